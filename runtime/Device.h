@@ -1,0 +1,42 @@
+/// Devices run programs. `cpu` is always there; others are opened at run time.
+#pragma once
+#include "runtime/Program.h"
+#include <functional>
+#include <memory>
+
+namespace ingot {
+
+struct DeviceOptions {
+  int threads = 0; ///< 0: one per CPU that this process may use
+};
+
+/// Called around every kernel when profiling: step index, call, start and end in seconds.
+using ProfileSink = std::function<void(const Kernel &, const CallStep &, double start, double end)>;
+
+/// A program loaded on a device with its arena: parameters, state and buffers. Not thread-safe;
+/// `run` itself uses the device's threads.
+class Session {
+public:
+  virtual ~Session() = default;
+  /// Runs one function to its end.
+  virtual Status run(std::string_view function) = 0;
+  /// Copies a host tensor into a port; type and shape must match.
+  virtual Status write(std::string_view function, std::string_view port, const Tensor &value) = 0;
+  /// Copies a port to the host.
+  virtual Result<Tensor> read(std::string_view function, std::string_view port) const = 0;
+  virtual const Program &program() const = 0;
+  virtual void profile(ProfileSink sink) = 0;
+};
+
+class Device {
+public:
+  virtual ~Device() = default;
+  virtual std::string_view name() const = 0;
+  /// Allocates the arena, maps the code and fills the constants in.
+  virtual Result<std::unique_ptr<Session>> load(std::shared_ptr<const Program> program) = 0;
+};
+
+/// `cpu`, later `cuda[:N]` and `cuda:emulated`.
+Result<std::unique_ptr<Device>> openDevice(std::string_view name, const DeviceOptions &options);
+
+} // namespace ingot
