@@ -21,6 +21,7 @@ def Graph_Dialect : Dialect {
   let cppNamespace = "::ingot::graph";
   let summary = "Models and training steps as operations on tensors";
   let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
 }
 
