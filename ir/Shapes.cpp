@@ -33,7 +33,37 @@ LogicalResult oneResult(SmallVectorImpl<Type> &results, ArrayRef<int64_t> shape,
   return success();
 }
 
+/// Inferred and stated types agree where both are known: a stated `?` dimension may be known better.
+bool areCompatible(TypeRange inferred, TypeRange stated) {
+  return inferred.size() == stated.size() && llvm::all_of(llvm::zip(inferred, stated), [](auto pair) {
+           auto a = cast<ShapedType>(std::get<0>(pair)), b = cast<ShapedType>(std::get<1>(pair));
+           return a.getElementType() == b.getElementType() && succeeded(verifyCompatibleShape(a, b));
+         });
+}
+
 } // namespace
+
+#define COMPATIBLE_RESULTS(OP)                                                                     \
+  bool OP::isCompatibleReturnTypes(TypeRange inferred, TypeRange stated) {                         \
+    return areCompatible(inferred, stated);                                                        \
+  }
+COMPATIBLE_RESULTS(AttentionBackwardOp)
+COMPATIBLE_RESULTS(AttentionOp)
+COMPATIBLE_RESULTS(BucketOp)
+COMPATIBLE_RESULTS(CompareOp)
+COMPATIBLE_RESULTS(ConcatOp)
+COMPATIBLE_RESULTS(ContractOp)
+COMPATIBLE_RESULTS(CrossEntropyOp)
+COMPATIBLE_RESULTS(EmbeddingOp)
+COMPATIBLE_RESULTS(GatherOp)
+COMPATIBLE_RESULTS(LayerNormOp)
+COMPATIBLE_RESULTS(LinearOp)
+COMPATIBLE_RESULTS(MseOp)
+COMPATIBLE_RESULTS(PadOp)
+COMPATIBLE_RESULTS(ReduceOp)
+COMPATIBLE_RESULTS(SliceOp)
+COMPATIBLE_RESULTS(TransposeOp)
+#undef COMPATIBLE_RESULTS
 
 LogicalResult CompareOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
                                           Adaptor adaptor, SmallVectorImpl<Type> &results) {
