@@ -12,6 +12,7 @@ include "mlir/IR/OpBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/SymbolInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -488,6 +489,17 @@ def Graph_UnbucketOp : Graph_PureOp<"unbucket"> {
   let arguments = (ins Graph_Tensor:$operand);
   let results = (outs Variadic<Graph_Tensor>:$results);
   let assemblyFormat = "$operand attr-dict `:` type($operand) `->` type($results)";
+}
+
+def Graph_LaunchOp : Graph_PureOp<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Runs a lowered kernel, which takes memrefs, on tensors that the planner has yet to place";
+  let description = [{
+    Between `lower-kernels` and `plan-memory`: operands and results pair up with the kernel's memref
+    arguments, inputs first; the planner turns the launch into a call on places in the arena.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Graph_Tensor>:$operands);
+  let results = (outs Variadic<Graph_Tensor>:$results);
+  let assemblyFormat = "$kernel `(` $operands `)` attr-dict `:` functional-type($operands, $results)";
 }
 
 //===--------------------------------------------------------------------------------------------===//

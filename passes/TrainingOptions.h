@@ -14,13 +14,14 @@ struct TrainingOptions {
 
   Loss loss = Loss::CrossEntropy;
   Optimizer optimizer = Optimizer::AdamW;
-  double beta1 = 0.9;        ///< AdamW's decay of the first moment, in [0, 1)
-  double beta2 = 0.999;      ///< AdamW's decay of the second moment, in [0, 1)
-  double epsilon = 1e-8;     ///< AdamW's, added outside the root
-  double weightDecay = 0.01; ///< AdamW: decoupled; SGD: added to the gradient; on every trained tensor
-  double momentum = 0;       ///< SGD's; 0 keeps no state
-  double clip = 0;           ///< largest global gradient norm; 0 switches clipping off
-  int accumulate = 1;        ///< micro-batches a step; the batch has this many times the rows
+  double beta1 = 0.9;    ///< AdamW's decay of the first moment, in [0, 1)
+  double beta2 = 0.999;  ///< AdamW's decay of the second moment, in [0, 1)
+  double epsilon = 1e-8; ///< AdamW's, added outside the root
+  double weightDecay =
+      0.01;            ///< AdamW: decoupled; SGD: added to the gradient; on every trained tensor
+  double momentum = 0; ///< SGD's; 0 keeps no state
+  double clip = 0;     ///< largest global gradient norm; 0 switches clipping off
+  int accumulate = 1;  ///< micro-batches a step; the batch has this many times the rows
 };
 
 } // namespace ingot

@@ -1,0 +1,89 @@
+#include "codegen/Target.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/SubtargetFeature.h"
+#include <mutex>
+
+namespace ingot {
+namespace {
+
+/// The features that generated code may need, by LLVM's names; the runtime checks those that are
+/// on.
+constexpr const char *checkedFeatures[] = {"sse4.2",   "avx",      "avx2",       "fma",
+                                           "f16c",     "avx512f",  "avx512bw",   "avx512dq",
+                                           "avx512vl", "avx512cd", "avx512bf16", "avx512fp16"};
+
+const llvm::Target *nativeTarget() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    llvm::InitializeNativeTargetAsmParser();
+  });
+  std::string error;
+  return llvm::TargetRegistry::lookupTarget(llvm::Triple(llvm::sys::getProcessTriple()), error);
+}
+
+std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string &cpu,
+                                                 const std::string &features) {
+  return std::unique_ptr<llvm::MCSubtargetInfo>(nativeTarget()->createMCSubtargetInfo(
+      llvm::Triple(llvm::sys::getProcessTriple()), cpu, features));
+}
+
+CpuTarget withRequiredFeatures(std::string cpu, std::string features) {
+  CpuTarget target{std::move(cpu), std::move(features), {}};
+  auto info = subtarget(target.cpu, target.features);
+  for (const char *feature : checkedFeatures)
+    if (info->checkFeatures(std::string("+") + feature))
+      target.required.push_back(feature);
+  return target;
+}
+
+} // namespace
+
+int64_t CpuTarget::vectorBytes() const {
+  auto info = subtarget(cpu, features);
+  if (info->checkFeatures("+avx512f"))
+    return 64;
+  return info->checkFeatures("+avx") ? 32 : 16;
+}
+
+CpuTarget CpuTarget::host() {
+  llvm::SubtargetFeatures features;
+  for (const auto &[feature, enabled] : llvm::sys::getHostCPUFeatures())
+    features.AddFeature(feature, enabled);
+  return withRequiredFeatures(llvm::sys::getHostCPUName().str(), features.getString());
+}
+
+Result<CpuTarget> CpuTarget::parse(const std::string &text) {
+  if (text == "cpu" || text.empty())
+    return host();
+  if (text.rfind("cpu:", 0) != 0)
+    return failure(Error::Code::Usage, "--target",
+                   "unknown target '{}'; known: cpu, cpu:NAME (such as cpu:x86-64-v4)", text);
+  std::string cpu = text.substr(4);
+  CpuTarget local = host();
+  if (cpu == local.cpu || cpu == "native")
+    return local;
+  if (!subtarget("", "")->isCPUStringValid(cpu))
+    return failure(Error::Code::Usage, "--target", "LLVM knows no CPU named '{}'", cpu);
+  return withRequiredFeatures(cpu, "");
+}
+
+Result<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const CpuTarget &target) {
+  const llvm::Target *native = nativeTarget();
+  if (!native)
+    return failure(Error::Code::Unsupported, "--target",
+                   "LLVM has no code generator for this machine");
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
+  return std::unique_ptr<llvm::TargetMachine>(native->createTargetMachine(
+      llvm::Triple(llvm::sys::getProcessTriple()), target.cpu, target.features, options,
+      llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default, /*JIT=*/false));
+}
+
+} // namespace ingot
