@@ -3,6 +3,7 @@
 #include "runtime/Program.h"
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace ingot {
 
@@ -35,6 +36,16 @@ public:
   /// Allocates the arena, maps the code and fills the constants in.
   virtual Result<std::unique_ptr<Session>> load(std::shared_ptr<const Program> program) = 0;
 };
+
+/// What `ingot devices` shows.
+struct DeviceInfo {
+  std::string name;                  ///< as `openDevice` takes it
+  std::string model;                 ///< the processor's own name
+  std::vector<std::string> features; ///< as in /proc/cpuinfo
+  int cores = 0;                     ///< that this process may use
+  int64_t memoryBytes = 0;           ///< that this process may use
+};
+std::vector<DeviceInfo> listDevices();
 
 /// `cpu`, later `cuda[:N]` and `cuda:emulated`.
 Result<std::unique_ptr<Device>> openDevice(std::string_view name, const DeviceOptions &options);

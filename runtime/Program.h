@@ -1,7 +1,8 @@
-/// A compiled program as plain data: what the compiler emits, a `.ingot` file holds and devices run.
+/// A compiled program as plain data: what the compiler emits, a `.ingot` file holds and devices
+/// run.
 ///
-/// All functions of a program share one arena. Its first part is persistent: parameters and state at
-/// fixed offsets, the same for every function. Behind it every function lays out its own inputs,
+/// All functions of a program share one arena. Its first part is persistent: parameters and state
+/// at fixed offsets, the same for every function. Behind it every function lays out its own inputs,
 /// outputs, activations and workspace; the arena is as large as the largest function needs.
 #pragma once
 #include "runtime/Tensor.h"
@@ -12,7 +13,16 @@
 namespace ingot {
 
 /// What a port's or buffer's memory is for; `ingot plan` reports bytes by kind.
-enum class BufferKind : uint8_t { Parameter, State, Gradient, Input, Output, Constant, Activation, Workspace };
+enum class BufferKind : uint8_t {
+  Parameter,
+  State,
+  Gradient,
+  Input,
+  Output,
+  Constant,
+  Activation,
+  Workspace
+};
 std::string_view name(BufferKind kind);
 
 /// A named tensor of a function that the caller reads or writes, at a fixed place in the arena.
@@ -26,17 +36,18 @@ struct Port {
 };
 
 /// A range kernel of the code image: `void f(void *const *arguments, int64_t lo, int64_t hi)`
-/// computes grains lo … hi-1. Grains are independent of each other; their number and contents depend
-/// on shapes alone, so that results do not depend on the number of threads.
+/// computes grains lo … hi-1. Grains are independent of each other; their number and contents
+/// depend on shapes alone, so that results do not depend on the number of threads.
 struct Kernel {
   std::string name;
-  int64_t entry = 0;     ///< byte offset of the function in the code image
-  int64_t grains = 1;    ///< grains of one call
-  int64_t workspace = 0; ///< bytes of scratch memory that each worker passes as the last argument; 0: none
-  double flops = 0;      ///< of one call
-  double bytes = 0;      ///< memory read and written at least, of one call
-  std::string root;      ///< contraction, attention, row, elementwise, update, indexing, …
-  std::string ops;       ///< the model's ops that it computes, for profiles and error messages
+  int64_t entry = 0;  ///< byte offset of the function in the code image
+  int64_t grains = 1; ///< grains of one call
+  int64_t workspace =
+      0; ///< bytes of scratch memory that each worker passes as the last argument; 0: none
+  double flops = 0; ///< of one call
+  double bytes = 0; ///< memory read and written at least, of one call
+  std::string root; ///< contraction, attention, row, elementwise, update, indexing, …
+  std::string ops;  ///< the model's ops that it computes, for profiles and error messages
 };
 
 /// Calls a kernel on places in the arena. In a loop's body, argument i moves by strides[i] bytes an
@@ -93,14 +104,14 @@ struct Constant {
 };
 
 struct Program {
-  std::string target;        ///< `cpu:znver4`, …: where the code may run
+  std::string target;                ///< `cpu:znver4`, …: where the code may run
   std::vector<std::string> features; ///< CPU features that the code needs, as in /proc/cpuinfo
   std::vector<Kernel> kernels;
   std::vector<Function> functions;
   std::vector<Constant> constants;
   std::vector<uint8_t> code; ///< position-independent image without external symbols
   int64_t persistentBytes = 0;
-  int64_t arenaBytes = 0;    ///< maximum over functions
+  int64_t arenaBytes = 0;     ///< maximum over functions
   int64_t workspaceBytes = 0; ///< maximum over kernels: what each worker allocates once
   /// What the trainer and `inspect` need to know of the model: family, sizes, tokenizer, optimizer,
   /// seed, … JSON text.

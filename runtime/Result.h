@@ -29,9 +29,10 @@ template <typename T> using Result = tl::expected<T, Error>;
 using Status = Result<void>;
 
 template <typename... Args>
-tl::unexpected<Error> failure(Error::Code code, std::string place, fmt::format_string<Args...> format,
-                              Args &&...args) {
-  return tl::unexpected(Error{code, fmt::format(format, std::forward<Args>(args)...), std::move(place)});
+tl::unexpected<Error> failure(Error::Code code, std::string place,
+                              fmt::format_string<Args...> format, Args &&...args) {
+  return tl::unexpected(
+      Error{code, fmt::format(format, std::forward<Args>(args)...), std::move(place)});
 }
 
 } // namespace ingot

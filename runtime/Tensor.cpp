@@ -88,6 +88,9 @@ Tensor::Tensor(ElementType type, Shape shape)
 Tensor::Tensor(ElementType type, Shape shape, void *borrowed)
     : elementType(type), dimensions(std::move(shape)), memory(borrowed, [](void *) {}) {}
 
+Tensor::Tensor(ElementType type, Shape shape, std::shared_ptr<void> shared)
+    : elementType(type), dimensions(std::move(shape)), memory(std::move(shared)) {}
+
 Tensor Tensor::clone() const {
   Tensor copy(elementType, dimensions);
   if (memory)

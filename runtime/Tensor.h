@@ -13,9 +13,22 @@ namespace ingot {
 
 /// The element types of CONTRACT's tensors. Sub-byte types hold one element a byte in host memory.
 enum class ElementType : uint8_t {
-  F64, F32, F16, BF16, F8E4M3FN, F8E5M2,
-  I64, I32, I16, I8, I4,
-  U64, U32, U16, U8, U4,
+  F64,
+  F32,
+  F16,
+  BF16,
+  F8E4M3FN,
+  F8E5M2,
+  I64,
+  I32,
+  I16,
+  I8,
+  I4,
+  U64,
+  U32,
+  U16,
+  U8,
+  U4,
   I1,
 };
 
@@ -40,6 +53,8 @@ public:
   Tensor(ElementType type, Shape shape);
   /// A view of memory that someone else keeps alive.
   Tensor(ElementType type, Shape shape, void *borrowed);
+  /// Shares memory with its other owners, such as a mapped file.
+  Tensor(ElementType type, Shape shape, std::shared_ptr<void> shared);
 
   ElementType type() const { return elementType; }
   const Shape &shape() const { return dimensions; }

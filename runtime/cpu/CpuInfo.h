@@ -1,0 +1,24 @@
+/// What this machine's processor can do, as /proc/cpuinfo says.
+#pragma once
+#include "runtime/Program.h"
+
+namespace ingot {
+
+struct CpuInfo {
+  std::string model;
+  std::vector<std::string> features; ///< sorted
+};
+
+/// Read once.
+const CpuInfo &cpuInfo();
+
+/// CPUs that this process may use: its affinity mask, bounded by its cgroup's quota.
+int usableCpus();
+
+/// Bytes of memory that this process may use: the machine's, bounded by its cgroup's limit.
+int64_t usableMemory();
+
+/// An error that names the first features of the program that this processor lacks.
+Status checkCpuFeatures(const Program &program);
+
+} // namespace ingot

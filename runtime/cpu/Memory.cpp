@@ -1,0 +1,85 @@
+#include "runtime/cpu/Memory.h"
+#include "runtime/File.h"
+#include "runtime/cpu/CpuInfo.h"
+#include <cerrno>
+#include <cstring>
+#include <sys/mman.h>
+
+namespace ingot {
+
+namespace {
+
+constexpr int64_t hugePage = int64_t(2) << 20;
+
+std::string readable(int64_t bytes) {
+  return bytes < int64_t(1) << 30 ? fmt::format("{:.1f} MiB", double(bytes) / (1 << 20))
+                                  : fmt::format("{:.2f} GiB", double(bytes) / (1 << 30));
+}
+
+void *mapPages(int64_t bytes) {
+  return ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/// Maps `bytes` at a multiple of the huge page size and unmaps what was needed to find one.
+void *mapHugePages(int64_t bytes) {
+  void *mapped = mapPages(bytes + hugePage);
+  if (mapped == MAP_FAILED)
+    return mapped;
+  auto *start = static_cast<uint8_t *>(mapped);
+  const int64_t before = -reinterpret_cast<intptr_t>(start) & (hugePage - 1);
+  if (before)
+    ::munmap(start, static_cast<size_t>(before));
+  if (before != hugePage)
+    ::munmap(start + before + bytes, static_cast<size_t>(hugePage - before));
+  ::madvise(start + before, static_cast<size_t>(bytes), MADV_HUGEPAGE);
+  return start + before;
+}
+
+} // namespace
+
+Result<Pages> Pages::allocate(int64_t bytes, std::string_view what) {
+  constexpr int64_t page = 4096;
+  Pages pages;
+  if (bytes <= 0)
+    return pages;
+  // Linux promises more than it has and kills who uses it: refuse what can never fit.
+  if (bytes > usableMemory())
+    return failure(Error::Code::Io, "", "{} needs {}, but this process may use only {} of memory",
+                   what, readable(bytes), readable(usableMemory()));
+  pages.bytes = (bytes + page - 1) / page * page;
+  void *memory = pages.bytes >= hugePage ? mapHugePages(pages.bytes) : mapPages(pages.bytes);
+  if (memory == MAP_FAILED) {
+    pages.bytes = 0;
+    return failure(Error::Code::Io, "", "{} needs {}, which cannot be had: {}", what,
+                   readable(bytes), std::strerror(errno));
+  }
+  pages.start = static_cast<uint8_t *>(memory);
+  return pages;
+}
+
+Pages::Pages(Pages &&other) noexcept
+    : start(std::exchange(other.start, nullptr)), bytes(std::exchange(other.bytes, 0)) {}
+
+Pages &Pages::operator=(Pages &&other) noexcept {
+  std::swap(start, other.start);
+  std::swap(bytes, other.bytes);
+  return *this;
+}
+
+Pages::~Pages() {
+  if (start)
+    ::munmap(start, static_cast<size_t>(bytes));
+}
+
+Result<Pages> mapCode(std::span<const uint8_t> code) {
+  INGOT_ASSIGN(Pages pages, Pages::allocate(static_cast<int64_t>(code.size()), "machine code"));
+  if (code.empty())
+    return pages;
+  std::memcpy(pages.data(), code.data(), code.size());
+  if (::mprotect(pages.data(), static_cast<size_t>(pages.size()), PROT_READ | PROT_EXEC) != 0)
+    return systemFailure(errno, "machine code", "make memory executable");
+  return pages;
+}
+
+} // namespace ingot
