@@ -1,1 +1,228 @@
+#include "codegen/Compile.h"
+#include "codegen/BuildId.h"
+#include "codegen/EmitProgram.h"
+#include "codegen/KernelCode.h"
+#include "codegen/ProgramCache.h"
+#include "codegen/Target.h"
+#include "ir/Graph.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassInstrumentation.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Dialects.h"
 #include "passes/Passes.h"
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double millisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+/// Writes the module after every pass to DIRECTORY/NN-pass.mlir.
+class NumberedDump : public PassInstrumentation {
+public:
+  explicit NumberedDump(std::string directory) : directory(std::move(directory)) {}
+
+  void runAfterPass(Pass *pass, Operation *op) override {
+    if (pass->getArgument().empty() || !isa<ModuleOp>(op))
+      return;
+    std::string path =
+        fmt::format("{}/{:02}-{}.mlir", directory, count++, pass->getArgument().str());
+    std::error_code error;
+    llvm::raw_fd_ostream file(path, error);
+    if (error)
+      llvm::errs() << path << ": " << error.message() << "\n";
+    else
+      op->print(file);
+  }
+
+private:
+  std::string directory;
+  int count = 0;
+};
+
+/// Collects MLIR's diagnostics while it lives and turns them into one error.
+class Diagnostics {
+public:
+  explicit Diagnostics(MLIRContext *context)
+      : handler(context, [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+            return mlir::failure();
+          if (place.empty())
+            place = placeOf(diagnostic.getLocation());
+          message += (message.empty() ? "" : "\n") + diagnostic.str();
+          for (Diagnostic &note : diagnostic.getNotes())
+            message += "\n  note: " + note.str();
+          return mlir::success();
+        }) {}
+
+  tl::unexpected<Error> error(Error::Code code) const {
+    return ingot::failure(code, place, "{}",
+                          message.empty() ? "a pass failed without saying why" : message);
+  }
+
+private:
+  static std::string placeOf(Location location) {
+    if (auto name = dyn_cast<NameLoc>(location)) {
+      std::string child = placeOf(name.getChildLoc());
+      return child.empty() ? name.getName().str() : child + ": " + name.getName().str();
+    }
+    if (auto file = dyn_cast<FileLineColLoc>(location))
+      return fmt::format("{}:{}:{}", file.getFilename().str(), file.getLine(), file.getColumn());
+    if (auto fused = dyn_cast<FusedLoc>(location))
+      for (Location part : fused.getLocations())
+        if (std::string found = placeOf(part); !found.empty())
+          return found;
+    if (auto call = dyn_cast<CallSiteLoc>(location))
+      return placeOf(call.getCallee());
+    return "";
+  }
+
+  std::string place, message;
+  ScopedDiagnosticHandler handler;
+};
+
+std::string printed(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module->print(stream, OpPrintingFlags().enableDebugInfo());
+  return text;
+}
+
+std::string describe(const std::optional<TrainingOptions> &training) {
+  if (!training)
+    return "inference";
+  return fmt::format(
+      "loss {} optimizer {} betas {} {} epsilon {} decay {} momentum {} clip {} accumulate {}",
+      int(training->loss), int(training->optimizer), training->beta1, training->beta2,
+      training->epsilon, training->weightDecay, training->momentum, training->clip,
+      training->accumulate);
+}
+
+ProgramKey keyOf(ModuleOp model, const CompileOptions &options, const CpuTarget &target) {
+  return {{{"model", contentHash(printed(model))},
+           {"options", describe(options.training)},
+           {"target", target.cpu + " " + contentHash(target.features)},
+           {"compiler", compilerBuildId()}}};
+}
+
+size_t countOperators(ModuleOp module) {
+  size_t most = 0;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    size_t count = 0;
+    function.walk([&](Operation *op) { count += isa<graph::GraphDialect>(op->getDialect()); });
+    most = std::max(most, count);
+  }
+  return most;
+}
+
+Status instrument(PassManager &passes, const CompileOptions &options) {
+  if (options.timing)
+    passes.enableTiming();
+  if (!options.dumpDirectory.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(options.dumpDirectory, error);
+    if (error)
+      return ingot::failure(Error::Code::Io, options.dumpDirectory,
+                            "cannot create the directory: {}", error.message());
+    passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory));
+  }
+  if (!options.printAfter.empty()) {
+    for (const std::string &pass : options.printAfter)
+      if (!PassInfo::lookup(pass))
+        return ingot::failure(Error::Code::Usage, "--print-after", "there is no pass '{}'", pass);
+    passes.getContext()->disableMultithreading();
+    passes.enableIRPrinting([](Pass *, Operation *) { return false; },
+                            [names = options.printAfter](Pass *pass, Operation *) {
+                              return llvm::is_contained(names, pass->getArgument().str());
+                            });
+  }
+  return {};
+}
+
+} // namespace
+
+std::unique_ptr<MLIRContext> createContext() {
+  DialectRegistry registry;
+  registerDialects(registry);
+  auto context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  context->loadAllAvailableDialects();
+  return context;
+}
+
+Stage stageOf(ModuleOp module) {
+  auto attr = module->getAttrOfType<StringAttr>("graph.stage");
+  Result<Stage> stage = attr ? parseStage(std::string_view(attr.getValue())) : Stage::Graph;
+  return stage.value_or(Stage::Graph);
+}
+
+Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const CompileOptions &options) {
+  OwningOpRef<ModuleOp> module = model.clone();
+  PassManager passes(module->getContext());
+  passes.enableVerifier(false); // every stage ends in its own verifier
+  buildPipeline(passes, stageOf(model), stage, options.training);
+  INGOT_TRY(instrument(passes, options));
+  Diagnostics diagnostics(module->getContext());
+  if (mlir::failed(mlir::verify(*module)) || failed(passes.run(*module)))
+    return diagnostics.error(Error::Code::BadInput);
+  std::string_view reached = name(stage);
+  module->getOperation()->setAttr(
+      "graph.stage",
+      StringAttr::get(module->getContext(), StringRef(reached.data(), reached.size())));
+  return module;
+}
+
+Result<std::string> printStage(Stage stage, ModuleOp model, const CompileOptions &options) {
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerTo(std::min(stage, Stage::Plan), model, options));
+  if (stage <= Stage::Plan) {
+    std::string text;
+    llvm::raw_string_ostream(text) << *module;
+    return text;
+  }
+  INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
+  return kernelsAsLlvm(*module, target);
+}
+
+Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileReport *report) {
+  auto start = Clock::now();
+  CompileReport local;
+  CompileReport &done = report ? *report : local;
+  done = {};
+  INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
+
+  bool observed = options.timing || !options.dumpDirectory.empty() || !options.printAfter.empty();
+  DiskCache disk(options.cacheDirectory);
+  ProgramCache cache(disk);
+  ProgramKey key = keyOf(model, options, target);
+  if (!observed) {
+    if (std::optional<Program> program = cache.get(key)) {
+      done.programCached = true;
+      done.milliseconds = millisecondsSince(start);
+      return std::move(*program);
+    }
+    done.cacheMiss = cache.explainMiss(key);
+  } else {
+    done.cacheMiss = "the passes run because their output was asked for";
+  }
+
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, model, options));
+  INGOT_ASSIGN(Program program, emitProgram(*planned));
+  INGOT_ASSIGN(KernelCodeReport code, generateKernelCode(*planned, target, disk, options, program));
+  done.kernelsCompiled = code.compiled;
+  done.kernelsCached = code.cached;
+  program.target = target.name();
+  program.features = target.required;
+  INGOT_TRY(program.validate());
+  cache.put(key, program);
+  done.milliseconds = millisecondsSince(start);
+  return program;
+}
+
+} // namespace ingot

@@ -11,11 +11,19 @@
 namespace ingot {
 namespace {
 
-/// The features that generated code may need, by LLVM's names; the runtime checks those that are
-/// on.
-constexpr const char *checkedFeatures[] = {"sse4.2",   "avx",      "avx2",       "fma",
-                                           "f16c",     "avx512f",  "avx512bw",   "avx512dq",
-                                           "avx512vl", "avx512cd", "avx512bf16", "avx512fp16"};
+/// The features that generated code may need: LLVM's name and /proc/cpuinfo's.
+constexpr std::pair<const char *, const char *> checkedFeatures[] = {{"sse4.2", "sse4_2"},
+                                                                     {"avx", "avx"},
+                                                                     {"avx2", "avx2"},
+                                                                     {"fma", "fma"},
+                                                                     {"f16c", "f16c"},
+                                                                     {"avx512f", "avx512f"},
+                                                                     {"avx512bw", "avx512bw"},
+                                                                     {"avx512dq", "avx512dq"},
+                                                                     {"avx512vl", "avx512vl"},
+                                                                     {"avx512cd", "avx512cd"},
+                                                                     {"avx512bf16", "avx512_bf16"},
+                                                                     {"avx512fp16", "avx512_fp16"}};
 
 const llvm::Target *nativeTarget() {
   static std::once_flag once;
@@ -37,9 +45,9 @@ std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string &cpu,
 CpuTarget withRequiredFeatures(std::string cpu, std::string features) {
   CpuTarget target{std::move(cpu), std::move(features), {}};
   auto info = subtarget(target.cpu, target.features);
-  for (const char *feature : checkedFeatures)
+  for (auto [feature, cpuinfoName] : checkedFeatures)
     if (info->checkFeatures(std::string("+") + feature))
-      target.required.push_back(feature);
+      target.required.push_back(cpuinfoName);
   return target;
 }
 

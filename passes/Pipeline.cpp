@@ -1,1 +1,51 @@
+#include "passes/Pipeline.h"
+#include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
+#include <array>
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+constexpr std::array<std::pair<Stage, std::string_view>, 7> stageNames = {
+    {{Stage::Graph, "graph"},
+     {Stage::Train, "train"},
+     {Stage::Linalg, "linalg"},
+     {Stage::Kernels, "kernels"},
+     {Stage::Plan, "plan"},
+     {Stage::Llvm, "llvm"},
+     {Stage::Program, "program"}}};
+
+void simplify(OpPassManager &passes) {
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+/// From here on every tensor is a place in the arena. Kernels are lowered before planning, because
+/// the planner needs to know what they may update in place and how much workspace they want.
+void planStage(OpPassManager &passes) {
+  passes.addPass(createLaunchKernels());
+  passes.addPass(createPlanMemory());
+}
+
+} // namespace
+
+std::string_view name(Stage stage) { return stageNames[static_cast<size_t>(stage)].second; }
+
+Result<Stage> parseStage(std::string_view text) {
+  for (auto [stage, stageName] : stageNames)
+    if (stageName == text)
+      return stage;
+  return failure(
+      Error::Code::Usage, "--emit",
+      "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
+}
+
+void buildPipeline(OpPassManager &passes, Stage from, Stage to,
+                   const std::optional<TrainingOptions> &training) {
+  if (from < Stage::Plan && to >= Stage::Plan)
+    planStage(passes);
+}
+
+} // namespace ingot

@@ -1,0 +1,157 @@
+#include "codegen/EmitProgram.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+/// The model's name for an op: the innermost name of its location.
+std::string nodeName(Location location) {
+  if (auto name = dyn_cast<NameLoc>(location))
+    return name.getName().str();
+  if (auto fused = dyn_cast<FusedLoc>(location))
+    for (Location part : fused.getLocations())
+      if (std::string name = nodeName(part); !name.empty())
+        return name;
+  return "";
+}
+
+std::optional<BufferKind> parseKind(StringRef text) {
+  for (BufferKind kind :
+       {BufferKind::Parameter, BufferKind::State, BufferKind::Gradient, BufferKind::Input,
+        BufferKind::Output, BufferKind::Constant, BufferKind::Activation, BufferKind::Workspace})
+    if (name(kind) == std::string_view(text))
+      return kind;
+  return std::nullopt;
+}
+
+int64_t integer(DictionaryAttr attrs, StringRef key) {
+  return attrs.getAs<IntegerAttr>(key).getInt();
+}
+StringRef string(DictionaryAttr attrs, StringRef key) {
+  return attrs.getAs<StringAttr>(key).getValue();
+}
+
+Result<Port> readPort(DictionaryAttr attrs) {
+  auto type = cast<RankedTensorType>(attrs.getAs<TypeAttr>("type").getValue());
+  INGOT_ASSIGN(ElementType element, elementTypeOf(type));
+  return Port{string(attrs, "name").str(), *parseKind(string(attrs, "kind")), element,
+              Shape(type.getShape()), integer(attrs, "offset")};
+}
+
+Kernel readKernel(func::FuncOp function) {
+  auto number = [&](StringRef key, auto fallback) -> decltype(fallback) {
+    if (auto attr = function->getAttrOfType<IntegerAttr>(key))
+      return attr.getInt();
+    if (auto attr = function->getAttrOfType<FloatAttr>(key))
+      return attr.getValueAsDouble();
+    return fallback;
+  };
+  auto text = [&](StringRef key) {
+    auto attr = function->getAttrOfType<StringAttr>(key);
+    return attr ? attr.str() : std::string();
+  };
+  Kernel kernel;
+  kernel.name = function.getName().str();
+  kernel.grains = number("graph.grains", int64_t(1));
+  kernel.workspace = number("graph.workspace", int64_t(0));
+  kernel.flops = number("graph.flops", 0.0);
+  kernel.bytes = number("graph.bytes", 0.0);
+  kernel.root = text("graph.kernel");
+  kernel.ops = text("graph.ops");
+  return kernel;
+}
+
+Result<Function> readFunction(func::FuncOp entry, const llvm::StringMap<uint32_t> &kernels) {
+  Function function;
+  function.name = entry.getName().str();
+  function.arenaBytes = cast<MemRefType>(entry.getArgumentTypes().front()).getNumElements();
+  for (auto attrs : entry->getAttrOfType<ArrayAttr>("graph.ports").getAsRange<DictionaryAttr>()) {
+    INGOT_ASSIGN(Port port, readPort(attrs));
+    function.ports.push_back(std::move(port));
+  }
+  for (auto attrs : entry->getAttrOfType<ArrayAttr>("graph.buffers").getAsRange<DictionaryAttr>())
+    function.buffers.push_back({string(attrs, "name").str(), *parseKind(string(attrs, "kind")),
+                                integer(attrs, "offset"), integer(attrs, "bytes"),
+                                integer(attrs, "first"), integer(attrs, "last")});
+  for (auto call : entry.getOps<func::CallOp>()) {
+    CallStep step;
+    step.kernel = kernels.lookup(call.getCallee());
+    step.op = nodeName(call.getLoc());
+    for (Value operand : call.getOperands()) {
+      auto view = operand.getDefiningOp<memref::ViewOp>();
+      APInt offset;
+      if (view && view.getSource() == entry.getArgument(0) &&
+          matchPattern(view.getByteShift(), m_ConstantInt(&offset)))
+        step.arguments.push_back(offset.getSExtValue());
+    }
+    function.steps.push_back(Step{std::move(step)});
+  }
+  return function;
+}
+
+Result<Constant> readConstant(DictionaryAttr attrs) {
+  auto elements = attrs.getAs<DenseElementsAttr>("value");
+  if (!elements)
+    return failure(Error::Code::Internal, "", "a constant is not dense");
+  INGOT_ASSIGN(ElementType element, elementTypeOf(elements.getType()));
+  Tensor tensor(element, Shape(elements.getType().getShape()));
+  size_t bytes = byteSize(element);
+  ArrayRef<char> raw = elements.getRawData();
+  for (int64_t index = 0; index < tensor.size(); ++index) {
+    char *to = tensor.as<char>() + index * bytes;
+    if (element == ElementType::I1) // MLIR packs these into bits, or keeps one splat byte
+      *to = *(elements.value_begin<bool>() + index);
+    else
+      std::memcpy(to, raw.data() + (elements.isSplat() ? 0 : index * bytes), bytes);
+  }
+  return Constant{integer(attrs, "offset"), std::move(tensor)};
+}
+
+} // namespace
+
+Result<ElementType> elementTypeOf(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  std::string text;
+  llvm::raw_string_ostream(text) << element;
+  llvm::StringRef spelling = text;
+  if (spelling.consume_front("ui"))
+    text = "u" + spelling.str();
+  for (char &c : text)
+    c = llvm::toLower(c);
+  return parseElementType(text);
+}
+
+Result<Program> emitProgram(ModuleOp planned) {
+  Program program;
+  llvm::StringMap<uint32_t> kernels;
+  for (auto function : planned.getOps<func::FuncOp>())
+    if (function->hasAttr("graph.kernel")) {
+      kernels[function.getName()] = program.kernels.size();
+      program.kernels.push_back(readKernel(function));
+      program.workspaceBytes = std::max(program.workspaceBytes, program.kernels.back().workspace);
+    }
+  for (auto function : planned.getOps<func::FuncOp>())
+    if (function->hasAttr("graph.ports")) {
+      INGOT_ASSIGN(Function entry, readFunction(function, kernels));
+      program.arenaBytes = std::max(program.arenaBytes, entry.arenaBytes);
+      program.functions.push_back(std::move(entry));
+    }
+  for (auto attrs :
+       planned->getAttrOfType<ArrayAttr>("graph.constants").getAsRange<DictionaryAttr>()) {
+    INGOT_ASSIGN(Constant constant, readConstant(attrs));
+    program.constants.push_back(std::move(constant));
+  }
+  program.persistentBytes = planned->getAttrOfType<IntegerAttr>("graph.persistent").getInt();
+  if (auto metadata = planned->getAttrOfType<StringAttr>("graph.metadata"))
+    program.metadata = metadata.str();
+  return program;
+}
+
+} // namespace ingot

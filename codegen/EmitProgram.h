@@ -1,0 +1,15 @@
+/// Reads a planned module off into the runtime's program tables.
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
+#include "runtime/Program.h"
+
+namespace ingot {
+
+/// Everything of the program but its code: functions, ports, steps, buffers, constants and kernels
+/// in the order of the module's kernel functions (`entry` is left at 0).
+Result<Program> emitProgram(mlir::ModuleOp planned);
+
+/// The element type of a tensor or memref.
+Result<ElementType> elementTypeOf(mlir::Type type);
+
+} // namespace ingot

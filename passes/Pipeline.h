@@ -1,0 +1,23 @@
+/// The one list of everything that happens between a model and machine code.
+#pragma once
+#include "mlir/Pass/PassManager.h"
+#include "passes/TrainingOptions.h"
+#include "runtime/Result.h"
+#include <optional>
+#include <string_view>
+
+namespace ingot {
+
+/// What the module holds; each name is a value of `--emit`.
+enum class Stage { Graph, Train, Linalg, Kernels, Plan, Llvm, Program };
+
+std::string_view name(Stage stage);
+Result<Stage> parseStage(std::string_view text);
+
+/// Appends the passes that lead from stage `from` to stage `to`, at most `Stage::Plan`: behind it
+/// every kernel is compiled on its own (codegen/Compile.h). Without `training` the module keeps its
+/// @forward alone.
+void buildPipeline(mlir::OpPassManager &passes, Stage from, Stage to,
+                   const std::optional<TrainingOptions> &training);
+
+} // namespace ingot
