@@ -4,6 +4,107 @@
 
 include "mlir/Pass/PassBase.td"
 
+//===--------------------------------------------------------------------------------------------===//
+// graph → train
+//===--------------------------------------------------------------------------------------------===//
+
+def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
+  let summary = "Makes @evaluate, the loss of a batch, from @forward";
+  let description = [{
+    `cross-entropy` takes the result `logits` and a new argument `targets` of i32 class numbers, `mse` the
+    result `logits` (or the only one) and `targets` of its type; `none` expects @forward to return the
+    scalar `loss` itself.
+    ```mlir
+    func.func @forward(%w …, %x …) -> (tensor<4x10xf32> {graph.name = "logits"})
+    ```
+    gets the company of
+    ```mlir
+    func.func @evaluate(%w …, %x …, %targets: tensor<4xi32> …) -> (tensor<f32> {graph.name = "loss"}) {
+      …
+      %loss, %lse = graph.cross_entropy %logits, %targets : …
+      return %loss : tensor<f32>
+    }
+    ```
+  }];
+  let options = [Option<"loss", "loss", "::ingot::TrainingOptions::Loss",
+                        "::ingot::TrainingOptions::Loss::CrossEntropy", "what training minimises",
+                        [{::llvm::cl::values(
+                          clEnumValN(::ingot::TrainingOptions::Loss::None, "none", "@forward returns the loss"),
+                          clEnumValN(::ingot::TrainingOptions::Loss::CrossEntropy, "cross-entropy", "of classes"),
+                          clEnumValN(::ingot::TrainingOptions::Loss::Mse, "mse", "mean squared error"))}]>];
+  let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
+}
+
+def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
+  let summary = "Makes @gradients, the loss and its gradients, from @evaluate";
+  let description = [{
+    Reverse mode over graph ops with one rule per op (Gradients*.cpp). Only ops between parameters and the
+    loss take part; integers carry no gradient. Gradient ops stand behind the forward ops and are located
+    at `<node>.backward`. A parameter that does not reach the loss gets no gradient and is not trained.
+    ```mlir
+    %y = graph.tanh %w : tensor<8xf32>
+    ```
+    makes, for a cotangent %dy,
+    ```mlir
+    %0 = graph.mul %y, %y : tensor<8xf32>
+    %1 = graph.sub %ones, %0 : tensor<8xf32>
+    %dw = graph.mul %dy, %1 : tensor<8xf32>
+    ```
+    @gradients takes the arguments of @evaluate and returns `loss`, then `gradient.<parameter>` for each.
+  }];
+  let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
+}
+
+def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
+  let summary = "Turns @gradients into @step, which updates parameters and state";
+  let description = [{
+    One graph.adamw or graph.sgd per bucket of parameters (those of a layer, neighbours joined up to about
+    1 MB), as soon as its gradients are final and its parameters used for the last time. Parameters and
+    state are donated: they are updated in place. Clipping by global norm and `accumulate` micro-batches
+    (slices of the batch arguments, whose mean counts) are part of @step.
+    ```mlir
+    func.func @gradients(%w …, %x …, %targets …) -> (loss, gradient.w)
+    ```
+    becomes
+    ```mlir
+    func.func @step(%w: tensor<4x4xf32> {graph.name = "w", graph.role = "parameter", graph.donated = 0 : i64},
+                    %m {graph.name = "adam.m.w" …}, %v {graph.name = "adam.v.w" …}, %x …, %targets …,
+                    %learning_rate: tensor<f32>, %step: tensor<i64>) -> (w, adam.m.w, adam.v.w, loss)
+    ```
+  }];
+  let options = [
+    Option<"optimizer", "optimizer", "::ingot::TrainingOptions::Optimizer",
+           "::ingot::TrainingOptions::Optimizer::AdamW", "the update rule",
+           [{::llvm::cl::values(
+             clEnumValN(::ingot::TrainingOptions::Optimizer::AdamW, "adamw", "AdamW"),
+             clEnumValN(::ingot::TrainingOptions::Optimizer::Sgd, "sgd", "SGD, with momentum if asked"))}]>,
+    Option<"beta1", "beta1", "double", "0.9", "AdamW's decay of the first moment">,
+    Option<"beta2", "beta2", "double", "0.999", "AdamW's decay of the second moment">,
+    Option<"epsilon", "epsilon", "double", "1e-8", "AdamW's, outside the root">,
+    Option<"weightDecay", "weight-decay", "double", "0.01", "on every trained tensor">,
+    Option<"momentum", "momentum", "double", "0.0", "SGD's">,
+    Option<"clip", "clip", "double", "0.0", "largest global gradient norm; 0: off">,
+    Option<"accumulate", "accumulate", "int", "1", "micro-batches a step">];
+  let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
+}
+
+def AddInitializers : Pass<"add-initializers", "::mlir::ModuleOp"> {
+  let summary = "Makes @init, the parameters' first values from a seed, from @forward's `graph.init`";
+  let description = [{
+    `normal:STD`, `uniform:LIMIT` (±LIMIT) and `constant:VALUE`. Parameter number i draws from the random
+    stream with id i, so that its values depend on seed and position alone.
+    ```mlir
+    %w: tensor<4x4xf32> {graph.init = "normal:0.02", …}
+    ```
+    makes
+    ```mlir
+    %0 = graph.random_normal %seed, %zero id 0 : tensor<i64>, tensor<i64> -> tensor<4x4xf32>
+    %1 = graph.mul %0, %std : tensor<4x4xf32>
+    ```
+  }];
+  let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
+}
+
 def LaunchKernels : Pass<"launch-kernels", "::mlir::ModuleOp"> {
   let summary = "Calls of kernels become launches, so that kernels can change their signature";
   let description = [{

@@ -1,0 +1,52 @@
+/// What the arguments and results of a program's functions are: names, roles, order.
+#pragma once
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace ingot {
+
+/// Roles in the order in which arguments stand in every function.
+enum class Role { Parameter, State, Input, Target, Scalar };
+
+inline constexpr llvm::StringLiteral nameAttribute = "graph.name";
+inline constexpr llvm::StringLiteral roleAttribute = "graph.role";
+inline constexpr llvm::StringLiteral initAttribute = "graph.init";
+inline constexpr llvm::StringLiteral donatedAttribute = "graph.donated";
+
+/// `parameter`, `state`, `input`, `target`, `scalar`.
+llvm::StringRef roleName(Role role);
+
+/// The role and name of a function's argument; an argument without a role is an input, one without
+/// a name has an empty one.
+Role argumentRole(mlir::func::FuncOp function, unsigned index);
+llvm::StringRef argumentName(mlir::func::FuncOp function, unsigned index);
+llvm::StringRef argumentName(mlir::Value argument);
+llvm::StringRef resultName(mlir::func::FuncOp function, unsigned index);
+
+/// True for function arguments of role `parameter`.
+bool isParameter(mlir::Value value);
+/// The arguments of one role, in order.
+llvm::SmallVector<mlir::BlockArgument> argumentsOf(mlir::func::FuncOp function, Role role);
+
+/// Checks that arguments stand in the order of roles and that names are present and unique.
+llvm::LogicalResult verifySignature(mlir::func::FuncOp function);
+
+/// Inserts an argument behind those of its role. Its location is `location`, named after it.
+mlir::BlockArgument insertArgument(mlir::func::FuncOp function, Role role, llvm::StringRef name,
+                                   mlir::Type type, mlir::Location location);
+
+/// A result of a function, its name and, where not empty, its role.
+struct NamedResult {
+  mlir::Value value;
+  std::string name;
+  llvm::StringRef role = {};
+};
+/// Replaces what the function returns.
+void setResults(mlir::func::FuncOp function, llvm::ArrayRef<NamedResult> results);
+
+/// The module's function of that name with one block, or null with an error at the module that
+/// names the pass which makes it.
+mlir::func::FuncOp requireFunction(mlir::ModuleOp module, llvm::StringRef name,
+                                   llvm::StringRef maker);
+
+} // namespace ingot
