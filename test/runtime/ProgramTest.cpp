@@ -1,0 +1,131 @@
+#include "test/runtime/TestPrograms.h"
+#include <functional>
+#include <gtest/gtest.h>
+
+namespace ingot {
+namespace {
+
+struct Unsound {
+  const char *name;
+  std::function<void(Program &)> damage;
+  const char *message; ///< a part of it
+};
+
+CallStep &firstCall(Program &program) {
+  auto &loop = std::get<LoopStep>(program.functions[0].steps[0].node);
+  return std::get<CallStep>(loop.body[1].node);
+}
+
+constexpr int64_t huge = INT64_MAX;
+
+const Unsound unsound[] = {
+    {"negativeArena", [](Program &p) { p.arenaBytes = -1; }, "an arena of -1 bytes"},
+    {"absurdArena", [](Program &p) { p.arenaBytes = huge; }, "an arena of"},
+    {"absurdWorkspace", [](Program &p) { p.workspaceBytes = huge; }, "a workspace of"},
+    {"persistentPartTooLarge", [](Program &p) { p.persistentBytes = p.arenaBytes + 1; },
+     "persistent bytes in an arena"},
+    {"entryOutside", [](Program &p) { p.kernels[0].entry = int64_t(p.code.size()); },
+     "kernel 'affine' starts at byte"},
+    {"negativeGrains", [](Program &p) { p.kernels[1].grains = -1; }, "has -1 grains"},
+    {"workspaceTooLarge", [](Program &p) { p.kernels[2].workspace = 65; },
+     "needs 65 bytes of workspace"},
+    {"infiniteCost", [](Program &p) { p.kernels[0].flops = HUGE_VAL; }, "counts inf operations"},
+    {"functionTwice", [](Program &p) { p.functions.push_back(p.functions[0]); },
+     "function 'step' is there twice"},
+    {"functionTooLarge", [](Program &p) { p.functions[0].arenaBytes = p.arenaBytes + 64; },
+     "function 'step' uses"},
+    {"portTwice", [](Program &p) { p.functions[0].ports[1].name = "y"; }, "has two ports 'y'"},
+    {"portMisaligned", [](Program &p) { p.functions[0].ports[1].offset += 4; }, "port 'x'"},
+    {"portOutside", [](Program &p) { p.functions[0].ports[3].offset = p.arenaBytes; }, "port 'y'"},
+    {"portNegative", [](Program &p) { p.functions[0].ports[3].offset = -64; }, "port 'y'"},
+    {"shapeOverflows", [](Program &p) { p.functions[0].ports[1].shape = {huge, huge, 4}; },
+     "port 'x'"},
+    {"shapeNegative", [](Program &p) { p.functions[0].ports[1].shape = {-1, -1}; }, "port 'x'"},
+    {"stateNotPersistent", [](Program &p) { p.functions[0].ports[0].offset = p.persistentBytes; },
+     "port 'sum'"},
+    {"stateMoves",
+     [](Program &p) {
+       p.functions.push_back(p.functions[0]);
+       p.functions[1].name = "other";
+       p.functions[1].ports[0].shape = {32};
+     },
+     "'sum' of function 'other' (32 f32 at byte 0) differs"},
+    {"statesOverlap",
+     [](Program &p) {
+       p.functions[0].ports.push_back({"m", BufferKind::State, ElementType::F32, {1}, 64});
+     },
+     "'sum' and 'm' overlap"},
+    {"constantOverlaps", [](Program &p) { p.constants = {{128, Tensor(ElementType::F32, {4})}}; },
+     "'sum' and 'constant at 128' overlap"},
+    {"constantOutside",
+     [](Program &p) { p.constants = {{p.persistentBytes, Tensor(ElementType::F32, {4})}}; },
+     "a constant of 4 f32"},
+    {"constantWithoutValue",
+     [](Program &p) {
+       p.functions[0].ports.erase(p.functions[0].ports.begin());
+       p.constants = {{0, Tensor(ElementType::F32, {4}, nullptr)}};
+     },
+     "has no value"},
+    {"unknownKernel", [](Program &p) { firstCall(p).kernel = 3; }, "calls kernel 3 of 3"},
+    {"argumentOutside", [](Program &p) { firstCall(p).arguments[0] = p.arenaBytes + 1; },
+     "argument 0 of a call of kernel 'add'"},
+    {"argumentNegative", [](Program &p) { firstCall(p).arguments[1] = -64; }, "argument 1"},
+    {"strideLeaves", [](Program &p) { firstCall(p).strides[0] = p.arenaBytes; }, "argument 0"},
+    {"strideOverflows", [](Program &p) { firstCall(p).strides[1] = huge; }, "argument 1"},
+    {"strideMissing", [](Program &p) { firstCall(p).strides.pop_back(); },
+     "has 1 strides for 2 arguments"},
+    {"strideOutsideLoop", [](Program &p) { p.functions[0].steps.push_back({firstCall(p)}); },
+     "outside a loop"},
+    {"negativeTrips",
+     [](Program &p) { std::get<LoopStep>(p.functions[0].steps[0].node).trips = -1; },
+     "loops -1 times"},
+    {"conditionOutside",
+     [](Program &p) { p.functions[0].steps = {{IfStep{p.arenaBytes, {}, {}}}}; }, "branches on"},
+    {"bufferOutside",
+     [](Program &p) {
+       p.functions[0].buffers = {{"b", BufferKind::Activation, p.arenaBytes, 1, 0, 0}};
+     },
+     "buffer 'b'"},
+    {"bufferDiesBeforeItLives",
+     [](Program &p) { p.functions[0].buffers = {{"b", BufferKind::Activation, 0, 1, 1, 0}}; },
+     "buffer 'b'"},
+    {"tooDeep",
+     [](Program &p) {
+       for (int i = 0; i < 100; ++i)
+         p.functions[0].steps = {{LoopStep{1, std::move(p.functions[0].steps)}}};
+     },
+     "nests steps deeper than 64"},
+};
+
+class UnsoundProgram : public testing::TestWithParam<Unsound> {};
+INSTANTIATE_TEST_SUITE_P(Program, UnsoundProgram, testing::ValuesIn(unsound),
+                         [](const auto &info) { return std::string(info.param.name); });
+
+TEST_P(UnsoundProgram, isRefused) {
+  Program program = test::affineProgram(64);
+  ASSERT_TRUE(program.validate());
+  GetParam().damage(program);
+  Status status = program.validate();
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().text().find(GetParam().message), std::string::npos)
+      << status.error().text();
+}
+
+TEST(Program, randomProgramsAreSound) {
+  std::mt19937_64 random(test::freshSeed());
+  for (int i = 0; i < 100; ++i) {
+    Status status = test::randomProgram(random).validate();
+    ASSERT_TRUE(status) << status.error().text();
+  }
+}
+
+TEST(Program, findsFunctionsAndPorts) {
+  Program program = test::affineProgram(64);
+  ASSERT_NE(program.function("step"), nullptr);
+  EXPECT_EQ(program.function("forward"), nullptr);
+  EXPECT_EQ(program.function("step")->port("x")->bytes(), 256u);
+  EXPECT_EQ(program.function("step")->port("z"), nullptr);
+}
+
+} // namespace
+} // namespace ingot
