@@ -117,6 +117,7 @@ private:
 
   int64_t offsetOf(Value value);
   StringRef kindOf(Value root);
+  std::string labelOf(Value value);
   Attribute portAttr(StringRef name, StringRef kind, Value value);
 
   func::FuncOp function;
@@ -448,6 +449,18 @@ StringRef FunctionPlan::kindOf(Value root) {
   return "activation";
 }
 
+/// What a person knows a tensor by: the model's node, else the kernel that makes it.
+std::string FunctionPlan::labelOf(Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "graph.name");
+    return name ? name.str() : "argument" + std::to_string(argument.getArgNumber());
+  }
+  if (auto name = dyn_cast<NameLoc>(value.getLoc()))
+    return name.getName().str();
+  auto launch = value.getDefiningOp<graph::LaunchOp>();
+  return launch ? launch.getKernel().str() : value.getDefiningOp()->getName().getStringRef().str();
+}
+
 Attribute FunctionPlan::portAttr(StringRef name, StringRef kind, Value value) {
   Builder builder(function.getContext());
   return builder.getDictionaryAttr(
@@ -467,20 +480,20 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
     ports.push_back(portAttr(name ? name.getValue() : "input" + std::to_string(index),
                              isPersistentRole(argumentRole) ? argumentRole : "input", argument));
   }
+  llvm::SmallDenseSet<int64_t> donatedResults;
+  for (unsigned index = 0; index < function.getNumArguments(); ++index)
+    if (auto donated = function.getArgAttrOfType<IntegerAttr>(index, "graph.donated"))
+      donatedResults.insert(donated.getInt());
   for (auto [index, result] : llvm::enumerate(terminator().getOperands())) {
-    auto persistent = persistentNames.find(result);
+    if (donatedResults.contains(index))
+      continue; // the argument's port shows it
     auto resultRole = function.getResultAttrOfType<StringAttr>(index, "graph.role");
-    bool donated = resultRole && isPersistentRole(resultRole.getValue());
-    if (donated && persistent != persistentNames.end())
-      ports.push_back(portAttr(persistent->second, resultRole.getValue(), result));
-    else if (!donated)
-      ports.push_back(portAttr(resultName(index), "output", result));
+    bool persistent = resultRole && isPersistentRole(resultRole.getValue());
+    ports.push_back(
+        portAttr(resultName(index), persistent ? resultRole.getValue() : "output", result));
   }
   for (auto &[root, buffer] : buffers) {
-    std::string label = "argument";
-    if (Operation *op = storage.members(root).front().getDefiningOp())
-      if (auto name = dyn_cast<NameLoc>(op->getLoc()))
-        label = name.getName().str();
+    std::string label = labelOf(storage.members(root).front());
     planned.push_back(attrs.getDictionaryAttr(
         {attrs.getNamedAttr("name", attrs.getStringAttr(label)),
          attrs.getNamedAttr("kind", attrs.getStringAttr(kindOf(root))),

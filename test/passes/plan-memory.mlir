@@ -1,0 +1,49 @@
+// RUN: %ingot-opt --plan-memory %s | FileCheck %s
+// Parameters of one bucket lie side by side, gradients in one buffer of the same layout. The update
+// waits for the last reader of the old weights; a second function finds the parameters where the
+// step left them.
+module {
+  func.func private @update(%p: memref<48xf32>, %g: memref<48xf32>, %out: memref<48xf32>, %lo: index, %hi: index)
+      attributes {graph.kernel = "update", graph.grains = 1 : i64, graph.in_place = [[0, 0]]} {
+    return
+  }
+  func.func private @gradients(%w: memref<4x4xf32>, %b: memref<20xf32>, %dw: memref<4x4xf32>, %db: memref<20xf32>,
+                               %workspace: memref<256xi8>, %lo: index, %hi: index)
+      attributes {graph.kernel = "row", graph.grains = 4 : i64, graph.workspace = 256 : i64} {
+    return
+  }
+  func.func private @read(%w: memref<4x4xf32>, %out: memref<f32>, %lo: index, %hi: index)
+      attributes {graph.kernel = "row", graph.grains = 1 : i64} {
+    return
+  }
+  // CHECK-LABEL: func.func @step(
+  // CHECK-SAME: %[[ARENA:.*]]: memref<448xi8>, %[[WORKSPACE:.*]]: memref<256xi8>)
+  // CHECK-SAME: {bytes = 192 : i64, first = 0 : i64, kind = "gradient", last = 2 : i64, name = "gradients", offset = 192 : i64}
+  // CHECK-SAME: {kind = "parameter", name = "w", offset = 0 : i64, type = tensor<4x4xf32>}
+  // CHECK-SAME: {kind = "parameter", name = "b", offset = 64 : i64, type = tensor<20xf32>}
+  // CHECK-SAME: {kind = "output", name = "loss", offset = 384 : i64, type = tensor<f32>}]
+  // CHECK: call @gradients
+  // CHECK: call @read
+  // CHECK: %[[P:.*]] = memref.view %[[ARENA]][%c0{{.*}}][] : memref<448xi8> to memref<48xf32>
+  // CHECK: %[[G:.*]] = memref.view %[[ARENA]][%c192{{.*}}][] : memref<448xi8> to memref<48xf32>
+  // CHECK: %[[NEW:.*]] = memref.view %[[ARENA]][%c0{{.*}}][] : memref<448xi8> to memref<48xf32>
+  // CHECK: call @update(%[[P]], %[[G]], %[[NEW]]
+  func.func @step(%w: tensor<4x4xf32> {graph.name = "w", graph.role = "parameter", graph.donated = 0 : i64},
+                  %b: tensor<20xf32> {graph.name = "b", graph.role = "parameter", graph.donated = 1 : i64})
+      -> (tensor<4x4xf32>, tensor<20xf32>, tensor<f32> {graph.name = "loss"}) {
+    %g:2 = graph.launch @gradients(%w, %b) : (tensor<4x4xf32>, tensor<20xf32>) -> (tensor<4x4xf32>, tensor<20xf32>)
+    %p = graph.bucket %w, %b : tensor<4x4xf32>, tensor<20xf32> -> tensor<48xf32>
+    %d = graph.bucket %g#0, %g#1 : tensor<4x4xf32>, tensor<20xf32> -> tensor<48xf32>
+    %u = graph.launch @update(%p, %d) : (tensor<48xf32>, tensor<48xf32>) -> tensor<48xf32>
+    %w1, %b1 = graph.unbucket %u : tensor<48xf32> -> tensor<4x4xf32>, tensor<20xf32>
+    %loss = graph.launch @read(%w) : (tensor<4x4xf32>) -> tensor<f32>
+    return %w1, %b1, %loss : tensor<4x4xf32>, tensor<20xf32>, tensor<f32>
+  }
+  // CHECK-LABEL: func.func @forward(
+  // CHECK-SAME: {kind = "parameter", name = "b", offset = 64 : i64, type = tensor<20xf32>}, {kind = "parameter", name = "w", offset = 0 : i64
+  func.func @forward(%b: tensor<20xf32> {graph.name = "b", graph.role = "parameter"},
+                     %w: tensor<4x4xf32> {graph.name = "w", graph.role = "parameter"}) -> (tensor<f32> {graph.name = "y"}) {
+    %y = graph.launch @read(%w) : (tensor<4x4xf32>) -> tensor<f32>
+    return %y : tensor<f32>
+  }
+}
