@@ -458,7 +458,7 @@ std::string FunctionPlan::labelOf(Value value) {
   if (auto name = dyn_cast<NameLoc>(value.getLoc()))
     return name.getName().str();
   auto launch = value.getDefiningOp<graph::LaunchOp>();
-  return launch ? launch.getKernel().str() : value.getDefiningOp()->getName().getStringRef().str();
+  return launch ? launch.getKernel().str() : "constant";
 }
 
 Attribute FunctionPlan::portAttr(StringRef name, StringRef kind, Value value) {
@@ -493,7 +493,9 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
         portAttr(resultName(index), persistent ? resultRole.getValue() : "output", result));
   }
   for (auto &[root, buffer] : buffers) {
-    std::string label = labelOf(storage.members(root).front());
+    Value origin = *llvm::find_if(storage.members(root),
+                                  [&](Value member) { return definitions.contains(member); });
+    std::string label = labelOf(origin);
     planned.push_back(attrs.getDictionaryAttr(
         {attrs.getNamedAttr("name", attrs.getStringAttr(label)),
          attrs.getNamedAttr("kind", attrs.getStringAttr(kindOf(root))),
