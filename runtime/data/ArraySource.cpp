@@ -1,0 +1,113 @@
+#include "runtime/data/ArraySource.h"
+#include "runtime/data/Array.h"
+#include "runtime/data/Random.h"
+
+namespace ingot {
+
+namespace {
+
+int64_t rowElements(const Shape &shape) {
+  return elementCount(Shape(shape.begin() + 1, shape.end()));
+}
+
+Status checkLimit(const NamedArray &array, const BatchPort &port) {
+  if (port.limit == 0)
+    return {};
+  Tensor values(ElementType::I64, {array.value.size()});
+  INGOT_TRY(convertElements(array.value, 0, values, 0, values.size()).map_error([&](Error error) {
+    error.place = array.path;
+    return error;
+  }));
+  for (int64_t i = 0; i < values.size(); ++i)
+    if (int64_t value = values.as<int64_t>()[i]; value < 0 || value >= port.limit)
+      return failure(Error::Code::BadInput, array.path,
+                     "element {} is {}, outside the {} values that '{}' takes", i, value,
+                     port.limit, port.name);
+  return {};
+}
+
+Status checkFits(const NamedArray &array, const BatchPort &port) {
+  if (array.value.shape().empty() || port.shape.empty())
+    return failure(Error::Code::BadInput, array.path,
+                   "the array {} cannot feed '{}' {}: both need a dimension of rows",
+                   toString(array.value.shape()), port.name, toString(port.shape));
+  if (rowElements(array.value.shape()) != rowElements(port.shape))
+    return failure(Error::Code::BadInput, array.path,
+                   "rows of the array {} do not fit '{}' {}: {} elements a row, not {}",
+                   toString(array.value.shape()), port.name, toString(port.shape),
+                   rowElements(array.value.shape()), rowElements(port.shape));
+  return checkLimit(array, port);
+}
+
+} // namespace
+
+Result<std::vector<NamedArray>> readArrays(std::span<const std::string> paths) {
+  std::vector<NamedArray> arrays;
+  for (const std::string &path : paths) {
+    INGOT_ASSIGN(Tensor value, readArray(path));
+    if (value.shape().empty())
+      return failure(Error::Code::BadInput, path,
+                     "the array is a scalar; data needs a dimension of rows");
+    if (!arrays.empty() && value.shape()[0] != arrays[0].value.shape()[0])
+      return failure(Error::Code::BadInput, path, "there are {} rows, but {} in {}",
+                     value.shape()[0], arrays[0].value.shape()[0], arrays[0].path);
+    arrays.push_back({path, std::move(value)});
+  }
+  return arrays;
+}
+
+Result<std::unique_ptr<ArraySource>> ArraySource::create(std::vector<NamedArray> arrays,
+                                                         std::vector<BatchPort> ports,
+                                                         const ArrayOptions &options) {
+  if (arrays.size() != ports.size() || ports.empty()) {
+    std::string names;
+    for (const BatchPort &port : ports)
+      names += (names.empty() ? "" : ", ") + port.name;
+    return failure(Error::Code::Usage, "--data", "there are {} arrays for {} ports ({})",
+                   arrays.size(), ports.size(), names);
+  }
+  for (size_t i = 0; i < ports.size(); ++i) {
+    INGOT_TRY(checkFits(arrays[i], ports[i]));
+    if (ports[i].shape[0] != ports[0].shape[0])
+      return failure(Error::Code::Unsupported, arrays[i].path,
+                     "'{}' takes {} rows a batch, but '{}' takes {}", ports[i].name,
+                     ports[i].shape[0], ports[0].name, ports[0].shape[0]);
+  }
+  int64_t rows = arrays[0].value.shape()[0], batchRows = ports[0].shape[0];
+  int64_t endRow = options.endRow == 0 ? rows : options.endRow;
+  int64_t used = endRow - options.firstRow;
+  if (options.firstRow < 0 || endRow > rows || used < batchRows || batchRows < 1)
+    return failure(Error::Code::BadInput, arrays[0].path,
+                   "rows {} … {} of {} do not fill one batch of {}", options.firstRow, endRow, rows,
+                   batchRows);
+  return std::unique_ptr<ArraySource>(
+      new ArraySource(std::move(arrays), std::move(ports), options, used));
+}
+
+ArraySource::ArraySource(std::vector<NamedArray> arrays, std::vector<BatchPort> ports,
+                         const ArrayOptions &options, int64_t rowsUsed)
+    : BatchSource(std::move(ports)), arrays(std::move(arrays)), options(options),
+      rowsUsed(rowsUsed), batchRows(this->ports()[0].shape[0]) {}
+
+Status ArraySource::fill(int64_t step, Batch &batch) const {
+  int64_t epoch = step / batchesPerEpoch(), firstRow = step % batchesPerEpoch() * batchRows;
+  Permutation shuffled(rowsUsed, options.seed, uint32_t(RandomStream::ArrayOrder), epoch);
+  for (int64_t row = 0; row < batchRows; ++row) {
+    int64_t place = firstRow + row;
+    int64_t source =
+        options.firstRow + (options.order == RowOrder::File ? place : int64_t(shuffled(place)));
+    for (size_t i = 0; i < arrays.size(); ++i) {
+      int64_t count = rowElements(ports()[i].shape);
+      double scale = i + 1 < arrays.size() ? options.scale : 1;
+      INGOT_TRY(convertElements(arrays[i].value, source * count, batch[i].value, row * count, count,
+                                scale)
+                    .map_error([&](Error error) {
+                      error.place = arrays[i].path;
+                      return error;
+                    }));
+    }
+  }
+  return {};
+}
+
+} // namespace ingot

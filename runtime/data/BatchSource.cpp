@@ -1,0 +1,25 @@
+#include "runtime/data/BatchSource.h"
+
+namespace ingot {
+
+std::vector<BatchPort> batchPorts(const Function &function, int64_t limit) {
+  std::vector<BatchPort> ports;
+  for (const Port &port : function.ports) {
+    bool scalar = port.shape.empty() &&
+                  (port.name == "learning_rate" || port.name == "step" || port.name == "seed");
+    if (port.kind != BufferKind::Input || scalar)
+      continue;
+    bool integer = port.type == ElementType::I32 || port.type == ElementType::I64;
+    ports.push_back({port.name, port.type, port.shape, integer ? limit : 0});
+  }
+  return ports;
+}
+
+Batch BatchSource::makeBatch() const {
+  Batch batch;
+  for (const BatchPort &port : portList)
+    batch.push_back({port.name, Tensor(port.type, port.shape)});
+  return batch;
+}
+
+} // namespace ingot

@@ -1,0 +1,58 @@
+#include "runtime/data/Random.h"
+#include <algorithm>
+#include <bit>
+#include <cassert>
+
+namespace ingot {
+
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+  for (int round = 0; round < 10; ++round) {
+    uint64_t first = uint64_t(0xD2511F53u) * counter[0];
+    uint64_t second = uint64_t(0xCD9E8D57u) * counter[2];
+    counter = {uint32_t(second >> 32) ^ counter[1] ^ key[0], uint32_t(second),
+               uint32_t(first >> 32) ^ counter[3] ^ key[1], uint32_t(first)};
+    key[0] += 0x9E3779B9u;
+    key[1] += 0xBB67AE85u;
+  }
+  return counter;
+}
+
+uint64_t randomBits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t element) {
+  auto words = philox({element, stream, uint32_t(step), uint32_t(step >> 32)},
+                      {uint32_t(seed), uint32_t(seed >> 32)});
+  return uint64_t(words[1]) << 32 | words[0];
+}
+
+uint64_t randomBelow(uint64_t bits, uint64_t bound) {
+  assert(bound > 0);
+  return uint64_t((static_cast<unsigned __int128>(bits) * bound) >> 64);
+}
+
+double randomUniform(uint64_t bits) { return double(bits >> 11) * 0x1p-53; }
+
+Permutation::Permutation(uint64_t size, uint64_t seed, uint32_t stream, uint64_t epoch)
+    : size(size), halfBits(int(std::max<uint64_t>(1, (std::bit_width(size) + 1) / 2))) {
+  for (int round = 0; round < rounds; ++round)
+    keys[round] = uint32_t(randomBits(seed, stream, epoch, round));
+}
+
+uint64_t Permutation::operator()(uint64_t index) const {
+  assert(index < size);
+  uint64_t mask = (uint64_t(1) << halfBits) - 1;
+  do {
+    uint64_t left = index >> halfBits, right = index & mask;
+    for (uint32_t key : keys) {
+      // The finaliser of splitmix64 mixes one half with the round's key.
+      uint64_t mixed = right + (uint64_t(key) << 32 | ~key);
+      mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9u;
+      mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBu;
+      uint64_t next = left ^ ((mixed ^ (mixed >> 31)) & mask);
+      left = right;
+      right = next;
+    }
+    index = left << halfBits | right;
+  } while (index >= size);
+  return index;
+}
+
+} // namespace ingot
