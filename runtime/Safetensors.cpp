@@ -48,20 +48,25 @@ std::vector<const Entry *> writingOrder(const Safetensors &contents) {
   return order;
 }
 
-std::string checksumOf(const std::vector<const Entry *> &order) {
-  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
-                                                                 XXH3_freeState);
-  XXH3_64bits_reset(state.get());
-  for (const Entry *entry : order)
-    XXH3_64bits_update(state.get(), entry->second.data(), entry->second.bytes());
-  return fmt::format("{:016x}", XXH3_64bits_digest(state.get()));
-}
+/// Of the header as our writer spells it without the checksum, and of the tensors' bytes.
+class Checksum {
+public:
+  explicit Checksum(const json &header) : state(XXH3_createState(), XXH3_freeState) {
+    XXH3_64bits_reset(state.get());
+    const std::string text = toText(header);
+    add(text.data(), text.size());
+  }
+  void add(const void *data, size_t bytes) { XXH3_64bits_update(state.get(), data, bytes); }
+  std::string text() const { return fmt::format("{:016x}", XXH3_64bits_digest(state.get())); }
+
+private:
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state;
+};
 
 Result<std::string> headerOf(const Safetensors &contents, const std::vector<const Entry *> &order,
                              const std::string &path) {
   json header = json::object();
   header[metadataKey] = contents.metadata;
-  header[metadataKey][checksumKey] = checksumOf(order);
   size_t offset = 0;
   for (const Entry *entry : order) {
     const Tensor &tensor = entry->second;
@@ -74,6 +79,10 @@ Result<std::string> headerOf(const Safetensors &contents, const std::vector<cons
                             {"data_offsets", {offset, offset + tensor.bytes()}}};
     offset += tensor.bytes();
   }
+  Checksum checksum(header);
+  for (const Entry *entry : order)
+    checksum.add(entry->second.data(), entry->second.bytes());
+  header[metadataKey][checksumKey] = checksum.text();
   std::string text = toText(header);
   const size_t unpadded = sizeof(uint64_t) + text.size();
   text.append((alignment - unpadded % alignment) % alignment, ' ');
@@ -181,9 +190,11 @@ Result<Safetensors> readSafetensors(const std::string &path) {
   Safetensors contents;
   INGOT_TRY(readMetadata(reader, header, contents));
   INGOT_ASSIGN(std::vector<Row> rows, readRows(reader, header, bytes.size() - dataStart));
-  if (auto checksum = contents.metadata.extract(checksumKey)) {
-    if (checksum.mapped() !=
-        fmt::format("{:016x}", XXH3_64bits(bytes.data() + dataStart, bytes.size() - dataStart)))
+  if (auto expected = contents.metadata.extract(checksumKey)) {
+    header[metadataKey].erase(checksumKey);
+    Checksum checksum(header);
+    checksum.add(bytes.data() + dataStart, bytes.size() - dataStart);
+    if (checksum.text() != expected.mapped())
       return failure(Error::Code::BadInput, path,
                      "damaged: its checksum does not match its contents");
   }
