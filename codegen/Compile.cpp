@@ -102,7 +102,7 @@ std::string describe(const std::optional<TrainingOptions> &training) {
   return fmt::format(
       "loss {} optimizer {} betas {} {} epsilon {} decay {} momentum {} clip {} accumulate {}",
       int(training->loss), int(training->optimizer), training->beta1, training->beta2,
-      training->epsilon, training->decay().value_or(-1), training->momentum, training->clip,
+      training->epsilon, training->decay(), training->momentum, training->clip,
       training->accumulate);
 }
 
