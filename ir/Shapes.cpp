@@ -1,6 +1,6 @@
-/// Result types from operand types and attributes, and the verifiers of ops whose result type is given.
-#include "ir/Graph.h"
-#include "mlir/IR/Builders.h"
+/// Result types from operand types and attributes, and the verifiers of ops whose result type is
+/// given.
+#include "ir/GraphBuilder.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallBitVector.h"
 
@@ -33,11 +33,20 @@ LogicalResult oneResult(SmallVectorImpl<Type> &results, ArrayRef<int64_t> shape,
   return success();
 }
 
-/// Inferred and stated types agree where both are known: a stated `?` dimension may be known better.
+/// One value per row: the operand without its last dimension, never narrower than f32.
+RankedTensorType statisticsType(RankedTensorType type) {
+  return RankedTensorType::get(type.getShape().drop_back(1),
+                               accumulationType(type.getElementType()));
+}
+
+/// Inferred and stated types agree where both are known: a stated `?` dimension may be known
+/// better.
 bool areCompatible(TypeRange inferred, TypeRange stated) {
-  return inferred.size() == stated.size() && llvm::all_of(llvm::zip(inferred, stated), [](auto pair) {
+  return inferred.size() == stated.size() &&
+         llvm::all_of(llvm::zip(inferred, stated), [](auto pair) {
            auto a = cast<ShapedType>(std::get<0>(pair)), b = cast<ShapedType>(std::get<1>(pair));
-           return a.getElementType() == b.getElementType() && succeeded(verifyCompatibleShape(a, b));
+           return a.getElementType() == b.getElementType() &&
+                  succeeded(verifyCompatibleShape(a, b));
          });
 }
 
@@ -74,9 +83,10 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
                                             Adaptor adaptor, SmallVectorImpl<Type> &results) {
   auto type = ranked(adaptor.getOperand());
   ArrayRef<int64_t> permutation = adaptor.getPermutation();
-  if (int64_t(permutation.size()) != type.getRank() || !areDistinctDims(permutation, type.getRank()))
-    return emitOptionalError(location, "permutation must name each of the operand's ", type.getRank(),
-                             " dimensions once");
+  if (int64_t(permutation.size()) != type.getRank() ||
+      !areDistinctDims(permutation, type.getRank()))
+    return emitOptionalError(location, "permutation must name each of the operand's ",
+                             type.getRank(), " dimensions once");
   Dims shape;
   for (int64_t dim : permutation)
     shape.push_back(type.getDimSize(dim));
@@ -89,8 +99,9 @@ LogicalResult SliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> l
   size_t rank = type.getRank();
   if (adaptor.getOffsets().size() != rank || adaptor.getLimits().size() != rank ||
       adaptor.getStrides().size() != rank)
-    return emitOptionalError(location, "offsets, limits and strides need one entry for each of the operand's ",
-                             rank, " dimensions");
+    return emitOptionalError(
+        location, "offsets, limits and strides need one entry for each of the operand's ", rank,
+        " dimensions");
   Dims shape;
   for (auto [dim, offset, limit, stride] : llvm::zip_equal(
            type.getShape(), adaptor.getOffsets(), adaptor.getLimits(), adaptor.getStrides())) {
@@ -103,20 +114,22 @@ LogicalResult SliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> l
   return oneResult(results, shape, type.getElementType());
 }
 
-LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, Adaptor adaptor,
-                                      SmallVectorImpl<Type> &results) {
+LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                      Adaptor adaptor, SmallVectorImpl<Type> &results) {
   auto type = ranked(adaptor.getOperand());
   auto value = ranked(adaptor.getValue());
   if (value.getRank() != 0 || value.getElementType() != type.getElementType())
-    return emitOptionalError(location, "the padding value must be a scalar of the operand's element type");
+    return emitOptionalError(location,
+                             "the padding value must be a scalar of the operand's element type");
   size_t rank = type.getRank();
   if (adaptor.getLow().size() != rank || adaptor.getHigh().size() != rank ||
       adaptor.getInterior().size() != rank)
-    return emitOptionalError(location, "low, high and interior need one entry for each of the operand's ",
+    return emitOptionalError(location,
+                             "low, high and interior need one entry for each of the operand's ",
                              rank, " dimensions");
   Dims shape;
-  for (auto [dim, low, high, interior] :
-       llvm::zip_equal(type.getShape(), adaptor.getLow(), adaptor.getHigh(), adaptor.getInterior())) {
+  for (auto [dim, low, high, interior] : llvm::zip_equal(
+           type.getShape(), adaptor.getLow(), adaptor.getHigh(), adaptor.getInterior())) {
     if (low < 0 || high < 0 || interior < 0)
       return emitOptionalError(location, "padding must not be negative");
     shape.push_back(ShapedType::isDynamic(dim)
@@ -140,10 +153,12 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   for (Value operand : adaptor.getOperands()) {
     auto type = ranked(operand);
     if (type.getRank() != first.getRank() || type.getElementType() != first.getElementType())
-      return emitOptionalError(location, "operands differ in rank or element type: ", first, " and ", type);
+      return emitOptionalError(location, "operands differ in rank or element type: ", first,
+                               " and ", type);
     for (int64_t dim = 0; dim < type.getRank(); ++dim)
       if (dim != dimension && !compatible(type.getDimSize(dim), first.getDimSize(dim)))
-        return emitOptionalError(location, "operands differ in dimension ", dim, ": ", first, " and ", type);
+        return emitOptionalError(location, "operands differ in dimension ", dim, ": ", first,
+                                 " and ", type);
     int64_t size = type.getDimSize(dimension);
     bool dynamic = ShapedType::isDynamic(size) || ShapedType::isDynamic(shape[dimension]);
     shape[dimension] = dynamic ? ShapedType::kDynamic : shape[dimension] + size;
@@ -182,8 +197,9 @@ LogicalResult ContractOp::inferReturnTypes(MLIRContext *, std::optional<Location
   if (!paired(adaptor.getLhsBatch(), adaptor.getRhsBatch()) ||
       !paired(adaptor.getLhsContract(), adaptor.getRhsContract()) ||
       !areDistinctDims(lhsUsed, lhs.getRank()) || !areDistinctDims(rhsUsed, rhs.getRank()))
-    return emitOptionalError(location, "batch and contracted dimensions must be distinct and pair up in size: ",
-                             lhs, " and ", rhs);
+    return emitOptionalError(
+        location, "batch and contracted dimensions must be distinct and pair up in size: ", lhs,
+        " and ", rhs);
   Dims shape;
   for (int64_t dim : adaptor.getLhsBatch())
     shape.push_back(lhs.getDimSize(dim));
@@ -201,7 +217,8 @@ LogicalResult GatherOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   auto type = ranked(adaptor.getOperand());
   int64_t dimension = adaptor.getDimension();
   if (dimension < 0 || dimension >= type.getRank())
-    return emitOptionalError(location, "dimension ", dimension, " is not one of the operand's ", type.getRank());
+    return emitOptionalError(location, "dimension ", dimension, " is not one of the operand's ",
+                             type.getRank());
   Dims shape(type.getShape().take_front(dimension));
   llvm::append_range(shape, ranked(adaptor.getIndices()).getShape());
   llvm::append_range(shape, type.getShape().drop_front(dimension + 1));
@@ -212,25 +229,29 @@ LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
                                             Adaptor adaptor, SmallVectorImpl<Type> &results) {
   auto type = ranked(adaptor.getOperand());
   auto vector = RankedTensorType::get(type.getShape().take_back(1), type.getElementType());
-  if (type.getRank() == 0 || adaptor.getScale().getType() != vector || adaptor.getBias().getType() != vector)
-    return emitOptionalError(location, "scale and bias must have the shape of the operand's last dimension");
-  auto statistics = RankedTensorType::get(type.getShape().drop_back(1), type.getElementType());
-  results.append({type, statistics, statistics});
+  if (type.getRank() == 0 || adaptor.getScale().getType() != vector ||
+      adaptor.getBias().getType() != vector)
+    return emitOptionalError(location,
+                             "scale and bias must have the shape of the operand's last dimension");
+  results.append({type, statisticsType(type), statisticsType(type)});
   return success();
 }
 
 LogicalResult LinearOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                          Adaptor adaptor, SmallVectorImpl<Type> &results) {
   auto type = ranked(adaptor.getOperand()), weight = ranked(adaptor.getWeight());
-  if (type.getRank() < 1 || weight.getRank() != 2 || weight.getElementType() != type.getElementType() ||
+  if (type.getRank() < 1 || weight.getRank() != 2 ||
+      weight.getElementType() != type.getElementType() ||
       !compatible(weight.getDimSize(1), type.getShape().back()))
-    return emitOptionalError(location, "weight must be [out, ", type.getRank() ? type.getShape().back() : 0,
+    return emitOptionalError(location, "weight must be [out, ",
+                             type.getRank() ? type.getShape().back() : 0,
                              "] of the operand's element type, but is ", weight);
   Dims shape(type.getShape());
   shape.back() = weight.getDimSize(0);
   if (adaptor.getBias() &&
       adaptor.getBias().getType() != RankedTensorType::get({shape.back()}, type.getElementType()))
-    return emitOptionalError(location, "bias must be [", shape.back(), "] of the operand's element type");
+    return emitOptionalError(location, "bias must be [", shape.back(),
+                             "] of the operand's element type");
   return oneResult(results, shape, type.getElementType());
 }
 
@@ -247,14 +268,16 @@ LogicalResult EmbeddingOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
 static LogicalResult checkAttention(std::optional<Location> location, RankedTensorType query,
                                     RankedTensorType key, RankedTensorType value) {
   if (query.getRank() != 4 || key.getRank() != 4 || value.getRank() != 4)
-    return emitOptionalError(location, "query, key and value must be [batch, heads, sequence, head]");
+    return emitOptionalError(location,
+                             "query, key and value must be [batch, heads, sequence, head]");
   for (int64_t dim : {0, 1, 3})
     if (!compatible(query.getDimSize(dim), key.getDimSize(dim)))
       return emitOptionalError(location, "query and key differ in dimension ", dim);
   for (int64_t dim : {0, 1, 2})
     if (!compatible(key.getDimSize(dim), value.getDimSize(dim)))
       return emitOptionalError(location, "key and value differ in dimension ", dim);
-  if (query.getElementType() != key.getElementType() || key.getElementType() != value.getElementType())
+  if (query.getElementType() != key.getElementType() ||
+      key.getElementType() != value.getElementType())
     return emitOptionalError(location, "query, key and value differ in element type");
   return success();
 }
@@ -267,13 +290,15 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   Dims shape(query.getShape());
   shape.back() = value.getShape().back();
   results.push_back(RankedTensorType::get(shape, query.getElementType()));
-  results.push_back(RankedTensorType::get(query.getShape().drop_back(1), query.getElementType()));
+  results.push_back(statisticsType(query));
   return success();
 }
 
 LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
-                                                    Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto query = ranked(adaptor.getQuery()), key = ranked(adaptor.getKey()), value = ranked(adaptor.getValue());
+                                                    Adaptor adaptor,
+                                                    SmallVectorImpl<Type> &results) {
+  auto query = ranked(adaptor.getQuery()), key = ranked(adaptor.getKey()),
+       value = ranked(adaptor.getValue());
   if (failed(checkAttention(location, query, key, value)))
     return failure();
   if (adaptor.getOutput().getType() != adaptor.getGradient().getType())
@@ -285,19 +310,21 @@ LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *, std::optional
 LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                                Adaptor adaptor, SmallVectorImpl<Type> &results) {
   auto logits = ranked(adaptor.getLogits());
-  if (logits.getRank() < 1 || logits.getShape().drop_back(1) != ranked(adaptor.getTargets()).getShape())
-    return emitOptionalError(location, "targets must have the shape of the logits without their last dimension");
-  results.push_back(RankedTensorType::get({}, logits.getElementType()));
-  results.push_back(RankedTensorType::get(logits.getShape().drop_back(1), logits.getElementType()));
+  if (logits.getRank() < 1 ||
+      logits.getShape().drop_back(1) != ranked(adaptor.getTargets()).getShape())
+    return emitOptionalError(
+        location, "targets must have the shape of the logits without their last dimension");
+  results.push_back(RankedTensorType::get({}, accumulationType(logits.getElementType())));
+  results.push_back(statisticsType(logits));
   return success();
 }
 
-LogicalResult MseOp::inferReturnTypes(MLIRContext *, std::optional<Location> location, Adaptor adaptor,
-                                      SmallVectorImpl<Type> &results) {
+LogicalResult MseOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                      Adaptor adaptor, SmallVectorImpl<Type> &results) {
   auto type = ranked(adaptor.getPrediction());
   if (adaptor.getTarget().getType() != type)
     return emitOptionalError(location, "prediction and target differ in type");
-  return oneResult(results, {}, type.getElementType());
+  return oneResult(results, {}, accumulationType(type.getElementType()));
 }
 
 LogicalResult BucketOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
@@ -309,7 +336,8 @@ LogicalResult BucketOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   for (Value operand : adaptor.getOperands()) {
     auto type = ranked(operand);
     if (!type.hasStaticShape() || type.getElementType() != element)
-      return emitOptionalError(location, "a bucket's tensors have static shapes and one element type");
+      return emitOptionalError(location,
+                               "a bucket's tensors have static shapes and one element type");
     size += llvm::alignTo(type.getNumElements(), 16);
   }
   return oneResult(results, {size}, element);
@@ -335,7 +363,8 @@ LogicalResult SelectOp::verify() {
 LogicalResult ReshapeOp::verify() {
   auto from = getOperand().getType(), to = getType();
   if (from.hasStaticShape() && to.hasStaticShape() && from.getNumElements() != to.getNumElements())
-    return emitOpError() << from.getNumElements() << " elements do not fit a shape of " << to.getNumElements();
+    return emitOpError() << from.getNumElements() << " elements do not fit a shape of "
+                         << to.getNumElements();
   return success();
 }
 
@@ -343,7 +372,8 @@ LogicalResult BroadcastOp::verify() {
   auto from = getOperand().getType(), to = getType();
   ArrayRef<int64_t> dimensions = getDimensions();
   if (int64_t(dimensions.size()) != from.getRank())
-    return emitOpError("(1) dimensions need one entry for each of the operand's ") << from.getRank();
+    return emitOpError("(1) dimensions need one entry for each of the operand's ")
+           << from.getRank();
   int64_t previous = -1;
   for (auto [index, dim] : llvm::enumerate(dimensions)) {
     if (dim <= previous || dim >= to.getRank())
@@ -353,7 +383,8 @@ LogicalResult BroadcastOp::verify() {
     int64_t size = from.getDimSize(index);
     if (size != 1 && !compatible(size, to.getDimSize(dim)))
       return emitOpError("(2) operand dimension ")
-             << index << " has size " << size << ", result dimension " << dim << " " << to.getDimSize(dim);
+             << index << " has size " << size << ", result dimension " << dim << " "
+             << to.getDimSize(dim);
   }
   return success();
 }
@@ -367,7 +398,8 @@ LogicalResult ScatterAddOp::verify() {
   llvm::append_range(expected, getIndices().getType().getShape());
   llvm::append_range(expected, base.getShape().drop_front(dimension + 1));
   if (getUpdates().getType() != RankedTensorType::get(expected, base.getElementType()))
-    return emitOpError("updates must be ") << RankedTensorType::get(expected, base.getElementType());
+    return emitOpError("updates must be ")
+           << RankedTensorType::get(expected, base.getElementType());
   return success();
 }
 
@@ -379,9 +411,10 @@ LogicalResult SoftmaxOp::verify() {
 }
 
 LogicalResult AdamWOp::verify() {
-  for (TypeRange group : {TypeRange(getGradients().getTypes()), TypeRange(getFirstMoments().getTypes()),
-                          TypeRange(getSecondMoments().getTypes()), TypeRange(getNewParameters().getTypes()),
-                          TypeRange(getNewFirstMoments().getTypes()), TypeRange(getNewSecondMoments().getTypes())})
+  for (TypeRange group :
+       {TypeRange(getGradients().getTypes()), TypeRange(getFirstMoments().getTypes()),
+        TypeRange(getSecondMoments().getTypes()), TypeRange(getNewParameters().getTypes()),
+        TypeRange(getNewFirstMoments().getTypes()), TypeRange(getNewSecondMoments().getTypes())})
     if (group != TypeRange(getParameters().getTypes()))
       return emitOpError("parameters, gradients and moments must pair up in number and type");
   return success();
@@ -391,7 +424,8 @@ LogicalResult SgdOp::verify() {
   if (TypeRange(getGradients().getTypes()) != TypeRange(getParameters().getTypes()) ||
       TypeRange(getNewParameters().getTypes()) != TypeRange(getParameters().getTypes()))
     return emitOpError("parameters and gradients must pair up in number and type");
-  if (!getMomenta().empty() && TypeRange(getMomenta().getTypes()) != TypeRange(getParameters().getTypes()))
+  if (!getMomenta().empty() &&
+      TypeRange(getMomenta().getTypes()) != TypeRange(getParameters().getTypes()))
     return emitOpError("momenta, where present, must pair up with parameters");
   if (TypeRange(getNewMomenta().getTypes()) != TypeRange(getMomenta().getTypes()))
     return emitOpError("new momenta must pair up with momenta");
@@ -414,7 +448,8 @@ LogicalResult LoopOp::verify() {
     return emitOpError("the body yields the carried values, then one value per stacked result");
   for (auto [index, carried] : llvm::enumerate(getCarried()))
     if (body.getArgument(index + 1).getType() != carried.getType() ||
-        yield.getOperand(index).getType() != carried.getType() || getResult(index).getType() != carried.getType())
+        yield.getOperand(index).getType() != carried.getType() ||
+        getResult(index).getType() != carried.getType())
       return emitOpError("carried value ") << index << " changes its type";
   return success();
 }
@@ -423,7 +458,8 @@ LogicalResult IfOp::verify() {
   if (getCondition().getType().getRank() != 0)
     return emitOpError("the condition must be a scalar");
   for (Region *region : getRegions())
-    if (TypeRange(region->front().getTerminator()->getOperandTypes()) != TypeRange(getResultTypes()))
+    if (TypeRange(region->front().getTerminator()->getOperandTypes()) !=
+        TypeRange(getResultTypes()))
       return emitOpError("both regions must yield the result types");
   return success();
 }
