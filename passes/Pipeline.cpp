@@ -1,6 +1,7 @@
 #include "passes/Pipeline.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
+#include "passes/Training.h"
 #include <array>
 
 using namespace mlir;
@@ -8,18 +9,28 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr std::array<std::pair<Stage, std::string_view>, 7> stageNames = {
-    {{Stage::Graph, "graph"},
-     {Stage::Train, "train"},
-     {Stage::Linalg, "linalg"},
-     {Stage::Kernels, "kernels"},
-     {Stage::Plan, "plan"},
-     {Stage::Llvm, "llvm"},
-     {Stage::Program, "program"}}};
+constexpr std::array<std::pair<Stage, std::string_view>, 7> stageNames = {{{Stage::Graph, "graph"},
+                                                                           {Stage::Train, "train"},
+                                                                           {Stage::Linalg, "linalg"},
+                                                                           {Stage::Kernels, "kernels"},
+                                                                           {Stage::Plan, "plan"},
+                                                                           {Stage::Llvm, "llvm"},
+                                                                           {Stage::Program, "program"}}};
 
 void simplify(OpPassManager &passes) {
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
+}
+
+/// The model as it was built or imported: shapes known, shape arithmetic folded.
+void graphStage(OpPassManager &passes) { simplify(passes); }
+
+/// From here on the module holds the whole training step: loss, gradients, optimizer, initial values.
+void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &training) {
+  if (!training)
+    return;
+  buildTrainingPipeline(passes, *training);
+  simplify(passes);
 }
 
 /// From here on every tensor is a place in the arena. Kernels are lowered before planning, because
@@ -37,15 +48,20 @@ Result<Stage> parseStage(std::string_view text) {
   for (auto [stage, stageName] : stageNames)
     if (stageName == text)
       return stage;
-  return failure(
-      Error::Code::Usage, "--emit",
-      "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
+  return failure(Error::Code::Usage, "--emit",
+                 "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
 }
 
 void buildPipeline(OpPassManager &passes, Stage from, Stage to,
                    const std::optional<TrainingOptions> &training) {
-  if (from < Stage::Plan && to >= Stage::Plan)
-    planStage(passes);
+  auto stage = [&](Stage each, auto addPasses) {
+    if (from > each || each > to || (from == each && each != Stage::Graph))
+      return;
+    addPasses();
+  };
+  stage(Stage::Graph, [&] { graphStage(passes); });
+  stage(Stage::Train, [&] { trainStage(passes, training); });
+  stage(Stage::Plan, [&] { planStage(passes); });
 }
 
 } // namespace ingot
