@@ -1,0 +1,79 @@
+#include "passes/Pipeline.h"
+#include "mlir/Transforms/Passes.h"
+#include "passes/Passes.h"
+#include "passes/Training.h"
+#include <array>
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+constexpr std::array<std::pair<Stage, std::string_view>, 7> stageNames = {
+    {{Stage::Graph, "graph"},
+     {Stage::Train, "train"},
+     {Stage::Linalg, "linalg"},
+     {Stage::Kernels, "kernels"},
+     {Stage::Plan, "plan"},
+     {Stage::Llvm, "llvm"},
+     {Stage::Program, "program"}}};
+
+void simplify(OpPassManager &passes) {
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+/// The model as it was built or imported: shapes known, shape arithmetic folded.
+void graphStage(OpPassManager &passes) { simplify(passes); }
+
+/// From here on the module holds the whole training step: loss, gradients, optimizer, initial
+/// values.
+void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &training) {
+  if (!training)
+    return;
+  buildTrainingPipeline(passes, *training);
+  simplify(passes);
+}
+
+/// From here on every tensor is a place in the arena. Kernels are lowered before planning, because
+/// the planner needs to know what they may update in place and how much workspace they want.
+void planStage(OpPassManager &passes) {
+  passes.addPass(createLaunchKernels());
+  passes.addPass(createPlanMemory());
+}
+
+} // namespace
+
+std::string_view name(Stage stage) { return stageNames[static_cast<size_t>(stage)].second; }
+
+Result<Stage> parseStage(std::string_view text) {
+  for (auto [stage, stageName] : stageNames)
+    if (stageName == text)
+      return stage;
+  return failure(
+      Error::Code::Usage, "--emit",
+      "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
+}
+
+void buildStage(OpPassManager &passes, Stage stage,
+                const std::optional<TrainingOptions> &training) {
+  switch (stage) {
+  case Stage::Graph:
+    graphStage(passes);
+    break;
+  case Stage::Train:
+    trainStage(passes, training);
+    break;
+  case Stage::Linalg:
+  case Stage::Kernels:
+    break;
+  case Stage::Plan:
+    planStage(passes);
+    break;
+  case Stage::Llvm:
+  case Stage::Program:
+    llvm_unreachable("kernels are compiled one by one");
+  }
+}
+
+} // namespace ingot
