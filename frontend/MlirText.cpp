@@ -1,0 +1,128 @@
+/// Model's text side: `.mlir` files in and out.
+#include "frontend/ElementTypes.h"
+#include "frontend/ModelModule.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+#include "runtime/data/Files.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/SourceMgr.h"
+
+namespace ingot {
+namespace {
+
+std::string print(mlir::Location location) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  location.print(stream);
+  return text;
+}
+
+/// Every argument needs a name and a role, every result a name; all tensors of known types.
+mlir::LogicalResult checkForward(mlir::func::FuncOp forward) {
+  llvm::StringSet<> names;
+  auto check = [&](mlir::Type type, mlir::DictionaryAttr attributes, llvm::StringRef what,
+                   size_t index) -> mlir::LogicalResult {
+    auto tensor = mlir::dyn_cast<mlir::RankedTensorType>(type);
+    if (!tensor || !elementTypeOf(tensor.getElementType()))
+      return forward.emitError() << what << " " << index << " of @forward is not a tensor of "
+                                 << "numbers but " << type;
+    auto name = attributes ? attributes.getAs<mlir::StringAttr>("graph.name") : nullptr;
+    if (!name || name.empty())
+      return forward.emitError() << what << " " << index << " of @forward has no graph.name";
+    if (!names.insert(name).second)
+      return forward.emitError() << "graph.name '" << name.getValue() << "' appears twice";
+    return mlir::success();
+  };
+  for (auto [index, type] : llvm::enumerate(forward.getArgumentTypes()))
+    if (failed(check(type, forward.getArgAttrDict(index), "argument", index)))
+      return mlir::failure();
+  for (auto [index, type] : llvm::enumerate(forward.getResultTypes()))
+    if (failed(check(type, forward.getResultAttrDict(index), "result", index)))
+      return mlir::failure();
+  return mlir::success();
+}
+
+mlir::LogicalResult checkModel(mlir::ModuleOp module) {
+  auto forward = module.lookupSymbol<mlir::func::FuncOp>("forward");
+  if (!forward || forward.isExternal())
+    return module.emitError("a model needs a function @forward with a body");
+  return checkForward(forward);
+}
+
+} // namespace
+
+std::string placeOf(mlir::Location location) {
+  if (auto name = mlir::dyn_cast<mlir::NameLoc>(location))
+    return name.getName().str();
+  if (auto file = mlir::dyn_cast<mlir::FileLineColLoc>(location))
+    return fmt::format("{}:{}:{}", file.getFilename().str(), file.getLine(), file.getColumn());
+  if (mlir::isa<mlir::UnknownLoc>(location))
+    return "";
+  return print(location);
+}
+
+DiagnosticCollector::DiagnosticCollector(mlir::MLIRContext &context)
+    : handler(&context, [this](mlir::Diagnostic &diagnostic) {
+        add(diagnostic);
+        return mlir::success();
+      }) {}
+
+void DiagnosticCollector::add(mlir::Diagnostic &diagnostic) {
+  if (diagnostic.getSeverity() != mlir::DiagnosticSeverity::Error)
+    return;
+  reports.push_back({placeOf(diagnostic.getLocation()), diagnostic.str()});
+  for (mlir::Diagnostic &note : diagnostic.getNotes()) {
+    std::string place = placeOf(note.getLocation());
+    reports.back().message +=
+        fmt::format("\n  note: {}{}{}", place, place.empty() ? "" : ": ", note.str());
+  }
+}
+
+std::string DiagnosticCollector::messages() const {
+  std::string text;
+  for (const Report &report : reports)
+    text += (text.empty() ? "" : "\n") + report.message;
+  return text;
+}
+
+Error DiagnosticCollector::error(Error::Code code, std::string_view otherwise) const {
+  if (reports.empty())
+    return {code, std::string(otherwise), ""};
+  Error error{code, reports.front().message, reports.front().place};
+  for (const Report &report : llvm::drop_begin(reports))
+    error.message +=
+        fmt::format("\n{}{}{}", report.place, report.place.empty() ? "" : ": ", report.message);
+  return error;
+}
+
+Result<Model> Model::parse(std::string_view text, const std::string &place) {
+  auto impl = std::make_shared<Impl>();
+  DiagnosticCollector diagnostics(impl->context);
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, place), llvm::SMLoc());
+  mlir::ParserConfig config(&impl->context);
+  impl->module = mlir::parseSourceFile<mlir::ModuleOp>(sources, config);
+  if (!impl->module || failed(checkModel(*impl->module)))
+    return tl::unexpected(diagnostics.error(Error::Code::BadInput, "is not graph IR"));
+  return Model(std::move(impl));
+}
+
+Result<Model> Model::load(const std::string &path) {
+  INGOT_ASSIGN(std::string text, readInput(path));
+  return parse(text, path == "-" ? "<stdin>" : path);
+}
+
+std::string Model::text(bool locations) const {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  mlir::OpPrintingFlags flags;
+  flags.enableDebugInfo(locations, /*prettyForm=*/false);
+  moduleOf(*this)->print(stream, flags);
+  stream << '\n';
+  return text;
+}
+
+Status Model::save(const std::string &path) const { return writeOutput(path, text(true)); }
+
+} // namespace ingot

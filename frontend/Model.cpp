@@ -1,0 +1,85 @@
+#include "frontend/Model.h"
+#include "frontend/ElementTypes.h"
+#include "frontend/ModelModule.h"
+#include "ir/Graph.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/Dialects.h"
+#include <array>
+
+namespace ingot {
+namespace {
+
+constexpr std::array<std::string_view, 6> roleNames = {"parameter", "state",  "input",
+                                                       "target",    "scalar", "output"};
+
+Role parseRole(std::string_view text) {
+  auto found = llvm::find(roleNames, text);
+  return found == roleNames.end() ? Role::Input : Role(found - roleNames.begin());
+}
+
+mlir::func::FuncOp forwardOf(const Model &model) {
+  return moduleOf(model).lookupSymbol<mlir::func::FuncOp>("forward");
+}
+
+std::string stringAttribute(mlir::DictionaryAttr attributes, llvm::StringRef name) {
+  auto value = attributes ? attributes.getAs<mlir::StringAttr>(name) : mlir::StringAttr();
+  return value ? value.str() : std::string();
+}
+
+ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, Role role) {
+  auto tensor = mlir::cast<mlir::RankedTensorType>(type);
+  ModelPort port{stringAttribute(attributes, "graph.name"), role,
+                 *elementTypeOf(tensor.getElementType()), Shape(tensor.getShape()),
+                 stringAttribute(attributes, "graph.init")};
+  for (int64_t &size : port.shape)
+    size = mlir::ShapedType::isDynamic(size) ? -1 : size;
+  return port;
+}
+
+} // namespace
+
+std::string_view name(Role role) { return roleNames[size_t(role)]; }
+
+Model::Impl::Impl() : context(mlir::MLIRContext::Threading::DISABLED) {
+  mlir::DialectRegistry registry;
+  registerDialects(registry);
+  context.appendDialectRegistry(registry);
+  context.loadAllAvailableDialects();
+}
+
+mlir::ModuleOp moduleOf(const Model &model) { return *model.internals().module; }
+
+std::vector<ModelPort> Model::ports() const {
+  mlir::func::FuncOp forward = forwardOf(*this);
+  std::vector<ModelPort> ports;
+  for (auto [index, type] : llvm::enumerate(forward.getArgumentTypes())) {
+    mlir::DictionaryAttr attributes = forward.getArgAttrDict(index);
+    ports.push_back(portOf(type, attributes, parseRole(stringAttribute(attributes, "graph.role"))));
+  }
+  for (auto [index, type] : llvm::enumerate(forward.getResultTypes()))
+    ports.push_back(portOf(type, forward.getResultAttrDict(index), Role::Output));
+  return ports;
+}
+
+int64_t Model::parameterCount() const {
+  int64_t count = 0;
+  for (const ModelPort &port : ports())
+    if (port.role == Role::Parameter)
+      count += elementCount(port.shape);
+  return count;
+}
+
+int64_t Model::operationCount() const {
+  int64_t count = 0;
+  forwardOf(*this).walk([&](mlir::Operation *op) {
+    count += op->getDialect()->getNamespace() == "graph" && !mlir::isa<graph::ConstantOp>(op);
+  });
+  return count;
+}
+
+std::string Model::metadata() const {
+  auto metadata = moduleOf(*this)->getAttrOfType<mlir::StringAttr>("graph.metadata");
+  return metadata ? metadata.str() : "{}";
+}
+
+} // namespace ingot
