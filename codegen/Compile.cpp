@@ -8,6 +8,7 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassInstrumentation.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
 #include "passes/Dialects.h"
 #include "passes/Passes.h"
 #include <chrono>
@@ -28,7 +29,7 @@ double millisecondsSince(Clock::time_point start) {
 /// Writes the module after every pass to DIRECTORY/NN-pass.mlir.
 class NumberedDump : public PassInstrumentation {
 public:
-  explicit NumberedDump(std::string directory) : directory(std::move(directory)) {}
+  NumberedDump(std::string directory, int &count) : directory(std::move(directory)), count(count) {}
 
   void runAfterPass(Pass *pass, Operation *op) override {
     if (pass->getArgument().empty() || !isa<ModuleOp>(op))
@@ -45,7 +46,7 @@ public:
 
 private:
   std::string directory;
-  int count = 0;
+  int &count; ///< over all stages
 };
 
 /// Collects MLIR's diagnostics while it lives and turns them into one error.
@@ -123,28 +124,41 @@ size_t countOperators(ModuleOp module) {
   return most;
 }
 
-Status instrument(PassManager &passes, const CompileOptions &options) {
-  if (options.timing)
-    passes.enableTiming();
-  if (!options.dumpDirectory.empty()) {
-    std::error_code error;
-    std::filesystem::create_directories(options.dumpDirectory, error);
-    if (error)
-      return ingot::failure(Error::Code::Io, options.dumpDirectory,
-                            "cannot create the directory: {}", error.message());
-    passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory));
-  }
-  if (!options.printAfter.empty()) {
-    for (const std::string &pass : options.printAfter)
-      if (!PassInfo::lookup(pass))
-        return ingot::failure(Error::Code::Usage, "--print-after", "there is no pass '{}'", pass);
-    passes.getContext()->disableMultithreading();
-    passes.enableIRPrinting([](Pass *, Operation *) { return false; },
-                            [names = options.printAfter](Pass *pass, Operation *) {
-                              return llvm::is_contained(names, pass->getArgument().str());
-                            });
-  }
+Status checkDumpOptions(const CompileOptions &options) {
+  for (const std::string &pass : options.printAfter)
+    if (!PassInfo::lookup(pass))
+      return ingot::failure(Error::Code::Usage, "--print-after", "there is no pass '{}'", pass);
+  if (options.dumpDirectory.empty())
+    return {};
+  std::error_code error;
+  std::filesystem::create_directories(options.dumpDirectory, error);
+  if (error)
+    return ingot::failure(Error::Code::Io, options.dumpDirectory, "cannot create the directory: {}",
+                          error.message());
   return {};
+}
+
+/// Runs the passes of one stage.
+LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &options,
+                       TimingScope &timing, int &dumps) {
+  PassManager passes(module.getContext());
+  passes.enableVerifier(false); // every stage ends in its own verifier
+  buildStage(passes, stage, options.training);
+  passes.enableTiming(timing);
+  if (!options.dumpDirectory.empty())
+    passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory, dumps));
+  if (!options.printAfter.empty())
+    passes.enableIRPrinting([](Pass *, Operation *) { return false; },
+                            [&](Pass *pass, Operation *) {
+                              return llvm::is_contained(options.printAfter,
+                                                        pass->getArgument().str());
+                            });
+  if (failed(passes.run(module)))
+    return mlir::failure();
+  std::string_view reached = name(stage);
+  module->setAttr("graph.stage",
+                  StringAttr::get(module.getContext(), StringRef(reached.data(), reached.size())));
+  return success();
 }
 
 } // namespace
@@ -163,19 +177,26 @@ Stage stageOf(ModuleOp module) {
   return stage.value_or(Stage::Graph);
 }
 
-Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const CompileOptions &options) {
+Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const CompileOptions &options,
+                                      CompileReport *report) {
+  INGOT_TRY(checkDumpOptions(options));
   OwningOpRef<ModuleOp> module = model.clone();
-  PassManager passes(module->getContext());
-  passes.enableVerifier(false); // every stage ends in its own verifier
-  buildPipeline(passes, stageOf(model), stage, options.training);
-  INGOT_TRY(instrument(passes, options));
   Diagnostics diagnostics(module->getContext());
-  if (mlir::failed(mlir::verify(*module)) || failed(passes.run(*module)))
+  if (failed(verify(*module)))
     return diagnostics.error(Error::Code::BadInput);
-  std::string_view reached = name(stage);
-  module->getOperation()->setAttr(
-      "graph.stage",
-      StringAttr::get(module->getContext(), StringRef(reached.data(), reached.size())));
+  DefaultTimingManager timer;
+  timer.setEnabled(options.timing);
+  TimingScope timing = timer.getRootScope();
+  int dumps = 0;
+  // A module that came in as `graph` is simplified first; any later one resumes behind its stage.
+  Stage from = stageOf(model);
+  for (Stage next = from == Stage::Graph ? from : Stage(int(from) + 1); next <= stage;
+       next = Stage(int(next) + 1)) {
+    if (failed(runStage(next, *module, options, timing, dumps)))
+      return diagnostics.error(Error::Code::BadInput);
+    if (next == Stage::Train && report)
+      report->operators = countOperators(*module);
+  }
   return module;
 }
 
@@ -212,7 +233,7 @@ Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileRe
     done.cacheMiss = "the passes run because their output was asked for";
   }
 
-  INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, model, options));
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, model, options, &done));
   INGOT_ASSIGN(Program program, emitProgram(*planned));
   INGOT_ASSIGN(KernelCodeReport code, generateKernelCode(*planned, target, disk, options, program));
   done.kernelsCompiled = code.compiled;

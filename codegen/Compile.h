@@ -36,7 +36,8 @@ Stage stageOf(mlir::ModuleOp module);
 
 /// Runs the passes up to `stage` on a copy of `model`, a module of any earlier stage.
 Result<mlir::OwningOpRef<mlir::ModuleOp>> lowerTo(Stage stage, mlir::ModuleOp model,
-                                                  const CompileOptions &options);
+                                                  const CompileOptions &options,
+                                                  CompileReport *report = nullptr);
 
 /// The IR of a stage as text: what `--emit` prints.
 Result<std::string> printStage(Stage stage, mlir::ModuleOp model, const CompileOptions &options);

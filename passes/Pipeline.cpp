@@ -9,13 +9,14 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr std::array<std::pair<Stage, std::string_view>, 7> stageNames = {{{Stage::Graph, "graph"},
-                                                                           {Stage::Train, "train"},
-                                                                           {Stage::Linalg, "linalg"},
-                                                                           {Stage::Kernels, "kernels"},
-                                                                           {Stage::Plan, "plan"},
-                                                                           {Stage::Llvm, "llvm"},
-                                                                           {Stage::Program, "program"}}};
+constexpr std::array<std::pair<Stage, std::string_view>, 7> stageNames = {
+    {{Stage::Graph, "graph"},
+     {Stage::Train, "train"},
+     {Stage::Linalg, "linalg"},
+     {Stage::Kernels, "kernels"},
+     {Stage::Plan, "plan"},
+     {Stage::Llvm, "llvm"},
+     {Stage::Program, "program"}}};
 
 void simplify(OpPassManager &passes) {
   passes.addPass(createCanonicalizerPass());
@@ -25,7 +26,8 @@ void simplify(OpPassManager &passes) {
 /// The model as it was built or imported: shapes known, shape arithmetic folded.
 void graphStage(OpPassManager &passes) { simplify(passes); }
 
-/// From here on the module holds the whole training step: loss, gradients, optimizer, initial values.
+/// From here on the module holds the whole training step: loss, gradients, optimizer, initial
+/// values.
 void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &training) {
   if (!training)
     return;
@@ -48,20 +50,30 @@ Result<Stage> parseStage(std::string_view text) {
   for (auto [stage, stageName] : stageNames)
     if (stageName == text)
       return stage;
-  return failure(Error::Code::Usage, "--emit",
-                 "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
+  return failure(
+      Error::Code::Usage, "--emit",
+      "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
 }
 
-void buildPipeline(OpPassManager &passes, Stage from, Stage to,
-                   const std::optional<TrainingOptions> &training) {
-  auto stage = [&](Stage each, auto addPasses) {
-    if (from > each || each > to || (from == each && each != Stage::Graph))
-      return;
-    addPasses();
-  };
-  stage(Stage::Graph, [&] { graphStage(passes); });
-  stage(Stage::Train, [&] { trainStage(passes, training); });
-  stage(Stage::Plan, [&] { planStage(passes); });
+void buildStage(OpPassManager &passes, Stage stage,
+                const std::optional<TrainingOptions> &training) {
+  switch (stage) {
+  case Stage::Graph:
+    graphStage(passes);
+    break;
+  case Stage::Train:
+    trainStage(passes, training);
+    break;
+  case Stage::Linalg:
+  case Stage::Kernels:
+    break;
+  case Stage::Plan:
+    planStage(passes);
+    break;
+  case Stage::Llvm:
+  case Stage::Program:
+    llvm_unreachable("kernels are compiled one by one");
+  }
 }
 
 } // namespace ingot

@@ -14,10 +14,10 @@ enum class Stage { Graph, Train, Linalg, Kernels, Plan, Llvm, Program };
 std::string_view name(Stage stage);
 Result<Stage> parseStage(std::string_view text);
 
-/// Appends the passes that lead from stage `from` to stage `to`, at most `Stage::Plan`: behind it
+/// Appends the passes that lead from the stage before to `stage`, at most `Stage::Plan`: behind it
 /// every kernel is compiled on its own (codegen/Compile.h). Without `training` the module keeps its
 /// @forward alone.
-void buildPipeline(mlir::OpPassManager &passes, Stage from, Stage to,
-                   const std::optional<TrainingOptions> &training);
+void buildStage(mlir::OpPassManager &passes, Stage stage,
+                const std::optional<TrainingOptions> &training);
 
 } // namespace ingot
