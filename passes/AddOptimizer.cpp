@@ -145,7 +145,7 @@ private:
       if (!(value >= 0))
         return error() << name << " must not be negative, but is " << value;
     if (accumulate < 1)
-      return error() << "accumulate must be at least 1, but is " << accumulate;
+      return error() << "accumulate must be at least 1, but is " << int(accumulate);
     if (!argumentsOf(function, Role::State).empty())
       return error() << "a model with state of its own cannot be trained yet";
     return success();

@@ -21,8 +21,9 @@ LogicalResult checkStatic(func::FuncOp function) {
   auto walk = function.walk([&](Operation *op) -> WalkResult {
     if (llvm::none_of(op->getResultTypes(), isDynamic))
       return WalkResult::advance();
-    return op->emitError("its shape is not known yet: specialise the model to its inputs' shapes "
-                         "before differentiating");
+    return emitError(op->getLoc())
+           << "its shape is not known yet: specialise the model to its inputs' shapes "
+              "before differentiating";
   });
   return failure(walk.wasInterrupted());
 }

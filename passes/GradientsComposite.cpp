@@ -109,7 +109,7 @@ void linearGradient(G &g, LinearOp op, Value dy) {
 
 LogicalResult attentionGradient(G &g, AttentionOp op) {
   if (g.cotangent(op.getLse()))
-    return op.emitError("the log-sum-exp of attention cannot be differentiated");
+    return emitError(op.getLoc(), "the log-sum-exp of attention cannot be differentiated");
   Value dy = g.cotangent(op.getResult());
   auto backward = AttentionBackwardOp::create(g.builder, g.location, op.getQuery(), op.getKey(),
                                               op.getValue(), op.getResult(), op.getLse(), dy,

@@ -149,7 +149,7 @@ LogicalResult BackwardLoop::fill(LoopOp backward, ValueRange arguments) {
 LogicalResult loopGradient(G &g, LoopOp op) {
   DenseIntElementsAttr trips;
   if (!matchPattern(op.getTripCount(), m_Constant(&trips)))
-    return op.emitError("a loop is differentiated only if its trip count is a constant");
+    return emitError(op.getLoc(), "a loop is differentiated only if its trip count is a constant");
   int64_t count = trips.getSplatValue<APInt>().getSExtValue();
   SmallVector<Value> captures = activeCaptures(g, op), seeds;
   for (Value result : op.getResults())

@@ -73,8 +73,8 @@ LogicalResult verifySignature(func::FuncOp function) {
     Role role = argumentRole(function, index);
     if (role < previous)
       return emitError(argument.getLoc())
-             << roleName(role) << " '" << name << "' stands behind a " << roleName(previous)
-             << "; the order is parameters, state, inputs, targets, scalars";
+             << roleName(role) << " '" << name << "' stands behind an argument of role "
+             << roleName(previous) << "; the order is parameters, state, inputs, targets, scalars";
     previous = role;
   }
   return success();

@@ -1,0 +1,25 @@
+// RUN: not %ingot-opt %s --add-initializers --split-input-file 2>&1 | FileCheck %s
+
+// CHECK: error: the module has no function @forward; the frontend makes it
+func.func @other() { return }
+
+// -----
+
+// CHECK: [[@LINE+1]]:20: error: parameter 'a' has no graph.init
+func.func @forward(%a: tensor<3xf32> {graph.name = "a", graph.role = "parameter"}) -> tensor<3xf32> {
+  return %a : tensor<3xf32>
+}
+
+// -----
+
+// CHECK: [[@LINE+1]]:20: error: parameter 'a' has graph.init 'xavier:1'; known are normal:STD, uniform:LIMIT and constant:VALUE
+func.func @forward(%a: tensor<3xf32> {graph.name = "a", graph.role = "parameter", graph.init = "xavier:1"}) -> tensor<3xf32> {
+  return %a : tensor<3xf32>
+}
+
+// -----
+
+// CHECK: [[@LINE+1]]:20: error: parameter 'a' has graph.init 'normal:wide'; known are
+func.func @forward(%a: tensor<3xf32> {graph.name = "a", graph.role = "parameter", graph.init = "normal:wide"}) -> tensor<3xf32> {
+  return %a : tensor<3xf32>
+}

@@ -1,0 +1,73 @@
+// RUN: not %ingot-opt %s --add-loss --split-input-file 2>&1 | FileCheck %s
+// RUN: not %ingot-opt %s --add-loss=loss=none --split-input-file 2>&1 | FileCheck %s --check-prefix=NONE
+
+// CHECK: error: the module has no function @forward; the frontend makes it
+func.func @other() { return }
+
+// -----
+
+// CHECK: [[@LINE+1]]:1: error: @forward returns 2 values and none is named 'logits': the loss needs one of them
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"})
+    -> (tensor<2x3xf32>, tensor<2x3xf32>) {
+  return %x, %x : tensor<2x3xf32>, tensor<2x3xf32>
+}
+
+// -----
+
+// CHECK: [[@LINE+1]]:1: error: @forward returns 0 values
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"}) {
+  return
+}
+
+// -----
+
+// CHECK: [[@LINE+1]]:20: error: the loss needs a tensor of floats, but @forward returns 'tensor<2x3xi32>'
+func.func @forward(%x: tensor<2x3xi32> {graph.name = "x", graph.role = "input"}) -> tensor<2x3xi32> {
+  return %x : tensor<2x3xi32>
+}
+
+// -----
+
+// CHECK: [[@LINE+3]]:8: error: cross-entropy needs logits [batch…, classes], but @forward returns 'tensor<3xf32>'
+// NONE: [[@LINE+2]]:8: error: without a loss, @forward must return a scalar, but it returns 'tensor<3xf32>'
+func.func @forward(%x: tensor<3xf32> {graph.name = "x", graph.role = "input"}) -> tensor<3xf32> {
+  %0 = graph.exp %x : tensor<3xf32>
+  return %0 : tensor<3xf32>
+}
+
+// -----
+
+// CHECK: [[@LINE+1]]:20: error: argument 0 of @forward has no graph.name
+func.func @forward(%x: tensor<2x3xf32> {graph.role = "input"}) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+
+// -----
+
+// CHECK: [[@LINE+2]]:20: error: two arguments of @forward are named 'x'
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "parameter"},
+                   %y: tensor<2x3xf32> {graph.name = "x", graph.role = "input"}) -> tensor<2x3xf32> {
+  return %y : tensor<2x3xf32>
+}
+
+// -----
+
+// CHECK: [[@LINE+1]]:20: error: argument 'x' needs a graph.role: parameter, state, input, target or scalar
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "weight"}) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+
+// -----
+
+// CHECK: [[@LINE+2]]:20: error: parameter 'w' stands behind an argument of role input; the order is parameters, state, inputs, targets, scalars
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"},
+                   %w: tensor<2x3xf32> {graph.name = "w", graph.role = "parameter"}) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+
+// -----
+
+// CHECK: [[@LINE+1]]:1: error: an argument of @forward is already named 'targets'
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "targets", graph.role = "input"}) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}

@@ -1,0 +1,39 @@
+// RUN: not %ingot-opt %s --add-optimizer="beta1=1.5" --split-input-file 2>&1 | FileCheck %s --check-prefix=BETA
+// RUN: not %ingot-opt %s --add-optimizer="clip=-1" --split-input-file 2>&1 | FileCheck %s --check-prefix=CLIP
+// RUN: not %ingot-opt %s --add-optimizer="accumulate=0" --split-input-file 2>&1 | FileCheck %s --check-prefix=ZERO
+// RUN: not %ingot-opt %s --add-optimizer="accumulate=2" --split-input-file 2>&1 | FileCheck %s
+
+// CHECK: [[@LINE+6]]:5: error: 'x' has no batch dimension to split into micro-batches
+// BETA: [[@LINE+3]]:1: error: beta1 must be in [0, 1), but is 1.5
+// CLIP: [[@LINE+2]]:1: error: clip must not be negative, but is -1
+// ZERO: [[@LINE+1]]:1: error: accumulate must be at least 1, but is 0
+func.func @gradients(
+    %w: tensor<f32> {graph.name = "w", graph.role = "parameter"},
+    %x: tensor<f32> {graph.name = "x", graph.role = "input"})
+    -> (tensor<f32> {graph.name = "loss"}, tensor<f32> {graph.name = "gradient.w"}) {
+  %loss = graph.mul %w, %x : tensor<f32>
+  return %loss, %x : tensor<f32>, tensor<f32>
+}
+
+// -----
+
+// CHECK: error: the module has no function @gradients; the pass differentiate makes it
+func.func @evaluate() { return }
+
+// -----
+
+// CHECK: [[@LINE+1]]:1: error: @gradients returns no gradients
+func.func @gradients(%w: tensor<f32> {graph.name = "w", graph.role = "parameter"})
+    -> (tensor<f32> {graph.name = "loss"}) {
+  return %w : tensor<f32>
+}
+
+// -----
+
+// CHECK: [[@LINE+1]]:1: error: a model with state of its own cannot be trained yet
+func.func @gradients(
+    %w: tensor<f32> {graph.name = "w", graph.role = "parameter"},
+    %s: tensor<f32> {graph.name = "s", graph.role = "state"})
+    -> (tensor<f32> {graph.name = "loss"}, tensor<f32> {graph.name = "gradient.w"}) {
+  return %w, %s : tensor<f32>, tensor<f32>
+}

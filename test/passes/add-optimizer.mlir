@@ -1,0 +1,86 @@
+// RUN: %ingot-opt %s --add-optimizer | FileCheck %s
+// RUN: %ingot-opt %s --add-optimizer="optimizer=sgd weight-decay=0" | FileCheck %s --check-prefix=SGD
+// RUN: %ingot-opt %s --add-optimizer="optimizer=sgd momentum=0.9" | FileCheck %s --check-prefix=MOMENTUM
+// RUN: %ingot-opt %s --add-optimizer="clip=0.5" | FileCheck %s --check-prefix=CLIP
+// RUN: %ingot-opt %s --add-optimizer="accumulate=2" | FileCheck %s --check-prefix=ACCUMULATE
+
+// Parameters and state are donated to results of the same name; corrections are computed in f64.
+// Layer 1 is a bucket of its own (its weight has 1 MB) and is updated behind the last use of its
+// weight, before the first layer's gradient is made; an untrained parameter passes through.
+// CHECK-NOT: @gradients
+// CHECK-LABEL: func.func @step(
+// CHECK-SAME: %[[W0:[a-z0-9]+]]: tensor<512x8xf32> {graph.donated = 0 : i64, graph.name = "h.0.w", graph.role = "parameter"}
+// CHECK-SAME: %[[W1:[a-z0-9]+]]: tensor<512x512xf32> {graph.donated = 1 : i64, graph.name = "h.1.w", graph.role = "parameter"}
+// CHECK-SAME: %[[U:[a-z0-9]+]]: tensor<3xf32> {graph.donated = 2 : i64, graph.name = "unused", graph.role = "parameter"}
+// CHECK-SAME: %[[M0:[a-z0-9]+]]: tensor<512x8xf32> {graph.donated = 3 : i64, graph.name = "adam.m.h.0.w", graph.role = "state"}
+// CHECK-SAME: %[[M1:[a-z0-9]+]]: tensor<512x512xf32> {graph.donated = 4 : i64, graph.name = "adam.m.h.1.w", graph.role = "state"}
+// CHECK-SAME: %[[V0:[a-z0-9]+]]: tensor<512x8xf32> {graph.donated = 5 : i64, graph.name = "adam.v.h.0.w", graph.role = "state"}
+// CHECK-SAME: %[[V1:[a-z0-9]+]]: tensor<512x512xf32> {graph.donated = 6 : i64, graph.name = "adam.v.h.1.w", graph.role = "state"}
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<4x8xf32> {graph.name = "x", graph.role = "input"}
+// CHECK-SAME: %[[RATE:[a-z0-9]+]]: tensor<f32> {graph.name = "learning_rate", graph.role = "scalar"}
+// CHECK-SAME: %[[STEP:[a-z0-9]+]]: tensor<i64> {graph.name = "step", graph.role = "scalar"}
+// CHECK-SAME: -> (tensor<512x8xf32> {graph.name = "h.0.w", graph.role = "parameter"}, {{.*}}, tensor<f32> {graph.name = "loss"})
+// CHECK: %[[COUNT:.+]] = graph.cast %[[STEP]] : tensor<i64> -> tensor<f64>
+// CHECK: graph.exp %{{.+}} : tensor<f64>
+// CHECK: %[[C1:.+]] = graph.cast %{{.+}} : tensor<f64> -> tensor<f32>
+// CHECK: %[[C2:.+]] = graph.cast %{{.+}} : tensor<f64> -> tensor<f32>
+// CHECK: %[[ONE:.+]] = graph.constant dense<1.000000e+00> : tensor<f32>
+// CHECK: %[[G1:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
+// CHECK: graph.contract %{{.+}}, %[[W1]]
+// CHECK-NEXT: %[[P1:.+]], %{{.+}}, %{{.+}} = graph.adamw(%[[W1]]) gradients(%[[G1]]) moments(%[[M1]]) (%[[V1]]) scalars(%[[RATE]], %[[C1]], %[[C2]], %[[ONE]]) {beta1 = 9.000000e-01 : f64, beta2 = {{.+}} : f64, epsilon = 1.000000e-08 : f64, weight_decay = 1.000000e-02 : f64}
+// CHECK: %[[G0:.+]] = graph.contract
+// CHECK: %[[P0:.+]], %{{.+}}, %{{.+}} = graph.adamw(%[[W0]]) gradients(%[[G0]]) moments(%[[M0]]) (%[[V0]])
+// CHECK: return %[[P0]], %[[P1]], %[[U]],
+
+// SGD without momentum has no state and takes no step number.
+// SGD-LABEL: func.func @step(
+// SGD-NOT: "state"
+// SGD-NOT: "step"
+// SGD: graph.sgd(%{{.+}}) gradients(%{{.+}}) momenta() scalars(%{{.+}}) {momentum = 0.000000e+00 : f64, weight_decay = 0.000000e+00 : f64}
+
+// MOMENTUM-LABEL: func.func @step(
+// MOMENTUM-SAME: tensor<512x8xf32> {graph.donated = 3 : i64, graph.name = "sgd.momentum.h.0.w", graph.role = "state"}
+// MOMENTUM: graph.sgd(%{{.+}}) gradients(%{{.+}}) momenta(%{{.+}}) scalars(%{{.+}}) {momentum = 9.000000e-01 : f64, weight_decay = 1.000000e-02 : f64}
+
+// Clipping needs all gradients: every update stands behind the norm.
+// CLIP-LABEL: func.func @step(
+// CLIP-SAME: tensor<f32> {graph.name = "gradient_norm"})
+// CLIP-NOT: graph.adamw
+// CLIP: %[[SUM:.+]] = graph.add %{{.+}}, %{{.+}} : tensor<f32>
+// CLIP: %[[NORM:.+]] = graph.sqrt %[[SUM]] : tensor<f32>
+// CLIP: %[[GUARDED:.+]] = graph.add %[[NORM]], %{{.+}} : tensor<f32>
+// CLIP: %[[LIMIT:.+]] = graph.div %{{.+}}, %[[GUARDED]] : tensor<f32>
+// CLIP: %[[LEAST:.+]] = graph.minimum %[[LIMIT]], %{{.+}} : tensor<f32>
+// CLIP: %[[SCALE:.+]] = graph.mul %[[LEAST]]
+// CLIP: graph.adamw{{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %{{[^,]+}}, %[[SCALE]])
+// CLIP: return {{.*}}, %[[NORM]] :
+
+// Two micro-batches are halves of a batch twice as large; gradients add up, and their mean is a
+// matter of the scale.
+// ACCUMULATE-LABEL: func.func @step(
+// ACCUMULATE-SAME: %[[X:[a-z0-9]+]]: tensor<8x8xf32> {graph.name = "x", graph.role = "input"}
+// ACCUMULATE: %[[HALF:.+]] = graph.constant dense<5.000000e-01> : tensor<f32>
+// ACCUMULATE: graph.slice %[[X]] [0, 0] to [4, 8] by [1, 1]
+// ACCUMULATE: %[[A:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
+// ACCUMULATE: graph.slice %[[X]] [4, 0] to [8, 8] by [1, 1]
+// ACCUMULATE: %[[B:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
+// ACCUMULATE-NEXT: %[[G:.+]] = graph.add %[[A]], %[[B]]
+// ACCUMULATE: graph.adamw{{.*}} gradients(%[[G]]) {{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %{{[^,]+}}, %[[HALF]])
+// ACCUMULATE: %[[LOSS:.+]] = graph.mul %{{.+}}, %{{.+}} : tensor<f32>
+// ACCUMULATE: return {{.*}}, %[[LOSS]] :
+func.func @gradients(
+    %w0: tensor<512x8xf32> {graph.name = "h.0.w", graph.role = "parameter"},
+    %w1: tensor<512x512xf32> {graph.name = "h.1.w", graph.role = "parameter"},
+    %unused: tensor<3xf32> {graph.name = "unused", graph.role = "parameter"},
+    %x: tensor<4x8xf32> {graph.name = "x", graph.role = "input"})
+    -> (tensor<f32> {graph.name = "loss"}, tensor<512x8xf32> {graph.name = "gradient.h.0.w"},
+        tensor<512x512xf32> {graph.name = "gradient.h.1.w"}) {
+  %h = graph.linear %x, %w0 : tensor<4x8xf32>, tensor<512x8xf32> -> tensor<4x512xf32>
+  %y = graph.linear %h, %w1 : tensor<4x512xf32>, tensor<512x512xf32> -> tensor<4x512xf32>
+  %loss = graph.reduce sum %y [0, 1] : tensor<4x512xf32> -> tensor<f32>
+  %dy = graph.constant dense<1.0> : tensor<4x512xf32>
+  %g1 = graph.contract %dy, %h batch [] x [] over [0] x [0] : tensor<4x512xf32>, tensor<4x512xf32> -> tensor<512x512xf32>
+  %dh = graph.contract %dy, %w1 batch [] x [] over [1] x [0] : tensor<4x512xf32>, tensor<512x512xf32> -> tensor<4x512xf32>
+  %g0 = graph.contract %dh, %x batch [] x [] over [0] x [0] : tensor<4x512xf32>, tensor<4x8xf32> -> tensor<512x8xf32>
+  return %loss, %g0, %g1 : tensor<f32>, tensor<512x8xf32>, tensor<512x512xf32>
+}
