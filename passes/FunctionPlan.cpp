@@ -35,11 +35,6 @@ std::optional<int64_t> contiguousDistance(tensor::ExtractSliceOp slice) {
 
 } // namespace
 
-StringRef argumentRole(func::FuncOp function, unsigned argument) {
-  auto attr = function.getArgAttrOfType<StringAttr>(argument, "graph.role");
-  return attr ? attr.getValue() : "input";
-}
-
 int64_t FunctionPlan::workspace(Operation *kernel) {
   auto attr = kernel->getAttrOfType<IntegerAttr>("graph.workspace");
   return attr ? attr.getInt() : 0;
@@ -139,7 +134,7 @@ LogicalResult FunctionPlan::joinDonated() {
   func::ReturnOp ret = terminator();
   for (BlockArgument argument : function.getArguments()) {
     unsigned index = argument.getArgNumber();
-    if (isPersistentRole(argumentRole(function, index)))
+    if (isPersistentRole(roleName(argumentRole(function, index))))
       persistentNames[argument] = function.getArgAttrOfType<StringAttr>(index, "graph.name").str();
     auto donated = function.getArgAttrOfType<IntegerAttr>(index, "graph.donated");
     if (!donated)
@@ -150,7 +145,7 @@ LogicalResult FunctionPlan::joinDonated() {
              << function.getArgAttr(index, "graph.name") << " and its result lie at two places";
   }
   for (auto [index, result] : llvm::enumerate(ret.getOperands())) {
-    auto resultRole = function.getResultAttrOfType<StringAttr>(index, "graph.role");
+    auto resultRole = function.getResultAttrOfType<StringAttr>(index, roleAttribute);
     if (resultRole && isPersistentRole(resultRole.getValue()) && !isa<BlockArgument>(result))
       persistentNames[result] = resultName(index);
   }

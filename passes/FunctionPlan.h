@@ -4,6 +4,7 @@
 #include "ir/Graph.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "passes/ArenaLayout.h"
+#include "passes/Signature.h"
 #include "passes/StorageClasses.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
@@ -33,8 +34,6 @@ struct Definition {
   int64_t first; ///< launch that writes it; 0 for arguments and constants
   int64_t last;  ///< last launch that reads it, through views too; number of launches if returned
 };
-/// `graph.role` of an argument; `input` where it has none.
-llvm::StringRef argumentRole(mlir::func::FuncOp function, unsigned argument);
 /// True for parameters and state, which outlive the function.
 inline bool isPersistentRole(llvm::StringRef role) {
   return role == "parameter" || role == "state";

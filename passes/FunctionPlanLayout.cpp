@@ -127,7 +127,7 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
   SmallVector<Attribute> ports, planned;
   for (BlockArgument argument : function.getArguments()) {
     unsigned index = argument.getArgNumber();
-    StringRef role = argumentRole(function, index);
+    StringRef role = roleName(argumentRole(function, index));
     auto name = function.getArgAttrOfType<StringAttr>(index, "graph.name");
     ports.push_back(portAttr(name ? name.getValue() : "input" + std::to_string(index),
                              isPersistentRole(role) ? role : "input", argument));
@@ -139,7 +139,7 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
   for (auto [index, result] : llvm::enumerate(terminator().getOperands())) {
     if (donatedResults.contains(index))
       continue; // the argument's port shows it
-    auto resultRole = function.getResultAttrOfType<StringAttr>(index, "graph.role");
+    auto resultRole = function.getResultAttrOfType<StringAttr>(index, roleAttribute);
     bool persistent = resultRole && isPersistentRole(resultRole.getValue());
     ports.push_back(
         portAttr(resultName(index), persistent ? resultRole.getValue() : "output", result));
