@@ -8,14 +8,14 @@ namespace ingot {
 
 static constexpr StringLiteral roleNames[] = {"parameter", "state", "input", "target", "scalar"};
 
-StringRef roleName(Role role) { return roleNames[unsigned(role)]; }
+StringRef roleName(ArgumentRole role) { return roleNames[unsigned(role)]; }
 
-Role argumentRole(func::FuncOp function, unsigned index) {
+ArgumentRole roleOf(func::FuncOp function, unsigned index) {
   if (auto attribute = function.getArgAttrOfType<StringAttr>(index, roleAttribute))
     for (auto [role, name] : llvm::enumerate(roleNames))
       if (attribute.getValue() == name)
-        return Role(role);
-  return Role::Input;
+        return ArgumentRole(role);
+  return ArgumentRole::Input;
 }
 
 StringRef argumentName(func::FuncOp function, unsigned index) {
@@ -43,20 +43,20 @@ StringRef resultName(func::FuncOp function, unsigned index) {
 bool isParameter(Value value) {
   func::FuncOp function = functionOf(value);
   return function &&
-         argumentRole(function, cast<BlockArgument>(value).getArgNumber()) == Role::Parameter;
+         roleOf(function, cast<BlockArgument>(value).getArgNumber()) == ArgumentRole::Parameter;
 }
 
-SmallVector<BlockArgument> argumentsOf(func::FuncOp function, Role role) {
+SmallVector<BlockArgument> argumentsOf(func::FuncOp function, ArgumentRole role) {
   SmallVector<BlockArgument> found;
   for (BlockArgument argument : function.getArguments())
-    if (argumentRole(function, argument.getArgNumber()) == role)
+    if (roleOf(function, argument.getArgNumber()) == role)
       found.push_back(argument);
   return found;
 }
 
 LogicalResult verifySignature(func::FuncOp function) {
   llvm::StringSet<> names;
-  Role previous = Role::Parameter;
+  ArgumentRole previous = ArgumentRole::Parameter;
   for (BlockArgument argument : function.getArguments()) {
     unsigned index = argument.getArgNumber();
     StringRef name = argumentName(function, index);
@@ -70,7 +70,7 @@ LogicalResult verifySignature(func::FuncOp function) {
     if (!spelled || !llvm::is_contained(roleNames, spelled.getValue()))
       return emitError(argument.getLoc()) << "argument '" << name << "' needs a " << roleAttribute
                                           << ": parameter, state, input, target or scalar";
-    Role role = argumentRole(function, index);
+    ArgumentRole role = roleOf(function, index);
     if (role < previous)
       return emitError(argument.getLoc())
              << roleName(role) << " '" << name << "' stands behind an argument of role "
@@ -80,10 +80,10 @@ LogicalResult verifySignature(func::FuncOp function) {
   return success();
 }
 
-BlockArgument insertArgument(func::FuncOp function, Role role, StringRef name, Type type,
+BlockArgument insertArgument(func::FuncOp function, ArgumentRole role, StringRef name, Type type,
                              Location location) {
   unsigned index = 0;
-  while (index < function.getNumArguments() && argumentRole(function, index) <= role)
+  while (index < function.getNumArguments() && roleOf(function, index) <= role)
     ++index;
   Builder builder(function.getContext());
   auto attributes = builder.getDictionaryAttr(

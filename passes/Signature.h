@@ -6,7 +6,7 @@
 namespace ingot {
 
 /// Roles in the order in which arguments stand in every function.
-enum class Role { Parameter, State, Input, Target, Scalar };
+enum class ArgumentRole { Parameter, State, Input, Target, Scalar };
 
 inline constexpr llvm::StringLiteral nameAttribute = "graph.name";
 inline constexpr llvm::StringLiteral roleAttribute = "graph.role";
@@ -14,11 +14,11 @@ inline constexpr llvm::StringLiteral initAttribute = "graph.init";
 inline constexpr llvm::StringLiteral donatedAttribute = "graph.donated";
 
 /// `parameter`, `state`, `input`, `target`, `scalar`.
-llvm::StringRef roleName(Role role);
+llvm::StringRef roleName(ArgumentRole role);
 
 /// The role and name of a function's argument; an argument without a role is an input, one without
 /// a name has an empty one.
-Role argumentRole(mlir::func::FuncOp function, unsigned index);
+ArgumentRole roleOf(mlir::func::FuncOp function, unsigned index);
 llvm::StringRef argumentName(mlir::func::FuncOp function, unsigned index);
 llvm::StringRef argumentName(mlir::Value argument);
 llvm::StringRef resultName(mlir::func::FuncOp function, unsigned index);
@@ -26,14 +26,14 @@ llvm::StringRef resultName(mlir::func::FuncOp function, unsigned index);
 /// True for function arguments of role `parameter`.
 bool isParameter(mlir::Value value);
 /// The arguments of one role, in order.
-llvm::SmallVector<mlir::BlockArgument> argumentsOf(mlir::func::FuncOp function, Role role);
+llvm::SmallVector<mlir::BlockArgument> argumentsOf(mlir::func::FuncOp function, ArgumentRole role);
 
 /// Checks that arguments stand in the order of roles and that names are present and unique.
 llvm::LogicalResult verifySignature(mlir::func::FuncOp function);
 
 /// Inserts an argument behind those of its role. Its location is `location`, named after it.
-mlir::BlockArgument insertArgument(mlir::func::FuncOp function, Role role, llvm::StringRef name,
-                                   mlir::Type type, mlir::Location location);
+mlir::BlockArgument insertArgument(mlir::func::FuncOp function, ArgumentRole role,
+                                   llvm::StringRef name, mlir::Type type, mlir::Location location);
 
 /// A result of a function, its name and, where not empty, its role.
 struct NamedResult {
