@@ -8,7 +8,8 @@ namespace ingot::graph {
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
-#define NO_FOLD(op) OpFoldResult op::fold(FoldAdaptor) { return {}; }
+#define NO_FOLD(op)                                                                                \
+  OpFoldResult op::fold(FoldAdaptor) { return {}; }
 NO_FOLD(NegOp)
 NO_FOLD(AbsOp)
 NO_FOLD(SignOp)

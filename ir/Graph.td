@@ -468,10 +468,11 @@ def Graph_SgdOp : Graph_CompositeOp<"sgd", [AttrSizedOperandSegments, AttrSizedR
                        Graph_FloatScalar:$gradient_scale, F64Attr:$momentum, F64Attr:$weight_decay);
   let results = (outs Variadic<Graph_FloatTensor>:$new_parameters, Variadic<Graph_FloatTensor>:$new_momenta);
   let assemblyFormat = [{
-    `(` $parameters `)` `gradients` `(` $gradients `)` `momenta` `(` $momenta `)`
+    `(` $parameters `)` `gradients` `(` $gradients `)` (`momenta` `(` $momenta^ `)`)?
     `scalars` `(` $learning_rate `,` $gradient_scale `)` attr-dict
-    `:` type($parameters) `:` type($gradients) `:` type($momenta) `:` type($learning_rate) `,` type($gradient_scale)
-    `->` type($new_parameters) `:` type($new_momenta)
+    `:` type($parameters) `:` type($gradients) (`momenta` type($momenta)^)?
+    `:` type($learning_rate) `,` type($gradient_scale)
+    `->` type($new_parameters) (`:` type($new_momenta)^)?
   }];
   let hasVerifier = 1;
 }
@@ -516,7 +517,7 @@ def Graph_LoopOp : Graph_Op<"loop", [RecursiveMemoryEffects, SingleBlock]> {
   let results = (outs Variadic<Graph_Value>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $trip_count (`carry` `(` $carried^ `:` type($carried) `)`)? attr-dict `:` type($trip_count) `->` `(` type($results) `)` $body
+    $trip_count (`carry` `(` $carried^ `:` type($carried) `)`)? attr-dict `:` type($trip_count) (`->` `(` type($results)^ `)`)? $body
   }];
   let hasVerifier = 1;
 }
@@ -526,7 +527,7 @@ def Graph_IfOp : Graph_Op<"if", [RecursiveMemoryEffects, SingleBlock, NoRegionAr
   let arguments = (ins Graph_BoolTensor:$condition);
   let results = (outs Variadic<Graph_Value>:$results);
   let regions = (region SizedRegion<1>:$thenRegion, SizedRegion<1>:$elseRegion);
-  let assemblyFormat = "$condition attr-dict `:` type($condition) `->` `(` type($results) `)` $thenRegion `else` $elseRegion";
+  let assemblyFormat = "$condition attr-dict `:` type($condition) (`->` `(` type($results)^ `)`)? $thenRegion `else` $elseRegion";
   let hasVerifier = 1;
 }
 

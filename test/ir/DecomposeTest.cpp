@@ -1,0 +1,279 @@
+/// Each composite's decomposition, interpreted op by op, against the reference's own formula.
+#include "mlir/IR/Verifier.h"
+#include "test/ir/Testing.h"
+#include "llvm/ADT/StringExtras.h"
+
+namespace ingot::testing {
+namespace {
+
+using namespace ::testing;
+
+struct FloatCase {
+  const char *name;      // the element type
+  const char *statistic; // its accumulation type
+  double tolerance;      // of one rounding to the type, with slack for the few in between
+};
+constexpr FloatCase floatCases[] = {{"f64", "f64", 1e-12},    {"f32", "f32", 2e-5},
+                                    {"f16", "f32", 6e-3},     {"bf16", "f32", 5e-2},
+                                    {"f8E4M3FN", "f32", 0.6}, {"f8E5M2", "f32", 1.2}};
+
+class DecomposeTest : public GraphTest {
+protected:
+  std::string type(const std::vector<int64_t> &shape, const std::string &element) {
+    std::string text = "tensor<";
+    for (int64_t size : shape)
+      text += std::to_string(size) + "x";
+    return text + element + ">";
+  }
+
+  /// Replaces every composite of the module by its definition.
+  void decomposeAll(mlir::ModuleOp module) {
+    llvm::SmallVector<graph::Composite> composites;
+    module.walk([&](graph::Composite op) { composites.push_back(op); });
+    ASSERT_FALSE(composites.empty());
+    for (graph::Composite op : composites) {
+      mlir::OpBuilder builder(op);
+      llvm::SmallVector<mlir::Value> values = op.decompose(builder);
+      ASSERT_EQ(values.size(), op->getNumResults());
+      for (auto [result, value] : llvm::zip(op->getResults(), values))
+        ASSERT_EQ(result.getType(), value.getType());
+      op->replaceAllUsesWith(values);
+      op->erase();
+    }
+    ASSERT_TRUE(mlir::succeeded(mlir::verify(module)));
+    module.walk([](graph::Composite op) { ADD_FAILURE() << "a composite is left"; });
+  }
+
+  void check(const std::vector<std::string> &arguments, const std::string &results,
+             const std::string &body, double tolerance, const Tensors &values) {
+    std::string text = function(arguments, results, body);
+    SCOPED_TRACE(text);
+    auto module = parse(text);
+    ASSERT_TRUE(module);
+    Tensors expected = run(*module, values);
+    decomposeAll(*module);
+    if (HasFatalFailure())
+      return;
+    Tensors actual = run(*module, values);
+    ASSERT_EQ(actual.size(), expected.size());
+    for (size_t i = 0; i < actual.size(); ++i)
+      expectClose(actual[i], expected[i], tolerance);
+  }
+
+  /// `op` names one operand per argument type; values are random.
+  void check(const std::string &op, const std::vector<std::string> &arguments,
+             const std::vector<std::string> &results, double tolerance, int64_t below = 5) {
+    Tensors values;
+    for (const std::string &argument : arguments)
+      values.push_back(random(argument, below));
+    check(op, arguments, results, tolerance, values);
+  }
+  void check(const std::string &op, const std::vector<std::string> &arguments,
+             const std::vector<std::string> &results, double tolerance, const Tensors &values) {
+    std::string types = llvm::join(results, ", ");
+    std::string count = results.size() == 1 ? "%r" : "%r:" + std::to_string(results.size());
+    std::string names;
+    for (size_t i = 0; i < results.size(); ++i)
+      names += (i ? ", %r#" : "%r#") + std::to_string(i);
+    if (results.size() == 1)
+      names = "%r";
+    check(arguments, types, count + " = " + op + "\nreturn " + names + " : " + types, tolerance,
+          values);
+  }
+
+  /// Shapes of a rank: random odd sizes, with a size of 1 and one of 0 among them.
+  std::vector<std::vector<int64_t>> shapes(int64_t rank) {
+    std::vector<std::vector<int64_t>> result;
+    for (int64_t kind = 0; kind < 4; ++kind) {
+      std::vector<int64_t> shape;
+      for (int64_t dim = 0; dim < rank; ++dim)
+        shape.push_back(between(2, 9));
+      if (kind == 2)
+        shape[between(0, rank - 1)] = 1;
+      if (kind == 3)
+        shape[0] = 0;
+      result.push_back(shape);
+    }
+    return result;
+  }
+};
+
+TEST_F(DecomposeTest, Gelu) {
+  for (const FloatCase &f : floatCases)
+    for (const auto &shape : shapes(2))
+      for (const char *tanh : {"true", "false"}) {
+        std::string x = type(shape, f.name);
+        check(std::string("graph.gelu %0 tanh ") + tanh + " : " + x, {x}, {x}, f.tolerance);
+      }
+}
+
+TEST_F(DecomposeTest, Softmax) {
+  for (const FloatCase &f : floatCases)
+    for (const auto &shape : shapes(3)) {
+      std::string x = type(shape, f.name);
+      check("graph.softmax %0 dimension " + std::to_string(between(0, 2)) + " : " + x, {x}, {x},
+            f.tolerance);
+    }
+}
+
+TEST_F(DecomposeTest, SoftmaxOfLargeAndMaskedScores) {
+  std::string x = "tensor<3x3xf32>";
+  double inf = INFINITY;
+  Tensor values = tensor(ElementType::F32, {3, 3}, {1e30, 1e30, 0, 5, -inf, 5, NAN, 1, 2});
+  check("graph.softmax %0 dimension 1 : " + x, {x}, {x}, 1e-6, Tensors{values});
+}
+
+TEST_F(DecomposeTest, LayerNorm) {
+  for (const FloatCase &f : floatCases)
+    for (const auto &shape : shapes(3)) {
+      std::string x = type(shape, f.name), vector = type({shape.back()}, f.name);
+      std::string statistics = type({shape[0], shape[1]}, f.statistic);
+      check("graph.layer_norm %0, %1, %2 epsilon 1.0e-5 : " + x + ", " + vector + ", " + vector +
+                " -> " + x + ", " + statistics + ", " + statistics,
+            {x, vector, vector}, {x, statistics, statistics}, f.tolerance);
+    }
+}
+
+TEST_F(DecomposeTest, LayerNormVarianceIsTwoPass) {
+  std::string x = "tensor<1x4xf32>", v = "tensor<4xf32>", s = "tensor<1xf32>";
+  Tensors values = {tensor(ElementType::F32, {1, 4}, {4096, 4097, 4098, 4099}),
+                    tensor(ElementType::F32, {4}, {1, 1, 1, 1}),
+                    tensor(ElementType::F32, {4}, {0, 0, 0, 0})};
+  check("graph.layer_norm %0, %1, %2 epsilon 1.0e-5 : " + x + ", " + v + ", " + v + " -> " + x +
+            ", " + s + ", " + s,
+        {x, v, v}, {x, s, s}, 1e-6, values);
+}
+
+TEST_F(DecomposeTest, Linear) {
+  for (const FloatCase &f : floatCases)
+    for (int64_t rank = 1; rank <= 3; ++rank)
+      for (const auto &shape : shapes(rank)) {
+        int64_t outputs = between(1, 7);
+        auto resultShape = shape;
+        resultShape.back() = outputs;
+        std::string x = type(shape, f.name), w = type({outputs, shape.back()}, f.name);
+        std::string b = type({outputs}, f.name), y = type(resultShape, f.name);
+        double tolerance = 2 * f.tolerance; // the product is rounded before the bias is added
+        check("graph.linear %0, %1 : " + x + ", " + w + " -> " + y, {x, w}, {y}, tolerance);
+        check("graph.linear %0, %1, %2 : " + x + ", " + w + ", " + b + " -> " + y, {x, w, b}, {y},
+              tolerance);
+      }
+}
+
+TEST_F(DecomposeTest, Embedding) {
+  for (const FloatCase &f : floatCases)
+    for (const char *index : {"i32", "i64"})
+      for (const auto &shape : shapes(2)) {
+        std::string table = type({5, 3}, f.name), indices = type(shape, index);
+        std::string y = type({shape[0], shape[1], 3}, f.name);
+        check("graph.embedding %0, %1 : " + table + ", " + indices + " -> " + y, {table, indices},
+              {y}, 0);
+      }
+}
+
+TEST_F(DecomposeTest, Attention) {
+  for (const FloatCase &f : floatCases)
+    for (bool causal : {false, true})
+      for (const auto &shape : shapes(4)) {
+        int64_t keys = shape[2] + between(0, 3), width = between(1, 5);
+        std::string q = type(shape, f.name), k = type({shape[0], shape[1], keys, shape[3]}, f.name);
+        std::string v = type({shape[0], shape[1], keys, width}, f.name);
+        std::string y = type({shape[0], shape[1], shape[2], width}, f.name);
+        std::string lse = type({shape[0], shape[1], shape[2]}, f.statistic);
+        check("graph.attention %0, %1, %2 scale 0.35 causal " +
+                  std::string(causal ? "true" : "false") + " : " + q + ", " + k + ", " + v +
+                  " -> " + y + ", " + lse,
+              {q, k, v}, {y, lse}, f.tolerance);
+      }
+}
+
+TEST_F(DecomposeTest, AttentionBackward) {
+  for (const FloatCase &f : floatCases)
+    for (bool causal : {false, true})
+      for (const auto &shape : shapes(4)) {
+        int64_t keys = shape[2] + between(0, 3), width = between(1, 5);
+        std::string q = type(shape, f.name), k = type({shape[0], shape[1], keys, shape[3]}, f.name);
+        std::string v = type({shape[0], shape[1], keys, width}, f.name);
+        std::string y = type({shape[0], shape[1], shape[2], width}, f.name);
+        std::string lse = type({shape[0], shape[1], shape[2]}, f.statistic);
+        std::string attributes =
+            " scale 0.35 causal " + std::string(causal ? "true" : "false") + " : ";
+        std::string body =
+            "%y, %lse = graph.attention %0, %1, %2" + attributes + q + ", " + k + ", " + v +
+            " -> " + y + ", " + lse + "\n%d:3 = graph.attention_backward %0, %1, %2, %y, %lse, %3" +
+            attributes + llvm::join(std::vector<std::string>{q, k, v, y, lse, y}, ", ") + " -> " +
+            q + ", " + k + ", " + v + "\nreturn %d#0, %d#1, %d#2 : " + q + ", " + k + ", " + v;
+        check({q, k, v, y}, q + ", " + k + ", " + v, body, 4 * f.tolerance,
+              {random(q), random(k), random(v), random(y)});
+      }
+}
+
+TEST_F(DecomposeTest, CrossEntropy) {
+  for (const FloatCase &f : floatCases)
+    for (int64_t rank = 1; rank <= 3; ++rank)
+      for (const auto &shape : shapes(rank)) {
+        if (rank == 1 && shape[0] == 0)
+          continue; // no class to be the target
+        std::string logits = type(shape, f.name);
+        std::vector<int64_t> rows(shape.begin(), shape.end() - 1);
+        std::string targets = type(rows, "i32"), lse = type(rows, f.statistic);
+        std::string loss = type({}, f.statistic);
+        check("graph.cross_entropy %0, %1 : " + logits + ", " + targets + " -> " + loss + ", " +
+                  lse,
+              {logits, targets}, {loss, lse}, std::min(f.tolerance, 2e-5), shape.back());
+      }
+}
+
+TEST_F(DecomposeTest, Mse) {
+  for (const FloatCase &f : floatCases)
+    for (const auto &shape : shapes(2)) {
+      std::string x = type(shape, f.name);
+      check("graph.mse %0, %1 : " + x + ", " + x + " -> " + type({}, f.statistic), {x, x},
+            {type({}, f.statistic)}, std::min(f.tolerance, 2e-5));
+    }
+}
+
+TEST_F(DecomposeTest, AdamW) {
+  for (const FloatCase &f : floatCases)
+    for (const auto &shape : shapes(2)) {
+      std::string a = type(shape, f.name), b = type({3}, f.name), s = "tensor<f32>";
+      std::string pair = a + ", " + b;
+      Tensors values = {random(a), random(b), random(a), random(b), random(a), random(b)};
+      for (const std::string &text : {a, b}) { // second moments are not negative
+        std::vector<double> squares = graph::load<double>(random(text));
+        for (double &square : squares)
+          square *= square;
+        Tensor like = random(text);
+        values.push_back(graph::store(like.type(), like.shape(), squares));
+      }
+      for (double scalar : {1e-2, 0.19, 0.002, 0.5})
+        values.push_back(tensor(ElementType::F32, {}, {scalar}));
+      check(
+          "graph.adamw (%0, %1) gradients (%2, %3) moments (%4, %5) (%6, %7) scalars (%8, %9, %10, "
+          "%11) {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = "
+          "0.01 "
+          ": f64} : " +
+              pair + " : " + pair + " : " + pair + " : " + pair + " : " + s + ", " + s + ", " + s +
+              ", " + s + " -> " + pair + " : " + pair + " : " + pair,
+          {a, b, a, b, a, b, a, b, s, s, s, s}, {a, b, a, b, a, b}, f.tolerance, values);
+    }
+}
+
+TEST_F(DecomposeTest, Sgd) {
+  std::string attributes = " {momentum = 0.9 : f64, weight_decay = 0.01 : f64} : ";
+  for (const FloatCase &f : floatCases)
+    for (const auto &shape : shapes(2)) {
+      std::string a = type(shape, f.name), b = type({3}, f.name), s = "tensor<f32>";
+      std::string pair = a + ", " + b, scalars = s + ", " + s;
+      check("graph.sgd (%0, %1) gradients (%2, %3) momenta (%4, %5) scalars (%6, %7)" + attributes +
+                pair + " : " + pair + " momenta " + pair + " : " + scalars + " -> " + pair +
+                " : " + pair,
+            {a, b, a, b, a, b, s, s}, {a, b, a, b}, 2 * f.tolerance);
+      check("graph.sgd (%0) gradients (%1) scalars (%2, %3)" + attributes + a + " : " + a + " : " +
+                scalars + " -> " + a,
+            {a, a, s, s}, {a}, 2 * f.tolerance);
+    }
+}
+
+} // namespace
+} // namespace ingot::testing
