@@ -16,7 +16,7 @@ std::string initializerText(Initializer initializer) {
 //===--------------------------------------------------------------------------------------------===//
 
 Builder::Impl::Impl(Builder &owner)
-    : owner(owner), model(std::make_shared<Model::Impl>()), builder(&model->context) {
+    : owner(owner), model(std::make_shared<Model::Impl>()), builder(model->context.get()) {
   mlir::Location unknown = builder.getUnknownLoc();
   model->module = mlir::ModuleOp::create(unknown);
   builder.setInsertionPointToEnd(model->module->getBody());
@@ -69,7 +69,7 @@ Builder::Value Builder::Impl::place(llvm::StringRef operation, llvm::ArrayRef<Va
   llvm::StringRef shortName = operation;
   shortName.consume_front("graph.");
   auto location = mlir::NameLoc::get(builder.getStringAttr(node(shortName)));
-  DiagnosticCollector diagnostics(model->context);
+  DiagnosticCollector diagnostics(*model->context);
   llvm::SmallVector<mlir::Type> resultTypes;
   if (failed(types(location, irOperands, builder.getDictionaryAttr(attributes), resultTypes)))
     return fail(operation, operands, diagnostics.messages());
@@ -138,7 +138,7 @@ const Shape &Builder::Value::shape() const {
 }
 
 ElementType Builder::Value::type() const {
-  return valid() ? *elementTypeOf(owner->impl->type(*this).getElementType()) : ElementType::F32;
+  return valid() ? *fromMlir(owner->impl->type(*this).getElementType()) : ElementType::F32;
 }
 
 Builder::Scope::~Scope() {
@@ -155,7 +155,7 @@ Builder::Scope Builder::scope(std::string_view name) {
   return Scope(this, impl->scopes.size() - 1);
 }
 
-Builder::Value Builder::Impl::boundary(std::string name, Role role, ElementType type,
+Builder::Value Builder::Impl::boundary(std::string name, PortRole role, ElementType type,
                                        const Shape &shape, const std::string &initializer) {
   auto refuse = [&](const std::string &message) {
     errors.push_back(fmt::format("{}: {}", name, message));
@@ -172,25 +172,29 @@ Builder::Value Builder::Impl::boundary(std::string name, Role role, ElementType 
   attributes.append("graph.role", builder.getStringAttr(ingot::name(role)));
   if (!initializer.empty())
     attributes.append("graph.init", builder.getStringAttr(initializer));
-  argumentAttributes.push_back(attributes.getDictionary(&model->context));
-  auto location = mlir::NameLoc::get(builder.getStringAttr(name));
-  values.push_back(
-      forward.getBody().front().addArgument(tensor(shape, toMlir(model->context, type)), location));
+  // Every function lists its arguments by role: parameters, inputs, targets.
+  auto place = std::upper_bound(roles.begin(), roles.end(), role) - roles.begin();
+  roles.insert(roles.begin() + place, role);
+  argumentAttributes.insert(argumentAttributes.begin() + place,
+                            attributes.getDictionary(model->context.get()));
+  values.push_back(forward.getBody().front().insertArgument(
+      unsigned(place), tensor(shape, toMlir(*model->context, type)),
+      mlir::NameLoc::get(builder.getStringAttr(name))));
   shapes.push_back(shape);
   return Value(&owner, int(values.size() - 1));
 }
 
 Builder::Value Builder::input(std::string_view name, ElementType type, const Shape &shape) {
-  return impl->boundary(std::string(name), Role::Input, type, shape, "");
+  return impl->boundary(std::string(name), PortRole::Input, type, shape, "");
 }
 
 Builder::Value Builder::target(std::string_view name, ElementType type, const Shape &shape) {
-  return impl->boundary(std::string(name), Role::Target, type, shape, "");
+  return impl->boundary(std::string(name), PortRole::Target, type, shape, "");
 }
 
 Builder::Value Builder::parameter(std::string_view name, const Shape &shape,
                                   Initializer initializer, ElementType type) {
-  return impl->boundary(impl->qualified(name), Role::Parameter, type, shape,
+  return impl->boundary(impl->qualified(name), PortRole::Parameter, type, shape,
                         initializerText(initializer));
 }
 

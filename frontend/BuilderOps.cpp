@@ -29,7 +29,7 @@ int64_t rankOf(const Value &value) { return int64_t(value.shape().size()); }
 
 Value Builder::constant(const Tensor &tensor) {
   mlir::RankedTensorType type =
-      impl->tensor(tensor.shape(), toMlir(impl->model->context, tensor.type()));
+      impl->tensor(tensor.shape(), toMlir(*impl->model->context, tensor.type()));
   mlir::ElementsAttr value;
   if (tensor.type() == ElementType::I1) {
     llvm::SmallVector<bool> bits(tensor.as<bool>(), tensor.as<bool>() + tensor.size());
@@ -42,7 +42,7 @@ Value Builder::constant(const Tensor &tensor) {
 }
 
 Value Builder::scalar(double value, ElementType type) {
-  mlir::Type element = toMlir(impl->model->context, type);
+  mlir::Type element = toMlir(*impl->model->context, type);
   mlir::RankedTensorType scalarType = impl->tensor({}, element);
   mlir::Attribute attribute;
   if (mlir::isa<mlir::FloatType>(element))
@@ -57,7 +57,7 @@ Value Builder::scalar(double value, ElementType type) {
 }
 
 Value Builder::iota(const Shape &shape, int64_t dimension, ElementType type) {
-  return impl->make<graph::IotaOp>(impl->tensor(shape, toMlir(impl->model->context, type)), {},
+  return impl->make<graph::IotaOp>(impl->tensor(shape, toMlir(*impl->model->context, type)), {},
                                    {impl->integer("dimension", dimension)});
 }
 
@@ -111,7 +111,7 @@ Value Builder::compare(Comparison direction, Value a, Value b) {
   Impl::Values operands = {a, b};
   if (!impl->broadcastTogether("compare", operands))
     return impl->invalid();
-  auto attribute = graph::ComparisonAttr::get(&impl->model->context, graph::Comparison(direction));
+  auto attribute = graph::ComparisonAttr::get(impl->model->context.get(), graph::Comparison(direction));
   return impl->infer<graph::CompareOp>(operands,
                                        {impl->builder.getNamedAttr("direction", attribute)});
 }
@@ -126,7 +126,7 @@ Value Builder::select(Value condition, Value onTrue, Value onFalse) {
 Value Builder::cast(Value x, ElementType type) {
   if (!impl->usable("cast", {x}) || x.type() == type)
     return x;
-  mlir::Type element = toMlir(impl->model->context, type);
+  mlir::Type element = toMlir(*impl->model->context, type);
   return impl->make<graph::CastOp>(impl->tensor(x.shape(), element), {x});
 }
 
@@ -222,7 +222,7 @@ Value Builder::Impl::reduce(graph::ReduceKind kind, Value x, std::vector<int64_t
   }
   if (!normalize(dimensions, rankOf(x)))
     return fail("reduce", {x}, "a dimension is out of range");
-  auto kindAttribute = graph::ReduceKindAttr::get(&model->context, kind);
+  auto kindAttribute = graph::ReduceKindAttr::get(model->context.get(), kind);
   Value reduced = infer<graph::ReduceOp>(
       {x}, {builder.getNamedAttr("kind", kindAttribute), integers("dimensions", dimensions)});
   if (!keepDimensions || !valid(reduced))

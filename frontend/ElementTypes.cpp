@@ -47,7 +47,7 @@ mlir::Type toMlir(mlir::MLIRContext &context, ElementType type) {
   llvm_unreachable("an element type without an MLIR type");
 }
 
-std::optional<ElementType> elementTypeOf(mlir::Type type) {
+std::optional<ElementType> fromMlir(mlir::Type type) {
   for (int i = 0; i <= int(ElementType::I1); ++i)
     if (toMlir(*type.getContext(), ElementType(i)) == type)
       return ElementType(i);

@@ -8,6 +8,6 @@ namespace ingot {
 
 mlir::Type toMlir(mlir::MLIRContext &context, ElementType type);
 /// Nothing for types that the runtime does not have, such as `index`.
-std::optional<ElementType> elementTypeOf(mlir::Type type);
+std::optional<ElementType> fromMlir(mlir::Type type);
 
 } // namespace ingot

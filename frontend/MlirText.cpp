@@ -24,7 +24,7 @@ mlir::LogicalResult checkForward(mlir::func::FuncOp forward) {
   auto check = [&](mlir::Type type, mlir::DictionaryAttr attributes, llvm::StringRef what,
                    size_t index) -> mlir::LogicalResult {
     auto tensor = mlir::dyn_cast<mlir::RankedTensorType>(type);
-    if (!tensor || !elementTypeOf(tensor.getElementType()))
+    if (!tensor || !fromMlir(tensor.getElementType()))
       return forward.emitError() << what << " " << index << " of @forward is not a tensor of "
                                  << "numbers but " << type;
     auto name = attributes ? attributes.getAs<mlir::StringAttr>("graph.name") : nullptr;
@@ -98,10 +98,10 @@ Error DiagnosticCollector::error(Error::Code code, std::string_view otherwise) c
 
 Result<Model> Model::parse(std::string_view text, const std::string &place) {
   auto impl = std::make_shared<Impl>();
-  DiagnosticCollector diagnostics(impl->context);
+  DiagnosticCollector diagnostics(*impl->context);
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, place), llvm::SMLoc());
-  mlir::ParserConfig config(&impl->context);
+  mlir::ParserConfig config(impl->context.get());
   impl->module = mlir::parseSourceFile<mlir::ModuleOp>(sources, config);
   if (!impl->module || failed(checkModel(*impl->module)))
     return tl::unexpected(diagnostics.error(Error::Code::BadInput, "is not graph IR"));

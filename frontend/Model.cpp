@@ -3,7 +3,6 @@
 #include "frontend/ModelModule.h"
 #include "ir/Graph.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "passes/Dialects.h"
 #include <array>
 
 namespace ingot {
@@ -12,9 +11,9 @@ namespace {
 constexpr std::array<std::string_view, 6> roleNames = {"parameter", "state",  "input",
                                                        "target",    "scalar", "output"};
 
-Role parseRole(std::string_view text) {
+PortRole parseRole(std::string_view text) {
   auto found = llvm::find(roleNames, text);
-  return found == roleNames.end() ? Role::Input : Role(found - roleNames.begin());
+  return found == roleNames.end() ? PortRole::Input : PortRole(found - roleNames.begin());
 }
 
 mlir::func::FuncOp forwardOf(const Model &model) {
@@ -26,10 +25,10 @@ std::string stringAttribute(mlir::DictionaryAttr attributes, llvm::StringRef nam
   return value ? value.str() : std::string();
 }
 
-ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, Role role) {
+ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, PortRole role) {
   auto tensor = mlir::cast<mlir::RankedTensorType>(type);
   ModelPort port{stringAttribute(attributes, "graph.name"), role,
-                 *elementTypeOf(tensor.getElementType()), Shape(tensor.getShape()),
+                 *fromMlir(tensor.getElementType()), Shape(tensor.getShape()),
                  stringAttribute(attributes, "graph.init")};
   for (int64_t &size : port.shape)
     size = mlir::ShapedType::isDynamic(size) ? -1 : size;
@@ -38,14 +37,7 @@ ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, Role role) {
 
 } // namespace
 
-std::string_view name(Role role) { return roleNames[size_t(role)]; }
-
-Model::Impl::Impl() : context(mlir::MLIRContext::Threading::DISABLED) {
-  mlir::DialectRegistry registry;
-  registerDialects(registry);
-  context.appendDialectRegistry(registry);
-  context.loadAllAvailableDialects();
-}
+std::string_view name(PortRole role) { return roleNames[size_t(role)]; }
 
 mlir::ModuleOp moduleOf(const Model &model) { return *model.internals().module; }
 
@@ -57,14 +49,14 @@ std::vector<ModelPort> Model::ports() const {
     ports.push_back(portOf(type, attributes, parseRole(stringAttribute(attributes, "graph.role"))));
   }
   for (auto [index, type] : llvm::enumerate(forward.getResultTypes()))
-    ports.push_back(portOf(type, forward.getResultAttrDict(index), Role::Output));
+    ports.push_back(portOf(type, forward.getResultAttrDict(index), PortRole::Output));
   return ports;
 }
 
 int64_t Model::parameterCount() const {
   int64_t count = 0;
   for (const ModelPort &port : ports())
-    if (port.role == Role::Parameter)
+    if (port.role == PortRole::Parameter)
       count += elementCount(port.shape);
   return count;
 }

@@ -8,14 +8,14 @@
 namespace ingot {
 
 /// What a tensor at a model's boundary is for.
-enum class Role { Parameter, State, Input, Target, Scalar, Output };
+enum class PortRole { Parameter, State, Input, Target, Scalar, Output };
 /// `parameter`, `state`, `input`, `target`, `scalar`, `output`: the spelling in IR and JSON.
-std::string_view name(Role role);
+std::string_view name(PortRole role);
 
 /// A named argument or result of a model's forward function. Unknown dimensions are -1.
 struct ModelPort {
   std::string name;
-  Role role = Role::Input;
+  PortRole role = PortRole::Input;
   ElementType type = ElementType::F32;
   Shape shape;
   std::string initializer; ///< parameters: `normal:STD`, `uniform:LIMIT` or `constant:VALUE`

@@ -1,5 +1,6 @@
 /// The MLIR side of a Model, for Ingot's own code only.
 #pragma once
+#include "codegen/Compile.h"
 #include "frontend/Model.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -9,9 +10,7 @@
 namespace ingot {
 
 struct Model::Impl {
-  /// A context with every dialect of the pipeline loaded.
-  Impl();
-  mlir::MLIRContext context;
+  std::unique_ptr<mlir::MLIRContext> context = createContext();
   mlir::OwningOpRef<mlir::ModuleOp> module;
 };
 
