@@ -134,7 +134,7 @@ LogicalResult FunctionPlan::joinDonated() {
   func::ReturnOp ret = terminator();
   for (BlockArgument argument : function.getArguments()) {
     unsigned index = argument.getArgNumber();
-    if (isPersistentRole(roleName(argumentRole(function, index))))
+    if (isPersistentRole(roleName(roleOf(function, index))))
       persistentNames[argument] = function.getArgAttrOfType<StringAttr>(index, "graph.name").str();
     auto donated = function.getArgAttrOfType<IntegerAttr>(index, "graph.donated");
     if (!donated)

@@ -127,7 +127,7 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
   SmallVector<Attribute> ports, planned;
   for (BlockArgument argument : function.getArguments()) {
     unsigned index = argument.getArgNumber();
-    StringRef role = roleName(argumentRole(function, index));
+    StringRef role = roleName(roleOf(function, index));
     auto name = function.getArgAttrOfType<StringAttr>(index, "graph.name");
     ports.push_back(portAttr(name ? name.getValue() : "input" + std::to_string(index),
                              isPersistentRole(role) ? role : "input", argument));
