@@ -235,6 +235,7 @@ Status Trainer::save() {
   INGOT_TRY(directory.save(checkpoint));
   INGOT_TRY(writeFile(options.out + "/losses.json", result.curve.toJson()));
   INGOT_TRY(writeFile(options.out + "/loss.svg", plotSvg(result.curve, "Loss")));
+  INGOT_TRY(writeFile(options.out + "/loss.txt", plotText(result.curve)));
   savedStep = result.step;
   observer.onCheckpoint(result.step, directory.file(result.step));
   return {};

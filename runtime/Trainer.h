@@ -16,10 +16,10 @@ struct TrainerOptions {
   uint64_t seed = 0;
   int64_t evaluateEvery = 0;     ///< steps; 0: only at the start and the end
   int64_t evaluationBatches = 8; ///< the validation source's batches 0 … N-1
-  std::string out = {};        ///< directory of checkpoints, losses.json and loss.svg; empty: none
-  int64_t saveEvery = 0;       ///< steps; 0: only at the end
-  int keep = 3;                ///< checkpoints
-  bool resume = false;         ///< go on from the newest checkpoint in `out`, if there is one
+  std::string out = {};  ///< directory of checkpoints, losses.json, loss.svg, loss.txt; empty: none
+  int64_t saveEvery = 0; ///< steps; 0: only at the end
+  int keep = 3;          ///< checkpoints
+  bool resume = false;   ///< go on from the newest checkpoint in `out`, if there is one
   bool allowNonFinite = false; ///< go on after a loss that is NaN or infinite
   /// JSON text kept in every checkpoint: model, tokenizer, training options. It must not hold what
   /// differs between a run and its resumption (the total of steps), or their files would differ.

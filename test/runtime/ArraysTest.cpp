@@ -47,15 +47,21 @@ TEST(Npy, RoundTripsEveryTypeAndRank) {
   uint64_t seed = freshSeed();
   SCOPED_TRACE(seed);
   std::mt19937_64 random(seed);
-  TemporaryFolder folder;
   for (ElementType type : numpyTypes)
     for (const Shape &shape : {Shape{}, Shape{7}, Shape{3, 5}, Shape{2, 0, 3}, Shape{1, 2, 3, 4}}) {
       Tensor tensor = randomTensor(type, shape, random);
-      ASSERT_TRUE(writeNpy(folder / "a.npy", tensor));
-      auto read = readNpy(folder / "a.npy");
+      auto read = parseNpy(formatNpy(tensor, "t").value(), "t");
       ASSERT_TRUE(read) << read.error().text();
       EXPECT_TRUE(sameBytes(tensor, *read)) << name(type) << " " << toString(shape);
     }
+}
+
+TEST(Npy, RoundTripsThroughAFile) {
+  std::mt19937_64 random(freshSeed());
+  TemporaryFolder folder;
+  Tensor tensor = randomTensor(ElementType::F32, {2, 3}, random);
+  ASSERT_TRUE(writeNpy(folder / "a.npy", tensor));
+  EXPECT_TRUE(sameBytes(tensor, readNpy(folder / "a.npy").value()));
 }
 
 TEST(Npy, WritesWhatNumpyWrites) {
