@@ -220,6 +220,8 @@ def environment_for(build, scratch, long):
     shared = os.path.join(os.path.dirname(ROOT), "shared")
     if "SHARED" not in environment and os.path.isdir(shared):
         environment["SHARED"] = shared
+    # Undefined behaviour fails a test instead of printing a line that nobody sees.
+    environment.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
     if long:
         environment["INGOT_LONG_TESTS"] = "1"
     return environment
