@@ -1,0 +1,122 @@
+/// PyTorch's recorded training curves (gpt.json, mlp.json), with the models, weights and batches
+/// that they belong to: see `record`.
+#pragma once
+#include "frontend/Models.h"
+#include "passes/TrainingOptions.h"
+#include <fstream>
+#include <gtest/gtest.h>
+#include <map>
+#include <nlohmann/json.hpp>
+
+namespace ingot::testing {
+
+/// One training run of a golden file.
+struct GoldenRun {
+  std::string name;
+  TrainingOptions options;
+  double learningRate = 0;
+  std::vector<double> losses;        ///< of every step, f32
+  std::vector<double> gradientNorms; ///< of every step, only when clipping
+  struct Gradient {
+    double norm = 0;
+    std::vector<double> first; ///< its first values
+  };
+  std::map<std::string, Gradient> gradients; ///< of the first step, before clipping, from f64
+};
+
+class Golden {
+public:
+  /// `gpt` or `mlp`.
+  explicit Golden(const std::string &name) {
+    std::string path = std::string(INGOT_SOURCE_DIR) + "/test/golden/" + name + ".json";
+    std::ifstream file(path);
+    EXPECT_TRUE(file) << path;
+    json = nlohmann::json::parse(file);
+  }
+
+  Result<Model> model() const {
+    if (json["model"] == "gpt")
+      return buildGpt({.layers = json["layers"],
+                       .heads = json["heads"],
+                       .width = json["width"],
+                       .sequence = json["sequence"],
+                       .vocabulary = json["vocabulary"],
+                       .batch = json["batch"]});
+    int64_t hidden = json["hidden"];
+    return buildMlp(
+        {.layers = {json["input"], hidden, hidden, json["classes"]}, .batch = json["batch"]});
+  }
+
+  std::map<std::string, Tensor> parameters() const {
+    std::map<std::string, Tensor> result;
+    uint32_t stream = 0;
+    for (const auto &entry : json["parameters"]) {
+      Tensor tensor(ElementType::F32, entry["shape"].get<Shape>());
+      float offset = entry["offset"], scale = entry["scale"];
+      for (int64_t i = 0; i < tensor.size(); ++i)
+        tensor.as<float>()[i] = offset + scale * value(stream, i);
+      result[entry["name"]] = tensor;
+      ++stream;
+    }
+    return result;
+  }
+
+  /// The model's input and `targets` of a step; `parts` micro-batches.
+  std::map<std::string, Tensor> batch(int64_t step, int64_t parts) const {
+    uint32_t number = step % int64_t(json["batches"]);
+    int64_t rows = parts * int64_t(json["batch"]);
+    if (json["model"] == "gpt") {
+      Shape shape = {rows, json["sequence"]};
+      return {{"tokens", integers(1000 + number, shape, json["vocabulary"])},
+              {"targets", integers(2000 + number, shape, json["vocabulary"])}};
+    }
+    Tensor x(ElementType::F32, {rows, json["input"]});
+    for (int64_t i = 0; i < x.size(); ++i)
+      x.as<float>()[i] = value(1000 + number, i);
+    return {{"x", x}, {"targets", integers(2000 + number, {rows}, json["classes"])}};
+  }
+
+  GoldenRun run(const std::string &name) const {
+    GoldenRun result;
+    for (const auto &entry : json["runs"]) {
+      if (entry["name"] != name)
+        continue;
+      result.name = name;
+      result.learningRate = entry["learning_rate"];
+      result.losses = entry["losses"].get<std::vector<double>>();
+      result.gradientNorms = entry.value("gradient_norms", std::vector<double>());
+      result.options.optimizer = entry["optimizer"] == "adamw" ? TrainingOptions::Optimizer::AdamW
+                                                               : TrainingOptions::Optimizer::Sgd;
+      result.options.weightDecay = entry["weight_decay"].get<double>();
+      result.options.momentum = entry.value("momentum", 0.0);
+      result.options.clip = entry.value("clip", 0.0);
+      result.options.accumulate = entry.value("accumulate", 1);
+      for (const auto &[parameter, gradient] : entry["gradients"].items())
+        result.gradients[parameter] = {gradient["norm"],
+                                       gradient["first"].get<std::vector<double>>()};
+    }
+    EXPECT_EQ(result.name, name) << "no such run";
+    return result;
+  }
+
+private:
+  static uint32_t bits(uint32_t stream, uint32_t index) {
+    uint32_t x = stream * 0x9e3779b1u + index;
+    x = (x ^ (x >> 16)) * 0x85ebca6bu;
+    x = (x ^ (x >> 13)) * 0xc2b2ae35u;
+    return x ^ (x >> 16);
+  }
+  static float value(uint32_t stream, uint32_t index) {
+    return float(bits(stream, index) >> 8) * 0x1p-23f - 1;
+  }
+  static Tensor integers(uint32_t stream, const Shape &shape, uint32_t limit) {
+    Tensor tensor(ElementType::I32, shape);
+    for (int64_t i = 0; i < tensor.size(); ++i)
+      tensor.as<int32_t>()[i] = bits(stream, i) % limit;
+    return tensor;
+  }
+
+  nlohmann::json json;
+};
+
+} // namespace ingot::testing
