@@ -36,7 +36,7 @@
 // SGD-LABEL: func.func @step(
 // SGD-NOT: "state"
 // SGD-NOT: "step"
-// SGD: graph.sgd(%{{.+}}) gradients(%{{.+}}) momenta() scalars(%{{.+}}) {momentum = 0.000000e+00 : f64, weight_decay = 0.000000e+00 : f64}
+// SGD: graph.sgd(%{{.+}}) gradients(%{{.+}}) scalars(%{{.+}}) {momentum = 0.000000e+00 : f64, weight_decay = 0.000000e+00 : f64}
 
 // MOMENTUM-LABEL: func.func @step(
 // MOMENTUM-SAME: tensor<512x8xf32> {graph.donated = 3 : i64, graph.name = "sgd.momentum.h.0.w", graph.role = "state"}
