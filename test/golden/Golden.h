@@ -16,6 +16,7 @@ struct GoldenRun {
   TrainingOptions options;
   double learningRate = 0;
   std::vector<double> losses;        ///< of every step, f32
+  std::vector<double> exactLosses;   ///< the same in f64
   std::vector<double> gradientNorms; ///< of every step, only when clipping
   struct Gradient {
     double norm = 0;
@@ -84,6 +85,7 @@ public:
       result.name = name;
       result.learningRate = entry["learning_rate"];
       result.losses = entry["losses"].get<std::vector<double>>();
+      result.exactLosses = entry["losses_f64"].get<std::vector<double>>();
       result.gradientNorms = entry.value("gradient_norms", std::vector<double>());
       result.options.optimizer = entry["optimizer"] == "adamw" ? TrainingOptions::Optimizer::AdamW
                                                                : TrainingOptions::Optimizer::Sgd;

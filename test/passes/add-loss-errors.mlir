@@ -71,3 +71,11 @@ func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"},
 func.func @forward(%x: tensor<2x3xf32> {graph.name = "targets", graph.role = "input"}) -> tensor<2x3xf32> {
   return %x : tensor<2x3xf32>
 }
+
+// -----
+
+// CHECK: [[@LINE+1]]:1: error: the module already has an @evaluate
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"}) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+func.func @evaluate() { return }

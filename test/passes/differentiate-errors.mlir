@@ -111,3 +111,13 @@ func.func @evaluate(
   %loss = graph.reduce sum %w [0] : tensor<4xf32> -> tensor<f32>
   return %loss : tensor<f32>
 }
+
+// -----
+
+func.func @evaluate(
+    %q: tensor<1x1x3x4xf32> {graph.name = "q", graph.role = "parameter"}) -> tensor<f32> {
+  // CHECK: [[@LINE+1]]:12: error: the log-sum-exp of attention cannot be differentiated
+  %y, %l = graph.attention %q, %q, %q scale 0.5 causal true : tensor<1x1x3x4xf32>, tensor<1x1x3x4xf32>, tensor<1x1x3x4xf32> -> tensor<1x1x3x4xf32>, tensor<1x1x3xf32>
+  %loss = graph.reduce sum %l [0, 1, 2] : tensor<1x1x3xf32> -> tensor<f32>
+  return %loss : tensor<f32>
+}
