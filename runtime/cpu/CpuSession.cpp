@@ -10,8 +10,8 @@ namespace {
 constexpr double flopsPerSecond = 2e10, bytesPerSecond = 1e10, shortestParallel = 5e-6;
 
 bool worthSharing(const Kernel &kernel) {
-  return kernel.grains > 1 &&
-         std::max(kernel.flops / flopsPerSecond, kernel.bytes / bytesPerSecond) > shortestParallel;
+  const double cost = std::max(kernel.flops / flopsPerSecond, kernel.bytes / bytesPerSecond);
+  return kernel.grains > 1 && (cost > shortestParallel || cost == 0); // 0: nobody counted
 }
 
 double seconds() {
