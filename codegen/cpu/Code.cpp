@@ -1,0 +1,100 @@
+#include "codegen/cpu/Code.h"
+
+using namespace mlir;
+
+namespace ingot {
+
+Value Code::index(int64_t value) { return create<arith::ConstantIndexOp>(value); }
+
+Value Code::add(Value a, Value b) { return builder.createOrFold<arith::AddIOp>(location, a, b); }
+Value Code::sub(Value a, Value b) { return builder.createOrFold<arith::SubIOp>(location, a, b); }
+Value Code::mul(Value a, Value b) { return builder.createOrFold<arith::MulIOp>(location, a, b); }
+Value Code::div(Value a, int64_t b) {
+  return builder.createOrFold<arith::DivUIOp>(location, a, index(b));
+}
+Value Code::remainder(Value a, int64_t b) {
+  return builder.createOrFold<arith::RemUIOp>(location, a, index(b));
+}
+Value Code::min(Value a, Value b) { return builder.createOrFold<arith::MinSIOp>(location, a, b); }
+Value Code::max(Value a, Value b) { return builder.createOrFold<arith::MaxSIOp>(location, a, b); }
+
+Value Code::flat(Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  if (type.getRank() == 1)
+    return buffer;
+  if (type.getRank() == 0) {
+    auto flatType = MemRefType::get({1}, type.getElementType());
+    return create<memref::ExpandShapeOp>(flatType, buffer, ArrayRef<ReassociationIndices>{});
+  }
+  ReassociationIndices all = llvm::to_vector(llvm::seq<int64_t>(0, type.getRank()));
+  return create<memref::CollapseShapeOp>(buffer, ArrayRef<ReassociationIndices>{all});
+}
+
+Value Code::view(Value bytes, int64_t byteOffset, int64_t count, Type type) {
+  return create<memref::ViewOp>(MemRefType::get({count}, type), bytes, index(byteOffset), ValueRange{});
+}
+
+void Code::loop(Value from, Value to, int64_t step, Body body) {
+  create<scf::ForOp>(from, to, index(step), ValueRange{},
+                     [&](OpBuilder &, Location, Value iteration, ValueRange) {
+                       OpBuilder::InsertionGuard guard(builder);
+                       body(iteration);
+                       create<scf::YieldOp>();
+                     });
+}
+
+SmallVector<Value> Code::loop(Value from, Value to, int64_t step, ValueRange initial, CarryingBody body) {
+  auto loop = create<scf::ForOp>(from, to, index(step), initial);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> carried = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  create<scf::YieldOp>(carried);
+  return llvm::to_vector_of<Value>(loop.getResults());
+}
+
+Value Code::maskBelow(Value count) {
+  return create<vector::CreateMaskOp>(lanesOf(builder.getI1Type()), ValueRange{count});
+}
+
+Value Code::load(Value buffer, Value at) { return create<memref::LoadOp>(buffer, at); }
+void Code::store(Value scalar, Value buffer, Value at) { create<memref::StoreOp>(scalar, buffer, at); }
+
+Value Code::loadVector(Value buffer, Value at, Value mask) {
+  VectorType type = lanesOf(cast<MemRefType>(buffer.getType()).getElementType());
+  if (!mask)
+    return create<vector::LoadOp>(type, buffer, ValueRange{at});
+  Value none = create<arith::ConstantOp>(builder.getZeroAttr(type));
+  return create<vector::MaskedLoadOp>(type, buffer, ValueRange{at}, mask, none);
+}
+
+void Code::storeVector(Value vector, Value buffer, Value at, Value mask) {
+  if (mask)
+    create<vector::MaskedStoreOp>(buffer, ValueRange{at}, mask, vector);
+  else
+    create<vector::StoreOp>(vector, buffer, ValueRange{at});
+}
+
+Value Code::splat(Value scalar) {
+  return create<vector::BroadcastOp>(lanesOf(scalar.getType()), scalar);
+}
+
+Value Code::constant(Type type, double value) {
+  TypedAttr scalar = builder.getFloatAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    scalar = DenseElementsAttr::get(vector, ArrayRef<Attribute>{scalar});
+  return create<arith::ConstantOp>(scalar);
+}
+
+Value Code::convert(Value value, Type element) {
+  Type from = getElementTypeOrSelf(value.getType());
+  if (from == element)
+    return value;
+  Type type = element;
+  if (auto vector = dyn_cast<VectorType>(value.getType()))
+    type = vector.clone(element);
+  if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
+    return create<arith::ExtFOp>(type, value);
+  return create<arith::TruncFOp>(type, value);
+}
+
+} // namespace ingot

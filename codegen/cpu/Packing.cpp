@@ -1,0 +1,202 @@
+#include "codegen/cpu/Packing.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace ingot {
+
+constexpr int64_t lanes = Code::lanes;
+
+// Depth is rounded up to whole vectors, for transposed blocks are written whole; two vectors of slack
+// let a panel's last rows be written with full vectors.
+int64_t Panels::strideFor(int64_t width, int64_t depth) { return width * llvm::alignTo(depth, lanes); }
+int64_t Panels::sizeFor(int64_t width, int64_t depth, int64_t count) {
+  return count * strideFor(width, depth) + 2 * lanes;
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Transposition of 16 x 16
+//===--------------------------------------------------------------------------------------------===//
+
+namespace {
+
+/// Lane l of the result is lane pick(l) of a and b laid end to end.
+Value shuffle(Code &code, Value a, Value b, function_ref<int64_t(int64_t)> pick) {
+  SmallVector<int64_t> lanesPicked;
+  for (int64_t l = 0; l < lanes; ++l)
+    lanesPicked.push_back(pick(l));
+  return code.create<vector::ShuffleOp>(a, b, lanesPicked);
+}
+
+/// In every group of four lanes, interleaves units of `unit` lanes of a and b, from the low or the
+/// high half of the group (x86's unpack).
+Value unpack(Code &code, Value a, Value b, int64_t unit, bool high) {
+  return shuffle(code, a, b, [&](int64_t l) {
+    int64_t inGroup = l % 4, piece = inGroup / unit, within = inGroup % unit;
+    int64_t from = unit == 1 ? piece / 2 + (high ? 2 : 0) : (high ? 2 : 0) + within;
+    return (piece % 2) * lanes + l - inGroup + from;
+  });
+}
+
+/// Groups of four lanes: two even (or odd) ones of a, then of b.
+Value pickGroups(Code &code, Value a, Value b, bool odd) {
+  return shuffle(code, a, b, [&](int64_t l) {
+    int64_t group = l / 4;
+    return (group / 2) * lanes + (2 * (group % 2) + odd) * 4 + l % 4;
+  });
+}
+
+} // namespace
+
+SmallVector<Value> transpose16(Code &code, ArrayRef<Value> rows) {
+  SmallVector<Value> pairs(16), quads(16), result(16);
+  for (int i = 0; i < 16; i += 2) {
+    pairs[i] = unpack(code, rows[i], rows[i + 1], 1, false);
+    pairs[i + 1] = unpack(code, rows[i], rows[i + 1], 1, true);
+  }
+  // quads[4g + c] holds column 4q + c of rows 4g … 4g+3 in its group q of four lanes.
+  for (int g = 0; g < 16; g += 4)
+    for (int half = 0; half < 2; ++half) {
+      quads[g + 2 * half] = unpack(code, pairs[g + half], pairs[g + half + 2], 2, false);
+      quads[g + 2 * half + 1] = unpack(code, pairs[g + half], pairs[g + half + 2], 2, true);
+    }
+  for (int c = 0; c < 4; ++c)
+    for (int odd = 0; odd < 2; ++odd) {
+      Value low = pickGroups(code, quads[c], quads[4 + c], odd);
+      Value high = pickGroups(code, quads[8 + c], quads[12 + c], odd);
+      result[4 * odd + c] = pickGroups(code, low, high, false);
+      result[8 + 4 * odd + c] = pickGroups(code, low, high, true);
+    }
+  return result;
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Packing
+//===--------------------------------------------------------------------------------------------===//
+
+namespace {
+
+class Packer {
+public:
+  Packer(Code &code, const MatrixSource &source, const Panels &panels, Value row, Value rows, Value k,
+         Value depth)
+      : code(code), source(source), panels(panels), row(row), rows(rows), k(k), depth(depth),
+        element(cast<MemRefType>(panels.buffer.getType()).getElementType()) {}
+
+  void run() {
+    if (source.buffer && source.depthIsContiguous)
+      transpose();
+    else if (source.buffer && source.rowsAreContiguous)
+      copy();
+    else
+      elementwise();
+  }
+
+private:
+  /// Memory runs along the depth: blocks of up to 16 rows by 16 depths turn around in registers.
+  void transpose() {
+    int64_t width = panels.width;
+    // A block covers part of a panel, one panel, or several.
+    bool partial = width % lanes == 0, several = lanes % width == 0;
+    int64_t blockRows = partial || several ? lanes : width;
+    code.loop(code.index(0), rows, blockRows, [&](Value block) {
+      Value first = code.add(row, block);
+      SmallVector<Value> starts;
+      for (int64_t r = 0; r < blockRows; ++r) {
+        Value clamped = code.min(code.add(first, r), code.index(source.rows - 1));
+        starts.push_back(code.add(source.rowOffset(clamped), source.depthOffset(k)));
+      }
+      Value panel = code.mul(code.div(block, width), panels.stride);
+      Value target = partial ? code.add(panel, code.remainder(block, width)) : panel;
+      code.loop(code.index(0), depth, lanes, [&](Value inner) {
+        Value mask = source.depth % lanes ? code.maskBelow(code.sub(depth, inner)) : Value();
+        SmallVector<Value> vectors;
+        for (Value start : starts)
+          vectors.push_back(widened(code.loadVector(source.buffer, code.add(start, inner), mask)));
+        vectors.resize(lanes, code.zero(lanesOf(element)));
+        Value base = code.add(target, code.mul(inner, width));
+        storeTransposed(transpose16(code, vectors), base, several ? lanes / width : 1);
+      });
+    });
+  }
+
+  void storeTransposed(ArrayRef<Value> columns, Value base, int64_t panelCount) {
+    for (auto [depthIndex, column] : llvm::enumerate(columns)) {
+      Value at = code.add(base, depthIndex * panels.width);
+      if (panelCount == 1) {
+        // Lanes beyond the width are overwritten by the next depth.
+        code.storeVector(column, panels.buffer, at);
+        continue;
+      }
+      for (int64_t p = 0; p < panelCount; ++p) {
+        Value part = code.create<vector::ExtractStridedSliceOp>(
+            column, ArrayRef<int64_t>{p * panels.width}, ArrayRef<int64_t>{panels.width},
+            ArrayRef<int64_t>{1});
+        code.storeVector(part, panels.buffer, code.add(at, p * panels.stride));
+      }
+    }
+  }
+
+  /// Memory runs along the rows: each depth is a run of every panel.
+  void copy() {
+    int64_t width = panels.width;
+    code.loop(code.index(0), depth, 1, [&](Value inner) {
+      Value start = code.add(source.depthOffset(code.add(k, inner)), source.rowOffset(row));
+      Value target = code.mul(inner, width);
+      code.loop(code.index(0), rows, width, [&](Value block) {
+        Value panel = code.add(code.mul(code.div(block, width), panels.stride), target);
+        for (int64_t w = 0; w < width; w += lanes) {
+          Value column = code.add(block, w);
+          Value vector = code.loadVector(source.buffer, code.add(start, column), copyMask(column, w));
+          code.storeVector(widened(vector), panels.buffer, code.add(panel, w));
+        }
+      });
+    });
+  }
+
+  Value copyMask(Value column, int64_t w) {
+    if (panels.width % lanes == 0 && source.rows % lanes == 0)
+      return {};
+    Value valid = code.sub(code.index(source.rows), code.add(row, column));
+    return code.maskBelow(code.min(valid, code.index(panels.width - w)));
+  }
+
+  /// Anything else, one element at a time.
+  void elementwise() {
+    int64_t width = panels.width;
+    code.loop(code.index(0), rows, width, [&](Value block) {
+      Value panel = code.mul(code.div(block, width), panels.stride);
+      code.loop(code.index(0), code.index(width), 1, [&](Value w) {
+        Value current = code.min(code.add(code.add(row, block), w), code.index(source.rows - 1));
+        code.loop(code.index(0), depth, 1, [&](Value inner) {
+          Value value = elementAt(current, code.add(k, inner));
+          Value at = code.add(code.add(panel, w), code.mul(inner, width));
+          code.store(code.convert(value, element), panels.buffer, at);
+        });
+      });
+    });
+  }
+
+  Value elementAt(Value current, Value at) {
+    if (!source.buffer)
+      return source.element(current, at);
+    return code.load(source.buffer, code.add(source.rowOffset(current), source.depthOffset(at)));
+  }
+
+  Value widened(Value vector) { return code.convert(vector, element); }
+
+  Code &code;
+  const MatrixSource &source;
+  const Panels &panels;
+  Value row, rows, k, depth;
+  Type element;
+};
+
+} // namespace
+
+void emitPack(Code &code, const MatrixSource &source, const Panels &panels, Value row, Value rows,
+              Value k, Value depth) {
+  Packer(code, source, panels, row, rows, k, depth).run();
+}
+
+} // namespace ingot

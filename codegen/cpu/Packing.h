@@ -1,0 +1,38 @@
+/// Copies blocks of a contraction's operands into panels that the micro-kernel reads in order.
+#pragma once
+#include "codegen/cpu/Code.h"
+#include <functional>
+
+namespace ingot {
+
+/// One operand of a contraction as a matrix: `rows` are those of the result's dimension that it
+/// contributes (for the right operand: the result's columns), depth is the summed dimension.
+struct MatrixSource {
+  int64_t rows = 0, depth = 0;
+  mlir::Value buffer; ///< flat memory, if element (row, k) is buffer[rowOffset(row) + depthOffset(k)]
+  std::function<mlir::Value(mlir::Value)> rowOffset, depthOffset;
+  bool rowsAreContiguous = false, depthIsContiguous = false; ///< distance 1 in memory
+  std::function<mlir::Value(mlir::Value row, mlir::Value k)> element; ///< used where there is no buffer
+};
+
+/// Panels of `width` rows each: element (row w, depth k) of panel p is
+/// `buffer[p * stride + k * width + w]`. Rows beyond the matrix are there, with any finite or
+/// repeated values: what is computed from them is never stored.
+struct Panels {
+  mlir::Value buffer;
+  int64_t width = 0, stride = 0;
+
+  /// The distance between panels of up to `depth` and the elements that `count` of them take.
+  static int64_t strideFor(int64_t width, int64_t depth);
+  static int64_t sizeFor(int64_t width, int64_t depth, int64_t count);
+};
+
+/// Packs rows [row, row + rows) and depths [k, k + depth) of the matrix; `row` is a multiple of the
+/// width. Elements are widened to the panels' type.
+void emitPack(Code &code, const MatrixSource &source, const Panels &panels, mlir::Value row,
+              mlir::Value rows, mlir::Value k, mlir::Value depth);
+
+/// Transposes 16 vectors of 16 lanes.
+llvm::SmallVector<mlir::Value> transpose16(Code &code, llvm::ArrayRef<mlir::Value> rows);
+
+} // namespace ingot
