@@ -31,7 +31,8 @@ Value Code::flat(Value buffer) {
 }
 
 Value Code::view(Value bytes, int64_t byteOffset, int64_t count, Type type) {
-  return create<memref::ViewOp>(MemRefType::get({count}, type), bytes, index(byteOffset), ValueRange{});
+  return create<memref::ViewOp>(MemRefType::get({count}, type), bytes, index(byteOffset),
+                                ValueRange{});
 }
 
 void Code::loop(Value from, Value to, int64_t step, Body body) {
@@ -43,7 +44,8 @@ void Code::loop(Value from, Value to, int64_t step, Body body) {
                      });
 }
 
-SmallVector<Value> Code::loop(Value from, Value to, int64_t step, ValueRange initial, CarryingBody body) {
+SmallVector<Value> Code::loop(Value from, Value to, int64_t step, ValueRange initial,
+                              CarryingBody body) {
   auto loop = create<scf::ForOp>(from, to, index(step), initial);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
@@ -57,7 +59,9 @@ Value Code::maskBelow(Value count) {
 }
 
 Value Code::load(Value buffer, Value at) { return create<memref::LoadOp>(buffer, at); }
-void Code::store(Value scalar, Value buffer, Value at) { create<memref::StoreOp>(scalar, buffer, at); }
+void Code::store(Value scalar, Value buffer, Value at) {
+  create<memref::StoreOp>(scalar, buffer, at);
+}
 
 Value Code::loadVector(Value buffer, Value at, Value mask) {
   VectorType type = lanesOf(cast<MemRefType>(buffer.getType()).getElementType());

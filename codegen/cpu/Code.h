@@ -8,8 +8,9 @@
 
 namespace ingot {
 
-/// Emits code at a builder's insertion point. Indices are non-negative; arithmetic on constants folds.
-/// Vectors have `lanes` elements of any type; LLVM splits those that are wider than a register.
+/// Emits code at a builder's insertion point. Indices are non-negative; arithmetic on constants
+/// folds. Vectors have `lanes` elements of any type; LLVM splits those that are wider than a
+/// register.
 struct Code {
   static constexpr int64_t lanes = 16;
 
@@ -40,7 +41,8 @@ struct Code {
   mlir::Value view(mlir::Value bytes, int64_t byteOffset, int64_t count, mlir::Type type);
 
   using Body = llvm::function_ref<void(mlir::Value)>;
-  using CarryingBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
+  using CarryingBody =
+      llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
   void loop(mlir::Value from, mlir::Value to, int64_t step, Body body);
   llvm::SmallVector<mlir::Value> loop(mlir::Value from, mlir::Value to, int64_t step,
                                       mlir::ValueRange initial, CarryingBody body);
@@ -60,6 +62,8 @@ struct Code {
   mlir::Value convert(mlir::Value value, mlir::Type element);
 };
 
-inline mlir::VectorType lanesOf(mlir::Type element) { return mlir::VectorType::get(Code::lanes, element); }
+inline mlir::VectorType lanesOf(mlir::Type element) {
+  return mlir::VectorType::get(Code::lanes, element);
+}
 
 } // namespace ingot

@@ -28,8 +28,9 @@ public:
   mlir::Value returned(unsigned result);
   mlir::Value operandMemory(unsigned operand) { return function.getArgument(operand); }
   mlir::Value resultMemory(unsigned result) { return function.getArgument(operands() + result); }
-  mlir::Value lo() { return function.getArgument(function.getNumArguments() - 2); }
-  mlir::Value hi() { return function.getArgument(function.getNumArguments() - 1); }
+  // The last two of the body: its workspace argument is not in the function's type before `finish`.
+  mlir::Value lo() { return function.getBody().getArguments().drop_back().back(); }
+  mlir::Value hi() { return function.getBody().getArguments().back(); }
   /// `index` constant.
   mlir::Value index(int64_t value);
   /// An emitter at this builder's insertion point with every tensor argument mapped to its memref.

@@ -32,7 +32,8 @@ SmallVector<Value> loadTile(Code &code, Tile tile, Value buffer, Value base, int
   return sums;
 }
 
-void storeTile(Code &code, Tile tile, ValueRange sums, Value buffer, Value base, int64_t rowStride) {
+void storeTile(Code &code, Tile tile, ValueRange sums, Value buffer, Value base,
+               int64_t rowStride) {
   for (int64_t r = 0; r < tile.rows; ++r)
     for (int64_t v = 0; v < tile.vectors; ++v)
       code.storeVector(sums[r * tile.vectors + v], buffer,

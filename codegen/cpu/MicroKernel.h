@@ -26,8 +26,8 @@ struct TileRhs {
   llvm::SmallVector<mlir::Value> masks; ///< one per vector where columns may be missing, else empty
 };
 
-/// sums[r][v] += Σ_k lhs[r, k] · rhs[k, 16v … 16v+15] as one chain of fused multiply-adds in order of
-/// k, so that cutting the depth into blocks changes no bit. Sums are in row-major order.
+/// sums[r][v] += Σ_k lhs[r, k] · rhs[k, 16v … 16v+15] as one chain of fused multiply-adds in order
+/// of k, so that cutting the depth into blocks changes no bit. Sums are in row-major order.
 llvm::SmallVector<mlir::Value> emitMicroKernel(Code &code, Tile tile, const TileLhs &lhs,
                                                const TileRhs &rhs, mlir::Value depth,
                                                mlir::ValueRange sums);

@@ -7,11 +7,18 @@ namespace ingot {
 
 constexpr int64_t lanes = Code::lanes;
 
-// Depth is rounded up to whole vectors, for transposed blocks are written whole; two vectors of slack
-// let a panel's last rows be written with full vectors.
-int64_t Panels::strideFor(int64_t width, int64_t depth) { return width * llvm::alignTo(depth, lanes); }
+// Transposed blocks are written whole, so depth is rounded up to vectors. Widths that are no whole
+// vectors are written with full ones whose last lanes the next depth overwrites: one vector of
+// slack.
+int64_t Panels::strideFor(int64_t width, int64_t depth) {
+  int64_t slack = width % lanes ? lanes : 0;
+  return llvm::alignTo(width * llvm::alignTo(depth, lanes) + slack, lanes);
+}
+
+// A transposed block may fill several narrow panels at once.
 int64_t Panels::sizeFor(int64_t width, int64_t depth, int64_t count) {
-  return count * strideFor(width, depth) + 2 * lanes;
+  int64_t atOnce = width < lanes && lanes % width == 0 ? lanes / width : 1;
+  return llvm::alignTo(count, atOnce) * strideFor(width, depth);
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -78,8 +85,8 @@ namespace {
 
 class Packer {
 public:
-  Packer(Code &code, const MatrixSource &source, const Panels &panels, Value row, Value rows, Value k,
-         Value depth)
+  Packer(Code &code, const MatrixSource &source, const Panels &panels, Value row, Value rows,
+         Value k, Value depth)
       : code(code), source(source), panels(panels), row(row), rows(rows), k(k), depth(depth),
         element(cast<MemRefType>(panels.buffer.getType()).getElementType()) {}
 
@@ -147,7 +154,8 @@ private:
         Value panel = code.add(code.mul(code.div(block, width), panels.stride), target);
         for (int64_t w = 0; w < width; w += lanes) {
           Value column = code.add(block, w);
-          Value vector = code.loadVector(source.buffer, code.add(start, column), copyMask(column, w));
+          Value vector =
+              code.loadVector(source.buffer, code.add(start, column), copyMask(column, w));
           code.storeVector(widened(vector), panels.buffer, code.add(panel, w));
         }
       });

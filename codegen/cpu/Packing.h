@@ -9,10 +9,12 @@ namespace ingot {
 /// contributes (for the right operand: the result's columns), depth is the summed dimension.
 struct MatrixSource {
   int64_t rows = 0, depth = 0;
-  mlir::Value buffer; ///< flat memory, if element (row, k) is buffer[rowOffset(row) + depthOffset(k)]
+  mlir::Value
+      buffer; ///< flat memory, if element (row, k) is buffer[rowOffset(row) + depthOffset(k)]
   std::function<mlir::Value(mlir::Value)> rowOffset, depthOffset;
   bool rowsAreContiguous = false, depthIsContiguous = false; ///< distance 1 in memory
-  std::function<mlir::Value(mlir::Value row, mlir::Value k)> element; ///< used where there is no buffer
+  std::function<mlir::Value(mlir::Value row, mlir::Value k)>
+      element; ///< used where there is no buffer
 };
 
 /// Panels of `width` rows each: element (row w, depth k) of panel p is

@@ -195,7 +195,8 @@ std::optional<StridedView> viewOfOperand(Value tensor) {
   }
   Operation *op = tensor.getDefiningOp();
   std::optional<SmallVector<int64_t>> permutation = permutationOf(op);
-  if (!permutation && !isa<tensor::ExtractSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op))
+  if (!permutation &&
+      !isa<tensor::ExtractSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op))
     return std::nullopt;
   View source = viewOfOperand(op->getOperand(0));
   if (!source)
@@ -204,7 +205,9 @@ std::optional<StridedView> viewOfOperand(Value tensor) {
     return permute(*source, *permutation);
   return TypeSwitch<Operation *, View>(op)
       .Case([&](tensor::ExtractSliceOp op) { return slice(*source, op); })
-      .Case([&](tensor::CollapseShapeOp op) { return collapse(*source, op.getReassociationIndices()); })
+      .Case([&](tensor::CollapseShapeOp op) {
+        return collapse(*source, op.getReassociationIndices());
+      })
       .Case([&](tensor::ExpandShapeOp op) {
         return expand(*source, op.getReassociationIndices(), op.getResultType().getShape());
       });

@@ -6,8 +6,8 @@
 
 namespace ingot {
 
-/// Dimensions that are walked by one index in row-major order. Neighbours whose strides fit together
-/// are one dimension, dimensions of size 1 are none.
+/// Dimensions that are walked by one index in row-major order. Neighbours whose strides fit
+/// together are one dimension, dimensions of size 1 are none.
 class IndexGroup {
 public:
   void append(int64_t size, int64_t stride);
@@ -25,8 +25,8 @@ private:
   bool empty = false; // some dimension has size 0
 };
 
-/// Element (i, j, …) lies `offset + i * strides[0] + j * strides[1] + …` elements into an argument or
-/// result of the kernel.
+/// Element (i, j, …) lies `offset + i * strides[0] + j * strides[1] + …` elements into an argument
+/// or result of the kernel.
 struct StridedView {
   unsigned memory = 0; ///< which argument, or which result
   int64_t offset = 0;

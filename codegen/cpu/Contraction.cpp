@@ -1,0 +1,474 @@
+/// Contraction kernels: packed panels, a micro-kernel on tiles of sums, and the epilogue on the
+/// finished tile while it is in the first cache.
+#include "codegen/cpu/ContractionBlocks.h"
+#include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/Packing.h"
+#include "codegen/cpu/StridedView.h"
+#include "ir/Graph.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+constexpr int64_t lanes = Code::lanes;
+
+/// One operand: its dimensions by part in the contraction, and its memory if strides express it.
+struct Operand {
+  Value tensor;
+  SmallVector<int64_t> batchDims, freeDims, contractDims;
+  std::optional<StridedView> view;
+  Value buffer; ///< flat memory of the view
+  IndexGroup batch, free, contract;
+
+  SmallVector<int64_t> sizes(ArrayRef<int64_t> dims) const {
+    auto type = cast<RankedTensorType>(tensor.getType());
+    return llvm::map_to_vector(dims, [&](int64_t d) { return type.getDimSize(d); });
+  }
+};
+
+int64_t product(ArrayRef<int64_t> sizes) {
+  int64_t count = 1;
+  for (int64_t size : sizes)
+    count *= size;
+  return count;
+}
+
+class ContractionEmitter {
+public:
+  ContractionEmitter(KernelBuilder &kernel, graph::ContractOp contract)
+      : kernel(kernel), contract(contract), code{kernel.builder, kernel.location()} {}
+
+  LogicalResult emit();
+
+private:
+  void analyse();
+  Operand operand(Value tensor, ArrayRef<int64_t> batch, ArrayRef<int64_t> contracted);
+  bool inPlace(const Operand &operand) const;
+  MatrixSource source(const Operand &operand, Value batch);
+  void allocate();
+
+  void emitUnits();
+  void emitRowBlock(Value rowBlock, Value firstUnit, Value endUnit);
+  void emitPass(Value column, Value columnEnd);
+  void emitDepthBlock(Value column, Value columnCount, Value k, bool onlyOne);
+  void emitTile(Value column, Value columnInPass, Value row, Value columnCount, Value k,
+                Value depth, bool onlyOne);
+  void emitDotProducts(Value column, Value columnEnd);
+  TileLhs tileLhs(Value row, Value k);
+  TileRhs tileRhs(Value columnInPass, Value column, Value k);
+  void emitEpilogue(Value tileStart, Value row, Value column);
+  void storeResults(Value sum, Value row, const PointIndex &column, Value mask);
+  void findInPlaceOperands(const PointEmitter &points, const PointIndex &position);
+
+  KernelBuilder &kernel;
+  graph::ContractOp contract;
+  Code code;
+  Operand left, right;
+  SmallVector<int64_t> domain; ///< sizes of the contraction's result
+  ContractionShape shape;
+  ContractionBlocks blocks;
+  Type sumType;
+  Panels leftPanels, rightPanels;
+  Value sums; ///< tiles of unfinished sums, or one tile
+
+  // Of the block that is being emitted:
+  Value batch, rowBegin, rowCount;
+  MatrixSource leftSource, rightSource;
+  bool broken = false;
+};
+
+//===--------------------------------------------------------------------------------------------===//
+// Analysis
+//===--------------------------------------------------------------------------------------------===//
+
+Operand ContractionEmitter::operand(Value tensor, ArrayRef<int64_t> batch,
+                                    ArrayRef<int64_t> contracted) {
+  Operand result;
+  result.tensor = tensor;
+  result.batchDims = llvm::to_vector(batch);
+  result.contractDims = llvm::to_vector(contracted);
+  int64_t rank = cast<RankedTensorType>(tensor.getType()).getRank();
+  for (int64_t d = 0; d < rank; ++d)
+    if (!llvm::is_contained(batch, d) && !llvm::is_contained(contracted, d))
+      result.freeDims.push_back(d);
+  result.view = viewOfOperand(tensor);
+  if (!result.view)
+    return result;
+  result.buffer = code.flat(kernel.operandMemory(result.view->memory));
+  result.batch = result.view->group(batch);
+  result.free = result.view->group(result.freeDims);
+  result.contract = result.view->group(contracted);
+  return result;
+}
+
+/// True if the micro-kernel can read the operand where it lies: nothing to widen, a regular depth.
+bool ContractionEmitter::inPlace(const Operand &operand) const {
+  return operand.view && getElementTypeOrSelf(operand.tensor) == sumType &&
+         operand.contract.stride();
+}
+
+void ContractionEmitter::analyse() {
+  auto type = cast<RankedTensorType>(contract.getType());
+  domain = llvm::to_vector(type.getShape());
+  sumType = type.getElementType().getIntOrFloatBitWidth() < 32 ? code.builder.getF32Type()
+                                                               : type.getElementType();
+  left = operand(contract.getLhs(), contract.getLhsBatch(), contract.getLhsContract());
+  right = operand(contract.getRhs(), contract.getRhsBatch(), contract.getRhsContract());
+  shape.batch = product(left.sizes(left.batchDims));
+  shape.rows = product(left.sizes(left.freeDims));
+  shape.columns = product(right.sizes(right.freeDims));
+  shape.depth = product(left.sizes(left.contractDims));
+  shape.elementBytes = sumType.getIntOrFloatBitWidth() / 8;
+  bool lhsInPlace = inPlace(left), rhsInPlace = inPlace(right);
+  shape.lhsInPlace = lhsInPlace;
+  shape.rhsInPlace = rhsInPlace && right.free.stride() == 1;
+  shape.depthContiguous =
+      lhsInPlace && rhsInPlace && left.contract.stride() == 1 && right.contract.stride() == 1;
+  kernel.setFlops(shape.flops() + estimateFlops(kernel.kernel));
+}
+
+void ContractionEmitter::allocate() {
+  Type bytes = code.builder.getI8Type();
+  auto scratch = [&](int64_t count) {
+    int64_t size = llvm::alignTo(count * shape.elementBytes, 64);
+    Value memory = kernel.workspace(MemRefType::get({size}, bytes));
+    return code.view(memory, 0, count, sumType);
+  };
+  int64_t tiles = 1;
+  if (!blocks.dotProducts) {
+    int64_t rowTiles = blocks.blockRows / blocks.tile.rows;
+    int64_t columnTiles = llvm::divideCeil(blocks.passColumns, blocks.tile.columns());
+    auto panels = [&](int64_t width, int64_t count) {
+      return Panels{scratch(Panels::sizeFor(width, blocks.depth, count)), width,
+                    Panels::strideFor(width, blocks.depth)};
+    };
+    if (blocks.packLhs)
+      leftPanels = panels(blocks.tile.rows, rowTiles);
+    if (blocks.packRhs)
+      rightPanels = panels(blocks.tile.columns(), columnTiles);
+    if (shape.depth > blocks.depth)
+      tiles = rowTiles * columnTiles;
+  }
+  sums = scratch(tiles * blocks.tile.size());
+}
+
+MatrixSource ContractionEmitter::source(const Operand &operand, Value batch) {
+  MatrixSource source;
+  source.rows = product(operand.sizes(operand.freeDims));
+  source.depth = shape.depth;
+  if (!operand.view) {
+    source.element = [this, &operand, batch](Value row, Value k) {
+      PointEmitter points = kernel.points(1);
+      SmallVector<PointIndex> indices(cast<RankedTensorType>(operand.tensor.getType()).getRank());
+      auto place = [&](ArrayRef<int64_t> dims, Value linear) {
+        SmallVector<int64_t> sizes = operand.sizes(dims);
+        SmallVector<PointIndex> digits =
+            points.split(PointIndex::uniform(linear, product(sizes)), sizes);
+        for (auto [d, digit] : llvm::zip(dims, digits))
+          indices[d] = digit;
+      };
+      place(operand.batchDims, batch);
+      place(operand.freeDims, row);
+      place(operand.contractDims, k);
+      Value value = points.at(operand.tensor, ArrayRef<PointIndex>(indices));
+      broken |= !points.ok();
+      return value ? value : code.zero(sumType);
+    };
+    return source;
+  }
+  source.buffer = operand.buffer;
+  Value start = code.add(operand.batch.offset(code, batch), operand.view->offset);
+  source.rowOffset = [this, &operand, start](Value row) {
+    return code.add(start, operand.free.offset(code, row));
+  };
+  source.depthOffset = [this, &operand](Value k) { return operand.contract.offset(code, k); };
+  source.rowsAreContiguous = operand.free.stride() == 1;
+  source.depthIsContiguous = operand.contract.stride() == 1;
+  return source;
+}
+
+LogicalResult ContractionEmitter::emit() {
+  analyse();
+  if (product(domain) == 0)
+    return success();
+  blocks = chooseBlocks(shape);
+  kernel.setGrains(blocks.grains);
+  allocate();
+  emitUnits();
+  return failure(broken);
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Loops around the tile
+//===--------------------------------------------------------------------------------------------===//
+
+/// Walks the units of the grains row block by row block, so that neighbouring blocks of columns
+/// share what is packed of the rows.
+void ContractionEmitter::emitUnits() {
+  int64_t units = shape.batch * blocks.rowBlocks * blocks.columnBlocks;
+  Value first = code.mul(kernel.lo(), blocks.unitsPerGrain);
+  Value end = code.min(code.mul(kernel.hi(), blocks.unitsPerGrain), code.index(units));
+  Value firstRowBlock = code.div(first, blocks.columnBlocks);
+  Value endRowBlock = code.ceilDiv(end, blocks.columnBlocks);
+  code.loop(firstRowBlock, endRowBlock, 1,
+            [&](Value rowBlock) { emitRowBlock(rowBlock, first, end); });
+}
+
+void ContractionEmitter::emitRowBlock(Value rowBlock, Value firstUnit, Value endUnit) {
+  batch = code.div(rowBlock, blocks.rowBlocks);
+  rowBegin = code.mul(code.remainder(rowBlock, blocks.rowBlocks), blocks.blockRows);
+  rowCount = code.min(code.index(blocks.blockRows), code.sub(code.index(shape.rows), rowBegin));
+  leftSource = source(left, batch);
+  rightSource = source(right, batch);
+  Value unit = code.mul(rowBlock, blocks.columnBlocks);
+  Value begin = code.mul(code.subClamped(firstUnit, unit), blocks.blockColumns);
+  Value end =
+      code.min(code.mul(code.sub(endUnit, unit), blocks.blockColumns), code.index(shape.columns));
+  if (blocks.dotProducts)
+    emitDotProducts(begin, end);
+  else
+    code.loop(begin, end, blocks.passColumns, [&](Value column) { emitPass(column, end); });
+}
+
+void ContractionEmitter::emitPass(Value column, Value columnEnd) {
+  Value columnCount = code.min(code.index(blocks.passColumns), code.sub(columnEnd, column));
+  if (shape.depth <= blocks.depth)
+    return emitDepthBlock(column, columnCount, code.index(0), true);
+  code.loop(code.index(0), code.index(shape.depth), blocks.depth,
+            [&](Value k) { emitDepthBlock(column, columnCount, k, false); });
+}
+
+void ContractionEmitter::emitDepthBlock(Value column, Value columnCount, Value k, bool onlyOne) {
+  Value depth = code.min(code.index(blocks.depth), code.sub(code.index(shape.depth), k));
+  if (blocks.packRhs)
+    emitPack(code, rightSource, rightPanels, column, columnCount, k, depth);
+  if (blocks.packLhs)
+    emitPack(code, leftSource, leftPanels, rowBegin, rowCount, k, depth);
+  code.loop(code.index(0), columnCount, blocks.tile.columns(), [&](Value columnInPass) {
+    code.loop(code.index(0), rowCount, blocks.tile.rows, [&](Value row) {
+      emitTile(column, columnInPass, row, columnCount, k, depth, onlyOne);
+    });
+  });
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// The tile
+//===--------------------------------------------------------------------------------------------===//
+
+TileLhs ContractionEmitter::tileLhs(Value row, Value k) {
+  TileLhs lhs;
+  if (blocks.packLhs) {
+    lhs.buffer = leftPanels.buffer;
+    lhs.depthStride = blocks.tile.rows;
+    Value panel = code.mul(code.div(row, blocks.tile.rows), leftPanels.stride);
+    for (int64_t r = 0; r < blocks.tile.rows; ++r)
+      lhs.rows.push_back(code.add(panel, r));
+    return lhs;
+  }
+  lhs.buffer = left.buffer;
+  lhs.depthStride = *left.contract.stride();
+  Value start = code.mul(k, lhs.depthStride);
+  for (int64_t r = 0; r < blocks.tile.rows; ++r) {
+    // Rows beyond the matrix repeat the last one.
+    Value current = code.min(code.add(code.add(rowBegin, row), r), code.index(shape.rows - 1));
+    lhs.rows.push_back(code.add(leftSource.rowOffset(current), start));
+  }
+  return lhs;
+}
+
+TileRhs ContractionEmitter::tileRhs(Value columnInPass, Value column, Value k) {
+  TileRhs rhs;
+  if (blocks.packRhs) {
+    rhs.buffer = rightPanels.buffer;
+    rhs.depthStride = blocks.tile.columns();
+    rhs.base = code.mul(code.div(columnInPass, blocks.tile.columns()), rightPanels.stride);
+    return rhs;
+  }
+  rhs.buffer = right.buffer;
+  rhs.depthStride = *right.contract.stride();
+  Value absolute = code.add(column, columnInPass);
+  rhs.base = code.add(rightSource.rowOffset(absolute), code.mul(k, rhs.depthStride));
+  if (shape.columns % blocks.tile.columns())
+    for (int64_t v = 0; v < blocks.tile.vectors; ++v)
+      rhs.masks.push_back(
+          code.maskBelow(code.sub(code.index(shape.columns - v * lanes), absolute)));
+  return rhs;
+}
+
+void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, Value columnCount,
+                                  Value k, Value depth, bool onlyOne) {
+  const Tile tile = blocks.tile;
+  TileLhs lhs = tileLhs(row, k);
+  TileRhs rhs = tileRhs(columnInPass, column, k);
+  Value absoluteRow = code.add(rowBegin, row), absoluteColumn = code.add(column, columnInPass);
+  if (onlyOne) {
+    SmallVector<Value> zeros = zeroTile(code, tile, sumType);
+    Value start = code.index(0);
+    storeTile(code, tile, emitMicroKernel(code, tile, lhs, rhs, depth, zeros), sums, start,
+              tile.columns());
+    return emitEpilogue(start, absoluteRow, absoluteColumn);
+  }
+  Value tileNumber =
+      code.add(code.mul(code.div(columnInPass, tile.columns()), blocks.blockRows / tile.rows),
+               code.div(row, tile.rows));
+  Value start = code.mul(tileNumber, tile.size());
+  Value isFirst = code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, k, code.index(0));
+  auto initial = code.create<scf::IfOp>(
+      isFirst,
+      [&](OpBuilder &, Location) { code.create<scf::YieldOp>(zeroTile(code, tile, sumType)); },
+      [&](OpBuilder &, Location) {
+        code.create<scf::YieldOp>(loadTile(code, tile, sums, start, tile.columns()));
+      });
+  storeTile(code, tile, emitMicroKernel(code, tile, lhs, rhs, depth, initial.getResults()), sums,
+            start, tile.columns());
+  Value isLast = code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, code.add(k, depth),
+                                            code.index(shape.depth));
+  code.create<scf::IfOp>(isLast, [&](OpBuilder &, Location) {
+    emitEpilogue(start, absoluteRow, absoluteColumn);
+    code.create<scf::YieldOp>();
+  });
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Dot products
+//===--------------------------------------------------------------------------------------------===//
+
+/// Sixteen sums at a time, each in all lanes of a vector; a transposition adds the lanes up.
+void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
+  const int64_t tileRows = blocks.tile.rows, tileColumns = lanes / tileRows;
+  auto starts = [&](const MatrixSource &source, Value first, int64_t count) {
+    SmallVector<Value> result;
+    for (int64_t i = 0; i < count; ++i)
+      result.push_back(source.rowOffset(code.min(code.add(first, i), code.index(source.rows - 1))));
+    return result;
+  };
+  code.loop(column, columnEnd, lanes, [&](Value columns) {
+    code.loop(code.index(0), rowCount, tileRows, [&](Value row) {
+      Value absoluteRow = code.add(rowBegin, row);
+      SmallVector<Value> leftStarts = starts(leftSource, absoluteRow, tileRows);
+      code.loop(code.index(0), code.index(lanes), tileColumns, [&](Value inner) {
+        SmallVector<Value> rightStarts = starts(rightSource, code.add(columns, inner), tileColumns);
+        SmallVector<Value> zeros(lanes, code.zero(lanesOf(sumType)));
+        SmallVector<Value> products = code.loop(
+            code.index(0), code.index(shape.depth), lanes, zeros, [&](Value k, ValueRange carried) {
+              Value mask = shape.depth % lanes
+                               ? code.maskBelow(code.sub(code.index(shape.depth), k))
+                               : Value();
+              SmallVector<Value> rightVectors, results;
+              for (Value start : rightStarts)
+                rightVectors.push_back(code.loadVector(right.buffer, code.add(start, k), mask));
+              for (auto [r, start] : llvm::enumerate(leftStarts)) {
+                Value leftVector = code.loadVector(left.buffer, code.add(start, k), mask);
+                for (auto [c, rightVector] : llvm::enumerate(rightVectors))
+                  results.push_back(code.create<vector::FMAOp>(leftVector, rightVector,
+                                                               carried[r * tileColumns + c]));
+              }
+              return results;
+            });
+        SmallVector<Value> parts = transpose16(code, products);
+        for (int64_t distance = lanes / 2; distance > 0; distance /= 2)
+          for (int64_t i = 0; i < distance; ++i)
+            parts[i] = code.create<arith::AddFOp>(parts[i], parts[i + distance]);
+        for (int64_t r = 0; r < tileRows; ++r) {
+          Value part = code.create<vector::ExtractStridedSliceOp>(
+              parts[0], ArrayRef<int64_t>{r * tileColumns}, ArrayRef<int64_t>{tileColumns},
+              ArrayRef<int64_t>{1});
+          code.storeVector(part, sums, code.add(inner, r * lanes));
+        }
+      });
+      emitEpilogue(code.index(0), absoluteRow, columns);
+    });
+  });
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Epilogue
+//===--------------------------------------------------------------------------------------------===//
+
+/// Computes and stores the kernel's results for the tile at `tileStart`, whose first sum belongs to
+/// (row, column).
+void ContractionEmitter::emitEpilogue(Value tileStart, Value row, Value column) {
+  const Tile tile = blocks.tile;
+  Value rowsLeft = code.min(code.index(tile.rows), code.sub(code.add(rowBegin, rowCount), row));
+  Value columnsLeft = code.sub(code.index(shape.columns), column);
+  Value columnCount = code.min(code.index(tile.columns()), columnsLeft);
+  code.loop(code.index(0), rowsLeft, 1, [&](Value r) {
+    Value rowStart = code.add(tileStart, code.mul(r, tile.columns()));
+    if (shape.columns == 1)
+      return storeResults(code.load(sums, rowStart), code.add(row, r), PointIndex::constant(0), {});
+    code.loop(code.index(0), columnCount, lanes, [&](Value c) {
+      Value mask = shape.columns % lanes ? code.maskBelow(code.sub(columnsLeft, c)) : Value();
+      Value sum = code.loadVector(sums, code.add(rowStart, c));
+      PointIndex at = PointIndex::consecutive(code.add(column, c), shape.columns, /*aligned=*/true);
+      storeResults(sum, code.add(row, r), at, mask);
+    });
+  });
+}
+
+/// Computes and stores the results for one element of the contraction, or for a vector of them.
+void ContractionEmitter::storeResults(Value sum, Value row, const PointIndex &column, Value mask) {
+  PointEmitter points = kernel.points(isa<VectorType>(sum.getType()) ? lanes : 1);
+  PointIndex position = (PointIndex::uniform(batch, shape.batch) * shape.rows +
+                         PointIndex::uniform(row, shape.rows)) *
+                            shape.columns +
+                        column;
+  SmallVector<PointIndex> indices = points.split(position, domain);
+
+  Value result = code.convert(sum, getElementTypeOrSelf(contract.getType()));
+  points.bind(contract.getResult(), [&](ArrayRef<PointIndex> at, Value) {
+    if (at != ArrayRef<PointIndex>(indices)) {
+      contract.emitError(
+          "the kernel uses the contraction's result at another element than it computes");
+      broken = true;
+    }
+    return result;
+  });
+  SmallVector<Value> values;
+  for (unsigned i = 0; i < kernel.results(); ++i) {
+    auto type = cast<RankedTensorType>(kernel.returned(i).getType());
+    values.push_back(points.at(kernel.returned(i), points.split(position, type.getShape()), mask));
+  }
+  broken |= !points.ok();
+  if (broken)
+    return;
+  for (auto [i, value] : llvm::enumerate(values))
+    points.store(value, kernel.resultMemory(i), position, mask,
+                 getElementTypeOrSelf(kernel.returned(i).getType()));
+  findInPlaceOperands(points, position);
+}
+
+/// A result may overwrite an operand that the epilogue reads at the result's own place alone.
+void ContractionEmitter::findInPlaceOperands(const PointEmitter &points,
+                                             const PointIndex &position) {
+  auto factors = {&left, &right};
+  for (unsigned operand = 0; operand < kernel.operands(); ++operand) {
+    Value memory = kernel.operandMemory(operand);
+    if (llvm::any_of(factors, [&](const Operand *factor) {
+          return !factor->view || factor->view->memory == operand;
+        }))
+      continue;
+    bool elsewhere = llvm::any_of(points.accesses(), [&](const PointEmitter::Access &access) {
+      return access.memref == memory && !(access.position == position);
+    });
+    if (elsewhere)
+      continue;
+    for (unsigned result = 0; result < kernel.results(); ++result)
+      if (memory.getType() == kernel.resultMemory(result).getType())
+        kernel.addInPlace(result, operand);
+  }
+}
+
+} // namespace
+
+LogicalResult emitContraction(KernelBuilder &kernel) {
+  SmallVector<graph::ContractOp> contracts =
+      llvm::to_vector(kernel.kernel.getOps<graph::ContractOp>());
+  if (contracts.size() != 1)
+    return kernel.kernel.emitError("a contraction kernel holds one graph.contract, this one ")
+           << contracts.size();
+  return ContractionEmitter(kernel, contracts.front()).emit();
+}
+
+} // namespace ingot

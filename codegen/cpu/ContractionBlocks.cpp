@@ -1,0 +1,99 @@
+#include "codegen/cpu/ContractionBlocks.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+
+namespace ingot {
+namespace {
+
+using llvm::alignTo;
+using llvm::divideCeil;
+
+/// A grain below this many operations costs more to hand out than to compute (about 20 µs).
+constexpr double grainFlops = 2e6;
+constexpr int64_t mostGrains = 64;
+constexpr int64_t fewRows = 8;
+
+int64_t roundedDiv(int64_t total, int64_t parts, int64_t multiple) {
+  return alignTo(divideCeil(total, parts), multiple);
+}
+
+/// The tile of dot products: always 16 sums, laid out by the shape.
+Tile dotTile(const ContractionShape &shape) {
+  if (shape.rows <= 2)
+    return {shape.rows, 1};
+  return {shape.columns == 1 ? 16 : shape.columns == 2 ? 8 : 4, 1};
+}
+
+void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape) {
+  double wanted = std::clamp(shape.flops() / grainFlops, 1.0, double(mostGrains));
+  int64_t perBatch = std::max<int64_t>(1, int64_t(wanted / shape.batch));
+  int64_t quantum = blocks.dotProducts ? Code::lanes : blocks.tile.columns();
+  const int64_t mostColumns = divideCeil(shape.columns, quantum);
+  // Rows are cut further only where columns alone do not feed a handful of threads.
+  const int64_t few = std::min<int64_t>(perBatch, 8);
+  blocks.rowBlocks = divideCeil(shape.rows, blocks.blockRows);
+  if (blocks.rowBlocks * mostColumns < few)
+    blocks.rowBlocks =
+        std::min<int64_t>(divideCeil(few, mostColumns), divideCeil(shape.rows, blocks.tile.rows));
+  blocks.blockRows = roundedDiv(shape.rows, blocks.rowBlocks, blocks.tile.rows);
+  blocks.rowBlocks = divideCeil(shape.rows, blocks.blockRows);
+  blocks.columnBlocks = std::clamp<int64_t>(perBatch / blocks.rowBlocks, 1, mostColumns);
+  blocks.blockColumns = roundedDiv(shape.columns, blocks.columnBlocks, quantum);
+  blocks.columnBlocks = divideCeil(shape.columns, blocks.blockColumns);
+  int64_t units = shape.batch * blocks.rowBlocks * blocks.columnBlocks;
+  blocks.unitsPerGrain = divideCeil(units, int64_t(wanted));
+  blocks.grains = divideCeil(units, blocks.unitsPerGrain);
+}
+
+} // namespace
+
+Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const MachineShape &machine) {
+  int64_t perVector = divideCeil(Code::lanes * elementBytes, machine.registerBytes);
+  Tile best;
+  double bestScore = 0;
+  for (int64_t vectors = 1; vectors <= std::max<int64_t>(1, 8 / perVector); ++vectors)
+    for (int64_t tileRows = 1; tileRows <= 16; ++tileRows) {
+      // Sums, one row of the right operand, and a factor must fit in registers.
+      int64_t sums = tileRows * vectors * perVector;
+      if (sums + vectors * perVector + 1 > machine.registers && (vectors > 1 || tileRows > 1))
+        continue;
+      int64_t width = vectors * Code::lanes;
+      double used =
+          double(rows * columns) / double(alignTo(rows, tileRows) * alignTo(columns, width));
+      // Loads per multiply-add; below two loads for three of them nothing is lost.
+      double loads = double(tileRows + vectors * perVector) / double(sums);
+      double busy = std::min(1.0, double(sums) / 20) / std::max(1.0, loads / 0.67);
+      double score = used * busy + 1e-3 / loads;
+      if (score > bestScore) {
+        best = {tileRows, vectors};
+        bestScore = score;
+      }
+    }
+  return best;
+}
+
+ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine) {
+  ContractionBlocks blocks;
+  blocks.dotProducts = shape.depthContiguous && (shape.rows <= fewRows || shape.columns <= 2);
+  blocks.tile = blocks.dotProducts
+                    ? dotTile(shape)
+                    : chooseTile(shape.rows, shape.columns, shape.elementBytes, machine);
+  // A panel of the right operand stays in the first cache while all rows pass it.
+  int64_t panelDepth = machine.l1Bytes / (blocks.tile.columns() * shape.elementBytes);
+  int64_t deepest = std::max<int64_t>(64, panelDepth / Code::lanes * Code::lanes);
+  int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
+  blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, Code::lanes);
+  // The packed block of the left operand stays in half of the second cache.
+  int64_t mostRows = machine.l2Bytes / 2 / (blocks.depth * shape.elementBytes);
+  blocks.blockRows = roundedDiv(
+      shape.rows, divideCeil(shape.rows, std::max(mostRows, blocks.tile.rows)), blocks.tile.rows);
+  // Packing is repaid by reuse: the left operand's by columns, the right one's by rows.
+  blocks.packLhs = !shape.lhsInPlace || shape.columns > 128;
+  blocks.packRhs = !shape.rhsInPlace || shape.rows > 4 * blocks.tile.rows;
+  chooseGrains(blocks, shape);
+  blocks.passColumns =
+      std::max(blocks.blockColumns, 768 / blocks.blockColumns * blocks.blockColumns);
+  return blocks;
+}
+
+} // namespace ingot

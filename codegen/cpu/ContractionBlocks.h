@@ -1,0 +1,47 @@
+/// Block sizes of contractions: one place, functions of shape and machine only.
+#pragma once
+#include "codegen/cpu/MicroKernel.h"
+#include <cstdint>
+
+namespace ingot {
+
+/// What block sizes depend on. No block size changes a bit of a result, so the defaults, a small
+/// AVX-512 core, are right everywhere and best where they fit.
+struct MachineShape {
+  int64_t registerBytes = 64, registers = 32;
+  int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
+};
+
+struct ContractionShape {
+  int64_t batch = 1, rows = 0, columns = 0, depth = 0;
+  int64_t elementBytes = 4; ///< of the sums
+  /// Whether the micro-kernel can read the operand where it lies.
+  bool lhsInPlace = false, rhsInPlace = false;
+  /// Both operands are in place and contiguous along the depth.
+  bool depthContiguous = false;
+
+  double flops() const { return 2.0 * batch * rows * columns * depth; }
+};
+
+/// How a contraction is cut. A unit is a block of the result (`blockRows` x `blockColumns`, all of
+/// the depth); units are numbered by batch, block of rows, block of columns; a grain is a run of
+/// them.
+struct ContractionBlocks {
+  Tile tile;
+  bool dotProducts = false; ///< vectors run along the depth: for few rows or columns
+  bool packLhs = true, packRhs = true;
+  int64_t depth = 0;       ///< of a packed block
+  int64_t passColumns = 0; ///< columns that are packed at once
+  int64_t blockRows = 0, blockColumns = 0;
+  int64_t rowBlocks = 1, columnBlocks = 1; ///< per batch element
+  int64_t unitsPerGrain = 1;
+  int64_t grains = 1;
+};
+
+/// The tile with the least padding among those that fill the registers.
+Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes,
+                const MachineShape &machine = {});
+
+ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine = {});
+
+} // namespace ingot
