@@ -15,16 +15,18 @@ namespace {
 
 using Loss = TrainingOptions::Loss;
 
-/// The result called `logits`, or the only one; null with an error if there is none.
-Value findPrediction(func::FuncOp function) {
+/// The result called `logits` (without a loss: `loss`), or the only one; null with an error if
+/// there is none.
+Value findPrediction(func::FuncOp function, Loss loss) {
   Operation *terminator = function.front().getTerminator();
+  StringRef name = loss == Loss::None ? "loss" : "logits";
   for (unsigned index = 0; index < function.getNumResults(); ++index)
-    if (resultName(function, index) == "logits")
+    if (resultName(function, index) == name)
       return terminator->getOperand(index);
   if (function.getNumResults() == 1)
     return terminator->getOperand(0);
   emitError(function.getLoc()) << "@forward returns " << function.getNumResults()
-                               << " values and none is named 'logits': the loss needs one of them";
+                               << " values and none is named '" << name << "'";
   return {};
 }
 
@@ -54,7 +56,7 @@ public:
       emitError(forward.getLoc()) << "the module already has an @evaluate";
       return signalPassFailure();
     }
-    Value prediction = findPrediction(forward);
+    Value prediction = findPrediction(forward, loss);
     if (!prediction || failed(checkPrediction(prediction, loss)))
       return signalPassFailure();
     if (loss != Loss::None && hasArgument(forward, "targets")) {
@@ -77,7 +79,7 @@ private:
   }
 
   Value buildLoss(OpBuilder &builder, func::FuncOp evaluate) {
-    Value prediction = findPrediction(evaluate);
+    Value prediction = findPrediction(evaluate, loss);
     auto type = tensorType(prediction);
     Location location = NameLoc::get(builder.getStringAttr("loss"));
     if (loss == Loss::None)

@@ -12,8 +12,8 @@ def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
   let summary = "Makes @evaluate, the loss of a batch, from @forward";
   let description = [{
     `cross-entropy` takes the result `logits` and a new argument `targets` of i32 class numbers, `mse` the
-    result `logits` (or the only one) and `targets` of its type; `none` expects @forward to return the
-    scalar `loss` itself.
+    result `logits` and `targets` of its type; `none` expects @forward to return the scalar `loss` itself.
+    An only result may have any name.
     ```mlir
     func.func @forward(%w …, %x …) -> (tensor<4x10xf32> {graph.name = "logits"})
     ```

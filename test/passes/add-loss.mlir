@@ -1,9 +1,10 @@
 // RUN: %ingot-opt %s --add-loss | FileCheck %s
 // RUN: %ingot-opt %s --add-loss=loss=mse | FileCheck %s --check-prefix=MSE
+// RUN: %ingot-opt %s --add-loss=loss=none | FileCheck %s --check-prefix=NONE
 
 // @forward stays as it is; @evaluate takes targets behind the inputs and returns the loss alone.
 // CHECK-LABEL: func.func @forward
-// CHECK-SAME: -> (tensor<2x4x5xf32> {graph.name = "logits"}, tensor<2xf32>
+// CHECK-SAME: -> (tensor<2x4x5xf32> {graph.name = "logits"}, tensor<f32>
 // CHECK-LABEL: func.func @evaluate
 // CHECK-SAME: %[[W:[a-z0-9_]+]]: tensor<5x3xf32> {graph.init = "normal:0.02", graph.name = "w", graph.role = "parameter"}
 // CHECK-SAME: %[[X:[a-z0-9_]+]]: tensor<2x4x3xf32> {graph.name = "x", graph.role = "input"}
@@ -19,12 +20,18 @@
 // MSE: %[[LOGITS:[a-z0-9_]+]] = graph.linear
 // MSE: %[[LOSS:[a-z0-9_]+]] = graph.mse %[[LOGITS]], %[[TARGETS]]
 // MSE: return %[[LOSS]] : tensor<f32>
+
+// NONE-LABEL: func.func @evaluate
+// NONE-NOT: targets
+// NONE-SAME: -> (tensor<f32> {graph.name = "loss"})
+// NONE: %[[LOSS:[a-z0-9_]+]] = graph.mul
+// NONE: return %[[LOSS]] : tensor<f32>
 func.func @forward(
     %w: tensor<5x3xf32> {graph.name = "w", graph.role = "parameter", graph.init = "normal:0.02"},
     %x: tensor<2x4x3xf32> {graph.name = "x", graph.role = "input"},
     %scale: tensor<f32> {graph.name = "scale", graph.role = "scalar"})
-    -> (tensor<2x4x5xf32> {graph.name = "logits"}, tensor<2xf32> {graph.name = "extra"}) {
+    -> (tensor<2x4x5xf32> {graph.name = "logits"}, tensor<f32> {graph.name = "loss"}) {
   %logits = graph.linear %x, %w : tensor<2x4x3xf32>, tensor<5x3xf32> -> tensor<2x4x5xf32>
-  %extra = graph.broadcast %scale [] : tensor<f32> -> tensor<2xf32>
-  return %logits, %extra : tensor<2x4x5xf32>, tensor<2xf32>
+  %own = graph.mul %scale, %scale : tensor<f32>
+  return %logits, %own : tensor<2x4x5xf32>, tensor<f32>
 }
