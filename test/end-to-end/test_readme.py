@@ -6,6 +6,7 @@ give the next block of the file (names of values aside).
 import glob
 import os
 import re
+import shlex
 import subprocess
 import unittest
 
@@ -24,7 +25,7 @@ class Readme(unittest.TestCase):
             blocks = BLOCK.findall(file.read())
         for index, (options, text) in enumerate(blocks):
             with self.subTest(block=index):
-                run = ingot_opt(text, options.split())
+                run = ingot_opt(text, shlex.split(options))
                 self.assertEqual(run.returncode, 0, f"{path}, block {index}:\n{text}\n{run.stderr}")
                 if options:
                     self.assertLess(index + 1, len(blocks), f"{path}: nothing shows what {options} gives")
