@@ -105,6 +105,53 @@ def AddInitializers : Pass<"add-initializers", "::mlir::ModuleOp"> {
   let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
 }
 
+def GraphToLinalg : Pass<"graph-to-linalg", "::mlir::ModuleOp"> {
+  let summary = "Graph ops become linalg on tensors; roots with an emitter of their own stay";
+  let description = [{
+    Composites are decomposed but for attention; elementwise ops become all-parallel generics,
+    reductions generics over a fill. Copies (broadcast, transpose) live on as indexing maps of their
+    consumers. Floats may be contracted and reassociated as CONTRACT allows; floats narrower than
+    f32 are computed in f32.
+
+    ```mlir
+    %0 = graph.broadcast %b [1] : tensor<8xf32> -> tensor<4x8xf32>
+    %1 = graph.add %x, %0 : tensor<4x8xf32>
+    // becomes, with #m = affine_map<(i, j) -> (i, j)>
+    %1 = linalg.generic {indexing_maps = [#m, affine_map<(i, j) -> (j)>, #m], …}
+        ins(%x, %b : tensor<4x8xf32>, tensor<8xf32>) outs(%empty : tensor<4x8xf32>) {
+    ^bb0(%p: f32, %q: f32, %out: f32):
+      %s = arith.addf %p, %q fastmath<nsz,arcp,contract,afn> : f32
+      linalg.yield %s : f32
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::ingot::graph::GraphDialect"];
+}
+
+def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
+  let summary = "Functions become calls of kernels: one private function each, one for all equal bodies";
+  let description = [{
+    A kernel is one root (contraction, attention, row, column, elementwise, update, indexing) and
+    what is fused into it; README.md tells the rules. Nothing else is left in the step but views and
+    buckets. Numbers change in one place: a reduction of more than 4096 elements to a scalar adds up
+    fixed chunks first.
+
+    ```mlir
+    %0 = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<4x8xf32>, tensor<16x8xf32> -> tensor<4x16xf32>
+    %1 = linalg.generic … ins(%0, %b) …
+    %2 = linalg.generic … ins(%1) …
+    // becomes
+    %2 = call @contraction_5be0c1d2(%x, %w, %b)
+        : (tensor<4x8xf32>, tensor<16x8xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
+                           "::mlir::func::FuncDialect", "::ingot::graph::GraphDialect"];
+}
+
 def LaunchKernels : Pass<"launch-kernels", "::mlir::ModuleOp"> {
   let summary = "Calls of kernels become launches, so that kernels can change their signature";
   let description = [{

@@ -35,6 +35,15 @@ void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &tra
   simplify(passes);
 }
 
+/// From here on ops are linalg on tensors, but for the roots that have an emitter of their own.
+void linalgStage(OpPassManager &passes) {
+  passes.addPass(createGraphToLinalg());
+  simplify(passes);
+}
+
+/// From here on functions only call kernels.
+void kernelsStage(OpPassManager &passes) { passes.addPass(createFormKernels()); }
+
 /// From here on every tensor is a place in the arena. Kernels are lowered before planning, because
 /// the planner needs to know what they may update in place and how much workspace they want.
 void planStage(OpPassManager &passes) {
@@ -65,7 +74,10 @@ void buildStage(OpPassManager &passes, Stage stage,
     trainStage(passes, training);
     break;
   case Stage::Linalg:
+    linalgStage(passes);
+    break;
   case Stage::Kernels:
+    kernelsStage(passes);
     break;
   case Stage::Plan:
     planStage(passes);
