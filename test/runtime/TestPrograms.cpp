@@ -1,6 +1,7 @@
 #include "test/runtime/TestPrograms.h"
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 
 // void f(void *const *arguments [rdi], int64_t lo [rsi], int64_t hi [rdx]), position-independent,
@@ -232,6 +233,12 @@ TemporaryFolder::TemporaryFolder() {
 }
 
 TemporaryFolder::~TemporaryFolder() { std::filesystem::remove_all(path); }
+
+void writeQuickly(const std::string &path, std::string_view bytes) {
+  // A truncated file would be flushed to disk when it is closed; a new one is not.
+  std::filesystem::remove(path);
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 uint64_t freshSeed() {
   uint64_t seed = std::random_device{}();

@@ -29,6 +29,9 @@ public:
   std::string path;
 };
 
+/// Replaces a file at once, without the care (and the disk's time) that real files get.
+void writeQuickly(const std::string &path, std::string_view bytes);
+
 /// A fresh seed that is printed with the test's failures.
 uint64_t freshSeed();
 
