@@ -53,6 +53,10 @@ public:
   void store(mlir::Value value, mlir::Value memref, const PointIndex &position, mlir::Value mask,
              mlir::Type element);
 
+  /// Loads from a contiguous memref of tensors' elements of type `element`.
+  mlir::Value load(mlir::Value memref, mlir::Type element, const PointIndex &position,
+                   mlir::Value mask);
+
   /// Splits a position in row-major order into one index per dimension.
   llvm::SmallVector<PointIndex> split(PointIndex position, llvm::ArrayRef<int64_t> shape);
   /// The point that `at` over scalars means.
@@ -111,8 +115,6 @@ private:
   mlir::Value constant(mlir::Location location, mlir::ElementsAttr values, Indices indices);
   /// A scalar defined at the top of the kernel body.
   mlir::Value scalar(mlir::Value value);
-  mlir::Value load(mlir::Value memref, mlir::Type element, const PointIndex &position,
-                   mlir::Value mask);
   mlir::Value flatten(mlir::Value memref);
 
   std::pair<PointIndex, PointIndex> divide(const PointIndex &index, int64_t divisor);

@@ -46,6 +46,9 @@ public:
   void setFlops(double count) { flops = count; }
   /// Bytes read and written at least; default: all arguments and results once.
   void setBytes(double count) { bytes = count; }
+  /// Estimates of one call, by `estimateFlops` and the sizes of arguments and results.
+  double estimatedBytes();
+  double estimatedNanoseconds();
 
   /// Writes the attributes and puts the lowered function in the kernel's place.
   mlir::func::FuncOp finish();
@@ -73,7 +76,11 @@ llvm::LogicalResult emitAttentionBackward(KernelBuilder &);
 
 /// Operations of one evaluation of the kernel's body, a transcendental counted as its expansion.
 double estimateFlops(mlir::func::FuncOp kernel);
-/// Nanoseconds of one core for that much work, roughly: grains are cut by it.
+/// Operations of one iteration of a structured op.
+double flopsPerPoint(mlir::linalg::LinalgOp op);
+/// Nanoseconds of one core for that much work, roughly.
 double estimateNanoseconds(double flops, double bytes);
+/// Into how many grains to cut so much work in so many units: about 20 µs each, at most 128.
+int64_t grainsFor(double nanoseconds, int64_t units);
 
 } // namespace ingot

@@ -67,14 +67,22 @@ Value KernelBuilder::workspace(MemRefType type) {
   return memref::ViewOp::create(builder, location(), type, argument, index(offset), ValueRange{});
 }
 
+double KernelBuilder::estimatedBytes() {
+  double touched = 0;
+  for (Type type : llvm::ArrayRef(function.getArgumentTypes()).take_front(tensorCount(kernel)))
+    touched += byteCount(cast<MemRefType>(type));
+  return touched;
+}
+
+double KernelBuilder::estimatedNanoseconds() {
+  return estimateNanoseconds(estimateFlops(kernel), estimatedBytes());
+}
+
 func::FuncOp KernelBuilder::finish() {
   func::ReturnOp::create(builder, location());
   function.setType(builder.getFunctionType(function.getBody().getArgumentTypes(), {}));
   function->setDiscardableAttrs(kernel->getDiscardableAttrDictionary());
 
-  double touched = 0;
-  for (Type type : llvm::ArrayRef(function.getArgumentTypes()).take_front(tensorCount(kernel)))
-    touched += byteCount(cast<MemRefType>(type));
   SmallVector<Attribute> pairs;
   llvm::DenseSet<unsigned> shared;
   for (auto [result, operand] : inPlace) {
@@ -86,7 +94,7 @@ func::FuncOp KernelBuilder::finish() {
   function->setAttr("graph.workspace", builder.getI64IntegerAttr(workspaceBytes));
   function->setAttr("graph.in_place", builder.getArrayAttr(pairs));
   function->setAttr("graph.flops", builder.getF64FloatAttr(flops.value_or(estimateFlops(kernel))));
-  function->setAttr("graph.bytes", builder.getF64FloatAttr(bytes.value_or(touched)));
+  function->setAttr("graph.bytes", builder.getF64FloatAttr(bytes.value_or(estimatedBytes())));
   // A stretch of memory is written through one argument alone, but for pairs that may share it.
   for (unsigned argument = 0; argument < function.getNumArguments() - 2; ++argument)
     if (!shared.contains(argument))

@@ -1,0 +1,198 @@
+/// Column kernels: reductions over leading dimensions, blocks of columns side by side in registers.
+#include "codegen/cpu/InPlace.h"
+#include "codegen/cpu/Lanes.h"
+#include "codegen/cpu/Reductions.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+class ColumnEmitter {
+public:
+  ColumnEmitter(KernelBuilder &kernel, std::vector<Reduction> found)
+      : kernel(kernel), builder(kernel.builder), location(kernel.location()),
+        points(kernel.points()), finder(points), reductions(std::move(found)),
+        columns(reductions.front().kept) {}
+
+  LogicalResult emit();
+
+private:
+  /// Lanes of columns that are reduced together; the last one may be a tail.
+  struct Strip {
+    PointIndex column;
+    Value mask;
+  };
+  void emitStrips(ArrayRef<Strip> strips);
+  void reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members);
+  void bind(ArrayRef<Strip> strips, Reduction &reduction, unsigned output, ArrayRef<Value> totals);
+  void store(const Strip &strip);
+  SmallVector<Strip> stripsAt(Value start, int64_t count);
+
+  KernelBuilder &kernel;
+  OpBuilder &builder;
+  Location location;
+  PointEmitter points;
+  InPlaceFinder finder;
+  std::vector<Reduction> reductions;
+  int64_t columns;
+};
+
+void ColumnEmitter::bind(ArrayRef<Strip> strips, Reduction &reduction, unsigned output,
+                         ArrayRef<Value> totals) {
+  Value tensor = reduction.op->getResult(output);
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
+  SmallVector<std::pair<PointIndex, Value>> own;
+  for (auto [strip, total] : llvm::zip(strips, totals))
+    own.emplace_back(strip.column, total);
+  points.bind(tensor, [own, shape](PointEmitter::Indices indices, Value) {
+    PointIndex position = linearise(indices, shape);
+    for (auto &[column, total] : own)
+      if (column == position)
+        return total;
+    return Value();
+  });
+}
+
+/// All rows in order, one accumulator per strip and output.
+void ColumnEmitter::reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members) {
+  int64_t length = members.front()->length;
+  SmallVector<Value> start;
+  for (size_t strip = 0; strip < strips.size(); ++strip)
+    for (Reduction *reduction : members)
+      for (Value value : neutral(points, *reduction))
+        start.push_back(points.vectorised(value));
+  auto loop = scf::ForOp::create(builder, location, kernel.index(0), kernel.index(length),
+                                 kernel.index(1), start);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    PointEmitter::Scope scope(points);
+    PointIndex along = PointIndex::uniform(loop.getInductionVar(), length);
+    SmallVector<Value> next;
+    ValueRange carried = loop.getRegionIterArgs();
+    for (const Strip &strip : strips)
+      for (Reduction *reduction : members) {
+        SmallVector<Value> values(carried.take_front(reduction->combiners.size()));
+        carried = carried.drop_front(values.size());
+        llvm::append_range(next, accumulate(points, *reduction,
+                                            iterationOf(points, *reduction, strip.column, along),
+                                            values, strip.mask));
+      }
+    scf::YieldOp::create(builder, location, next);
+  }
+  finder.record(0, std::nullopt);
+
+  size_t perStrip = start.size() / strips.size(), first = 0;
+  for (Reduction *reduction : members)
+    for (unsigned output = 0; output < reduction->combiners.size(); ++output, ++first) {
+      SmallVector<Value> totals;
+      for (auto [index, strip] : llvm::enumerate(strips)) {
+        totals.push_back(
+            withInitial(points, *reduction, output,
+                        iterationOf(points, *reduction, strip.column, PointIndex::constant(0)),
+                        loop.getResult(index * perStrip + first), strip.mask));
+        finder.record(1, strip.column);
+      }
+      bind(strips, *reduction, output, totals);
+    }
+}
+
+void ColumnEmitter::store(const Strip &strip) {
+  SmallVector<Value> values;
+  auto type = [&](unsigned result) {
+    return cast<RankedTensorType>(kernel.returned(result).getType());
+  };
+  for (unsigned result = 0; result < kernel.results(); ++result)
+    values.push_back(points.at(kernel.returned(result),
+                               points.split(strip.column, type(result).getShape()), strip.mask));
+  finder.record(1, strip.column);
+  for (auto [result, value] : llvm::enumerate(values))
+    points.store(value, kernel.resultMemory(result), strip.column, strip.mask,
+                 type(result).getElementType());
+}
+
+void ColumnEmitter::emitStrips(ArrayRef<Strip> strips) {
+  PointEmitter::Scope scope(points);
+  int levels = 0;
+  for (Reduction &reduction : reductions)
+    levels = std::max(levels, reduction.level + 1);
+  for (int level = 0; level < levels; ++level) {
+    std::map<int64_t, SmallVector<Reduction *>> byLength;
+    for (Reduction &reduction : reductions)
+      if (reduction.level == level)
+        byLength[reduction.length].push_back(&reduction);
+    for (auto &[length, members] : byLength)
+      reduce(strips, members);
+  }
+  for (const Strip &strip : strips)
+    store(strip);
+}
+
+SmallVector<ColumnEmitter::Strip> ColumnEmitter::stripsAt(Value start, int64_t count) {
+  SmallVector<Strip> strips;
+  int64_t lanes = points.lanes();
+  for (int64_t first = 0; first < count; first += lanes) {
+    Value column =
+        first ? arith::AddIOp::create(builder, location, start, kernel.index(first)).getResult()
+              : start;
+    strips.push_back({PointIndex::consecutive(column, columns, /*aligned=*/true),
+                      count - first < lanes ? tailMask(points, location, count - first) : Value()});
+  }
+  return strips;
+}
+
+LogicalResult ColumnEmitter::emit() {
+  // Four strips for one sum: enough independent additions to hide their latency.
+  int64_t outputs = 0;
+  for (Reduction &reduction : reductions)
+    outputs += reduction.combiners.size();
+  int64_t width = points.lanes() * std::clamp<int64_t>(8 / outputs, 1, 4);
+  int64_t blocks = llvm::divideCeilSigned(columns, width), whole = columns / width;
+  int64_t wanted = grainsFor(kernel.estimatedNanoseconds(), blocks);
+  int64_t perGrain = llvm::divideCeilSigned(blocks, wanted);
+  kernel.setGrains(llvm::divideCeilSigned(blocks, perGrain));
+
+  auto block = [&](Value grain) -> Value {
+    return arith::MulIOp::create(builder, location, grain, kernel.index(perGrain));
+  };
+  if (whole) {
+    Value end = arith::MinUIOp::create(builder, location, block(kernel.hi()), kernel.index(whole));
+    auto loop = scf::ForOp::create(builder, location, block(kernel.lo()), end, kernel.index(1));
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    emitStrips(stripsAt(
+        arith::MulIOp::create(builder, location, loop.getInductionVar(), kernel.index(width)),
+        width));
+  }
+  if (columns % width) {
+    Value mine = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::ugt,
+                                       block(kernel.hi()), kernel.index(whole));
+    auto branch = scf::IfOp::create(builder, location, mine, /*else=*/false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    emitStrips(stripsAt(kernel.index(whole * width), columns % width));
+  }
+  for (unsigned result = 0; result < kernel.results(); ++result)
+    finder.report(kernel, result, 1);
+  return success(points.ok());
+}
+
+} // namespace
+
+LogicalResult emitColumn(KernelBuilder &kernel) {
+  std::vector<Reduction> found = findReductions(kernel.kernel);
+  bool regular = !found.empty() && found.front().kept > 0;
+  for (const Reduction &reduction : found)
+    regular &= reduction.kept == found.front().kept;
+  for (unsigned result = 0; regular && result < kernel.results(); ++result)
+    regular &= cast<RankedTensorType>(kernel.returned(result).getType()).getNumElements() ==
+               found.front().kept;
+  // Without one column number for all of it, every point is computed by itself.
+  return regular ? ColumnEmitter(kernel, std::move(found)).emit() : emitElementwise(kernel);
+}
+
+} // namespace ingot
