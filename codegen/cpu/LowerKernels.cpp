@@ -29,6 +29,7 @@ KernelEmitter emitterFor(StringRef root) {
       .Case("column", emitColumn)
       .Case("update", emitUpdate)
       .Case("indexing", emitIndexing)
+      .Case("contraction", emitContraction)
       .Default(nullptr);
 }
 
