@@ -1,12 +1,10 @@
-/// Training steps against PyTorch's recorded curves.
+/// Training by the reference against PyTorch's recorded curves.
 #include "frontend/ModelModule.h"
 #include "ir/Reference.h"
-#include "ir/ReferenceElements.h"
 #include "mlir/Pass/PassManager.h"
-#include "passes/Passes.h"
 #include "passes/Signature.h"
 #include "passes/Training.h"
-#include "test/golden/Golden.h"
+#include "test/golden/Follow.h"
 #include <cmath>
 #include <regex>
 
@@ -15,106 +13,83 @@ using namespace mlir;
 namespace ingot::testing {
 namespace {
 
-using NamedTensors = std::map<std::string, Tensor>;
-
-/// Runs a function of a module by the names of its arguments and results, which are kept: donated
-/// arguments find their new values in the next run.
-class ReferenceRunner {
+/// Interprets one function of a module; donated arguments find their new values in the next run.
+class ReferenceRunner : public StepRunner {
 public:
-  explicit ReferenceRunner(NamedTensors values) : values(std::move(values)) {}
+  ReferenceRunner(OwningOpRef<ModuleOp> module, StringRef name)
+      : module(std::move(module)), function(this->module->lookupSymbol<func::FuncOp>(name)) {}
 
-  void write(const std::string &name, const Tensor &value) { values[name] = value; }
-  const Tensor &read(const std::string &name) { return values.at(name); }
-  double scalar(const std::string &name) {
-    const Tensor &value = read(name);
-    return value.type() == ElementType::F64 ? value.as<double>()[0] : value.as<float>()[0];
+  Status write(const std::string &name, const Tensor &value) override {
+    values[name] = value;
+    return {};
   }
+  Result<Tensor> read(const std::string &name) override { return values.at(name); }
 
-  void run(func::FuncOp function) {
+  Status run() override {
     std::vector<Tensor> arguments;
-    for (unsigned index = 0; index < function.getNumArguments(); ++index) {
-      std::string name = argumentName(function, index).str();
-      auto type = cast<RankedTensorType>(function.getArgumentTypes()[index]);
-      // State starts at zero.
-      if (!values.contains(name) && roleOf(function, index) == ArgumentRole::State)
-        values[name] = Tensor(*graph::elementTypeOf(type.getElementType()), type.getShape().vec());
-      ASSERT_TRUE(values.contains(name)) << name;
-      arguments.push_back(values[name]);
-    }
-    auto results = interpret(function, arguments);
-    ASSERT_TRUE(results) << results.error().text();
+    for (unsigned index = 0; index < function.getNumArguments(); ++index)
+      arguments.push_back(argument(index));
+    INGOT_ASSIGN(std::vector<Tensor> results, interpret(function, arguments));
     for (unsigned index = 0; index < function.getNumResults(); ++index)
-      values[resultName(function, index).str()] = (*results)[index];
+      values[resultName(function, index).str()] = results[index];
+    return {};
   }
 
 private:
+  /// State starts at zero; everything else must have been written.
+  Tensor argument(unsigned index) {
+    std::string name = argumentName(function, index).str();
+    if (!values.contains(name) && roleOf(function, index) == ArgumentRole::State) {
+      auto type = cast<RankedTensorType>(function.getArgumentTypes()[index]);
+      values[name] = Tensor(*graph::elementTypeOf(type.getElementType()), type.getShape().vec());
+    }
+    return values.at(name);
+  }
+
+  OwningOpRef<ModuleOp> module;
+  func::FuncOp function;
   NamedTensors values;
 };
 
-/// A copy of the model's module after some passes; null, with a failed test, if they fail.
-OwningOpRef<ModuleOp> lower(const Model &model, llvm::function_ref<void(OpPassManager &)> build) {
+/// A copy of the model's module after some passes.
+Result<OwningOpRef<ModuleOp>> lower(const Model &model,
+                                    llvm::function_ref<void(OpPassManager &)> build) {
   OwningOpRef<ModuleOp> module = moduleOf(model).clone();
   PassManager passes(module->getContext());
   build(passes);
-  if (succeeded(passes.run(*module)))
-    return module;
-  ADD_FAILURE() << "the passes fail";
-  return {};
+  if (failed(passes.run(*module)))
+    return failure(Error::Code::Internal, "", "the passes fail");
+  return module;
 }
 
-/// Floats in another type; integers as they are.
-Tensor inType(const Tensor &value, ElementType type) {
-  if (graph::kindOf(value.type()) != graph::ElementKind::Float)
-    return value;
-  return graph::store(type, value.shape(), graph::load<double>(value));
+Result<std::unique_ptr<StepRunner>> makeReferenceRunner(const Model &model,
+                                                        const TrainingOptions &options) {
+  INGOT_ASSIGN(auto module, lower(model, [&](OpPassManager &passes) {
+                 buildTrainingPipeline(passes, options);
+               }));
+  return std::make_unique<ReferenceRunner>(std::move(module), "step");
 }
 
 /// (model, run)
-class LossParity : public ::testing::TestWithParam<std::tuple<const char *, const char *>> {};
+class LossParity : public ::testing::TestWithParam<std::tuple<const char *, const char *>> {
+protected:
+  Golden golden{std::get<0>(GetParam())};
+  GoldenRun expected = golden.run(std::get<1>(GetParam()));
+};
 /// model
 class GradientParity : public ::testing::TestWithParam<const char *> {};
 
-/// Trains `model` from `parameters` along a run; losses and norms must agree to `tolerance`.
-void follow(const Golden &golden, const GoldenRun &expected, const Model &model,
-            NamedTensors parameters, const std::vector<double> &losses, double tolerance) {
-  auto module =
-      lower(model, [&](OpPassManager &passes) { buildTrainingPipeline(passes, expected.options); });
-  ASSERT_TRUE(module);
-  auto step = module->lookupSymbol<func::FuncOp>("step");
-  ElementType parameterType = parameters.begin()->second.type();
-  ReferenceRunner runner(std::move(parameters));
-  Tensor rate(ElementType::F32, {}), count(ElementType::I64, {});
-  rate.as<float>()[0] = expected.learningRate;
-  runner.write("learning_rate", rate);
-  for (size_t index = 0; index < losses.size(); ++index) {
-    for (const auto &[name, value] : golden.batch(index, expected.options.accumulate))
-      runner.write(name, inType(value, parameterType));
-    count.as<int64_t>()[0] = index;
-    runner.write("step", count);
-    runner.run(step);
-    ASSERT_FALSE(::testing::Test::HasFatalFailure());
-    ASSERT_NEAR(runner.scalar("loss"), losses[index], tolerance * losses[index])
-        << "step " << index;
-    if (expected.options.clip) {
-      double norm = expected.gradientNorms[index];
-      ASSERT_NEAR(runner.scalar("gradient_norm"), norm, 1e-4 * norm) << "step " << index;
-    }
-  }
-}
-
 TEST_P(LossParity, FollowsPyTorch) {
-  Golden golden(std::get<0>(GetParam()));
-  GoldenRun expected = golden.run(std::get<1>(GetParam()));
   auto model = golden.model();
   ASSERT_TRUE(model) << model.error().text();
-  follow(golden, expected, *model, golden.parameters(), expected.losses, 1e-4);
+  Status status = follow(golden, expected, *model, golden.parameters(), expected.losses, 1e-4,
+                         makeReferenceRunner);
+  ASSERT_TRUE(status) << status.error().text();
 }
 
 /// Without f32's rounding what remains is that of the learning rate, which is an f32: a formula
 /// that is slightly off has no place to hide.
 TEST_P(LossParity, FollowsPyTorchCloselyInF64) {
-  Golden golden(std::get<0>(GetParam()));
-  GoldenRun expected = golden.run(std::get<1>(GetParam()));
   auto narrow = golden.model();
   ASSERT_TRUE(narrow) << narrow.error().text();
   auto model = Model::parse(std::regex_replace(narrow->text(), std::regex("f32"), "f64"));
@@ -122,7 +97,9 @@ TEST_P(LossParity, FollowsPyTorchCloselyInF64) {
   NamedTensors parameters = golden.parameters();
   for (auto &[name, value] : parameters)
     value = inType(value, ElementType::F64);
-  follow(golden, expected, *model, parameters, expected.exactLosses, 1e-7);
+  Status status =
+      follow(golden, expected, *model, parameters, expected.exactLosses, 1e-7, makeReferenceRunner);
+  ASSERT_TRUE(status) << status.error().text();
 }
 
 TEST_P(GradientParity, FirstGradientsArePyTorchs) {
@@ -132,19 +109,20 @@ TEST_P(GradientParity, FirstGradientsArePyTorchs) {
   ASSERT_TRUE(model) << model.error().text();
   auto module = lower(
       *model, [&](OpPassManager &passes) { buildGradientPipeline(passes, expected.options.loss); });
-  ASSERT_TRUE(module);
-  ReferenceRunner runner(golden.parameters());
-  for (const auto &[name, value] : golden.batch(0, 1))
-    runner.write(name, value);
-  runner.run(module->lookupSymbol<func::FuncOp>("gradients"));
-  ASSERT_FALSE(HasFatalFailure());
+  ASSERT_TRUE(module) << module.error().text();
+  ReferenceRunner runner(std::move(*module), "gradients");
+  for (const NamedTensors &values : {golden.parameters(), golden.batch(0, 1)})
+    for (const auto &[name, value] : values)
+      ASSERT_TRUE(runner.write(name, value));
+  Status status = runner.run();
+  ASSERT_TRUE(status) << status.error().text();
 
   double global = 0;
   for (const auto &[name, gradient] : expected.gradients)
     global += gradient.norm * gradient.norm;
   ASSERT_FALSE(expected.gradients.empty());
   for (const auto &[name, gradient] : expected.gradients) {
-    const Tensor &actual = runner.read("gradient." + name);
+    Tensor actual = *runner.read("gradient." + name);
     double sum = 0;
     for (int64_t i = 0; i < actual.size(); ++i)
       sum += double(actual.as<float>()[i]) * actual.as<float>()[i];

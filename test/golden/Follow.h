@@ -1,0 +1,69 @@
+/// Follows a recorded training curve with whatever runs a training step: the reference, compiled
+/// code.
+#pragma once
+#include "ir/ReferenceElements.h"
+#include "test/golden/Golden.h"
+#include <functional>
+
+namespace ingot::testing {
+
+using NamedTensors = std::map<std::string, Tensor>;
+
+/// A training step with its parameters and state, which start at what is written and at zero.
+class StepRunner {
+public:
+  virtual ~StepRunner() = default;
+  /// Sets a parameter, input, target or scalar of @step.
+  virtual Status write(const std::string &name, const Tensor &value) = 0;
+  virtual Status run() = 0;
+  virtual Result<Tensor> read(const std::string &name) = 0;
+};
+
+using MakeStepRunner =
+    std::function<Result<std::unique_ptr<StepRunner>>(const Model &, const TrainingOptions &)>;
+
+/// Floats in another type; integers as they are.
+inline Tensor inType(const Tensor &value, ElementType type) {
+  if (graph::kindOf(value.type()) != graph::ElementKind::Float)
+    return value;
+  return graph::store(type, value.shape(), graph::load<double>(value));
+}
+
+inline Tensor scalar(ElementType type, double value) {
+  return graph::store(type, {}, std::vector<double>{value});
+}
+
+/// Checks that training `model` from `parameters` gives `losses` (and the run's gradient norms)
+/// within a relative tolerance. The model's floats have the type of the parameters.
+inline Status follow(const Golden &golden, const GoldenRun &expected, const Model &model,
+                     const NamedTensors &parameters, const std::vector<double> &losses,
+                     double tolerance, const MakeStepRunner &makeRunner) {
+  INGOT_ASSIGN(auto runner, makeRunner(model, expected.options));
+  for (const auto &[name, value] : parameters)
+    INGOT_TRY(runner->write(name, value));
+  INGOT_TRY(runner->write("learning_rate", scalar(ElementType::F32, expected.learningRate)));
+  ElementType type = parameters.begin()->second.type();
+  for (size_t index = 0; index < losses.size(); ++index) {
+    for (const auto &[name, value] : golden.batch(index, expected.options.accumulate))
+      INGOT_TRY(runner->write(name, inType(value, type)));
+    if (expected.options.optimizer == TrainingOptions::Optimizer::AdamW) {
+      Tensor step(ElementType::I64, {});
+      step.as<int64_t>()[0] = index;
+      INGOT_TRY(runner->write("step", step));
+    }
+    INGOT_TRY(runner->run());
+    INGOT_ASSIGN(Tensor loss, runner->read("loss"));
+    double value = graph::load<double>(loss)[0];
+    EXPECT_NEAR(value, losses[index], tolerance * losses[index]) << "step " << index;
+    if (expected.options.clip) {
+      INGOT_ASSIGN(Tensor norm, runner->read("gradient_norm"));
+      double wanted = expected.gradientNorms[index];
+      EXPECT_NEAR(graph::load<double>(norm)[0], wanted, 1e-4 * wanted) << "step " << index;
+    }
+    if (::testing::Test::HasFailure())
+      return {};
+  }
+  return {};
+}
+
+} // namespace ingot::testing
