@@ -138,7 +138,8 @@ const Shape &Builder::Value::shape() const {
 }
 
 ElementType Builder::Value::type() const {
-  return valid() ? *fromMlir(owner->impl->type(*this).getElementType()) : ElementType::F32;
+  return valid() ? *graph::elementTypeOf(owner->impl->type(*this).getElementType())
+                 : ElementType::F32;
 }
 
 Builder::Scope::~Scope() {
@@ -178,7 +179,7 @@ Builder::Value Builder::Impl::boundary(std::string name, PortRole role, ElementT
   argumentAttributes.insert(argumentAttributes.begin() + place,
                             attributes.getDictionary(model->context.get()));
   values.push_back(forward.getBody().front().insertArgument(
-      unsigned(place), tensor(shape, toMlir(*model->context, type)),
+      unsigned(place), tensor(shape, graph::mlirType(type, model->context.get())),
       mlir::NameLoc::get(builder.getStringAttr(name))));
   shapes.push_back(shape);
   return Value(&owner, int(values.size() - 1));

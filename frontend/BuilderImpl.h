@@ -1,9 +1,9 @@
 /// The MLIR side of Builder: places ops, collects errors.
 #pragma once
 #include "frontend/Builder.h"
-#include "frontend/ElementTypes.h"
 #include "frontend/ModelModule.h"
 #include "ir/Graph.h"
+#include "ir/ReferenceElements.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringSet.h"

@@ -29,20 +29,13 @@ int64_t rankOf(const Value &value) { return int64_t(value.shape().size()); }
 
 Value Builder::constant(const Tensor &tensor) {
   mlir::RankedTensorType type =
-      impl->tensor(tensor.shape(), toMlir(*impl->model->context, tensor.type()));
-  mlir::ElementsAttr value;
-  if (tensor.type() == ElementType::I1) {
-    llvm::SmallVector<bool> bits(tensor.as<bool>(), tensor.as<bool>() + tensor.size());
-    value = mlir::DenseElementsAttr::get(type, bits);
-  } else {
-    llvm::ArrayRef<char> bytes(tensor.as<char>(), tensor.bytes());
-    value = mlir::DenseElementsAttr::getFromRawBuffer(type, bytes);
-  }
+      impl->tensor(tensor.shape(), graph::mlirType(tensor.type(), impl->model->context.get()));
+  mlir::ElementsAttr value = graph::attributeOf(tensor, type);
   return impl->make<graph::ConstantOp>(type, {}, {impl->builder.getNamedAttr("value", value)});
 }
 
 Value Builder::scalar(double value, ElementType type) {
-  mlir::Type element = toMlir(*impl->model->context, type);
+  mlir::Type element = graph::mlirType(type, impl->model->context.get());
   mlir::RankedTensorType scalarType = impl->tensor({}, element);
   mlir::Attribute attribute;
   if (mlir::isa<mlir::FloatType>(element))
@@ -57,8 +50,9 @@ Value Builder::scalar(double value, ElementType type) {
 }
 
 Value Builder::iota(const Shape &shape, int64_t dimension, ElementType type) {
-  return impl->make<graph::IotaOp>(impl->tensor(shape, toMlir(*impl->model->context, type)), {},
-                                   {impl->integer("dimension", dimension)});
+  return impl->make<graph::IotaOp>(
+      impl->tensor(shape, graph::mlirType(type, impl->model->context.get())), {},
+      {impl->integer("dimension", dimension)});
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -111,7 +105,8 @@ Value Builder::compare(Comparison direction, Value a, Value b) {
   Impl::Values operands = {a, b};
   if (!impl->broadcastTogether("compare", operands))
     return impl->invalid();
-  auto attribute = graph::ComparisonAttr::get(impl->model->context.get(), graph::Comparison(direction));
+  auto attribute =
+      graph::ComparisonAttr::get(impl->model->context.get(), graph::Comparison(direction));
   return impl->infer<graph::CompareOp>(operands,
                                        {impl->builder.getNamedAttr("direction", attribute)});
 }
@@ -126,7 +121,7 @@ Value Builder::select(Value condition, Value onTrue, Value onFalse) {
 Value Builder::cast(Value x, ElementType type) {
   if (!impl->usable("cast", {x}) || x.type() == type)
     return x;
-  mlir::Type element = toMlir(*impl->model->context, type);
+  mlir::Type element = graph::mlirType(type, impl->model->context.get());
   return impl->make<graph::CastOp>(impl->tensor(x.shape(), element), {x});
 }
 

@@ -1,6 +1,6 @@
 /// Model's text side: `.mlir` files in and out.
-#include "frontend/ElementTypes.h"
 #include "frontend/ModelModule.h"
+#include "ir/ReferenceElements.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "runtime/data/Files.h"
@@ -24,7 +24,7 @@ mlir::LogicalResult checkForward(mlir::func::FuncOp forward) {
   auto check = [&](mlir::Type type, mlir::DictionaryAttr attributes, llvm::StringRef what,
                    size_t index) -> mlir::LogicalResult {
     auto tensor = mlir::dyn_cast<mlir::RankedTensorType>(type);
-    if (!tensor || !fromMlir(tensor.getElementType()))
+    if (!tensor || !graph::elementTypeOf(tensor.getElementType()))
       return forward.emitError() << what << " " << index << " of @forward is not a tensor of "
                                  << "numbers but " << type;
     auto name = attributes ? attributes.getAs<mlir::StringAttr>("graph.name") : nullptr;

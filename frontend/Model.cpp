@@ -1,7 +1,7 @@
 #include "frontend/Model.h"
-#include "frontend/ElementTypes.h"
 #include "frontend/ModelModule.h"
 #include "ir/Graph.h"
+#include "ir/ReferenceElements.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <array>
 
@@ -28,7 +28,7 @@ std::string stringAttribute(mlir::DictionaryAttr attributes, llvm::StringRef nam
 ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, PortRole role) {
   auto tensor = mlir::cast<mlir::RankedTensorType>(type);
   ModelPort port{stringAttribute(attributes, "graph.name"), role,
-                 *fromMlir(tensor.getElementType()), Shape(tensor.getShape()),
+                 *graph::elementTypeOf(tensor.getElementType()), Shape(tensor.getShape()),
                  stringAttribute(attributes, "graph.init")};
   for (int64_t &size : port.shape)
     size = mlir::ShapedType::isDynamic(size) ? -1 : size;

@@ -10,7 +10,9 @@
 namespace ingot {
 
 struct Model::Impl {
-  std::unique_ptr<mlir::MLIRContext> context = createContext();
+  Impl() : Impl(createContext()) {}
+  explicit Impl(std::shared_ptr<mlir::MLIRContext> context) : context(std::move(context)) {}
+  std::shared_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
 };
 

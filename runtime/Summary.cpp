@@ -100,6 +100,8 @@ std::string TrainingSummary::toJson() const {
     if (value)
       text += fmt::format(",\"{}\":{}", key, shortestNumber(decltype(narrow)(*value)));
   };
+  if (operators)
+    text += fmt::format(",\"operators\":{}", operators);
   add("first_loss", firstLoss, float{});
   add("loss", lastLoss, float{});
   add("first_validation_loss", firstValidationLoss, double{});
@@ -109,6 +111,7 @@ std::string TrainingSummary::toJson() const {
 
 std::string TrainingSummary::toText() const {
   std::string text =
+      (operators ? fmt::format("{} operators became ", operators) : "") +
       fmt::format("{} kernels a step ({} distinct), compiled in {:.2f} s\n"
                   "step {:.1f} ms (median), {:.0f} tokens/s\n"
                   "memory planned {:.1f} MB, peak of the process {:.1f} MB\n",

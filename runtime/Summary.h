@@ -7,6 +7,7 @@ namespace ingot {
 struct TrainingSummary {
   int64_t steps = 0; ///< updates done in all
   double compileMs = 0;
+  int64_t operators = 0;       ///< graph operators that became them; 0 if unknown
   int64_t kernels = 0;         ///< launches a step
   int64_t distinctKernels = 0; ///< compiled kernels that a step uses
   double stepMsMedian = 0;

@@ -1,1 +1,84 @@
-int main() { return 0; }
+/// The command line: one row a subcommand, one place where errors become exit codes.
+#include "tools/commands/Command.h"
+#include "tools/commands/Suggest.h"
+#include <cstdio>
+
+using namespace ingot;
+
+namespace {
+
+constexpr Command commands[] = {
+    {"compile", "Compile a model; print any stage of it or write a .ingot file", declareCompile},
+    {"run", "Run a model or a .ingot file on given inputs", declareRun},
+    {"train", "Train a model on text, arrays or made-up data", declareTrain},
+    {"eval", "Measure a checkpoint's loss on data", declareEval},
+    {"generate", "Let a trained language model write", declareGenerate},
+    {"plan", "Show what memory a model needs, and for what", declarePlan},
+    {"inspect", "Show what a model, a .ingot file or a checkpoint holds", declareInspect},
+    {"check", "Compare a device with the reference, op by op", declareCheck},
+    {"devices", "List the devices of this machine", declareDevices},
+};
+
+/// Exit codes: 0 fine, 1 failed or mismatch, 2 usage.
+int report(const Error &error) {
+  std::fprintf(stderr, "ingot: error: %s\n", error.text().c_str());
+  return error.code == Error::Code::Usage ? 2 : 1;
+}
+
+int usage(const std::string &message) { return report({Error::Code::Usage, message, ""}); }
+
+/// Every long flag of a subcommand.
+std::vector<std::string> flagsOf(const CLI::App &app) {
+  std::vector<std::string> flags;
+  for (const CLI::Option *option : app.get_options())
+    for (const std::string &name : option->get_lnames())
+      flags.push_back("--" + name);
+  return flags;
+}
+
+int unknownArgument(const CLI::App &app, const std::string &argument) {
+  for (const CLI::App *chosen : app.get_subcommands()) {
+    std::string flag = argument.substr(0, argument.find('='));
+    if (flag.starts_with('-'))
+      return usage(fmt::format("unknown flag '{}'{}; see ingot {} --help", flag,
+                               didYouMean(flag, flagsOf(*chosen)), chosen->get_name()));
+    return usage(
+        fmt::format("unexpected argument '{}'; see ingot {} --help", argument, chosen->get_name()));
+  }
+  std::vector<std::string> names;
+  for (const Command &command : commands)
+    names.push_back(command.name);
+  return usage(fmt::format("unknown command '{}'{}; see ingot --help", argument,
+                           didYouMean(argument, names)));
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  CLI::App app("Ingot compiles a model, its loss and its optimizer into one fused training step.");
+  app.set_version_flag("--version", "ingot " INGOT_VERSION);
+  app.require_subcommand(0, 1);
+  std::map<const CLI::App *, std::function<Status()>> actions;
+  for (const Command &command : commands) {
+    CLI::App *subcommand = app.add_subcommand(command.name, command.summary);
+    actions[subcommand] = command.declare(*subcommand);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ExtrasError &) {
+    return unknownArgument(app, app.remaining(/*recurse=*/true).front());
+  } catch (const CLI::Success &wanted) { // --help, --version
+    return app.exit(wanted);
+  } catch (const CLI::Error &error) {
+    return usage(error.what());
+  }
+  if (app.get_subcommands().empty()) {
+    std::fprintf(stderr, "%s", app.help().c_str());
+    return 2;
+  }
+  Status status = actions.at(app.get_subcommands().front())();
+  // Results that did not reach their reader are an error, not a success.
+  if (status && std::fflush(stdout) != 0)
+    status = failure(Error::Code::Io, "stdout", "cannot write");
+  return status ? 0 : report(status.error());
+}

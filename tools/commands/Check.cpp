@@ -1,0 +1,97 @@
+/// `ingot check`: a device against the reference.
+#include "frontend/Check.h"
+#include "tools/commands/Command.h"
+#include "tools/commands/CompileFlags.h"
+#include "tools/commands/ModelFlags.h"
+#include "tools/commands/TrainingFlags.h"
+#include <nlohmann/json.hpp>
+
+namespace ingot {
+namespace {
+
+struct CheckFlags {
+  ModelFlags model;
+  TrainingFlags training;
+  CompileFlags compile;
+  uint64_t seed = 0;
+  double tolerance = 1e-4;
+  bool train = false, json = false, noOps = false;
+};
+
+std::string verdict(const CheckRow &row) {
+  if (!row.problem.empty())
+    return "WRONG  " + row.problem;
+  return fmt::format("{}  {:.1e}", row.fine ? "ok   " : "WRONG", row.relative);
+}
+
+nlohmann::json toJson(const std::vector<CheckRow> &rows) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const CheckRow &row : rows) {
+    nlohmann::json entry = {{"function", row.function},
+                            {"what", row.what},
+                            {"relative", row.relative},
+                            {"fine", row.fine}};
+    if (!row.problem.empty())
+      entry["problem"] = row.problem;
+    list.push_back(entry);
+  }
+  return list;
+}
+
+void printEnd(const CheckReport &report) {
+  size_t wrong = 0;
+  for (const auto *rows : {&report.outputs, &report.ops})
+    wrong += size_t(std::ranges::count(*rows, false, &CheckRow::fine));
+  fmt::print("{} outputs and {} ops compared, {} wrong\n", report.outputs.size(), report.ops.size(),
+             wrong);
+  if (!report.culprit.empty())
+    fmt::print("first wrong value: {}\n", report.culprit);
+  for (const std::string &kernel : report.kernels)
+    fmt::print("  computed by kernel {}\n", kernel);
+}
+
+Status check(const CheckFlags &flags) {
+  std::optional<TrainingOptions> training;
+  if (flags.train) {
+    INGOT_ASSIGN(training, flags.training.options());
+  }
+  INGOT_ASSIGN(CompileOptions compileOptions, flags.compile.options(training));
+  INGOT_ASSIGN(Model model, flags.model.build());
+  CheckOptions options{compileOptions, flags.compile.device, flags.compile.threads,
+                       flags.seed,     flags.tolerance,      !flags.noOps};
+  auto show = [&](const CheckRow &row) {
+    if (!flags.json)
+      fmt::print("{}  @{} {}\n", verdict(row), row.function, row.what);
+  };
+  INGOT_ASSIGN(CheckReport report, checkModel(model, options, show));
+  if (flags.json)
+    fmt::print("{}\n", nlohmann::json{{"outputs", toJson(report.outputs)},
+                                      {"ops", toJson(report.ops)},
+                                      {"culprit", report.culprit},
+                                      {"kernels", report.kernels},
+                                      {"fine", report.fine()}}
+                           .dump());
+  else
+    printEnd(report);
+  if (!report.fine())
+    return failure(Error::Code::Mismatch, flags.model.model,
+                   "{} and the reference differ (seed {})", flags.compile.device, flags.seed);
+  return {};
+}
+
+} // namespace
+
+Action declareCheck(CLI::App &app) {
+  auto flags = std::make_shared<CheckFlags>();
+  flags->model.declare(app);
+  app.add_flag("--train", flags->train, "the whole training step instead of the model alone");
+  app.add_option("--seed", flags->seed, "of the random inputs");
+  app.add_option("--tolerance", flags->tolerance, "largest relative difference; default 1e-4");
+  app.add_flag("--no-ops", flags->noOps, "only whole functions, no op on its own");
+  app.add_flag("--json", flags->json, "one JSON object to stdout");
+  flags->training.declare(app);
+  flags->compile.declare(app);
+  return [flags] { return check(*flags); };
+}
+
+} // namespace ingot

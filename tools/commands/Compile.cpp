@@ -1,0 +1,91 @@
+/// `ingot compile`: any stage as text, or a program as a file.
+#include "codegen/Compile.h"
+#include "frontend/ModelModule.h"
+#include "runtime/Summary.h"
+#include "runtime/data/Files.h"
+#include "tools/commands/Command.h"
+#include "tools/commands/CompileFlags.h"
+#include "tools/commands/ModelFlags.h"
+#include "tools/commands/Suggest.h"
+#include "tools/commands/TrainingFlags.h"
+#include <nlohmann/json.hpp>
+
+namespace ingot {
+namespace {
+
+struct CompileCommandFlags {
+  ModelFlags model;
+  TrainingFlags training;
+  CompileFlags compile;
+  bool train = false, json = false;
+  std::string emit, output;
+};
+
+constexpr Choice<Stage> stages[] = {{"graph", Stage::Graph},    {"train", Stage::Train},
+                                    {"linalg", Stage::Linalg},  {"kernels", Stage::Kernels},
+                                    {"plan", Stage::Plan},      {"llvm", Stage::Llvm},
+                                    {"program", Stage::Program}};
+
+Status emitStage(const CompileCommandFlags &flags, const Model &model,
+                 const CompileOptions &options) {
+  INGOT_ASSIGN(Stage stage, choose("--emit", flags.emit, stages));
+  INGOT_ASSIGN(std::string text, printStage(stage, moduleOf(model), options));
+  return writeOutput(flags.output.empty() ? "-" : flags.output, text);
+}
+
+void printSummary(const CompileCommandFlags &flags, const Program &program,
+                  const CompileReport &report) {
+  const Function *main = program.function(flags.train ? "step" : "forward");
+  int64_t launches = main ? countLaunches(*main) : 0;
+  int64_t distinct = main ? countDistinctKernels(*main) : 0;
+  if (flags.json) {
+    nlohmann::json summary = {{"compile_ms", report.milliseconds},
+                              {"operators", report.operators},
+                              {"kernels", launches},
+                              {"distinct_kernels", distinct},
+                              {"planned_bytes", program.arenaBytes},
+                              {"code_bytes", program.code.size()},
+                              {"cached", report.programCached},
+                              {"target", program.target}};
+    fmt::print("{}\n", summary.dump());
+    return;
+  }
+  fmt::print(stderr, "{} operators became {} kernels ({} distinct) in {:.2f} s{}\n",
+             report.operators, launches, distinct, report.milliseconds / 1e3,
+             report.programCached ? " (cached)" : "");
+  fmt::print(stderr, "{} planned, {} of code for {}\n", humanBytes(program.arenaBytes),
+             humanBytes(int64_t(program.code.size())), program.target);
+}
+
+Status compileModel(const CompileCommandFlags &flags) {
+  std::optional<TrainingOptions> training;
+  if (flags.train) {
+    INGOT_ASSIGN(training, flags.training.options());
+  }
+  INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
+  INGOT_ASSIGN(Model model, flags.model.build());
+  if (!flags.emit.empty())
+    return emitStage(flags, model, options);
+  CompileReport report;
+  INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
+  flags.compile.explain(report);
+  printSummary(flags, program, report);
+  return flags.output.empty() ? Status() : program.save(flags.output);
+}
+
+} // namespace
+
+Action declareCompile(CLI::App &app) {
+  auto flags = std::make_shared<CompileCommandFlags>();
+  flags->model.declare(app);
+  app.add_flag("--train", flags->train, "the whole training step instead of the model alone");
+  app.add_option("--emit", flags->emit,
+                 "print a stage: graph, train, linalg, kernels, plan, llvm or program");
+  app.add_option("-o,--output", flags->output, "the .ingot file, or where --emit prints to");
+  app.add_flag("--json", flags->json, "figures as one JSON object to stdout");
+  flags->training.declare(app);
+  flags->compile.declare(app);
+  return [flags] { return compileModel(*flags); };
+}
+
+} // namespace ingot

@@ -1,0 +1,77 @@
+#include "tools/commands/CompileFlags.h"
+#include "codegen/DiskCache.h"
+#include "tools/commands/Suggest.h"
+
+namespace ingot {
+
+void CompileFlags::declareDevice(CLI::App &app) {
+  app.add_option("--device", device, "cpu (default) or reference, the slow oracle")
+      ->group("Device");
+  app.add_option("--threads", threads, "default: one per CPU; results do not depend on it")
+      ->group("Device");
+}
+
+void CompileFlags::declare(CLI::App &app) {
+  declareDevice(app);
+  constexpr const char *group = "Compiler";
+  app.add_option("--target", target, "cpu (this machine) or cpu:NAME, such as cpu:x86-64-v4")
+      ->group(group);
+  app.add_option("--cache", cacheDirectory, "directory of the compile cache")->group(group);
+  app.add_flag("--no-cache", noCache, "compile everything anew")->group(group);
+  app.add_flag("--explain-cache", explainCache, "say why something was compiled")->group(group);
+  app.add_option("--dump-dir", dumpDirectory, "write the IR after every pass, numbered")
+      ->group(group);
+  app.add_option("--print-after", printAfter, "print the IR after these passes to stderr")
+      ->delimiter(',')
+      ->group(group);
+  app.add_flag("--timing", timing, "print what each pass took to stderr")->group(group);
+}
+
+Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions> &training) const {
+  if (threads < 0)
+    return failure(Error::Code::Usage, "--threads", "must be 0 or more");
+  CompileOptions options;
+  options.training = training;
+  options.target = target;
+  options.threads = threads;
+  if (!noCache)
+    options.cacheDirectory = cacheDirectory.value_or(DiskCache::defaultDirectory());
+  options.dumpDirectory = dumpDirectory;
+  options.printAfter = printAfter;
+  options.timing = timing;
+  return options;
+}
+
+Result<LoadedModel> CompileFlags::load(const Model &model,
+                                       const std::optional<TrainingOptions> &training,
+                                       bool initializers) const {
+  constexpr Choice<int> devices[] = {{"cpu", 0}, {"reference", 0}};
+  INGOT_TRY(choose("--device", device, devices));
+  INGOT_ASSIGN(CompileOptions compileOptions, options(training));
+  INGOT_ASSIGN(LoadedModel loaded, loadModel(model, compileOptions, device, threads, initializers));
+  explain(loaded.report);
+  return loaded;
+}
+
+void CompileFlags::explain(const CompileReport &report) const {
+  if (!explainCache)
+    return;
+  if (report.programCached)
+    fmt::print(stderr, "cache: the whole program was there\n");
+  else
+    fmt::print(
+        stderr,
+        "cache: the program was not there: {}\ncache: {} kernels were there, {} were compiled\n",
+        report.cacheMiss, report.kernelsCached, report.kernelsCompiled);
+}
+
+std::string humanBytes(int64_t bytes) {
+  constexpr std::string_view units[] = {"B", "kB", "MB", "GB", "TB"};
+  double value = double(bytes);
+  size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < std::size(units); ++unit)
+    value /= 1000;
+  return unit ? fmt::format("{:.1f} {}", value, units[unit]) : fmt::format("{} B", bytes);
+}
+
+} // namespace ingot

@@ -1,0 +1,95 @@
+#include "tools/commands/DataFlags.h"
+#include "runtime/data/RandomSource.h"
+#include "tools/commands/Suggest.h"
+
+namespace ingot {
+namespace {
+
+enum class TokenizerKind { Char, Byte, Gpt2 };
+constexpr Choice<TokenizerKind> tokenizerKinds[] = {
+    {"char", TokenizerKind::Char}, {"byte", TokenizerKind::Byte}, {"gpt2", TokenizerKind::Gpt2}};
+
+Result<TokenizerPointer> openTokenizer(const DataFlags &flags, std::span<const TextFile> files) {
+  std::string word = flags.tokenizer.value_or(flags.bpe ? "gpt2" : "char");
+  INGOT_ASSIGN(TokenizerKind kind, choose("--tokenizer", word, tokenizerKinds));
+  if (kind != TokenizerKind::Gpt2) {
+    if (flags.bpe)
+      return failure(Error::Code::Usage, "--bpe", "belongs to --tokenizer=gpt2, not {}", word);
+    return makeTokenizer(word, files);
+  }
+  if (!flags.bpe)
+    return failure(Error::Code::Usage, "--tokenizer",
+                   "gpt2 needs --bpe=DIR with encoder.json and vocab.bpe");
+  return loadGpt2Tokenizer(*flags.bpe + "/encoder.json", *flags.bpe + "/vocab.bpe");
+}
+
+} // namespace
+
+void DataFlags::declare(CLI::App &app) {
+  constexpr const char *group = "Data";
+  app.add_option("--text", text, "text files, .gz too, - for standard input")
+      ->delimiter(',')
+      ->group(group);
+  app.add_option("--tokenizer", tokenizer, "char (default), byte or gpt2")->group(group);
+  app.add_option("--bpe", bpe, "directory of GPT-2's encoder.json and vocab.bpe")->group(group);
+  app.add_option("--data", data, "`random`, or .npy and IDX files: inputs in order, then targets")
+      ->delimiter(',')
+      ->group(group);
+  app.add_option("--scale", scale, "multiplies arrays that feed floating-point inputs")
+      ->group(group);
+  app.add_option("--eval-split", evaluationSplit, "share of the data kept back for evaluation")
+      ->check(CLI::Range(0.0, 0.999))
+      ->group(group);
+}
+
+Result<DataSet> DataSet::read(const DataFlags &flags, TokenizerPointer saved) {
+  DataSet set;
+  set.split = flags.evaluationSplit;
+  set.scale = flags.scale;
+  if (flags.text.empty() && flags.data.empty())
+    return failure(Error::Code::Usage, "",
+                   "data is needed: --text=FILE, --data=FILES or --data=random");
+  if (!flags.text.empty() && !flags.data.empty())
+    return failure(Error::Code::Usage, "--data", "cannot go with --text");
+  if (!flags.text.empty()) {
+    INGOT_ASSIGN(std::vector<TextFile> files, readTextFiles(flags.text));
+    set.tokens = std::move(saved);
+    if (!set.tokens) {
+      INGOT_ASSIGN(set.tokens, openTokenizer(flags, files));
+    }
+    INGOT_ASSIGN(set.encoded, encodeFiles(*set.tokens, files));
+  } else if (!flags.isRandom()) {
+    INGOT_ASSIGN(set.arrays, readArrays(flags.data));
+  }
+  return set;
+}
+
+Result<TokenRange> DataSet::textPart(SourceOptions::Part part) const {
+  if (part == SourceOptions::Part::All || split == 0)
+    return encoded;
+  INGOT_ASSIGN(TextSplit halves, splitText(encoded, split));
+  return part == SourceOptions::Part::Training ? halves.training : halves.validation;
+}
+
+Result<std::unique_ptr<BatchSource>> DataSet::source(std::vector<BatchPort> ports,
+                                                     const SourceOptions &options) const {
+  using Part = SourceOptions::Part;
+  if (encoded.tokens) {
+    INGOT_ASSIGN(TokenRange range, textPart(options.part));
+    return TextSource::create(std::move(range), std::move(ports), {options.seed, options.spread});
+  }
+  if (arrays.empty())
+    return RandomSource::create(std::move(ports), options.seed);
+  ArrayOptions arrayOptions;
+  arrayOptions.order = options.fileOrder ? RowOrder::File : RowOrder::Shuffled;
+  arrayOptions.seed = options.seed;
+  arrayOptions.scale = scale;
+  int64_t border = rows() - int64_t(double(rows()) * split);
+  if (split > 0 && options.part == Part::Training)
+    arrayOptions.endRow = border;
+  if (split > 0 && options.part == Part::Validation)
+    arrayOptions.firstRow = border;
+  return ArraySource::create(arrays, std::move(ports), arrayOptions);
+}
+
+} // namespace ingot

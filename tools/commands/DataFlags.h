@@ -1,0 +1,49 @@
+/// Flags that say which data: text, arrays or made-up numbers.
+#pragma once
+#include "frontend/SavedModel.h"
+#include "runtime/data/ArraySource.h"
+#include "runtime/data/TextSource.h"
+#include <CLI/CLI.hpp>
+
+namespace ingot {
+
+struct DataFlags {
+  std::vector<std::string> text, data;
+  std::optional<std::string> tokenizer, bpe;
+  double evaluationSplit = 0;
+  double scale = 1;
+
+  void declare(CLI::App &app);
+  bool isRandom() const { return data.size() == 1 && data[0] == "random"; }
+};
+
+/// Data read from its files, before a model says in which batches it wants it.
+class DataSet {
+public:
+  /// `saved` is a checkpoint's tokenizer, which then encodes the text; null: --tokenizer's.
+  static Result<DataSet> read(const DataFlags &flags, TokenizerPointer saved = nullptr);
+
+  const TokenizerPointer &tokenizer() const { return tokens; }
+  /// Rows of the arrays; 0 for text and made-up data.
+  int64_t rows() const { return arrays.empty() ? 0 : arrays[0].value.shape()[0]; }
+
+  struct SourceOptions {
+    uint64_t seed = 0;
+    bool fileOrder = false; ///< rows as they lie in the file
+    int64_t spread = 0;     ///< batches laid evenly over text, for evaluation
+    enum class Part { All, Training, Validation } part = Part::All;
+  };
+  /// Batches for the ports; what --eval-split keeps back is in no training batch.
+  Result<std::unique_ptr<BatchSource>> source(std::vector<BatchPort> ports,
+                                              const SourceOptions &options) const;
+
+private:
+  Result<TokenRange> textPart(SourceOptions::Part part) const;
+
+  TokenizerPointer tokens;
+  TokenRange encoded;
+  std::vector<NamedArray> arrays;
+  double split = 0, scale = 1;
+};
+
+} // namespace ingot

@@ -1,0 +1,42 @@
+/// `ingot devices`.
+#include "runtime/Device.h"
+#include "tools/commands/Command.h"
+#include "tools/commands/CompileFlags.h"
+#include <nlohmann/json.hpp>
+
+namespace ingot {
+namespace {
+
+void printDevice(const DeviceInfo &device) {
+  fmt::print("{}: {}, {} {}, {}\n", device.name, device.model, device.cores,
+             device.cores == 1 ? "core" : "cores", humanBytes(device.memoryBytes));
+}
+
+Status listDevicesAs(bool json) {
+  if (!json) {
+    for (const DeviceInfo &device : listDevices())
+      printDevice(device);
+    fmt::print("reference: the interpreter that tests compare with\n");
+    return {};
+  }
+  nlohmann::json devices = nlohmann::json::array();
+  for (const DeviceInfo &device : listDevices())
+    devices.push_back({{"name", device.name},
+                       {"model", device.model},
+                       {"cores", device.cores},
+                       {"memory_bytes", device.memoryBytes},
+                       {"features", device.features}});
+  devices.push_back({{"name", "reference"}, {"model", "interpreter"}});
+  fmt::print("{}\n", devices.dump());
+  return {};
+}
+
+} // namespace
+
+Action declareDevices(CLI::App &app) {
+  auto json = std::make_shared<bool>(false);
+  app.add_flag("--json", *json, "one JSON list to stdout");
+  return [json] { return listDevicesAs(*json); };
+}
+
+} // namespace ingot

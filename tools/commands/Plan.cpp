@@ -1,0 +1,156 @@
+/// `ingot plan`: the memory a program needs, before anything runs.
+#include "codegen/Compile.h"
+#include "frontend/ModelModule.h"
+#include "runtime/cpu/CpuInfo.h"
+#include "tools/commands/Command.h"
+#include "tools/commands/CompileFlags.h"
+#include "tools/commands/ModelFlags.h"
+#include "tools/commands/TrainingFlags.h"
+#include <nlohmann/json.hpp>
+
+namespace ingot {
+namespace {
+
+struct PlanFlags {
+  ModelFlags model;
+  TrainingFlags training;
+  CompileFlags compile;
+  bool inference = false, json = false;
+  size_t top = 10;
+};
+
+/// The moment at which a function holds most bytes, and what it holds then.
+struct Peak {
+  std::string function;
+  int64_t step = 0;
+  std::string op;                             ///< that runs then
+  std::map<BufferKind, int64_t> bytes;        ///< by kind
+  std::vector<const PlannedBuffer *> buffers; ///< alive then, largest first
+};
+
+bool isPersistent(BufferKind kind) {
+  return kind == BufferKind::Parameter || kind == BufferKind::State;
+}
+
+bool isAlive(const PlannedBuffer &buffer, int64_t step) {
+  return buffer.firstStep <= step && step <= buffer.lastStep;
+}
+
+/// A step at which as many bytes are alive as ever.
+int64_t busiestStep(const Function &function) {
+  std::map<int64_t, int64_t> changes;
+  for (const PlannedBuffer &buffer : function.buffers) {
+    changes[buffer.firstStep] += buffer.bytes;
+    changes[buffer.lastStep + 1] -= buffer.bytes;
+  }
+  int64_t alive = 0, most = -1, busiest = 0;
+  for (auto [step, change] : changes) {
+    alive += change;
+    if (alive > most) {
+      most = alive;
+      busiest = step;
+    }
+  }
+  return busiest;
+}
+
+std::string opAt(const Function &function, int64_t step) {
+  if (step < 0 || step >= int64_t(function.steps.size()))
+    return "";
+  auto *call = std::get_if<CallStep>(&function.steps[size_t(step)].node);
+  return call ? call->op : "";
+}
+
+Peak findPeak(const Function &function) {
+  Peak peak;
+  peak.function = function.name;
+  peak.step = busiestStep(function);
+  peak.op = opAt(function, peak.step);
+  for (const Port &port : function.ports)
+    if (isPersistent(port.kind))
+      peak.bytes[port.kind] += int64_t(port.bytes());
+  for (const PlannedBuffer &buffer : function.buffers) {
+    if (isPersistent(buffer.kind) || !isAlive(buffer, peak.step))
+      continue;
+    peak.bytes[buffer.kind] += buffer.bytes;
+    peak.buffers.push_back(&buffer);
+  }
+  std::ranges::stable_sort(peak.buffers, std::greater<>(),
+                           [](const PlannedBuffer *buffer) { return buffer->bytes; });
+  return peak;
+}
+
+const Function &largestFunction(const Program &program) {
+  return *std::ranges::max_element(program.functions, {}, &Function::arenaBytes);
+}
+
+void printJson(const Program &program, const Peak &peak, int threads) {
+  nlohmann::json bytes = nlohmann::json::object(), held = nlohmann::json::array();
+  for (auto [kind, amount] : peak.bytes)
+    bytes[std::string(name(kind))] = amount;
+  bytes["workspace"] = program.workspaceBytes * threads;
+  for (const PlannedBuffer *buffer : peak.buffers)
+    held.push_back(
+        {{"name", buffer->name}, {"kind", name(buffer->kind)}, {"bytes", buffer->bytes}});
+  nlohmann::json report = {{"planned_bytes", program.arenaBytes},
+                           {"persistent_bytes", program.persistentBytes},
+                           {"workspace_bytes_per_thread", program.workspaceBytes},
+                           {"function", peak.function},
+                           {"peak_step", peak.step},
+                           {"peak_op", peak.op},
+                           {"bytes", bytes},
+                           {"held", held}};
+  fmt::print("{}\n", report.dump());
+}
+
+void printText(const Program &program, const Peak &peak, int threads, size_t top) {
+  fmt::print("{} planned, the most in @{} at step {}{}\n\n", humanBytes(program.arenaBytes),
+             peak.function, peak.step, peak.op.empty() ? "" : fmt::format(" ({})", peak.op));
+  for (auto [kind, amount] : peak.bytes)
+    fmt::print("  {:<12} {:>12}\n", name(kind), humanBytes(amount));
+  fmt::print("  {:<12} {:>12}  outside the arena, {} a thread\n", "workspace",
+             humanBytes(program.workspaceBytes * threads), humanBytes(program.workspaceBytes));
+  if (peak.buffers.empty())
+    return;
+  fmt::print("\nwhat holds the peak besides parameters and state:\n");
+  for (const PlannedBuffer *buffer :
+       std::span(peak.buffers).first(std::min(top, peak.buffers.size())))
+    fmt::print("  {:>12}  {:<10}  {}\n", humanBytes(buffer->bytes), name(buffer->kind),
+               buffer->name);
+  if (peak.buffers.size() > top)
+    fmt::print("  … and {} smaller ones\n", peak.buffers.size() - top);
+}
+
+Status plan(const PlanFlags &flags) {
+  std::optional<TrainingOptions> training;
+  if (!flags.inference) {
+    INGOT_ASSIGN(training, flags.training.options());
+  }
+  INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
+  INGOT_ASSIGN(Model model, flags.model.build());
+  CompileReport report;
+  INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
+  flags.compile.explain(report);
+  int threads = flags.compile.threads > 0 ? flags.compile.threads : usableCpus();
+  Peak peak = findPeak(largestFunction(program));
+  if (flags.json)
+    printJson(program, peak, threads);
+  else
+    printText(program, peak, threads, flags.top);
+  return {};
+}
+
+} // namespace
+
+Action declarePlan(CLI::App &app) {
+  auto flags = std::make_shared<PlanFlags>();
+  flags->model.declare(app);
+  app.add_flag("--inference", flags->inference, "the model alone instead of its training step");
+  app.add_option("--top", flags->top, "how many buffers to list; default 10");
+  app.add_flag("--json", flags->json, "one JSON object to stdout");
+  flags->training.declare(app);
+  flags->compile.declare(app);
+  return [flags] { return plan(*flags); };
+}
+
+} // namespace ingot

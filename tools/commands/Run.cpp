@@ -1,0 +1,185 @@
+/// `ingot run`: one function of a model or program on given inputs.
+#include "frontend/Compare.h"
+#include "frontend/SavedModel.h"
+#include "runtime/Trainer.h"
+#include "runtime/data/Npy.h"
+#include "tools/commands/Command.h"
+#include "tools/commands/CompileFlags.h"
+#include "tools/commands/ModelFlags.h"
+#include "tools/commands/TensorText.h"
+#include <filesystem>
+
+namespace ingot {
+namespace {
+
+struct RunFlags {
+  ModelFlags model;
+  CompileFlags compile;
+  std::vector<std::string> inputs, outputs, expected;
+  std::string parameters, function = "forward";
+  uint64_t seed = 0;
+  double tolerance = 1e-4;
+};
+
+/// What runs, and the parameters that it starts with.
+struct Target {
+  LoadedModel loaded;
+  std::optional<Checkpoint> checkpoint;
+  std::string place; ///< of the checkpoint
+};
+
+Result<Target> openTarget(const RunFlags &flags) {
+  Target target;
+  const std::string &path = flags.model.model;
+  if (!flags.parameters.empty()) {
+    INGOT_ASSIGN(target.checkpoint, readCheckpoint(flags.parameters));
+    target.place = flags.parameters;
+  }
+  if (path.ends_with(".ingot")) {
+    INGOT_ASSIGN(Program program, Program::load(path));
+    INGOT_ASSIGN(target.loaded,
+                 loadProgram(std::move(program), flags.compile.device, flags.compile.threads));
+    return target;
+  }
+  if (!flags.model.isFamily() && std::filesystem::is_directory(path)) {
+    INGOT_ASSIGN(target.checkpoint, readCheckpoint(path));
+    target.place = path;
+    INGOT_ASSIGN(SavedModel saved, parseSavedModel(target.checkpoint->options, path));
+    INGOT_ASSIGN(target.loaded, flags.compile.load(saved.model, std::nullopt));
+    return target;
+  }
+  INGOT_ASSIGN(Model model, flags.model.build());
+  bool initializers = !target.checkpoint && model.parameterCount() > 0;
+  INGOT_ASSIGN(target.loaded, flags.compile.load(model, std::nullopt, initializers));
+  return target;
+}
+
+/// Parameters come from a checkpoint, else from the program's own initial values.
+Status fillParameters(const RunFlags &flags, Target &target) {
+  Session &session = *target.loaded.session;
+  if (target.checkpoint)
+    return loadParameters(session, flags.function, *target.checkpoint, target.place);
+  const Function *init = session.program().function("init");
+  if (!init || flags.function == "init")
+    return {};
+  if (init->port("seed")) {
+    Tensor seed(ElementType::I64, {});
+    *seed.as<int64_t>() = int64_t(flags.seed);
+    INGOT_TRY(session.write("init", "seed", seed));
+  }
+  return session.run("init");
+}
+
+std::vector<const Port *> portsOf(const Function &function, BufferKind kind) {
+  std::vector<const Port *> ports;
+  for (const Port &port : function.ports)
+    if (port.kind == kind)
+      ports.push_back(&port);
+  return ports;
+}
+
+/// `NAME=VALUE` where NAME is a port; else VALUE for the next port that has none.
+Status writeInputs(const RunFlags &flags, Session &session, const Function &function) {
+  std::vector<const Port *> open = portsOf(function, BufferKind::Input);
+  for (const std::string &text : flags.inputs) {
+    size_t equals = text.find('=');
+    const Port *named = equals == text.npos ? nullptr : function.port(text.substr(0, equals));
+    if (!named && open.empty())
+      return failure(Error::Code::Usage, "--input", "@{} takes no more inputs", function.name);
+    const Port *port = named ? named : open.front();
+    std::erase(open, port);
+    INGOT_ASSIGN(Tensor value, parseTensor("--input", named ? text.substr(equals + 1) : text));
+    INGOT_TRY(session.write(function.name, port->name, value));
+  }
+  if (open.empty())
+    return {};
+  std::vector<std::string> missing;
+  for (const Port *port : open)
+    missing.push_back(
+        fmt::format("{} ({} {})", port->name, toString(port->shape), name(port->type)));
+  return failure(Error::Code::Usage, "--input", "@{} also needs {}", function.name,
+                 fmt::join(missing, ", "));
+}
+
+std::string filePath(const std::string &text) {
+  return text.starts_with('@') ? text.substr(1) : text;
+}
+
+Status writeOutputs(const RunFlags &flags, const std::vector<const Port *> &ports,
+                    const std::vector<Tensor> &values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i < flags.outputs.size())
+      INGOT_TRY(writeNpy(filePath(flags.outputs[i]), values[i]));
+    else if (flags.expected.empty() && flags.outputs.empty())
+      fmt::print("{}: {}\n", ports[i]->name, printTensor(values[i]));
+  }
+  return {};
+}
+
+Status compareOutputs(const RunFlags &flags, const std::vector<const Port *> &ports,
+                      const std::vector<Tensor> &values) {
+  for (size_t i = 0; i < flags.expected.size(); ++i) {
+    INGOT_ASSIGN(Tensor expected, parseTensor("--expected_output", flags.expected[i]));
+    const std::string &output = ports[i]->name;
+    if (expected.shape() != values[i].shape())
+      return failure(Error::Code::Mismatch, output, "is {}, expected {}",
+                     toString(values[i].shape()), toString(expected.shape()));
+    Difference difference = compareTensors(values[i], expected);
+    if (difference.relative() > flags.tolerance)
+      return failure(Error::Code::Mismatch, output,
+                     "differs by {:.3g} relative (largest difference {:.3g}, element {}); {} is "
+                     "allowed",
+                     difference.relative(), difference.largest, difference.where, flags.tolerance);
+    fmt::print("{}: as expected (relative difference {:.3g})\n", output, difference.relative());
+  }
+  return {};
+}
+
+Status run(const RunFlags &flags) {
+  INGOT_ASSIGN(Target target, openTarget(flags));
+  Session &session = *target.loaded.session;
+  const Function *function = session.program().function(flags.function);
+  if (!function) {
+    std::vector<std::string> names;
+    for (const Function &known : session.program().functions)
+      names.push_back(known.name);
+    return failure(Error::Code::Usage, "--function", "there is no function '{}'; functions are {}",
+                   flags.function, fmt::join(names, ", "));
+  }
+  std::vector<const Port *> ports = portsOf(*function, BufferKind::Output);
+  if (flags.outputs.size() > ports.size() || flags.expected.size() > ports.size())
+    return failure(Error::Code::Usage,
+                   flags.outputs.size() > ports.size() ? "--output" : "--expected_output",
+                   "@{} has only {} outputs", function->name, ports.size());
+  INGOT_TRY(fillParameters(flags, target));
+  INGOT_TRY(writeInputs(flags, session, *function));
+  INGOT_TRY(session.run(flags.function));
+  std::vector<Tensor> values;
+  for (const Port *port : ports) {
+    INGOT_ASSIGN(Tensor value, session.read(flags.function, port->name));
+    values.push_back(std::move(value));
+  }
+  INGOT_TRY(writeOutputs(flags, ports, values));
+  return compareOutputs(flags, ports, values);
+}
+
+} // namespace
+
+Action declareRun(CLI::App &app) {
+  auto flags = std::make_shared<RunFlags>();
+  flags->model.declare(app);
+  app.get_option("model")->description("a model, a .ingot file or a run's --out directory");
+  addRepeatable(app, "--input", flags->inputs,
+                "2x2xf32=1,2,3,4 or @x.npy, in the model's order; or NAME=…");
+  addRepeatable(app, "--output", flags->outputs, "@y.npy, in order; default: print");
+  addRepeatable(app, "--expected_output", flags->expected,
+                "as --input; a difference is an error (exit code 1)");
+  app.add_option("--tolerance", flags->tolerance, "largest relative difference; default 1e-4");
+  app.add_option("--parameters", flags->parameters, "a checkpoint whose parameters to use");
+  app.add_option("--function", flags->function, "default forward");
+  app.add_option("--seed", flags->seed, "of initial parameters, where no checkpoint gives them");
+  flags->compile.declare(app);
+  return [flags] { return run(*flags); };
+}
+
+} // namespace ingot

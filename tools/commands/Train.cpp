@@ -1,0 +1,192 @@
+/// `ingot train`: data, model, compiled step, trainer.
+#include "frontend/SavedModel.h"
+#include "runtime/Json.h"
+#include "runtime/Progress.h"
+#include "runtime/Summary.h"
+#include "tools/commands/Command.h"
+#include "tools/commands/CompileFlags.h"
+#include "tools/commands/DataFlags.h"
+#include "tools/commands/ModelFlags.h"
+#include "tools/commands/Suggest.h"
+#include "tools/commands/TrainingFlags.h"
+#include <csignal>
+
+namespace ingot {
+namespace {
+
+struct TrainFlags {
+  ModelFlags model;
+  TrainingFlags training;
+  DataFlags data;
+  CompileFlags compile;
+  TrainerOptions trainer;
+  std::string schedule = "constant";
+  double learningRate = 1e-3;
+  int64_t warmup = 0;
+  bool json = false;
+
+  void declare(CLI::App &app);
+  Result<Schedule> learningRates() const;
+};
+
+void TrainFlags::declare(CLI::App &app) {
+  model.declare(app);
+  data.declare(app);
+  training.declare(app);
+  constexpr const char *group = "Run";
+  trainer.steps = 100;
+  app.add_option("--steps", trainer.steps, "updates in all, a resumed run's included")
+      ->group(group);
+  app.add_option("--seed", trainer.seed, "of initial weights and data order")->group(group);
+  app.add_option("--lr", learningRate, "learning rate; default 1e-3")->group(group);
+  app.add_option("--schedule", schedule, "constant (default), linear or cosine")->group(group);
+  app.add_option("--warmup", warmup, "steps of linear warm-up")->group(group);
+  app.add_option("--out", trainer.out, "directory for checkpoints and loss curves")->group(group);
+  app.add_flag("--resume", trainer.resume, "go on from the newest checkpoint in --out")
+      ->group(group);
+  app.add_option("--eval-every", trainer.evaluateEvery, "steps; default: at start and end")
+      ->group(group);
+  app.add_option("--eval-batches", trainer.evaluationBatches, "batches an evaluation")
+      ->group(group);
+  app.add_option("--save-every", trainer.saveEvery, "steps; default: at the end")->group(group);
+  app.add_option("--keep", trainer.keep, "checkpoints to keep; default 3")->group(group);
+  app.add_flag("--json", json, "one JSON object a line to stdout, a summary last")->group(group);
+  compile.declare(app);
+}
+
+Result<Schedule> TrainFlags::learningRates() const {
+  constexpr Choice<Schedule::Kind> kinds[] = {{"constant", Schedule::Kind::Constant},
+                                              {"linear", Schedule::Kind::Linear},
+                                              {"cosine", Schedule::Kind::Cosine}};
+  Schedule result;
+  INGOT_ASSIGN(result.kind, choose("--schedule", schedule, kinds));
+  result.peak = learningRate;
+  result.warmup = warmup;
+  result.steps = trainer.steps;
+  return result;
+}
+
+Status checkNumbers(const TrainFlags &flags) {
+  auto atLeast = [](std::string_view flag, int64_t value, int64_t least) -> Status {
+    if (value >= least)
+      return {};
+    return failure(Error::Code::Usage, std::string(flag), "must be {} or more", least);
+  };
+  INGOT_TRY(atLeast("--steps", flags.trainer.steps, 0));
+  INGOT_TRY(atLeast("--warmup", flags.warmup, 0));
+  INGOT_TRY(atLeast("--keep", flags.trainer.keep, 1));
+  INGOT_TRY(atLeast("--eval-batches", flags.trainer.evaluationBatches, 1));
+  INGOT_TRY(atLeast("--eval-every", flags.trainer.evaluateEvery, 0));
+  INGOT_TRY(atLeast("--save-every", flags.trainer.saveEvery, 0));
+  if (flags.learningRate < 0)
+    return failure(Error::Code::Usage, "--lr", "must be 0 or more");
+  if (flags.trainer.resume && flags.trainer.out.empty())
+    return failure(Error::Code::Usage, "--resume", "needs --out=DIR, where the checkpoints are");
+  return {};
+}
+
+/// A resumed run must have the model and the training options of the run that it continues.
+Status checkSameRun(const std::string &out, const std::string &description) {
+  INGOT_ASSIGN(std::optional<Checkpoint> newest, CheckpointDirectory(out).newest());
+  if (!newest)
+    return {};
+  INGOT_ASSIGN(nlohmann::json before, parseJson(newest->options, out));
+  INGOT_ASSIGN(nlohmann::json now, parseJson(description, "--resume"));
+  for (const char *part : {"model", "tokenizer", "training"})
+    if (before.value(part, nlohmann::json()) != now.value(part, nlohmann::json()))
+      return failure(Error::Code::Usage, "--resume", "{} was trained with another {}: {}", out,
+                     part,
+                     part == std::string_view("tokenizer") ? "its text had other characters"
+                                                           : toText(before[part]));
+  return {};
+}
+
+void announce(const Model &model, const LoadedModel &loaded) {
+  const Program &program = loaded.session->program();
+  const Function &step = *program.function("step");
+  fmt::print(stderr,
+             "{} parameters; {} operators became {} kernels a step ({} distinct) in {:.2f} s{}\n",
+             model.parameterCount(), loaded.report.operators, countLaunches(step),
+             countDistinctKernels(step), loaded.report.milliseconds / 1e3,
+             loaded.report.programCached ? " (cached)" : "");
+  fmt::print(stderr, "{} planned for {}\n", humanBytes(program.arenaBytes), program.target);
+}
+
+/// Classes or vocabulary: what integer inputs and targets must stay below.
+int64_t integerLimit(const Model &model, const TrainingOptions &training) {
+  if (training.loss != TrainingOptions::Loss::CrossEntropy)
+    return 0;
+  for (const ModelPort &port : model.ports())
+    if (port.role == PortRole::Output && !port.shape.empty())
+      return port.shape.back();
+  return 0;
+}
+
+std::atomic<bool> interrupted = false;
+
+/// The first signal asks for an orderly end, the second one ends at once.
+void interrupt(int signal) {
+  interrupted = true;
+  std::signal(signal, SIG_DFL);
+}
+
+Status train(TrainFlags &flags) {
+  INGOT_TRY(checkNumbers(flags));
+  INGOT_ASSIGN(flags.trainer.schedule, flags.learningRates());
+  INGOT_ASSIGN(TrainingOptions training, flags.training.options());
+  INGOT_ASSIGN(DataSet data, DataSet::read(flags.data));
+  INGOT_ASSIGN(Model model, flags.model.build(data.tokenizer().get(), data.rows()));
+  flags.trainer.description = describe({model, data.tokenizer(), training});
+  if (flags.trainer.resume)
+    INGOT_TRY(checkSameRun(flags.trainer.out, flags.trainer.description));
+
+  INGOT_ASSIGN(LoadedModel loaded, flags.compile.load(model, training));
+  if (!flags.json)
+    announce(model, loaded);
+  const Program &program = loaded.session->program();
+  int64_t limit = integerLimit(model, training);
+  using Part = DataSet::SourceOptions::Part;
+  INGOT_ASSIGN(std::unique_ptr<BatchSource> batches,
+               data.source(batchPorts(*program.function("step"), limit),
+                           {flags.trainer.seed, flags.model.wholeBatch(), 0, Part::Training}));
+  std::unique_ptr<BatchSource> validation;
+  if (flags.data.evaluationSplit > 0) {
+    INGOT_ASSIGN(validation, data.source(batchPorts(*program.function("evaluate"), limit),
+                                         {flags.trainer.seed, true, flags.trainer.evaluationBatches,
+                                          Part::Validation}));
+    if (int64_t most = validation->batchesPerEpoch(); most > 0)
+      flags.trainer.evaluationBatches = std::min(flags.trainer.evaluationBatches, most);
+  }
+
+  std::signal(SIGINT, interrupt);
+  std::signal(SIGTERM, interrupt);
+  std::unique_ptr<TrainingObserver> observer;
+  if (flags.json)
+    observer = std::make_unique<JsonLines>(stdout);
+  else
+    observer = std::make_unique<ProgressDisplay>(progressOptions(stderr));
+  Trainer trainer(*loaded.session, *batches, validation.get(), flags.trainer, *observer);
+  INGOT_ASSIGN(TrainingResult result, trainer.run(interrupted));
+  observer.reset();
+
+  TrainingSummary summary = summarize(program, result, loaded.report.milliseconds);
+  summary.operators = int64_t(loaded.report.operators);
+  if (flags.json)
+    fmt::print("{}\n", summary.toJson());
+  else
+    fmt::print("{}", summary.toText());
+  if (result.stopped)
+    fmt::print(stderr, "interrupted after step {}{}\n", result.step,
+               flags.trainer.out.empty() ? "" : "; --resume goes on from there");
+  return {};
+}
+
+} // namespace
+
+Action declareTrain(CLI::App &app) {
+  auto flags = std::make_shared<TrainFlags>();
+  flags->declare(app);
+  return [flags] { return train(*flags); };
+}
+
+} // namespace ingot

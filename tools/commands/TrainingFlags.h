@@ -1,0 +1,19 @@
+/// Flags that say how a model is trained: loss and optimizer.
+#pragma once
+#include "passes/TrainingOptions.h"
+#include "runtime/Result.h"
+#include <CLI/CLI.hpp>
+#include <optional>
+
+namespace ingot {
+
+struct TrainingFlags {
+  std::string loss = "cross_entropy", optimizer = "adamw";
+  std::optional<double> weightDecay;
+  TrainingOptions numbers; ///< betas, epsilon, momentum, clip, accumulate: read as given
+
+  void declare(CLI::App &app);
+  Result<TrainingOptions> options() const;
+};
+
+} // namespace ingot
