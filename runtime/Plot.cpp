@@ -59,16 +59,17 @@ std::vector<LossPoint> runningMean(const std::vector<LossPoint> &points, size_t 
   for (size_t i = 0; i < points.size(); ++i)
     sums[i + 1] = sums[i] + points[i].loss;
   for (size_t i = 0; i < points.size(); ++i) {
-    size_t around = std::min({reach, i, points.size() - 1 - i});
-    means.push_back(
-        {points[i].step, (sums[i + around + 1] - sums[i - around]) / double(2 * around + 1)});
+    size_t begin = i - std::min(reach, i), end = std::min(i + reach + 1, points.size());
+    means.push_back({points[i].step, (sums[end] - sums[begin]) / double(end - begin)});
   }
   return means;
 }
 
-/// Digits after the point that tell ticks apart.
+/// As many digits as tell ticks apart.
 std::string tickLabel(double value, double spacing) {
-  int digits = spacing > 0 ? std::clamp(int(-std::floor(std::log10(spacing) + 1e-9)), 0, 9) : 2;
+  if (value != 0 && spacing > 0 && (spacing < 1e-6 || std::abs(value) >= 1e7))
+    return fmt::format("{:.3g}", value);
+  int digits = spacing > 0 ? std::clamp(int(-std::floor(std::log10(spacing) + 1e-9)), 0, 6) : 2;
   return fmt::format("{:.{}f}", value, digits);
 }
 
@@ -80,7 +81,8 @@ double tickSpacing(const std::vector<double> &ticks) {
 class Canvas {
 public:
   Canvas(int columns, int rows)
-      : columns(columns), rows(rows), dots(columns * rows, 0), marks(columns * rows, false) {}
+      : columns(columns), rows(rows), dots(size_t(columns) * rows, 0),
+        marks(size_t(columns) * rows, false) {}
   int dotColumns() const { return columns * 2; }
   int dotRows() const { return rows * 4; }
 
@@ -127,7 +129,7 @@ std::string stepAxis(const Bounds &bounds, int columns, size_t indent) {
   std::vector<bool> tickAt(columns, false);
   auto ticks = roundTicks(0, bounds.lastStep, std::max(2, columns / 14));
   for (double tick : ticks) {
-    int column = std::min(int(tick / bounds.lastStep * (columns - 1) + 0.5), columns - 1);
+    int column = std::min(int(std::lround(tick / bounds.lastStep * (columns - 1))), columns - 1);
     tickAt[column] = true;
     std::string label = tickLabel(tick, tickSpacing(ticks));
     int length = int(label.size());
@@ -154,8 +156,8 @@ std::vector<double> roundTicks(double low, double high, int count) {
     }
   std::vector<double> ticks;
   double first = std::ceil(low / spacing - 1e-9), last = std::floor(high / spacing + 1e-9);
-  for (double index = first; index <= last; ++index)
-    ticks.push_back(index == 0 ? 0 : index * spacing);
+  for (int i = 0; first + i <= last; ++i)
+    ticks.push_back(first + i == 0 ? 0 : (first + i) * spacing); // never -0
   return ticks;
 }
 

@@ -10,7 +10,7 @@ namespace ingot {
 /// warmup) in [0, 1], constant: peak; linear: final + (peak − final)·(1 − p); cosine: final + (peak
 /// − final)·(1 + cos πp)/2.
 struct Schedule {
-  enum class Kind { Constant, Linear, Cosine };
+  enum class Kind : uint8_t { Constant, Linear, Cosine };
   Kind kind = Kind::Constant;
   double peak = 1e-3;
   double final = 0;   ///< rate at the end of `linear` and `cosine`

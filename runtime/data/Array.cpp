@@ -69,7 +69,7 @@ template <typename To, typename From> bool convert(From value, double scale, To 
     result = To(wide);
     return true;
   } else {
-    result = To(value);
+    result = To(value); // NOLINT(bugprone-signed-char-misuse): numbers, not characters
     return std::in_range<To>(value);
   }
 }

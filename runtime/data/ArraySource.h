@@ -12,7 +12,7 @@ struct NamedArray {
 /// Reads .npy and IDX files (also .gz) that have the same number of rows.
 Result<std::vector<NamedArray>> readArrays(std::span<const std::string> paths);
 
-enum class RowOrder {
+enum class RowOrder : uint8_t {
   Shuffled, ///< a new order each epoch, by seed
   File,     ///< as in the file; what `--batch=all` uses
 };

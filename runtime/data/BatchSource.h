@@ -43,7 +43,7 @@ private:
 };
 
 /// Keeps the users of one seed apart.
-enum class RandomStream : uint32_t {
+enum class RandomStream : uint8_t {
   TextWindows = 1,
   ArrayOrder = 2,
   Sampling = 3,

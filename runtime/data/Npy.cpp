@@ -116,7 +116,7 @@ private:
 };
 
 /// Copies column-major elements into row-major order.
-void fromFortranOrder(const char *source, Tensor &tensor) {
+void fromFortranOrder(std::string_view source, Tensor &tensor) {
   const Shape &shape = tensor.shape();
   size_t width = byteSize(tensor.type());
   Shape index(shape.size(), 0);
@@ -127,9 +127,12 @@ void fromFortranOrder(const char *source, Tensor &tensor) {
       offset += index[d] * stride;
       stride *= shape[d];
     }
-    std::memcpy(target + element * width, source + offset * width, width);
-    for (size_t d = shape.size(); d-- > 0 && ++index[d] == shape[d];)
-      index[d] = 0;
+    std::memcpy(target + element * width, &source[offset * width], width);
+    for (size_t d = shape.size(); d > 0; --d) {
+      index[d - 1] = (index[d - 1] + 1) % shape[d - 1];
+      if (index[d - 1] != 0)
+        break;
+    }
   }
 }
 
@@ -178,7 +181,7 @@ Result<Tensor> parseNpy(std::string_view bytes, const std::string &place) {
 
   Tensor tensor(type->type, header->shape);
   if (header->fortranOrder)
-    fromFortranOrder(data.data(), tensor);
+    fromFortranOrder(data, tensor);
   else if (!data.empty())
     std::memcpy(tensor.data(), data.data(), data.size());
   if (order == '>')
