@@ -47,12 +47,15 @@ void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape) {
 
 } // namespace
 
-Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const MachineShape &machine) {
+Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const MachineShape &machine,
+                int64_t rowsDivide) {
   int64_t perVector = divideCeil(Code::lanes * elementBytes, machine.registerBytes);
   Tile best;
   double bestScore = 0;
   for (int64_t vectors = 1; vectors <= std::max<int64_t>(1, 8 / perVector); ++vectors)
     for (int64_t tileRows = 1; tileRows <= 16; ++tileRows) {
+      if (rowsDivide % tileRows)
+        continue;
       // Sums, one row of the right operand, and a factor must fit in registers.
       int64_t sums = tileRows * vectors * perVector;
       if (sums + vectors * perVector + 1 > machine.registers && (vectors > 1 || tileRows > 1))

@@ -38,9 +38,10 @@ struct ContractionBlocks {
   int64_t grains = 1;
 };
 
-/// The tile with the least padding among those that fill the registers.
+/// The tile with the least padding among those that fill the registers; its rows divide
+/// `rowsDivide` unless that is 0.
 Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes,
-                const MachineShape &machine = {});
+                const MachineShape &machine = {}, int64_t rowsDivide = 0);
 
 ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine = {});
 

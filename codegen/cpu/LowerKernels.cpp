@@ -30,6 +30,8 @@ KernelEmitter emitterFor(StringRef root) {
       .Case("update", emitUpdate)
       .Case("indexing", emitIndexing)
       .Case("contraction", emitContraction)
+      .Case("attention", emitAttention)
+      .Case("attention_backward", emitAttentionBackward)
       .Default(nullptr);
 }
 

@@ -1,0 +1,172 @@
+/// Attention, forward: one pass over the keys for each block of queries, with a running maximum and
+/// sum (Milakov & Gimelshein 2018; Dao et al. 2022), so that no more than a block of scores exists.
+///
+/// Scores are kept as [key, query]: queries are the lanes, so that maxima and sums run down the
+/// block, keys and values are read where they lie, and only the queries are transposed.
+#include "codegen/cpu/AttentionBlocks.h"
+#include "ir/Graph.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include <limits>
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+constexpr int64_t lanes = Code::lanes;
+
+class ForwardEmitter : AttentionEmitter {
+public:
+  ForwardEmitter(KernelBuilder &kernel, graph::AttentionOp op)
+      : AttentionEmitter(kernel, op.getQuery(), op.getKey(), op.getValue(),
+                         op.getScale().convertToDouble(), op.getCausal()),
+        op(op) {}
+
+  LogicalResult emit();
+
+private:
+  void emitQueryBlock(Value unit);
+  void emitKeyBlock(Value firstQuery, const BlockRhs &queries, Value firstKey, Value count);
+  void updateStatistics(Value firstQuery, Value firstKey, Value count);
+  void storeLse(Value pair, Value firstQuery, Value count);
+
+  graph::AttentionOp op;
+  SmallVector<StridedView> resultPlaces, lsePlaces;
+  Matrix query, key, value;
+  Panels panels;
+  SumBlock scores, sums;
+  Value maxima, totals, rescale; ///< by query of the block
+};
+
+LogicalResult ForwardEmitter::emit() {
+  auto result = resultViews(op, 0), lse = resultViews(op, 1);
+  if (!result || !lse)
+    return failure();
+  resultPlaces = *result;
+  lsePlaces = *lse;
+  int64_t units = shape.pairs * shape.queryBlocks();
+  double share = causal ? 0.5 : 1;
+  setGrains(std::max<int64_t>(units, 1),
+            2.0 * share * shape.queries * shape.keyCount * (shape.head + shape.valueHead));
+  if (units == 0)
+    return success();
+
+  query = matrix(op.getQuery());
+  key = matrix(op.getKey());
+  value = matrix(op.getValue());
+  panels = queryPanels(shape.head);
+  scores = scoreBlock();
+  sums = sumBlock(shape.queries, shape.queryValueTile, shape.valueHead);
+  maxima = scratch(shape.queries + lanes);
+  totals = scratch(shape.queries + lanes);
+  rescale = scratch(shape.queries + lanes);
+  forUnits(units, [&](Value unit) { emitQueryBlock(unit); });
+  return success();
+}
+
+void ForwardEmitter::emitQueryBlock(Value unit) {
+  Value pair = code.div(unit, shape.queryBlocks());
+  Value first = code.mul(code.remainder(unit, shape.queryBlocks()), shape.queries);
+  Value count = code.min(code.index(shape.queries), code.sub(code.index(shape.queryCount), first));
+  for (Matrix *matrix : {&query, &key, &value})
+    enter(*matrix, pair);
+  BlockRhs queries = packQueries(query, panels, first, count);
+  // The start is finite, so that a block without a visible key adds nothing instead of NaN.
+  double lowest = sumType.isF64() ? std::numeric_limits<double>::lowest()
+                                  : std::numeric_limits<float>::lowest();
+  code.loop(code.index(0), code.index(shape.queries), lanes, [&](Value lane) {
+    code.storeVector(code.constant(lanesOf(sumType), lowest), maxima, lane);
+    code.storeVector(code.zero(lanesOf(sumType)), totals, lane);
+  });
+  fillZero(sums, shape.queries);
+  Value end = keysSeen(first, count);
+  code.loop(code.index(0), end, shape.keys, [&](Value firstKey) {
+    Value keys = code.min(code.index(shape.keys), code.sub(end, firstKey));
+    emitKeyBlock(first, queries, firstKey, keys);
+  });
+  storeRows(resultPlaces, pair, first, count, sums, shape.valueHead, [&](Value row) {
+    return code.create<arith::DivFOp>(code.constant(sumType, 1), code.load(totals, row));
+  });
+  storeLse(pair, first, count);
+}
+
+void ForwardEmitter::emitKeyBlock(Value firstQuery, const BlockRhs &queries, Value firstKey,
+                                  Value count) {
+  emitBlockProduct(code, shape.scoreTile, count, code.index(shape.head), rowsOf(key, firstKey),
+                   queries, scores);
+  updateStatistics(firstQuery, firstKey, count);
+  const Tile tile = shape.queryValueTile;
+  InitialSums previous = accumulateIn(code, tile, sums);
+  emitBlockProduct(code, tile, code.index(shape.queries), count, queriesOf(scores),
+                   columnsOf(value, firstKey), sums, [&](Value row, Value column) {
+                     SmallVector<Value> tileSums = previous(row, column);
+                     for (int64_t r = 0; r < tile.rows; ++r) {
+                       Value factor = code.splat(code.load(rescale, code.add(row, r)));
+                       for (int64_t v = 0; v < tile.vectors; ++v) {
+                         Value &sum = tileSums[r * tile.vectors + v];
+                         sum = multiply(sum, factor);
+                       }
+                     }
+                     return tileSums;
+                   });
+}
+
+/// Turns scores into probabilities relative to the new maximum, and sums them up.
+void ForwardEmitter::updateStatistics(Value firstQuery, Value firstKey, Value count) {
+  auto vector = lanesOf(sumType);
+  Value scaling = code.constant(vector, scale);
+  Value hidden = code.constant(vector, -std::numeric_limits<double>::infinity());
+  code.loop(code.index(0), code.index(shape.queries), lanes, [&](Value lane) {
+    Value oldMaximum = code.loadVector(maxima, lane);
+    auto scoreAt = [&](Value key) { return code.add(code.mul(key, scores.rowStride), lane); };
+    Value maximum = code.loop(
+        code.index(0), count, 1, ValueRange{oldMaximum}, [&](Value key, ValueRange carried) {
+          Value score = multiply(code.loadVector(scores.buffer, scoreAt(key)), scaling);
+          if (Value seen = visible(code.add(firstQuery, lane), code.add(firstKey, key)))
+            score = code.create<arith::SelectOp>(seen, score, hidden);
+          code.storeVector(score, scores.buffer, scoreAt(key));
+          // A NaN is not greater, but it survives in the score.
+          Value greater = code.create<arith::CmpFOp>(arith::CmpFPredicate::OGT, score, carried[0]);
+          return SmallVector<Value>{code.create<arith::SelectOp>(greater, score, carried[0])};
+        })[0];
+    Value total = code.loop(
+        code.index(0), count, 1, ValueRange{code.zero(vector)}, [&](Value key, ValueRange carried) {
+          Value share = exp(minus(code.loadVector(scores.buffer, scoreAt(key)), maximum));
+          code.storeVector(share, scores.buffer, scoreAt(key));
+          return SmallVector<Value>{plus(carried[0], share)};
+        })[0];
+    Value factor = exp(minus(oldMaximum, maximum));
+    code.storeVector(factor, rescale, lane);
+    code.storeVector(maximum, maxima, lane);
+    code.storeVector(plus(multiply(code.loadVector(totals, lane), factor), total), totals, lane);
+  });
+}
+
+void ForwardEmitter::storeLse(Value pair, Value firstQuery, Value count) {
+  if (lsePlaces.empty())
+    return;
+  code.loop(code.index(0), code.index(shape.queries), lanes, [&](Value lane) {
+    Value logarithm = code.create<math::LogOp>(code.loadVector(totals, lane));
+    code.storeVector(plus(code.loadVector(maxima, lane), logarithm), maxima, lane);
+  });
+  for (const StridedView &view : lsePlaces) {
+    Value buffer = code.flat(kernel.resultMemory(view.memory));
+    Type element = cast<MemRefType>(buffer.getType()).getElementType();
+    code.loop(code.index(0), count, 1, [&](Value row) {
+      Value at = rowScalar(view, pair, code.add(firstQuery, row));
+      code.store(code.convert(code.load(maxima, row), element), buffer, at);
+    });
+  }
+}
+
+} // namespace
+
+LogicalResult emitAttention(KernelBuilder &kernel) {
+  SmallVector<graph::AttentionOp> ops = llvm::to_vector(kernel.kernel.getOps<graph::AttentionOp>());
+  if (ops.size() != 1)
+    return kernel.kernel.emitError("an attention kernel holds one graph.attention, this one ")
+           << ops.size();
+  return ForwardEmitter(kernel, ops.front()).emit();
+}
+
+} // namespace ingot

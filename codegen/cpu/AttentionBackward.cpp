@@ -1,0 +1,190 @@
+/// Attention, backward: probabilities are recomputed block by block from the saved log-sum-exp
+/// (Dao et al. 2022, algorithm 2). One pair of batch element and head is one unit of work, so that
+/// sums over queries and over keys are added in one fixed order.
+///
+/// With P = exp(scale·S - lse), D = rowsum(dO ∘ O) and dS = scale · P ∘ (dP - D), dP = dO·Vᵀ:
+/// dV = Pᵀ·dO, dK = dSᵀ·Q, dQ = dS·K.
+#include "codegen/cpu/AttentionBlocks.h"
+#include "ir/Graph.h"
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+constexpr int64_t lanes = Code::lanes;
+
+class BackwardEmitter : AttentionEmitter {
+public:
+  BackwardEmitter(KernelBuilder &kernel, graph::AttentionBackwardOp op)
+      : AttentionEmitter(kernel, op.getQuery(), op.getKey(), op.getValue(),
+                         op.getScale().convertToDouble(), op.getCausal()),
+        op(op) {}
+
+  LogicalResult emit();
+
+private:
+  void emitPair(Value pair);
+  void emitQueryBlock(Value pair, Value first, Value count);
+  void loadStatistics(Value pair, Value first, Value count);
+  void emitKeyBlock(Value firstQuery, Value queryCount, Value firstKey, Value count);
+  void differentiateScores(Value firstQuery, Value firstKey, Value count);
+
+  graph::AttentionBackwardOp op;
+  SmallVector<StridedView> queryPlaces, keyPlaces, valuePlaces;
+  Matrix query, key, value, output, gradient;
+  Panels queryColumns, gradientColumns;
+  BlockRhs packedQueries, packedGradients;
+  SumBlock scores, scoreGradients, queryGradient, keyGradient, valueGradient;
+  Value lse, products; ///< by query of the block: log-sum-exp, and D
+};
+
+LogicalResult BackwardEmitter::emit() {
+  auto queryViews = resultViews(op, 0), keyViews = resultViews(op, 1),
+       valueViews = resultViews(op, 2);
+  if (!queryViews || !keyViews || !valueViews)
+    return failure();
+  queryPlaces = *queryViews;
+  keyPlaces = *keyViews;
+  valuePlaces = *valueViews;
+  double share = causal ? 0.5 : 1;
+  setGrains(std::max<int64_t>(shape.pairs, 1), 2.0 * share * shape.queryCount * shape.keyCount *
+                                                   (3 * shape.head + 2 * shape.valueHead));
+  if (shape.pairs == 0)
+    return success();
+
+  query = matrix(op.getQuery());
+  key = matrix(op.getKey());
+  value = matrix(op.getValue());
+  output = matrix(op.getOutput());
+  gradient = matrix(op.getGradient());
+  queryColumns = queryPanels(shape.head);
+  gradientColumns = queryPanels(shape.valueHead);
+  scores = scoreBlock();
+  scoreGradients = scoreBlock();
+  queryGradient = sumBlock(shape.queries, shape.queryTile, shape.head);
+  keyGradient = sumBlock(shape.keyCount, shape.keyTile, shape.head);
+  valueGradient = sumBlock(shape.keyCount, shape.keyValueTile, shape.valueHead);
+  lse = scratch(shape.queries);
+  products = scratch(shape.queries);
+  forUnits(shape.pairs, [&](Value pair) { emitPair(pair); });
+  return success();
+}
+
+void BackwardEmitter::emitPair(Value pair) {
+  for (Matrix *matrix : {&query, &key, &value, &output, &gradient})
+    enter(*matrix, pair);
+  fillZero(keyGradient, shape.keyCount);
+  fillZero(valueGradient, shape.keyCount);
+  code.loop(code.index(0), code.index(shape.queryCount), shape.queries, [&](Value first) {
+    Value count =
+        code.min(code.index(shape.queries), code.sub(code.index(shape.queryCount), first));
+    emitQueryBlock(pair, first, count);
+  });
+  Value start = code.index(0), keys = code.index(shape.keyCount);
+  storeRows(keyPlaces, pair, start, keys, keyGradient, shape.head);
+  storeRows(valuePlaces, pair, start, keys, valueGradient, shape.valueHead);
+}
+
+void BackwardEmitter::emitQueryBlock(Value pair, Value first, Value count) {
+  packedQueries = packQueries(query, queryColumns, first, count);
+  packedGradients = packQueries(gradient, gradientColumns, first, count);
+  loadStatistics(pair, first, count);
+  fillZero(queryGradient, shape.queries);
+  Value end = keysSeen(first, count);
+  code.loop(code.index(0), end, shape.keys, [&](Value firstKey) {
+    Value keys = code.min(code.index(shape.keys), code.sub(end, firstKey));
+    emitKeyBlock(first, count, firstKey, keys);
+  });
+  storeRows(queryPlaces, pair, first, count, queryGradient, shape.head);
+}
+
+/// lse and D = rowsum(dO ∘ O) of the block's queries.
+void BackwardEmitter::loadStatistics(Value pair, Value first, Value count) {
+  code.loop(code.index(0), count, 1, [&](Value row) {
+    PointEmitter points = kernel.points(1);
+    auto type = cast<RankedTensorType>(op.getLse().getType());
+    SmallVector<PointIndex> indices =
+        points.split(PointIndex::uniform(pair, shape.pairs), type.getShape().take_front(2));
+    Value position = code.add(first, row);
+    indices.push_back(PointIndex::uniform(position, shape.queryCount));
+    code.store(code.convert(points.at(op.getLse(), ArrayRef<PointIndex>(indices)), sumType), lse,
+               row);
+
+    auto rowStart = [&](const Matrix &matrix) {
+      return code.add(matrix.base, code.mul(position, matrix.rowStride));
+    };
+    Value zero = code.zero(lanesOf(sumType));
+    Value sum = code.loop(
+        code.index(0), code.index(shape.valueHead), lanes, ValueRange{zero},
+        [&](Value column, ValueRange carried) {
+          Value mask = shape.valueHead % lanes
+                           ? code.maskBelow(code.sub(code.index(shape.valueHead), column))
+                           : Value();
+          auto load = [&](const Matrix &matrix) {
+            return code.loadVector(matrix.buffer, code.add(rowStart(matrix), column), mask);
+          };
+          return SmallVector<Value>{
+              code.create<vector::FMAOp>(load(output), load(gradient), carried[0])};
+        })[0];
+    code.store(code.create<vector::ReductionOp>(vector::CombiningKind::ADD, sum,
+                                                arith::FastMathFlags::reassoc),
+               products, row);
+  });
+}
+
+void BackwardEmitter::emitKeyBlock(Value firstQuery, Value queryCount, Value firstKey,
+                                   Value count) {
+  // Tiles overhang the last key that is seen: their other keys must come out as zeros.
+  Value rows = code.min(code.mul(code.ceilDiv(count, lanes), lanes), code.index(shape.keys));
+  emitBlockProduct(code, shape.scoreTile, rows, code.index(shape.head), rowsOf(key, firstKey),
+                   packedQueries, scores);
+  emitBlockProduct(code, shape.scoreTile, rows, code.index(shape.valueHead),
+                   rowsOf(value, firstKey), packedGradients, scoreGradients);
+  differentiateScores(firstQuery, firstKey, rows);
+
+  auto from = [&](const SumBlock &block) {
+    return SumBlock{block.buffer, code.mul(firstKey, block.rowStride), block.rowStride};
+  };
+  SumBlock values = from(valueGradient), keys = from(keyGradient);
+  emitBlockProduct(code, shape.keyValueTile, count, queryCount, keysOf(scores),
+                   columnsOf(gradient, firstQuery), values,
+                   accumulateIn(code, shape.keyValueTile, values));
+  emitBlockProduct(code, shape.keyTile, count, queryCount, keysOf(scoreGradients),
+                   columnsOf(query, firstQuery), keys, accumulateIn(code, shape.keyTile, keys));
+  emitBlockProduct(code, shape.queryTile, code.index(shape.queries), count,
+                   queriesOf(scoreGradients), columnsOf(key, firstKey), queryGradient,
+                   accumulateIn(code, shape.queryTile, queryGradient));
+}
+
+/// Scores become probabilities, gradients of probabilities become gradients of scores.
+void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey, Value count) {
+  auto vector = lanesOf(sumType);
+  Value scaling = code.constant(vector, scale), zero = code.zero(vector);
+  code.loop(code.index(0), code.index(shape.queries), lanes, [&](Value lane) {
+    Value logSum = code.loadVector(lse, lane), product = code.loadVector(products, lane);
+    code.loop(code.index(0), count, 1, [&](Value key) {
+      Value at = code.add(code.mul(key, scores.rowStride), lane);
+      Value share = exp(minus(multiply(code.loadVector(scores.buffer, at), scaling), logSum));
+      if (Value seen = visible(code.add(firstQuery, lane), code.add(firstKey, key)))
+        share = code.create<arith::SelectOp>(seen, share, zero);
+      Value change = minus(code.loadVector(scoreGradients.buffer, at), product);
+      code.storeVector(share, scores.buffer, at);
+      code.storeVector(multiply(multiply(share, scaling), change), scoreGradients.buffer, at);
+    });
+  });
+}
+
+} // namespace
+
+LogicalResult emitAttentionBackward(KernelBuilder &kernel) {
+  SmallVector<graph::AttentionBackwardOp> ops =
+      llvm::to_vector(kernel.kernel.getOps<graph::AttentionBackwardOp>());
+  if (ops.size() != 1)
+    return kernel.kernel.emitError(
+               "an attention_backward kernel holds one graph.attention_backward, this one ")
+           << ops.size();
+  return BackwardEmitter(kernel, ops.front()).emit();
+}
+
+} // namespace ingot

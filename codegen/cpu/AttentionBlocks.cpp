@@ -1,0 +1,260 @@
+#include "codegen/cpu/AttentionBlocks.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/Support/MathExtras.h"
+#include <algorithm>
+
+using namespace mlir;
+
+namespace ingot {
+
+constexpr int64_t lanes = Code::lanes;
+
+namespace {
+
+constexpr int64_t blockLength = 64;
+constexpr double grainFlops = 2e6;
+
+AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedTensorType value,
+                           int64_t elementBytes) {
+  AttentionShape shape;
+  shape.pairs = query.getDimSize(0) * query.getDimSize(1);
+  shape.queryCount = query.getDimSize(2);
+  shape.keyCount = key.getDimSize(2);
+  shape.head = query.getDimSize(3);
+  shape.valueHead = value.getDimSize(3);
+  shape.queries = llvm::alignTo(std::clamp<int64_t>(shape.queryCount, 1, blockLength), lanes);
+  shape.keys = std::clamp<int64_t>(shape.keyCount, 1, blockLength);
+  auto tile = [&](int64_t rows, int64_t columns) {
+    // No tile may reach into the next block, whose sums lie behind this one's.
+    return chooseTile(rows, std::max<int64_t>(columns, 1), elementBytes, {}, blockLength);
+  };
+  shape.scoreTile = tile(shape.keys, shape.queries);
+  shape.queryTile = tile(shape.queries, shape.head);
+  shape.queryValueTile = tile(shape.queries, shape.valueHead);
+  shape.keyTile = tile(shape.keys, shape.head);
+  shape.keyValueTile = tile(shape.keys, shape.valueHead);
+  return shape;
+}
+
+} // namespace
+
+AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, Value query, Value key, Value value,
+                                   double scale, bool causal)
+    : kernel(kernel), code{kernel.builder, kernel.location()}, scale(scale), causal(causal) {
+  auto type = cast<RankedTensorType>(query.getType());
+  sumType = type.getElementTypeBitWidth() < 32 ? code.builder.getF32Type() : type.getElementType();
+  shape = chooseShape(type, cast<RankedTensorType>(key.getType()),
+                      cast<RankedTensorType>(value.getType()), sumType.getIntOrFloatBitWidth() / 8);
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Memory
+//===--------------------------------------------------------------------------------------------===//
+
+Value AttentionEmitter::scratch(int64_t count) {
+  return kernel.workspace(MemRefType::get({std::max<int64_t>(count, 1)}, sumType));
+}
+
+AttentionEmitter::Matrix AttentionEmitter::matrix(Value tensor) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  Matrix matrix;
+  matrix.tensor = tensor;
+  matrix.rows = type.getDimSize(2);
+  matrix.columns = type.getDimSize(3);
+  matrix.view = viewOfOperand(tensor);
+  bool rowsAreContiguous = matrix.view && (matrix.columns <= 1 || matrix.view->strides[3] == 1);
+  if (rowsAreContiguous && type.getElementType() == sumType) {
+    matrix.buffer = code.flat(kernel.operandMemory(matrix.view->memory));
+    matrix.rowStride = matrix.view->strides[2];
+    return matrix;
+  }
+  matrix.view.reset();
+  matrix.rowStride = llvm::alignTo(std::max<int64_t>(matrix.columns, 1), lanes);
+  matrix.buffer = scratch(Panels::sizeFor(matrix.rowStride, matrix.rows, 1));
+  return matrix;
+}
+
+void AttentionEmitter::enter(Matrix &matrix, Value pair) {
+  if (matrix.view) {
+    matrix.base = code.add(matrix.view->group({0, 1}).offset(code, pair), matrix.view->offset);
+    return;
+  }
+  // A panel whose rows are the columns of the matrix and whose depth is the sequence is the matrix
+  // in row-major order.
+  matrix.base = code.index(0);
+  MatrixSource source;
+  source.rows = matrix.columns;
+  source.depth = matrix.rows;
+  source.element = [&](Value column, Value row) {
+    PointEmitter points = kernel.points(1);
+    auto type = cast<RankedTensorType>(matrix.tensor.getType());
+    SmallVector<PointIndex> indices =
+        points.split(PointIndex::uniform(pair, shape.pairs), type.getShape().take_front(2));
+    indices.push_back(PointIndex::uniform(row, matrix.rows));
+    indices.push_back(PointIndex::uniform(column, matrix.columns));
+    return points.at(matrix.tensor, ArrayRef<PointIndex>(indices));
+  };
+  Panels panels{matrix.buffer, matrix.rowStride, Panels::strideFor(matrix.rowStride, matrix.rows)};
+  emitPack(code, source, panels, code.index(0), code.index(matrix.columns), code.index(0),
+           code.index(matrix.rows));
+}
+
+BlockLhs AttentionEmitter::rowsOf(const Matrix &matrix, Value first) {
+  auto offset = [this, &matrix, first](Value row) {
+    Value clamped = code.min(code.add(first, row), code.index(matrix.rows - 1));
+    return code.add(matrix.base, code.mul(clamped, matrix.rowStride));
+  };
+  return {matrix.buffer, offset, 1};
+}
+
+BlockRhs AttentionEmitter::columnsOf(const Matrix &matrix, Value first) {
+  Value start = code.add(matrix.base, code.mul(first, matrix.rowStride));
+  auto offset = [this, start](Value column) { return code.add(start, column); };
+  return {matrix.buffer, offset, matrix.rowStride, matrix.columns};
+}
+
+Panels AttentionEmitter::queryPanels(int64_t depth) {
+  int64_t width = shape.scoreTile.columns();
+  int64_t count = llvm::divideCeil(shape.queries, width);
+  return {scratch(Panels::sizeFor(width, depth, count)), width, Panels::strideFor(width, depth)};
+}
+
+BlockRhs AttentionEmitter::packQueries(const Matrix &matrix, const Panels &panels, Value first,
+                                       Value count) {
+  MatrixSource source;
+  source.rows = matrix.rows;
+  source.depth = matrix.columns;
+  source.buffer = matrix.buffer;
+  source.rowOffset = [&](Value row) {
+    return code.add(matrix.base, code.mul(row, matrix.rowStride));
+  };
+  source.depthOffset = [](Value k) { return k; };
+  source.depthIsContiguous = true;
+  emitPack(code, source, panels, first, count, code.index(0), code.index(matrix.columns));
+  auto offset = [this, panels](Value column) {
+    return code.mul(code.div(column, panels.width), panels.stride);
+  };
+  return {panels.buffer, offset, panels.width, int64_t(llvm::alignTo(shape.queries, panels.width))};
+}
+
+BlockLhs AttentionEmitter::keysOf(const SumBlock &block) const {
+  Code &code = const_cast<Code &>(this->code);
+  auto offset = [&code, block](Value row) {
+    return code.add(block.base, code.mul(row, block.rowStride));
+  };
+  return {block.buffer, offset, 1};
+}
+
+BlockLhs AttentionEmitter::queriesOf(const SumBlock &block) const {
+  Code &code = const_cast<Code &>(this->code);
+  auto offset = [&code, block](Value row) { return code.add(block.base, row); };
+  return {block.buffer, offset, block.rowStride};
+}
+
+SumBlock AttentionEmitter::sumBlock(int64_t rows, Tile tile, int64_t columns) {
+  int64_t stride = llvm::alignTo(columns, tile.columns());
+  // One tile's rows more, for tiles that start inside the block at any row, and for reading past
+  // it.
+  Value buffer = scratch((llvm::alignTo(rows, tile.rows) + tile.rows) * stride);
+  return {buffer, code.index(0), stride};
+}
+
+SumBlock AttentionEmitter::scoreBlock() {
+  return sumBlock(shape.keys, shape.scoreTile, shape.queries);
+}
+
+void AttentionEmitter::fillZero(const SumBlock &block, int64_t rows) {
+  Value zero = code.zero(lanesOf(sumType));
+  code.loop(code.index(0), code.index(rows * block.rowStride), lanes,
+            [&](Value at) { code.storeVector(zero, block.buffer, at); });
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Causality
+//===--------------------------------------------------------------------------------------------===//
+
+Value AttentionEmitter::keysSeen(Value firstQuery, Value queryCount) {
+  if (!causal)
+    return code.index(shape.keyCount);
+  // Query i sees keys up to i + (keys - queries).
+  Value seen = code.add(code.add(firstQuery, queryCount), shape.keyCount - shape.queryCount);
+  return code.max(code.min(seen, code.index(shape.keyCount)), code.index(0));
+}
+
+Value AttentionEmitter::visible(Value query, Value key) {
+  if (!causal)
+    return {};
+  Value first = code.sub(key, code.add(query, shape.keyCount - shape.queryCount));
+  Value hidden = code.maskBelow(first);
+  Value all = code.create<arith::ConstantOp>(
+      DenseElementsAttr::get(lanesOf(code.builder.getI1Type()), true));
+  return code.create<arith::XOrIOp>(hidden, all);
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Results
+//===--------------------------------------------------------------------------------------------===//
+
+std::optional<SmallVector<StridedView>> AttentionEmitter::resultViews(Operation *root,
+                                                                      unsigned result) {
+  std::optional<SmallVector<StridedView>> views = viewsOfResult(root->getResult(result));
+  if (!views)
+    root->emitError("result ") << result
+                               << " of attention is used by more than reshapes, permutations and "
+                                  "concatenations inside its kernel";
+  return views;
+}
+
+void AttentionEmitter::storeRows(const SmallVector<StridedView> &views, Value pair, Value first,
+                                 Value count, const SumBlock &sums, int64_t columns,
+                                 RowFactor factor) {
+  for (const StridedView &view : views) {
+    Value buffer = code.flat(kernel.resultMemory(view.memory));
+    Type element = cast<MemRefType>(buffer.getType()).getElementType();
+    Value start = code.add(view.group({0, 1}).offset(code, pair), view.offset);
+    code.loop(code.index(0), count, 1, [&](Value row) {
+      Value source = code.add(sums.base, code.mul(row, sums.rowStride));
+      Value target = code.add(start, code.mul(code.add(first, row), view.strides[2]));
+      Value scaling = factor ? factor(row) : Value();
+      bool contiguous = columns <= 1 || view.strides[3] == 1;
+      code.loop(code.index(0), code.index(columns), contiguous ? lanes : 1, [&](Value column) {
+        Value at = code.add(target, code.mul(column, view.strides[3]));
+        if (!contiguous) {
+          Value value = code.load(sums.buffer, code.add(source, column));
+          value = scaling ? multiply(value, scaling) : value;
+          return code.store(code.convert(value, element), buffer, at);
+        }
+        Value value = code.loadVector(sums.buffer, code.add(source, column));
+        value = scaling ? multiply(value, code.splat(scaling)) : value;
+        Value mask =
+            columns % lanes ? code.maskBelow(code.sub(code.index(columns), column)) : Value();
+        code.storeVector(code.convert(value, element), buffer, at, mask);
+      });
+    });
+  }
+}
+
+Value AttentionEmitter::rowScalar(const StridedView &view, Value pair, Value position) {
+  Value offset = code.add(view.group({0, 1}).offset(code, pair), view.offset);
+  return code.add(offset, code.mul(position, view.strides[2]));
+}
+
+Value AttentionEmitter::exp(Value value) { return code.create<math::ExpOp>(value); }
+
+//===--------------------------------------------------------------------------------------------===//
+// Grains
+//===--------------------------------------------------------------------------------------------===//
+
+void AttentionEmitter::setGrains(int64_t units, double flops) {
+  unitsPerGrain = std::max<int64_t>(1, int64_t(grainFlops / std::max(flops, 1.0)));
+  kernel.setGrains(llvm::divideCeil(units, unitsPerGrain));
+  kernel.setFlops(flops * units);
+}
+
+void AttentionEmitter::forUnits(int64_t units, Code::Body body) {
+  Value first = code.mul(kernel.lo(), unitsPerGrain);
+  Value end = code.min(code.mul(kernel.hi(), unitsPerGrain), code.index(units));
+  code.loop(first, end, 1, body);
+}
+
+} // namespace ingot

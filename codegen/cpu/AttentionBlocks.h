@@ -1,0 +1,95 @@
+/// What the attention kernels, forward and backward, share: operands by head, blocks of scores.
+#pragma once
+#include "codegen/cpu/BlockProduct.h"
+#include "codegen/cpu/ContractionBlocks.h"
+#include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/Packing.h"
+#include "codegen/cpu/StridedView.h"
+
+namespace ingot {
+
+/// Blocks of an attention: scores exist for `queries` x `keys` at a time.
+struct AttentionShape {
+  int64_t pairs = 0;                    ///< batch · heads
+  int64_t queryCount = 0, keyCount = 0; ///< sequence lengths
+  int64_t head = 0, valueHead = 0;      ///< sizes of queries and keys, of values
+  int64_t queries = 0, keys = 0;        ///< of a block
+  Tile scoreTile, queryTile,
+      keyTile; ///< of products with results [key, query], [query, head], [key, head]
+  Tile queryValueTile, keyValueTile; ///< [query, value head], [key, value head]
+  int64_t queryBlocks() const { return (queryCount + queries - 1) / queries; }
+};
+
+class AttentionEmitter {
+protected:
+  /// The [sequence, head] matrices of one tensor, one for each pair of batch element and head. Rows
+  /// are contiguous: tensors that are not (or narrower than the sums) are copied pair by pair.
+  struct Matrix {
+    mlir::Value tensor;
+    int64_t rows = 0, columns = 0, rowStride = 0;
+    mlir::Value buffer;
+    std::optional<StridedView> view; ///< none: a copy
+    mlir::Value base;                ///< where the current pair's matrix starts
+  };
+
+  AttentionEmitter(KernelBuilder &kernel, mlir::Value query, mlir::Value key, mlir::Value value,
+                   double scale, bool causal);
+
+  mlir::Value scratch(int64_t count);
+  Matrix matrix(mlir::Value tensor);
+  /// Makes the matrix's `base` that of a pair; the code it emits serves until the pair ends.
+  void enter(Matrix &matrix, mlir::Value pair);
+
+  /// Rows as the left operand of a product over the head: rows beyond the last repeat it.
+  BlockLhs rowsOf(const Matrix &matrix, mlir::Value first);
+  /// Rows as the right operand of a product over the sequence.
+  BlockRhs columnsOf(const Matrix &matrix, mlir::Value first);
+  /// Rows [first, first + count) transposed: the right operand of a product over the head.
+  Panels queryPanels(int64_t depth);
+  BlockRhs packQueries(const Matrix &matrix, const Panels &panels, mlir::Value first,
+                       mlir::Value count);
+  /// A block [key, query] as left operand with keys or queries as its rows.
+  BlockLhs keysOf(const SumBlock &block) const;
+  BlockLhs queriesOf(const SumBlock &block) const;
+  SumBlock scoreBlock();
+  /// Padded so that tiles may overhang.
+  SumBlock sumBlock(int64_t rows, Tile tile, int64_t columns);
+  void fillZero(const SumBlock &block, int64_t rows);
+
+  /// One past the last key that a block of queries sees.
+  mlir::Value keysSeen(mlir::Value firstQuery, mlir::Value queryCount);
+  /// Lanes whose query, `query` + lane, sees the key; null if all see all.
+  mlir::Value visible(mlir::Value query, mlir::Value key);
+
+  /// Copies rows of sums, each times a factor where given, to the views of a result, whose matrices
+  /// start at row `first` of the pair.
+  using RowFactor = llvm::function_ref<mlir::Value(mlir::Value row)>;
+  void storeRows(const llvm::SmallVector<StridedView> &views, mlir::Value pair, mlir::Value first,
+                 mlir::Value count, const SumBlock &sums, int64_t columns, RowFactor factor = {});
+  /// The offset of element (pair, position) of a [batch, heads, sequence] view.
+  mlir::Value rowScalar(const StridedView &view, mlir::Value pair, mlir::Value position);
+  std::optional<llvm::SmallVector<StridedView>> resultViews(mlir::Operation *root, unsigned result);
+
+  mlir::Value exp(mlir::Value value);
+  mlir::Value multiply(mlir::Value a, mlir::Value b) {
+    return code.create<mlir::arith::MulFOp>(a, b);
+  }
+  mlir::Value plus(mlir::Value a, mlir::Value b) { return code.create<mlir::arith::AddFOp>(a, b); }
+  mlir::Value minus(mlir::Value a, mlir::Value b) { return code.create<mlir::arith::SubFOp>(a, b); }
+  /// Grains of units that cost `flops` each: enough of them a grain to be worth handing out.
+  void setGrains(int64_t units, double flops);
+  /// Runs over the units of the kernel's grains.
+  void forUnits(int64_t units, Code::Body body);
+
+  KernelBuilder &kernel;
+  Code code;
+  mlir::Type sumType;
+  AttentionShape shape;
+  double scale;
+  bool causal;
+
+private:
+  int64_t unitsPerGrain = 1;
+};
+
+} // namespace ingot

@@ -1,0 +1,42 @@
+/// Products of blocks that fit the caches, tile by tile: what attention is made of.
+#pragma once
+#include "codegen/cpu/MicroKernel.h"
+
+namespace ingot {
+
+/// Element (row, k) is `buffer[rowOffset(row) + k * depthStride]`. Rows up to the next multiple of
+/// the tile's are asked for and must be readable.
+struct BlockLhs {
+  mlir::Value buffer;
+  std::function<mlir::Value(mlir::Value row)> rowOffset;
+  int64_t depthStride = 0;
+};
+
+/// Element (k, column + c) is `buffer[columnOffset(column) + k * depthStride + c]` inside a tile
+/// that starts at `column`. Columns from `columns` on are neither read nor counted.
+struct BlockRhs {
+  mlir::Value buffer;
+  std::function<mlir::Value(mlir::Value column)> columnOffset;
+  int64_t depthStride = 0;
+  int64_t columns = 0;
+};
+
+/// A row-major block of sums in scratch memory, padded to whole tiles of any product written to it.
+struct SumBlock {
+  mlir::Value buffer;
+  mlir::Value base; ///< where row 0 starts
+  int64_t rowStride = 0;
+};
+
+/// result[rows, columns] = initial + lhs · rhs. `initial` gives the sums that the tile at (row,
+/// column) starts with; none starts at zero.
+using InitialSums =
+    std::function<llvm::SmallVector<mlir::Value>(mlir::Value row, mlir::Value column)>;
+void emitBlockProduct(Code &code, Tile tile, mlir::Value rows, mlir::Value depth,
+                      const BlockLhs &lhs, const BlockRhs &rhs, const SumBlock &result,
+                      const InitialSums &initial = {});
+
+/// Sums that continue those of the result block.
+InitialSums accumulateIn(Code &code, Tile tile, const SumBlock &result);
+
+} // namespace ingot

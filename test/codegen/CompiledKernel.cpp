@@ -1,0 +1,185 @@
+#include "test/codegen/CompiledKernel.h"
+#include "codegen/cpu/Image.h"
+#include "codegen/cpu/Jit.h"
+#include "mlir/Dialect/Math/Transforms/Approximation.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Parser/Parser.h"
+#include "passes/Dialects.h"
+#include "passes/Passes.h"
+#include "llvm/ADT/APFloat.h"
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace mlir;
+
+namespace ingot::test {
+namespace {
+
+double milliseconds() {
+  using namespace std::chrono;
+  return duration<double, std::milli>(steady_clock::now().time_since_epoch()).count();
+}
+
+void require(bool condition, const std::string &what) {
+  if (condition)
+    return;
+  fprintf(stderr, "%s\n", what.c_str());
+  abort();
+}
+
+template <typename T> T orDie(Result<T> result) {
+  require(result.has_value(), result ? "" : result.error().text());
+  return std::move(*result);
+}
+
+/// Upstream's approximations, f32 only.
+struct Approximate : PassWrapper<Approximate, OperationPass<>> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    populateMathPolynomialApproximationPatterns(patterns, MathPolynomialApproximationOptions{});
+    (void)applyPatternsGreedily(getOperation(), std::move(patterns));
+  }
+};
+
+ElementType elementType(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return orDie(parseElementType(text));
+}
+
+} // namespace
+
+CompiledKernel::CompiledKernel(const std::string &text) {
+  DialectRegistry registry;
+  registerDialects(registry);
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  auto module = parseSourceString<ModuleOp>(text, &context);
+  require(bool(module), "cannot parse\n" + text);
+
+  double start = milliseconds();
+  auto kernel = *module->getOps<func::FuncOp>().begin();
+  for (Type type : kernel.getResultTypes()) {
+    auto tensor = cast<RankedTensorType>(type);
+    results.push_back({elementType(tensor.getElementType()),
+                       Shape(tensor.getShape().begin(), tensor.getShape().end())});
+  }
+  PassManager emitting(&context);
+  emitting.addPass(createLowerKernels());
+  require(succeeded(emitting.run(*module)), "cannot lower\n" + text);
+  kernel = *module->getOps<func::FuncOp>().begin();
+  grains = kernel->getAttrOfType<IntegerAttr>("graph.grains").getInt();
+  workspaceBytes = kernel->getAttrOfType<IntegerAttr>("graph.workspace").getInt();
+  for (Attribute pair : kernel->getAttrOfType<ArrayAttr>("graph.in_place")) {
+    auto numbers = cast<ArrayAttr>(pair);
+    inPlace.push_back(
+        {cast<IntegerAttr>(numbers[0]).getInt(), cast<IntegerAttr>(numbers[1]).getInt()});
+  }
+  std::string name = kernel.getName().str();
+
+  double lowering = milliseconds();
+  PassManager passes(&context);
+  context.loadAllAvailableDialects();
+  passes.addPass(std::make_unique<Approximate>());
+  buildLlvmPipeline(passes);
+  require(succeeded(passes.run(*module)), "cannot reach the LLVM dialect");
+  double compiling = milliseconds();
+  std::vector<uint8_t> object = orDie(compileToObject(*module, CpuTarget::host()));
+  emitMs = lowering - start;
+  lowerMs = compiling - lowering;
+  llvmMs = milliseconds() - compiling;
+
+  ImageBuilder image;
+  int64_t offset = orDie(image.add(object, name));
+  code = orDie(mapCode(image.bytes()));
+  entry = reinterpret_cast<Entry>(code.data() + offset);
+}
+
+void CompiledKernel::run(const std::vector<Tensor> &memory, int64_t lo, int64_t hi) const {
+  std::vector<void *> pointers;
+  for (const Tensor &tensor : memory)
+    pointers.push_back(const_cast<void *>(tensor.data()));
+  // Whatever the workspace holds must not matter.
+  Tensor workspace(ElementType::U8, {workspaceBytes});
+  std::memset(workspace.data(), 0xff, workspace.bytes());
+  pointers.push_back(workspace.data());
+  entry(pointers.data(), lo, hi);
+}
+
+std::vector<Tensor> CompiledKernel::run(const std::vector<Tensor> &arguments) const {
+  auto compute = [&](llvm::ArrayRef<int64_t> bounds) {
+    std::vector<Tensor> memory = arguments;
+    for (auto &[type, shape] : results) {
+      Tensor tensor(type, shape);
+      std::memset(tensor.data(), 0xff, tensor.bytes());
+      memory.push_back(tensor);
+    }
+    // Later ranges first: grains must not lean on each other.
+    for (size_t i = bounds.size() - 1; i > 0; --i)
+      run(memory, bounds[i - 1], bounds[i]);
+    return std::vector<Tensor>(memory.begin() + arguments.size(), memory.end());
+  };
+  std::vector<Tensor> whole = compute({0, grains});
+  std::vector<int64_t> single;
+  for (int64_t grain = 0; grain <= grains; ++grain)
+    single.push_back(grain);
+  for (const std::vector<int64_t> &bounds :
+       {single, std::vector<int64_t>{0, grains / 3, grains / 2, grains}}) {
+    std::vector<Tensor> parts = compute(bounds);
+    for (size_t r = 0; r < whole.size(); ++r)
+      EXPECT_EQ(std::memcmp(whole[r].data(), parts[r].data(), whole[r].bytes()), 0)
+          << "result " << r << " depends on how the grains are shared out";
+  }
+  return whole;
+}
+
+namespace {
+
+const llvm::fltSemantics &semantics(ElementType type) {
+  return type == ElementType::BF16 ? llvm::APFloat::BFloat() : llvm::APFloat::IEEEhalf();
+}
+
+} // namespace
+
+Tensor randomTensor(ElementType type, const Shape &shape, uint64_t seed) {
+  Tensor tensor(type, shape);
+  std::mt19937_64 generator(seed);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    double value = uniform(generator);
+    if (type == ElementType::F64)
+      tensor.as<double>()[i] = value;
+    else if (type == ElementType::F32)
+      tensor.as<float>()[i] = float(value);
+    else {
+      llvm::APFloat narrow(value);
+      bool inexact;
+      narrow.convert(semantics(type), llvm::APFloat::rmNearestTiesToEven, &inexact);
+      tensor.as<uint16_t>()[i] = uint16_t(narrow.bitcastToAPInt().getZExtValue());
+    }
+  }
+  return tensor;
+}
+
+double elementAt(const Tensor &tensor, int64_t i) {
+  if (tensor.type() == ElementType::F64)
+    return tensor.as<double>()[i];
+  if (tensor.type() == ElementType::F32)
+    return tensor.as<float>()[i];
+  llvm::APFloat narrow(semantics(tensor.type()), llvm::APInt(16, tensor.as<uint16_t>()[i]));
+  return narrow.convertToDouble();
+}
+
+uint64_t testSeed() {
+  static const uint64_t seed = [] {
+    const char *text = getenv("INGOT_TEST_SEED");
+    uint64_t value = text ? strtoull(text, nullptr, 10) : std::random_device{}();
+    printf("INGOT_TEST_SEED=%llu\n", static_cast<unsigned long long>(value));
+    return value;
+  }();
+  return seed;
+}
+
+} // namespace ingot::test

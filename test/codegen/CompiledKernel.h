@@ -1,0 +1,43 @@
+/// Compiles one kernel of stage `kernels` and runs it as the runtime does.
+#pragma once
+#include "runtime/Tensor.h"
+#include "runtime/cpu/Memory.h"
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ingot::test {
+
+class CompiledKernel {
+public:
+  /// Lowers and compiles the only kernel of a module in MLIR text; a failure ends the process.
+  explicit CompiledKernel(const std::string &module);
+
+  /// Computes grains [lo, hi) on tensors: the arguments, then the results.
+  void run(const std::vector<Tensor> &memory, int64_t lo, int64_t hi) const;
+  /// Computes everything once at a stroke and then, into copies, in several other ways of sharing
+  /// the grains out; fails the test where a bit differs. Returns the results, which start as
+  /// garbage.
+  std::vector<Tensor> run(const std::vector<Tensor> &arguments) const;
+
+  int64_t grains = 0, workspaceBytes = 0;
+  std::vector<std::pair<int64_t, int64_t>> inPlace; ///< result, operand
+  double emitMs = 0, lowerMs = 0, llvmMs = 0;
+
+  using Entry = void (*)(void *const *, int64_t, int64_t);
+  Entry entry = nullptr;
+
+private:
+  std::vector<std::pair<ElementType, Shape>> results;
+  Pages code;
+};
+
+/// Uniform numbers in [-1, 1) (floats only).
+Tensor randomTensor(ElementType type, const Shape &shape, uint64_t seed);
+/// Element i as a double (floats only).
+double elementAt(const Tensor &tensor, int64_t i);
+/// A fresh seed, printed so that a failure can be repeated with INGOT_TEST_SEED.
+uint64_t testSeed();
+
+} // namespace ingot::test

@@ -1,0 +1,327 @@
+#include "test/codegen/CompiledKernel.h"
+#include <cmath>
+#include <fmt/format.h>
+#include <functional>
+#include <gtest/gtest.h>
+#include <random>
+
+namespace ingot::test {
+namespace {
+
+/// A (possibly batched) matrix multiplication with each operand as it is or transposed.
+struct Matmul {
+  int64_t batch = 0, rows = 1, columns = 1, depth = 1; ///< batch 0: no batch dimension
+  bool lhsTransposed = false, rhsTransposed = false;
+  const char *type = "f32";
+
+  Shape shape(int64_t a, int64_t b) const { return batch ? Shape{batch, a, b} : Shape{a, b}; }
+  Shape lhs() const { return lhsTransposed ? shape(depth, rows) : shape(rows, depth); }
+  Shape rhs() const { return rhsTransposed ? shape(columns, depth) : shape(depth, columns); }
+  Shape result() const { return shape(rows, columns); }
+
+  std::string tensor(const Shape &shape, std::string_view element) const {
+    std::string text = "tensor<";
+    for (int64_t size : shape)
+      text += fmt::format("{}x", size);
+    return text + std::string(element) + ">";
+  }
+  std::string tensor(const Shape &shape) const { return tensor(shape, type); }
+
+  /// `%c = graph.contract %a, %b …`
+  std::string contract() const {
+    int64_t base = batch ? 1 : 0;
+    const char *batchDims = batch ? "0" : "";
+    return fmt::format(
+        "%c = graph.contract %a, %b batch [{}] x [{}] over [{}] x [{}] : {}, {} -> {}\n", batchDims,
+        batchDims, base + !lhsTransposed, base + rhsTransposed, tensor(lhs()), tensor(rhs()),
+        tensor(result()));
+  }
+  std::string kernel() const {
+    return fmt::format("func.func private @k(%a: {}, %b: {}) -> {} "
+                       "attributes {{graph.kernel = \"contraction\"}} {{\n{} return %c : {}\n}}",
+                       tensor(lhs()), tensor(rhs()), tensor(result()), contract(),
+                       tensor(result()));
+  }
+  std::string name() const {
+    return fmt::format("{}: {} x {}x{}x{} {}{}", type, batch, rows, columns, depth,
+                       lhsTransposed ? 'T' : 'N', rhsTransposed ? 'T' : 'N');
+  }
+  Tensor random(const Shape &shape, uint64_t seed) const {
+    return randomTensor(*parseElementType(type), shape, seed);
+  }
+
+  double a(const Tensor &lhs, int64_t b, int64_t i, int64_t k) const {
+    return elementAt(lhs, b * rows * depth + (lhsTransposed ? k * rows + i : i * depth + k));
+  }
+  double b(const Tensor &rhs, int64_t b, int64_t j, int64_t k) const {
+    return elementAt(rhs, b * columns * depth + (rhsTransposed ? j * depth + k : k * columns + j));
+  }
+  /// The exact sum and the sum of magnitudes, to which errors are relative.
+  std::pair<double, double> sum(const Tensor &lhs, const Tensor &rhs, int64_t n, int64_t i,
+                                int64_t j) const {
+    double total = 0, size = 0;
+    for (int64_t k = 0; k < depth; ++k) {
+      double product = a(lhs, n, i, k) * b(rhs, n, j, k);
+      total += product;
+      size += std::abs(product);
+    }
+    return {total, size};
+  }
+};
+
+double epsilon(ElementType type) {
+  return type == ElementType::F64 ? 1e-14 : type == ElementType::F32 ? 1e-6 : 8e-3;
+}
+
+void check(const Matmul &matmul, uint64_t seed) {
+  SCOPED_TRACE(matmul.name());
+  Tensor lhs = matmul.random(matmul.lhs(), seed), rhs = matmul.random(matmul.rhs(), seed + 1);
+  Tensor result = CompiledKernel(matmul.kernel()).run({lhs, rhs}).front();
+  int64_t element = 0;
+  for (int64_t n = 0; n < std::max<int64_t>(matmul.batch, 1); ++n)
+    for (int64_t i = 0; i < matmul.rows; ++i)
+      for (int64_t j = 0; j < matmul.columns; ++j, ++element) {
+        auto [exact, size] = matmul.sum(lhs, rhs, n, i, j);
+        ASSERT_NEAR(elementAt(result, element), exact, epsilon(result.type()) * (size + 1e-30))
+            << "at " << n << ", " << i << ", " << j;
+      }
+}
+
+TEST(Contraction, EveryTranspositionOfOddShapes) {
+  std::mt19937_64 generator(testSeed());
+  for (int variant = 0; variant < 4; ++variant) {
+    auto size = [&](int64_t most) { return int64_t(1 + generator() % most); };
+    bool left = variant & 1, right = variant & 2;
+    check({0, size(150), size(150), size(150), left, right}, generator());
+    check({3, size(40), size(70), size(50), left, right}, generator());
+  }
+}
+
+TEST(Contraction, FewRowsOrColumns) {
+  std::mt19937_64 generator(testSeed());
+  for (bool transposed : {false, true}) {
+    check({0, 1, 67, 129, false, transposed}, generator());
+    check({0, 7, 100, 33, false, transposed}, generator());
+    check({0, 45, 1, 40, false, transposed}, generator());
+    check({0, 30, 2, 70, true, transposed}, generator());
+    check({0, 1, 1, 1, transposed, transposed}, generator());
+  }
+}
+
+TEST(Contraction, DepthAndRowsInSeveralBlocks) {
+  std::mt19937_64 generator(testSeed());
+  check({0, 33, 50, 1500, false, true}, generator());
+  check({0, 70, 33, 1111, true, false}, generator());
+  check({0, 700, 35, 530, false, false}, generator());
+}
+
+TEST(Contraction, NoDepthGivesZeros) {
+  std::mt19937_64 generator(testSeed());
+  check({0, 5, 20, 0, true, false}, generator());
+  check({0, 1, 1, 0, true, false}, generator());
+}
+
+TEST(Contraction, NothingToCompute) {
+  std::mt19937_64 generator(testSeed());
+  check({0, 0, 20, 8, false, false}, generator());
+}
+
+TEST(Contraction, OtherElementTypes) {
+  std::mt19937_64 generator(testSeed());
+  for (const char *type : {"f64", "bf16", "f16"})
+    for (bool transposed : {false, true})
+      check({0, 37, 53, 61, transposed, !transposed, type}, generator());
+}
+
+TEST(Contraction, ManyBatchesShareAGrain) {
+  Matmul matmul{40, 16, 16, 16};
+  EXPECT_LT(CompiledKernel(matmul.kernel()).grains, 8);
+  check(matmul, testSeed());
+}
+
+TEST(Contraction, LargeShapesFeedSeveralThreads) {
+  EXPECT_GE(CompiledKernel(Matmul{0, 256, 768, 768}.kernel()).grains, 8);
+  EXPECT_GE(CompiledKernel(Matmul{0, 2048, 64, 768}.kernel()).grains, 8);
+}
+
+constexpr const char *epilogueMaps =
+    "indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, "
+    "affine_map<(i, j) -> (i, j)>], iterator_types = [\"parallel\", \"parallel\"]";
+
+TEST(Contraction, EpilogueWithTwoResults) {
+  const uint64_t seed = testSeed();
+  for (int64_t columns : {64, 43}) {
+    Matmul matmul{0, 50, columns, 300, false, true};
+    std::string type = matmul.tensor(matmul.result()), row = matmul.tensor({columns});
+    CompiledKernel kernel(fmt::format(
+        R"mlir(func.func private @k(%a: {0}, %b: {1}, %bias: {2}) -> ({3}, {3})
+    attributes {{graph.kernel = "contraction"}} {{
+  {4}
+  %e = tensor.empty() : {3}
+  %sum = linalg.generic {{{5}}} ins(%c, %bias : {3}, {2}) outs(%e : {3}) {{
+  ^bb0(%x: f32, %y: f32, %o: f32):
+    %0 = arith.addf %x, %y : f32
+    linalg.yield %0 : f32
+  }} -> {3}
+  %square = linalg.generic {{{5}}} ins(%sum, %bias : {3}, {2}) outs(%e : {3}) {{
+  ^bb0(%x: f32, %y: f32, %o: f32):
+    %0 = arith.mulf %x, %x : f32
+    linalg.yield %0 : f32
+  }} -> {3}
+  return %sum, %square : {3}, {3}
+}})mlir",
+        matmul.tensor(matmul.lhs()), matmul.tensor(matmul.rhs()), row, type, matmul.contract(),
+        epilogueMaps));
+    Tensor lhs = matmul.random(matmul.lhs(), seed), rhs = matmul.random(matmul.rhs(), seed + 1),
+           bias = matmul.random({columns}, seed + 2);
+    std::vector<Tensor> results = kernel.run({lhs, rhs, bias});
+    for (int64_t i = 0, element = 0; i < matmul.rows; ++i)
+      for (int64_t j = 0; j < columns; ++j, ++element) {
+        double sum = matmul.sum(lhs, rhs, 0, i, j).first + elementAt(bias, j);
+        ASSERT_NEAR(elementAt(results[0], element), sum, 1e-4);
+        ASSERT_NEAR(elementAt(results[1], element), sum * sum, 1e-3);
+      }
+  }
+}
+
+TEST(Contraction, ResidualMayBeOverwritten) {
+  const uint64_t seed = testSeed();
+  Matmul matmul{0, 40, 48, 500};
+  std::string type = matmul.tensor(matmul.result());
+  CompiledKernel kernel(fmt::format(
+      R"mlir(func.func private @k(%a: {0}, %b: {1}, %x: {2}) -> {2} attributes {{graph.kernel = "contraction"}} {{
+  {3}
+  %e = tensor.empty() : {2}
+  %sum = linalg.generic {{indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>,
+      affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]}}
+      ins(%c, %x : {2}, {2}) outs(%e : {2}) {{
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %0 = arith.addf %p, %q : f32
+    linalg.yield %0 : f32
+  }} -> {2}
+  return %sum : {2}
+}})mlir",
+      matmul.tensor(matmul.lhs()), matmul.tensor(matmul.rhs()), type, matmul.contract()));
+  ASSERT_EQ(kernel.inPlace, (std::vector<std::pair<int64_t, int64_t>>{{0, 2}}));
+  Tensor lhs = matmul.random(matmul.lhs(), seed), rhs = matmul.random(matmul.rhs(), seed + 1),
+         residual = matmul.random(matmul.result(), seed + 2);
+  std::vector<Tensor> apart = kernel.run({lhs, rhs, residual});
+  Tensor shared = residual.clone();
+  kernel.run({lhs, rhs, shared, shared}, 0, kernel.grains);
+  EXPECT_EQ(std::memcmp(apart[0].data(), shared.data(), shared.bytes()), 0);
+  for (int64_t i = 0; i < matmul.rows; ++i)
+    for (int64_t j = 0; j < matmul.columns; ++j) {
+      int64_t element = i * matmul.columns + j;
+      ASSERT_NEAR(elementAt(shared, element),
+                  matmul.sum(lhs, rhs, 0, i, j).first + elementAt(residual, element), 1e-4);
+    }
+}
+
+/// The scores of GPT's attention, written as a contraction: queries and keys are slices of one
+/// [B, T, 3C] tensor, split into heads and transposed.
+TEST(Contraction, OperandsAreStridedViews) {
+  const int64_t batch = 2, time = 19, heads = 3, head = 21, width = heads * head;
+  CompiledKernel kernel(fmt::format(
+      R"mlir(
+#in = affine_map<(b, h, t, d) -> (b, t, h, d)>
+#out = affine_map<(b, h, t, d) -> (b, h, t, d)>
+func.func private @k(%qkv: tensor<{0}x{1}x{4}xf32>) -> tensor<{0}x{2}x{1}x{1}xf32>
+    attributes {{graph.kernel = "contraction"}} {{
+  %q0 = tensor.extract_slice %qkv[0, 0, 0] [{0}, {1}, {5}] [1, 1, 1] : tensor<{0}x{1}x{4}xf32> to tensor<{0}x{1}x{5}xf32>
+  %k0 = tensor.extract_slice %qkv[0, 0, {5}] [{0}, {1}, {5}] [1, 1, 1] : tensor<{0}x{1}x{4}xf32> to tensor<{0}x{1}x{5}xf32>
+  %q1 = tensor.expand_shape %q0 [[0], [1], [2, 3]] output_shape [{0}, {1}, {2}, {3}] : tensor<{0}x{1}x{5}xf32> into tensor<{0}x{1}x{2}x{3}xf32>
+  %k1 = tensor.expand_shape %k0 [[0], [1], [2, 3]] output_shape [{0}, {1}, {2}, {3}] : tensor<{0}x{1}x{5}xf32> into tensor<{0}x{1}x{2}x{3}xf32>
+  %e = tensor.empty() : tensor<{0}x{2}x{1}x{3}xf32>
+  %q = linalg.generic {{indexing_maps = [#in, #out], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}}
+      ins(%q1 : tensor<{0}x{1}x{2}x{3}xf32>) outs(%e : tensor<{0}x{2}x{1}x{3}xf32>) {{
+  ^bb0(%x: f32, %o: f32):
+    linalg.yield %x : f32
+  }} -> tensor<{0}x{2}x{1}x{3}xf32>
+  %k = linalg.generic {{indexing_maps = [#in, #out], iterator_types = ["parallel", "parallel", "parallel", "parallel"]}}
+      ins(%k1 : tensor<{0}x{1}x{2}x{3}xf32>) outs(%e : tensor<{0}x{2}x{1}x{3}xf32>) {{
+  ^bb0(%x: f32, %o: f32):
+    linalg.yield %x : f32
+  }} -> tensor<{0}x{2}x{1}x{3}xf32>
+  %c = graph.contract %q, %k batch [0, 1] x [0, 1] over [3] x [3] : tensor<{0}x{2}x{1}x{3}xf32>, tensor<{0}x{2}x{1}x{3}xf32> -> tensor<{0}x{2}x{1}x{1}xf32>
+  return %c : tensor<{0}x{2}x{1}x{1}xf32>
+}})mlir",
+      batch, time, heads, head, 3 * width, width));
+  Tensor qkv = randomTensor(ElementType::F32, {batch, time, 3 * width}, testSeed());
+  Tensor scores = kernel.run({qkv}).front();
+  auto at = [&](int64_t part, int64_t b, int64_t h, int64_t t, int64_t d) {
+    return elementAt(qkv, (b * time + t) * 3 * width + part * width + h * head + d);
+  };
+  int64_t element = 0;
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t i = 0; i < time; ++i)
+        for (int64_t j = 0; j < time; ++j, ++element) {
+          double sum = 0;
+          for (int64_t d = 0; d < head; ++d)
+            sum += at(0, b, h, i, d) * at(1, b, h, j, d);
+          ASSERT_NEAR(elementAt(scores, element), sum, 1e-5);
+        }
+}
+
+/// dW of a linear layer on [B, T, C]: two summed dimensions, contiguous ones, and a slice that
+/// keeps them from being one.
+TEST(Contraction, SeveralSummedDimensions) {
+  const int64_t batch = 3, time = 17, in = 40, out = 24;
+  for (bool sliced : {false, true}) {
+    int64_t all = sliced ? time + 2 : time;
+    CompiledKernel kernel(fmt::format(
+        R"mlir(func.func private @k(%dy: tensor<{0}x{4}x{3}xf32>, %x: tensor<{0}x{1}x{2}xf32>) -> tensor<{3}x{2}xf32>
+    attributes {{graph.kernel = "contraction"}} {{
+  %s = tensor.extract_slice %dy[0, {5}, 0] [{0}, {1}, {3}] [1, 1, 1] : tensor<{0}x{4}x{3}xf32> to tensor<{0}x{1}x{3}xf32>
+  %c = graph.contract %s, %x batch [] x [] over [0, 1] x [0, 1] : tensor<{0}x{1}x{3}xf32>, tensor<{0}x{1}x{2}xf32> -> tensor<{3}x{2}xf32>
+  return %c : tensor<{3}x{2}xf32>
+}})mlir",
+        batch, time, in, out, all, all - time));
+    Tensor dy = randomTensor(ElementType::F32, {batch, all, out}, testSeed());
+    Tensor x = randomTensor(ElementType::F32, {batch, time, in}, testSeed() + 1);
+    Tensor dw = kernel.run({dy, x}).front();
+    for (int64_t o = 0; o < out; ++o)
+      for (int64_t i = 0; i < in; ++i) {
+        double sum = 0;
+        for (int64_t b = 0; b < batch; ++b)
+          for (int64_t t = 0; t < time; ++t)
+            sum += elementAt(dy, (b * all + t + all - time) * out + o) *
+                   elementAt(x, (b * time + t) * in + i);
+        ASSERT_NEAR(elementAt(dw, o * in + i), sum, 1e-5);
+      }
+  }
+}
+
+/// An operand that no strides express is computed element by element while it is packed.
+TEST(Contraction, OperandsMayBeComputed) {
+  Matmul matmul{0, 20, 24, 30};
+  CompiledKernel kernel(fmt::format(
+      R"mlir(func.func private @k(%p: {0}, %b: {1}) -> {2} attributes {{graph.kernel = "contraction"}} {{
+  %e = tensor.empty() : {0}
+  %a = linalg.generic {{indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]}} ins(%p : {0}) outs(%e : {0}) {{
+  ^bb0(%x: f32, %o: f32):
+    %0 = arith.mulf %x, %x : f32
+    linalg.yield %0 : f32
+  }} -> {0}
+  {3}
+  return %c : {2}
+}})mlir",
+      matmul.tensor(matmul.lhs()), matmul.tensor(matmul.rhs()), matmul.tensor(matmul.result()),
+      matmul.contract()));
+  Tensor lhs = matmul.random(matmul.lhs(), testSeed()),
+         rhs = matmul.random(matmul.rhs(), testSeed() + 1);
+  Tensor result = kernel.run({lhs, rhs}).front();
+  for (int64_t i = 0; i < matmul.rows; ++i)
+    for (int64_t j = 0; j < matmul.columns; ++j) {
+      double sum = 0;
+      for (int64_t k = 0; k < matmul.depth; ++k) {
+        double a = matmul.a(lhs, 0, i, k);
+        sum += a * a * matmul.b(rhs, 0, j, k);
+      }
+      ASSERT_NEAR(elementAt(result, i * matmul.columns + j), sum, 1e-5);
+    }
+}
+
+} // namespace
+} // namespace ingot::test
