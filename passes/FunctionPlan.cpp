@@ -33,6 +33,15 @@ std::optional<int64_t> contiguousDistance(tensor::ExtractSliceOp slice) {
   return distance * storageBytes(RankedTensorType::get({}, type.getElementType()));
 }
 
+/// A copy of what computes `value`, views included, right before `before`.
+Value recompute(Value value, Operation *before) {
+  Operation *copy = OpBuilder(before).clone(*value.getDefiningOp());
+  if (isView(copy))
+    for (OpOperand &operand : copy->getOpOperands())
+      operand.set(recompute(operand.get(), copy));
+  return copy->getResult(cast<OpResult>(value).getResultNumber());
+}
+
 } // namespace
 
 int64_t FunctionPlan::workspace(Operation *kernel) {
@@ -65,6 +74,16 @@ void FunctionPlan::recordUses(Value value, int64_t &last) {
       for (Value view : user->getResults())
         recordUses(view, last);
   }
+}
+
+/// One value may be returned under several names (all ones, for the scales of all norms), but each
+/// name has a place of its own: the kernel runs once for each.
+void FunctionPlan::separateReturned() {
+  func::ReturnOp ret = terminator();
+  llvm::SmallDenseSet<Value> seen;
+  for (OpOperand &operand : ret->getOpOperands())
+    if (!seen.insert(operand.get()).second && operand.get().getDefiningOp())
+      operand.set(recompute(operand.get(), ret));
 }
 
 void FunctionPlan::number() {
@@ -249,6 +268,7 @@ LogicalResult FunctionPlan::verifyHazards() {
 }
 
 LogicalResult FunctionPlan::classify() {
+  separateReturned();
   number();
   if (failed(joinViews()) || failed(joinDonated()))
     return failure();

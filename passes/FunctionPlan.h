@@ -70,6 +70,7 @@ private:
   llvm::SmallVector<Pair> inPlacePairs(graph::LaunchOp launch);
   std::string resultName(unsigned result);
 
+  void separateReturned();
   void number();
   void recordUses(mlir::Value value, int64_t &last);
   llvm::LogicalResult joinViews();
