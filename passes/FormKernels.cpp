@@ -14,37 +14,86 @@ namespace ingot {
 
 namespace {
 
-/// Constants that are a kernel's result or a whole operand need memory: a kernel fills it.
-void materializeConstants(func::FuncOp function) {
-  for (auto constant :
-       llvm::make_early_inc_range(function.getBody().front().getOps<arith::ConstantOp>())) {
-    auto type = dyn_cast<RankedTensorType>(constant.getType());
-    auto value = dyn_cast<DenseElementsAttr>(constant.getValue());
-    if (!type || !value || !value.isSplat())
-      continue;
-    auto needsMemory = [&](OpOperand &use) {
-      Operation *owner = use.getOwner();
-      return isa<func::ReturnOp, graph::ContractOp, graph::AttentionOp, graph::AttentionBackwardOp,
-                 graph::ScatterAddOp>(owner) ||
-             (isa<graph::AdamWOp, graph::SgdOp>(owner) && type.getRank() > 0);
-    };
-    if (llvm::none_of(constant->getUses(), needsMemory))
-      continue;
-    OpBuilder builder(constant->getContext());
-    builder.setInsertionPointAfter(constant);
-    Location location = constant.getLoc();
-    Value scalar = arith::ConstantOp::create(builder, location, value.getSplatValue<TypedAttr>());
-    Value empty =
-        tensor::EmptyOp::create(builder, location, type.getShape(), type.getElementType());
-    auto fill = linalg::GenericOp::create(
-        builder, location, type, ValueRange(), empty,
-        builder.getMultiDimIdentityMap(type.getRank()),
-        SmallVector<utils::IteratorType>(type.getRank(), utils::IteratorType::parallel),
-        [&](OpBuilder &b, Location where, ValueRange) {
-          linalg::YieldOp::create(b, where, scalar);
-        });
-    constant.getResult().replaceUsesWithIf(fill.getResult(0), needsMemory);
-  }
+/// A generic over the shape of `like`: of the scalar, or a copy of `like` itself.
+Value materialize(OpBuilder &builder, Location location, Value like, TypedAttr scalar) {
+  auto type = cast<RankedTensorType>(like.getType());
+  Value empty = tensor::EmptyOp::create(builder, location, type.getShape(), type.getElementType());
+  Value constant =
+      scalar ? arith::ConstantOp::create(builder, location, scalar).getResult() : Value();
+  AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
+  SmallVector<AffineMap> maps(scalar ? 1 : 2, identity);
+  SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
+  auto generic = linalg::GenericOp::create(
+      builder, location, type, scalar ? ValueRange() : ValueRange(like), empty, maps, loops,
+      [&](OpBuilder &b, Location where, ValueRange values) {
+        linalg::YieldOp::create(b, where, scalar ? constant : values[0]);
+      });
+  return generic.getResult(0);
+}
+
+/// Uses that give a tensor its place in memory: results, parameters, gradients and state in
+/// buckets, and what a scatter_add writes into.
+bool placesOperand(OpOperand &use) {
+  Operation *owner = use.getOwner();
+  if (isa<func::ReturnOp>(owner))
+    return true;
+  if (isa<graph::ScatterAddOp>(owner))
+    return use.getOperandNumber() == 0;
+  return isa<graph::AdamWOp, graph::SgdOp>(owner) &&
+         cast<RankedTensorType>(use.get().getType()).getRank() > 0;
+}
+
+/// True if the argument is the memory of this result.
+bool isOwnResult(func::FuncOp function, BlockArgument argument, OpOperand &use) {
+  auto donated = function.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), "graph.donated");
+  return isa<func::ReturnOp>(use.getOwner()) && donated &&
+         donated.getInt() == use.getOperandNumber() && use.get() == argument;
+}
+
+/// Gives every tensor that a use places memory of its own: constants are filled in, a tensor with
+/// two places and an argument that is returned are copied.
+void separatePlaces(func::FuncOp function) {
+  llvm::DenseSet<Value> placed;
+  auto separate = [&](OpOperand &use) {
+    Value source = viewSource(use.get());
+    Operation *owner = use.getOwner(), *constant = source.getDefiningOp<arith::ConstantOp>();
+    auto argument = dyn_cast<BlockArgument>(source);
+    bool isUpdated = isa<graph::AdamWOp, graph::SgdOp>(owner) && argument;
+    if (!constant && (isUpdated || (argument && isOwnResult(function, argument, use)) ||
+                      (!argument && placed.insert(source).second)))
+      return;
+    OpBuilder builder(owner);
+    Location location = owner->getLoc();
+    if (isa<func::ReturnOp>(owner))
+      if (auto name =
+              function.getResultAttrOfType<StringAttr>(use.getOperandNumber(), "graph.name"))
+        location = NameLoc::get(name);
+    DenseElementsAttr value;
+    if (constant && use.get() == source)
+      matchPattern(constant, m_Constant(&value));
+    bool isSplat = value && value.isSplat();
+    use.set(materialize(builder, location, use.get(),
+                        isSplat ? value.getSplatValue<TypedAttr>() : TypedAttr()));
+  };
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))
+    for (OpOperand &use : op.getOpOperands())
+      if (isa<RankedTensorType>(use.get().getType()) && placesOperand(use))
+        separate(use);
+}
+
+/// Named ops read whole tensors from memory: constants are filled in.
+void fillOperands(func::FuncOp function) {
+  function.walk([&](Operation *op) {
+    if (!isa<graph::ContractOp, graph::AttentionOp, graph::AttentionBackwardOp,
+             graph::ScatterAddOp>(op))
+      return;
+    OpBuilder builder(op);
+    for (OpOperand &use : op->getOpOperands()) {
+      DenseElementsAttr value;
+      if (matchPattern(use.get(), m_Constant(&value)) && value.isSplat())
+        use.set(materialize(builder, op->getLoc(), use.get(), value.getSplatValue<TypedAttr>()));
+    }
+  });
 }
 
 struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
@@ -54,7 +103,8 @@ struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
       if (function->hasAttr("graph.kernel"))
         continue;
       splitReductions(function);
-      materializeConstants(function);
+      separatePlaces(function);
+      fillOperands(function);
       KernelGroups groups;
       if (failed(groups.form(function)))
         return signalPassFailure();

@@ -410,13 +410,21 @@ Value Converter::reduce(graph::ReduceOp op) {
   });
 }
 
-/// Element i of the tensor draws with counter i, whatever the shape.
+/// Element i of the tensor draws with counter i, whatever the shape. The stream's number is an
+/// operand, so that kernels that differ in it alone are one: a second element keeps it from being
+/// folded as a splat.
 template <typename Op> Value Converter::random(Op op, bool isNormal) {
   auto type = tensorType(op.getResult());
-  AffineMap scalar = AffineMap::get(type.getRank(), 0, builder.getContext());
-  SmallVector<Value> counters{op.getSeed(), op.getStep()};
-  return pointwise(type, counters, {scalar, scalar}, [&](OpBuilder &b, ValueRange values) {
-    return emitRandom(b, location(), type, values[0], values[1], op.getId(), isNormal);
+  MLIRContext *context = builder.getContext();
+  auto streamType = RankedTensorType::get({2}, builder.getI64Type());
+  Value stream = arith::ConstantOp::create(
+      builder, location(),
+      DenseElementsAttr::get(streamType, ArrayRef<int64_t>{int64_t(op.getId()), -1}));
+  AffineMap scalar = AffineMap::get(type.getRank(), 0, context);
+  AffineMap first = AffineMap::get(type.getRank(), 0, builder.getAffineConstantExpr(0), context);
+  SmallVector<Value> counters{op.getSeed(), op.getStep(), stream};
+  return pointwise(type, counters, {scalar, scalar, first}, [&](OpBuilder &b, ValueRange values) {
+    return emitRandom(b, location(), type, values[0], values[1], values[2], isNormal);
   });
 }
 
@@ -447,7 +455,10 @@ LogicalResult foldCopies(func::FuncOp function) {
   RewritePatternSet patterns(function.getContext());
   linalg::populateElementwiseOpsFusionPatterns(patterns, [](OpOperand *operand) {
     auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
-    return producer && (isCopy(producer) || producer.getNumDpsInputs() == 0);
+    if (!producer || (!isCopy(producer) && producer.getNumDpsInputs() > 0))
+      return false;
+    // Attention's result is stored in the form that its transpose gives it.
+    return !isCopy(producer) || !producer.getDpsInputs()[0].getDefiningOp<graph::AttentionOp>();
   });
   return applyPatternsGreedily(function, std::move(patterns));
 }

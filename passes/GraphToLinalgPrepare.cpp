@@ -219,7 +219,8 @@ struct TransposeIntoContract : OpRewritePattern<ContractOp> {
 private:
   static bool absorb(Value &value, Dims &batch, Dims &contract) {
     auto transpose = value.getDefiningOp<TransposeOp>();
-    if (!transpose)
+    // Attention's result is stored transposed, see oneFormOfAttention.
+    if (!transpose || transpose.getOperand().getDefiningOp<AttentionOp>())
       return false;
     ArrayRef<int64_t> permutation = transpose.getPermutation();
     Dims free;
@@ -237,23 +238,41 @@ private:
 };
 
 /// Where attention's result is transposed, all its readers read that form: one tensor is stored.
-struct OneFormOfAttention : OpRewritePattern<AttentionOp> {
+/// Runs after the other rewrites, for folding would undo it.
+void oneFormOfAttention(AttentionOp op) {
+  Value result = op.getResult();
+  auto isTranspose = [](Operation *user) { return isa<TransposeOp>(user); };
+  auto transposed = llvm::find_if(result.getUsers(), isTranspose);
+  if (transposed == result.user_end() || result.hasOneUse())
+    return;
+  auto transpose = cast<TransposeOp>(*transposed);
+  Dims inverse(transpose.getPermutation().size());
+  for (auto [index, dim] : llvm::enumerate(transpose.getPermutation()))
+    inverse[dim] = index;
+  transpose->moveAfter(op);
+  OpBuilder builder(op.getContext());
+  builder.setInsertionPointAfter(transpose);
+  auto back = TransposeOp::create(builder, transpose.getLoc(), transpose.getResult(), inverse);
+  result.replaceAllUsesExcept(back.getResult(), transpose);
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Activations
+//===--------------------------------------------------------------------------------------------===//
+
+/// x > 0 → relu(x) > 0 where relu(x) is there: the gradient needs the activation alone.
+struct SignOfRelu : OpRewritePattern<CompareOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
-    Value result = op.getResult();
-    auto isTranspose = [](Operation *user) { return isa<TransposeOp>(user); };
-    auto transposed = llvm::find_if(result.getUsers(), isTranspose);
-    if (transposed == result.user_end() || result.hasOneUse())
-      return rewriter.notifyMatchFailure(op, "the result is read in one form");
-    auto transpose = cast<TransposeOp>(*transposed);
-    Dims inverse(transpose.getPermutation().size());
-    for (auto [index, dim] : llvm::enumerate(transpose.getPermutation()))
-      inverse[dim] = index;
-    rewriter.moveOpAfter(transpose, op);
-    rewriter.setInsertionPointAfter(transpose);
-    auto back = TransposeOp::create(rewriter, transpose.getLoc(), transpose.getResult(), inverse);
-    rewriter.replaceAllUsesExcept(result, back.getResult(), transpose);
-    return success();
+  LogicalResult matchAndRewrite(CompareOp op, PatternRewriter &rewriter) const override {
+    if (op.getDirection() != Comparison::Gt || !matchPattern(op.getRhs(), m_AnyZeroFloat()))
+      return rewriter.notifyMatchFailure(op, "not a comparison x > 0 of floats");
+    for (Operation *user : op.getLhs().getUsers())
+      if (auto relu = dyn_cast<ReluOp>(user);
+          relu && relu->getBlock() == op->getBlock() && relu->isBeforeInBlock(op)) {
+        rewriter.modifyOpInPlace(op, [&] { op.getLhsMutable().assign(relu.getResult()); });
+        return success();
+      }
+    return rewriter.notifyMatchFailure(op, "no relu of the same value");
   }
 };
 
@@ -321,10 +340,11 @@ struct PadsToConcat : OpRewritePattern<AddOp> {
 void prepareForLinalg(func::FuncOp function) {
   RewritePatternSet patterns(function.getContext());
   patterns.add<DecomposeComposite, JoinAfterContract, JoinAfterReduce, JoinAfterElementwise,
-               ReshapeOfReshape, TransposeIntoContract, OneFormOfAttention, PadsToConcat>(
+               ReshapeOfReshape, TransposeIntoContract, SignOfRelu, PadsToConcat>(
       function.getContext());
   // Not converging means more rounds than the driver allows: the rewrites that ran are valid.
   (void)applyPatternsGreedily(function, std::move(patterns));
+  function.walk(oneFormOfAttention);
 }
 
 } // namespace ingot

@@ -191,16 +191,19 @@ std::vector<unsigned> KernelGroups::order() const {
 // Placing ops
 //===--------------------------------------------------------------------------------------------===//
 
-/// The loops of an op that joins a row, contraction or elementwise group are the group's: where it
-/// reads a value of the group, both must walk the same dimension. A row group also takes ops on one
-/// value per row, and the ops that spread these over the row again.
+/// The loops of an op that joins a group are the group's: where it reads a value of the group, both
+/// must walk the same dimension. A row group also takes ops on one value per row, and the ops that
+/// spread these over the row again; a column group takes ops on its sums alone.
 bool KernelGroups::fitsDomain(const KernelGroup &group, unsigned index,
                               linalg::GenericOp op) const {
   SmallVector<int64_t> extents = loopExtents(op);
-  ArrayRef<int64_t> domain = group.domain;
-  ArrayRef<int64_t> rows = domain.drop_back(group.root == Root::Row ? group.reduced : 0);
-  bool isFull = ArrayRef<int64_t>(extents) == domain;
-  if (!isFull && !(group.root == Root::Row && ArrayRef<int64_t>(extents) == rows))
+  ArrayRef<int64_t> domain = group.domain, kept = domain; // `kept`: of one value per row or column
+  if (group.root == Root::Row)
+    kept = domain.drop_back(group.reduced);
+  if (group.root == Root::Column)
+    kept = domain.drop_front(group.reduced);
+  bool isFull = ArrayRef<int64_t>(extents) == domain && group.root != Root::Column;
+  if (!isFull && ArrayRef<int64_t>(extents) != kept)
     return false;
   AffineMap output = op.getIndexingMapsArray().back();
   if (kindOf(op) == OpKind::Point && !output.isIdentity())
@@ -212,21 +215,24 @@ bool KernelGroups::fitsDomain(const KernelGroup &group, unsigned index,
       return false; // reshaped on the way: another iteration space
     AffineMap map = op.getMatchingIndexingMap(operand);
     bool isWholeLoop = map.isIdentity();
-    bool isRowValue = group.root == Root::Row && shapeOf(operand->get()) == rows &&
+    bool isRowValue = group.root == Root::Row && shapeOf(operand->get()) == kept &&
                       map == AffineMap::getMultiDimIdentityMap(extents.size(), op.getContext())
-                                 .getMajorSubMap(rows.size());
+                                 .getMajorSubMap(kept.size());
     if (!isWholeLoop && !isRowValue)
       return false;
   }
   return true;
 }
 
-/// Attention writes its results through permutations, reshapes and concatenation.
+/// Attention writes its results through permutations, reshapes and concatenation. A result that is
+/// read in several forms is stored in the first: its readers move it for themselves.
 bool KernelGroups::fitsAttention(unsigned group, Operation *op) const {
   bool isMove =
       isa<tensor::ConcatOp>(op) || (isStridedMove(op) && !isa<tensor::ExtractSliceOp>(op));
   return isMove && llvm::all_of(op->getOperands(), [&](Value operand) {
-           return home(operand) == group || operand.getDefiningOp<tensor::EmptyOp>();
+           if (operand.getDefiningOp<tensor::EmptyOp>())
+             return true;
+           return home(operand) == group && operand.hasOneUse() && viewSource(operand).hasOneUse();
          });
 }
 
@@ -238,11 +244,11 @@ bool KernelGroups::fits(unsigned index, Operation *op) const {
     return fitsAttention(index, op);
   case Root::Elementwise:
   case Root::Row:
+  case Root::Column:
   case Root::Contraction:
     if (auto generic = dyn_cast<linalg::GenericOp>(op))
       return fitsDomain(group, index, generic);
     return false;
-  case Root::Column:   // its results have another iteration space
   case Root::Update:   // runs on flat storage
   case Root::Indexing: // writes in the order of the indices
     return false;
@@ -296,7 +302,7 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
       continue;
     bool reads = llvm::is_contained(operands, index);
     bool near = root == Root::Column && index + columnWindow >= groups.size();
-    if ((reads && fitsDomain(group, index, op)) || (near && !reads))
+    if ((reads && root == Root::Row && fitsDomain(group, index, op)) || (near && !reads))
       best = index;
   }
   if (best)

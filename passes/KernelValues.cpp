@@ -27,10 +27,11 @@ bool readsStridedViews(Root root) {
   return root == Root::Contraction || root == Root::Attention || root == Root::AttentionBackward;
 }
 
-/// Bytes to store and to load again. Flags are dear: they are recomputed from what they compare.
-int64_t storeCost(Value value) {
+/// Bytes to store once and to load by every reader. Flags are dear: they are recomputed from what
+/// they compare.
+int64_t storeCost(Value value, int64_t readers) {
   bool isFlag = cast<RankedTensorType>(value.getType()).getElementType().isInteger(1);
-  return bytesOf(value) * (isFlag ? 32 : 2);
+  return bytesOf(value) * (isFlag ? 16 : 1) * (1 + readers);
 }
 
 /// A vector kernel computes a value that is the same for all its lanes once.
@@ -98,7 +99,9 @@ void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
   const KernelGroup &kernel = groups.groups[group];
   llvm::SmallSetVector<unsigned, 4> readers;
   int64_t points = 1;
-  for (Value value : demanded)
+  for (Value value : demanded) {
+    if (forced.contains(value))
+      continue;
     for (unsigned reader : demands[value]) {
       readers.insert(reader);
       int64_t extent = 1;
@@ -106,6 +109,7 @@ void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
         extent *= size;
       points = std::max(points, extent / lanes);
     }
+  }
   bool runsAnyway = llvm::any_of(demanded, [&](Value value) { return forced.contains(value); }) ||
                     kernel.root != Root::Elementwise;
   int64_t repeats = std::max<int64_t>(readers.size(), 1), extra = repeats - !runsAnyway;
@@ -125,7 +129,7 @@ void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
       network.connect(computed, shown, isFree ? 0 : bytesOf(source) * extra);
       return shown;
     }
-    network.connect(computed, shown, storeCost(source));
+    network.connect(computed, shown, storeCost(source, repeats));
     bool isPoint = kindOf(op) == OpKind::Point;
     if (!isPoint || forced.contains(source)) {
       network.connect(CutNetwork::source, computed, CutNetwork::unlimited);

@@ -15,7 +15,7 @@ class Philox {
 public:
   Philox(OpBuilder &builder, Location location) : builder(builder), location(location) {}
 
-  Value word(Value seed, Value step, int64_t id, Value element);
+  Value word(Value seed, Value step, Value id, Value element);
   Value uniform(Value word, FloatType type);
   Value normal(Value word);
 
@@ -62,9 +62,9 @@ void Philox::round(Words &counter, Value key0, Value key1) {
              exclusiveOr(exclusiveOr(high(first), counter[3]), key1), low(first)};
 }
 
-Value Philox::word(Value seed, Value step, int64_t id, Value element) {
+Value Philox::word(Value seed, Value step, Value id, Value element) {
   Value block = make<arith::ShRUIOp>(element, i64(2));
-  Words counter{low(block), high(block), low(widen(step)), i32(uint32_t(id))};
+  Words counter{low(block), high(block), low(widen(step)), low(widen(id))};
   Value wide = widen(seed), key0 = low(wide), key1 = high(wide);
   for (int index = 0; index < random::rounds; ++index) {
     round(counter, key0, key1);
@@ -117,7 +117,7 @@ Value Philox::normal(Value word) {
 } // namespace
 
 Value emitRandom(OpBuilder &builder, Location location, RankedTensorType type, Value seed,
-                 Value step, int64_t id, bool isNormal) {
+                 Value step, Value id, bool isNormal) {
   // The element's row-major position: Horner's rule over the loops.
   Value element = arith::ConstantIndexOp::create(builder, location, 0);
   for (auto [dim, size] : llvm::enumerate(type.getShape())) {

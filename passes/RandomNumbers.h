@@ -8,7 +8,7 @@ namespace ingot {
 /// The number at the current iteration point of a generic over `type`: uniform in [0, 1) or
 /// standard normal, of counter (seed, id, step, element) as ir/Random.h defines it.
 mlir::Value emitRandom(mlir::OpBuilder &builder, mlir::Location location,
-                       mlir::RankedTensorType type, mlir::Value seed, mlir::Value step, int64_t id,
-                       bool isNormal);
+                       mlir::RankedTensorType type, mlir::Value seed, mlir::Value step,
+                       mlir::Value id, bool isNormal);
 
 } // namespace ingot
