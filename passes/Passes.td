@@ -197,6 +197,22 @@ def LowerKernels : Pass<"lower-kernels", "::mlir::ModuleOp"> {
                            "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect"];
 }
 
+def ExpandMath : Pass<"expand-math"> {
+  let summary = "exp, log, tanh, erf, sin, cos, pow and their kin become adds and multiplies";
+  let description = [{
+    ```mlir
+    %1 = math.rsqrt %0 : vector<16xf32>
+    // becomes
+    %one = arith.constant dense<1.0> : vector<16xf32>
+    %root = math.sqrt %0 : vector<16xf32>
+    %1 = arith.divf %one, %root : vector<16xf32>
+    ```
+    Scalars and vectors round alike, and so do all devices. Largest errors stand in the README of
+    passes/. An op of the math dialect without an expansion is an error: nothing calls a C library.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
 def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   let summary = "One arena: every tensor of an entry function gets a static offset";
   let description = [{
