@@ -62,6 +62,7 @@ struct RangeKernelSignature : impl::RangeKernelSignatureBase<RangeKernelSignatur
 } // namespace
 
 void buildLlvmPipeline(OpPassManager &passes) {
+  passes.addPass(createExpandMath());
   passes.addPass(createLowerAffinePass());
   passes.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
   passes.addPass(createCanonicalizerPass());
