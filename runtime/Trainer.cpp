@@ -162,6 +162,9 @@ Status Trainer::restore() {
                    checkpoint->seed, options.seed);
   INGOT_TRY(loadParameters(session, "step", *checkpoint, options.out));
   result.step = savedStep = checkpoint->step;
+  if (result.step >= options.steps)
+    observer.onNote(fmt::format("{} is at step {} already, and {} steps are asked for in all",
+                                options.out, result.step, options.steps));
   if (std::string losses = options.out + "/losses.json"; std::filesystem::exists(losses)) {
     INGOT_ASSIGN(std::string text, readFile(losses));
     INGOT_ASSIGN(result.curve, Curve::parse(text, losses));
@@ -205,7 +208,7 @@ Status Trainer::trainStep(const Batch &batch, double start) {
     return {};
   return failure(Error::Code::BadInput, "",
                  "the loss is {} in step {}; a smaller learning rate or clipping may help{}",
-                 report.loss, report.step,
+                 std::isnan(report.loss) ? "NaN" : "infinite", report.step,
                  savedStep < 0 ? ""
                                : fmt::format(" (the newest checkpoint is of step {})", savedStep));
 }
