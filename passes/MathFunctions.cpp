@@ -66,10 +66,10 @@ constexpr double tanhTop[] = {
     1, 0.13681595f, 0.00387040572f, 2.80477398e-05f, 3.06752632e-08f, -1.22643857e-11f};
 constexpr double tanhBottom[] = {1, 0.470149279f, 0.0272535142f, 0.000394223607f, 1.290093e-06f};
 // erf x = x·p(x²)/q(x²) for |x| ≤ 3.925: 2^-24.2.
-constexpr double erfTop[] = {1.12837911f,    0.191505745f,    0.0528871119f,
-                             0.00381124066f, 0.000285645569f, 2.03791683e-06f};
+constexpr double erfTop[] = {1.12837923f,   0.192027584f,    0.0561528914f,
+                             0.0042587975f, 0.000434303132f, 7.70669612e-06f};
 constexpr double erfBottom[] = {
-    1, 0.50304991f, 0.114557452f, 0.015060192f, 0.00117314421f, 3.80061247e-05f};
+    1, 0.503514051f, 0.117599465f, 0.0164373163f, 0.00145735231f, 7.92073479e-05f, 3.10020027e-07f};
 // erf x = x·p(x²) for |x| ≤ 1: 2^-56.
 constexpr double erfSmallWide[] = {
     1.1283791670955126,      -0.37612638903183593,    0.1128379167095017,
@@ -300,8 +300,9 @@ Term powOf(Term x, Term y) {
   Term half = y * 0.5;
   Term whole = f.floor(y) == y, even = f.floor(half) == half;
   Term signedValue = f.select(even, value, f.copySign(value, x));
-  // A negative base has real powers for whole exponents alone.
-  Term allowed = f.logicalOr(whole, f.logicalOr(x > 0.0, x == 0.0));
+  // A finite negative base has real powers for whole exponents alone.
+  Term real = f.logicalOr(x > -0x1p-1074, size == f.infinity());
+  Term allowed = f.logicalOr(whole, real);
   Term fractional = f.select(allowed, f.select(whole, signedValue, value), f.notANumber());
   Term sizeOne = f.logicalAnd(size == 1.0, f.logicalOr(x == 1.0, even));
   return f.select(f.logicalOr(y == 0.0, sizeOne), f.number(1), fractional);

@@ -1,8 +1,6 @@
 #include "test/codegen/CompiledKernel.h"
 #include "codegen/cpu/Image.h"
 #include "codegen/cpu/Jit.h"
-#include "mlir/Dialect/Math/Transforms/Approximation.h"
-#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Parser/Parser.h"
 #include "passes/Dialects.h"
 #include "passes/Passes.h"
@@ -34,15 +32,6 @@ template <typename T> T orDie(Result<T> result) {
   require(result.has_value(), result ? "" : result.error().text());
   return std::move(*result);
 }
-
-/// Upstream's approximations, f32 only.
-struct Approximate : PassWrapper<Approximate, OperationPass<>> {
-  void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    populateMathPolynomialApproximationPatterns(patterns, MathPolynomialApproximationOptions{});
-    (void)applyPatternsGreedily(getOperation(), std::move(patterns));
-  }
-};
 
 ElementType elementType(Type type) {
   std::string text;
@@ -82,7 +71,7 @@ CompiledKernel::CompiledKernel(const std::string &text) {
   double lowering = milliseconds();
   PassManager passes(&context);
   context.loadAllAvailableDialects();
-  passes.addPass(std::make_unique<Approximate>());
+  passes.addPass(createExpandMath());
   buildLlvmPipeline(passes);
   require(succeeded(passes.run(*module)), "cannot reach the LLVM dialect");
   double compiling = milliseconds();
