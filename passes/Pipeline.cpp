@@ -49,6 +49,7 @@ void kernelsStage(OpPassManager &passes) {
 void planStage(OpPassManager &passes) {
   passes.addPass(createLaunchKernels());
   passes.addPass(createLowerKernels());
+  passes.addPass(createExpandMath());
   passes.addPass(createPlanMemory());
 }
 
