@@ -246,4 +246,26 @@ def RangeKernelSignature : Pass<"range-kernel-signature", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+//===--------------------------------------------------------------------------------------------===//
+// After every stage
+//===--------------------------------------------------------------------------------------------===//
+
+def VerifyStage : Pass<"verify-stage", "::mlir::ModuleOp"> {
+  let summary = "Only what a stage allows is left; the first op that is not is a located error";
+  let description = [{
+    The table at the top of VerifyStage.cpp says which dialects and ops each stage allows, in entry
+    functions and in kernels. From `linalg` on shapes are static; at `kernels` each kernel holds the
+    named op of its root.
+
+    ```mlir
+    func.func @forward(%x: tensor<4xf32>) -> tensor<4xf32> {
+      %0 = graph.exp %x : tensor<4xf32>   // error: 'graph.exp' op may not remain at stage linalg
+      return %0 : tensor<4xf32>
+    }
+    ```
+  }];
+  let options = [Option<"stage", "stage", "std::string", "\"graph\"",
+                        "graph, train, linalg, kernels or plan">];
+}
+
 #endif

@@ -86,6 +86,7 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
   case Stage::Program:
     llvm_unreachable("kernels are compiled one by one");
   }
+  passes.addPass(createVerifyStage({std::string(name(stage))}));
 }
 
 } // namespace ingot

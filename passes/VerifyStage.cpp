@@ -1,0 +1,176 @@
+/// What may remain after each stage: one table, located errors.
+#include "mlir/IR/BuiltinOps.h"
+#include "passes/Passes.h"
+#include "passes/Pipeline.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+
+namespace ingot {
+
+#define GEN_PASS_DEF_VERIFYSTAGE
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// Names of dialects ("arith") and of ops ("tensor.pad").
+using Names = std::vector<StringRef>;
+
+/// What entry functions and kernels may hold.
+struct StageRule {
+  Stage stage;
+  Names entry, kernel;
+  bool isStatic; ///< every tensor has a static shape
+};
+
+/// Tensor code: what linalg stage functions and kernel bodies are made of.
+const Names tensorCode = {"linalg.generic",
+                          "linalg.fill",
+                          "linalg.index",
+                          "linalg.yield",
+                          "tensor.empty",
+                          "tensor.extract_slice",
+                          "tensor.pad",
+                          "tensor.yield",
+                          "tensor.extract",
+                          "tensor.concat",
+                          "tensor.expand_shape",
+                          "tensor.collapse_shape",
+                          "arith",
+                          "math",
+                          "func.return",
+                          "graph.contract",
+                          "graph.attention",
+                          "graph.attention_backward",
+                          "graph.gather",
+                          "graph.scatter_add"};
+
+Names with(Names names, std::initializer_list<StringRef> more) {
+  names.insert(names.end(), more);
+  return names;
+}
+
+/// None for the stages after `plan`: their kernels are modules of their own.
+const StageRule *ruleOf(Stage stage) {
+  static const Names model = {"graph", "func.return"};
+  static const Names loops = {"func.return", "memref", "scf",   "vector", "arith",
+                              "math",        "affine", "index", "ub",     "llvm"};
+  static const StageRule rules[] = {
+      {Stage::Graph, model, {}, false},
+      {Stage::Train, model, {}, false},
+      {Stage::Linalg, with(tensorCode, {"graph.adamw", "graph.sgd"}), {}, true},
+      {Stage::Kernels,
+       {"func.call", "func.return", "tensor.expand_shape", "tensor.collapse_shape",
+        "tensor.extract_slice", "arith.constant", "graph.bucket", "graph.unbucket"},
+       tensorCode,
+       true},
+      {Stage::Plan, {"func.call", "func.return", "memref.view", "arith.constant"}, loops, true},
+  };
+  auto rule = llvm::find_if(rules, [&](const StageRule &rule) { return rule.stage == stage; });
+  return rule == std::end(rules) ? nullptr : rule;
+}
+
+bool isAllowed(Operation *op, const Names &names) {
+  StringRef full = op->getName().getStringRef(), dialect = op->getName().getDialectNamespace();
+  return llvm::is_contained(names, full) || llvm::is_contained(names, dialect);
+}
+
+/// Ops of a later stage, by a dialect that is allowed as a whole.
+bool comesLater(Operation *op, Stage stage) {
+  bool isModel = stage == Stage::Graph || stage == Stage::Train;
+  return isModel && isa<graph::BucketOp, graph::UnbucketOp, graph::LaunchOp>(op);
+}
+
+/// The named op that a kernel of this root holds once; empty where it holds none.
+StringRef namedRoot(StringRef root) {
+  return llvm::StringSwitch<StringRef>(root)
+      .Case("contraction", "graph.contract")
+      .Case("attention", "graph.attention")
+      .Case("attention_backward", "graph.attention_backward")
+      .Case("indexing", "graph.scatter_add")
+      .Default("");
+}
+
+LogicalResult verifyRoot(func::FuncOp kernel) {
+  static constexpr StringRef roots[] = {"elementwise", "row",       "column",
+                                        "contraction", "attention", "attention_backward",
+                                        "update",      "indexing"};
+  StringRef root = kernel->getAttrOfType<StringAttr>("graph.kernel").getValue();
+  if (!llvm::is_contained(roots, root))
+    return kernel.emitError("there is no kernel root '") << root << "'";
+  StringRef expected = namedRoot(root);
+  unsigned found = 0;
+  for (Operation &op : kernel.getBody().front()) {
+    StringRef named = op.getName().getStringRef();
+    bool isRoot =
+        isa<graph::ContractOp, graph::AttentionOp, graph::AttentionBackwardOp, graph::ScatterAddOp>(
+            op);
+    if (isRoot && named != expected)
+      return op.emitOpError("may not be in a kernel of root '") << root << "'";
+    found += isRoot;
+  }
+  if (found != (expected.empty() ? 0 : 1))
+    return kernel.emitError("a kernel of root '") << root << "' holds one " << expected;
+  return success();
+}
+
+LogicalResult verifyTypes(Operation *op, const StageRule &rule) {
+  for (Type type : llvm::concat<Type>(op->getOperandTypes(), op->getResultTypes())) {
+    if (rule.stage != Stage::Graph && isa<graph::SequenceType, graph::OptionalType>(type))
+      return op->emitOpError("may not use the type ") << type << " at stage " << name(rule.stage);
+    if (auto shaped = dyn_cast<ShapedType>(type);
+        rule.isStatic && isa<RankedTensorType>(type) && !shaped.hasStaticShape())
+      return op->emitOpError("may not use the type ")
+             << type << " at stage " << name(rule.stage) << ": shapes are static by then";
+  }
+  return success();
+}
+
+LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule) {
+  bool isKernel = function->hasAttr("graph.kernel");
+  if (isKernel && rule.kernel.empty())
+    return function.emitError("is a kernel, but kernels are formed after stage ")
+           << name(rule.stage);
+  if (isKernel && rule.stage == Stage::Kernels && failed(verifyRoot(function)))
+    return mlir::failure();
+  const Names &names = isKernel ? rule.kernel : rule.entry;
+  WalkResult result = function.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (!isAllowed(op, names) || comesLater(op, rule.stage)) {
+      op->emitOpError("may not remain at stage ")
+          << name(rule.stage) << (isKernel ? " in a kernel" : "");
+      return WalkResult::interrupt();
+    }
+    return failed(verifyTypes(op, rule)) ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return mlir::failure(result.wasInterrupted());
+}
+
+struct VerifyStagePass : impl::VerifyStageBase<VerifyStagePass> {
+  using VerifyStageBase::VerifyStageBase;
+
+  void runOnOperation() override {
+    Result<Stage> parsed = parseStage(stage.getValue());
+    if (!parsed) {
+      emitError(getOperation().getLoc()) << parsed.error().message;
+      return signalPassFailure();
+    }
+    const StageRule *found = ruleOf(*parsed);
+    if (!found) {
+      emitError(getOperation().getLoc()) << "stage " << name(*parsed) << " has no one module";
+      return signalPassFailure();
+    }
+    const StageRule &rule = *found;
+    for (Operation &op : *getOperation().getBody()) {
+      auto function = dyn_cast<func::FuncOp>(op);
+      if (!function) {
+        op.emitOpError("may not remain at stage ") << name(rule.stage);
+        return signalPassFailure();
+      }
+      if (!function.isDeclaration() && failed(verifyFunction(function, rule)))
+        return signalPassFailure();
+    }
+  }
+};
+
+} // namespace
+} // namespace ingot
