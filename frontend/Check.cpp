@@ -179,6 +179,15 @@ std::string signatureOf(mlir::Operation *op) {
   return text;
 }
 
+/// Operands that are no constants; those stay what they are when an op is checked on its own.
+llvm::SmallVector<mlir::Value> variableOperands(mlir::Operation *op) {
+  llvm::SetVector<mlir::Value> variables;
+  for (mlir::Value operand : op->getOperands())
+    if (!operand.getDefiningOp<graph::ConstantOp>())
+      variables.insert(operand);
+  return variables.takeVector();
+}
+
 void nameFunction(mlir::func::FuncOp function) {
   mlir::Builder builder(function.getContext());
   for (unsigned i = 0; i < function.getNumArguments(); ++i) {
@@ -198,15 +207,16 @@ Model Checker::moduleOfOp(mlir::Operation *op) const {
   builder.setInsertionPointToEnd(impl->module->getBody());
   auto function = mlir::func::FuncOp::create(
       builder, op->getLoc(), "forward",
-      builder.getFunctionType(op->getOperandTypes(), op->getResultTypes()));
+      builder.getFunctionType(mlir::ValueRange(variableOperands(op)).getTypes(),
+                              op->getResultTypes()));
   mlir::Block *body = function.addEntryBlock();
   builder.setInsertionPointToEnd(body);
   mlir::IRMapping mapping;
-  for (auto [operand, argument] : llvm::zip(op->getOperands(), body->getArguments()))
-    mapping.map(operand, argument);
-  mlir::Operation *clone = op->clone();
-  builder.insert(clone);
-  clone->setOperands(body->getArguments());
+  mapping.map(variableOperands(op), body->getArguments());
+  for (mlir::Value operand : op->getOperands())
+    if (!mapping.contains(operand))
+      builder.clone(*operand.getDefiningOp(), mapping);
+  mlir::Operation *clone = builder.clone(*op, mapping);
   mlir::func::ReturnOp::create(builder, op->getLoc(), clone->getResults());
   nameFunction(function);
   return Model(std::move(impl));
@@ -251,7 +261,7 @@ Status Checker::checkOps(const Function &function) {
     if (mlir::isa<graph::ConstantOp>(op) || !seen.insert(signatureOf(op)).second)
       return;
     Case next{op, {}, {results.begin(), results.end()}};
-    for (mlir::Value operand : op->getOperands())
+    for (mlir::Value operand : variableOperands(op))
       next.operands.push_back(values.at(operand));
     cases.push_back(std::move(next));
   }));

@@ -1,8 +1,10 @@
 /// A model: a graph with named parameters, before anything is compiled. No MLIR types here.
 #pragma once
+#include "passes/TrainingOptions.h"
 #include "runtime/Tensor.h"
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace ingot {
@@ -21,6 +23,15 @@ struct ModelPort {
   std::string initializer; ///< parameters: `normal:STD`, `uniform:LIMIT` or `constant:VALUE`
 };
 
+struct GptSizes;
+struct MlpSizes;
+struct Options;
+struct TrainOptions;
+struct AdamW;
+struct Sgd;
+class CompiledProgram;
+class ModelTrainer;
+
 /// Immutable; copies share the graph. May be used by one thread at a time.
 class Model {
 public:
@@ -29,6 +40,20 @@ public:
   static Result<Model> load(const std::string &path);
   /// Reads graph IR from text; `place` stands for its file in errors.
   static Result<Model> parse(std::string_view text, const std::string &place = "<text>");
+  /// GPT-2 and multi-layer perceptrons by their sizes; see frontend/Models.h.
+  static Result<Model> gpt(const GptSizes &sizes);
+  static Result<Model> mlp(const MlpSizes &sizes);
+
+  /// The model alone, for inference.
+  Result<CompiledProgram> compile(const Options &options) const;
+  Result<CompiledProgram> compile() const;
+  /// The whole training step: forward, loss, backward, update.
+  Result<ModelTrainer> trainer(TrainingOptions::Loss loss,
+                               const std::variant<AdamW, Sgd> &optimizer,
+                               const TrainOptions &options) const;
+  Result<ModelTrainer> trainer(TrainingOptions::Loss loss,
+                               const std::variant<AdamW, Sgd> &optimizer) const;
+
   /// Writes graph IR that `load` reads back, `-` for standard output.
   Status save(const std::string &path) const;
   /// The graph IR, with locations if asked for.

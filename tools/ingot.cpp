@@ -58,6 +58,8 @@ int main(int argc, char **argv) {
   CLI::App app("Ingot compiles a model, its loss and its optimizer into one fused training step.");
   app.set_version_flag("--version", "ingot " INGOT_VERSION);
   app.require_subcommand(0, 1);
+  // Scripts append flags: the last one counts.
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   std::map<const CLI::App *, std::function<Status()>> actions;
   for (const Command &command : commands) {
     CLI::App *subcommand = app.add_subcommand(command.name, command.summary);

@@ -61,14 +61,23 @@ std::string opAt(const Function &function, int64_t step) {
   return call ? call->op : "";
 }
 
-Peak findPeak(const Function &function) {
+/// Parameters and state of all functions; they share one place.
+std::map<int64_t, const Port *> persistentPorts(const Program &program) {
+  std::map<int64_t, const Port *> ports;
+  for (const Function &function : program.functions)
+    for (const Port &port : function.ports)
+      if (isPersistent(port.kind))
+        ports[port.offset] = &port;
+  return ports;
+}
+
+Peak findPeak(const Program &program, const Function &function) {
   Peak peak;
   peak.function = function.name;
   peak.step = busiestStep(function);
   peak.op = opAt(function, peak.step);
-  for (const Port &port : function.ports)
-    if (isPersistent(port.kind))
-      peak.bytes[port.kind] += int64_t(port.bytes());
+  for (const auto &[offset, port] : persistentPorts(program))
+    peak.bytes[port->kind] += int64_t(port->bytes());
   for (const PlannedBuffer &buffer : function.buffers) {
     if (isPersistent(buffer.kind) || !isAlive(buffer, peak.step))
       continue;
@@ -132,7 +141,7 @@ Status plan(const PlanFlags &flags) {
   INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
   flags.compile.explain(report);
   int threads = flags.compile.threads > 0 ? flags.compile.threads : usableCpus();
-  Peak peak = findPeak(largestFunction(program));
+  Peak peak = findPeak(program, largestFunction(program));
   if (flags.json)
     printJson(program, peak, threads);
   else

@@ -2,8 +2,8 @@
 #include "ir/ReferenceElements.h"
 #include "runtime/data/Array.h"
 #include <charconv>
-#include <span>
 #include <cmath>
+#include <span>
 
 namespace ingot {
 namespace {

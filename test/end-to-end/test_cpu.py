@@ -1,0 +1,70 @@
+"""The CPU device through the binary: everything that holds on the reference, and what only it does."""
+import tempfile
+import time
+import unittest
+
+import test_commands
+import test_training
+from support import TINY, lines, run
+
+
+class Training(test_training.OnTheReference):
+    device = "cpu"
+
+    def test_both_devices_agree(self):
+        losses = {}
+        for device in ("cpu", "reference"):
+            process = run("train", *TINY, f"--text={self.text}", "--steps=10", "--seed=5", "--json",
+                          f"--device={device}")
+            self.assertEqual(process.returncode, 0, process.stderr)
+            losses[device] = [line["loss"] for line in lines(process) if "loss" in line]
+        for ours, expected in zip(losses["cpu"], losses["reference"]):
+            self.assertAlmostEqual(ours, expected, delta=1e-4 * expected)
+
+    def test_every_thread_count_gives_the_same_bytes(self):
+        for threads in (1, 2, 3):
+            self.train("--steps=5", f"--threads={threads}", out=f"threads{threads}")
+        self.assertEqual(len({test_training.newest(self.path(f"threads{threads}")) for threads in (1, 2, 3)}), 1)
+
+    def test_compile_then_run_a_file(self):
+        program = self.path("step.ingot")
+        process = run("compile", *TINY, "--train", "-o", program, "--json")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        self.assertGreater(lines(process)[0]["kernels"], 0)
+        report = lines(run("inspect", program, "--json"))[0]
+        self.assertEqual({function["name"] for function in report["functions"]},
+                         {"init", "step", "evaluate", "forward"})
+        ran = run("run", program, "--input=4x8xi32=1", "--seed=1")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+
+    def test_every_stage_prints(self):
+        for stage in ["graph", "train", "linalg", "kernels", "plan", "llvm", "program"]:
+            process = run("compile", *TINY, "--train", f"--emit={stage}")
+            self.assertEqual(process.returncode, 0, process.stderr)
+            self.assertGreater(len(process.stdout), 1000)
+
+    def test_the_plan_adds_up(self):
+        report = lines(run("plan", *TINY, "--json"))[0]
+        self.assertEqual(report["persistent_bytes"] % 64, 0)
+        self.assertGreaterEqual(report["planned_bytes"], report["persistent_bytes"])
+        self.assertEqual(report["bytes"]["state"], 2 * report["bytes"]["parameter"])
+        self.assertIn("planned", run("plan", *TINY).stdout)
+
+    def test_the_cache_explains_itself(self):
+        with tempfile.TemporaryDirectory() as cache:
+            compile_once = ["compile", *TINY, "--train", f"--cache={cache}", "--explain-cache"]
+            self.assertIn("was not there", run(*compile_once).stderr)
+            self.assertIn("the whole program was there", run(*compile_once).stderr)
+
+    def test_check_passes(self):
+        process = run("check", "gpt", "--layers=1", "--heads=2", "--width=16", "--sequence=8", "--batch=2",
+                      "--vocab=19", "--train", "--seed", str(int(time.time())))
+        self.assertEqual(process.returncode, 0, process.stdout + process.stderr)
+
+
+class Run(test_commands.Run):
+    device = "cpu"
+
+
+if __name__ == "__main__":
+    unittest.main()
