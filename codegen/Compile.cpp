@@ -114,10 +114,11 @@ ProgramKey keyOf(ModuleOp model, const CompileOptions &options, const CpuTarget 
            {"compiler", compilerBuildId()}}};
 }
 
-size_t countOperators(ModuleOp module) {
-  size_t most = 0;
+/// Graph ops of the busiest function.
+int64_t countOperators(ModuleOp module) {
+  int64_t most = 0;
   for (auto function : module.getOps<func::FuncOp>()) {
-    size_t count = 0;
+    int64_t count = 0;
     function.walk([&](Operation *op) { count += isa<graph::GraphDialect>(op->getDialect()); });
     most = std::max(most, count);
   }
@@ -155,6 +156,9 @@ LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &optio
                             });
   if (failed(passes.run(module)))
     return mlir::failure();
+  if (stage == Stage::Train)
+    module->setAttr("graph.operators",
+                    Builder(module.getContext()).getI64IntegerAttr(countOperators(module)));
   std::string_view reached = name(stage);
   module->setAttr("graph.stage",
                   StringAttr::get(module.getContext(), StringRef(reached.data(), reached.size())));
@@ -177,8 +181,7 @@ Stage stageOf(ModuleOp module) {
   return stage.value_or(Stage::Graph);
 }
 
-Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const CompileOptions &options,
-                                      CompileReport *report) {
+Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const CompileOptions &options) {
   INGOT_TRY(checkDumpOptions(options));
   OwningOpRef<ModuleOp> module = model.clone();
   Diagnostics diagnostics(module->getContext());
@@ -194,8 +197,6 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
        next = Stage(int(next) + 1)) {
     if (failed(runStage(next, *module, options, timing, dumps)))
       return diagnostics.error(Error::Code::BadInput);
-    if (next == Stage::Train && report)
-      report->operators = countOperators(*module);
   }
   return module;
 }
@@ -233,7 +234,7 @@ Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileRe
     done.cacheMiss = "the passes run because their output was asked for";
   }
 
-  INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, model, options, &done));
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, model, options));
   INGOT_ASSIGN(Program program, emitProgram(*planned));
   INGOT_ASSIGN(KernelCodeReport code, generateKernelCode(*planned, target, disk, options, program));
   done.kernelsCompiled = code.compiled;

@@ -22,7 +22,6 @@ struct CompileOptions {
 struct CompileReport {
   double milliseconds = 0;    ///< from the graph in hand to the program, cache look-up included
   bool programCached = false; ///< nothing was compiled: the program came whole from the cache
-  size_t operators = 0;       ///< graph ops of the busiest function at stage `train`
   size_t kernelsCompiled = 0; ///< kernels that went through LLVM
   size_t kernelsCached = 0;   ///< kernels whose code was in the cache
   std::string cacheMiss;      ///< why the program was not in the cache; empty if it was
@@ -36,8 +35,7 @@ Stage stageOf(mlir::ModuleOp module);
 
 /// Runs the passes up to `stage` on a copy of `model`, a module of any earlier stage.
 Result<mlir::OwningOpRef<mlir::ModuleOp>> lowerTo(Stage stage, mlir::ModuleOp model,
-                                                  const CompileOptions &options,
-                                                  CompileReport *report = nullptr);
+                                                  const CompileOptions &options);
 
 /// The IR of a stage as text: what `--emit` prints.
 Result<std::string> printStage(Stage stage, mlir::ModuleOp model, const CompileOptions &options);

@@ -149,6 +149,8 @@ Result<Program> emitProgram(ModuleOp planned) {
     program.constants.push_back(std::move(constant));
   }
   program.persistentBytes = planned->getAttrOfType<IntegerAttr>("graph.persistent").getInt();
+  if (auto operators = planned->getAttrOfType<IntegerAttr>("graph.operators"))
+    program.operators = operators.getInt();
   if (auto metadata = planned->getAttrOfType<StringAttr>("graph.metadata"))
     program.metadata = metadata.str();
   return program;

@@ -61,15 +61,13 @@ public:
       : model(model), options(options), progress(progress) {}
 
   Result<CheckReport> run() {
-    INGOT_ASSIGN(module, lowerTo(Stage::Train, moduleOf(model), options.compile, nullptr));
+    INGOT_ASSIGN(module, lowerTo(Stage::Train, moduleOf(model), options.compile));
     for (const ModelPort &port : model.ports())
       if (port.role == PortRole::Output && !port.shape.empty())
         integerLimit = port.shape.back();
     INGOT_ASSIGN(LoadedModel tested,
                  loadModel(model, options.compile, options.device, options.threads));
-    CompileReport unused;
-    INGOT_ASSIGN(std::unique_ptr<Session> reference,
-                 openReferenceSession(model, options.compile, unused));
+    INGOT_ASSIGN(std::unique_ptr<Session> reference, openReferenceSession(model, options.compile));
     for (const Function &function : reference->program().functions)
       INGOT_TRY(checkFunction(function, *tested.session, *reference));
     if (options.ops)

@@ -36,7 +36,7 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
   }
   if (device == "reference") {
     LoadedModel loaded;
-    INGOT_ASSIGN(loaded.session, openReferenceSession(model, options, loaded.report));
+    INGOT_ASSIGN(loaded.session, openReferenceSession(model, options));
     return loaded;
   }
   CompileReport report;

@@ -147,12 +147,14 @@ Result<Program> describeFunctions(mlir::ModuleOp module) {
   return program;
 }
 
-Result<std::unique_ptr<Session>>
-openReferenceSession(const Model &model, const CompileOptions &options, CompileReport &report) {
+Result<std::unique_ptr<Session>> openReferenceSession(const Model &model,
+                                                      const CompileOptions &options) {
   INGOT_ASSIGN(mlir::OwningOpRef<mlir::ModuleOp> module,
-               lowerTo(Stage::Train, moduleOf(model), options, &report));
+               lowerTo(Stage::Train, moduleOf(model), options));
   INGOT_ASSIGN(Program program, describeFunctions(*module));
   program.metadata = model.metadata();
+  if (auto operators = (*module)->getAttrOfType<mlir::IntegerAttr>("graph.operators"))
+    program.operators = operators.getInt();
   return std::make_unique<ReferenceSession>(model, std::move(module), std::move(program));
 }
 

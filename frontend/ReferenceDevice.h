@@ -8,8 +8,8 @@ namespace ingot {
 
 /// A session that interprets the model's functions of stage `train`. Its program has functions and
 /// ports but neither kernels nor an arena.
-Result<std::unique_ptr<Session>>
-openReferenceSession(const Model &model, const CompileOptions &options, CompileReport &report);
+Result<std::unique_ptr<Session>> openReferenceSession(const Model &model,
+                                                      const CompileOptions &options);
 
 /// The program that describes a module of stage `train`: functions and their ports.
 Result<Program> describeFunctions(mlir::ModuleOp module);

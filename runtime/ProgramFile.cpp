@@ -101,11 +101,17 @@ json headerOf(const Program &program) {
                          {"blob", offset}});
     offset += aligned(constant.value.bytes());
   }
-  return {{"target", program.target},           {"features", program.features},
-          {"metadata", program.metadata},       {"persistent_bytes", program.persistentBytes},
-          {"arena_bytes", program.arenaBytes},  {"workspace_bytes", program.workspaceBytes},
-          {"kernels", toJson(program.kernels)}, {"functions", toJson(program.functions)},
-          {"constants", std::move(constants)},  {"code_bytes", program.code.size()}};
+  return {{"target", program.target},
+          {"features", program.features},
+          {"operators", program.operators},
+          {"metadata", program.metadata},
+          {"persistent_bytes", program.persistentBytes},
+          {"arena_bytes", program.arenaBytes},
+          {"workspace_bytes", program.workspaceBytes},
+          {"kernels", toJson(program.kernels)},
+          {"functions", toJson(program.functions)},
+          {"constants", std::move(constants)},
+          {"code_bytes", program.code.size()}};
 }
 
 /// What lies behind the prologue, in order; each part is padded to a multiple of 64.
@@ -275,6 +281,7 @@ Status readHeader(const JsonReader &header, const MappedFile &file, size_t blobS
                   Program &program) {
   program.target = header.text("target");
   program.features = header.texts("features");
+  program.operators = header.integer("operators");
   program.metadata = header.text("metadata");
   program.persistentBytes = header.integer("persistent_bytes");
   program.arenaBytes = header.integer("arena_bytes");

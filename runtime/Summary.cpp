@@ -75,6 +75,7 @@ TrainingSummary summarize(const Program &program, const TrainingResult &result, 
   TrainingSummary summary;
   summary.steps = result.step;
   summary.compileMs = compileMs;
+  summary.operators = program.operators;
   if (const Function *step = program.function("step")) {
     summary.kernels = countLaunches(*step);
     summary.distinctKernels = countDistinctKernels(*step);

@@ -40,7 +40,7 @@ void printSummary(const CompileCommandFlags &flags, const Program &program,
   int64_t distinct = main ? countDistinctKernels(*main) : 0;
   if (flags.json) {
     nlohmann::json summary = {{"compile_ms", report.milliseconds},
-                              {"operators", report.operators},
+                              {"operators", program.operators},
                               {"kernels", launches},
                               {"distinct_kernels", distinct},
                               {"planned_bytes", program.arenaBytes},
@@ -51,7 +51,7 @@ void printSummary(const CompileCommandFlags &flags, const Program &program,
     return;
   }
   fmt::print(stderr, "{} operators became {} kernels ({} distinct) in {:.2f} s{}\n",
-             report.operators, launches, distinct, report.milliseconds / 1e3,
+             program.operators, launches, distinct, report.milliseconds / 1e3,
              report.programCached ? " (cached)" : "");
   fmt::print(stderr, "{} planned, {} of code for {}\n", humanBytes(program.arenaBytes),
              humanBytes(int64_t(program.code.size())), program.target);

@@ -104,11 +104,10 @@ Status checkSameRun(const std::string &out, const std::string &description) {
 void announce(const Model &model, const LoadedModel &loaded) {
   const Program &program = loaded.session->program();
   const Function &step = *program.function("step");
-  fmt::print(stderr,
-             "{} parameters; {} operators became {} kernels a step ({} distinct) in {:.2f} s{}\n",
-             model.parameterCount(), loaded.report.operators, countLaunches(step),
-             countDistinctKernels(step), loaded.report.milliseconds / 1e3,
-             loaded.report.programCached ? " (cached)" : "");
+  fmt::print(
+      stderr, "{} parameters; {} operators became {} kernels a step ({} distinct) in {:.2f} s{}\n",
+      model.parameterCount(), program.operators, countLaunches(step), countDistinctKernels(step),
+      loaded.report.milliseconds / 1e3, loaded.report.programCached ? " (cached)" : "");
   fmt::print(stderr, "{} planned for {}\n", humanBytes(program.arenaBytes), program.target);
 }
 
@@ -170,7 +169,6 @@ Status train(TrainFlags &flags) {
   observer.reset();
 
   TrainingSummary summary = summarize(program, result, loaded.report.milliseconds);
-  summary.operators = int64_t(loaded.report.operators);
   if (flags.json)
     fmt::print("{}\n", summary.toJson());
   else
