@@ -48,8 +48,8 @@ struct ZeroPad {
     }
     return pad.dimension >= 0 ? std::optional(pad) : std::nullopt;
   }
-  int64_t begin() const { return op.getLow()[dimension]; }
-  int64_t end() const { return begin() + tensorType(op.getOperand()).getDimSize(dimension); }
+  int64_t begin() { return op.getLow()[dimension]; }
+  int64_t end() { return begin() + tensorType(op.getOperand()).getDimSize(dimension); }
 };
 
 /// add(pad(a), pad(b)) → pad(concat(a, b)) where b's place follows a's: the gradients of

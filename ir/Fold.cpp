@@ -62,15 +62,15 @@ bool isSplat(Attribute attribute) {
 
 LogicalResult foldThroughReference(Operation *op, ArrayRef<Attribute> operands,
                                    SmallVectorImpl<OpFoldResult> &results) {
-  if (operands.empty() || !llvm::all_of(operands, llvm::IsaPred<ElementsAttr>))
-    return failure();
+  if (operands.empty() || !llvm::all_of(operands, llvm::IsaAndPresentPred<ElementsAttr>))
+    return llvm::failure();
   int64_t read = 0, written = 0;
   for (Attribute operand : operands)
     read += cast<ElementsAttr>(operand).getNumElements();
   for (Type type : op->getResultTypes()) {
     auto ranked = dyn_cast<RankedTensorType>(type);
     if (!ranked || !ranked.hasStaticShape())
-      return failure();
+      return llvm::failure();
     written += ranked.getNumElements();
   }
   if (op->hasTrait<OpTrait::Elementwise>() && llvm::all_of(operands, isSplat) && written > 0) {
@@ -80,13 +80,13 @@ LogicalResult foldThroughReference(Operation *op, ArrayRef<Attribute> operands,
     return success(bool(splat));
   }
   if (std::max(read, written) > largeConstant || (written > smallConstant && written > read))
-    return failure();
+    return llvm::failure();
   auto tensors = tensorsOf(operands);
   if (!tensors)
-    return failure();
+    return llvm::failure();
   Result<std::vector<Tensor>> values = evaluate(op, *tensors);
   if (!values)
-    return failure();
+    return llvm::failure();
   for (auto [type, value] : llvm::zip_equal(op->getResultTypes(), *values))
     results.push_back(attributeOf(value, cast<RankedTensorType>(type)));
   return success();
@@ -113,7 +113,7 @@ bool isAll(Attribute attribute, double value) {
     return element == expected;
   }
   APInt element = dense.getSplatValue<APInt>();
-  return element == APInt(64, uint64_t(int64_t(value))).trunc(element.getWidth());
+  return element == APInt(64, uint64_t(int64_t(value))).trunc(element.getBitWidth());
 }
 
 /// x op neutral = x; commutative ops have their constants on the right.

@@ -20,5 +20,29 @@
 
 #include "ir/GraphInterfaces.h.inc"
 
+namespace ingot::graph {
+
+/// Folds an op whose operands are all constants by computing it with the reference: small results
+/// only (Fold.cpp), and never one that depends on a program's input.
+llvm::LogicalResult foldThroughReference(mlir::Operation *op,
+                                         llvm::ArrayRef<mlir::Attribute> operands,
+                                         llvm::SmallVectorImpl<mlir::OpFoldResult> &results);
+
+template <typename ConcreteOp>
+class FoldsThroughReference : public mlir::OpTrait::TraitBase<ConcreteOp, FoldsThroughReference> {
+public:
+  static llvm::LogicalResult foldTrait(mlir::Operation *op,
+                                       llvm::ArrayRef<mlir::Attribute> operands,
+                                       llvm::SmallVectorImpl<mlir::OpFoldResult> &results) {
+    return foldThroughReference(op, operands, results);
+  }
+};
+
+/// The type of graph.bucket's result for parts of these types.
+llvm::FailureOr<mlir::RankedTensorType> bucketType(mlir::TypeRange parts,
+                                                   std::optional<mlir::Location> location);
+
+} // namespace ingot::graph
+
 #define GET_OP_CLASSES
 #include "ir/Graph.h.inc"
