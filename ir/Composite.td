@@ -8,7 +8,7 @@ include "ir/Base.td"
 // Row statistics and losses (mean, rstd, lse, loss) are results of type f32 or wider.
 
 def Graph_GeluOp : Graph_CompositeOp<"gelu", [SameOperandsAndResultType, Elementwise]> {
-  let summary = "x·Φ(x), exactly by erf or by tanh's approximation";
+  let summary = "Gaussian error linear unit x·Φ(x), exactly by erf or by tanh's approximation";
   let description = [{
     `tanh false`: x/2·(1 + erf(x/√2)). `tanh true`: x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))), which is
     GPT-2's (Hendrycks & Gimpel 2016).
@@ -26,7 +26,7 @@ def Graph_GeluOp : Graph_CompositeOp<"gelu", [SameOperandsAndResultType, Element
 }
 
 def Graph_SoftmaxOp : Graph_CompositeOp<"softmax", [SameOperandsAndResultType]> {
-  let summary = "exp(x - max) / Σ exp(x - max) along one dimension";
+  let summary = "Probabilities exp(x - max) / Σ exp(x - max) along one dimension";
   let description = [{
     -inf gives 0; a line of nothing but -inf gives NaN.
 
@@ -46,7 +46,7 @@ def Graph_SoftmaxOp : Graph_CompositeOp<"softmax", [SameOperandsAndResultType]> 
 }
 
 def Graph_LayerNormOp : Graph_CompositeOp<"layer_norm", [InferTypeOpAdaptorWithIsCompatible]> {
-  let summary = "(x - mean)·rstd·scale + bias over the last dimension; mean and rstd are results too";
+  let summary = "Normalisation (x - mean)·rstd·scale + bias over the last dimension; mean and rstd are results too";
   let description = [{
     mean = Σx/n; rstd = 1/√(Σ(x - mean)²/n + epsilon), in two passes. The gradient uses mean and rstd.
 
@@ -70,7 +70,7 @@ def Graph_LayerNormOp : Graph_CompositeOp<"layer_norm", [InferTypeOpAdaptorWithI
 }
 
 def Graph_LinearOp : Graph_CompositeOp<"linear", [InferTypeOpAdaptorWithIsCompatible]> {
-  let summary = "x·weightᵀ + bias over the last dimension, weight [out, in] as in PyTorch";
+  let summary = "Product x·weightᵀ + bias over the last dimension, weight [out, in] as in PyTorch";
   let description = [{
     1. `weight` is [out, in], `in` being the operand's last dimension, of its element type.
     2. `bias`, where present, is [out] of that element type.
@@ -111,7 +111,7 @@ def Graph_EmbeddingOp : Graph_CompositeOp<"embedding", [InferTypeOpAdaptorWithIs
 }
 
 def Graph_AttentionOp : Graph_CompositeOp<"attention", [InferTypeOpAdaptorWithIsCompatible]> {
-  let summary = "softmax(scale·q·kᵀ + causal mask)·v for q, k, v [batch, heads, sequence, head]";
+  let summary = "Attention softmax(scale·q·kᵀ + causal mask)·v for q, k, v [batch, heads, sequence, head]";
   let description = [{
     The second result is the row-wise log-sum-exp of the masked, scaled scores
     [batch, heads, sequence]: what the backward kernel needs to recompute probabilities by block.

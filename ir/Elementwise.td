@@ -99,14 +99,14 @@ func.func @}] # mnemonic # "(%x: tensor<4x8x" # element # ">) -> tensor<4x8x" # 
 class Graph_UnaryFloat<string mnemonic, string what, string semantics, list<Trait> traits = []>
     : Graph_UnaryOp<mnemonic, Graph_FloatTensor, what, semantics, traits>;
 
-def Graph_NegOp : Graph_UnaryOp<"neg", Graph_NumberTensor, "-x", "Flips the sign; integers wrap.", [Involution]>;
-def Graph_AbsOp : Graph_UnaryOp<"abs", Graph_NumberTensor, "|x|", "Magnitude; the lowest integer wraps to itself.", [Idempotent]>;
-def Graph_SignOp : Graph_UnaryOp<"sign", Graph_NumberTensor, "-1, 0 or 1", "The sign of x; NaN stays NaN.", [Idempotent]>;
-def Graph_ExpOp : Graph_UnaryFloat<"exp", "e^x", "Overflows to infinity; exp(-inf) = 0.">;
+def Graph_NegOp : Graph_UnaryOp<"neg", Graph_NumberTensor, "Negation -x", "Flips the sign; integers wrap.", [Involution]>;
+def Graph_AbsOp : Graph_UnaryOp<"abs", Graph_NumberTensor, "Magnitude |x|", "The lowest integer wraps to itself.", [Idempotent]>;
+def Graph_SignOp : Graph_UnaryOp<"sign", Graph_NumberTensor, "Sign: -1, 0 or 1", "NaN stays NaN.", [Idempotent]>;
+def Graph_ExpOp : Graph_UnaryFloat<"exp", "Exponential e^x", "Overflows to infinity; exp(-inf) = 0.">;
 def Graph_LogOp : Graph_UnaryFloat<"log", "Natural logarithm", "log(0) = -inf; NaN below 0.">;
 def Graph_SqrtOp : Graph_UnaryFloat<"sqrt", "Square root", "Correctly rounded; NaN below 0.">;
-def Graph_RsqrtOp : Graph_UnaryFloat<"rsqrt", "1/√x", "Infinity at 0; NaN below.">;
-def Graph_ReciprocalOp : Graph_UnaryFloat<"reciprocal", "1/x", "Infinity of x's sign at 0.">;
+def Graph_RsqrtOp : Graph_UnaryFloat<"rsqrt", "Reciprocal square root 1/√x", "Infinity at 0; NaN below.">;
+def Graph_ReciprocalOp : Graph_UnaryFloat<"reciprocal", "Reciprocal 1/x", "Infinity of x's sign at 0.">;
 def Graph_TanhOp : Graph_UnaryFloat<"tanh", "Hyperbolic tangent", "(e^x - e^-x)/(e^x + e^-x).">;
 def Graph_ErfOp : Graph_UnaryFloat<"erf", "Error function", "2/√π · ∫₀ˣ e^(-t²) dt.">;
 def Graph_SinOp : Graph_UnaryFloat<"sin", "Sine", "x in radians; NaN at infinity.">;
@@ -114,7 +114,7 @@ def Graph_CosOp : Graph_UnaryFloat<"cos", "Cosine", "x in radians; NaN at infini
 def Graph_SigmoidOp : Graph_UnaryFloat<"sigmoid", "Logistic function", "1/(1 + e^-x).">;
 def Graph_FloorOp : Graph_UnaryFloat<"floor", "Largest integer not above x", "Infinities and NaN stay.", [Idempotent]>;
 def Graph_CeilOp : Graph_UnaryFloat<"ceil", "Smallest integer not below x", "Infinities and NaN stay.", [Idempotent]>;
-def Graph_ReluOp : Graph_UnaryOp<"relu", Graph_NumberTensor, "max(x, 0)", "The derivative at 0 is 0; NaN stays NaN.", [Idempotent]>;
+def Graph_ReluOp : Graph_UnaryOp<"relu", Graph_NumberTensor, "Rectifier max(x, 0)", "The derivative at 0 is 0; NaN stays NaN.", [Idempotent]>;
 def Graph_NotOp : Graph_UnaryOp<"not", Graph_BitsTensor, "Bitwise complement", "Flips every bit of the type.", [Involution], "i1">;
 
 def Graph_CastOp : Graph_FoldedOp<"cast", [SameOperandsAndResultShape, Elementwise]> {
@@ -158,19 +158,19 @@ func.func @}] # mnemonic # "(%x: tensor<4x8x" # element # ">, %y: tensor<4x8x" #
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
 }
 
-def Graph_AddOp : Graph_BinaryOp<"add", Graph_NumberTensor, "x + y", "Integers wrap.", [Commutative]> {
+def Graph_AddOp : Graph_BinaryOp<"add", Graph_NumberTensor, "Sum x + y", "Integers wrap.", [Commutative]> {
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
-def Graph_SubOp : Graph_BinaryOp<"sub", Graph_NumberTensor, "x - y", "Integers wrap."> { let hasFolder = 1; }
-def Graph_MulOp : Graph_BinaryOp<"mul", Graph_NumberTensor, "x · y", "Integers wrap.", [Commutative]> { let hasFolder = 1; }
-def Graph_DivOp : Graph_BinaryOp<"div", Graph_NumberTensor, "x / y",
+def Graph_SubOp : Graph_BinaryOp<"sub", Graph_NumberTensor, "Difference x - y", "Integers wrap."> { let hasFolder = 1; }
+def Graph_MulOp : Graph_BinaryOp<"mul", Graph_NumberTensor, "Product x · y", "Integers wrap.", [Commutative]> { let hasFolder = 1; }
+def Graph_DivOp : Graph_BinaryOp<"div", Graph_NumberTensor, "Quotient x / y",
     "Integers round towards zero; an integer divided by zero is an error in the reference, unspecified in compiled code."> {
   let hasFolder = 1;
 }
-def Graph_RemainderOp : Graph_BinaryOp<"remainder", Graph_NumberTensor, "x - y·trunc(x/y)",
+def Graph_RemainderOp : Graph_BinaryOp<"remainder", Graph_NumberTensor, "Remainder x - y·trunc(x/y)",
     "Has the sign of x; an integer's by zero is an error in the reference, unspecified in compiled code.">;
-def Graph_PowOp : Graph_BinaryOp<"pow", Graph_FloatTensor, "x^y", "NaN for negative x unless y is an integer."> { let hasFolder = 1; }
+def Graph_PowOp : Graph_BinaryOp<"pow", Graph_FloatTensor, "Power x^y", "NaN for negative x unless y is an integer."> { let hasFolder = 1; }
 def Graph_MaximumOp : Graph_BinaryOp<"maximum", Graph_NumberTensor, "The larger", "NaN if either is NaN.", [Commutative, Idempotent]>;
 def Graph_MinimumOp : Graph_BinaryOp<"minimum", Graph_NumberTensor, "The smaller", "NaN if either is NaN.", [Commutative, Idempotent]>;
 def Graph_AndOp : Graph_BinaryOp<"and", Graph_BitsTensor, "Bitwise and", "Logical on i1.", [Commutative, Idempotent], "i1"> { let hasFolder = 1; }
@@ -213,7 +213,6 @@ def Graph_SelectOp : Graph_FoldedOp<"select",
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$condition `,` $onTrue `,` $onFalse attr-dict `:` type($condition) `,` type($result)";
   let hasFolder = 1;
-  let hasVerifier = 1;
 }
 
 #endif

@@ -74,7 +74,7 @@ template <size_t N> float horner(const std::array<float, N> &coefficients, float
   return sum;
 }
 
-/// Natural logarithm of a positive normal number, absolute error below 1e-7·max(1, |log v|).
+/// Natural logarithm of a positive normal number, absolute error below 2e-7·max(1, |log v|).
 inline float logarithm(float v) {
   int32_t offset = std::bit_cast<int32_t>(v) - sqrtHalfBits;
   float f = std::bit_cast<float>((offset & 0x7FFFFF) + sqrtHalfBits) - 1.0f;

@@ -18,12 +18,6 @@ LogicalResult IotaOp::verify() {
   return success();
 }
 
-LogicalResult SelectOp::verify() {
-  if (getCondition().getType().getShape() != getType().getShape())
-    return emitOpError("(1) condition and values differ in shape");
-  return success();
-}
-
 LogicalResult ReshapeOp::verify() {
   auto from = getOperand().getType(), to = getType();
   if (from.hasStaticShape() && to.hasStaticShape() && from.getNumElements() != to.getNumElements())

@@ -111,7 +111,7 @@ TEST(Builder, refusesWhatCannotBe) {
       {"reshape(6x4 f32): 24 elements do not fill shape",
        [](Builder &b, Value x) { b.reshape(x, {5, -1}); }},
       {"reshape(6x4 f32): ", [](Builder &b, Value x) { b.reshape(x, {5, 5}); }},
-      {"transpose(6x4 f32): permutation", [](Builder &b, Value x) { b.transpose(x, {0, 0}); }},
+      {"transpose(6x4 f32): (1) permutation", [](Builder &b, Value x) { b.transpose(x, {0, 0}); }},
       {"slice(6x4 f32): ", [](Builder &b, Value x) { b.slice(x, 1, 2, 5); }},
       {"slice(6x4 f32): there is no dimension 2", [](Builder &b, Value x) { b.slice(x, 2, 0, 1); }},
       {"reduce(6x4 f32): a dimension is out of range", [](Builder &b, Value x) { b.sum(x, {2}); }},

@@ -266,8 +266,8 @@ TEST_F(DecomposeTest, Sgd) {
       std::string a = type(shape, f.name), b = type({3}, f.name), s = "tensor<f32>";
       std::string pair = a + ", " + b, scalars = s + ", " + s;
       check("graph.sgd (%0, %1) gradients (%2, %3) momenta (%4, %5) scalars (%6, %7)" + attributes +
-                pair + " : " + pair + " momenta " + pair + " : " + scalars + " -> " + pair +
-                " : " + pair,
+                pair + " : " + pair + " momenta " + pair + " : " + scalars + " -> " + pair + " : " +
+                pair,
             {a, b, a, b, a, b, s, s}, {a, b, a, b}, 2 * f.tolerance);
       check("graph.sgd (%0) gradients (%1) scalars (%2, %3)" + attributes + a + " : " + a + " : " +
                 scalars + " -> " + a,

@@ -45,7 +45,7 @@ func.func @forward(%x: tensor<2x3xf32> {graph.role = "input"}) -> tensor<2x3xf32
 
 // -----
 
-// CHECK: [[@LINE+2]]:20: error: two arguments of @forward are named 'x'
+// CHECK: [[@LINE+1]]:1: error: 'func.func' op graph.name "x" stands at positions 0 and 1
 func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "parameter"},
                    %y: tensor<2x3xf32> {graph.name = "x", graph.role = "input"}) -> tensor<2x3xf32> {
   return %y : tensor<2x3xf32>
@@ -53,7 +53,7 @@ func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "paramete
 
 // -----
 
-// CHECK: [[@LINE+1]]:20: error: argument 'x' needs a graph.role: parameter, state, input, target or scalar
+// CHECK: [[@LINE+1]]:1: error: 'func.func' op graph.role must be parameter, state, input, target or scalar, but is "weight"
 func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "weight"}) -> tensor<2x3xf32> {
   return %x : tensor<2x3xf32>
 }

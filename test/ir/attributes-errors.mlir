@@ -1,0 +1,79 @@
+// RUN: %ingot-opt --split-input-file --verify-diagnostics %s
+
+// expected-error @+1 {{graph.name must be a string that is not empty}}
+func.func @name_empty(%x: tensor<4xf32> {graph.name = ""}) { return }
+
+// -----
+
+// expected-error @+1 {{graph.name "w" stands at positions 0 and 2}}
+func.func @name_twice(%x: tensor<4xf32> {graph.name = "w"}, %y: tensor<f32>, %z: tensor<f32> {graph.name = "w"}) { return }
+
+// -----
+
+// expected-error @+1 {{graph.name "w" stands at positions 0 and 1}}
+func.func private @result_name_twice() -> (tensor<f32> {graph.name = "w"}, tensor<f32> {graph.name = "w"})
+
+// -----
+
+// expected-error @+1 {{graph.role must be parameter, state, input, target or scalar, but is "weight"}}
+func.func @role(%x: tensor<4xf32> {graph.role = "weight"}) { return }
+
+// -----
+
+// expected-error @+1 {{graph.role must be parameter, state, input, target or scalar, but is 1 : i64}}
+func.func private @result_role() -> (tensor<f32> {graph.role = 1})
+
+// -----
+
+// expected-error @+1 {{graph.init must be normal:STD, uniform:LIMIT or constant:VALUE, but is "normal:wide"}}
+func.func @init(%x: tensor<4xf32> {graph.role = "parameter", graph.init = "normal:wide"}) { return }
+
+// -----
+
+// expected-error @+1 {{graph.init stands at argument 0, which is not a parameter}}
+func.func @init_of_input(%x: tensor<4xf32> {graph.role = "input", graph.init = "normal:0.02"}) { return }
+
+// -----
+
+// expected-error @+1 {{graph.donated must be an i64, the index of a result}}
+func.func @donated_kind(%x: tensor<4xf32> {graph.donated = "w"}) { return }
+
+// -----
+
+// expected-error @+1 {{argument 0 is donated to result 1 of 1}}
+func.func @donated_range(%x: tensor<4xf32> {graph.donated = 1}) -> tensor<4xf32> { return %x : tensor<4xf32> }
+
+// -----
+
+// expected-error @+1 {{argument 0, 'tensor<4xf32>', is donated to result 0 of another type, 'tensor<2xf32>'}}
+func.func @donated_type(%x: tensor<4xf32> {graph.donated = 0}, %y: tensor<2xf32>) -> tensor<2xf32> { return %y : tensor<2xf32> }
+
+// -----
+
+// expected-error @+1 {{argument 0 is donated, but its role is input}}
+func.func @donated_role(%x: tensor<4xf32> {graph.role = "input", graph.donated = 0}) -> tensor<4xf32> { return %x : tensor<4xf32> }
+
+// -----
+
+// expected-error @+1 {{arguments 0 and 1 are donated to the same result 0}}
+func.func @donated_twice(%x: tensor<4xf32> {graph.donated = 0}, %y: tensor<4xf32> {graph.donated = 0}) -> tensor<4xf32> { return %y : tensor<4xf32> }
+
+// -----
+
+// expected-error @+1 {{graph.symbols of argument 0 must name each `?` of 'tensor<?x4x?xf32>', but is ["batch"]}}
+func.func @symbols(%x: tensor<?x4x?xf32> {graph.symbols = ["batch"]}) { return }
+
+// -----
+
+// expected-error @+1 {{graph.metadata is not JSON}}
+module attributes {graph.metadata = "{"} {}
+
+// -----
+
+// expected-error @+1 {{graph.metadata must be a JSON object}}
+module attributes {graph.metadata = "[1]"} {}
+
+// -----
+
+// expected-error @+1 {{graph.metadata must be a string of a module}}
+func.func private @metadata() attributes {graph.metadata = "{}"}

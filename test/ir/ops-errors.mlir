@@ -1,0 +1,504 @@
+// RUN: %ingot-opt --split-input-file --verify-diagnostics %s
+
+// One test for each numbered constraint of an op's documentation.
+
+func.func @iota_1() {
+  // expected-error @+1 {{(1) dimension 2 is not one of the result's 2}}
+  %a = graph.iota 2 : tensor<2x3xi32>
+  return
+}
+
+// -----
+
+func.func @random_uniform_1(%s: tensor<i64>) {
+  // expected-error @+1 {{(1) id -1 is not in [0, 2^32)}}
+  %a = graph.random_uniform %s, %s id -1 : tensor<i64>, tensor<i64> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @random_normal_1(%s: tensor<i64>) {
+  // expected-error @+1 {{(1) id 4294967296 is not in [0, 2^32)}}
+  %a = graph.random_normal %s, %s id 4294967296 : tensor<i64>, tensor<i64> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @select_1(%c: tensor<3xi1>, %x: tensor<4xf32>) {
+  // expected-error @+1 {{all non-scalar operands/results must have the same shape and base type}}
+  %a = graph.select %c, %x, %x : tensor<3xi1>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @unary_type(%x: tensor<4xi32>) {
+  // expected-error @+1 {{operand #0 must be ranked tensor of 64-bit float}}
+  %a = graph.exp %x : tensor<4xi32>
+  return
+}
+
+// -----
+
+func.func @reshape_1(%x: tensor<2x3xf32>) {
+  // expected-error @+1 {{(1) 6 elements do not fit a shape of 8}}
+  %a = graph.reshape %x : tensor<2x3xf32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @transpose_1(%x: tensor<2x3xf32>) {
+  // expected-error @+2 {{(1) permutation must name each of the operand's 2 dimensions once}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = "graph.transpose"(%x) {permutation = array<i64: 1, 1>} : (tensor<2x3xf32>) -> tensor<3x2xf32>
+  return
+}
+
+// -----
+
+func.func @transpose_type(%x: tensor<2x3xf32>) {
+  // expected-error @+2 {{inferred type(s) 'tensor<3x2xf32>' are incompatible with return type(s)}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.transpose %x [1, 0] : tensor<2x3xf32> -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @broadcast_1(%x: tensor<3xf32>) {
+  // expected-error @+1 {{(1) dimensions must increase strictly and stay below the result's rank 2}}
+  %a = graph.broadcast %x [2] : tensor<3xf32> -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @broadcast_1_count(%x: tensor<3xf32>) {
+  // expected-error @+1 {{(1) dimensions need one entry for each of the operand's 1}}
+  %a = graph.broadcast %x [0, 1] : tensor<3xf32> -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @broadcast_2(%x: tensor<3xf32>) {
+  // expected-error @+1 {{(2) operand dimension 0 has size 3, result dimension 0 2}}
+  %a = graph.broadcast %x [0] : tensor<3xf32> -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @slice_1(%x: tensor<4x5xf32>) {
+  // expected-error @+2 {{(1) offsets, limits and strides need one entry for each of the operand's 2 dimensions}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.slice %x [0] to [4] by [1] : tensor<4x5xf32> -> tensor<4x5xf32>
+  return
+}
+
+// -----
+
+func.func @slice_2(%x: tensor<4xf32>) {
+  // expected-error @+2 {{(2) slice 1 to 5 by 1 is not inside a dimension of size 4}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.slice %x [1] to [5] by [1] : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @slice_2_stride(%x: tensor<4xf32>) {
+  // expected-error @+2 {{(2) slice 1 to 4 by 0 is not inside a dimension of size 4}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.slice %x [1] to [4] by [0] : tensor<4xf32> -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @pad_1(%x: tensor<4xf32>, %v: tensor<1xf32>) {
+  // expected-error @+2 {{(1) the padding value must be a scalar of the operand's element type}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.pad %x, %v low [0] high [1] interior [0] : tensor<4xf32>, tensor<1xf32> -> tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @pad_2(%x: tensor<4xf32>, %v: tensor<f32>) {
+  // expected-error @+2 {{(2) low, high and interior need one entry for each of the operand's 1 dimensions}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.pad %x, %v low [0, 0] high [1] interior [0] : tensor<4xf32>, tensor<f32> -> tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @pad_3(%x: tensor<4xf32>, %v: tensor<f32>) {
+  // expected-error @+2 {{(3) padding must not be negative}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.pad %x, %v low [-1] high [1] interior [0] : tensor<4xf32>, tensor<f32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @concat_1() {
+  // expected-error @+2 {{(1) concat needs at least one operand}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = "graph.concat"() {dimension = 0 : i64} : () -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @concat_2(%x: tensor<4xf32>) {
+  // expected-error @+2 {{(2) dimension 1 is not one of the operands' 1}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.concat %x dimension 1 : tensor<4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @concat_3(%x: tensor<4xf32>, %y: tensor<4xi32>) {
+  // expected-error @+2 {{(3) operands differ in rank or element type}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.concat %x, %y dimension 0 : tensor<4xf32>, tensor<4xi32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @concat_4(%x: tensor<4x2xf32>, %y: tensor<4x3xf32>) {
+  // expected-error @+2 {{(4) operands differ in dimension 1}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.concat %x, %y dimension 0 : tensor<4x2xf32>, tensor<4x3xf32> -> tensor<8x2xf32>
+  return
+}
+
+// -----
+
+func.func @gather_1(%x: tensor<4xf32>, %i: tensor<2xi32>) {
+  // expected-error @+2 {{(1) dimension 1 is not one of the operand's 1}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.gather %x, %i dimension 1 : tensor<4xf32>, tensor<2xi32> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @reduce_1(%x: tensor<4x5xf32>) {
+  // expected-error @+2 {{(1) dimensions must be distinct and below the operand's rank 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.reduce sum %x [1, 1] : tensor<4x5xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @contract_1(%x: tensor<4x5xf32>, %y: tensor<5x4xf64>) {
+  // expected-error @+2 {{(1) operands differ in element type}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.contract %x, %y batch [] x [] over [1] x [0] : tensor<4x5xf32>, tensor<5x4xf64> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @contract_2(%x: tensor<4x5xf32>, %y: tensor<6x4xf32>) {
+  // expected-error @+2 {{(2) batch and contracted dimensions must be distinct and pair up in size}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.contract %x, %y batch [] x [] over [1] x [0] : tensor<4x5xf32>, tensor<6x4xf32> -> tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @scatter_add_1(%x: tensor<4xf32>, %i: tensor<2xi32>, %u: tensor<2xf32>) {
+  // expected-error @+1 {{(1) dimension 1 is not one of the base's 1}}
+  %a = graph.scatter_add %x, %i, %u dimension 1 : tensor<4xf32>, tensor<2xi32>, tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @scatter_add_2(%x: tensor<4x3xf32>, %i: tensor<2xi32>, %u: tensor<2x2xf32>) {
+  // expected-error @+1 {{(2) updates must be 'tensor<2x3xf32>'}}
+  %a = graph.scatter_add %x, %i, %u dimension 0 : tensor<4x3xf32>, tensor<2xi32>, tensor<2x2xf32>
+  return
+}
+
+// -----
+
+func.func @softmax_1(%x: tensor<4xf32>) {
+  // expected-error @+1 {{(1) dimension 1 is not one of the operand's 1}}
+  %a = graph.softmax %x dimension 1 : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @layer_norm_1(%x: tensor<4x8xf32>, %g: tensor<4xf32>, %b: tensor<8xf32>) {
+  // expected-error @+2 {{(1) scale and bias must have the shape of the operand's last dimension}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:3 = graph.layer_norm %x, %g, %b epsilon 1.0e-5 : tensor<4x8xf32>, tensor<4xf32>, tensor<8xf32> -> tensor<4x8xf32>, tensor<4xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @linear_1(%x: tensor<4x8xf32>, %w: tensor<8x3xf32>) {
+  // expected-error @+2 {{(1) weight must be [out, 8] of the operand's element type, but is}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.linear %x, %w : tensor<4x8xf32>, tensor<8x3xf32> -> tensor<4x3xf32>
+  return
+}
+
+// -----
+
+func.func @linear_2(%x: tensor<4x8xf32>, %w: tensor<3x8xf32>, %b: tensor<8xf32>) {
+  // expected-error @+2 {{(2) bias must be [3] of the operand's element type}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.linear %x, %w, %b : tensor<4x8xf32>, tensor<3x8xf32>, tensor<8xf32> -> tensor<4x3xf32>
+  return
+}
+
+// -----
+
+func.func @embedding_1(%t: tensor<65xf32>, %i: tensor<4xi32>) {
+  // expected-error @+2 {{(1) the table must be [vocabulary, width], but is}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.embedding %t, %i : tensor<65xf32>, tensor<4xi32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @attention_1(%q: tensor<2x5x8xf32>) {
+  // expected-error @+2 {{(1) query, key and value must be [batch, heads, sequence, head]}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %q, %q scale 1.0 causal false : tensor<2x5x8xf32>, tensor<2x5x8xf32>, tensor<2x5x8xf32> -> tensor<2x5x8xf32>, tensor<2x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_2(%q: tensor<2x1x5x8xf32>, %k: tensor<2x1x5x4xf32>) {
+  // expected-error @+2 {{(2) query and key differ in dimension 3}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %k, %q scale 1.0 causal false : tensor<2x1x5x8xf32>, tensor<2x1x5x4xf32>, tensor<2x1x5x8xf32> -> tensor<2x1x5x8xf32>, tensor<2x1x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_3(%q: tensor<2x1x5x8xf32>, %v: tensor<2x1x6x8xf32>) {
+  // expected-error @+2 {{(3) key and value differ in dimension 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %q, %v scale 1.0 causal false : tensor<2x1x5x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x6x8xf32> -> tensor<2x1x5x8xf32>, tensor<2x1x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_4(%q: tensor<2x1x5x8xf32>, %k: tensor<2x1x4x8xf32>) {
+  // expected-error @+2 {{(4) 5 causal queries do not all see one of 4 keys}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %k, %k scale 1.0 causal true : tensor<2x1x5x8xf32>, tensor<2x1x4x8xf32>, tensor<2x1x4x8xf32> -> tensor<2x1x5x8xf32>, tensor<2x1x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_backward_4(%q: tensor<2x1x5x8xf32>, %k: tensor<2x1x0x8xf32>, %lse: tensor<2x1x5xf32>) {
+  // expected-error @+2 {{(4) 5 queries do not all see one of 0 keys}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:3 = graph.attention_backward %q, %k, %k, %q, %lse, %q scale 1.0 causal false
+    : tensor<2x1x5x8xf32>, tensor<2x1x0x8xf32>, tensor<2x1x0x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x5xf32>, tensor<2x1x5x8xf32>
+    -> tensor<2x1x5x8xf32>, tensor<2x1x0x8xf32>, tensor<2x1x0x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_backward_5(%q: tensor<2x1x5x8xf32>, %lse: tensor<2x1x4xf32>) {
+  // expected-error @+2 {{(5) output, gradient and lse must be 'tensor<2x1x5x8xf32>', 'tensor<2x1x5x8xf32>' and 'tensor<2x1x5xf32>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:3 = graph.attention_backward %q, %q, %q, %q, %lse, %q scale 1.0 causal true
+    : tensor<2x1x5x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x4xf32>, tensor<2x1x5x8xf32>
+    -> tensor<2x1x5x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x5x8xf32>
+  return
+}
+
+// -----
+
+func.func @cross_entropy_1(%x: tensor<4x65xf32>, %t: tensor<5xi32>) {
+  // expected-error @+2 {{(1) targets must have the shape of the logits without their last dimension}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.cross_entropy %x, %t : tensor<4x65xf32>, tensor<5xi32> -> tensor<f32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @mse_1(%x: tensor<4xf32>, %t: tensor<5xf32>) {
+  // expected-error @+2 {{(1) prediction and target differ in type}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.mse %x, %t : tensor<4xf32>, tensor<5xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @adamw_1(%p: tensor<8xf32>, %g: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{(1) parameters, gradients and moments must pair up in number and type}}
+  %a:3 = graph.adamw (%p) gradients (%g) moments (%p) (%p) scalars (%s, %s, %s, %s)
+    {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64}
+    : tensor<8xf32> : tensor<4xf32> : tensor<8xf32> : tensor<8xf32>
+    : tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @adamw_2(%p: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{(2) beta 1.000000e+00 is not in [0, 1)}}
+  %a:3 = graph.adamw (%p) gradients (%p) moments (%p) (%p) scalars (%s, %s, %s, %s)
+    {beta1 = 0.9 : f64, beta2 = 1.0 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64}
+    : tensor<8xf32> : tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
+    : tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @sgd_1(%p: tensor<8xf32>, %g: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{(1) parameters and gradients must pair up in number and type}}
+  %a = graph.sgd (%p) gradients (%g) scalars (%s, %s) {momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+    : tensor<8xf32> : tensor<4xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @sgd_2(%p: tensor<8xf32>, %b: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{(2) momenta, where present, must pair up with parameters}}
+  %a:2 = graph.sgd (%p) gradients (%p) momenta (%b) scalars (%s, %s) {momentum = 0.9 : f64, weight_decay = 0.0 : f64}
+    : tensor<8xf32> : tensor<8xf32> momenta tensor<4xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @sgd_2_results(%p: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{(2) new momenta must pair up with momenta}}
+  %a = graph.sgd (%p) gradients (%p) momenta (%p) scalars (%s, %s) {momentum = 0.9 : f64, weight_decay = 0.0 : f64}
+    : tensor<8xf32> : tensor<8xf32> momenta tensor<8xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @loop_1(%n: tensor<i64>, %x: tensor<4xf32>) {
+  // expected-error @+1 {{(1) the body takes the iteration number, 'tensor<i64>', and the carried values}}
+  %a = graph.loop %n carry (%x : tensor<4xf32>) : tensor<i64> -> (tensor<4xf32>) {
+  ^bb0(%v: tensor<4xf32>):
+    graph.yield %v : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_2(%n: tensor<i64>, %x: tensor<4xf32>) {
+  // expected-error @+1 {{(2) the body yields the carried values, then one value per stacked result}}
+  %a = graph.loop %n carry (%x : tensor<4xf32>) : tensor<i64> -> (tensor<4xf32>) {
+  ^bb0(%i: tensor<i64>, %v: tensor<4xf32>):
+    graph.yield
+  }
+  return
+}
+
+// -----
+
+func.func @loop_3(%n: tensor<i64>, %x: tensor<4xf32>) {
+  // expected-error @+1 {{(3) carried value 0 changes its type}}
+  %a = graph.loop %n carry (%x : tensor<4xf32>) : tensor<i64> -> (tensor<4xf32>) {
+  ^bb0(%i: tensor<i64>, %v: tensor<4xf32>):
+    graph.yield %i : tensor<i64>
+  }
+  return
+}
+
+// -----
+
+func.func @loop_4(%n: tensor<i64>, %x: tensor<4xf32>) {
+  // expected-error @+1 {{(4) result 0 does not stack what the body yields}}
+  %a = graph.loop %n : tensor<i64> -> (tensor<4xf32>) {
+  ^bb0(%i: tensor<i64>):
+    graph.yield %x : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @if_1(%c: tensor<1xi1>) {
+  // expected-error @+1 {{(1) the condition must be a scalar}}
+  graph.if %c : tensor<1xi1> {
+    graph.yield
+  } else {
+    graph.yield
+  }
+  return
+}
+
+// -----
+
+func.func @if_2(%c: tensor<i1>, %x: tensor<4xf32>) {
+  // expected-error @+1 {{(2) both regions must yield the result types}}
+  %a = graph.if %c : tensor<i1> -> (tensor<4xf32>) {
+    graph.yield %x : tensor<4xf32>
+  } else {
+    graph.yield
+  }
+  return
+}
+
+// -----
+
+func.func @bucket_1() {
+  // expected-error @+2 {{(1) a bucket needs at least one tensor}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = "graph.bucket"() : () -> tensor<0xf32>
+  return
+}
+
+// -----
+
+func.func @bucket_2(%x: tensor<4xf32>, %y: tensor<4xf64>) {
+  // expected-error @+2 {{(2) a bucket's tensors have static shapes and one element type}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.bucket %x, %y : tensor<4xf32>, tensor<4xf64> -> tensor<32xf32>
+  return
+}
+
+// -----
+
+func.func @unbucket_1(%b: tensor<20xf32>) {
+  // expected-error @+1 {{(1) the bucket of the results is 'tensor<32xf32>'}}
+  %a:2 = graph.unbucket %b : tensor<20xf32> -> tensor<4xf32>, tensor<16xf32>
+  return
+}
+
+// -----
+
+func.func @launch_1(%x: tensor<4xf32>) {
+  // expected-error @+1 {{(1) there is no kernel named @nothing}}
+  %a = graph.launch @nothing(%x) : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
