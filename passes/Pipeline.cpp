@@ -49,7 +49,6 @@ void kernelsStage(OpPassManager &passes) {
 void planStage(OpPassManager &passes) {
   passes.addPass(createLaunchKernels());
   passes.addPass(createLowerKernels());
-  passes.addPass(createExpandMath());
   passes.addPass(createPlanMemory());
 }
 

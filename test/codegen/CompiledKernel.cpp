@@ -71,7 +71,6 @@ CompiledKernel::CompiledKernel(const std::string &text) {
   double lowering = milliseconds();
   PassManager passes(&context);
   context.loadAllAvailableDialects();
-  passes.addPass(createExpandMath());
   buildLlvmPipeline(passes);
   require(succeeded(passes.run(*module)), "cannot reach the LLVM dialect");
   double compiling = milliseconds();
