@@ -85,7 +85,7 @@ class OnTheReference(unittest.TestCase):
                 last = json.loads(process.stdout.readline())["step"]
             process.send_signal(signal.SIGINT)
             rest, errors = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 0, errors)
+        self.assertEqual(process.returncode, -signal.SIGINT, errors)
         self.assertIn("interrupted after step", errors)
         report = lines(run("inspect", self.path("run"), "--json"))[0]
         self.assertGreaterEqual(report["step"], last)

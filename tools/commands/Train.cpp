@@ -122,10 +122,12 @@ int64_t integerLimit(const Model &model, const TrainingOptions &training) {
 }
 
 std::atomic<bool> interrupted = false;
+volatile std::sig_atomic_t interruptedBy = 0;
 
 /// The first signal asks for an orderly end, the second one ends at once.
 void interrupt(int signal) {
   interrupted = true;
+  interruptedBy = signal;
   std::signal(signal, SIG_DFL);
 }
 
@@ -173,9 +175,12 @@ Status train(TrainFlags &flags) {
     fmt::print("{}\n", summary.toJson());
   else
     fmt::print("{}", summary.toText());
-  if (result.stopped)
+  if (result.stopped) {
     fmt::print(stderr, "interrupted after step {}{}\n", result.step,
                flags.trainer.out.empty() ? "" : "; --resume goes on from there");
+    std::fflush(nullptr);
+    std::raise(interruptedBy); // what called us must see that the run was ended, not that it is done
+  }
   return {};
 }
 
