@@ -1,0 +1,58 @@
+/// What the planner promises of memory: linear in the sequence, and what the process then really uses.
+#include "frontend/LoadedModel.h"
+#include "frontend/ModelModule.h"
+#include "frontend/Models.h"
+#include "runtime/Device.h"
+#include <fstream>
+#include <gtest/gtest.h>
+
+namespace ingot {
+namespace {
+
+Program trainingProgram(const GptSizes &sizes) {
+  CompileOptions options;
+  options.training = TrainingOptions{};
+  Result<Model> model = buildGpt(sizes);
+  Result<Program> program = compile(moduleOf(*model), options);
+  EXPECT_TRUE(program) << program.error().text();
+  return std::move(*program);
+}
+
+int64_t transientBytes(const Program &program) { return program.arenaBytes - program.persistentBytes; }
+
+/// Resident bytes of this process.
+int64_t residentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * 4096;
+}
+
+TEST(Memory, GrowsLinearlyWithTheSequence) {
+  auto bytes = [](int64_t sequence) {
+    return double(transientBytes(trainingProgram(
+        {.layers = 1, .heads = 2, .width = 32, .sequence = sequence, .vocabulary = 32, .batch = 1})));
+  };
+  double quarter = bytes(256), half = bytes(512), whole = bytes(1024);
+  // Twice the tokens, twice the bytes; scores kept whole would make it four times.
+  EXPECT_LT(half / quarter, 2.1);
+  EXPECT_LT(whole / half, 2.1);
+}
+
+TEST(Memory, ThePlanIsWhatTheProcessUses) {
+  auto program = std::make_shared<Program>(trainingProgram(
+      {.layers = 2, .heads = 4, .width = 512, .sequence = 128, .vocabulary = 4096, .batch = 4}));
+  auto device = openDevice("cpu", {.threads = 1});
+  ASSERT_TRUE(device);
+  int64_t before = residentBytes();
+  Result<std::unique_ptr<Session>> session = (*device)->load(program);
+  ASSERT_TRUE(session) << session.error().text();
+  ASSERT_TRUE((*session)->run("init"));
+  ASSERT_TRUE((*session)->run("step"));
+  double used = residentBytes() - before;
+  double planned = program->arenaBytes + program->workspaceBytes + program->code.size();
+  EXPECT_NEAR(used / planned, 1, 0.03) << used << " used, " << planned << " planned";
+}
+
+} // namespace
+} // namespace ingot
