@@ -38,11 +38,8 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
     for (FunctionPlan &plan : plans)
       if (failed(plan.classify()) || failed(plan.placePersistent(persistent)))
         return signalPassFailure();
-    int64_t arenaBytes = persistent.end;
     for (FunctionPlan &plan : plans)
-      arenaBytes = std::max(arenaBytes, plan.placeTransient(persistent));
-    for (FunctionPlan &plan : plans)
-      plan.rewrite(arenaBytes, workspaceBytes);
+      plan.rewrite(plan.placeTransient(persistent), workspaceBytes);
 
     Builder builder(&getContext());
     SmallVector<Attribute> constants;

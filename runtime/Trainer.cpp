@@ -61,6 +61,18 @@ Status moveAside(std::string folder, TrainingObserver &observer) {
   return {};
 }
 
+/// Makes the directory and writes to it: better to fail now than when hours of training are saved.
+Status checkWritable(const std::string &directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error)
+    return failure(Error::Code::Io, directory, "cannot create the directory: {}", error.message());
+  std::string probe = directory + "/.writable";
+  INGOT_TRY(writeFile(probe, ""));
+  std::filesystem::remove(probe, error);
+  return {};
+}
+
 } // namespace
 
 Result<double> readScalar(const Session &session, std::string_view function,
@@ -127,8 +139,10 @@ Status Trainer::begin() {
   if (options.resume)
     INGOT_TRY(restore());
   if (savedStep < 0) {
-    if (!options.out.empty())
+    if (!options.out.empty()) {
       INGOT_TRY(moveAside(options.out, observer));
+      INGOT_TRY(checkWritable(options.out));
+    }
     INGOT_TRY(initialize());
   }
   result.firstStep = result.step;

@@ -77,6 +77,13 @@ class OnTheReference(unittest.TestCase):
         report = lines(run("inspect", self.path("run"), "--json"))[0]
         self.assertEqual((report["step"], report["tokenizer"]), (20, "char"))
 
+    def test_an_unusable_output_directory_is_refused_before_training(self):
+        process = run("train", *TINY, f"--text={self.text}", "--steps=2", "--json", "--out=/proc/nowhere",
+                      f"--device={self.device}")
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("/proc/nowhere: cannot create the directory", process.stderr)
+        self.assertEqual(process.stdout, "")
+
     def test_interrupting_leaves_a_checkpoint(self):
         command = [INGOT, "train", *TINY, f"--text={self.text}", f"--out={self.path('run')}",
                    "--steps=100000000", "--json", f"--device={self.device}"]
