@@ -45,7 +45,7 @@ LogicalResult expand(Operation *op) {
   bool power = isa<math::PowFOp>(op);
   Unary unary = unaryFor(op->getName().getStringRef());
   if (!unary && !power)
-    return op->emitError("has no expansion; it would call a C library's function");
+    return op->emitOpError("has no expansion; it would call a C library's function");
   OpBuilder builder(op);
   Type type = op->getResult(0).getType(), element = getElementTypeOrSelf(type), wide = type;
   if (!element.isF32() && !element.isF64()) {

@@ -337,7 +337,7 @@ SmallVector<Value> PointEmitter::inlineRegion(linalg::LinalgOp op, Indices itera
 SmallVector<Value> PointEmitter::apply(Operation *op, ArrayRef<Value> operands) {
   if (isa<UnrealizedConversionCastOp>(op)) // between signless and signed: one type in code
     return SmallVector<Value>(operands);
-  if (op->getNumRegions() || !isPure(op)) {
+  if (op->getNumRegions() || !isMemoryEffectFree(op)) {
     fail(op->getLoc(), "'" + op->getName().getStringRef() + "' cannot stand inside a kernel",
          builder.getI1Type());
     return llvm::map_to_vector(op->getResultTypes(),

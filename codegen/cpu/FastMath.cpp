@@ -2,6 +2,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Builders.h"
 
 using namespace mlir;
@@ -9,11 +10,12 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-bool mayContract(Operation *op) {
+bool allows(Operation *op, arith::FastMathFlags flag) {
   auto fast = dyn_cast<arith::ArithFastMathInterface>(op);
-  return fast &&
-         bitEnumContainsAll(fast.getFastMathFlagsAttr().getValue(), arith::FastMathFlags::contract);
+  return fast && bitEnumContainsAll(fast.getFastMathFlagsAttr().getValue(), flag);
 }
+
+bool mayContract(Operation *op) { return allows(op, arith::FastMathFlags::contract); }
 
 /// A product that nothing but this sum needs, in a type for which fused arithmetic is native.
 arith::MulFOp productFor(Value operand) {
@@ -49,9 +51,30 @@ void fuse(Operation *op) {
   product->erase();
 }
 
+/// x / y with y the same in all lanes: one scalar division, which leaves the loop, and a product.
+void multiplyByReciprocal(arith::DivFOp quotient) {
+  auto broadcast = quotient.getRhs().getDefiningOp<vector::BroadcastOp>();
+  if (!broadcast || isa<VectorType>(broadcast.getSource().getType()) ||
+      !allows(quotient, arith::FastMathFlags::arcp))
+    return;
+  OpBuilder builder(broadcast);
+  Location location = quotient.getLoc();
+  Value divisor = broadcast.getSource();
+  Value one =
+      arith::ConstantOp::create(builder, location, builder.getFloatAttr(divisor.getType(), 1.0));
+  Value reciprocal = arith::DivFOp::create(builder, location, one, divisor);
+  reciprocal = vector::BroadcastOp::create(builder, location, broadcast.getType(), reciprocal);
+  builder.setInsertionPoint(quotient);
+  Value product = arith::MulFOp::create(builder, location, quotient.getLhs(), reciprocal,
+                                        quotient.getFastmath());
+  quotient.replaceAllUsesWith(product);
+  quotient.erase();
+}
+
 } // namespace
 
 void takeFastMath(func::FuncOp function) {
+  function.walk([](arith::DivFOp quotient) { multiplyByReciprocal(quotient); });
   function.walk([](Operation *op) { fuse(op); });
   function.walk([](Operation *op) {
     if (auto fast = dyn_cast<arith::ArithFastMathInterface>(op))

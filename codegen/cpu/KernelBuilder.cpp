@@ -11,7 +11,10 @@ namespace {
 
 MemRefType memoryType(Type tensor) {
   auto type = cast<RankedTensorType>(tensor);
-  return MemRefType::get(type.getShape(), storageType(type.getElementType()));
+  Type element = storageType(type.getElementType());
+  // Upstream gives up on the strides of a shape with a 0 in the middle.
+  return type.getNumElements() ? MemRefType::get(type.getShape(), element)
+                               : MemRefType::get({0}, element);
 }
 
 double byteCount(MemRefType type) {

@@ -1,0 +1,28 @@
+// RUN: %ingot-opt %s --lower-kernels --split-input-file --verify-diagnostics
+
+// expected-error @+1 {{no emitter for kernels of root 'sort'}}
+func.func private @unknown(%x: tensor<4xf32>) -> tensor<4xf32> attributes {graph.kernel = "sort"} {
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+// expected-error @+1 {{a kernel takes and returns tensors of static shape alone}}
+func.func private @dynamic(%x: tensor<?xf32>) -> tensor<?xf32> attributes {graph.kernel = "elementwise"} {
+  return %x : tensor<?xf32>
+}
+
+// -----
+
+// expected-error @+1 {{an indexing kernel returns one scatter_add}}
+func.func private @indexing(%x: tensor<4xf32>) -> tensor<4xf32> attributes {graph.kernel = "indexing"} {
+  return %x : tensor<4xf32>
+}
+
+// -----
+
+func.func private @foreign(%x: tensor<4x4xf32>) -> tensor<4x4xf32> attributes {graph.kernel = "elementwise"} {
+  // expected-error @+1 {{'graph.softmax' has no value at a point of a kernel}}
+  %0 = graph.softmax %x dimension 1 : tensor<4x4xf32>
+  return %0 : tensor<4x4xf32>
+}

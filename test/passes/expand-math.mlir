@@ -1,0 +1,33 @@
+// RUN: %ingot-opt %s --expand-math --cse | FileCheck %s
+
+// CHECK-LABEL: func.func @root
+// CHECK:       %[[ROOT:.*]] = math.sqrt %arg0 : vector<16xf32>
+// CHECK:       arith.divf %{{.*}}, %[[ROOT]] : vector<16xf32>
+func.func @root(%x: vector<16xf32>) -> vector<16xf32> {
+  %0 = math.rsqrt %x : vector<16xf32>
+  return %0 : vector<16xf32>
+}
+
+// One polynomial, no division, no flag that lets LLVM round differently.
+// CHECK-LABEL: func.func @exponential
+// CHECK-NOT:   fastmath
+// CHECK-COUNT-7: math.fma
+// CHECK-NOT:   math.
+// CHECK-NOT:   arith.divf
+// CHECK:       return
+func.func @exponential(%x: f32) -> f32 {
+  %0 = math.exp %x fastmath<afn> : f32
+  return %0 : f32
+}
+
+// Narrow types are computed in f32; what one instruction does stays.
+// CHECK-LABEL: func.func @narrow
+// CHECK:       arith.extf %arg0 : bf16 to f32
+// CHECK-NOT:   math.tanh
+// CHECK:       %[[R:.*]] = arith.truncf %{{.*}} : f32 to bf16
+// CHECK:       math.absf %[[R]] : bf16
+func.func @narrow(%x: bf16) -> bf16 {
+  %0 = math.tanh %x : bf16
+  %1 = math.absf %0 : bf16
+  return %1 : bf16
+}
