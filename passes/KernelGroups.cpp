@@ -9,8 +9,8 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-/// Column kernels run far apart in the step are not joined: their operands would live longer.
-constexpr unsigned columnWindow = 8;
+/// Reductions far apart in the step are not joined: their operands would live longer.
+constexpr unsigned window = 8;
 
 Root rootOf(OpKind kind) {
   switch (kind) {
@@ -67,6 +67,8 @@ LogicalResult KernelGroups::place(Operation *op) {
     placeReduction(cast<linalg::GenericOp>(op));
     return success();
   case OpKind::Unknown:
+    if (op->getNumResults() != 1)
+      return op->emitError("fits no kernel: it has ") << op->getNumResults() << " results";
     return op->emitError("fits no kernel");
   case OpKind::Contraction:
   case OpKind::Attention:
@@ -284,7 +286,21 @@ void KernelGroups::placePoint(Operation *op) {
   add(*best, op);
 }
 
-/// Rows: the last dimensions are reduced; columns: the first ones.
+/// True if the op and the group read one tensor.
+static bool readsSame(const KernelGroup &group, Operation *op) {
+  for (Value operand : op->getOperands()) {
+    Operation *source = viewSource(operand).getDefiningOp();
+    if (source && kindOf(source) == OpKind::Source)
+      continue;
+    for (Operation *member : group.ops)
+      if (llvm::is_contained(member->getOperands(), operand))
+        return true;
+  }
+  return false;
+}
+
+/// Rows: the last dimensions are reduced; columns: the first ones. Sums over rows join the rows
+/// that they read from or beside; columns join what columns of that shape there are.
 void KernelGroups::placeReduction(linalg::GenericOp op) {
   SmallVector<unsigned> operands = operandGroups(op);
   SmallVector<int64_t> extents = loopExtents(op);
@@ -301,8 +317,11 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
         group.reduced != reduced || !canAdd(index, operands))
       continue;
     bool reads = llvm::is_contained(operands, index);
-    bool near = root == Root::Column && index + columnWindow >= groups.size();
-    if ((reads && root == Root::Row && fitsDomain(group, index, op)) || (near && !reads))
+    bool isNear = index + window >= groups.size();
+    bool joins = root == Root::Row
+                     ? (reads ? fitsDomain(group, index, op) : isNear && readsSame(group, op))
+                     : isNear && !reads;
+    if (joins)
       best = index;
   }
   if (best)

@@ -11,18 +11,24 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-/// Rows in memory order: all dimensions inside the outermost one that is longer than 1 and cut are
-/// taken whole.
+/// Kernels may expect their tensors at multiples of this many bytes.
+constexpr int64_t alignment = 64;
+
+/// True if the slice lies in one piece and starts aligned: all dimensions inside the outermost one
+/// that is cut and longer than 1 are taken whole.
 bool isContiguous(tensor::ExtractSliceOp slice) {
-  ArrayRef<int64_t> from = slice.getSourceType().getShape();
+  auto from = slice.getSourceType();
   bool whole = true;
-  for (int64_t dim = int64_t(from.size()) - 1; dim >= 0; --dim) {
+  int64_t start = 0, stride = std::max(1u, from.getElementTypeBitWidth() / 8);
+  for (int64_t dim = from.getRank() - 1; dim >= 0; --dim) {
     int64_t size = slice.getStaticSize(dim);
     if (slice.getStaticStride(dim) != 1 || (!whole && size != 1))
       return false;
-    whole &= size == from[dim];
+    whole &= size == from.getDimSize(dim);
+    start += slice.getStaticOffset(dim) * stride;
+    stride *= from.getDimSize(dim);
   }
-  return true;
+  return start % alignment == 0;
 }
 
 OpKind kindOfGeneric(linalg::GenericOp op) {

@@ -142,3 +142,52 @@ func.func @twice(%x: tensor<8x4xf32>, %w: tensor<4x4xf32>) -> tensor<8x4xf32> {
   %1 = graph.linear %0, %w : tensor<8x4xf32>, tensor<4x4xf32> -> tensor<8x4xf32>
   return %1 : tensor<8x4xf32>
 }
+// -----
+
+// A sum of a prime number of elements adds chunks that end with zeros.
+// CHECK-LABEL: func.func @long_sum
+// CHECK-NEXT: call @row_{{[0-9a-f]+}}(%arg0) : (tensor<10007xf32>) -> tensor<10xf32>
+// CHECK: tensor.pad
+func.func @long_sum(%x: tensor<10007xf32>) -> tensor<f32> {
+  %0 = graph.reduce sum %x [0] : tensor<10007xf32> -> tensor<f32>
+  return %0 : tensor<f32>
+}
+
+// -----
+
+// What two kernels need and is cheap is computed in both; what is dear is stored.
+// CHECK-LABEL: func.func @recompute
+// CHECK-NEXT: %[[R:.*]]:2 = call @row_{{[0-9a-f]+}}(%arg0)
+// CHECK-NEXT: call @column_{{[0-9a-f]+}}(%arg0, %[[R]]#
+func.func @recompute(%x: tensor<64x32xf32>) -> (tensor<64x32xf32>, tensor<32xf32>) {
+  %0 = graph.softmax %x dimension 1 : tensor<64x32xf32>
+  %1 = graph.reduce max %x [1] : tensor<64x32xf32> -> tensor<64xf32>
+  %2 = graph.broadcast %1 [0] : tensor<64xf32> -> tensor<64x32xf32>
+  %3 = graph.sub %x, %2 : tensor<64x32xf32>
+  %4 = graph.reduce sum %3 [0] : tensor<64x32xf32> -> tensor<32xf32>
+  return %0, %4 : tensor<64x32xf32>, tensor<32xf32>
+}
+
+// -----
+
+// One value under two names is computed once and copied; an argument that is returned is copied.
+// CHECK-LABEL: func.func @names
+// CHECK-NEXT: %[[E:.*]]:2 = call @elementwise_{{[0-9a-f]+}}(%arg0) : (tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>)
+// CHECK-NEXT: %[[C:.*]] = call @elementwise_{{[0-9a-f]+}}(%arg0) : (tensor<8xf32>) -> tensor<8xf32>
+// CHECK-NEXT: return %[[E]]#0, %[[E]]#1, %[[C]]
+func.func @names(%x: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) {
+  %0 = graph.exp %x : tensor<8xf32>
+  return %0, %0, %x : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+}
+
+// -----
+
+// Empty tensors and single elements are tensors like others.
+// CHECK-LABEL: func.func @extremes
+// CHECK: call @{{.*}} : (tensor<0x4xf32>) -> tensor<0x4xf32>
+// CHECK: call @row_{{.*}} : (tensor<1x1xf32>) -> tensor<1x1xf32>
+func.func @extremes(%x: tensor<0x4xf32>, %y: tensor<1x1xf32>) -> (tensor<0x4xf32>, tensor<1x1xf32>) {
+  %0 = graph.exp %x : tensor<0x4xf32>
+  %1 = graph.softmax %y dimension 1 : tensor<1x1xf32>
+  return %0, %1 : tensor<0x4xf32>, tensor<1x1xf32>
+}
