@@ -4,6 +4,7 @@
 #include "codegen/KernelCode.h"
 #include "codegen/ProgramCache.h"
 #include "codegen/Target.h"
+#include "ir/Diagnostics.h"
 #include "ir/Graph.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -47,47 +48,6 @@ public:
 private:
   std::string directory;
   int &count; ///< over all stages
-};
-
-/// Collects MLIR's diagnostics while it lives and turns them into one error.
-class Diagnostics {
-public:
-  explicit Diagnostics(MLIRContext *context)
-      : handler(context, [this](Diagnostic &diagnostic) {
-          if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
-            return mlir::failure();
-          if (place.empty())
-            place = placeOf(diagnostic.getLocation());
-          message += (message.empty() ? "" : "\n") + diagnostic.str();
-          for (Diagnostic &note : diagnostic.getNotes())
-            message += "\n  note: " + note.str();
-          return mlir::success();
-        }) {}
-
-  tl::unexpected<Error> error(Error::Code code) const {
-    return ingot::failure(code, place, "{}",
-                          message.empty() ? "a pass failed without saying why" : message);
-  }
-
-private:
-  static std::string placeOf(Location location) {
-    if (auto name = dyn_cast<NameLoc>(location)) {
-      std::string child = placeOf(name.getChildLoc());
-      return child.empty() ? name.getName().str() : child + ": " + name.getName().str();
-    }
-    if (auto file = dyn_cast<FileLineColLoc>(location))
-      return fmt::format("{}:{}:{}", file.getFilename().str(), file.getLine(), file.getColumn());
-    if (auto fused = dyn_cast<FusedLoc>(location))
-      for (Location part : fused.getLocations())
-        if (std::string found = placeOf(part); !found.empty())
-          return found;
-    if (auto call = dyn_cast<CallSiteLoc>(location))
-      return placeOf(call.getCallee());
-    return "";
-  }
-
-  std::string place, message;
-  ScopedDiagnosticHandler handler;
 };
 
 std::string printed(ModuleOp module) {
@@ -184,9 +144,9 @@ Stage stageOf(ModuleOp module) {
 Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const CompileOptions &options) {
   INGOT_TRY(checkDumpOptions(options));
   OwningOpRef<ModuleOp> module = model.clone();
-  Diagnostics diagnostics(module->getContext());
+  DiagnosticCollector diagnostics(*module->getContext());
   if (failed(verify(*module)))
-    return diagnostics.error(Error::Code::BadInput);
+    return tl::unexpected(diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
   DefaultTimingManager timer;
   timer.setEnabled(options.timing);
   TimingScope timing = timer.getRootScope();
@@ -196,7 +156,7 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
   for (Stage next = from == Stage::Graph ? from : Stage(int(from) + 1); next <= stage;
        next = Stage(int(next) + 1)) {
     if (failed(runStage(next, *module, options, timing, dumps)))
-      return diagnostics.error(Error::Code::BadInput);
+      return tl::unexpected(diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
   }
   return module;
 }

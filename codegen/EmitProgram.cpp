@@ -1,4 +1,6 @@
 #include "codegen/EmitProgram.h"
+#include "ir/Diagnostics.h"
+#include "ir/ReferenceElements.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -10,17 +12,6 @@ using namespace mlir;
 
 namespace ingot {
 namespace {
-
-/// The model's name for an op: the innermost name of its location.
-std::string nodeName(Location location) {
-  if (auto name = dyn_cast<NameLoc>(location))
-    return name.getName().str();
-  if (auto fused = dyn_cast<FusedLoc>(location))
-    for (Location part : fused.getLocations())
-      if (std::string name = nodeName(part); !name.empty())
-        return name;
-  return "";
-}
 
 std::optional<BufferKind> parseKind(StringRef text) {
   for (BufferKind kind :
@@ -38,9 +29,9 @@ StringRef string(DictionaryAttr attrs, StringRef key) {
   return attrs.getAs<StringAttr>(key).getValue();
 }
 
-Result<Port> readPort(DictionaryAttr attrs) {
+Port readPort(DictionaryAttr attrs) {
   auto type = cast<RankedTensorType>(attrs.getAs<TypeAttr>("type").getValue());
-  INGOT_ASSIGN(ElementType element, elementTypeOf(type));
+  ElementType element = *graph::elementTypeOf(type.getElementType());
   return Port{string(attrs, "name").str(), *parseKind(string(attrs, "kind")), element,
               Shape(type.getShape()), integer(attrs, "offset")};
 }
@@ -68,13 +59,12 @@ Kernel readKernel(func::FuncOp function) {
   return kernel;
 }
 
-Result<Function> readFunction(func::FuncOp entry, const llvm::StringMap<uint32_t> &kernels) {
+Function readFunction(func::FuncOp entry, const llvm::StringMap<uint32_t> &kernels) {
   Function function;
   function.name = entry.getName().str();
   function.arenaBytes = cast<MemRefType>(entry.getArgumentTypes().front()).getNumElements();
   for (auto attrs : entry->getAttrOfType<ArrayAttr>("graph.ports").getAsRange<DictionaryAttr>()) {
-    INGOT_ASSIGN(Port port, readPort(attrs));
-    function.ports.push_back(std::move(port));
+    function.ports.push_back(readPort(attrs));
   }
   for (auto attrs : entry->getAttrOfType<ArrayAttr>("graph.buffers").getAsRange<DictionaryAttr>())
     function.buffers.push_back({string(attrs, "name").str(), *parseKind(string(attrs, "kind")),
@@ -83,7 +73,7 @@ Result<Function> readFunction(func::FuncOp entry, const llvm::StringMap<uint32_t
   for (auto call : entry.getOps<func::CallOp>()) {
     CallStep step;
     step.kernel = kernels.lookup(call.getCallee());
-    step.op = nodeName(call.getLoc());
+    step.op = placeOf(call.getLoc());
     for (Value operand : call.getOperands()) {
       auto view = operand.getDefiningOp<memref::ViewOp>();
       APInt offset;
@@ -100,7 +90,7 @@ Result<Constant> readConstant(DictionaryAttr attrs) {
   auto elements = attrs.getAs<DenseElementsAttr>("value");
   if (!elements)
     return failure(Error::Code::Internal, "", "a constant is not dense");
-  INGOT_ASSIGN(ElementType element, elementTypeOf(elements.getType()));
+  ElementType element = *graph::elementTypeOf(elements.getType().getElementType());
   Tensor tensor(element, Shape(elements.getType().getShape()));
   size_t bytes = byteSize(element);
   ArrayRef<char> raw = elements.getRawData();
@@ -116,18 +106,6 @@ Result<Constant> readConstant(DictionaryAttr attrs) {
 
 } // namespace
 
-Result<ElementType> elementTypeOf(Type type) {
-  Type element = getElementTypeOrSelf(type);
-  std::string text;
-  llvm::raw_string_ostream(text) << element;
-  llvm::StringRef spelling = text;
-  if (spelling.consume_front("ui"))
-    text = "u" + spelling.str();
-  for (char &c : text)
-    c = llvm::toLower(c);
-  return parseElementType(text);
-}
-
 Result<Program> emitProgram(ModuleOp planned) {
   Program program;
   llvm::StringMap<uint32_t> kernels;
@@ -139,7 +117,7 @@ Result<Program> emitProgram(ModuleOp planned) {
     }
   for (auto function : planned.getOps<func::FuncOp>())
     if (function->hasAttr("graph.ports")) {
-      INGOT_ASSIGN(Function entry, readFunction(function, kernels));
+      Function entry = readFunction(function, kernels);
       program.arenaBytes = std::max(program.arenaBytes, entry.arenaBytes);
       program.functions.push_back(std::move(entry));
     }

@@ -9,7 +9,4 @@ namespace ingot {
 /// in the order of the module's kernel functions (`entry` is left at 0).
 Result<Program> emitProgram(mlir::ModuleOp planned);
 
-/// The element type of a tensor or memref.
-Result<ElementType> elementTypeOf(mlir::Type type);
-
 } // namespace ingot

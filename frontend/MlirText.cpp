@@ -11,13 +11,6 @@
 namespace ingot {
 namespace {
 
-std::string print(mlir::Location location) {
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  location.print(stream);
-  return text;
-}
-
 /// Every argument needs a name and a role, every result a name; all tensors of known types.
 mlir::LogicalResult checkForward(mlir::func::FuncOp forward) {
   llvm::StringSet<> names;
@@ -51,50 +44,6 @@ mlir::LogicalResult checkModel(mlir::ModuleOp module) {
 }
 
 } // namespace
-
-std::string placeOf(mlir::Location location) {
-  if (auto name = mlir::dyn_cast<mlir::NameLoc>(location))
-    return name.getName().str();
-  if (auto file = mlir::dyn_cast<mlir::FileLineColLoc>(location))
-    return fmt::format("{}:{}:{}", file.getFilename().str(), file.getLine(), file.getColumn());
-  if (mlir::isa<mlir::UnknownLoc>(location))
-    return "";
-  return print(location);
-}
-
-DiagnosticCollector::DiagnosticCollector(mlir::MLIRContext &context)
-    : handler(&context, [this](mlir::Diagnostic &diagnostic) {
-        add(diagnostic);
-        return mlir::success();
-      }) {}
-
-void DiagnosticCollector::add(mlir::Diagnostic &diagnostic) {
-  if (diagnostic.getSeverity() != mlir::DiagnosticSeverity::Error)
-    return;
-  reports.push_back({placeOf(diagnostic.getLocation()), diagnostic.str()});
-  for (mlir::Diagnostic &note : diagnostic.getNotes()) {
-    std::string place = placeOf(note.getLocation());
-    reports.back().message +=
-        fmt::format("\n  note: {}{}{}", place, place.empty() ? "" : ": ", note.str());
-  }
-}
-
-std::string DiagnosticCollector::messages() const {
-  std::string text;
-  for (const Report &report : reports)
-    text += (text.empty() ? "" : "\n") + report.message;
-  return text;
-}
-
-Error DiagnosticCollector::error(Error::Code code, std::string_view otherwise) const {
-  if (reports.empty())
-    return {code, std::string(otherwise), ""};
-  Error error{code, reports.front().message, reports.front().place};
-  for (const Report &report : llvm::drop_begin(reports))
-    error.message +=
-        fmt::format("\n{}{}{}", report.place, report.place.empty() ? "" : ": ", report.message);
-  return error;
-}
 
 Result<Model> Model::parse(std::string_view text, const std::string &place) {
   auto impl = std::make_shared<Impl>();

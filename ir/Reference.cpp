@@ -5,22 +5,6 @@
 using namespace mlir;
 
 namespace ingot {
-namespace graph {
-
-std::string placeOf(Operation *op) {
-  std::string place;
-  op->getLoc()->walk([&](Location location) {
-    if (auto named = dyn_cast<NameLoc>(location))
-      place = named.getName().str();
-    else if (auto file = dyn_cast<FileLineColLoc>(location))
-      place = fmt::format("{}:{}", file.getFilename().str(), file.getLine());
-    return place.empty() ? WalkResult::advance() : WalkResult::interrupt();
-  });
-  return place;
-}
-
-} // namespace graph
-
 namespace {
 using namespace graph;
 

@@ -28,8 +28,6 @@ Tensor storeResult(mlir::Operation *op, const std::vector<Wide> &elements, unsig
   return store(resultElement(op, index), resultShape(op, index), elements);
 }
 
-/// Where the model's author would look: the node's name, else file and line.
-std::string placeOf(mlir::Operation *op);
 
 /// An error at `op`; the message starts with the op's name.
 template <typename... Args>
@@ -37,7 +35,7 @@ tl::unexpected<Error> errorAt(mlir::Operation *op, Error::Code code,
                               fmt::format_string<Args...> format, Args &&...args) {
   std::string name = op->getName().getStringRef().str();
   return tl::unexpected(
-      Error{code, name + ": " + fmt::format(format, std::forward<Args>(args)...), placeOf(op)});
+      Error{code, name + ": " + fmt::format(format, std::forward<Args>(args)...), placeOf(op->getLoc())});
 }
 
 /// Elements between neighbours of each dimension in row-major order.
