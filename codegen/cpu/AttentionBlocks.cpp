@@ -70,7 +70,7 @@ AttentionEmitter::Matrix AttentionEmitter::matrix(Value tensor) {
   }
   matrix.view.reset();
   matrix.rowStride = llvm::alignTo(std::max<int64_t>(matrix.columns, 1), lanes);
-  matrix.buffer = scratch(Panels::sizeFor(matrix.rowStride, matrix.rows, 1));
+  matrix.buffer = scratch(Panels::interleaved(matrix.rowStride, matrix.rows).size(1));
   return matrix;
 }
 
@@ -94,7 +94,8 @@ void AttentionEmitter::enter(Matrix &matrix, Value pair) {
     indices.push_back(PointIndex::uniform(column, matrix.columns));
     return points.at(matrix.tensor, ArrayRef<PointIndex>(indices));
   };
-  Panels panels{matrix.buffer, matrix.rowStride, Panels::strideFor(matrix.rowStride, matrix.rows)};
+  Panels panels = Panels::interleaved(matrix.rowStride, matrix.rows);
+  panels.buffer = matrix.buffer;
   emitPack(code, source, panels, code.index(0), code.index(matrix.columns), code.index(0),
            code.index(matrix.rows));
 }
@@ -114,9 +115,9 @@ BlockRhs AttentionEmitter::columnsOf(const Matrix &matrix, Value first) {
 }
 
 Panels AttentionEmitter::queryPanels(int64_t depth) {
-  int64_t width = shape.scoreTile.columns();
-  int64_t count = llvm::divideCeil(shape.queries, width);
-  return {scratch(Panels::sizeFor(width, depth, count)), width, Panels::strideFor(width, depth)};
+  Panels panels = Panels::interleaved(shape.scoreTile.columns(), depth);
+  panels.buffer = scratch(panels.size(llvm::divideCeil(shape.queries, panels.width)));
+  return panels;
 }
 
 BlockRhs AttentionEmitter::packQueries(const Matrix &matrix, const Panels &panels, Value first,
@@ -129,12 +130,14 @@ BlockRhs AttentionEmitter::packQueries(const Matrix &matrix, const Panels &panel
     return code.add(matrix.base, code.mul(row, matrix.rowStride));
   };
   source.depthOffset = [](Value k) { return k; };
-  source.depthIsContiguous = true;
+  source.rowStride = matrix.rowStride;
+  source.depthStride = 1;
   emitPack(code, source, panels, first, count, code.index(0), code.index(matrix.columns));
   auto offset = [this, panels](Value column) {
     return code.mul(code.div(column, panels.width), panels.stride);
   };
-  return {panels.buffer, offset, panels.width, int64_t(llvm::alignTo(shape.queries, panels.width))};
+  return {panels.buffer, offset, panels.depthStride,
+          int64_t(llvm::alignTo(shape.queries, panels.width))};
 }
 
 BlockLhs AttentionEmitter::keysOf(const SumBlock &block) const {

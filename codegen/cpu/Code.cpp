@@ -78,6 +78,11 @@ void Code::storeVector(Value vector, Value buffer, Value at, Value mask) {
     create<vector::StoreOp>(vector, buffer, ValueRange{at});
 }
 
+void Code::prefetch(Value buffer, Value at) {
+  create<memref::PrefetchOp>(buffer, ValueRange{at}, /*isWrite=*/false, /*localityHint=*/3,
+                             /*isDataCache=*/true);
+}
+
 Value Code::splat(Value scalar) {
   return create<vector::BroadcastOp>(lanesOf(scalar.getType()), scalar);
 }

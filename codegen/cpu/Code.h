@@ -54,6 +54,8 @@ struct Code {
   /// Lanes that the mask leaves out are zero; no mask means all lanes.
   mlir::Value loadVector(mlir::Value buffer, mlir::Value at, mlir::Value mask = {});
   void storeVector(mlir::Value vector, mlir::Value buffer, mlir::Value at, mlir::Value mask = {});
+  /// Asks for the cache line of an element, which may lie outside the buffer.
+  void prefetch(mlir::Value buffer, mlir::Value at);
   mlir::Value splat(mlir::Value scalar);
   /// The constant `value` as a scalar or vector of `type`.
   mlir::Value constant(mlir::Type type, double value);

@@ -124,6 +124,8 @@ void ContractionEmitter::analyse() {
   bool lhsInPlace = inPlace(left), rhsInPlace = inPlace(right);
   shape.lhsInPlace = lhsInPlace;
   shape.rhsInPlace = rhsInPlace && right.free.stride() == 1;
+  if (lhsInPlace && left.contract.stride() == 1)
+    shape.lhsRowStride = left.free.stride().value_or(0);
   shape.depthContiguous =
       lhsInPlace && rhsInPlace && left.contract.stride() == 1 && right.contract.stride() == 1;
   kernel.setFlops(shape.flops() + estimateFlops(kernel.kernel));
@@ -140,14 +142,18 @@ void ContractionEmitter::allocate() {
   if (!blocks.dotProducts) {
     int64_t rowTiles = blocks.blockRows / blocks.tile.rows;
     int64_t columnTiles = llvm::divideCeil(blocks.passColumns, blocks.tile.columns());
-    auto panels = [&](int64_t width, int64_t count) {
-      return Panels{scratch(Panels::sizeFor(width, blocks.depth, count)), width,
-                    Panels::strideFor(width, blocks.depth)};
+    auto allocatePanels = [&](Panels panels, int64_t count) {
+      panels.buffer = scratch(panels.size(count));
+      return panels;
     };
+    bool keepRows = left.view && left.contract.stride() == 1;
     if (blocks.packLhs)
-      leftPanels = panels(blocks.tile.rows, rowTiles);
+      leftPanels = allocatePanels(keepRows ? Panels::rows(blocks.tile.rows, blocks.depth)
+                                           : Panels::interleaved(blocks.tile.rows, blocks.depth),
+                                  rowTiles);
     if (blocks.packRhs)
-      rightPanels = panels(blocks.tile.columns(), columnTiles);
+      rightPanels =
+          allocatePanels(Panels::interleaved(blocks.tile.columns(), blocks.depth), columnTiles);
     if (shape.depth > blocks.depth)
       tiles = rowTiles * columnTiles;
   }
@@ -184,8 +190,8 @@ MatrixSource ContractionEmitter::source(const Operand &operand, Value batch) {
     return code.add(start, operand.free.offset(code, row));
   };
   source.depthOffset = [this, &operand](Value k) { return operand.contract.offset(code, k); };
-  source.rowsAreContiguous = operand.free.stride() == 1;
-  source.depthIsContiguous = operand.contract.stride() == 1;
+  source.rowStride = operand.free.stride();
+  source.depthStride = operand.contract.stride();
   return source;
 }
 
@@ -261,10 +267,10 @@ TileLhs ContractionEmitter::tileLhs(Value row, Value k) {
   TileLhs lhs;
   if (blocks.packLhs) {
     lhs.buffer = leftPanels.buffer;
-    lhs.depthStride = blocks.tile.rows;
+    lhs.depthStride = leftPanels.depthStride;
     Value panel = code.mul(code.div(row, blocks.tile.rows), leftPanels.stride);
     for (int64_t r = 0; r < blocks.tile.rows; ++r)
-      lhs.rows.push_back(code.add(panel, r));
+      lhs.rows.push_back(code.add(panel, r * leftPanels.rowStride));
     return lhs;
   }
   lhs.buffer = left.buffer;
@@ -282,7 +288,7 @@ TileRhs ContractionEmitter::tileRhs(Value columnInPass, Value column, Value k) {
   TileRhs rhs;
   if (blocks.packRhs) {
     rhs.buffer = rightPanels.buffer;
-    rhs.depthStride = blocks.tile.columns();
+    rhs.depthStride = rightPanels.depthStride;
     rhs.base = code.mul(code.div(columnInPass, blocks.tile.columns()), rightPanels.stride);
     return rhs;
   }

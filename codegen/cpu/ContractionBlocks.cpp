@@ -1,6 +1,9 @@
 #include "codegen/cpu/ContractionBlocks.h"
+#include "codegen/cpu/Packing.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 namespace ingot {
 namespace {
@@ -8,8 +11,8 @@ namespace {
 using llvm::alignTo;
 using llvm::divideCeil;
 
-/// A grain below this many operations costs more to hand out than to compute (about 20 µs).
-constexpr double grainFlops = 2e6;
+/// A grain below these costs more to hand out than to compute (about 20 µs).
+constexpr double grainFlops = 2e6, grainBytes = 4e5;
 constexpr int64_t mostGrains = 64;
 constexpr int64_t fewRows = 8;
 
@@ -24,8 +27,21 @@ Tile dotTile(const ContractionShape &shape) {
   return {shape.columns == 1 ? 16 : shape.columns == 2 ? 8 : 4, 1};
 }
 
+/// Whether a few rows of the left operand can be read side by side: not if their distance maps them
+/// all to the same few lines of a cache.
+bool rowsKeepApart(const ContractionShape &shape, Tile tile) {
+  constexpr int64_t period = 4096; // bytes after which a first cache of 64 sets repeats
+  if (shape.lhsRowStride == 0)
+    return false;
+  int64_t places = period / std::gcd(period, shape.lhsRowStride * shape.elementBytes);
+  return divideCeil(tile.rows, places) <= 2;
+}
+
 void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape) {
-  double wanted = std::clamp(shape.flops() / grainFlops, 1.0, double(mostGrains));
+  double operandBytes =
+      double(shape.elementBytes) * shape.batch * shape.depth * (shape.rows + shape.columns);
+  double wanted = std::clamp(std::max(shape.flops() / grainFlops, operandBytes / grainBytes), 1.0,
+                             double(mostGrains));
   int64_t perBatch = std::max<int64_t>(1, int64_t(wanted / shape.batch));
   int64_t quantum = blocks.dotProducts ? Code::lanes : blocks.tile.columns();
   const int64_t mostColumns = divideCeil(shape.columns, quantum);
@@ -63,10 +79,13 @@ Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const Machi
       int64_t width = vectors * Code::lanes;
       double used =
           double(rows * columns) / double(alignTo(rows, tileRows) * alignTo(columns, width));
-      // Loads per multiply-add; below two loads for three of them nothing is lost.
+      // Many sums hide the latency of the multiply-adds, few loads for each leave room for what
+      // misses the first cache.
       double loads = double(tileRows + vectors * perVector) / double(sums);
-      double busy = std::min(1.0, double(sums) / 20) / std::max(1.0, loads / 0.67);
-      double score = used * busy + 1e-3 / loads;
+      double busy =
+          std::sqrt(std::min(1.0, double(sums) / 24)) / (1 + 0.25 * std::max(0.0, loads - 0.46));
+      // Wide tiles leave only short panels in the first cache.
+      double score = used * busy * (vectors * perVector > 3 ? 0.97 : 1);
       if (score > bestScore) {
         best = {tileRows, vectors};
         bestScore = score;
@@ -83,19 +102,23 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
                     : chooseTile(shape.rows, shape.columns, shape.elementBytes, machine);
   // A panel of the right operand stays in the first cache while all rows pass it.
   int64_t panelDepth = machine.l1Bytes / (blocks.tile.columns() * shape.elementBytes);
-  int64_t deepest = std::max<int64_t>(64, panelDepth / Code::lanes * Code::lanes);
+  int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
-  blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, Code::lanes);
+  blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, Panels::depthStep);
   // The packed block of the left operand stays in half of the second cache.
-  int64_t mostRows = machine.l2Bytes / 2 / (blocks.depth * shape.elementBytes);
-  blocks.blockRows = roundedDiv(
-      shape.rows, divideCeil(shape.rows, std::max(mostRows, blocks.tile.rows)), blocks.tile.rows);
+  int64_t mostRows =
+      std::max(machine.l2Bytes / 2 / (blocks.depth * shape.elementBytes), blocks.tile.rows);
+  blocks.blockRows = roundedDiv(shape.rows, divideCeil(shape.rows, mostRows), blocks.tile.rows);
+  // So does a pass's block of the right operand, in a little less.
+  int64_t mostColumns = std::max(machine.l2Bytes * 3 / 8 / (blocks.depth * shape.elementBytes),
+                                 blocks.tile.columns());
+  blocks.passColumns =
+      roundedDiv(shape.columns, divideCeil(shape.columns, mostColumns), blocks.tile.columns());
   // Packing is repaid by reuse: the left operand's by columns, the right one's by rows.
-  blocks.packLhs = !shape.lhsInPlace || shape.columns > 128;
+  blocks.packLhs = !shape.lhsInPlace || (shape.columns > 2 * blocks.tile.columns() &&
+                                         !rowsKeepApart(shape, blocks.tile));
   blocks.packRhs = !shape.rhsInPlace || shape.rows > 4 * blocks.tile.rows;
   chooseGrains(blocks, shape);
-  blocks.passColumns =
-      std::max(blocks.blockColumns, 768 / blocks.blockColumns * blocks.blockColumns);
   return blocks;
 }
 

@@ -9,7 +9,7 @@ namespace ingot {
 /// AVX-512 core, are right everywhere and best where they fit.
 struct MachineShape {
   int64_t registerBytes = 64, registers = 32;
-  int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
+  int64_t l1Bytes = 48 << 10, l2Bytes = 1 << 20;
 };
 
 struct ContractionShape {
@@ -17,6 +17,9 @@ struct ContractionShape {
   int64_t elementBytes = 4; ///< of the sums
   /// Whether the micro-kernel can read the operand where it lies.
   bool lhsInPlace = false, rhsInPlace = false;
+  /// The left operand is contiguous along the depth, and its rows are this many elements apart; 0
+  /// if not so.
+  int64_t lhsRowStride = 0;
   /// Both operands are in place and contiguous along the depth.
   bool depthContiguous = false;
 

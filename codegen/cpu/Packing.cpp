@@ -10,15 +10,22 @@ constexpr int64_t lanes = Code::lanes;
 // Transposed blocks are written whole, so depth is rounded up to vectors. Widths that are no whole
 // vectors are written with full ones whose last lanes the next depth overwrites: one vector of
 // slack.
-int64_t Panels::strideFor(int64_t width, int64_t depth) {
+Panels Panels::interleaved(int64_t width, int64_t depth) {
   int64_t slack = width % lanes ? lanes : 0;
-  return llvm::alignTo(width * llvm::alignTo(depth, lanes) + slack, lanes);
+  int64_t stride = llvm::alignTo(width * llvm::alignTo(depth, lanes) + slack, lanes);
+  return {{}, width, stride, 1, width};
+}
+
+// One vector between rows keeps them apart in caches that map strides of powers of two to one set.
+Panels Panels::rows(int64_t width, int64_t depth) {
+  int64_t rowStride = llvm::alignTo(depth, Panels::depthStep) + lanes;
+  return {{}, width, width * rowStride, rowStride, 1};
 }
 
 // A transposed block may fill several narrow panels at once.
-int64_t Panels::sizeFor(int64_t width, int64_t depth, int64_t count) {
-  int64_t atOnce = width < lanes && lanes % width == 0 ? lanes / width : 1;
-  return llvm::alignTo(count, atOnce) * strideFor(width, depth);
+int64_t Panels::size(int64_t count) const {
+  int64_t atOnce = rowStride == 1 && width < lanes && lanes % width == 0 ? lanes / width : 1;
+  return llvm::alignTo(count, atOnce) * stride;
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -91,10 +98,10 @@ public:
         element(cast<MemRefType>(panels.buffer.getType()).getElementType()) {}
 
   void run() {
-    if (source.buffer && source.depthIsContiguous)
-      transpose();
-    else if (source.buffer && source.rowsAreContiguous)
-      copy();
+    if (source.buffer && source.depthStride == 1)
+      panels.depthStride == 1 ? copyRows() : transpose();
+    else if (source.buffer && source.rowStride == 1 && panels.rowStride == 1)
+      copyDepths();
     else
       elementwise();
   }
@@ -118,8 +125,11 @@ private:
       code.loop(code.index(0), depth, lanes, [&](Value inner) {
         Value mask = source.depth % lanes ? code.maskBelow(code.sub(depth, inner)) : Value();
         SmallVector<Value> vectors;
-        for (Value start : starts)
-          vectors.push_back(widened(code.loadVector(source.buffer, code.add(start, inner), mask)));
+        for (Value start : starts) {
+          Value at = code.add(start, inner);
+          prefetch(at, source.rowStride, blockRows);
+          vectors.push_back(widened(code.loadVector(source.buffer, at, mask)));
+        }
         vectors.resize(lanes, code.zero(lanesOf(element)));
         Value base = code.add(target, code.mul(inner, width));
         storeTransposed(transpose16(code, vectors), base, several ? lanes / width : 1);
@@ -144,29 +154,61 @@ private:
     }
   }
 
-  /// Memory runs along the rows: each depth is a run of every panel.
-  void copy() {
-    int64_t width = panels.width;
-    code.loop(code.index(0), depth, 1, [&](Value inner) {
-      Value start = code.add(source.depthOffset(code.add(k, inner)), source.rowOffset(row));
-      Value target = code.mul(inner, width);
-      code.loop(code.index(0), rows, width, [&](Value block) {
-        Value panel = code.add(code.mul(code.div(block, width), panels.stride), target);
-        for (int64_t w = 0; w < width; w += lanes) {
-          Value column = code.add(block, w);
-          Value vector =
-              code.loadVector(source.buffer, code.add(start, column), copyMask(column, w));
-          code.storeVector(widened(vector), panels.buffer, code.add(panel, w));
+  /// Memory and panels run along the depth.
+  void copyRows() {
+    code.loop(code.index(0), rows, 1, [&](Value current) {
+      Value start = code.add(source.rowOffset(code.add(row, current)), source.depthOffset(k));
+      Value target = code.add(code.mul(code.div(current, panels.width), panels.stride),
+                              code.mul(code.remainder(current, panels.width), panels.rowStride));
+      code.loop(code.index(0), depth, Panels::depthStep, [&](Value inner) {
+        for (int64_t v = 0; v < Panels::depthStep; v += lanes) {
+          Value at = code.add(inner, v);
+          Value mask =
+              source.depth % Panels::depthStep ? code.maskBelow(code.sub(depth, at)) : Value();
+          prefetch(code.add(start, at), source.rowStride, 1);
+          Value vector = code.loadVector(source.buffer, code.add(start, at), mask);
+          code.storeVector(widened(vector), panels.buffer, code.add(target, at));
         }
       });
     });
   }
 
-  Value copyMask(Value column, int64_t w) {
-    if (panels.width % lanes == 0 && source.rows % lanes == 0)
-      return {};
-    Value valid = code.sub(code.index(source.rows), code.add(row, column));
-    return code.maskBelow(code.min(valid, code.index(panels.width - w)));
+  /// Memory and panels run along the rows: each depth is a run of every panel. A few depths at a
+  /// time, so that both sides are read and written in runs of some length.
+  void copyDepths() {
+    constexpr int64_t depthsAtOnce = 8;
+    int64_t width = panels.width;
+    code.loop(code.index(0), depth, depthsAtOnce, [&](Value firstDepth) {
+      Value endDepth = code.min(code.add(firstDepth, depthsAtOnce), depth);
+      code.loop(code.index(0), rows, width, [&](Value block) {
+        Value panel = code.mul(code.div(block, width), panels.stride);
+        Value first = code.add(source.rowOffset(row), block);
+        SmallVector<Value> masks = edgeMasks(block);
+        code.loop(firstDepth, endDepth, 1, [&](Value inner) {
+          Value start = code.add(source.depthOffset(code.add(k, inner)), first);
+          Value target = code.add(panel, code.mul(inner, width));
+          for (auto [v, mask] : llvm::enumerate(masks)) {
+            Value at = code.add(start, v * lanes);
+            prefetch(at, source.depthStride, depthsAtOnce);
+            Value vector = code.loadVector(source.buffer, at, mask);
+            code.storeVector(widened(vector), panels.buffer, code.add(target, v * lanes));
+          }
+        });
+      });
+    });
+  }
+
+  /// For each vector of a panel that starts at row `block`, the lanes that belong to it and to the
+  /// matrix; null if all do.
+  SmallVector<Value> edgeMasks(Value block) {
+    SmallVector<Value> masks(llvm::divideCeil(panels.width, lanes));
+    if (panels.width % lanes == 0 && source.rows % panels.width == 0)
+      return masks;
+    Value left = code.sub(code.index(source.rows), code.add(row, block));
+    Value valid = code.min(left, code.index(panels.width));
+    for (auto [v, mask] : llvm::enumerate(masks))
+      mask = code.maskBelow(code.sub(valid, code.index(v * lanes)));
+    return masks;
   }
 
   /// Anything else, one element at a time.
@@ -178,8 +220,8 @@ private:
         Value current = code.min(code.add(code.add(row, block), w), code.index(source.rows - 1));
         code.loop(code.index(0), depth, 1, [&](Value inner) {
           Value value = elementAt(current, code.add(k, inner));
-          Value at = code.add(code.add(panel, w), code.mul(inner, width));
-          code.store(code.convert(value, element), panels.buffer, at);
+          Value at = code.add(code.mul(w, panels.rowStride), code.mul(inner, panels.depthStride));
+          code.store(code.convert(value, element), panels.buffer, code.add(panel, at));
         });
       });
     });
@@ -189,6 +231,13 @@ private:
     if (!source.buffer)
       return source.element(current, at);
     return code.load(source.buffer, code.add(source.rowOffset(current), source.depthOffset(at)));
+  }
+
+  /// Asks for what lies `count` strides behind an element: the next blocks start on pages that the
+  /// hardware does not foresee.
+  void prefetch(Value at, std::optional<int64_t> stride, int64_t count) {
+    if (stride)
+      code.prefetch(source.buffer, code.add(at, *stride * count));
   }
 
   Value widened(Value vector) { return code.convert(vector, element); }

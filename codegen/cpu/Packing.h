@@ -12,21 +12,29 @@ struct MatrixSource {
   mlir::Value
       buffer; ///< flat memory, if element (row, k) is buffer[rowOffset(row) + depthOffset(k)]
   std::function<mlir::Value(mlir::Value)> rowOffset, depthOffset;
-  bool rowsAreContiguous = false, depthIsContiguous = false; ///< distance 1 in memory
+  /// The distance of neighbours in memory, where there is a single one.
+  std::optional<int64_t> rowStride, depthStride;
   std::function<mlir::Value(mlir::Value row, mlir::Value k)>
       element; ///< used where there is no buffer
 };
 
 /// Panels of `width` rows each: element (row w, depth k) of panel p is
-/// `buffer[p * stride + k * width + w]`. Rows beyond the matrix are there, with any finite or
-/// repeated values: what is computed from them is never stored.
+/// `buffer[p * stride + w * rowStride + k * depthStride]`. Rows beyond the matrix are there, with
+/// any finite or repeated values: what is computed from them is never stored.
 struct Panels {
-  mlir::Value buffer;
-  int64_t width = 0, stride = 0;
+  /// Depths are packed in blocks of a multiple of this, but for the last.
+  static constexpr int64_t depthStep = 64;
 
-  /// The distance between panels of up to `depth` and the elements that `count` of them take.
-  static int64_t strideFor(int64_t width, int64_t depth);
-  static int64_t sizeFor(int64_t width, int64_t depth, int64_t count);
+  mlir::Value buffer;
+  int64_t width = 0, stride = 0, rowStride = 1, depthStride = 0;
+
+  /// Panels of up to `depth` in which the rows of one depth lie side by side: the right operand's
+  /// vectors.
+  static Panels interleaved(int64_t width, int64_t depth);
+  /// Panels of rows that stay whole, for a left operand whose elements are read one by one.
+  static Panels rows(int64_t width, int64_t depth);
+  /// The elements that `count` panels take.
+  int64_t size(int64_t count) const;
 };
 
 /// Packs rows [row, row + rows) and depths [k, k + depth) of the matrix; `row` is a multiple of the

@@ -9,7 +9,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <list>
+#include <map>
 #include <random>
+#include <sys/mman.h>
+#include <unistd.h>
 
 using namespace mlir;
 
@@ -85,15 +89,51 @@ CompiledKernel::CompiledKernel(const std::string &text) {
   entry = reinterpret_cast<Entry>(code.data() + offset);
 }
 
+namespace {
+
+/// Memory that ends at a page which must not be touched, but for the rest of its last 64 bytes.
+class GuardedMemory {
+public:
+  GuardedMemory(int64_t bytes, const void *contents) : bytes(bytes) {
+    const int64_t page = sysconf(_SC_PAGESIZE);
+    size = (bytes + page - 1) / page * page + page;
+    start = static_cast<uint8_t *>(
+        mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    require(start != MAP_FAILED && mprotect(start + size - page, page, PROT_NONE) == 0,
+            "cannot map guarded memory");
+    data = start + size - page - (bytes + 63) / 64 * 64;
+    if (contents)
+      std::memcpy(data, contents, bytes);
+    else // whatever the workspace holds must not matter
+      std::memset(data, 0xff, bytes);
+  }
+  GuardedMemory(const GuardedMemory &) = delete;
+  ~GuardedMemory() { munmap(start, size); }
+
+  uint8_t *data;
+  const int64_t bytes;
+
+private:
+  uint8_t *start;
+  int64_t size;
+};
+
+} // namespace
+
 void CompiledKernel::run(const std::vector<Tensor> &memory, int64_t lo, int64_t hi) const {
+  std::list<GuardedMemory> guarded;
+  std::map<const void *, void *> places; // tensors that share memory go on sharing it
   std::vector<void *> pointers;
-  for (const Tensor &tensor : memory)
-    pointers.push_back(const_cast<void *>(tensor.data()));
-  // Whatever the workspace holds must not matter.
-  Tensor workspace(ElementType::U8, {workspaceBytes});
-  std::memset(workspace.data(), 0xff, workspace.bytes());
-  pointers.push_back(workspace.data());
+  for (const Tensor &tensor : memory) {
+    void *&place = places[tensor.data()];
+    if (!place)
+      place = guarded.emplace_back(tensor.bytes(), tensor.data()).data;
+    pointers.push_back(place);
+  }
+  pointers.push_back(guarded.emplace_back(workspaceBytes, nullptr).data);
   entry(pointers.data(), lo, hi);
+  for (const Tensor &tensor : memory)
+    std::memcpy(const_cast<void *>(tensor.data()), places[tensor.data()], tensor.bytes());
 }
 
 std::vector<Tensor> CompiledKernel::run(const std::vector<Tensor> &arguments) const {

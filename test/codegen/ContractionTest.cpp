@@ -113,6 +113,7 @@ TEST(Contraction, DepthAndRowsInSeveralBlocks) {
   check({0, 33, 50, 1500, false, true}, generator());
   check({0, 70, 33, 1111, true, false}, generator());
   check({0, 700, 35, 530, false, false}, generator());
+  check({0, 40, 208, 320, false, false}, generator()); // whole vectors, but no whole panels
 }
 
 TEST(Contraction, NoDepthGivesZeros) {
@@ -142,6 +143,7 @@ TEST(Contraction, ManyBatchesShareAGrain) {
 TEST(Contraction, LargeShapesFeedSeveralThreads) {
   EXPECT_GE(CompiledKernel(Matmul{0, 256, 768, 768}.kernel()).grains, 8);
   EXPECT_GE(CompiledKernel(Matmul{0, 2048, 64, 768}.kernel()).grains, 8);
+  EXPECT_GE(CompiledKernel(Matmul{0, 1, 768, 3072, false, true}.kernel()).grains, 8);
 }
 
 constexpr const char *epilogueMaps =
