@@ -89,8 +89,15 @@ Peak findPeak(const Program &program, const Function &function) {
   return peak;
 }
 
+/// The function whose buffers reach farthest into the arena.
 const Function &largestFunction(const Program &program) {
-  return *std::ranges::max_element(program.functions, {}, &Function::arenaBytes);
+  auto end = [](const Function &function) {
+    int64_t last = 0;
+    for (const PlannedBuffer &buffer : function.buffers)
+      last = std::max(last, buffer.offset + buffer.bytes);
+    return last;
+  };
+  return *std::ranges::max_element(program.functions, {}, end);
 }
 
 void printJson(const Program &program, const Peak &peak, int threads) {
