@@ -146,7 +146,8 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
   OwningOpRef<ModuleOp> module = model.clone();
   DiagnosticCollector diagnostics(*module->getContext());
   if (failed(verify(*module)))
-    return tl::unexpected(diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
+    return tl::unexpected(
+        diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
   DefaultTimingManager timer;
   timer.setEnabled(options.timing);
   TimingScope timing = timer.getRootScope();
@@ -156,7 +157,8 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
   for (Stage next = from == Stage::Graph ? from : Stage(int(from) + 1); next <= stage;
        next = Stage(int(next) + 1)) {
     if (failed(runStage(next, *module, options, timing, dumps)))
-      return tl::unexpected(diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
+      return tl::unexpected(
+          diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
   }
   return module;
 }

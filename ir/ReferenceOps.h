@@ -1,5 +1,6 @@
 /// The reference's evaluators, one file a group of ops. Internal to ir/Reference*.
 #pragma once
+#include "ir/Diagnostics.h"
 #include "ir/Graph.h"
 #include "ir/ReferenceElements.h"
 #include <span>
@@ -28,14 +29,13 @@ Tensor storeResult(mlir::Operation *op, const std::vector<Wide> &elements, unsig
   return store(resultElement(op, index), resultShape(op, index), elements);
 }
 
-
 /// An error at `op`; the message starts with the op's name.
 template <typename... Args>
 tl::unexpected<Error> errorAt(mlir::Operation *op, Error::Code code,
                               fmt::format_string<Args...> format, Args &&...args) {
   std::string name = op->getName().getStringRef().str();
-  return tl::unexpected(
-      Error{code, name + ": " + fmt::format(format, std::forward<Args>(args)...), placeOf(op->getLoc())});
+  return tl::unexpected(Error{code, name + ": " + fmt::format(format, std::forward<Args>(args)...),
+                              placeOf(op->getLoc())});
 }
 
 /// Elements between neighbours of each dimension in row-major order.

@@ -386,7 +386,7 @@ TEST_F(ReferenceTest, LoopCarriesAndStacks) {
   expectElements(results[0], {13, 23});
   expectElements(results[1], {10, 20, 10, 20, 11, 21});
   EXPECT_EQ(errorOf(text, {tensor<int64_t>(ElementType::I32, {}, {2}), start}),
-            "-:3: graph.loop: result 1 stacks 3 iterations, but 2 ran");
+            "-:3:16: graph.loop: result 1 stacks 3 iterations, but 2 ran");
 }
 
 TEST_F(ReferenceTest, IfRunsOneRegion) {
