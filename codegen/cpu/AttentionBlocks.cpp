@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t blockLength = 64;
 constexpr double grainFlops = 2e6;
+constexpr int64_t mostGrains = 128;
 
 AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedTensorType value,
                            int64_t elementBytes) {
@@ -249,7 +250,8 @@ Value AttentionEmitter::exp(Value value) { return code.create<math::ExpOp>(value
 //===--------------------------------------------------------------------------------------------===//
 
 void AttentionEmitter::setGrains(int64_t units, double flops) {
-  unitsPerGrain = std::max<int64_t>(1, int64_t(grainFlops / std::max(flops, 1.0)));
+  unitsPerGrain = std::max<int64_t>({1, int64_t(grainFlops / std::max(flops, 1.0)),
+                                     int64_t(llvm::divideCeil(units, mostGrains))});
   kernel.setGrains(llvm::divideCeil(units, unitsPerGrain));
   kernel.setFlops(flops * units);
 }

@@ -117,8 +117,11 @@ private:
       Value first = code.add(row, block);
       SmallVector<Value> starts;
       for (int64_t r = 0; r < blockRows; ++r) {
-        Value clamped = code.min(code.add(first, r), code.index(source.rows - 1));
-        starts.push_back(code.add(source.rowOffset(clamped), source.depthOffset(k)));
+        // Rows beyond the matrix repeat its last one.
+        Value current = code.add(first, r);
+        if (source.rows % blockRows)
+          current = code.min(current, code.index(source.rows - 1));
+        starts.push_back(code.add(source.rowOffset(current), source.depthOffset(k)));
       }
       Value panel = code.mul(code.div(block, width), panels.stride);
       Value target = partial ? code.add(panel, code.remainder(block, width)) : panel;

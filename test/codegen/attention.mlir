@@ -1,0 +1,44 @@
+// RUN: %ingot-opt %s -split-input-file -lower-kernels -canonicalize -cse | FileCheck %s
+
+// A grain is a few blocks of 64 queries of one head. The keys pass in blocks; scores exist as
+// [key, query] in the workspace, whose size does not depend on the sequence.
+// CHECK-LABEL: func.func private @forward
+// CHECK-SAME: %[[Q:[a-z0-9]+]]: memref<2x12x1024x64xf32>
+// CHECK-SAME: graph.grains = 128 : i64
+// Queries are transposed once:
+// CHECK-COUNT-64: vector.shuffle
+// CHECK-NOT: vector.shuffle
+// Blocks of keys; scores by fused multiply-adds:
+// CHECK: scf.for {{.*}} step %c64
+// CHECK: vector.fma
+// The running maximum goes down the keys, with the causal mask; then probabilities and their sum:
+// CHECK: vector.create_mask
+// CHECK: arith.cmpf ogt
+// CHECK: math.exp
+// The old sums fade by exp(old maximum - new maximum):
+// CHECK: math.exp
+// CHECK: vector.fma
+// CHECK: math.log
+// CHECK: return
+func.func private @forward(%q: tensor<2x12x1024x64xf32>, %k: tensor<2x12x1024x64xf32>, %v: tensor<2x12x1024x64xf32>)
+    -> (tensor<2x12x1024x64xf32>, tensor<2x12x1024xf32>) attributes {graph.kernel = "attention"} {
+  %o, %l = graph.attention %q, %k, %v scale 1.25e-01 causal true : tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32> -> tensor<2x12x1024x64xf32>, tensor<2x12x1024xf32>
+  return %o, %l : tensor<2x12x1024x64xf32>, tensor<2x12x1024xf32>
+}
+
+// -----
+
+// Backward: a grain is whole heads, and five products make a block: scores, their gradients, and
+// what they add to the gradients of values, keys and queries.
+// CHECK-LABEL: func.func private @backward
+// CHECK-SAME: graph.grains = 24 : i64
+// CHECK: vector.fma
+// CHECK: math.exp
+// CHECK-NOT: math.exp
+// CHECK: return
+func.func private @backward(%q: tensor<2x12x256x64xf32>, %k: tensor<2x12x256x64xf32>, %v: tensor<2x12x256x64xf32>,
+                            %o: tensor<2x12x256x64xf32>, %l: tensor<2x12x256xf32>, %g: tensor<2x12x256x64xf32>)
+    -> (tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>) attributes {graph.kernel = "attention_backward"} {
+  %dq, %dk, %dv = graph.attention_backward %q, %k, %v, %o, %l, %g scale 1.25e-01 causal true : tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256xf32>, tensor<2x12x256x64xf32> -> tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>
+  return %dq, %dk, %dv : tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>
+}
