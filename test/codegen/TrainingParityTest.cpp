@@ -1,18 +1,19 @@
 /// Compiled training steps against PyTorch's recorded curves.
 #include "codegen/Compile.h"
-#include "frontend/ModelModule.h"
 #include "runtime/Device.h"
 #include "test/golden/Follow.h"
 
 namespace ingot::testing {
 namespace {
 
+/// Runs one function of a compiled module on the CPU.
 class CompiledRunner : public StepRunner {
 public:
-  static Result<std::unique_ptr<StepRunner>> make(const Model &model,
-                                                  const TrainingOptions &options) {
-    INGOT_ASSIGN(Program program, compile(moduleOf(model), {.training = options}));
+  static Result<std::unique_ptr<StepRunner>> make(mlir::ModuleOp module, std::string function,
+                                                  const CompileOptions &options) {
+    INGOT_ASSIGN(Program program, compile(module, options));
     auto runner = std::make_unique<CompiledRunner>();
+    runner->function = std::move(function);
     INGOT_ASSIGN(runner->device, openDevice("cpu", {}));
     INGOT_ASSIGN(runner->session,
                  runner->device->load(std::make_shared<Program>(std::move(program))));
@@ -20,26 +21,45 @@ public:
   }
 
   Status write(const std::string &name, const Tensor &value) override {
-    return session->write("step", name, value);
+    return session->write(function, name, value);
   }
-  Status run() override { return session->run("step"); }
-  Result<Tensor> read(const std::string &name) override { return session->read("step", name); }
+  Status run() override { return session->run(function); }
+  Result<Tensor> read(const std::string &name) override { return session->read(function, name); }
 
 private:
+  std::string function;
   std::unique_ptr<Device> device;
   std::unique_ptr<Session> session;
 };
 
+Result<std::unique_ptr<StepRunner>> makeStep(const Model &model, const TrainingOptions &options) {
+  return CompiledRunner::make(moduleOf(model), "step", {.training = options});
+}
+
 /// (model, run)
 class CompiledParity : public ::testing::TestWithParam<std::tuple<const char *, const char *>> {};
+/// model
+class CompiledGradients : public ::testing::TestWithParam<const char *> {};
 
 TEST_P(CompiledParity, FollowsPyTorch) {
   Golden golden(std::get<0>(GetParam()));
   GoldenRun expected = golden.run(std::get<1>(GetParam()));
   auto model = golden.model();
   ASSERT_TRUE(model) << model.error().text();
-  Status status = follow(golden, expected, *model, golden.parameters(), expected.losses, 1e-4,
-                         CompiledRunner::make);
+  Status status =
+      follow(golden, expected, *model, golden.parameters(), expected.losses, 1e-4, makeStep);
+  ASSERT_TRUE(status) << status.error().text();
+}
+
+TEST_P(CompiledGradients, FirstArePyTorchs) {
+  Golden golden(GetParam());
+  auto model = golden.model();
+  ASSERT_TRUE(model) << model.error().text();
+  auto module = withGradients(*model);
+  ASSERT_TRUE(module) << module.error().text();
+  auto runner = CompiledRunner::make(**module, "gradients", {});
+  ASSERT_TRUE(runner) << runner.error().text();
+  Status status = expectFirstGradients(golden, golden.run("plain"), **runner);
   ASSERT_TRUE(status) << status.error().text();
 }
 
@@ -51,6 +71,8 @@ INSTANTIATE_TEST_SUITE_P(Golden, CompiledParity,
                            return std::string(std::get<0>(test.param)) + "_" +
                                   std::get<1>(test.param);
                          });
+INSTANTIATE_TEST_SUITE_P(Golden, CompiledGradients, ::testing::Values("gpt", "mlp"),
+                         [](const auto &test) { return std::string(test.param); });
 
 } // namespace
 } // namespace ingot::testing

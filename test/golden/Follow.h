@@ -1,8 +1,12 @@
 /// Follows a recorded training curve with whatever runs a training step: the reference, compiled
 /// code.
 #pragma once
+#include "frontend/ModelModule.h"
 #include "ir/ReferenceElements.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Training.h"
 #include "test/golden/Golden.h"
+#include <cmath>
 #include <functional>
 
 namespace ingot::testing {
@@ -64,6 +68,42 @@ inline Status follow(const Golden &golden, const GoldenRun &expected, const Mode
       return {};
   }
   return {};
+}
+
+/// Checks the gradients of the first step, which `runner` returns as `gradient.<parameter>`.
+inline Status expectFirstGradients(const Golden &golden, const GoldenRun &expected,
+                                   StepRunner &runner) {
+  for (const NamedTensors &values : {golden.parameters(), golden.batch(0, 1)})
+    for (const auto &[name, value] : values)
+      INGOT_TRY(runner.write(name, value));
+  INGOT_TRY(runner.run());
+  double global = 0;
+  for (const auto &[name, gradient] : expected.gradients)
+    global += gradient.norm * gradient.norm;
+  EXPECT_GT(global, 0);
+  for (const auto &[name, gradient] : expected.gradients) {
+    INGOT_ASSIGN(Tensor tensor, runner.read("gradient." + name));
+    std::vector<double> actual = graph::load<double>(tensor);
+    double sum = 0;
+    for (double value : actual)
+      sum += value * value;
+    // Some are zero in exact arithmetic (the bias of attention's keys): they count against all.
+    double tolerance = 1e-4 * std::max(gradient.norm, 1e-6 * std::sqrt(global));
+    EXPECT_NEAR(std::sqrt(sum), gradient.norm, tolerance) << name;
+    for (size_t i = 0; i < gradient.first.size() && i < actual.size(); ++i)
+      EXPECT_NEAR(actual[i], gradient.first[i], tolerance) << name << "[" << i << "]";
+  }
+  return {};
+}
+
+/// A copy of the model's module with @gradients.
+inline Result<mlir::OwningOpRef<mlir::ModuleOp>> withGradients(const Model &model) {
+  mlir::OwningOpRef<mlir::ModuleOp> module = moduleOf(model).clone();
+  mlir::PassManager passes(module->getContext());
+  buildGradientPipeline(passes, TrainingOptions::Loss::CrossEntropy);
+  if (llvm::failed(passes.run(*module)))
+    return failure(Error::Code::Internal, "", "the passes fail");
+  return module;
 }
 
 } // namespace ingot::testing
