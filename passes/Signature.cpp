@@ -1,6 +1,5 @@
 #include "passes/Signature.h"
 #include "mlir/IR/Builders.h"
-#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
@@ -55,26 +54,19 @@ SmallVector<BlockArgument> argumentsOf(func::FuncOp function, ArgumentRole role)
 }
 
 LogicalResult verifySignature(func::FuncOp function) {
-  llvm::StringSet<> names;
   ArgumentRole previous = ArgumentRole::Parameter;
   for (BlockArgument argument : function.getArguments()) {
     unsigned index = argument.getArgNumber();
-    StringRef name = argumentName(function, index);
-    if (name.empty())
-      return emitError(argument.getLoc()) << "argument " << index << " of @" << function.getName()
-                                          << " has no " << nameAttribute;
-    if (!names.insert(name).second)
-      return emitError(argument.getLoc())
-             << "two arguments of @" << function.getName() << " are named '" << name << "'";
-    auto spelled = function.getArgAttrOfType<StringAttr>(index, roleAttribute);
-    if (!spelled || !llvm::is_contained(roleNames, spelled.getValue()))
-      return emitError(argument.getLoc()) << "argument '" << name << "' needs a " << roleAttribute
-                                          << ": parameter, state, input, target or scalar";
+    for (StringRef attribute : {nameAttribute, roleAttribute})
+      if (!function.getArgAttr(index, attribute))
+        return emitError(argument.getLoc())
+               << "argument " << index << " of @" << function.getName() << " has no " << attribute;
     ArgumentRole role = roleOf(function, index);
     if (role < previous)
       return emitError(argument.getLoc())
-             << roleName(role) << " '" << name << "' stands behind an argument of role "
-             << roleName(previous) << "; the order is parameters, state, inputs, targets, scalars";
+             << roleName(role) << " '" << argumentName(function, index)
+             << "' stands behind an argument of role " << roleName(previous)
+             << "; the order is parameters, state, inputs, targets, scalars";
     previous = role;
   }
   return success();

@@ -28,7 +28,8 @@ bool isParameter(mlir::Value value);
 /// The arguments of one role, in order.
 llvm::SmallVector<mlir::BlockArgument> argumentsOf(mlir::func::FuncOp function, ArgumentRole role);
 
-/// Checks that arguments stand in the order of roles and that names are present and unique.
+/// Checks that arguments have names and roles and stand in the order of roles. (What the attributes
+/// say is verified by the dialect.)
 llvm::LogicalResult verifySignature(mlir::func::FuncOp function);
 
 /// Inserts an argument behind those of its role. Its location is `location`, named after it.

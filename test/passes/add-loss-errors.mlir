@@ -38,8 +38,8 @@ func.func @forward(%x: tensor<3xf32> {graph.name = "x", graph.role = "input"}) -
 
 // -----
 
-// CHECK: [[@LINE+1]]:20: error: argument 0 of @forward has no graph.name
-func.func @forward(%x: tensor<2x3xf32> {graph.role = "input"}) -> tensor<2x3xf32> {
+// CHECK: [[@LINE+1]]:20: error: argument 0 of @forward has no graph.role
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "x"}) -> tensor<2x3xf32> {
   return %x : tensor<2x3xf32>
 }
 
@@ -80,3 +80,10 @@ func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"})
   return %x : tensor<2x3xf32>
 }
 func.func @evaluate() { return }
+
+// -----
+
+// CHECK: [[@LINE+1]]:20: error: argument 0 of @forward has no graph.name
+func.func @forward(%x: tensor<2x3xf32> {graph.role = "input"}) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
