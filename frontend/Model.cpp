@@ -16,7 +16,10 @@ PortRole parseRole(std::string_view text) {
   return found == roleNames.end() ? PortRole::Input : PortRole(found - roleNames.begin());
 }
 
+/// Null once the module is planned: then there are no tensors any more.
 mlir::func::FuncOp forwardOf(const Model &model) {
+  if (stageOf(moduleOf(model)) >= Stage::Plan)
+    return {};
   return moduleOf(model).lookupSymbol<mlir::func::FuncOp>("forward");
 }
 
@@ -44,6 +47,8 @@ mlir::ModuleOp moduleOf(const Model &model) { return *model.internals().module; 
 std::vector<ModelPort> Model::ports() const {
   mlir::func::FuncOp forward = forwardOf(*this);
   std::vector<ModelPort> ports;
+  if (!forward)
+    return ports;
   for (auto [index, type] : llvm::enumerate(forward.getArgumentTypes())) {
     mlir::DictionaryAttr attributes = forward.getArgAttrDict(index);
     ports.push_back(portOf(type, attributes, parseRole(stringAttribute(attributes, "graph.role"))));
@@ -63,9 +68,10 @@ int64_t Model::parameterCount() const {
 
 int64_t Model::operationCount() const {
   int64_t count = 0;
-  forwardOf(*this).walk([&](mlir::Operation *op) {
-    count += op->getDialect()->getNamespace() == "graph" && !mlir::isa<graph::ConstantOp>(op);
-  });
+  if (mlir::func::FuncOp forward = forwardOf(*this))
+    forward.walk([&](mlir::Operation *op) {
+      count += op->getDialect()->getNamespace() == "graph" && !mlir::isa<graph::ConstantOp>(op);
+    });
   return count;
 }
 

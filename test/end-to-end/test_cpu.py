@@ -43,6 +43,19 @@ class Training(test_training.OnTheReference):
             self.assertEqual(process.returncode, 0, process.stderr)
             self.assertGreater(len(process.stdout), 1000)
 
+    def test_a_printed_stage_compiles_to_the_same_bits(self):
+        outputs = set()
+        for stage in ["graph", "train", "linalg", "kernels", "plan"]:
+            text, program, logits = (self.path(stage + end) for end in (".mlir", ".ingot", ".npy"))
+            for command in (["compile", *TINY, "--train", f"--emit={stage}", "-o", text],
+                            ["compile", text, "--train", "-o", program],
+                            ["run", program, "--input=4x8xi32=1", "--seed=1", f"--output=@{logits}"]):
+                process = run(*command)
+                self.assertEqual(process.returncode, 0, f"{stage}: {process.stderr}")
+            with open(logits, "rb") as file:
+                outputs.add(file.read())
+        self.assertEqual(len(outputs), 1)
+
     def test_the_plan_adds_up(self):
         report = lines(run("plan", *TINY, "--json"))[0]
         self.assertEqual(report["persistent_bytes"] % 64, 0)

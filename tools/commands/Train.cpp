@@ -103,11 +103,15 @@ Status checkSameRun(const std::string &out, const std::string &description) {
 
 void announce(const Model &model, const LoadedModel &loaded) {
   const Program &program = loaded.session->program();
+  fmt::print(stderr, "{} parameters; ", model.parameterCount());
+  if (!loaded.device) {
+    fmt::print(stderr, "the reference interprets {} operators\n", program.operators);
+    return;
+  }
   const Function &step = *program.function("step");
-  fmt::print(
-      stderr, "{} parameters; {} operators became {} kernels a step ({} distinct) in {:.2f} s{}\n",
-      model.parameterCount(), program.operators, countLaunches(step), countDistinctKernels(step),
-      loaded.report.milliseconds / 1e3, loaded.report.programCached ? " (cached)" : "");
+  fmt::print(stderr, "{} operators became {} kernels a step ({} distinct) in {:.2f} s{}\n",
+             program.operators, countLaunches(step), countDistinctKernels(step),
+             loaded.report.milliseconds / 1e3, loaded.report.programCached ? " (cached)" : "");
   fmt::print(stderr, "{} planned for {}\n", humanBytes(program.arenaBytes), program.target);
 }
 
