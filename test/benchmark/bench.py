@@ -46,9 +46,10 @@ def machine():
 def run_suite(suite, build, options):
     """The suite's table as text."""
     if suite == "matmul":
-        command = [os.path.join(build, "bin", "benchmarks"), "--benchmark_filter=contraction"]
-        if not os.path.exists(command[0]):
-            return "matmul: not built (Google Benchmark or oneDNN's headers are missing)"
+        made = subprocess.run(["ninja", "-C", build, "benchmark-matmul"], capture_output=True, text=True)
+        if made.returncode:
+            return f"matmul: cannot be built (is libdnnl-dev installed and the build configured anew?)\n{made.stdout}"
+        command = [os.path.join(build, "bin", "benchmark-matmul")]
     else:
         command = [peer_python(), os.path.join(HERE, "step.py"), os.path.join(build, "bin", "ingot"),
                    f"--rounds={options.rounds}", f"--threads={options.threads}", *options.models]
