@@ -7,7 +7,7 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr double log2e = 1.44269504088896340736, ln2 = 0.69314718055994530942;
+constexpr double log2e = 1.44269504088896340736;
 
 /// ln 2 in two parts; the first has so few bits that its product with an exponent is exact.
 struct Ln2 {

@@ -9,13 +9,14 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr std::array<std::pair<Stage, std::string_view>, 7> stageNames = {{{Stage::Graph, "graph"},
-                                                                           {Stage::Train, "train"},
-                                                                           {Stage::Linalg, "linalg"},
-                                                                           {Stage::Kernels, "kernels"},
-                                                                           {Stage::Plan, "plan"},
-                                                                           {Stage::Llvm, "llvm"},
-                                                                           {Stage::Program, "program"}}};
+constexpr std::array<std::pair<Stage, std::string_view>, 7> stageNames = {
+    {{Stage::Graph, "graph"},
+     {Stage::Train, "train"},
+     {Stage::Linalg, "linalg"},
+     {Stage::Kernels, "kernels"},
+     {Stage::Plan, "plan"},
+     {Stage::Llvm, "llvm"},
+     {Stage::Program, "program"}}};
 
 void simplify(OpPassManager &passes) {
   passes.addPass(createCanonicalizerPass());
@@ -25,7 +26,8 @@ void simplify(OpPassManager &passes) {
 /// The model as it was built or imported: shapes known, shape arithmetic folded.
 void graphStage(OpPassManager &passes) { simplify(passes); }
 
-/// From here on the module holds the whole training step: loss, gradients, optimizer, initial values.
+/// From here on the module holds the whole training step: loss, gradients, optimizer, initial
+/// values.
 void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &training) {
   if (!training)
     return;
@@ -40,9 +42,7 @@ void linalgStage(OpPassManager &passes) {
 }
 
 /// From here on entry functions only call kernels; identical kernels are one function.
-void kernelsStage(OpPassManager &passes) {
-  passes.addPass(createFormKernels());
-}
+void kernelsStage(OpPassManager &passes) { passes.addPass(createFormKernels()); }
 
 /// From here on every tensor is a place in the arena. Kernels are lowered before planning, because
 /// the planner needs to know what they may update in place and how much workspace they want.
@@ -60,11 +60,13 @@ Result<Stage> parseStage(std::string_view text) {
   for (auto [stage, stageName] : stageNames)
     if (stageName == text)
       return stage;
-  return failure(Error::Code::Usage, "--emit",
-                 "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
+  return failure(
+      Error::Code::Usage, "--emit",
+      "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
 }
 
-void buildStage(OpPassManager &passes, Stage stage, const std::optional<TrainingOptions> &training) {
+void buildStage(OpPassManager &passes, Stage stage,
+                const std::optional<TrainingOptions> &training) {
   switch (stage) {
   case Stage::Graph:
     graphStage(passes);

@@ -151,8 +151,8 @@ std::optional<std::pair<PointIndex, PointIndex>> PointIndex::divide(int64_t divi
   Digit high = digit, low = digit;
   high.coefficient = 1;
   high.divisor = digit.divisor * inner;
-  high.extent =
-      digit.full() ? llvm::divideCeilSigned(digit.variable.extent, high.divisor) : digit.extent / inner;
+  high.extent = digit.full() ? llvm::divideCeilSigned(digit.variable.extent, high.divisor)
+                             : digit.extent / inner;
   low.extent = inner;
   return std::make_pair(quotient + ofDigit(high), rest + ofDigit(low));
 }

@@ -113,7 +113,7 @@ struct Program {
   int64_t persistentBytes = 0;
   int64_t arenaBytes = 0;     ///< maximum over functions
   int64_t workspaceBytes = 0; ///< maximum over kernels: what each worker allocates once
-  int64_t operators = 0; ///< the model's operations in the busiest function, before fusion
+  int64_t operators = 0;      ///< the model's operations in the busiest function, before fusion
   /// What the trainer and `inspect` need to know of the model: family, sizes, tokenizer, optimizer,
   /// seed, … JSON text.
   std::string metadata = "{}";

@@ -76,11 +76,13 @@ private:
 void ScatterEmitter::cutGrains() {
   double work = estimateNanoseconds(double(outer) * count * inner,
                                     8.0 * outer * inner * double(count + size));
-  int64_t perPart = llvm::divideCeilSigned(grainsFor(work, std::numeric_limits<int64_t>::max()), outer);
+  int64_t perPart =
+      llvm::divideCeilSigned(grainsFor(work, std::numeric_limits<int64_t>::max()), outer);
   unroll = unrollFor(1, inner, points.lanes());
   int64_t step = unroll * points.lanes();
   chunk = llvm::alignTo(
-      llvm::divideCeilSigned(inner, std::min(perPart, llvm::divideCeilSigned(inner, 4 * step))), step);
+      llvm::divideCeilSigned(inner, std::min(perPart, llvm::divideCeilSigned(inner, 4 * step))),
+      step);
   chunks = llvm::divideCeilSigned(inner, chunk);
   ranges = inner < 64 ? std::min({perPart, size, int64_t(16)}) : 1;
   range = llvm::divideCeilSigned(size, ranges);

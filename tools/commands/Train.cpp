@@ -183,7 +183,8 @@ Status train(TrainFlags &flags) {
     fmt::print(stderr, "interrupted after step {}{}\n", result.step,
                flags.trainer.out.empty() ? "" : "; --resume goes on from there");
     std::fflush(nullptr);
-    std::raise(interruptedBy); // what called us must see that the run was ended, not that it is done
+    std::raise(
+        interruptedBy); // what called us must see that the run was ended, not that it is done
   }
   return {};
 }
