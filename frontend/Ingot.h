@@ -87,7 +87,8 @@ public:
   void setLearningRate(double rate);
   int64_t steps() const; ///< updates done
 
-  /// Adds a checkpoint to a directory; `ingot generate`, `ingot eval` and `load` read it.
+  /// Adds a checkpoint to a directory; `ingot eval` and `load` read it. It holds no tokenizer, so
+  /// `ingot generate` refuses it.
   Status save(const std::string &directory) const;
   /// Goes on from a checkpoint, bit by bit as if it had never been left.
   Status load(const std::string &path);
