@@ -11,7 +11,7 @@ constexpr int64_t lanes = Code::lanes;
 
 namespace {
 
-constexpr int64_t blockLength = 64;
+constexpr int64_t keysAtOnce = 128, mostQueries = 32;
 constexpr double grainFlops = 2e6;
 constexpr int64_t mostGrains = 128;
 
@@ -23,11 +23,13 @@ AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedT
   shape.keyCount = key.getDimSize(2);
   shape.head = query.getDimSize(3);
   shape.valueHead = value.getDimSize(3);
-  shape.queries = llvm::alignTo(std::clamp<int64_t>(shape.queryCount, 1, blockLength), lanes);
-  shape.keys = std::clamp<int64_t>(shape.keyCount, 1, blockLength);
+  // Few queries at once waste less beyond the diagonal, and are enough to fill a tile's columns.
+  shape.queries =
+      std::clamp<int64_t>(llvm::alignTo(shape.queryCount / 4, lanes), lanes, mostQueries);
+  shape.keys = std::clamp<int64_t>(shape.keyCount, 1, keysAtOnce);
   auto tile = [&](int64_t rows, int64_t columns) {
     // No tile may reach into the next block, whose sums lie behind this one's.
-    return chooseTile(rows, std::max<int64_t>(columns, 1), elementBytes, {}, blockLength);
+    return chooseTile(rows, std::max<int64_t>(columns, 1), elementBytes, {}, keysAtOnce);
   };
   shape.scoreTile = tile(shape.keys, shape.queries);
   shape.queryTile = tile(shape.queries, shape.head);

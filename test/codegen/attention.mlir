@@ -1,6 +1,6 @@
 // RUN: %ingot-opt %s -split-input-file -lower-kernels -canonicalize -cse | FileCheck %s
 
-// A grain is a few blocks of 64 queries of one head. The keys pass in blocks; scores exist as
+// A grain is a few blocks of 32 queries. The keys pass in blocks; scores exist as
 // [key, query] in the workspace, whose size does not depend on the sequence.
 // CHECK-LABEL: func.func private @forward
 // CHECK-SAME: %[[Q:[a-z0-9]+]]: memref<2x12x1024x64xf32>
@@ -9,7 +9,7 @@
 // CHECK-COUNT-64: vector.shuffle
 // CHECK-NOT: vector.shuffle
 // Blocks of keys; scores by fused multiply-adds:
-// CHECK: scf.for {{.*}} step %c64
+// CHECK: scf.for {{.*}} step %c128
 // CHECK: vector.fma
 // The running maximum goes down the keys, with the causal mask; then probabilities and their sum:
 // CHECK: vector.create_mask
