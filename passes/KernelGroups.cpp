@@ -10,7 +10,7 @@ namespace ingot {
 namespace {
 
 /// Reductions far apart in the step are not joined: their operands would live longer.
-constexpr unsigned window = 8;
+constexpr unsigned window = 20;
 
 Root rootOf(OpKind kind) {
   switch (kind) {
@@ -313,8 +313,12 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
   std::optional<unsigned> best;
   for (unsigned index = 0; index < groups.size(); ++index) {
     const KernelGroup &group = groups[index];
-    if (group.root != root || group.ops.empty() || group.domain != extents ||
-        group.reduced != reduced || !canAdd(index, operands))
+    // Rows share all loops; columns may differ in width.
+    size_t shared = root == Root::Row ? extents.size() : size_t(reduced);
+    if (group.root != root || group.ops.empty() || group.reduced != reduced ||
+        (root == Root::Row && group.domain != extents) ||
+        ArrayRef(group.domain).take_front(shared) != ArrayRef(extents).take_front(shared) ||
+        !canAdd(index, operands))
       continue;
     bool reads = llvm::is_contained(operands, index);
     bool isNear = index + window >= groups.size();

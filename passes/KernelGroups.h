@@ -26,7 +26,7 @@ llvm::StringRef name(Root root);
 struct KernelGroup {
   Root root;
   /// Extents of the iteration space; for row kernels the reduced dimensions are the last ones, for
-  /// column kernels the first ones.
+  /// column kernels the first ones (columns of other widths may join: the first one's count).
   llvm::SmallVector<int64_t> domain;
   int64_t reduced = 0; ///< how many dimensions are reduced
   std::vector<mlir::Operation *> ops;

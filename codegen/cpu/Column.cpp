@@ -1,4 +1,5 @@
 /// Column kernels: reductions over leading dimensions, blocks of columns side by side in registers.
+/// Sums of several widths are sections of one kernel: each has its own grains, behind each other.
 #include "codegen/cpu/InPlace.h"
 #include "codegen/cpu/Lanes.h"
 #include "codegen/cpu/Reductions.h"
@@ -11,14 +12,28 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
+/// The reductions of one width and the results that they make.
+struct Section {
+  std::vector<Reduction> reductions;
+  SmallVector<unsigned> results;
+  double share = 0; ///< of the kernel's work
+};
+
 class ColumnEmitter {
 public:
-  ColumnEmitter(KernelBuilder &kernel, std::vector<Reduction> found)
+  ColumnEmitter(KernelBuilder &kernel, Section section)
       : kernel(kernel), builder(kernel.builder), location(kernel.location()),
-        points(kernel.points()), finder(points), reductions(std::move(found)),
+        points(kernel.points()), finder(points), reductions(std::move(section.reductions)),
+        results(std::move(section.results)), share(section.share),
         columns(reductions.front().kept) {}
 
-  LogicalResult emit();
+  /// Emits the grains from `firstGrain` on; returns how many there are.
+  FailureOr<int64_t> emit(int64_t firstGrain);
+  /// Finds what the section's results may overwrite.
+  void reportInPlace() {
+    for (unsigned result : results)
+      finder.report(kernel, result, 1);
+  }
 
 private:
   /// Lanes of columns that are reduced together; the last one may be a tail.
@@ -38,6 +53,8 @@ private:
   PointEmitter points;
   InPlaceFinder finder;
   std::vector<Reduction> reductions;
+  SmallVector<unsigned> results;
+  double share;
   int64_t columns;
 };
 
@@ -106,11 +123,11 @@ void ColumnEmitter::store(const Strip &strip) {
   auto type = [&](unsigned result) {
     return cast<RankedTensorType>(kernel.returned(result).getType());
   };
-  for (unsigned result = 0; result < kernel.results(); ++result)
+  for (unsigned result : results)
     values.push_back(points.at(kernel.returned(result),
                                points.split(strip.column, type(result).getShape()), strip.mask));
   finder.record(1, strip.column);
-  for (auto [result, value] : llvm::enumerate(values))
+  for (auto [result, value] : llvm::zip_equal(results, values))
     points.store(value, kernel.resultMemory(result), strip.column, strip.mask,
                  type(result).getElementType());
 }
@@ -145,18 +162,22 @@ SmallVector<ColumnEmitter::Strip> ColumnEmitter::stripsAt(Value start, int64_t c
   return strips;
 }
 
-LogicalResult ColumnEmitter::emit() {
+FailureOr<int64_t> ColumnEmitter::emit(int64_t firstGrain) {
   // Four strips for one sum: enough independent additions to hide their latency.
   int64_t outputs = 0;
   for (Reduction &reduction : reductions)
     outputs += reduction.combiners.size();
   int64_t width = points.lanes() * std::clamp<int64_t>(8 / outputs, 1, 4);
   int64_t blocks = llvm::divideCeilSigned(columns, width), whole = columns / width;
-  int64_t wanted = grainsFor(kernel.estimatedNanoseconds(), blocks);
+  int64_t wanted = grainsFor(kernel.estimatedNanoseconds() * share, blocks);
   int64_t perGrain = llvm::divideCeilSigned(blocks, wanted);
-  kernel.setGrains(llvm::divideCeilSigned(blocks, perGrain));
+  int64_t grains = llvm::divideCeilSigned(blocks, perGrain);
 
   auto block = [&](Value grain) -> Value {
+    Value first = kernel.index(firstGrain), end = kernel.index(firstGrain + grains);
+    grain = arith::MaxUIOp::create(builder, location, grain, first);
+    grain = arith::MinUIOp::create(builder, location, grain, end);
+    grain = arith::SubIOp::create(builder, location, grain, first);
     return arith::MulIOp::create(builder, location, grain, kernel.index(perGrain));
   };
   if (whole) {
@@ -169,30 +190,72 @@ LogicalResult ColumnEmitter::emit() {
         width));
   }
   if (columns % width) {
-    Value mine = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::ugt,
-                                       block(kernel.hi()), kernel.index(whole));
+    // The tail belongs to the last grain: to whoever ends behind the whole blocks and starts
+    // before.
+    auto compare = [&](arith::CmpIPredicate predicate, Value grain) -> Value {
+      return arith::CmpIOp::create(
+          builder, location, predicate, block(grain),
+          kernel.index(predicate == arith::CmpIPredicate::ugt ? whole : blocks));
+    };
+    Value mine =
+        arith::AndIOp::create(builder, location, compare(arith::CmpIPredicate::ugt, kernel.hi()),
+                              compare(arith::CmpIPredicate::ult, kernel.lo()));
     auto branch = scf::IfOp::create(builder, location, mine, /*else=*/false);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
     emitStrips(stripsAt(kernel.index(whole * width), columns % width));
   }
-  for (unsigned result = 0; result < kernel.results(); ++result)
-    finder.report(kernel, result, 1);
-  return success(points.ok());
+  if (!points.ok())
+    return failure();
+  return grains;
+}
+
+/// Results and reductions by width; none where some result is not made of sums of its width.
+std::optional<std::vector<Section>> sectionsOf(KernelBuilder &kernel) {
+  std::map<int64_t, Section> byWidth;
+  double work = 0;
+  for (Reduction &reduction : findReductions(kernel.kernel)) {
+    work += double(reduction.kept) * reduction.length;
+    Section &section = byWidth[reduction.kept];
+    section.share += double(reduction.kept) * reduction.length;
+    section.reductions.push_back(std::move(reduction));
+  }
+  for (unsigned result = 0; result < kernel.results(); ++result) {
+    int64_t width = cast<RankedTensorType>(kernel.returned(result).getType()).getNumElements();
+    auto section = byWidth.find(width);
+    if (width == 0 || section == byWidth.end())
+      return std::nullopt;
+    section->second.results.push_back(result);
+  }
+  std::vector<Section> sections;
+  for (auto &[width, section] : byWidth) {
+    if (section.results.empty())
+      return std::nullopt;
+    section.share = section.share / std::max(work, 1.0);
+    sections.push_back(std::move(section));
+  }
+  return sections;
 }
 
 } // namespace
 
 LogicalResult emitColumn(KernelBuilder &kernel) {
-  std::vector<Reduction> found = findReductions(kernel.kernel);
-  bool regular = !found.empty() && found.front().kept > 0;
-  for (const Reduction &reduction : found)
-    regular &= reduction.kept == found.front().kept;
-  for (unsigned result = 0; regular && result < kernel.results(); ++result)
-    regular &= cast<RankedTensorType>(kernel.returned(result).getType()).getNumElements() ==
-               found.front().kept;
-  // Without one column number for all of it, every point is computed by itself.
-  return regular ? ColumnEmitter(kernel, std::move(found)).emit() : emitElementwise(kernel);
+  std::optional<std::vector<Section>> sections = sectionsOf(kernel);
+  // Without one column number for each result, every point is computed by itself.
+  if (!sections || sections->empty())
+    return emitElementwise(kernel);
+  int64_t grains = 0;
+  for (Section &section : *sections) {
+    ColumnEmitter emitter(kernel, std::move(section));
+    FailureOr<int64_t> own = emitter.emit(grains);
+    if (failed(own))
+      return failure();
+    grains += *own;
+    if (sections->size() == 1) // what one section overwrites, another may still read
+      emitter.reportInPlace();
+  }
+  kernel.setGrains(grains);
+  return success();
 }
 
 } // namespace ingot

@@ -54,6 +54,18 @@ func.func @columns(%x: tensor<64x16xf32>, %y: tensor<64x16xf32>) -> (tensor<16xf
 
 // -----
 
+// Columns of several widths over the same rows are one launch.
+// CHECK-LABEL: func.func @widths
+// CHECK-NEXT: %[[C:.*]]:2 = call @column_{{[0-9a-f]+}}(%arg0, %arg1) : (tensor<64x16xf32>, tensor<64x24xf32>) -> (tensor<16xf32>, tensor<24xf32>)
+// CHECK-NEXT: return %[[C]]#0, %[[C]]#1
+func.func @widths(%x: tensor<64x16xf32>, %y: tensor<64x24xf32>) -> (tensor<16xf32>, tensor<24xf32>) {
+  %0 = graph.reduce sum %x [0] : tensor<64x16xf32> -> tensor<16xf32>
+  %1 = graph.reduce sum %y [0] : tensor<64x24xf32> -> tensor<24xf32>
+  return %0, %1 : tensor<16xf32>, tensor<24xf32>
+}
+
+// -----
+
 // A gathered embedding and a position, added at the point: no table of gathered rows in between.
 // CHECK-LABEL: func.func @embedding
 // CHECK-NEXT: %[[E:.*]] = call @elementwise_{{[0-9a-f]+}}(%arg0, %arg1, %arg2)
