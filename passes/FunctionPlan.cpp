@@ -177,6 +177,13 @@ bool FunctionPlan::overlap(Value a, Value b) {
          right.offset < left.offset + storageBytes(a.getType());
 }
 
+/// True if all of `a` lies in the memory of `b`.
+bool FunctionPlan::within(Value a, Value b) {
+  auto left = storage.find(a), right = storage.find(b);
+  return left.root == right.root && left.offset >= right.offset &&
+         left.offset + storageBytes(a.getType()) <= right.offset + storageBytes(b.getType());
+}
+
 /// An update that overwrites a parameter waits until the last kernel has read the old value.
 void FunctionPlan::sinkUpdates() {
   for (graph::LaunchOp launch : SmallVector<graph::LaunchOp>(launches)) {
@@ -209,14 +216,22 @@ bool FunctionPlan::mayReuse(graph::LaunchOp launch, Pair pair) {
   if (storageBytes(result.getType()) != storageBytes(operand.getType()))
     return false;
   auto isOrigin = [&](Value value) { return definitions.contains(value); };
+  bool neighbours = false; // others of its bucket
   for (Value member : storage.members(result))
-    if (isOrigin(member) && member != result)
-      return false; // it already lives in a bucket or in place of something else
+    if (isOrigin(member) && member != result) {
+      if (overlap(member, result))
+        return false; // it already is in place of something else
+      neighbours = true;
+    }
   if (storage.find(result).root == storage.find(operand).root)
     return false;
   for (Value member : storage.members(operand)) {
     auto definition = definitions.find(member);
-    if (definition == definitions.end() || !overlap(member, operand))
+    if (definition == definitions.end())
+      continue;
+    if (neighbours && !within(member, operand))
+      return false; // what comes along would meet the neighbours
+    if (!overlap(member, operand))
       continue;
     if (isa<BlockArgument>(member) || !member.getDefiningOp<graph::LaunchOp>() ||
         definition->second.last > position[launch])

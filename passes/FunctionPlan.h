@@ -80,6 +80,7 @@ private:
   llvm::LogicalResult verifyHazards();
   bool mayReuse(graph::LaunchOp launch, Pair pair);
   bool overlap(mlir::Value a, mlir::Value b);
+  bool within(mlir::Value a, mlir::Value b);
 
   int64_t offsetOf(mlir::Value value);
   llvm::StringRef kindOf(mlir::Value root);

@@ -89,6 +89,10 @@ void ScatterEmitter::cutGrains() {
   ranges = llvm::divideCeilSigned(size, range);
   kernel.setGrains(outer * ranges * chunks);
   kernel.setFlops(double(outer) * count * inner);
+  // Updates are read once, their places in the result read and written; so it is in place.
+  double element = type.getElementTypeBitWidth() / 8.0,
+         index = indexType.getElementTypeBitWidth() / 8.0;
+  kernel.setBytes(3 * element * double(outer) * count * inner + index * double(count));
 }
 
 Value ScatterEmitter::clampedIndex(Value number) {

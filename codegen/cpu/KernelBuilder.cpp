@@ -1,4 +1,5 @@
 #include "codegen/cpu/Emitters.h"
+#include "ir/Graph.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -70,10 +71,24 @@ Value KernelBuilder::workspace(MemRefType type) {
   return memref::ViewOp::create(builder, location(), type, argument, index(offset), ValueRange{});
 }
 
+/// Of a table that is only gathered from, no more is read than arrives.
+static double bytesRead(BlockArgument operand) {
+  double whole = byteCount(memoryType(operand.getType())), gathered = 0;
+  for (Operation *user : operand.getUsers()) {
+    auto gather = dyn_cast<graph::GatherOp>(user);
+    if (!gather || gather.getIndices() == operand)
+      return whole;
+    gathered += byteCount(memoryType(gather.getType()));
+  }
+  return std::min(whole, gathered);
+}
+
 double KernelBuilder::estimatedBytes() {
   double touched = 0;
-  for (Type type : llvm::ArrayRef(function.getArgumentTypes()).take_front(tensorCount(kernel)))
-    touched += byteCount(cast<MemRefType>(type));
+  for (unsigned operand = 0; operand < operands(); ++operand)
+    touched += bytesRead(tensor(operand));
+  for (Type type : kernel.getResultTypes())
+    touched += byteCount(memoryType(type));
   return touched;
 }
 
