@@ -74,6 +74,20 @@ int64_t usableMemory() {
   return bytes;
 }
 
+int64_t cacheBytes(int level) {
+  for (int index = 0; index < 8; ++index) {
+    const std::string cache = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", index);
+    if (firstWord((cache + "level").c_str()) != std::to_string(level) ||
+        firstWord((cache + "type").c_str()) == "Instruction")
+      continue;
+    const std::string size = firstWord((cache + "size").c_str()); // `1024K`
+    const int64_t unit = size.ends_with('K') ? 1 << 10 : size.ends_with('M') ? 1 << 20 : 1;
+    return std::strtoll(size.c_str(), nullptr, 10) * unit;
+  }
+  constexpr int names[] = {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
+  return std::max<int64_t>(::sysconf(names[level - 1]), 0);
+}
+
 Status checkCpuFeatures(const Program &program) {
   std::vector<std::string_view> missing;
   for (const std::string &feature : program.features)

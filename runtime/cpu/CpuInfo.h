@@ -18,6 +18,10 @@ int usableCpus();
 /// Bytes of memory that this process may use: the machine's, bounded by its cgroup's limit.
 int64_t usableMemory();
 
+/// Bytes of the data cache of this level, 1 … 3, that the first CPU uses; 0 where the system does
+/// not say.
+int64_t cacheBytes(int level);
+
 /// An error that names the first features of the program that this processor lacks.
 Status checkCpuFeatures(const Program &program);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Benchmarks of Ingot beside its peers: bench.py BUILD_DIR [SUITE] [--rounds=N] [--threads=N] [--record].
 
-Suites: matmul (one-thread f32 contraction beside oneDNN), step (whole training steps beside PyTorch).
+Suites: matmul (one-thread f32 contraction beside oneDNN and OpenBLAS), step (whole training steps beside PyTorch).
 Peer and Ingot take turns in one run, on the same weights and batches; their losses are compared in
 that run. What is printed are medians, ratios, and the fraction of the machine's measured limit.
 --record appends the tables to RESULTS.md beside this file, with the machine named.
@@ -48,8 +48,8 @@ def run_suite(suite, build, options):
     if suite == "matmul":
         made = subprocess.run(["ninja", "-C", build, "benchmark-matmul"], capture_output=True, text=True)
         if made.returncode:
-            return f"matmul: cannot be built (is libdnnl-dev installed and the build configured anew?)\n{made.stdout}"
-        command = [os.path.join(build, "bin", "benchmark-matmul")]
+            return f"matmul: cannot be built (is libbenchmark-dev installed and the build configured anew?)\n{made.stdout}"
+        command = [os.path.join(build, "bin", "benchmark-matmul"), *options.models]
     else:
         command = [peer_python(), os.path.join(HERE, "step.py"), os.path.join(build, "bin", "ingot"),
                    f"--rounds={options.rounds}", f"--threads={options.threads}", *options.models]
@@ -63,7 +63,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("suite", nargs="?", choices=SUITES)
-    parser.add_argument("models", nargs="*", help="of suite step: gpt2, gpt2-long, char, mlp")
+    parser.add_argument("models", nargs="*", help="step: gpt2, gpt2-long, char, mlp; matmul: words that a row has, such as NT")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--record", action="store_true")

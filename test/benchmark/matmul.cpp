@@ -1,176 +1,173 @@
-/// One-thread f32 contraction beside oneDNN's sgemm: the two take turns on the same operands, their
-/// results are compared, and medians stand beside the core's measured FMA peak.
+/// One-thread f32 contraction beside BLAS libraries: they take turns on the same operands, their
+/// results are compared, and medians stand beside the core's measured peak.
+///
+///     benchmark-matmul [WORD…]     rows whose text has one of the words, such as NT or 1024
 #include "frontend/LoadedModel.h"
-#include "frontend/ModelModule.h"
-#include <algorithm>
-#include <chrono>
+#include "runtime/cpu/MachineLimits.h"
+#include "test/benchmark/Blas.h"
+#include "test/benchmark/Measure.h"
 #include <cmath>
 #include <cstdio>
-#include <functional>
-#include <oneapi/dnnl/dnnl.h>
 #include <random>
 
 using namespace ingot;
 
 namespace {
 
-struct Case {
-  int64_t m, n, k;
-  bool transposeLhs, transposeRhs; ///< TN: lhs is stored [k, m]; NT: rhs is stored [n, k]
+struct Case : Multiplication {
+  int64_t batch = 1;
+
+  double flops() const { return 2.0 * batch * m * n * k; }
+  Shape lhs() const { return withBatch(transposeLhs ? k : m, transposeLhs ? m : k); }
+  Shape rhs() const { return withBatch(transposeRhs ? n : k, transposeRhs ? k : n); }
+  Shape result() const { return withBatch(m, n); }
+  std::string text() const {
+    std::string times = batch > 1 ? fmt::format("{} x ", batch) : "";
+    return fmt::format("{}{} x {} x {} {}{}", times, m, n, k, transposeLhs ? 'T' : 'N',
+                       transposeRhs ? 'T' : 'N');
+  }
+
+private:
+  Shape withBatch(int64_t rows, int64_t columns) const {
+    return batch > 1 ? Shape{batch, rows, columns} : Shape{rows, columns};
+  }
 };
 
-constexpr Case cases[] = {
-    {1024, 1024, 1024, false, false}, {2048, 2048, 2048, false, false},
-    {256, 3072, 768, false, false},   {256, 768, 3072, false, true},
-    {768, 3072, 256, true, false},    {256, 50304, 768, false, true},
-    {256, 768, 50304, false, false},  {250, 50257, 768, false, false},
-    {1, 3072, 768, false, false},     {8, 3072, 768, false, false},
-    {64, 64, 64, false, false},
+constexpr bool N = false, T = true;
+const Case cases[] = {
+    {{1024, 1024, 1024, N, N}},
+    {{2048, 2048, 2048, N, N}},
+    // A GPT-2 block's products, forward (NN, NT), gradients of inputs (NN) and of weights (TN).
+    {{256, 3072, 768, N, N}},
+    {{256, 3072, 768, N, T}},
+    {{256, 768, 3072, N, N}},
+    {{256, 768, 3072, N, T}},
+    {{768, 3072, 256, T, N}},
+    {{3072, 768, 256, T, N}},
+    // Its last layer, unpadded and padded.
+    {{256, 50304, 768, N, T}},
+    {{256, 768, 50304, N, N}},
+    {{50304, 768, 256, T, N}},
+    {{250, 50257, 768, N, N}},
+    // Generation: one token, and a few.
+    {{1, 3072, 768, N, N}},
+    {{1, 768, 3072, N, N}},
+    {{1, 3072, 768, N, T}},
+    {{8, 3072, 768, N, N}},
+    {{8, 3072, 768, N, T}},
+    // Small ones.
+    {{64, 64, 64, N, N}},
+    {{64, 64, 64, N, T}},
+    {{64, 64, 64, T, N}},
+    {{64, 64, 64, N, N}, 12},
+    {{64, 64, 64, N, T}, 12},
 };
 
-constexpr double tolerance = 1e-3; // of results of order 1, sums of up to 50304 terms
-
-double secondsOf(const std::function<void()> &work) {
-  auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
-
-constexpr int chains = 12; ///< independent sums: they hide the latency and fit 16 registers
-constexpr int64_t fmaRounds = 2'000'000;
-
-/// Runs fmaRounds · chains fused multiply-adds on vectors of 64 bytes; returns something of them.
-__attribute__((target("avx512f"), noinline)) float fma64() {
-  typedef float Vector __attribute__((vector_size(64)));
-  Vector sums[chains] = {}, factor = Vector{} + 0.999f, term = Vector{} + 0.001f;
-  for (int64_t round = 0; round < fmaRounds; ++round) {
-#pragma clang loop unroll(full)
-    for (int chain = 0; chain < chains; ++chain)
-      sums[chain] = __builtin_elementwise_fma(sums[chain], factor, term);
-  }
-  Vector total = {};
-  for (Vector &sum : sums)
-    total += sum;
-  return total[0];
-}
-
-/// The same on vectors of 32 bytes, for cores without AVX-512.
-__attribute__((target("avx2,fma"), noinline)) float fma32() {
-  typedef float Vector __attribute__((vector_size(32)));
-  Vector sums[chains] = {}, factor = Vector{} + 0.999f, term = Vector{} + 0.001f;
-  for (int64_t round = 0; round < fmaRounds; ++round) {
-#pragma clang loop unroll(full)
-    for (int chain = 0; chain < chains; ++chain)
-      sums[chain] = __builtin_elementwise_fma(sums[chain], factor, term);
-  }
-  Vector total = {};
-  for (Vector &sum : sums)
-    total += sum;
-  return total[0];
-}
-
-/// GFLOP/s of independent fused multiply-adds on the widest vectors: what one core can do at most.
-double fmaPeak() {
-  bool wide = __builtin_cpu_supports("avx512f");
-  double flops = 2.0 * fmaRounds * (wide ? 16 : 8) * chains, best = 0;
-  volatile float keep = 0;
-  for (int attempt = 0; attempt < 7; ++attempt) {
-    double seconds = secondsOf([&] { keep = wide ? fma64() : fma32(); });
-    best = std::max(best, flops / seconds / 1e9);
-  }
-  return best;
-}
+/// Of results of order 1, sums of up to 50304 terms.
+constexpr float tolerance = 1e-3f;
 
 std::string modelText(const Case &c) {
+  auto type = [](const Shape &shape) {
+    return fmt::format("tensor<{}xf32>", fmt::join(shape, "x"));
+  };
+  std::string a = type(c.lhs()), b = type(c.rhs()), result = type(c.result());
+  int first = c.batch > 1;
+  std::string batch = first ? "0" : "";
   return fmt::format(R"(
-func.func @forward(%a: tensor<{}x{}xf32> {{graph.name = "a", graph.role = "input"}},
-                   %b: tensor<{}x{}xf32> {{graph.name = "b", graph.role = "input"}})
-    -> (tensor<{}x{}xf32> {{graph.name = "c"}}) {{
-  %c = graph.contract %a, %b batch [] x [] over [{}] x [{}]
-      : tensor<{}x{}xf32>, tensor<{}x{}xf32> -> tensor<{}x{}xf32>
-  return %c : tensor<{}x{}xf32>
+func.func @forward(%a: {0} {{graph.name = "a", graph.role = "input"}},
+                   %b: {1} {{graph.name = "b", graph.role = "input"}}) -> ({2} {{graph.name = "c"}}) {{
+  %c = graph.contract %a, %b batch [{3}] x [{3}] over [{4}] x [{5}] : {0}, {1} -> {2}
+  return %c : {2}
 }})",
-                     c.transposeLhs ? c.k : c.m, c.transposeLhs ? c.m : c.k,
-                     c.transposeRhs ? c.n : c.k, c.transposeRhs ? c.k : c.n, c.m, c.n,
-                     c.transposeLhs ? 0 : 1, c.transposeRhs ? 1 : 0, c.transposeLhs ? c.k : c.m,
-                     c.transposeLhs ? c.m : c.k, c.transposeRhs ? c.n : c.k,
-                     c.transposeRhs ? c.k : c.n, c.m, c.n, c.m, c.n);
+                     a, b, result, batch, first + !c.transposeLhs, first + c.transposeRhs);
 }
 
-/// Prints one row; the ratio of our speed to the peer's.
-Result<double> measure(const Case &c, double peak) {
+Tensor randomTensor(const Shape &shape, float scale, std::mt19937 &random) {
+  std::uniform_real_distribution<float> uniform(-scale, scale);
+  Tensor tensor(ElementType::F32, shape);
+  for (float &value : std::span(tensor.as<float>(), size_t(tensor.size())))
+    value = uniform(random);
+  return tensor;
+}
+
+Status compare(const Case &c, const std::string &peer, const Tensor &found,
+               const Tensor &expected) {
+  for (int64_t i = 0; i < found.size(); ++i)
+    if (!(std::abs(found.as<float>()[i] - expected.as<float>()[i]) <= tolerance))
+      return failure(Error::Code::Mismatch, c.text(), "element {} is {}, {} has {}", i,
+                     found.as<float>()[i], peer, expected.as<float>()[i]);
+  return {};
+}
+
+/// Prints one row; the ratio of our speed to that of the fastest peer.
+Result<double> measure(const Case &c, const std::vector<Blas> &peers, double peak) {
   INGOT_ASSIGN(Model model, Model::parse(modelText(c)));
   INGOT_ASSIGN(LoadedModel loaded, loadModel(model, {}, "cpu", 1));
   Session &session = *loaded.session;
   std::mt19937 random(7);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  auto fill = [&](const char *port, int64_t rows, int64_t columns) {
-    Tensor tensor(ElementType::F32, {rows, columns});
-    for (int64_t i = 0; i < tensor.size(); ++i)
-      tensor.as<float>()[i] = uniform(random) / std::sqrt(float(c.k));
-    (void)session.write("forward", port, tensor);
-    return tensor;
-  };
-  Tensor a = c.transposeLhs ? fill("a", c.k, c.m) : fill("a", c.m, c.k);
-  Tensor b = c.transposeRhs ? fill("b", c.n, c.k) : fill("b", c.k, c.n);
-  Tensor expected(ElementType::F32, {c.m, c.n});
-  auto peer = [&] {
-    dnnl_sgemm(c.transposeLhs ? 'T' : 'N', c.transposeRhs ? 'T' : 'N', c.m, c.n, c.k, 1,
-               a.as<float>(), a.shape()[1], b.as<float>(), b.shape()[1], 0, expected.as<float>(),
-               c.n);
-  };
-  auto ours = [&] { (void)session.run("forward"); };
+  float scale = 1 / std::sqrt(float(c.k));
+  Tensor a = randomTensor(c.lhs(), scale, random), b = randomTensor(c.rhs(), scale, random);
+  INGOT_TRY(session.write("forward", "a", a));
+  INGOT_TRY(session.write("forward", "b", b));
 
-  double flops = 2.0 * c.m * c.n * c.k;
-  int inner = std::max(1, int(2e8 / flops)); // small shapes are timed in batches
-  std::vector<double> oursTimes, peerTimes;
-  for (int round = 0; round < 15; ++round) {
-    peerTimes.push_back(secondsOf([&] {
-                          for (int i = 0; i < inner; ++i)
-                            peer();
-                        }) /
-                        inner);
-    oursTimes.push_back(secondsOf([&] {
-                          for (int i = 0; i < inner; ++i)
-                            ours();
-                        }) /
-                        inner);
-  }
+  std::vector<Tensor> expected(peers.size(), Tensor(ElementType::F32, c.result()));
+  std::vector<Side> sides = {{"ingot", [&] { (void)session.run("forward"); }}};
+  for (size_t peer = 0; peer < peers.size(); ++peer)
+    sides.push_back({peers[peer].name, [&, peer] {
+                       for (int64_t i = 0; i < c.batch; ++i)
+                         peers[peer].multiply(c, a.as<float>() + i * c.m * c.k,
+                                              b.as<float>() + i * c.k * c.n,
+                                              expected[peer].as<float>() + i * c.m * c.n);
+                     }});
+  std::vector<double> seconds = takeTurns(sides);
   INGOT_ASSIGN(Tensor found, session.read("forward", "c"));
-  for (int64_t i = 0; i < found.size(); ++i)
-    if (!(std::abs(found.as<float>()[i] - expected.as<float>()[i]) <= tolerance))
-      return failure(Error::Code::Mismatch, "matmul", "element {} is {}, oneDNN has {}", i,
-                     found.as<float>()[i], expected.as<float>()[i]);
-  double mine = flops / median(oursTimes) / 1e9, theirs = flops / median(peerTimes) / 1e9;
-  fmt::print("{:>5} x {:>5} x {:>5} {}{}  {:8.1f} {:8.1f} {:6.2f}x {:5.0f} % of peak\n", c.m, c.n,
-             c.k, c.transposeLhs ? 'T' : 'N', c.transposeRhs ? 'T' : 'N', mine, theirs,
-             mine / theirs, 100 * mine / peak);
+  for (size_t peer = 0; peer < peers.size(); ++peer)
+    INGOT_TRY(compare(c, peers[peer].name, found, expected[peer]));
+
+  fmt::print("{:<26}", c.text());
+  for (double each : seconds)
+    fmt::print(" {:9.1f}", c.flops() / each / 1e9);
+  double fastest =
+      seconds.size() > 1 ? *std::min_element(seconds.begin() + 1, seconds.end()) : seconds[0];
+  fmt::print("  {:5.2f}x {:5.0f} % of peak\n", fastest / seconds[0],
+             100 * c.flops() / seconds[0] / peak);
   std::fflush(stdout);
-  return mine / theirs;
+  return fastest / seconds[0];
+}
+
+Status run(std::span<char *> words) {
+  MachineLimits limits = measureMachine(1);
+  std::vector<std::string> remarks;
+  std::vector<Blas> peers = openBlasLibraries(limits.flops, remarks);
+  fmt::print("one core's measured peak: {:.0f} GFLOP/s f32\n", limits.flops / 1e9);
+  for (const std::string &remark : remarks)
+    fmt::print("{}\n", remark);
+  fmt::print("{:<26} {:>9}", "M x N x K (GFLOP/s)", "ingot");
+  for (const Blas &peer : peers)
+    fmt::print(" {:>9}", peer.name);
+  fmt::print("  to the faster peer\n");
+
+  double logarithms = 0;
+  int rows = 0;
+  for (const Case &c : cases) {
+    auto asks = [&](const char *word) { return c.text().find(word) != std::string::npos; };
+    if (!words.empty() && std::ranges::none_of(words, asks))
+      continue;
+    INGOT_ASSIGN(double ratio, measure(c, peers, limits.flops));
+    logarithms += std::log(ratio);
+    ++rows;
+  }
+  if (rows && !peers.empty())
+    fmt::print("geometric mean of the ratios: {:.2f}x\n", std::exp(logarithms / rows));
+  return {};
 }
 
 } // namespace
 
-int main() {
-  setenv("OMP_NUM_THREADS", "1", 1);
-  double peak = fmaPeak(), logSum = 0;
-  fmt::print("measured FMA peak of one core: {:.0f} GFLOP/s\n    M x     N x     K       ingot   "
-             "oneDNN  ratio"
-             "  (GFLOP/s, medians of 15)\n",
-             peak);
-  for (const Case &c : cases) {
-    Result<double> ratio = measure(c, peak);
-    if (!ratio) {
-      fmt::print(stderr, "{}\n", ratio.error().text());
-      return 1;
-    }
-    logSum += std::log(*ratio);
+int main(int count, char **arguments) {
+  if (Status done = run(std::span(arguments, size_t(count)).subspan(1)); !done) {
+    fmt::print(stderr, "{}\n", done.error().text());
+    return 1;
   }
-  fmt::print("geometric mean of the ratios: {:.2f}x\n", std::exp(logSum / std::size(cases)));
   return 0;
 }
