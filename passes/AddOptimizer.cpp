@@ -35,6 +35,7 @@ struct Bucket {
   SmallVector<Trained *> members;
   /// Behind it the gradients are final and the parameters not used; null: from the start.
   Operation *ready = nullptr;
+  bool isApart = false; ///< not to be joined with others: their gradients live longer
 
   int64_t bytes() const {
     int64_t sum = 0;
@@ -82,12 +83,24 @@ Operation *readyAfter(const Trained &trained, Block &block) {
   return ready;
 }
 
-/// Parameters by layer, in the order in which they get ready; small neighbours are joined.
+/// Parameters by layer, in the order in which they get ready; small neighbours are joined. The
+/// vectors (biases, scales) of large layers are one bucket of their own: one kernel sums columns
+/// for the end of one layer and the start of the next, which would keep both layers' gradients
+/// alive.
 SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) {
-  llvm::MapVector<std::pair<StringRef, Type>, Bucket> layers;
+  using Key = std::tuple<StringRef, Type, int>; // layer, element, 1: vectors of large layers
+  llvm::DenseMap<std::pair<StringRef, Type>, int64_t> layerBytes;
+  auto layerOf = [](const Trained &one) {
+    return std::pair(layerPrefix(argumentName(one.parameter)), one.type().getElementType());
+  };
+  for (const Trained &one : trained)
+    layerBytes[layerOf(one)] += one.bytes();
+  llvm::MapVector<Key, Bucket> layers;
   for (Trained &one : trained) {
-    auto key = std::pair(layerPrefix(argumentName(one.parameter)), one.type().getElementType());
-    Bucket &layer = layers[key];
+    auto [layerName, element] = layerOf(one);
+    bool isApart = one.type().getRank() < 2 && layerBytes[layerOf(one)] >= bucketBytes;
+    Bucket &layer = layers[Key(isApart ? StringRef() : layerName, element, isApart)];
+    layer.isApart = isApart;
     layer.ready = later(layer.ready, readyAfter(one, block));
     layer.members.push_back(&one);
   }
@@ -100,8 +113,8 @@ SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) 
   });
   SmallVector<Bucket> buckets;
   for (Bucket &layer : sorted) {
-    if (buckets.empty() || buckets.back().bytes() >= bucketBytes ||
-        buckets.back().element() != layer.element()) {
+    if (buckets.empty() || buckets.back().bytes() >= bucketBytes || layer.isApart ||
+        buckets.back().isApart || buckets.back().element() != layer.element()) {
       buckets.push_back(layer);
       continue;
     }

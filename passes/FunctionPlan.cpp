@@ -196,17 +196,22 @@ void FunctionPlan::sinkUpdates() {
           latest = std::max(latest, definition.last);
     if (latest == position[launch])
       continue;
-    SmallVector<Operation *> moved{launch};
-    for (size_t index = 0; index < moved.size(); ++index) // its views move along
-      for (Operation *user : moved[index]->getUsers())
-        if (isView(user) && !llvm::is_contained(moved, user))
-          moved.push_back(user);
-    Operation *after = launches[latest];
-    for (Operation *op : moved) {
-      op->moveAfter(after);
-      after = op;
-    }
+    moveBehind(launch, launches[latest]);
     number();
+  }
+}
+
+/// Moves a launch and the views of its results behind `after`.
+void FunctionPlan::moveBehind(graph::LaunchOp launch, Operation *after) {
+  SmallVector<Operation *> moved{launch};
+  for (size_t index = 0; index < moved.size(); ++index)
+    for (Operation *user : moved[index]->getUsers())
+      if (isView(user) && !llvm::is_contained(moved, user))
+        moved.push_back(user);
+  llvm::sort(moved, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  for (Operation *op : moved) {
+    op->moveAfter(after);
+    after = op;
   }
 }
 
@@ -282,13 +287,22 @@ LogicalResult FunctionPlan::verifyHazards() {
   return success();
 }
 
-LogicalResult FunctionPlan::classify() {
-  separateReturned();
+/// Storage classes for the launches as they stand; updates may move.
+LogicalResult FunctionPlan::join() {
+  storage = {};
+  persistentNames.clear();
   number();
   if (failed(joinViews()) || failed(joinDonated()))
     return failure();
   sinkUpdates();
   joinInPlace();
+  return success();
+}
+
+LogicalResult FunctionPlan::classify() {
+  separateReturned();
+  if (failed(join()) || failed(lowerPeak()))
+    return failure();
   for (graph::LaunchOp launch : launches) {
     auto root = kernelOf(launch)->getAttrOfType<StringAttr>("graph.kernel");
     if (root && root.getValue() == "update")

@@ -71,17 +71,30 @@ private:
   std::string resultName(unsigned result);
 
   void separateReturned();
+  llvm::LogicalResult join();
   void number();
   void recordUses(mlir::Value value, int64_t &last);
   llvm::LogicalResult joinViews();
   llvm::LogicalResult joinDonated();
   void joinInPlace();
   void sinkUpdates();
+  void moveBehind(graph::LaunchOp launch, mlir::Operation *after);
+  llvm::LogicalResult lowerPeak();
+  int64_t firstUse(mlir::Value value);
+  int64_t gainOfSinking(graph::LaunchOp launch);
   llvm::LogicalResult verifyHazards();
   bool mayReuse(graph::LaunchOp launch, Pair pair);
   bool overlap(mlir::Value a, mlir::Value b);
   bool within(mlir::Value a, mlir::Value b);
 
+  /// A class that is neither persistent nor constant: its lifetime, and the lowest offset in it.
+  struct Transient {
+    ArenaBuffer buffer;
+    int64_t low = 0;
+  };
+  llvm::MapVector<mlir::Value, Transient> transientClasses(); ///< by root
+  int64_t transientEnd();
+  bool isPersistent(mlir::Value root);
   int64_t offsetOf(mlir::Value value);
   llvm::StringRef kindOf(mlir::Value root);
   std::string labelOf(mlir::Value value);

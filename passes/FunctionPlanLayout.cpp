@@ -52,33 +52,63 @@ LogicalResult FunctionPlan::placePersistent(Persistent &persistent) {
   return success();
 }
 
-int64_t FunctionPlan::placeTransient(const Persistent &persistent) {
-  llvm::MapVector<Value, std::pair<ArenaBuffer, int64_t>> classes; // root → buffer, lowest offset
+/// True for the class of a parameter, of state or of a constant.
+bool FunctionPlan::isPersistent(Value root) {
+  Attribute constant;
+  return llvm::any_of(storage.members(root), [&](Value member) {
+    return persistentNames.contains(member) ||
+           (definitions.contains(member) && !isa<BlockArgument>(member) &&
+            matchPattern(member, m_Constant(&constant)));
+  });
+}
+
+llvm::MapVector<Value, FunctionPlan::Transient> FunctionPlan::transientClasses() {
+  llvm::MapVector<Value, Transient> classes;
+  llvm::DenseSet<Value> persistent;
   for (auto &[value, definition] : definitions) {
-    auto place = storage.find(value);
-    if (bases.contains(place.root))
+    Value root = storage.find(value).root;
+    if (persistent.contains(root))
       continue;
-    auto [entry, isNew] = classes.try_emplace(place.root);
-    auto &[buffer, low] = entry->second;
-    if (isNew) {
-      buffer.first = definition.first;
+    auto known = classes.find(root);
+    if (known == classes.end()) {
+      if (isPersistent(root)) {
+        persistent.insert(root);
+        continue;
+      }
+      Transient entry;
+      entry.buffer.first = definition.first;
       int64_t high = 0;
-      for (Value member : storage.members(value)) {
+      for (Value member : storage.members(root)) {
         auto at = storage.find(member);
-        low = std::min(low, at.offset);
+        entry.low = std::min(entry.low, at.offset);
         high = std::max(high, at.offset + storageBytes(member.getType()));
       }
-      buffer.bytes = high - low;
+      entry.buffer.bytes = high - entry.low;
+      known = classes.insert({root, entry}).first;
     }
+    ArenaBuffer &buffer = known->second.buffer;
     buffer.first = std::min(buffer.first, definition.first);
     buffer.last = std::max(buffer.last, definition.last);
   }
+  return classes;
+}
+
+/// Bytes that the arena needs behind its persistent part.
+int64_t FunctionPlan::transientEnd() {
+  auto layout =
+      llvm::map_to_vector(transientClasses(), [](auto &entry) { return entry.second.buffer; });
+  std::vector<ArenaBuffer> buffers(layout.begin(), layout.end());
+  return layOutArena(buffers, 0);
+}
+
+int64_t FunctionPlan::placeTransient(const Persistent &persistent) {
+  auto classes = transientClasses();
   std::vector<ArenaBuffer> layout;
   for (auto &[root, entry] : classes)
-    layout.push_back(entry.first);
+    layout.push_back(entry.buffer);
   int64_t end = layOutArena(layout, persistent.end);
   for (auto [index, entry] : llvm::enumerate(classes)) {
-    bases[entry.first] = layout[index].offset - entry.second.second;
+    bases[entry.first] = layout[index].offset - entry.second.low;
     buffers.emplace_back(entry.first, layout[index]);
   }
   return end;

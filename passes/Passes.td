@@ -59,7 +59,7 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
   let summary = "Turns @gradients into @step, which updates parameters and state";
   let description = [{
     One graph.adamw or graph.sgd per bucket of parameters (those of a layer, neighbours joined up to about
-    1 MB), as soon as its gradients are final and its parameters used for the last time. Parameters and
+    1 MB; one for the vectors of all larger layers), as soon as its gradients are final and its parameters used for the last time. Parameters and
     state are donated: they are updated in place. Clipping by global norm and `accumulate` micro-batches
     (slices of the batch arguments, whose mean counts) are part of @step.
     ```mlir
@@ -217,7 +217,7 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
   let summary = "One arena: every tensor of an entry function gets a static offset";
   let description = [{
     Views, buckets, donated results and in-place updates share storage; what is left is laid out by
-    lifetime. Entry functions then take the arena and the workspace and only call kernels on places:
+    lifetime. A launch with a large result waits for its first reader where the arena gets smaller. Entry functions then take the arena and the workspace and only call kernels on places:
 
     ```mlir
     func.func @forward(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
