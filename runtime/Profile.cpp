@@ -1,12 +1,60 @@
 #include "runtime/Profile.h"
 #include "runtime/File.h"
-#include "runtime/Json.h"
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace ingot {
 
-using nlohmann::json;
+namespace {
+
+double median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + int64_t(values.size() / 2));
+  return values[values.size() / 2];
+}
+
+/// `h.3.mlp` becomes `h.*.mlp`.
+std::string withoutNumbers(std::string_view op) {
+  std::string text;
+  auto isDigit = [](char c) { return c >= '0' && c <= '9'; };
+  for (size_t i = 0; i < op.size();) {
+    size_t end = i;
+    while (end < op.size() && isDigit(op[end]))
+      ++end;
+    if (end > i && i > 0 && op[i - 1] == '.') {
+      text += '*';
+      i = end;
+    } else {
+      text += op[i++];
+    }
+  }
+  return text;
+}
+
+/// The ops of a kernel; of one that several layers share the numbers are left out.
+std::string describeOps(std::string_view ops, bool shared) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; begin < ops.size();) {
+    const size_t end = std::min(ops.find(", ", begin), ops.size());
+    const std::string_view op = ops.substr(begin, end - begin);
+    std::string name = shared ? withoutNumbers(op) : std::string(op);
+    if (std::ranges::find(names, name) == names.end())
+      names.push_back(std::move(name));
+    begin = end + 2;
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// At most a few of the names, for a table.
+std::string shortened(const std::string &ops) {
+  constexpr size_t most = 72;
+  const size_t comma = ops.rfind(", ", most);
+  if (ops.size() <= most || comma == std::string::npos)
+    return ops;
+  return ops.substr(0, comma) + ", …";
+}
+
+} // namespace
 
 ProfileSink Profile::sink() {
   return [this](const Kernel &kernel, const CallStep &call, double start, double end) {
@@ -15,74 +63,138 @@ ProfileSink Profile::sink() {
 }
 
 void Profile::add(const Kernel &kernel, const CallStep &call, double start, double end) {
-  events.push_back({&kernel, call.op.empty() ? kernel.ops : call.op, start, end});
+  events.push_back({&kernel, call.op.empty() ? kernel.ops : call.op, run, start, end});
 }
 
-double Profile::kernelSeconds() const {
-  double sum = 0;
-  for (const Event &event : events)
-    sum += event.end - event.start;
-  return sum;
+void Profile::beginRun() {
+  if (!events.empty() && events.back().run == run)
+    ++run;
+}
+
+MachineLimits::Bound Profile::bound(const Kernel &kernel) const {
+  // An update goes over the whole of parameters and state, call by call: between two steps they lie
+  // where all of them fit. Other kernels find their operands, at best, where those fit.
+  const double persistent = kernel.root == "update" ? double(program.persistentBytes) : 0;
+  return limits.bound(kernel.flops, kernel.bytes, std::max(kernel.bytes, persistent));
 }
 
 std::vector<Profile::Row> Profile::rows() const {
-  std::map<const Kernel *, size_t> index;
-  std::vector<Row> rows;
+  struct Sums {
+    std::vector<double> secondsOfRun;
+    std::set<std::string_view> ops;
+    int64_t calls = 0;
+  };
+  const size_t runs = run + 1;
+  std::map<const Kernel *, Sums> kernels;
   for (const Event &event : events) {
-    auto [place, isNew] = index.try_emplace(event.kernel, rows.size());
-    if (isNew)
-      rows.push_back({.kernel = event.kernel});
-    Row &row = rows[place->second];
-    ++row.calls;
-    row.seconds += event.end - event.start;
+    Sums &sums = kernels[event.kernel];
+    sums.secondsOfRun.resize(runs);
+    sums.secondsOfRun[event.run] += event.end - event.start;
+    sums.ops.insert(event.op);
+    ++sums.calls;
   }
-  const double total = kernelSeconds();
-  for (Row &row : rows) {
-    if (row.seconds <= 0)
-      continue;
-    row.gflops = row.kernel->flops * double(row.calls) / row.seconds / 1e9;
-    row.gigabytes = row.kernel->bytes * double(row.calls) / row.seconds / 1e9;
-    row.share = row.seconds / total;
+  std::vector<Row> rows;
+  double total = 0;
+  for (const auto &[kernel, sums] : kernels) {
+    const MachineLimits::Bound bound = this->bound(*kernel);
+    Row row{.kernel = kernel,
+            .ops = describeOps(kernel->ops, sums.ops.size() > 1),
+            .launches = std::max<int64_t>(1, sums.calls / int64_t(runs)),
+            .seconds = median(sums.secondsOfRun),
+            .boundBy = bound.by};
+    row.limitSeconds = bound.seconds * double(row.launches);
+    if (row.seconds > 0) {
+      row.gflops = kernel->flops * double(row.launches) / row.seconds / 1e9;
+      row.gigabytes = kernel->bytes * double(row.launches) / row.seconds / 1e9;
+    }
+    total += row.seconds;
+    rows.push_back(std::move(row));
   }
-  std::ranges::sort(rows, std::greater(),
-                    [](const Row &row) { return std::pair(row.seconds, row.calls); });
+  for (Row &row : rows)
+    row.share = total > 0 ? row.seconds / total : 0;
+  std::ranges::sort(rows, [](const Row &left, const Row &right) {
+    return std::tie(right.seconds, left.kernel->name) < std::tie(left.seconds, right.kernel->name);
+  });
   return rows;
 }
 
-std::string Profile::table(size_t limit) const {
-  static constexpr char format[] = "{:>9} {:>6} {:>7} {:>9} {:>8}  {:<12} {}\n";
+std::string Profile::table(size_t most) const {
+  static constexpr char format[] = "{:>9} {:>6} {:>8} {:>9} {:>7} {:>7} {:<6}  {}\n";
   std::string text =
-      fmt::format(format, "ms", "%", "calls", "GFLOP/s", "GB/s", "root", "kernel: ops");
+      fmt::format(format, "ms", "%", "launches", "GFLOP/s", "GB/s", "% limit", "by", "kernel: ops");
   const std::vector<Row> all = rows();
-  for (size_t i = 0; i < std::min(limit, all.size()); ++i) {
-    const Row &row = all[i];
+  auto line = [&](const Row &row, std::string_view name) {
     text += fmt::format(format, fmt::format("{:.3f}", row.seconds * 1e3),
-                        fmt::format("{:.1f}", row.share * 100), row.calls,
+                        fmt::format("{:.1f}", row.share * 100), row.launches,
                         fmt::format("{:.1f}", row.gflops), fmt::format("{:.1f}", row.gigabytes),
-                        row.kernel->root, fmt::format("{}: {}", row.kernel->name, row.kernel->ops));
-  }
-  if (all.size() > limit)
-    text += fmt::format("… and {} kernels more\n", all.size() - limit);
-  return text + fmt::format("{:9.3f} ms in {} calls of {} kernels\n", kernelSeconds() * 1e3,
-                            events.size(), all.size());
+                        fmt::format("{:.0f}", row.ofLimit() * 100), row.boundBy, name);
+  };
+  auto sum = [&](std::span<const Row> part) {
+    Row total;
+    double operations = 0, bytes = 0;
+    for (const Row &row : part) {
+      total.seconds += row.seconds;
+      total.launches += row.launches;
+      total.share += row.share;
+      total.limitSeconds += row.limitSeconds;
+      operations += row.gflops * row.seconds;
+      bytes += row.gigabytes * row.seconds;
+    }
+    if (total.seconds > 0) {
+      total.gflops = operations / total.seconds;
+      total.gigabytes = bytes / total.seconds;
+    }
+    return total;
+  };
+  const size_t listed = std::min(most, all.size());
+  for (const Row &row : std::span(all).first(listed))
+    line(row, fmt::format("{}: {}", row.kernel->name, shortened(row.ops)));
+  if (all.size() > listed)
+    line(sum(std::span(all).subspan(listed)), fmt::format("{} more kernels", all.size() - listed));
+  line(sum(all), fmt::format("all {} kernels", all.size()));
+  return text;
+}
+
+nlohmann::json Profile::json() const {
+  auto list = nlohmann::json::array();
+  for (const Row &row : rows())
+    list.push_back({{"kernel", row.kernel->name},
+                    {"root", row.kernel->root},
+                    {"ops", row.ops},
+                    {"launches", row.launches},
+                    {"ms", row.seconds * 1e3},
+                    {"share", row.share},
+                    {"flops", row.kernel->flops},
+                    {"bytes", row.kernel->bytes},
+                    {"gflops", row.gflops},
+                    {"gigabytes_per_s", row.gigabytes},
+                    {"limit_ms", row.limitSeconds * 1e3},
+                    {"of_limit", row.ofLimit()},
+                    {"bound_by", row.boundBy}});
+  return list;
 }
 
 Status Profile::writeTrace(const std::string &path) const {
   const double origin = events.empty() ? 0 : events.front().start;
-  json trace = json::array();
-  for (const Event &event : events)
+  auto trace = nlohmann::json::array();
+  for (const Event &event : events) {
+    const MachineLimits::Bound limit = bound(*event.kernel);
+    const double seconds = event.end - event.start;
     trace.push_back({{"name", event.op},
                      {"cat", event.kernel->root},
                      {"ph", "X"},
                      {"pid", 1},
                      {"tid", 1},
                      {"ts", (event.start - origin) * 1e6},
-                     {"dur", (event.end - event.start) * 1e6},
+                     {"dur", seconds * 1e6},
                      {"args",
                       {{"kernel", event.kernel->name},
                        {"ops", event.kernel->ops},
                        {"flops", event.kernel->flops},
-                       {"bytes", event.kernel->bytes}}}});
+                       {"bytes", event.kernel->bytes},
+                       {"of_roofline", seconds > 0 ? limit.seconds / seconds : 0},
+                       {"bound_by", limit.by}}}});
+  }
   return writeFile(path,
                    toText({{"displayTimeUnit", "ms"}, {"traceEvents", std::move(trace)}}) + "\n");
 }

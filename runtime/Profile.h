@@ -1,34 +1,47 @@
-/// Where a run's time goes: every kernel call with its time, operations and bytes.
+/// Where a run's time goes: every kernel call with its time, operations and bytes, beside what the
+/// machine could do at most.
 #pragma once
 #include "runtime/Device.h"
+#include "runtime/Json.h"
+#include "runtime/cpu/MachineLimits.h"
 
 namespace ingot {
 
 /// Collects the calls of a session. The program must outlive it.
 ///
-///     Profile profile;
+///     Profile profile(program, measureMachine(threads));
 ///     session->profile(profile.sink());
+///     session->run("step");
 class Profile {
 public:
+  Profile(const Program &program, MachineLimits limits)
+      : program(program), limits(std::move(limits)) {}
+
   /// A sink that adds to this profile, which must stay where it is while the session has it.
   ProfileSink sink();
   void add(const Kernel &kernel, const CallStep &call, double start, double end);
+  /// Calls from now on belong to another run of the function.
+  void beginRun();
 
-  /// All calls of one kernel.
+  /// All calls of one kernel in one run.
   struct Row {
     const Kernel *kernel = nullptr;
-    int64_t calls = 0;
-    double seconds = 0;
-    double gflops = 0;    ///< 1e9 operations a second
-    double gigabytes = 0; ///< at least, 1e9 bytes a second
-    double share = 0;     ///< of the time in kernels, 0 … 1
+    std::string ops;          ///< the kernel's, with `*` for what differs from call to call
+    int64_t launches = 0;     ///< a run
+    double seconds = 0;       ///< of these launches, the median of the runs
+    double share = 0;         ///< of the time in kernels, 0 … 1
+    double gflops = 0;        ///< 1e9 operations a second; transcendentals count as several
+    double gigabytes = 0;     ///< at least, 1e9 bytes a second
+    double limitSeconds = 0;  ///< what the machine cannot beat; 0 where nobody counted
+    std::string_view boundBy; ///< FMA, L2, L3 or memory
+    double ofLimit() const { return seconds > 0 ? limitSeconds / seconds : 0; }
   };
   /// Slowest first.
   std::vector<Row> rows() const;
-  /// `rows` as a table with a line of totals; at most `limit` kernels are listed.
-  std::string table(size_t limit = 40) const;
-  /// Time in kernels, in seconds.
-  double kernelSeconds() const;
+  /// `rows` as a table with a line of totals; at most `most` kernels are listed.
+  std::string table(size_t most = 40) const;
+  /// `rows` as JSON objects.
+  nlohmann::json json() const;
 
   /// Writes a trace for chrome://tracing or ui.perfetto.dev.
   Status writeTrace(const std::string &path) const;
@@ -37,9 +50,15 @@ private:
   struct Event {
     const Kernel *kernel;
     std::string op;
+    size_t run;
     double start, end;
   };
+  MachineLimits::Bound bound(const Kernel &kernel) const;
+
+  const Program &program;
+  MachineLimits limits;
   std::vector<Event> events;
+  size_t run = 0;
 };
 
 } // namespace ingot

@@ -14,6 +14,7 @@ constexpr Command commands[] = {
     {"eval", "Measure a checkpoint's loss on data", declareEval},
     {"generate", "Let a trained language model write", declareGenerate},
     {"plan", "Show what memory a model needs, and for what", declarePlan},
+    {"bench", "Time a step kernel by kernel, beside what the machine can do", declareBench},
     {"inspect", "Show what a model, a .ingot file or a checkpoint holds", declareInspect},
     {"check", "Compare a device with the reference, op by op", declareCheck},
     {"devices", "List the devices of this machine", declareDevices},

@@ -221,12 +221,16 @@ private:
 
 } // namespace
 
-double MachineLimits::leastSeconds(double operations, double bytes, double workingSet) const {
-  double seconds = operations / flops;
-  for (const Level &level : levels)
-    if (workingSet <= double(level.bytes))
-      return std::max(seconds, bytes / level.bandwidth);
-  return seconds;
+MachineLimits::Bound MachineLimits::bound(double operations, double bytes,
+                                          double workingSet) const {
+  const Bound arithmetic = {operations / flops, "FMA"};
+  for (const Level &level : levels) {
+    if (workingSet > double(level.bytes))
+      continue;
+    const Bound traffic = {bytes / level.bandwidth, level.name};
+    return traffic.seconds > arithmetic.seconds ? traffic : arithmetic;
+  }
+  return arithmetic;
 }
 
 MachineLimits measureMachine(int threads) {
@@ -245,17 +249,17 @@ MachineLimits measureMachine(int threads) {
   // touching memory takes longer than measuring it.
   const int64_t main = std::clamp<int64_t>(4 * last, 64 << 20, 512 << 20) / limits.threads;
   Bandwidths bandwidths(limits.threads, main);
-  auto level = [&](int64_t holds, int64_t touched) {
+  auto level = [&](std::string_view name, int64_t holds, int64_t touched) {
     limits.levels.push_back(
-        {holds, std::max(bandwidths.read(touched), bandwidths.update(touched))});
+        {name, holds, std::max(bandwidths.read(touched), bandwidths.update(touched))});
   };
-  level(l2 * limits.threads, l2 / 2);
+  level("L2", l2 * limits.threads, l2 / 2);
   if (last > l2)
-    level(last, last / 4 / limits.threads);
+    level("L3", last, last / 4 / limits.threads);
   limits.readBandwidth = bandwidths.read(main);
   limits.copyBandwidth = bandwidths.copy(main);
   limits.levels.push_back(
-      {std::numeric_limits<int64_t>::max(),
+      {"memory", std::numeric_limits<int64_t>::max(),
        std::max({limits.readBandwidth, limits.copyBandwidth, bandwidths.update(main)})});
   return limits;
 }

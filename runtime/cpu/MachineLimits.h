@@ -2,6 +2,7 @@
 /// against.
 #pragma once
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 namespace ingot {
@@ -16,14 +17,20 @@ struct MachineLimits {
 
   /// A cache, or main memory at last.
   struct Level {
-    int64_t bytes = 0;    ///< what it holds
-    double bandwidth = 0; ///< bytes a second, the better of reading and of updating in place
+    std::string_view name; ///< L2, L3, memory
+    int64_t bytes = 0;     ///< what it holds
+    double bandwidth = 0;  ///< bytes a second, the better of reading and of updating in place
   };
-  std::vector<Level> levels; ///< L2, last cache, main memory
+  std::vector<Level> levels; ///< small to large
 
-  /// Seconds that nothing can beat which does `operations` on `bytes` that lie where
-  /// `workingSet` bytes fit.
-  double leastSeconds(double operations, double bytes, double workingSet) const;
+  /// What a piece of work cannot beat.
+  struct Bound {
+    double seconds = 0;
+    std::string_view by; ///< a level's name, or FMA for arithmetic
+  };
+  /// The bound of `operations` on `bytes` that lie in the first level that holds `workingSet`
+  /// bytes.
+  Bound bound(double operations, double bytes, double workingSet) const;
 };
 
 /// Measures for about a third of a second, `threads` at the same time.

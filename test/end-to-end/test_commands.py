@@ -39,6 +39,9 @@ class Usage(unittest.TestCase):
         self.refused("--heads: does not apply to mlp", "inspect", "mlp", "--heads=2")
         self.refused("--clip: must be 0 or more", "compile", "gpt", "--train", "--clip=-1")
         self.refused("--beta1", "compile", "gpt", "--train", "--beta1=1")
+        self.refused("--function: there is no stop; functions are", "bench", "mlp", "--function=stop")
+        self.refused("--device", "bench", "mlp", "--device=reference")
+        self.refused("--profile", "train", "mlp", "--data=random", "--device=reference", "--profile=trace.json")
         self.refused("--resume: needs --out", "train", "gpt", "--data=random", "--resume")
         self.refused("data is needed", "train", "gpt")
         self.refused("--tokenizer: gpt2 needs --bpe", "train", "gpt", f"--text={__file__}", "--tokenizer=gpt2")
@@ -48,7 +51,7 @@ class Usage(unittest.TestCase):
         process = run()
         self.assertEqual(process.returncode, 2)
         self.assertIn("Subcommands:", process.stderr)
-        for command in ["compile", "run", "train", "eval", "generate", "plan", "inspect", "check", "devices"]:
+        for command in ["compile", "run", "train", "eval", "generate", "plan", "bench", "inspect", "check", "devices"]:
             helped = run(command, "--help")
             self.assertEqual(helped.returncode, 0)
             self.assertIn("--json" if command != "run" else "--input", helped.stdout)
@@ -86,6 +89,50 @@ class Inspect(unittest.TestCase):
         names = [device["name"] for device in json.loads(run("devices", "--json").stdout)]
         self.assertEqual([names[0], names[-1]], ["cpu", "reference"])
         self.assertIn("cpu: ", run("devices").stdout)
+
+
+class Bench(unittest.TestCase):
+    """What is measured is there and adds up; how fast it is says `./tools/dev bench`."""
+
+    def test_a_training_step_kernel_by_kernel(self):
+        report = lines(run("bench", *TINY, "--steps=2", "--json"))[0]
+        self.assertEqual((report["function"], report["runs"]), ("step", 2))
+        kernels = report["kernels"]
+        self.assertEqual(sum(kernel["launches"] for kernel in kernels), report["launches"])
+        self.assertAlmostEqual(sum(kernel["share"] for kernel in kernels), 1)
+        self.assertEqual([kernel["ms"] for kernel in kernels], sorted((kernel["ms"] for kernel in kernels), reverse=True))
+        head = next(kernel for kernel in kernels if kernel["ops"] == "lm_head")
+        self.assertGreaterEqual(head["flops"], 2 * 4 * 8 * 16 * 128)
+        self.assertEqual(head["root"], "contraction")
+        for kernel in kernels:
+            self.assertGreater(kernel["bytes"], 0, kernel)
+            self.assertIn(kernel["bound_by"], ["FMA", "L2", "L3", "memory"])
+
+    def test_files_and_tables(self):
+        with tempfile.TemporaryDirectory() as folder:
+            program = f"{folder}/twice.ingot"
+            self.assertEqual(run("compile", write(folder, "twice.mlir", IDENTITY), "-o", program).returncode, 0)
+            table = run("bench", program, "--steps=1")
+            self.assertEqual(table.returncode, 0, table.stderr)
+            self.assertIn("@forward", table.stdout)
+            self.assertIn("all 1 kernels", table.stdout)
+        self.assertIn("@forward", run("bench", *TINY, "--inference", "--steps=1").stdout)
+
+    def test_profile_of_training(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/trace.json"
+            train = ["train", *TINY, "--data=random", "--json", f"--profile={path}"]
+
+            def events(steps):
+                self.summary = lines(run(*train, f"--steps={steps}"))[-1]["summary"]
+                with open(path) as file:
+                    return json.load(file)["traceEvents"]
+
+            three = events(6)  # the second to the fourth
+            self.assertEqual(len(three), 3 * self.summary["kernels"])
+            self.assertEqual(len({event["args"]["kernel"] for event in three}), self.summary["distinct_kernels"])
+            self.assertLess({"ops", "flops", "bytes", "of_roofline", "bound_by"}, set(three[0]["args"]))
+            self.assertGreater(len(events(1)), self.summary["kernels"])  # the whole of it, initial values included
 
 
 class Run(unittest.TestCase):

@@ -5,11 +5,15 @@
 
 using namespace ingot;
 
-TEST(MachineLimits, LeastTimeIsWhatBinds) {
-  MachineLimits limits{.flops = 100, .levels = {{1000, 50}, {1 << 20, 10}}};
-  EXPECT_DOUBLE_EQ(limits.leastSeconds(1000, 100, 100), 10); // arithmetic
-  EXPECT_DOUBLE_EQ(limits.leastSeconds(0, 1000, 1000), 20);  // the cache
-  EXPECT_DOUBLE_EQ(limits.leastSeconds(0, 1000, 1001), 100); // memory behind it
+TEST(MachineLimits, TheSlowerOfArithmeticAndMemoryBinds) {
+  MachineLimits limits{.flops = 100, .levels = {{"L2", 1000, 50}, {"memory", 1 << 20, 10}}};
+  auto expect = [&](MachineLimits::Bound bound, double seconds, std::string_view by) {
+    EXPECT_DOUBLE_EQ(bound.seconds, seconds);
+    EXPECT_EQ(bound.by, by);
+  };
+  expect(limits.bound(1000, 100, 100), 10, "FMA");
+  expect(limits.bound(0, 1000, 1000), 20, "L2");
+  expect(limits.bound(0, 1000, 1001), 100, "memory");
 }
 
 TEST(MachineLimits, EveryRateIsMeasured) {

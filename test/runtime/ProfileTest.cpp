@@ -11,25 +11,54 @@ Kernel kernel(const char *name, double flops) {
   return {.name = name, .flops = flops, .bytes = 4e6, .root = "row", .ops = "h.0.ln_1"};
 }
 
-TEST(Profile, addsUpByKernel) {
+/// 1e12 operations a second; 1e10 bytes a second where more than 1e6 bytes are touched.
+MachineLimits machine() {
+  return {.flops = 1e12, .levels = {{"L2", 1000000, 1e12}, {"memory", 1ll << 60, 1e10}}};
+}
+
+TEST(Profile, AddsUpByKernelAndTakesTheMedianOfRuns) {
   const Kernel fast = kernel("fast", 1e9), slow = kernel("slow", 2e9);
-  Profile profile;
-  profile.add(fast, CallStep{0, {}, {}, "a"}, 1.0, 1.001);
-  profile.add(slow, CallStep{0, {}, {}, "b"}, 1.001, 1.004);
-  profile.add(slow, CallStep{0, {}, {}, "c"}, 1.004, 1.009);
+  Program program;
+  Profile profile(program, machine());
+  for (double slowness : {1.0, 1.25, 7.0}) {
+    profile.beginRun();
+    profile.add(fast, CallStep{0, {}, {}, "a"}, 1.0, 1.001);
+    profile.add(slow, CallStep{0, {}, {}, "b"}, 1.001, 1.001 + 0.003 * slowness);
+    profile.add(slow, CallStep{0, {}, {}, "c"}, 2, 2 + 0.005 * slowness);
+  }
   const std::vector<Profile::Row> rows = profile.rows();
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(rows[0].kernel, &slow);
-  EXPECT_EQ(rows[0].calls, 2);
-  EXPECT_NEAR(rows[0].seconds, 0.008, 1e-9);
-  EXPECT_NEAR(rows[0].gflops, 500, 1e-6);
-  EXPECT_NEAR(rows[0].gigabytes, 1, 1e-6);
-  EXPECT_NEAR(rows[0].share, 8.0 / 9, 1e-6);
-  EXPECT_NEAR(profile.kernelSeconds(), 0.009, 1e-9);
+  EXPECT_EQ(rows[0].ops, "h.*.ln_1");
+  EXPECT_EQ(rows[0].launches, 2);
+  EXPECT_NEAR(rows[0].seconds, 0.010, 1e-9);
+  EXPECT_NEAR(rows[0].gflops, 400, 1e-6);
+  EXPECT_NEAR(rows[0].gigabytes, 0.8, 1e-6);
+  EXPECT_NEAR(rows[0].share, 10.0 / 11, 1e-6);
+  EXPECT_NEAR(rows[0].limitSeconds, 2 * 2e-3, 1e-9); // 2e9 operations take longer than 4e6 bytes
+  EXPECT_EQ(rows[0].boundBy, "FMA");
+  EXPECT_NEAR(rows[0].ofLimit(), 0.4, 1e-6);
+  EXPECT_EQ(rows[1].ops, "h.0.ln_1"); // always the same op
   const std::string table = profile.table();
-  EXPECT_LT(table.find("slow: h.0.ln_1"), table.find("fast: h.0.ln_1"));
-  EXPECT_NE(table.find("9.000 ms in 3 calls of 2 kernels"), std::string::npos) << table;
-  EXPECT_NE(profile.table(1).find("and 1 kernels more"), std::string::npos);
+  EXPECT_LT(table.find("slow: h.*.ln_1"), table.find("fast: h.0.ln_1"));
+  EXPECT_NE(table.find("all 2 kernels"), std::string::npos) << table;
+  EXPECT_NE(profile.table(1).find("1 more kernels"), std::string::npos);
+  const nlohmann::json json = profile.json();
+  ASSERT_EQ(json.size(), 2u);
+  EXPECT_EQ(json[0]["bound_by"], "FMA");
+  EXPECT_EQ(json[1]["launches"], 1);
+}
+
+TEST(Profile, UpdatesAreBoundByWhereAllStateLies) {
+  const Kernel row = {.name = "row", .bytes = 5e5, .root = "row"};
+  const Kernel update = {.name = "update", .bytes = 5e5, .root = "update"};
+  Program program;
+  program.persistentBytes = 1 << 30;
+  Profile profile(program, machine());
+  profile.add(row, CallStep{}, 0, 1e-3);
+  profile.add(update, CallStep{}, 0, 2e-3);
+  EXPECT_EQ(profile.rows()[0].boundBy, "memory");
+  EXPECT_EQ(profile.rows()[1].boundBy, "L2");
 }
 
 TEST(Profile, writesAChromeTrace) {
@@ -37,7 +66,7 @@ TEST(Profile, writesAChromeTrace) {
   auto device = openDevice("cpu", {.threads = 1});
   auto session = (*device)->load(std::make_shared<Program>(test::affineProgram(64)));
   ASSERT_TRUE(session);
-  Profile profile;
+  Profile profile((*session)->program(), machine());
   (*session)->profile(profile.sink());
   ASSERT_TRUE((*session)->run("step"));
   ASSERT_TRUE(profile.writeTrace(folder / "trace.json"));
@@ -52,15 +81,18 @@ TEST(Profile, writesAChromeTrace) {
     end = event["ts"].get<double>() + event["dur"].get<double>() * 0.999;
     EXPECT_EQ(event["args"]["flops"], 1e9);
     EXPECT_EQ(event["args"]["bytes"], 1e9);
+    EXPECT_EQ(event["args"]["bound_by"], "memory");
+    EXPECT_GT(event["args"]["of_roofline"], 0);
   }
   EXPECT_EQ(events[0]["args"]["kernel"], "scratch");
   EXPECT_EQ(events[1]["name"], "add");
 }
 
 TEST(Profile, ofNothing) {
-  Profile profile;
+  Program program;
+  Profile profile(program, machine());
   EXPECT_TRUE(profile.rows().empty());
-  EXPECT_NE(profile.table().find("0 calls"), std::string::npos);
+  EXPECT_NE(profile.table().find("all 0 kernels"), std::string::npos);
 }
 
 } // namespace

@@ -20,6 +20,7 @@ Action declareTrain(CLI::App &app);
 Action declareEval(CLI::App &app);
 Action declareGenerate(CLI::App &app);
 Action declarePlan(CLI::App &app);
+Action declareBench(CLI::App &app);
 Action declareInspect(CLI::App &app);
 Action declareCheck(CLI::App &app);
 Action declareDevices(CLI::App &app);

@@ -3,10 +3,12 @@
 #include "runtime/Json.h"
 #include "runtime/Progress.h"
 #include "runtime/Summary.h"
+#include "runtime/cpu/CpuInfo.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/DataFlags.h"
 #include "tools/commands/ModelFlags.h"
+#include "tools/commands/ProfiledSteps.h"
 #include "tools/commands/Suggest.h"
 #include "tools/commands/TrainingFlags.h"
 #include <csignal>
@@ -24,6 +26,7 @@ struct TrainFlags {
   double learningRate = 1e-3;
   int64_t warmup = 0;
   bool json = false;
+  std::string profile; ///< file
 
   void declare(CLI::App &app);
   Result<Schedule> learningRates() const;
@@ -51,6 +54,9 @@ void TrainFlags::declare(CLI::App &app) {
   app.add_option("--save-every", trainer.saveEvery, "steps; default: at the end")->group(group);
   app.add_option("--keep", trainer.keep, "checkpoints to keep; default 3")->group(group);
   app.add_flag("--json", json, "one JSON object a line to stdout, a summary last")->group(group);
+  app.add_option("--profile", profile,
+                 "write a Chrome trace of a few steps, kernel by kernel, to this file")
+      ->group(group);
   compile.declare(app);
 }
 
@@ -137,6 +143,8 @@ void interrupt(int signal) {
 
 Status train(TrainFlags &flags) {
   INGOT_TRY(checkNumbers(flags));
+  if (!flags.profile.empty() && flags.compile.device != "cpu")
+    return failure(Error::Code::Usage, "--profile", "only cpu has kernels that can be measured");
   INGOT_ASSIGN(flags.trainer.schedule, flags.learningRates());
   INGOT_ASSIGN(TrainingOptions training, flags.training.options());
   INGOT_ASSIGN(DataSet data, DataSet::read(flags.data));
@@ -170,8 +178,18 @@ Status train(TrainFlags &flags) {
     observer = std::make_unique<JsonLines>(stdout);
   else
     observer = std::make_unique<ProgressDisplay>(progressOptions(stderr));
+  ProfiledSteps *profiled = nullptr;
+  if (!flags.profile.empty()) {
+    int threads = flags.compile.threads > 0 ? flags.compile.threads : usableCpus();
+    auto wrapped = std::make_unique<ProfiledSteps>(*loaded.session, measureMachine(threads),
+                                                   flags.trainer.steps, std::move(observer));
+    profiled = wrapped.get();
+    observer = std::move(wrapped);
+  }
   Trainer trainer(*loaded.session, *batches, validation.get(), flags.trainer, *observer);
   INGOT_ASSIGN(TrainingResult result, trainer.run(interrupted));
+  if (profiled)
+    INGOT_TRY(profiled->write(flags.profile));
   observer.reset();
 
   TrainingSummary summary = summarize(program, result, loaded.report.milliseconds);

@@ -1,0 +1,199 @@
+/// `ingot bench`: where a function's time goes, kernel by kernel, beside what the machine can do.
+#include "frontend/SavedModel.h"
+#include "runtime/Profile.h"
+#include "runtime/Summary.h"
+#include "runtime/cpu/CpuInfo.h"
+#include "runtime/data/RandomSource.h"
+#include "tools/commands/Command.h"
+#include "tools/commands/CompileFlags.h"
+#include "tools/commands/ModelFlags.h"
+#include "tools/commands/TrainingFlags.h"
+#include <chrono>
+
+namespace ingot {
+namespace {
+
+struct BenchFlags {
+  ModelFlags model;
+  TrainingFlags training;
+  CompileFlags compile;
+  std::string function;
+  int64_t steps = 0;
+  size_t top = 40;
+  bool inference = false, json = false;
+};
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Result<LoadedModel> open(const BenchFlags &flags) {
+  if (flags.compile.device != "cpu")
+    return failure(Error::Code::Usage, "--device", "only cpu has kernels that can be measured");
+  if (flags.model.model.ends_with(".ingot")) {
+    INGOT_ASSIGN(Program program, Program::load(flags.model.model));
+    return loadProgram(std::move(program), flags.compile.device, flags.compile.threads);
+  }
+  std::optional<TrainingOptions> training;
+  if (!flags.inference) {
+    INGOT_ASSIGN(training, flags.training.options());
+  }
+  INGOT_ASSIGN(Model model, flags.model.build());
+  return flags.compile.load(model, training, /*initializers=*/model.parameterCount() > 0);
+}
+
+Result<const Function *> chooseFunction(const BenchFlags &flags, const Program &program) {
+  std::vector<std::string> wanted = {"step", "forward"};
+  if (!flags.function.empty())
+    wanted = {flags.function};
+  for (const std::string &name : wanted)
+    if (const Function *function = program.function(name))
+      return function;
+  std::vector<std::string> names;
+  for (const Function &function : program.functions)
+    names.push_back(function.name);
+  return failure(Error::Code::Usage, "--function", "there is no {}; functions are {}",
+                 fmt::join(wanted, " and no "), fmt::join(names, ", "));
+}
+
+/// Below what integer inputs stay: the classes or the vocabulary that the model's last dimension
+/// counts when it is trained; otherwise 0 and 1, which every table has.
+int64_t integerLimit(const Program &program) {
+  const Function *forward = program.function("forward");
+  if (!program.function("step") || !forward)
+    return 0;
+  for (const Port &port : forward->ports)
+    if (port.kind == BufferKind::Output && !port.shape.empty())
+      return port.shape.back();
+  return 0;
+}
+
+Status writeScalar(Session &session, const Function &function, const char *name, double value) {
+  const Port *port = function.port(name);
+  if (!port || port->kind != BufferKind::Input || !port->shape.empty())
+    return {};
+  Tensor scalar(port->type, {});
+  if (port->type == ElementType::F32)
+    *scalar.as<float>() = float(value);
+  else if (port->type == ElementType::I64)
+    *scalar.as<int64_t>() = int64_t(value);
+  else
+    return {};
+  return session.write(function.name, name, scalar);
+}
+
+/// Initial parameters, made-up inputs and the scalars that a trainer feeds.
+Status fillInputs(Session &session, const Function &function) {
+  if (const Function *init = session.program().function("init"); init && init != &function) {
+    INGOT_TRY(writeScalar(session, *init, "seed", 0));
+    INGOT_TRY(session.run("init"));
+  }
+  INGOT_ASSIGN(
+      std::unique_ptr<RandomSource> source,
+      RandomSource::create(batchPorts(function, integerLimit(session.program())), /*seed=*/0));
+  Batch batch = source->makeBatch();
+  INGOT_TRY(source->fill(0, batch));
+  for (const NamedTensor &tensor : batch)
+    INGOT_TRY(session.write(function.name, tensor.name, tensor.value));
+  INGOT_TRY(writeScalar(session, function, "learning_rate", 1e-4));
+  INGOT_TRY(writeScalar(session, function, "step", 0));
+  return writeScalar(session, function, "seed", 0);
+}
+
+struct Timing {
+  std::vector<double> seconds; ///< of runs without a profile
+  double median() const {
+    std::vector<double> sorted = seconds;
+    std::ranges::sort(sorted);
+    return sorted[sorted.size() / 2];
+  }
+};
+
+/// Runs with and without a profile take turns, so that both see the same machine; without --steps
+/// for about two seconds and at least three times each.
+Result<Timing> measure(Session &session, const std::string &function, int64_t steps,
+                       Profile &profile) {
+  Timing timing;
+  INGOT_TRY(session.run(function)); // touches memory for the first time
+  const double start = now();
+  auto more = [&] {
+    const int64_t done = int64_t(timing.seconds.size());
+    return steps > 0 ? done < steps : done < 3 || (now() - start < 2 && done < 1000);
+  };
+  while (more()) {
+    const double begin = now();
+    INGOT_TRY(session.run(function));
+    timing.seconds.push_back(now() - begin);
+    profile.beginRun();
+    session.profile(profile.sink());
+    INGOT_TRY(session.run(function));
+    session.profile({});
+  }
+  return timing;
+}
+
+std::string describe(const MachineLimits &limits) {
+  std::string text = fmt::format("{}: {:.0f} GFLOP/s f32", cpuInfo().model, limits.flops / 1e9);
+  for (const MachineLimits::Level &level : limits.levels)
+    text += fmt::format(", {} {:.0f} GB/s", level.name, level.bandwidth / 1e9);
+  return text +
+         fmt::format(" measured on {} thread{}", limits.threads, limits.threads == 1 ? "" : "s");
+}
+
+nlohmann::json toJson(const MachineLimits &limits) {
+  nlohmann::json machine = {{"model", cpuInfo().model},
+                            {"threads", limits.threads},
+                            {"flops", limits.flops},
+                            {"bf16_flops", limits.bf16Flops},
+                            {"read_bandwidth", limits.readBandwidth},
+                            {"copy_bandwidth", limits.copyBandwidth}};
+  for (const MachineLimits::Level &level : limits.levels)
+    machine["levels"].push_back({{"name", level.name}, {"bandwidth", level.bandwidth}});
+  return machine;
+}
+
+Status bench(const BenchFlags &flags) {
+  if (flags.steps < 0)
+    return failure(Error::Code::Usage, "--steps", "must be 0 or more");
+  INGOT_ASSIGN(LoadedModel loaded, open(flags));
+  Session &session = *loaded.session;
+  INGOT_ASSIGN(const Function *function, chooseFunction(flags, session.program()));
+  INGOT_TRY(fillInputs(session, *function));
+  const MachineLimits limits =
+      measureMachine(flags.compile.threads > 0 ? flags.compile.threads : usableCpus());
+  Profile profile(session.program(), limits);
+  INGOT_ASSIGN(Timing timing, measure(session, function->name, flags.steps, profile));
+
+  if (flags.json) {
+    nlohmann::json report = {{"machine", toJson(limits)},
+                             {"function", function->name},
+                             {"runs", timing.seconds.size()},
+                             {"ms_median", timing.median() * 1e3},
+                             {"launches", countLaunches(*function)},
+                             {"kernels", profile.json()}};
+    fmt::print("{}\n", toText(report));
+    return {};
+  }
+  fmt::print("{}\n@{}: {:.3f} ms, median of {}; kernel by kernel:\n\n{}", describe(limits),
+             function->name, timing.median() * 1e3, timing.seconds.size(),
+             profile.table(flags.top));
+  return {};
+}
+
+} // namespace
+
+Action declareBench(CLI::App &app) {
+  auto flags = std::make_shared<BenchFlags>();
+  flags->model.declare(app);
+  app.get_option("model")->description("gpt, mlp, a .mlir or .ingot file, or - for standard input");
+  app.add_flag("--inference", flags->inference, "the model alone instead of its training step");
+  app.add_option("--function", flags->function, "default: step, else forward");
+  app.add_option("--steps", flags->steps, "runs to take medians of; default: two seconds of them");
+  app.add_option("--top", flags->top, "how many kernels to list; default 40");
+  app.add_flag("--json", flags->json, "one JSON object to stdout");
+  flags->training.declare(app);
+  flags->compile.declare(app);
+  return [flags] { return bench(*flags); };
+}
+
+} // namespace ingot
