@@ -1,5 +1,6 @@
 #include "runtime/emulator/Numbers.h"
 #include "runtime/emulator/Exact.h"
+#include "runtime/emulator/VectorClones.h"
 
 namespace ingot::emulator {
 
@@ -272,11 +273,9 @@ uint64_t maximum(FloatType type, uint64_t a, uint64_t b, MinMaxMode mode) {
 
 namespace {
 
-#if defined(__x86_64__) && defined(__linux__)
-__attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#endif
-void nearestLanes(LaneOp op, uint32_t *out, const uint32_t *a, const uint32_t *b, const uint32_t *c,
-                  bool flush, bool saturate) {
+INGOT_VECTOR_CLONES void nearestLanes(LaneOp op, uint32_t *out, const uint32_t *a,
+                                      const uint32_t *b, const uint32_t *c, bool flush,
+                                      bool saturate) {
   switch (op) {
   case LaneOp::Add:
     return lanes<LaneOp::Add>(out, a, b, c, flush, saturate);
