@@ -6,6 +6,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Matchers.h"
+#include "passes/StorageClasses.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
@@ -36,6 +37,18 @@ Port readPort(DictionaryAttr attrs) {
               Shape(type.getShape()), integer(attrs, "offset")};
 }
 
+/// A kernel takes operands, results, the workspace if it has one, and the range of grains.
+void readArguments(func::FuncOp function, Kernel &kernel) {
+  const size_t tensors = function.getNumArguments() - 2 - (kernel.workspace > 0);
+  auto operands = function->getAttrOfType<IntegerAttr>("graph.operands");
+  for (auto [index, type] : llvm::enumerate(function.getArgumentTypes().take_front(tensors))) {
+    Access access = !operands                            ? Access::Update // nobody said
+                    : int64_t(index) < operands.getInt() ? Access::Read
+                                                         : Access::Write;
+    kernel.arguments.push_back({storageBytes(type), access});
+  }
+}
+
 Kernel readKernel(func::FuncOp function) {
   auto number = [&](StringRef key, auto fallback) -> decltype(fallback) {
     if (auto attr = function->getAttrOfType<IntegerAttr>(key))
@@ -52,6 +65,7 @@ Kernel readKernel(func::FuncOp function) {
   kernel.name = function.getName().str();
   kernel.grains = number("graph.grains", int64_t(1));
   kernel.workspace = number("graph.workspace", int64_t(0));
+  readArguments(function, kernel);
   kernel.flops = number("graph.flops", 0.0);
   kernel.bytes = number("graph.bytes", 0.0);
   kernel.root = text("graph.kernel");

@@ -29,8 +29,8 @@ std::vector<KernelSource> kernelSources(ModuleOp planned) {
       continue;
     func::FuncOp kernel = function.clone();
     kernel.setPublic();
-    for (StringRef note :
-         {"graph.ops", "graph.flops", "graph.bytes", "graph.grains", "graph.in_place"})
+    for (StringRef note : {"graph.ops", "graph.flops", "graph.bytes", "graph.grains",
+                           "graph.in_place", "graph.operands"})
       kernel->removeAttr(note); // they do not change the code
     KernelSource source{function.getName().str(), {}};
     llvm::raw_string_ostream(source.text) << kernel;

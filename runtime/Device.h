@@ -11,8 +11,17 @@ struct DeviceOptions {
   int threads = 0; ///< 0: one per CPU that this process may use
 };
 
-/// Called around every kernel when profiling: step index, call, start and end in seconds.
-using ProfileSink = std::function<void(const Kernel &, const CallStep &, double start, double end)>;
+/// What one thread did without a break: all or some grains of a call.
+struct ProfileSpan {
+  const Kernel *kernel = nullptr;
+  const CallStep *call = nullptr;
+  int worker = 0;            ///< the device's thread, or whatever it runs kernels on side by side
+  int64_t grains = 0;        ///< of the kernel's
+  double start = 0, end = 0; ///< seconds
+};
+/// Hears of every run's spans when the run is over, in the order in which they began. Spans of
+/// different workers overlap in time.
+using ProfileSink = std::function<void(const ProfileSpan &)>;
 
 /// A program loaded on a device with its arena: parameters, state and buffers. Not thread-safe;
 /// `run` itself uses the device's threads.

@@ -1,6 +1,7 @@
 #include "runtime/Profile.h"
 #include "runtime/File.h"
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -57,13 +58,15 @@ std::string shortened(const std::string &ops) {
 } // namespace
 
 ProfileSink Profile::sink() {
-  return [this](const Kernel &kernel, const CallStep &call, double start, double end) {
-    add(kernel, call, start, end);
-  };
+  return [this](const ProfileSpan &span) { add(span); };
 }
 
-void Profile::add(const Kernel &kernel, const CallStep &call, double start, double end) {
-  events.push_back({&kernel, call.op.empty() ? kernel.ops : call.op, run, start, end});
+void Profile::add(const ProfileSpan &span) {
+  events.push_back({span, span.call->op.empty() ? span.kernel->ops : span.call->op, run});
+}
+
+double Profile::Event::calls() const {
+  return double(span.grains) / double(std::max<int64_t>(1, span.kernel->grains));
 }
 
 void Profile::beginRun() {
@@ -82,16 +85,17 @@ std::vector<Profile::Row> Profile::rows() const {
   struct Sums {
     std::vector<double> secondsOfRun;
     std::set<std::string_view> ops;
-    int64_t calls = 0;
+    double calls = 0;
   };
   const size_t runs = run + 1;
+  const double threads = std::max(1, limits.threads);
   std::map<const Kernel *, Sums> kernels;
   for (const Event &event : events) {
-    Sums &sums = kernels[event.kernel];
+    Sums &sums = kernels[event.span.kernel];
     sums.secondsOfRun.resize(runs);
-    sums.secondsOfRun[event.run] += event.end - event.start;
+    sums.secondsOfRun[event.run] += event.seconds() / threads;
     sums.ops.insert(event.op);
-    ++sums.calls;
+    sums.calls += event.calls();
   }
   std::vector<Row> rows;
   double total = 0;
@@ -99,7 +103,7 @@ std::vector<Profile::Row> Profile::rows() const {
     const MachineLimits::Bound bound = this->bound(*kernel);
     Row row{.kernel = kernel,
             .ops = describeOps(kernel->ops, sums.ops.size() > 1),
-            .launches = std::max<int64_t>(1, sums.calls / int64_t(runs)),
+            .launches = std::max<int64_t>(1, std::llround(sums.calls / double(runs))),
             .seconds = median(sums.secondsOfRun),
             .boundBy = bound.by};
     row.limitSeconds = bound.seconds * double(row.launches);
@@ -175,25 +179,28 @@ nlohmann::json Profile::json() const {
 }
 
 Status Profile::writeTrace(const std::string &path) const {
-  const double origin = events.empty() ? 0 : events.front().start;
+  const double origin = events.empty() ? 0 : events.front().span.start;
   auto trace = nlohmann::json::array();
   for (const Event &event : events) {
-    const MachineLimits::Bound limit = bound(*event.kernel);
-    const double seconds = event.end - event.start;
+    const Kernel &kernel = *event.span.kernel;
+    const double seconds = event.seconds(), calls = event.calls();
+    // One thread's part of what the machine can do.
+    const double limitSeconds = bound(kernel).seconds * calls * std::max(1, limits.threads);
     trace.push_back({{"name", event.op},
-                     {"cat", event.kernel->root},
+                     {"cat", kernel.root},
                      {"ph", "X"},
                      {"pid", 1},
-                     {"tid", 1},
-                     {"ts", (event.start - origin) * 1e6},
+                     {"tid", event.span.worker + 1},
+                     {"ts", (event.span.start - origin) * 1e6},
                      {"dur", seconds * 1e6},
                      {"args",
-                      {{"kernel", event.kernel->name},
-                       {"ops", event.kernel->ops},
-                       {"flops", event.kernel->flops},
-                       {"bytes", event.kernel->bytes},
-                       {"of_roofline", seconds > 0 ? limit.seconds / seconds : 0},
-                       {"bound_by", limit.by}}}});
+                      {{"kernel", kernel.name},
+                       {"ops", kernel.ops},
+                       {"grains", fmt::format("{} of {}", event.span.grains, kernel.grains)},
+                       {"flops", kernel.flops * calls},
+                       {"bytes", kernel.bytes * calls},
+                       {"of_roofline", seconds > 0 ? limitSeconds / seconds : 0},
+                       {"bound_by", bound(kernel).by}}}});
   }
   return writeFile(path,
                    toText({{"displayTimeUnit", "ms"}, {"traceEvents", std::move(trace)}}) + "\n");

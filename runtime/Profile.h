@@ -1,5 +1,8 @@
 /// Where a run's time goes: every kernel call with its time, operations and bytes, beside what the
 /// machine could do at most.
+///
+/// Calls overlap on several threads, so a kernel's time is what all threads together spent in it
+/// divided by their number: times add up to the step's, less what threads had nothing to do.
 #pragma once
 #include "runtime/Device.h"
 #include "runtime/Json.h"
@@ -19,7 +22,7 @@ public:
 
   /// A sink that adds to this profile, which must stay where it is while the session has it.
   ProfileSink sink();
-  void add(const Kernel &kernel, const CallStep &call, double start, double end);
+  void add(const ProfileSpan &span);
   /// Calls from now on belong to another run of the function.
   void beginRun();
 
@@ -28,7 +31,7 @@ public:
     const Kernel *kernel = nullptr;
     std::string ops;          ///< the kernel's, with `*` for what differs from call to call
     int64_t launches = 0;     ///< a run
-    double seconds = 0;       ///< of these launches, the median of the runs
+    double seconds = 0;       ///< of these launches on all threads, the median of the runs
     double share = 0;         ///< of the time in kernels, 0 … 1
     double gflops = 0;        ///< 1e9 operations a second; transcendentals count as several
     double gigabytes = 0;     ///< at least, 1e9 bytes a second
@@ -43,15 +46,16 @@ public:
   /// `rows` as JSON objects.
   nlohmann::json json() const;
 
-  /// Writes a trace for chrome://tracing or ui.perfetto.dev.
+  /// Writes a trace for chrome://tracing or ui.perfetto.dev: a track for every thread.
   Status writeTrace(const std::string &path) const;
 
 private:
   struct Event {
-    const Kernel *kernel;
+    ProfileSpan span;
     std::string op;
     size_t run;
-    double start, end;
+    double seconds() const { return span.end - span.start; }
+    double calls() const; ///< the part of a call that the span is
   };
   MachineLimits::Bound bound(const Kernel &kernel) const;
 

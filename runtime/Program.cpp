@@ -13,6 +13,11 @@ std::string_view name(BufferKind kind) {
   return names[static_cast<size_t>(kind)];
 }
 
+std::string_view name(Access access) {
+  static constexpr std::array<std::string_view, 3> names = {"read", "write", "update"};
+  return names[static_cast<size_t>(access)];
+}
+
 const Port *Function::port(std::string_view portName) const {
   auto found = std::ranges::find(ports, portName, &Port::name);
   return found == ports.end() ? nullptr : &*found;
@@ -101,6 +106,9 @@ private:
     if (kernel.workspace < 0 || kernel.workspace > program.workspaceBytes)
       return bad("kernel '{}' needs {} bytes of workspace, the program has {}", kernel.name,
                  kernel.workspace, program.workspaceBytes);
+    for (const KernelArgument &argument : kernel.arguments)
+      if (argument.bytes < 0)
+        return bad("kernel '{}' has an argument of {} bytes", kernel.name, argument.bytes);
     if (!std::isfinite(kernel.flops) || !std::isfinite(kernel.bytes) || kernel.flops < 0 ||
         kernel.bytes < 0)
       return bad("kernel '{}' counts {} operations and {} bytes", kernel.name, kernel.flops,
@@ -192,6 +200,10 @@ private:
       return bad("function '{}' calls kernel {} of {}", function.name, call.kernel,
                  program.kernels.size());
     const std::string &kernel = program.kernels[call.kernel].name;
+    const std::vector<KernelArgument> &arguments = program.kernels[call.kernel].arguments;
+    if (call.arguments.size() != arguments.size())
+      return bad("a call of kernel '{}' in function '{}' has {} arguments instead of {}", kernel,
+                 function.name, call.arguments.size(), arguments.size());
     if (!call.strides.empty() && (trips == 0 || call.strides.size() != call.arguments.size()))
       return bad("a call of kernel '{}' in function '{}' has {} strides for {} arguments{}", kernel,
                  function.name, call.strides.size(), call.arguments.size(),
@@ -200,12 +212,13 @@ private:
       const int64_t first = call.arguments[i];
       const int64_t stride = call.strides.empty() ? 0 : call.strides[i];
       int64_t last = first;
-      if (!inside(first, 0, function.arenaBytes) ||
+      const int64_t bytes = arguments[i].bytes;
+      if (!inside(first, bytes, function.arenaBytes) ||
           __builtin_mul_overflow(stride, trips > 0 ? trips - 1 : 0, &last) ||
-          __builtin_add_overflow(first, last, &last) || !inside(last, 0, function.arenaBytes))
+          __builtin_add_overflow(first, last, &last) || !inside(last, bytes, function.arenaBytes))
         return bad("argument {} of a call of kernel '{}' in function '{}' leaves the arena of {} "
-                   "bytes (from {}, {} bytes an iteration)",
-                   i, kernel, function.name, function.arenaBytes, first, stride);
+                   "bytes ({} bytes from {}, {} further an iteration)",
+                   i, kernel, function.name, function.arenaBytes, bytes, first, stride);
     }
     return {};
   }

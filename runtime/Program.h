@@ -35,6 +35,18 @@ struct Port {
   size_t bytes() const { return elementCount(shape) * byteSize(type); }
 };
 
+/// What a kernel does with the memory behind an argument.
+enum class Access : uint8_t { Read, Write, Update /**< reads and writes */ };
+std::string_view name(Access access);
+
+/// The stretch of the arena that one argument of a kernel reaches.
+struct KernelArgument {
+  int64_t bytes = 0;
+  Access access = Access::Update;
+  bool reads() const { return access != Access::Write; }
+  bool writes() const { return access != Access::Read; }
+};
+
 /// A range kernel of the code image: `void f(void *const *arguments, int64_t lo, int64_t hi)`
 /// computes grains lo … hi-1. Grains are independent of each other; their number and contents
 /// depend on shapes alone, so that results do not depend on the number of threads.
@@ -44,8 +56,9 @@ struct Kernel {
   int64_t grains = 1; ///< grains of one call
   int64_t workspace =
       0; ///< bytes of scratch memory that each worker passes as the last argument; 0: none
-  double flops = 0; ///< of one call
-  double bytes = 0; ///< memory read and written at least, of one call
+  std::vector<KernelArgument> arguments; ///< without the workspace
+  double flops = 0;                      ///< of one call
+  double bytes = 0;                      ///< memory read and written at least, of one call
   std::string root; ///< contraction, attention, row, elementwise, update, indexing, …
   std::string ops;  ///< the model's ops that it computes, for profiles and error messages
 };
@@ -54,7 +67,7 @@ struct Kernel {
 /// iteration.
 struct CallStep {
   uint32_t kernel = 0;
-  std::vector<int64_t> arguments; ///< byte offsets into the arena
+  std::vector<int64_t> arguments; ///< byte offsets into the arena, one per argument of the kernel
   std::vector<int64_t> strides;   ///< empty, or one per argument
   std::string op;                 ///< the model op this call computes
 };

@@ -25,7 +25,7 @@ constexpr int deepestNesting = 64;
 
 struct Prologue {
   char magic[8] = {'\x89', 'I', 'n', 'g', 'o', 't', '\r', '\n'};
-  uint64_t version = 1;
+  uint64_t version = 2;
   uint64_t headerBytes = 0;
   uint64_t fileBytes = 0;
   uint64_t checksum = 0;
@@ -38,10 +38,33 @@ size_t aligned(size_t bytes) { return (bytes + alignment - 1) / alignment * alig
 // --- writing
 // --------------------------------------------------------------------------------------
 
+json toJson(const Kernel &kernel);
+json toJson(const Port &port);
+json toJson(const PlannedBuffer &buffer);
+json toJson(const Step &step);
+json toJson(const Function &function);
+
+json toJson(const KernelArgument &argument) {
+  return {{"bytes", argument.bytes}, {"access", name(argument.access)}};
+}
+
+template <typename T> json toJson(const std::vector<T> &rows) {
+  json list = json::array();
+  for (const T &row : rows)
+    list.push_back(toJson(row));
+  return list;
+}
+
 json toJson(const Kernel &kernel) {
-  return {{"name", kernel.name},           {"entry", kernel.entry}, {"grains", kernel.grains},
-          {"workspace", kernel.workspace}, {"flops", kernel.flops}, {"bytes", kernel.bytes},
-          {"root", kernel.root},           {"ops", kernel.ops}};
+  return {{"name", kernel.name},
+          {"entry", kernel.entry},
+          {"grains", kernel.grains},
+          {"workspace", kernel.workspace},
+          {"arguments", toJson(kernel.arguments)},
+          {"flops", kernel.flops},
+          {"bytes", kernel.bytes},
+          {"root", kernel.root},
+          {"ops", kernel.ops}};
 }
 
 json toJson(const Port &port) {
@@ -56,16 +79,6 @@ json toJson(const PlannedBuffer &buffer) {
   return {
       {"name", buffer.name},   {"kind", name(buffer.kind)},      {"offset", buffer.offset},
       {"bytes", buffer.bytes}, {"first_step", buffer.firstStep}, {"last_step", buffer.lastStep}};
-}
-
-json toJson(const Step &step);
-json toJson(const Function &function);
-
-template <typename T> json toJson(const std::vector<T> &rows) {
-  json list = json::array();
-  for (const T &row : rows)
-    list.push_back(toJson(row));
-  return list;
 }
 
 json toJson(const Step &step) {
@@ -156,11 +169,32 @@ ElementType readType(const JsonReader &row) {
   return type.value_or(ElementType::F32);
 }
 
+template <typename T>
+std::vector<T> readList(const JsonReader &row, const char *key, T (*read)(const JsonReader &)) {
+  std::vector<T> rows;
+  for (const JsonReader &element : row.list(key)) {
+    if (row.failed())
+      break;
+    rows.push_back(read(element));
+  }
+  return rows;
+}
+
+KernelArgument readArgument(const JsonReader &row) {
+  const std::string text = row.text("access");
+  for (Access access : {Access::Read, Access::Write, Access::Update})
+    if (name(access) == text)
+      return {.bytes = row.integer("bytes"), .access = access};
+  row.at("access").fail("is neither read, write nor update");
+  return {};
+}
+
 Kernel readKernel(const JsonReader &row) {
   return {.name = row.text("name"),
           .entry = row.integer("entry"),
           .grains = row.integer("grains"),
           .workspace = row.integer("workspace"),
+          .arguments = readList(row, "arguments", readArgument),
           .flops = row.number("flops"),
           .bytes = row.number("bytes"),
           .root = row.text("root"),
@@ -182,17 +216,6 @@ PlannedBuffer readBuffer(const JsonReader &row) {
           .bytes = row.integer("bytes"),
           .firstStep = row.integer("first_step"),
           .lastStep = row.integer("last_step")};
-}
-
-template <typename T>
-std::vector<T> readList(const JsonReader &row, const char *key, T (*read)(const JsonReader &)) {
-  std::vector<T> rows;
-  for (const JsonReader &element : row.list(key)) {
-    if (row.failed())
-      break;
-    rows.push_back(read(element));
-  }
-  return rows;
 }
 
 std::vector<Step> readSteps(const JsonReader &row, const char *key, int depth = 0);

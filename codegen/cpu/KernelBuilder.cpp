@@ -109,6 +109,7 @@ func::FuncOp KernelBuilder::finish() {
     shared.insert(operands() + result);
   }
   function->setAttr("graph.grains", builder.getI64IntegerAttr(grains));
+  function->setAttr("graph.operands", builder.getI64IntegerAttr(operands()));
   function->setAttr("graph.workspace", builder.getI64IntegerAttr(workspaceBytes));
   function->setAttr("graph.in_place", builder.getArrayAttr(pairs));
   function->setAttr("graph.flops", builder.getF64FloatAttr(flops.value_or(estimateFlops(kernel))));

@@ -10,7 +10,7 @@ constexpr int mostThreads = 1024;
 
 class CpuDevice final : public Device {
 public:
-  explicit CpuDevice(int threads) : pool(std::make_shared<ThreadPool>(threads)) {}
+  explicit CpuDevice(std::shared_ptr<ThreadPool> pool) : pool(std::move(pool)) {}
 
   std::string_view name() const override { return "cpu"; }
 
@@ -29,7 +29,9 @@ Result<std::unique_ptr<Device>> openCpuDevice(const DeviceOptions &options) {
   if (options.threads < 0 || options.threads > mostThreads)
     return failure(Error::Code::Usage, "threads", "must be between 1 and {}, not {}", mostThreads,
                    options.threads);
-  return std::make_unique<CpuDevice>(options.threads ? options.threads : usableCpus());
+  INGOT_ASSIGN(std::unique_ptr<ThreadPool> pool,
+               ThreadPool::create(options.threads ? options.threads : usableCpus()));
+  return std::make_unique<CpuDevice>(std::move(pool));
 }
 
 void listCpuDevices(std::vector<DeviceInfo> &devices) {

@@ -1,17 +1,28 @@
 #include "runtime/cpu/CpuSession.h"
 #include "runtime/cpu/CpuInfo.h"
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace ingot {
 
 namespace {
 
-/// Rough speeds of one core, to tell kernels that end before another thread could help.
-constexpr double flopsPerSecond = 2e10, bytesPerSecond = 1e10, shortestParallel = 5e-6;
+/// What a share of a kernel must at least take to be handed out on its own. Handing one out costs
+/// 0.1 to 0.2 µs (`benchmark-dispatch`), so this bounds the loss to a few percent.
+constexpr double smallestShareSeconds = 4e-6;
+/// More than a core does, so that a share is never thought to take longer than it does.
+constexpr double mostFlopsPerSecond = 1.5e11, mostBytesPerSecond = 5e10;
 
-bool worthSharing(const Kernel &kernel) {
-  const double cost = std::max(kernel.flops / flopsPerSecond, kernel.bytes / bytesPerSecond);
-  return kernel.grains > 1 && (cost > shortestParallel || cost == 0); // 0: nobody counted
+/// Grains of a kernel that are worth being handed out; 1 if nobody counted what it does. Shares
+/// change when and where grains are computed, never what they compute.
+int64_t smallestShare(const Kernel &kernel) {
+  const double seconds =
+      std::max(kernel.flops / mostFlopsPerSecond, kernel.bytes / mostBytesPerSecond);
+  if (seconds <= 0)
+    return 1;
+  const double grains = std::ceil(double(kernel.grains) * smallestShareSeconds / seconds);
+  return int64_t(std::clamp(grains, 1.0, double(std::max<int64_t>(1, kernel.grains))));
 }
 
 double seconds() {
@@ -56,23 +67,44 @@ Result<std::unique_ptr<CpuSession>> CpuSession::create(std::shared_ptr<const Pro
       std::memcpy(session->arena.data() + constant.offset, constant.value.data(),
                   constant.value.bytes());
   for (const Function &function : program->functions)
-    session->functions.emplace(function.name, session->prepare(function.steps));
+    session->functions.emplace(function.name, session->prepare(function.steps, /*trips=*/1));
   return session;
 }
 
-CpuSession::Nodes CpuSession::prepare(const std::vector<Step> &steps) const {
+CpuSession::Nodes CpuSession::prepare(std::span<const Step> steps, int64_t trips) const {
   Nodes nodes;
-  nodes.reserve(steps.size());
-  for (const Step &step : steps) {
-    if (auto *call = std::get_if<CallStep>(&step.node))
-      nodes.push_back({prepareCall(*call)});
-    else if (auto *loop = std::get_if<LoopStep>(&step.node))
-      nodes.push_back({Loop{loop->trips, prepare(loop->body)}});
-    else if (auto *branch = std::get_if<IfStep>(&step.node))
-      nodes.push_back({If{arena.data() + branch->condition, prepare(branch->thenBody),
-                          prepare(branch->elseBody)}});
+  for (size_t i = 0; i < steps.size();) {
+    if (auto *loop = std::get_if<LoopStep>(&steps[i].node)) {
+      nodes.push_back({Loop{loop->trips, prepare(loop->body, loop->trips)}});
+      ++i;
+    } else if (auto *branch = std::get_if<IfStep>(&steps[i].node)) {
+      nodes.push_back({If{arena.data() + branch->condition, prepare(branch->thenBody, trips),
+                          prepare(branch->elseBody, trips)}});
+      ++i;
+    } else {
+      size_t count = 1;
+      while (i + count < steps.size() && count < largestTaskGraph &&
+             std::holds_alternative<CallStep>(steps[i + count].node))
+        ++count;
+      nodes.push_back({prepareSegment(steps.subspan(i, count), trips)});
+      i += count;
+    }
   }
   return nodes;
+}
+
+CpuSession::Segment CpuSession::prepareSegment(std::span<const Step> steps, int64_t trips) const {
+  Segment segment;
+  std::vector<TaskMemory> memory;
+  std::vector<TaskList::Task> tasks;
+  for (const Step &step : steps) {
+    const Call &call = segment.calls.emplace_back(prepareCall(std::get<CallStep>(step.node)));
+    memory.push_back(memoryOf(*call.kernel, *call.step, std::max<int64_t>(1, trips)));
+    tasks.push_back({.grains = std::max<int64_t>(1, call.kernel->grains),
+                     .smallest = smallestShare(*call.kernel)});
+  }
+  segment.tasks = std::make_unique<TaskList>(tasks, buildTaskGraph(memory));
+  return segment;
 }
 
 CpuSession::Call CpuSession::prepareCall(const CallStep &step) const {
@@ -80,8 +112,6 @@ CpuSession::Call CpuSession::prepareCall(const CallStep &step) const {
   Call call{.step = &step,
             .kernel = &kernel,
             .entry = reinterpret_cast<Entry>(code.data() + kernel.entry),
-            .grains = kernel.grains,
-            .parallel = worthSharing(kernel),
             .width = step.arguments.size() + (kernel.workspace > 0),
             .arguments = {}};
   const int rows = kernel.workspace > 0 ? pool->size() : 1;
@@ -99,13 +129,15 @@ Status CpuSession::run(std::string_view function) {
   if (found == functions.end())
     return tl::unexpected(findFunction(function).error());
   runNodes(found->second, /*iteration=*/0);
+  if (sink)
+    deliverRecords();
   return {};
 }
 
 void CpuSession::runNodes(Nodes &nodes, int64_t iteration) {
   for (Node &node : nodes) {
-    if (auto *call = std::get_if<Call>(&node.step)) {
-      runCall(*call, iteration);
+    if (auto *segment = std::get_if<Segment>(&node.step)) {
+      runSegment(*segment, iteration);
     } else if (auto *loop = std::get_if<Loop>(&node.step)) {
       for (int64_t trip = 0; trip < loop->trips; ++trip)
         runNodes(loop->body, trip);
@@ -115,20 +147,54 @@ void CpuSession::runNodes(Nodes &nodes, int64_t iteration) {
   }
 }
 
-void CpuSession::runCall(Call &call, int64_t iteration) {
-  if (!call.step->strides.empty())
-    moveArguments(call, iteration);
-  const double start = sink ? seconds() : 0;
-  if (!call.parallel) {
-    callKernel(call.entry, call.arguments.data(), 0, call.grains);
+void CpuSession::runSegment(Segment &segment, int64_t iteration) {
+  for (Call &call : segment.calls)
+    if (!call.step->strides.empty())
+      moveArguments(call, iteration);
+  for (Record &record : records)
+    record.segment = record.spans.size();
+  pool->run(*segment.tasks, [&](int worker, const TaskList::Range &range) {
+    const Call &call = segment.calls[range.task];
+    const size_t row = call.kernel->workspace > 0 ? static_cast<size_t>(worker) : 0;
+    const double start = sink ? seconds() : 0;
+    // A kernel without grains is a task all the same, since others may wait for it.
+    callKernel(call.entry, call.arguments.data() + row * call.width, range.lo,
+               std::min(range.hi, call.kernel->grains));
+    if (sink)
+      record(records[static_cast<size_t>(worker)], call, range.hi - range.lo, start, seconds());
+  });
+}
+
+void CpuSession::profile(ProfileSink newSink) {
+  sink = std::move(newSink);
+  records.assign(sink ? static_cast<size_t>(pool->size()) : 0, {});
+}
+
+/// Adds to the worker's last span if it is the same call's.
+void CpuSession::record(Record &record, const Call &call, int64_t grains, double start,
+                        double end) const {
+  if (record.spans.size() > record.segment && record.spans.back().call == call.step) {
+    record.spans.back().grains += grains;
+    record.spans.back().end = end;
   } else {
-    pool->run(call.grains, [&](int worker, int64_t lo, int64_t hi) {
-      const size_t row = call.kernel->workspace > 0 ? static_cast<size_t>(worker) : 0;
-      callKernel(call.entry, call.arguments.data() + row * call.width, lo, hi);
-    });
+    record.spans.push_back({.kernel = call.kernel,
+                            .call = call.step,
+                            .worker = static_cast<int>(&record - records.data()),
+                            .grains = grains,
+                            .start = start,
+                            .end = end});
   }
-  if (sink)
-    sink(*call.kernel, *call.step, start, seconds());
+}
+
+void CpuSession::deliverRecords() {
+  std::vector<ProfileSpan> spans;
+  for (Record &record : records) {
+    spans.insert(spans.end(), record.spans.begin(), record.spans.end());
+    record.spans.clear();
+  }
+  std::ranges::stable_sort(spans, {}, &ProfileSpan::start);
+  for (const ProfileSpan &span : spans)
+    sink(span);
 }
 
 void CpuSession::moveArguments(Call &call, int64_t iteration) const {

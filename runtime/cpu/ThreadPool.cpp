@@ -1,8 +1,8 @@
 #include "runtime/cpu/ThreadPool.h"
 #include "runtime/cpu/CpuInfo.h"
-#include <algorithm>
 #include <chrono>
 #include <immintrin.h>
+#include <system_error>
 
 namespace ingot {
 
@@ -10,105 +10,153 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long an idle worker spins before it sleeps: longer than the gaps between a step's kernels,
-/// shorter than anyone would notice on a fan.
-constexpr auto spinTime = std::chrono::milliseconds(1);
-constexpr int spinsBeforeYield = 4000; // tens of microseconds
-constexpr int64_t largestBatch = int64_t(1) << 31;
-
-constexpr uint64_t makeTicket(uint32_t generation, uint64_t grains) {
-  return uint64_t(generation) << 32 | grains;
-}
+/// How long an idle worker keeps its CPU to itself: longer than most waits inside a step and the
+/// gaps between short steps, and no more than a scheduler's time slice loses to a wake-up.
+constexpr auto pauseTime = std::chrono::microseconds(50);
+/// How long it stays awake, and lets others have the CPU: longer than the gaps between a trainer's
+/// steps, shorter than anyone would notice on a fan.
+constexpr auto awakeTime = std::chrono::milliseconds(1);
 
 } // namespace
 
-ThreadPool::ThreadPool(int count) : oversubscribed(count > usableCpus()) {
-  threads.reserve(std::max(0, count - 1));
-  for (int worker = 1; worker < count; ++worker)
-    threads.emplace_back([this, worker] { workerLoop(worker); });
+/// One wait, from its first look to sleep.
+class ThreadPool::Patience {
+public:
+  explicit Patience(bool oversubscribed) : yieldsAtOnce(oversubscribed) {}
+
+  /// Spends a moment; false once it is time to sleep.
+  bool wait() {
+    // A look at the clock costs as much as a few pauses.
+    if (const uint32_t look = looks++; yields || look % 32 == 0) {
+      const Clock::time_point now = Clock::now();
+      if (look == 0)
+        start = now;
+      if (now - start > awakeTime)
+        return false;
+      yields = yieldsAtOnce || now - start > pauseTime;
+    }
+    if (yields)
+      std::this_thread::yield();
+    else
+      _mm_pause();
+    return true;
+  }
+  void reset() { looks = 0, yields = false; }
+
+private:
+  bool yieldsAtOnce, yields = false;
+  uint32_t looks = 0;
+  Clock::time_point start;
+};
+
+ThreadPool::ThreadPool(int count) : oversubscribed(count > usableCpus()) {}
+
+Result<std::unique_ptr<ThreadPool>> ThreadPool::create(int count) {
+  std::unique_ptr<ThreadPool> pool(new ThreadPool(count));
+  pool->threads.reserve(static_cast<size_t>(std::max(0, count - 1)));
+  for (int worker = 1; worker < count; ++worker) {
+    try {
+      pool->threads.emplace_back([raw = pool.get(), worker] { raw->workerLoop(worker); });
+    } catch (const std::system_error &error) {
+      return failure(Error::Code::Io, "threads", "cannot start thread {} of {}: {}", worker + 1,
+                     count, error.code().message());
+    }
+  }
+  return pool;
 }
 
 ThreadPool::~ThreadPool() {
   stopping.store(true);
-  generation.fetch_add(1);
-  generation.notify_all();
+  runs.fetch_add(1);
+  wake();
   for (std::thread &thread : threads)
     thread.join();
 }
 
-void ThreadPool::run(int64_t grains, Task newTask, void *newContext) {
-  if (grains <= 1 || threads.empty()) {
-    if (grains > 0)
-      newTask(newContext, 0, 0, grains);
+void ThreadPool::run(TaskList &tasks, Work newWork, void *newContext) {
+  if (tasks.size() == 0)
+    return;
+  if (threads.empty()) {
+    for (uint32_t task = 0; task < tasks.size(); ++task)
+      newWork(newContext, 0, {task, 0, tasks.grains(task)});
     return;
   }
-  // A ticket counts grains in 32 bits.
-  for (int64_t first = 0; first < grains; first += largestBatch)
-    runBatch(first, std::min(grains - first, largestBatch), newTask, newContext);
-}
-
-void ThreadPool::runBatch(int64_t first, int64_t grains, Task newTask, void *newContext) {
-  task = newTask;
+  work = newWork;
   context = newContext;
-  firstGrain = first;
-  grainCount = grains;
-  finished.store(0, std::memory_order_relaxed);
-  const uint32_t current = generation.load(std::memory_order_relaxed) + 1;
-  ticket.store(makeTicket(current, static_cast<uint64_t>(grains)), std::memory_order_release);
-  // Sequentially consistent against the sleeper's "count myself, then look": one of both sees the
-  // other.
-  generation.store(current);
-  if (sleepers.load() > 0)
-    generation.notify_all();
-
-  takeRanges(0, current);
-  for (int spins = 0; finished.load(std::memory_order_acquire) != grains; ++spins)
-    pauseOrYield(spins);
+  const bool isShared = tasks.start();
+  current.store(&tasks);
+  runs.fetch_add(1);
+  if (isShared && sleepers.load() > 0)
+    wake();
+  takePart(tasks, 0);
+  current.store(nullptr);
 }
 
-/// Works until the run has no grains left to take.
-void ThreadPool::takeRanges(int worker, uint32_t current) {
-  const int64_t sharers = 2 * size();
-  uint64_t seen = ticket.load(std::memory_order_acquire);
-  while (static_cast<uint32_t>(seen >> 32) == current && static_cast<uint32_t>(seen) != 0) {
-    const int64_t left = static_cast<uint32_t>(seen);
-    const int64_t count = std::max<int64_t>(1, left / sharers);
-    if (!ticket.compare_exchange_weak(seen, seen - static_cast<uint64_t>(count),
-                                      std::memory_order_acquire))
-      continue;
-    const int64_t lo = firstGrain + grainCount - left;
-    task(context, worker, lo, lo + count);
-    finished.fetch_add(count, std::memory_order_release);
-    seen = ticket.load(std::memory_order_acquire);
+void ThreadPool::release() {
+  wake(); // who fell asleep before the end of the run has slept through it
+  while (inside.load() > 0)
+    std::this_thread::yield();
+}
+
+/// Works until all of the list is done.
+void ThreadPool::takePart(TaskList &tasks, int worker) {
+  Patience patience(oversubscribed);
+  TaskList::Range range;
+  for (;;) {
+    if (tasks.take(size(), range)) {
+      work(context, worker, range);
+      const TaskList::Outcome outcome = tasks.finish(range);
+      if ((outcome.opensMore && sleepers.load() > 0) || (outcome.isLast && callerSleeps.load()))
+        wake();
+      patience.reset();
+    } else if (tasks.finished()) {
+      return;
+    } else if (!patience.wait()) {
+      if (worker == 0)
+        callerSleeps.store(true);
+      sleepUnless([&] { return tasks.hasOpen() || tasks.finished(); });
+      if (worker == 0)
+        callerSleeps.store(false);
+      patience.reset();
+    }
   }
 }
 
 void ThreadPool::workerLoop(int worker) {
   uint32_t seen = 0;
   while (!stopping.load(std::memory_order_relaxed)) {
-    waitForWork(seen);
-    seen = generation.load(std::memory_order_acquire);
-    takeRanges(worker, seen);
+    waitForRun(seen);
+    // Sequentially consistent against `release`: it sees this worker, or this worker sees nothing.
+    inside.fetch_add(1);
+    seen = runs.load();
+    if (TaskList *tasks = current.load())
+      takePart(*tasks, worker);
+    inside.fetch_sub(1);
   }
 }
 
-void ThreadPool::waitForWork(uint32_t seen) {
-  const auto deadline = Clock::now() + spinTime;
-  for (int spins = 0; generation.load(std::memory_order_acquire) == seen; ++spins) {
-    pauseOrYield(spins);
-    if (spins % 256 != 255 || Clock::now() < deadline)
-      continue;
-    sleepers.fetch_add(1);
-    generation.wait(seen);
-    sleepers.fetch_sub(1);
-  }
+void ThreadPool::waitForRun(uint32_t seen) {
+  Patience patience(oversubscribed);
+  while (runs.load(std::memory_order_acquire) == seen)
+    if (!patience.wait()) {
+      sleepUnless([&] { return runs.load() != seen; });
+      patience.reset();
+    }
 }
 
-void ThreadPool::pauseOrYield(int spins) const {
-  if (oversubscribed || spins > spinsBeforeYield)
-    std::this_thread::yield();
-  else
-    _mm_pause();
+/// Sleeps until somebody calls `wake`. Whoever makes the condition true does that if he sees a
+/// sleeper; a sleeper that he does not see yet sees the condition.
+template <typename Condition> void ThreadPool::sleepUnless(Condition &&condition) {
+  const uint32_t before = wakeups.load();
+  sleepers.fetch_add(1);
+  if (!condition())
+    wakeups.wait(before);
+  sleepers.fetch_sub(1);
+}
+
+void ThreadPool::wake() {
+  wakeups.fetch_add(1);
+  wakeups.notify_all();
 }
 
 } // namespace ingot

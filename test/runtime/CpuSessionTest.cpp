@@ -2,6 +2,7 @@
 #include "test/runtime/TestPrograms.h"
 #include <cstdio>
 #include <gtest/gtest.h>
+#include <map>
 
 namespace ingot {
 namespace {
@@ -73,20 +74,27 @@ TEST(CpuSession, fillsConstantsIn) {
 }
 
 TEST(CpuSession, profilesEveryCall) {
-  auto session = open(test::affineProgram(64), 2);
-  std::vector<std::string> seen;
-  double last = 0;
-  session->profile([&](const Kernel &kernel, const CallStep &, double start, double end) {
-    seen.push_back(kernel.name);
-    EXPECT_LE(last, start);
-    EXPECT_LE(start, end);
-    last = end;
+  auto session = open(test::affineProgram(6400), 2);
+  std::map<std::string, int64_t> grains;
+  double lastStart = 0, lastEnd[2] = {};
+  int spans = 0;
+  session->profile([&](const ProfileSpan &span) {
+    ++spans;
+    grains[span.kernel->name] += span.grains;
+    EXPECT_EQ(span.call->op, span.kernel->name);
+    EXPECT_LE(lastStart, span.start);
+    EXPECT_LE(lastEnd[span.worker], span.start); // a thread does one thing at a time
+    EXPECT_LE(span.start, span.end);
+    lastStart = span.start;
+    lastEnd[span.worker] = span.end;
   });
   ASSERT_TRUE(session->run("step"));
-  EXPECT_EQ(seen, (std::vector<std::string>{"scratch", "add", "scratch", "add"}));
+  EXPECT_EQ(grains, (std::map<std::string, int64_t>{{"scratch", 400}, {"add", 400}}));
+  EXPECT_GE(spans, 4);
   session->profile(nullptr);
+  grains.clear();
   ASSERT_TRUE(session->run("step"));
-  EXPECT_EQ(seen.size(), 4u);
+  EXPECT_TRUE(grains.empty());
 }
 
 TEST(CpuSession, namesWhatIsWrong) {

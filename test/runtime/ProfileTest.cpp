@@ -8,7 +8,8 @@ namespace ingot {
 namespace {
 
 Kernel kernel(const char *name, double flops) {
-  return {.name = name, .flops = flops, .bytes = 4e6, .root = "row", .ops = "h.0.ln_1"};
+  return {
+      .name = name, .grains = 4, .flops = flops, .bytes = 4e6, .root = "row", .ops = "h.0.ln_1"};
 }
 
 /// 1e12 operations a second; 1e10 bytes a second where more than 1e6 bytes are touched.
@@ -20,11 +21,13 @@ TEST(Profile, AddsUpByKernelAndTakesTheMedianOfRuns) {
   const Kernel fast = kernel("fast", 1e9), slow = kernel("slow", 2e9);
   Program program;
   Profile profile(program, machine());
+  const CallStep a{0, {}, {}, "a"}, b{0, {}, {}, "b"}, c{0, {}, {}, "c"};
   for (double slowness : {1.0, 1.25, 7.0}) {
     profile.beginRun();
-    profile.add(fast, CallStep{0, {}, {}, "a"}, 1.0, 1.001);
-    profile.add(slow, CallStep{0, {}, {}, "b"}, 1.001, 1.001 + 0.003 * slowness);
-    profile.add(slow, CallStep{0, {}, {}, "c"}, 2, 2 + 0.005 * slowness);
+    profile.add({&fast, &a, 0, 4, 1.0, 1.001});
+    profile.add({&slow, &b, 0, 1, 1.001, 1.001 + 0.001 * slowness}); // a call in two parts
+    profile.add({&slow, &b, 1, 3, 1.001, 1.001 + 0.002 * slowness});
+    profile.add({&slow, &c, 0, 4, 2, 2 + 0.005 * slowness});
   }
   const std::vector<Profile::Row> rows = profile.rows();
   ASSERT_EQ(rows.size(), 2u);
@@ -49,14 +52,39 @@ TEST(Profile, AddsUpByKernelAndTakesTheMedianOfRuns) {
   EXPECT_EQ(json[1]["launches"], 1);
 }
 
+// Two threads that work for a millisecond each are one millisecond of a step.
+TEST(Profile, SharesTimeAmongThreads) {
+  const Kernel half = kernel("half", 1e9);
+  const CallStep call;
+  Program program;
+  MachineLimits two = machine();
+  two.threads = 2;
+  Profile profile(program, two);
+  profile.add({&half, &call, 0, 2, 0, 2e-3});
+  profile.add({&half, &call, 1, 2, 0, 2e-3});
+  const Profile::Row row = profile.rows()[0];
+  EXPECT_EQ(row.launches, 1);
+  EXPECT_NEAR(row.seconds, 2e-3, 1e-12);
+  EXPECT_NEAR(row.ofLimit(), 0.5, 1e-9);
+  test::TemporaryFolder folder;
+  ASSERT_TRUE(profile.writeTrace(folder / "trace.json"));
+  const auto events = parseJson(*readFile(folder / "trace.json"), "trace")->at("traceEvents");
+  for (int thread = 0; thread < 2; ++thread) {
+    EXPECT_EQ(events[thread]["tid"], thread + 1);
+    EXPECT_EQ(events[thread]["args"]["grains"], "2 of 4");
+    EXPECT_NEAR(events[thread]["args"]["of_roofline"].get<double>(), 0.5, 1e-9);
+  }
+}
+
 TEST(Profile, UpdatesAreBoundByWhereAllStateLies) {
   const Kernel row = {.name = "row", .bytes = 5e5, .root = "row"};
   const Kernel update = {.name = "update", .bytes = 5e5, .root = "update"};
   Program program;
   program.persistentBytes = 1 << 30;
   Profile profile(program, machine());
-  profile.add(row, CallStep{}, 0, 1e-3);
-  profile.add(update, CallStep{}, 0, 2e-3);
+  const CallStep call;
+  profile.add({&row, &call, 0, 1, 0, 1e-3});
+  profile.add({&update, &call, 0, 1, 0, 2e-3});
   EXPECT_EQ(profile.rows()[0].boundBy, "memory");
   EXPECT_EQ(profile.rows()[1].boundBy, "L2");
 }

@@ -61,6 +61,8 @@ TEST(ProgramFile, keepsEveryField) {
   EXPECT_EQ(loaded->kernels[2].workspace, 64);
   EXPECT_EQ(loaded->kernels[1].entry, program.kernels[1].entry);
   EXPECT_EQ(loaded->kernels[1].flops, 1e9);
+  EXPECT_EQ(loaded->kernels[1].arguments[1].bytes, 128);
+  EXPECT_EQ(loaded->kernels[1].arguments[1].access, Access::Update);
   EXPECT_EQ(loaded->functions[0].port("y")->offset, program.functions[0].port("y")->offset);
   EXPECT_EQ(loaded->functions[0].port("sum")->kind, BufferKind::State);
   EXPECT_EQ(std::get<LoopStep>(loaded->functions[0].steps[0].node).trips, 2);
@@ -102,8 +104,8 @@ TEST(ProgramFile, saysWhatIsDamaged) {
   flipped[100] ^= 1;
   EXPECT_EQ(error(flipped), path + ": damaged: its checksum does not match its contents");
   std::string newer = good;
-  newer[8] = 2;
-  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 2; this build reads format 1");
+  newer[8] = 3;
+  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 3; this build reads format 2");
   EXPECT_EQ(loadError(folder / "none"),
             (folder / "none") + ": cannot open the file: No such file or directory");
   EXPECT_EQ(loadError(folder.path), folder.path + ": not a regular file");

@@ -78,11 +78,12 @@ namespace ingot::test {
 Program affineProgram(int64_t elements) {
   const int64_t bytes = elements * 4, aligned = (bytes + 63) / 64 * 64;
   // Large costs, so that the device shares every call among its threads.
-  auto kernel = [&](const char *name, const uint8_t *entry, int64_t workspace) {
+  auto kernel = [&](const char *name, const uint8_t *entry, int64_t workspace, Access second) {
     return Kernel{.name = name,
                   .entry = entry - ingot_test_image,
                   .grains = elements / 32, // the loop calls each kernel on both halves
                   .workspace = workspace,
+                  .arguments = {{bytes / 2, Access::Read}, {bytes / 2, second}},
                   .flops = 1e9,
                   .bytes = 1e9,
                   .root = "elementwise",
@@ -92,8 +93,9 @@ Program affineProgram(int64_t elements) {
   program.target = "cpu:x86-64";
   program.features = {"sse2"};
   program.code.assign(ingot_test_image, ingot_test_image_end);
-  program.kernels = {kernel("affine", ingot_test_affine, 0), kernel("add", ingot_test_add, 0),
-                     kernel("scratch", ingot_test_scratch, 64)};
+  program.kernels = {kernel("affine", ingot_test_affine, 0, Access::Write),
+                     kernel("add", ingot_test_add, 0, Access::Update),
+                     kernel("scratch", ingot_test_scratch, 64, Access::Write)};
   program.persistentBytes = aligned;
   program.workspaceBytes = 64;
   program.arenaBytes = 3 * aligned + 64;
@@ -153,12 +155,20 @@ private:
     return result;
   }
 
+  std::vector<KernelArgument> arguments() {
+    std::vector<KernelArgument> result;
+    for (int64_t i = below(5); i > 0; --i)
+      result.push_back({below(program.arenaBytes), static_cast<Access>(below(3))});
+    return result;
+  }
+
   void addKernels() {
     for (int64_t i = 1 + below(5); i > 0; --i)
       program.kernels.push_back({.name = text(),
                                  .entry = below(static_cast<int64_t>(program.code.size())),
                                  .grains = below(1000),
                                  .workspace = below(program.workspaceBytes + 1),
+                                 .arguments = arguments(),
                                  .flops = real(),
                                  .bytes = real(),
                                  .root = text(),
@@ -186,8 +196,8 @@ private:
       CallStep call;
       call.kernel = uint32_t(below(int64_t(program.kernels.size())));
       call.op = text();
-      for (int64_t i = below(5); i > 0; --i)
-        call.arguments.push_back(below(function.arenaBytes));
+      for (const KernelArgument &argument : program.kernels[call.kernel].arguments)
+        call.arguments.push_back(below(function.arenaBytes - argument.bytes));
       if (inLoop && below(2))
         call.strides.assign(call.arguments.size(), 0);
       return {call};
