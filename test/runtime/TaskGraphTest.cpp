@@ -87,6 +87,17 @@ TEST(TaskGraph, ordersWhatConflictsByAsFewEdgesAsPossible) {
   }
 }
 
+// The example in runtime/README.md.
+TEST(TaskGraph, readmeExample) {
+  const std::vector<TaskMemory> tasks = {{{{0, 64}}, {{128, 192}}},
+                                         {{{64, 128}}, {{192, 256}}},
+                                         {{{128, 256}}, {{256, 320}}},
+                                         {{{0, 64}}, {{0, 64}}},
+                                         {{{256, 320}}, {{128, 192}}}};
+  const TaskGraph graph = buildTaskGraph(tasks);
+  EXPECT_EQ(graph.predecessors, (std::vector<std::vector<uint32_t>>{{}, {}, {1, 0}, {0}, {2}}));
+}
+
 /// Runs tasks on threads and judges, as each range begins, whether it may: all earlier tasks that
 /// it conflicts with are done, no later one has begun. Also computes with the cells, grain by
 /// grain.
