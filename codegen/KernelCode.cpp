@@ -40,14 +40,15 @@ std::vector<KernelSource> kernelSources(ModuleOp planned) {
   return sources;
 }
 
-Result<OwningOpRef<ModuleOp>> lowerToLlvm(const KernelSource &source, MLIRContext &context) {
+Result<OwningOpRef<ModuleOp>> lowerToLlvm(const KernelSource &source, const CpuTarget &target,
+                                          MLIRContext &context) {
   std::string messages;
   ScopedDiagnosticHandler handler(
       &context, [&](Diagnostic &diagnostic) { messages += diagnostic.str() + "\n"; });
   auto module = parseSourceString<ModuleOp>(source.text, &context);
   PassManager passes(&context);
   passes.enableVerifier(false);
-  buildLlvmPipeline(passes);
+  buildLlvmPipeline(passes, target);
   if (!module || failed(passes.run(*module)))
     return ingot::failure(Error::Code::Internal, source.name, "cannot lower the kernel to LLVM: {}",
                           messages);
@@ -56,7 +57,7 @@ Result<OwningOpRef<ModuleOp>> lowerToLlvm(const KernelSource &source, MLIRContex
 
 Result<Bytes> compileKernel(const KernelSource &source, const CpuTarget &target,
                             MLIRContext &context, const std::string &dumpDirectory) {
-  INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerToLlvm(source, context));
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerToLlvm(source, target, context));
   std::string llvmIr;
   INGOT_ASSIGN(Bytes object,
                compileToObject(*module, target, dumpDirectory.empty() ? nullptr : &llvmIr));
@@ -141,7 +142,7 @@ Result<std::string> kernelsAsLlvm(ModuleOp planned, const CpuTarget &target) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   for (const KernelSource &source : kernelSources(planned)) {
-    INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerToLlvm(source, *context));
+    INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerToLlvm(source, target, *context));
     stream << *module << "\n";
   }
   return text;

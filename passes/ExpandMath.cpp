@@ -1,4 +1,5 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/MathFunctions.h"
 #include "passes/Passes.h"
@@ -41,7 +42,7 @@ bool isNative(Operation *op) {
 }
 
 /// Replaces one op; types narrower than f32 are computed in f32.
-LogicalResult expand(Operation *op) {
+LogicalResult expand(Operation *op, int64_t vectorBytes) {
   bool power = isa<math::PowFOp>(op);
   Unary unary = unaryFor(op->getName().getStringRef());
   if (!unary && !power)
@@ -52,7 +53,7 @@ LogicalResult expand(Operation *op) {
     auto shaped = dyn_cast<ShapedType>(type);
     wide = shaped ? Type(shaped.clone(builder.getF32Type())) : builder.getF32Type();
   }
-  Formula formula(builder, op->getLoc(), wide);
+  Formula formula(builder, op->getLoc(), wide, vectorBytes);
   auto operand = [&](unsigned index) {
     Value value = op->getOperand(index);
     return formula.term(
@@ -68,6 +69,8 @@ LogicalResult expand(Operation *op) {
 }
 
 struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
+  using ExpandMathBase::ExpandMathBase;
+
   void runOnOperation() override {
     SmallVector<Operation *> functions;
     getOperation()->walk([&](Operation *op) {
@@ -75,7 +78,7 @@ struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
         functions.push_back(op);
     });
     for (Operation *op : functions)
-      if (failed(expand(op)))
+      if (failed(expand(op, vectorBytes)))
         return signalPassFailure();
   }
 };

@@ -1,4 +1,5 @@
 #include "passes/Formula.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include <limits>
@@ -119,11 +120,35 @@ Term Formula::powerOfTwo(Term exponent) {
 
 /// Adding 1.5 · 2^mantissaBits leaves the rounded integer in the low bits. No conversion is needed,
 /// whose result would be undefined for NaN.
-std::pair<Term, Term> Formula::nearest(Term x) {
+std::pair<Term, Term> Formula::nearest(Term x, double factor) {
   double shift = 1.5 * double(int64_t(1) << mantissaBits());
-  Term shifted = x + shift;
+  Term shifted = factor == 1 ? x + shift : fma(x, factor, number(shift));
   int64_t shiftBits = pick<int64_t>(0x4b400000, 0x4338000000000000);
   return {shifted - shift, bits(shifted) - integer(shiftBits)};
+}
+
+bool Formula::scalesAtOnce() const {
+  auto vector = dyn_cast<VectorType>(type);
+  return vectorBytes >= 64 && isSingle() && vector && vector.getShape() == ArrayRef<int64_t>{16};
+}
+
+/// Elsewhere two factors, so that subnormal results round once and large ones overflow.
+Term Formula::scale(Term mantissa, Term exponent, Term count) {
+  if (!scalesAtOnce()) {
+    Term half = shiftRight(exponent, 1);
+    return mantissa * powerOfTwo(half) * powerOfTwo(exponent - half);
+  }
+  auto constant = [&](IntegerAttr value) -> Value {
+    return LLVM::ConstantOp::create(builder, location, value.getType(), value);
+  };
+  Value allLanes = constant(builder.getI16IntegerAttr(-1));
+  constexpr int32_t currentRounding = 4;
+  Value rounding = constant(builder.getI32IntegerAttr(currentRounding));
+  auto name = builder.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512");
+  return term(LLVM::CallIntrinsicOp::create(
+                  builder, location, type, name,
+                  ValueRange{mantissa.value, count.value, mantissa.value, allLanes, rounding})
+                  .getResult(0));
 }
 
 } // namespace ingot

@@ -37,8 +37,10 @@ Term operator/(double left, Term right);
 /// Where a formula is written: a builder and the type (f32 or f64, scalar or vector) of its floats.
 class Formula {
 public:
-  Formula(mlir::OpBuilder &builder, mlir::Location location, mlir::Type type)
-      : builder(builder), location(location), type(type) {}
+  /// `vectorBytes`: of the target CPU's widest register, 0 for any device.
+  Formula(mlir::OpBuilder &builder, mlir::Location location, mlir::Type type,
+          int64_t vectorBytes = 0)
+      : builder(builder), location(location), type(type), vectorBytes(vectorBytes) {}
 
   bool isSingle() const { return mlir::getElementTypeOrSelf(type).isF32(); }
   /// `single` in f32, `wide` in f64.
@@ -78,13 +80,20 @@ public:
   Term toFloat(Term integer);
   /// 2^exponent for an integer exponent of a normal number.
   Term powerOfTwo(Term exponent);
-  /// The integer nearest to x, ties to even, as a float and an integer; |x| < 2^21 (f32), 2^50
-  /// (f64).
-  std::pair<Term, Term> nearest(Term x);
+  /// The integer nearest to factor·x, ties to even, as a float and an integer; |factor·x| < 2^21
+  /// (f32), 2^50 (f64).
+  std::pair<Term, Term> nearest(Term x, double factor = 1);
+  /// mantissa · 2^exponent, rounded once: subnormal results, zero and infinity are right for any
+  /// mantissa of [1/2, 2] and |exponent| < 253 (f32), 2045 (f64). `count` is the exponent as a
+  /// float.
+  Term scale(Term mantissa, Term exponent, Term count);
+  /// Whether `scale` is one instruction, which takes the same time for every result.
+  bool scalesAtOnce() const;
 
   mlir::OpBuilder &builder;
   mlir::Location location;
   mlir::Type type;
+  int64_t vectorBytes;
 
 private:
   mlir::Type integerType() const;

@@ -102,22 +102,15 @@ Term choose(Term x, ArrayRef<double> single, ArrayRef<double> wide) {
 /// x = exponent · ln 2 + remainder.
 struct Reduced {
   Term exponent; ///< integer
+  Term count;    ///< the exponent as a float
   Term remainder;
 };
 
 Reduced reduceByLn2(Term x) {
   Formula &f = *x.formula;
   Ln2 parts = ln2Parts(f);
-  auto [count, exponent] = f.nearest(x * log2e);
-  return {exponent, f.fma(count, -parts.low, f.fma(count, -parts.high, x))};
-}
-
-/// mantissa · 2^exponent in two steps, so that subnormal results round once and large ones
-/// overflow.
-Term scale(Term mantissa, Term exponent) {
-  Formula &f = *mantissa.formula;
-  Term half = f.shiftRight(exponent, 1);
-  return mantissa * f.powerOfTwo(half) * f.powerOfTwo(exponent - half);
+  auto [count, exponent] = f.nearest(x, log2e);
+  return {exponent, count, f.fma(count, -parts.low, f.fma(count, -parts.high, x))};
 }
 
 /// x = 2^exponent · mantissa with √½ ≤ mantissa < √2, for positive x.
@@ -164,7 +157,7 @@ Quadrant reduceByHalfPi(Term x) {
   Formula &f = *x.formula;
   constexpr double parts[] = {1.57079632673412561417e+00, 6.07710050630396597660e-11,
                               2.02226624879595063154e-21};
-  auto [count, number] = f.nearest(x * 0.63661977236758134308);
+  auto [count, number] = f.nearest(x, 0.63661977236758134308);
   Term rest = x;
   for (double part : parts)
     rest = f.fma(count, -part, rest);
@@ -214,8 +207,14 @@ Term sinShifted(Term x, int64_t shift) {
 
 Term expOf(Term x) {
   Formula &f = *x.formula;
-  auto [exponent, r] = reduceByLn2(f.clamp(x, f.pick(-104.0, -746.0), f.pick(89.0, 710.0)));
-  return scale(f.fma(r * r, choose(r, expSingle, expWide), r) + 1.0, exponent);
+  double least = f.pick(-104.0, -746.0);
+  auto [exponent, count, r] = reduceByLn2(f.clamp(x, least, f.pick(89.0, 710.0)));
+  Term mantissa = f.fma(r * r, choose(r, expSingle, expWide), r) + 1.0;
+  // A product that falls below the subnormal numbers is slow, and masked scores, e^-inf, are
+  // common.
+  if (!f.scalesAtOnce())
+    mantissa = f.select(x < least, f.number(0), mantissa);
+  return f.scale(mantissa, exponent, count);
 }
 
 Term exp2Of(Term x) {
@@ -223,12 +222,12 @@ Term exp2Of(Term x) {
   x = f.clamp(x, f.pick(-151.0, -1076.0), f.pick(129.0, 1025.0));
   auto [count, exponent] = f.nearest(x);
   Term r = x - count;
-  return scale(f.fma(r, choose(r, exp2Single, exp2Wide), f.number(1)), exponent);
+  return f.scale(f.fma(r, choose(r, exp2Single, exp2Wide), f.number(1)), exponent, count);
 }
 
 Term expm1Of(Term x) {
   Formula &f = *x.formula;
-  auto [exponent, r] = reduceByLn2(f.clamp(x, f.pick(-18.0, -38.0), f.pick(89.0, 710.0)));
+  auto [exponent, count, r] = reduceByLn2(f.clamp(x, f.pick(-18.0, -38.0), f.pick(89.0, 710.0)));
   Term small = f.fma(r * r, choose(r, expm1Single, expm1Wide), r);
   // Halves, so that the largest exponent does not overflow too early.
   Term half = f.powerOfTwo(exponent - f.integer(1));

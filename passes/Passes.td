@@ -209,8 +209,16 @@ def ExpandMath : Pass<"expand-math"> {
     ```
     Scalars and vectors round alike, and so do all devices. Largest errors stand in the README of
     passes/. An op of the math dialect without an expansion is an error: nothing calls a C library.
+
+    With `vector-bytes=64` (AVX-512) sixteen floats are multiplied by powers of two in one instruction,
+    `vscalefps`, which gives the same bits.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+  let options = [
+    Option<"vectorBytes", "vector-bytes", "int64_t", /*default=*/"0",
+           "bytes of the target CPU's widest vector register; 0: any device">,
+  ];
 }
 
 def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {

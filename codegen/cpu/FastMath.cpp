@@ -10,12 +10,14 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-bool allows(Operation *op, arith::FastMathFlags flag) {
+using arith::FastMathFlags;
+
+bool allows(Operation *op, FastMathFlags flag) {
   auto fast = dyn_cast<arith::ArithFastMathInterface>(op);
   return fast && bitEnumContainsAll(fast.getFastMathFlagsAttr().getValue(), flag);
 }
 
-bool mayContract(Operation *op) { return allows(op, arith::FastMathFlags::contract); }
+bool mayContract(Operation *op) { return allows(op, FastMathFlags::contract); }
 
 /// A product that nothing but this sum needs, in a type for which fused arithmetic is native.
 arith::MulFOp productFor(Value operand) {
@@ -55,7 +57,7 @@ void fuse(Operation *op) {
 void multiplyByReciprocal(arith::DivFOp quotient) {
   auto broadcast = quotient.getRhs().getDefiningOp<vector::BroadcastOp>();
   if (!broadcast || isa<VectorType>(broadcast.getSource().getType()) ||
-      !allows(quotient, arith::FastMathFlags::arcp))
+      !allows(quotient, FastMathFlags::arcp))
     return;
   OpBuilder builder(broadcast);
   Location location = quotient.getLoc();
@@ -77,9 +79,14 @@ void takeFastMath(func::FuncOp function) {
   function.walk([](arith::DivFOp quotient) { multiplyByReciprocal(quotient); });
   function.walk([](Operation *op) { fuse(op); });
   function.walk([](Operation *op) {
-    if (auto fast = dyn_cast<arith::ArithFastMathInterface>(op))
-      op->setAttr(fast.getFastMathAttrName(),
-                  arith::FastMathFlagsAttr::get(op->getContext(), arith::FastMathFlags::none));
+    auto fast = dyn_cast<arith::ArithFastMathInterface>(op);
+    if (!fast)
+      return;
+    // Which of +0 and -0 is the larger costs a maximum two instructions more.
+    auto kept = isa<arith::MaximumFOp, arith::MinimumFOp>(op) && allows(op, FastMathFlags::nsz)
+                    ? FastMathFlags::nsz
+                    : FastMathFlags::none;
+    op->setAttr(fast.getFastMathAttrName(), arith::FastMathFlagsAttr::get(op->getContext(), kept));
   });
 }
 

@@ -11,7 +11,7 @@ namespace ingot {
 /// Appends the passes that turn lowered kernels (scf, vector, arith, math, memref in `func`s) into
 /// the LLVM dialect. Kernels that end in `(…, %lo: index, %hi: index)` get the range-kernel
 /// signature `void f(ptr arguments, i64 lo, i64 hi)` under their own name.
-void buildLlvmPipeline(mlir::OpPassManager &passes);
+void buildLlvmPipeline(mlir::OpPassManager &passes, const CpuTarget &target);
 
 /// Compiles a module in the LLVM dialect to a relocatable ELF object without external symbols.
 /// `llvmIr`, when given, receives the optimized LLVM IR as text.

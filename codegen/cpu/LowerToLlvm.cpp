@@ -61,8 +61,8 @@ struct RangeKernelSignature : impl::RangeKernelSignatureBase<RangeKernelSignatur
 
 } // namespace
 
-void buildLlvmPipeline(OpPassManager &passes) {
-  passes.addPass(createExpandMath());
+void buildLlvmPipeline(OpPassManager &passes, const CpuTarget &target) {
+  passes.addPass(createExpandMath({.vectorBytes = target.vectorBytes()}));
   passes.addPass(createLowerAffinePass());
   passes.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
   passes.addPass(createCanonicalizerPass());

@@ -75,7 +75,7 @@ CompiledKernel::CompiledKernel(const std::string &text) {
   double lowering = milliseconds();
   PassManager passes(&context);
   context.loadAllAvailableDialects();
-  buildLlvmPipeline(passes);
+  buildLlvmPipeline(passes, CpuTarget::host());
   require(succeeded(passes.run(*module)), "cannot reach the LLVM dialect");
   double compiling = milliseconds();
   std::vector<uint8_t> object = orDie(compileToObject(*module, CpuTarget::host()));

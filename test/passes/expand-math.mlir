@@ -1,4 +1,5 @@
 // RUN: %ingot-opt %s --expand-math --cse | FileCheck %s
+// RUN: %ingot-opt %s --expand-math=vector-bytes=64 --cse | FileCheck %s --check-prefix=WIDE
 
 // CHECK-LABEL: func.func @root
 // CHECK:       %[[ROOT:.*]] = math.sqrt %arg0 : vector<16xf32>
@@ -11,7 +12,7 @@ func.func @root(%x: vector<16xf32>) -> vector<16xf32> {
 // One polynomial, no division, no flag that lets LLVM round differently.
 // CHECK-LABEL: func.func @exponential
 // CHECK-NOT:   fastmath
-// CHECK-COUNT-7: math.fma
+// CHECK-COUNT-8: math.fma
 // CHECK-NOT:   math.
 // CHECK-NOT:   arith.divf
 // CHECK:       return
@@ -30,4 +31,17 @@ func.func @narrow(%x: bf16) -> bf16 {
   %0 = math.tanh %x : bf16
   %1 = math.absf %0 : bf16
   return %1 : bf16
+}
+
+// AVX-512 multiplies by powers of two in one instruction; scalars stay as they are.
+// CHECK-LABEL: func.func @scaled
+// CHECK-NOT:   llvm.call_intrinsic
+// WIDE-LABEL:  func.func @scaled
+// WIDE:        %[[SCALED:.*]] = llvm.call_intrinsic "llvm.x86.avx512.mask.scalef.ps.512"
+// WIDE-NOT:    llvm.call_intrinsic
+// WIDE:        return %[[SCALED]]
+func.func @scaled(%x: vector<16xf32>, %y: f32) -> (vector<16xf32>, f32) {
+  %0 = math.exp %x : vector<16xf32>
+  %1 = math.exp %y : f32
+  return %0, %1 : vector<16xf32>, f32
 }
