@@ -21,8 +21,9 @@ struct Blas {
   Multiply multiply; ///< on one thread
 };
 
-/// oneDNN and OpenBLAS where they are installed. Of a library that cannot reach half of
-/// `peakFlops` on 1024³, which is then no peer, `remarks` says so.
+/// oneDNN and OpenBLAS where they are installed, and MKL where INGOT_MKL_LIBRARY names a library
+/// that has it. Of a library that cannot reach half of `peakFlops` on 1024³, which is then no peer,
+/// `remarks` says so.
 std::vector<Blas> openBlasLibraries(double peakFlops, std::vector<std::string> &remarks);
 
 } // namespace ingot

@@ -1,81 +1,97 @@
 #!/usr/bin/env python3
-"""Benchmarks of Ingot beside its peers: bench.py BUILD_DIR [SUITE] [--rounds=N] [--threads=N] [--record].
+"""Benchmarks of Ingot beside its peers: bench.py BUILD_DIR [SUITE] [OPTION…].
 
-Suites: matmul (one-thread f32 contraction beside oneDNN and OpenBLAS), step (whole training steps beside PyTorch).
-Peer and Ingot take turns in one run, on the same weights and batches; their losses are compared in
-that run. What is printed are medians, ratios, and the fraction of the machine's measured limit.
---record appends the tables to RESULTS.md beside this file, with the machine named.
+  matmul   f32 contraction beside oneDNN, OpenBLAS and MKL
+  kernels  row, update and attention kernels beside PyTorch and beside a memory copy
+  step     whole training steps beside PyTorch
+
+Peer and Ingot take turns in one run on the same operands; results are compared in that run. What is printed
+are medians, ratios, and the share of what the machine is measured to do at most. --record appends all of
+it to RESULTS.md beside this file, with the machine named. Options behind the suite's name go to the suite:
+
+  bench matmul NT 1024            rows that have one of these words
+  bench kernels attention GELU    the same
+  bench step gpt2 char --rounds=3 --threads=2
 
 Peers come from the package registries into build/bench/venv, a throw-away environment.
 """
 import argparse
 import datetime
 import os
-import platform
 import subprocess
 import sys
 
+import peers
+from library import Library
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-VENV = os.path.join(HERE, "..", "..", "build", "bench", "venv")
-SUITES = ["matmul", "step"]
+SUITES = ["matmul", "kernels", "step"]
 
 
-def peer_python():
-    """The interpreter of the peers' environment, which is made on first use."""
-    python = os.path.join(VENV, "bin", "python")
-    probe = [python, "-c", "import torch, numpy, safetensors"]
-    if not os.path.exists(python) or subprocess.run(probe, capture_output=True).returncode:
-        print("installing PyTorch into build/bench/venv …", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        install = [python, "-m", "pip", "install", "-q", "torch", "numpy", "safetensors"]
-        subprocess.run(install, check=True, stdout=sys.stderr)
-    return python
+class Bench:
+    def __init__(self, build):
+        self.build = build
+        self.make("benchmark-kernels")
+        self.library = Library(build)
+        self.machine = self.library.machine(1)
 
-
-def machine():
-    """The processor's name and what this process may use of it."""
-    model = platform.processor()
-    with open("/proc/cpuinfo") as file:
-        for line in file:
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    return f"{model}, {len(os.sched_getaffinity(0))} CPUs"
-
-
-def run_suite(suite, build, options):
-    """The suite's table as text."""
-    if suite == "matmul":
-        made = subprocess.run(["ninja", "-C", build, "benchmark-matmul"], capture_output=True, text=True)
+    def make(self, target):
+        made = subprocess.run(["ninja", "-C", self.build, target], capture_output=True, text=True)
         if made.returncode:
-            return f"matmul: cannot be built (is libbenchmark-dev installed and the build configured anew?)\n{made.stdout}"
-        command = [os.path.join(build, "bin", "benchmark-matmul"), *options.models]
-    else:
-        command = [peer_python(), os.path.join(HERE, "step.py"), os.path.join(build, "bin", "ingot"),
-                   f"--rounds={options.rounds}", f"--threads={options.threads}", *options.models]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(done.returncode)
-    return done.stdout
+            sys.exit(f"{target} cannot be built (is libbenchmark-dev installed and the build configured anew?)\n{made.stdout}")
+
+    def header(self):
+        """The machine, and what it can do on one CPU and on all."""
+        lines = [f"{self.machine.model}, {self.machine.cpus} CPUs", self.machine.describe()]
+        if self.machine.cpus > 1:
+            lines.append(self.library.machine(self.machine.cpus).describe())
+        return "\n".join(lines)
+
+    def run(self, suite, arguments):
+        """The suite's table as text, which is printed as it comes."""
+        print(f"--- {suite}", flush=True)
+        environment, remark = dict(os.environ), ""
+        if suite == "matmul":
+            self.make("benchmark-matmul")
+            command = [os.path.join(self.build, "bin", "benchmark-matmul")]
+            if library := peers.mkl_library():
+                environment["INGOT_MKL_LIBRARY"] = library
+        else:
+            command = [peers.install("torch"), os.path.join(HERE, f"{suite}.py"), self.build]
+            environment, remark = peers.healthy_torch(self.machine.flops)
+            print(remark, flush=True)
+        if suite == "kernels":
+            # Large blocks come from a pool instead of fresh pages: faults would be timed, not kernels.
+            environment.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_=str(1 << 40))
+        process = subprocess.Popen(command + arguments, stdout=subprocess.PIPE, text=True, env=environment)
+        lines = [remark + "\n"] if remark else []
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+        if process.wait():
+            sys.exit(process.returncode)
+        return "".join(lines)
+
+
+def commit():
+    return subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty"], capture_output=True, text=True).stdout.strip()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("suite", nargs="?", choices=SUITES)
-    parser.add_argument("models", nargs="*", help="step: gpt2, gpt2-long, char, mlp; matmul: words that a row has, such as NT")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--record", action="store_true")
-    options = parser.parse_intermixed_args()
-    tables = []
-    for suite in [options.suite] if options.suite else SUITES:
-        table = run_suite(suite, options.build, options)
-        print(table, flush=True)
-        tables.append(f"### {suite}\n\n```\n{table.strip()}\n```\n")
+    parser.add_argument("--record", action="store_true", help="append what is printed to RESULTS.md")
+    options, arguments = parser.parse_known_args()
+    if arguments and not options.suite:
+        parser.error(f"{' '.join(arguments)}: name a suite first")
+    bench = Bench(options.build)
+    header = bench.header()
+    print(header, flush=True)
+    tables = [f"### {suite}\n\n```\n{bench.run(suite, arguments).strip()}\n```\n" for suite in ([options.suite] if options.suite else SUITES)]
     if options.record:
         with open(os.path.join(HERE, "RESULTS.md"), "a") as file:
-            file.write(f"\n## {datetime.date.today()}, {machine()}\n\n" + "\n".join(tables))
+            file.write(f"\n## {datetime.date.today()}, {bench.machine.model}, at {commit()}\n\n```\n{header}\n```\n\n" + "\n".join(tables))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whole training steps beside PyTorch: step.py INGOT [--rounds=N] [--threads=N] [MODEL…].
+"""Whole training steps beside PyTorch: step.py BUILD [--rounds=N] [--threads=N] [MODEL…].
 
 Both sides start from Ingot's initial checkpoint and train on one fixed batch. Rounds alternate, each
 in a process of its own; the losses must agree within 1e-3. Printed: the median step, the peak resident
@@ -93,7 +93,7 @@ def compare(name, ingot, rounds, threads):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("ingot")
+    parser.add_argument("build")
     parser.add_argument("models", nargs="*", default=list(MODELS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
@@ -102,7 +102,7 @@ def main():
     for name in options.models or list(MODELS):
         if name not in MODELS:
             sys.exit(f"unknown model {name}; there are {', '.join(MODELS)}")
-        compare(name, options.ingot, options.rounds, options.threads)
+        compare(name, os.path.join(options.build, "bin", "ingot"), options.rounds, options.threads)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,274 @@
+"""Row, update and attention kernels beside PyTorch and beside a memory copy: kernels.py BUILD [WORD…].
+
+Both sides run in this process, turn by turn, on the same operands; results are compared first. Ingot's
+kernels come from graph IR through the whole pipeline, gradients by the pass `differentiate`. One thread.
+
+Columns: medians; PyTorch's time over ours; a memory copy that moves as many bytes as the kernel's
+operands and results have; rates; and the share of what the machine can do at most.
+"""
+import argparse
+import statistics
+import sys
+import time
+
+import numpy
+import torch
+import torch.nn.functional as F
+
+from library import Library
+
+ROUNDS = 11
+LEAST_SECONDS = 4e-3  # of one side's turn
+TOLERANCE = 2e-4  # of the largest element
+
+
+def shape(*sizes):
+    return "tensor<" + "".join(f"{size}x" for size in sizes) + "f32>"
+
+
+def argument(name, type, role="input", more=""):
+    return f'%{name}: {type} {{graph.name = "{name}", graph.role = "{role}"{more}}}'
+
+
+def forward(arguments, body, results):
+    """@forward of (name, type) inputs; results are (value, name, type)."""
+    inputs = ", ".join(argument(name, type) for name, type in arguments)
+    types = ", ".join(f'{type} {{graph.name = "{name}"}}' for _, name, type in results)
+    values = ", ".join(value for value, _, _ in results)
+    return f"func.func @forward({inputs}) -> ({types}) {{\n{body}\nreturn {values} : {', '.join(type for *_, type in results)}\n}}"
+
+
+def gradients(parameters, inputs, body, loss):
+    """@forward with a loss, whose gradients for the parameters are wanted."""
+    ports = [argument(name, type, "parameter") for name, type in parameters] + [argument(name, type) for name, type in inputs]
+    return f'func.func @forward({", ".join(ports)}) -> (tensor<f32> {{graph.name = "loss"}}) {{\n{body}\nreturn {loss} : tensor<f32>\n}}'
+
+
+def dotted(type, rank):
+    """Σ y·dy: the loss whose gradients are those for a cotangent dy."""
+    dimensions = ", ".join(map(str, range(rank)))
+    return f"%p = graph.mul %y, %dy : {type}\n%l = graph.reduce sum %p [{dimensions}] : {type} -> tensor<f32>"
+
+
+class Case:
+    """`text` compiles to Ingot's side; `peer(tensors)` makes the function that PyTorch runs and returns its
+    results by the names of Ingot's ports."""
+
+    def __init__(self, name, text, operands, peer, updates=()):
+        self.name, self.text, self.operands, self.peer, self.updates = name, text, operands, peer, updates
+
+
+def with_gradients(operands, wanted, function):
+    """PyTorch's forward and backward pass for the cotangent dy."""
+    leaves = [operands[name].clone().requires_grad_() for name in wanted]
+
+    def run():
+        y = function(*leaves)
+        values = torch.autograd.grad(y, leaves, operands["dy"])
+        return {"y": y.detach(), **{f"gradient.{name}": value for name, value in zip(wanted, values)}}
+
+    return run
+
+
+def softmax(rows, columns):
+    x = shape(rows, columns)
+    sizes = {"x": (rows, columns)}
+    body = f"%y = graph.softmax %x dimension 1 : {x}"
+    yield Case(f"softmax {rows}x{columns}", forward([("x", x)], body, [("%y", "y", x)]), sizes,
+               lambda t: lambda: {"y": torch.softmax(t["x"], -1)})
+    sizes["dy"] = (rows, columns)
+    yield Case(f"softmax {rows}x{columns} with backward", gradients([("x", x)], [("dy", x)], body + "\n" + dotted(x, 2), "%l"),
+               sizes, lambda t: with_gradients(t, ["x"], lambda x: torch.softmax(x, -1)))
+
+
+def layer_norm(rows, columns):
+    x, w, m = shape(rows, columns), shape(columns), shape(rows)
+    body = f"%y, %mean, %rstd = graph.layer_norm %x, %w, %b epsilon 1.0e-5 : {x}, {w}, {w} -> {x}, {m}, {m}"
+    sizes = {"x": (rows, columns), "w": (columns,), "b": (columns,)}
+    yield Case(f"layer norm {rows}x{columns}", forward([("x", x), ("w", w), ("b", w)], body, [("%y", "y", x)]), sizes,
+               lambda t: lambda: {"y": F.layer_norm(t["x"], (columns,), t["w"], t["b"])})
+    yield Case(f"layer norm {rows}x{columns} with backward",
+               gradients([("x", x), ("w", w), ("b", w)], [("dy", x)], body + "\n" + dotted(x, 2), "%l"),
+               {**sizes, "dy": (rows, columns)},
+               lambda t: with_gradients(t, ["x", "w", "b"], lambda x, w, b: F.layer_norm(x, (columns,), w, b)))
+
+
+def rms_norm(rows, columns):
+    x, w, m = shape(rows, columns), shape(columns), shape(rows)
+    body = f"""%squares = graph.mul %x, %x : {x}
+%sum = graph.reduce sum %squares [1] : {x} -> {m}
+%count = graph.constant dense<{1 / columns!r}> : {m}
+%mean = graph.mul %sum, %count : {m}
+%epsilon = graph.constant dense<1.0e-5> : {m}
+%above = graph.add %mean, %epsilon : {m}
+%rstd = graph.rsqrt %above : {m}
+%each = graph.broadcast %rstd [0] : {m} -> {x}
+%normed = graph.mul %x, %each : {x}
+%scale = graph.broadcast %w [1] : {w} -> {x}
+%y = graph.mul %normed, %scale : {x}"""
+    sizes = {"x": (rows, columns), "w": (columns,)}
+    yield Case(f"RMS norm {rows}x{columns}", forward([("x", x), ("w", w)], body, [("%y", "y", x)]), sizes,
+               lambda t: lambda: {"y": F.rms_norm(t["x"], (columns,), t["w"], 1e-5)})
+    yield Case(f"RMS norm {rows}x{columns} with backward",
+               gradients([("x", x), ("w", w)], [("dy", x)], body + "\n" + dotted(x, 2), "%l"), {**sizes, "dy": (rows, columns)},
+               lambda t: with_gradients(t, ["x", "w"], lambda x, w: F.rms_norm(x, (columns,), w, 1e-5)))
+
+
+def gelu(rows, columns):
+    x = shape(rows, columns)
+    body = f"%y = graph.gelu %x tanh true : {x}"
+    yield Case(f"GELU {rows}x{columns}", forward([("x", x)], body, [("%y", "y", x)]), {"x": (rows, columns)},
+               lambda t: lambda: {"y": F.gelu(t["x"], approximate="tanh")})
+    yield Case(f"GELU {rows}x{columns} with backward", gradients([("x", x)], [("dy", x)], body + "\n" + dotted(x, 2), "%l"),
+               {"x": (rows, columns), "dy": (rows, columns)},
+               lambda t: with_gradients(t, ["x"], lambda x: F.gelu(x, approximate="tanh")))
+
+
+def cross_entropy(rows, classes):
+    x, m, targets = shape(rows, classes), shape(rows), f"tensor<{rows}xi32>"
+    body = f"%l, %lse = graph.cross_entropy %x, %t : {x}, {targets} -> tensor<f32>, {m}"
+
+    def peer(t):
+        logits, labels = t["x"].clone().requires_grad_(), t["t"].long()
+
+        def run():
+            loss = F.cross_entropy(logits, labels)
+            return {"loss": loss.detach(), "gradient.x": torch.autograd.grad(loss, logits)[0]}
+
+        return run
+
+    yield Case(f"cross-entropy {rows}x{classes} with gradient", gradients([("x", x)], [("t", targets)], body, "%l"),
+               {"x": (rows, classes), "t": classes}, peer)
+
+
+def adamw(count):
+    type, scalar = shape(count), "tensor<f32>"
+    state = [argument(name, type, "state", f", graph.donated = {place}") for place, name in enumerate("pmv")]
+    body = f"""%lr = graph.constant dense<1.0e-3> : {scalar}
+%c1 = graph.constant dense<{1 - 0.9!r}> : {scalar}
+%c2 = graph.constant dense<{1 - 0.999!r}> : {scalar}
+%s = graph.constant dense<1.0> : {scalar}
+%p1, %m1, %v1 = graph.adamw (%p) gradients (%g) moments (%m) (%v) scalars (%lr, %c1, %c2, %s)
+  {{beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64}}
+  : {type} : {type} : {type} : {type} : {scalar}, {scalar}, {scalar}, {scalar} -> {type} : {type} : {type}
+return %p1, %m1, %v1 : {type}, {type}, {type}"""
+    results = ", ".join(f'{type} {{graph.name = "new.{name}"}}' for name in "pmv")
+    text = f"func.func @forward({', '.join(state)}, {argument('g', type)}) -> ({results}) {{\n{body}\n}}"
+
+    def peer(t):
+        p, m, v, one = t["p"].clone(), torch.zeros(count), torch.zeros(count), torch.ones(())
+
+        def run():  # always as the first step, like ours
+            torch._fused_adamw_([p], [t["g"]], [m], [v], [], [one], lr=1e-3, beta1=0.9, beta2=0.999, weight_decay=0.01, eps=1e-8,
+                                amsgrad=False, maximize=False)
+            return {"p": p, "m": m, "v": v}
+
+        return run
+
+    yield Case(f"AdamW {count}", text, {"p": (count,), "g": (count,)}, peer, updates=("m", "v"))
+
+
+def attention(batch, heads, sequence, head):
+    q, lse = shape(batch, heads, sequence, head), shape(batch, heads, sequence)
+    size, scale = (batch, heads, sequence, head), head ** -0.5
+    names = ["q", "k", "v"]
+    body = f"%y, %lse = graph.attention %q, %k, %v scale {scale!r} causal true : {q}, {q}, {q} -> {q}, {lse}"
+    title = f"attention {batch}x{heads}x{sequence}x{head}"
+    yield Case(title, forward([(name, q) for name in names], body, [("%y", "y", q)]), {name: size for name in names},
+               lambda t: lambda: {"y": F.scaled_dot_product_attention(t["q"], t["k"], t["v"], is_causal=True)})
+    yield Case(f"{title} with backward", gradients([(name, q) for name in names], [("dy", q)], body + "\n" + dotted(q, 4), "%l"),
+               {name: size for name in [*names, "dy"]},
+               lambda t: with_gradients(t, names, lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True)))
+
+
+def cases():
+    yield from softmax(1024, 1024)
+    yield from layer_norm(256, 768)
+    yield from layer_norm(1024, 768)
+    yield from rms_norm(1024, 768)
+    yield from gelu(256, 3072)
+    yield from gelu(1024, 3072)
+    yield from cross_entropy(256, 50257)
+    yield from adamw(4_000_000)
+    yield from adamw(124_439_808)
+    yield from attention(4, 12, 64, 64)
+    yield from attention(1, 12, 256, 64)
+    yield from attention(1, 12, 1024, 64)
+    yield from attention(1, 12, 4096, 64)
+
+
+def make_operands(case, random):
+    operands = {}
+    for name, size in case.operands.items():
+        if isinstance(size, int):  # labels below it, one a row of x
+            operands[name] = random.integers(0, size, case.operands["x"][0], dtype=numpy.int32)
+        else:
+            operands[name] = random.standard_normal(size, dtype=numpy.float32)
+    return operands
+
+
+def compare(case, kernel, results):
+    for name, value in results.items():
+        expected = value.numpy()
+        found = kernel.read(name, numpy.empty(expected.shape, expected.dtype))
+        scale = max(numpy.abs(expected).max(), 1e-30)
+        difference = numpy.abs(found - expected).max() / scale
+        if not difference <= TOLERANCE:
+            sys.exit(f"{case.name}: {name} differs from PyTorch's by {difference:.2g} of its largest element")
+
+
+def timed(function, times):
+    start = time.perf_counter()
+    for _ in range(times):
+        function()
+    return (time.perf_counter() - start) / times
+
+
+def measure(case, library, machine):
+    operands = make_operands(case, numpy.random.default_rng(7))
+    kernel = library.compile(case.text, gradients='"loss"' in case.text)
+    for name, array in operands.items():
+        kernel.write(name, array)
+    for name in case.updates:
+        kernel.write(name, numpy.zeros_like(operands["p"]))
+    peer = case.peer({name: torch.from_numpy(array) for name, array in operands.items()})
+    kernel()
+    compare(case, kernel, peer())
+
+    size = kernel.touched()
+    source, target = torch.ones(max(size // 8, 1)), torch.ones(max(size // 8, 1))  # half is read, half written
+    sides = [lambda times: kernel(times) / times, lambda times: timed(peer, times), lambda times: timed(lambda: target.copy_(source), times)]
+    inner = [max(1, int(LEAST_SECONDS / max(side(1), 1e-7))) for side in sides]
+    seconds = [[], [], []]
+    rounds = ROUNDS if seconds_of_all(sides) < 0.5 else 5
+    for _ in range(rounds):
+        for side, times, list in zip(sides, inner, seconds):
+            list.append(side(times))
+    ours, theirs, copy = map(statistics.median, seconds)
+    least, by = machine.bound(kernel.flops, size)
+    kernel.close()
+    print(f"{case.name:42} {ours * 1e6:11.1f} {theirs * 1e6:11.1f} {theirs / ours:6.2f}x {copy * 1e6:10.1f} {size / ours / 1e9:7.1f}"
+          f" {kernel.flops / ours / 1e9:8.1f} {100 * least / ours:6.0f} % {by:6}", flush=True)
+
+
+def seconds_of_all(sides):
+    return sum(side(1) for side in sides)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("words", nargs="*")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    library = Library(options.build)
+    machine = library.machine(1)
+    print(machine.describe())
+    print(f"{'one thread, f32':42} {'ingot us':>11} {'PyTorch us':>11} {'ratio':>7} {'copy us':>10} {'GB/s':>7} {'GFLOP/s':>8} {'of limit':>8}")
+    for case in cases():
+        if not options.words or any(word in case.name for word in options.words):
+            measure(case, library, machine)
+
+
+if __name__ == "__main__":
+    main()
