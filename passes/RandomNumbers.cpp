@@ -55,11 +55,17 @@ private:
   Location location;
 };
 
+/// Each half of a product by itself: vectors have an instruction for the low one, and LLVM finds
+/// the short way to the high one where the whole product has no other use.
 void Philox::round(Words &counter, Value key0, Value key1) {
-  Value first = make<arith::MulIOp>(i64(random::multipliers[0]), widen(counter[0]));
-  Value second = make<arith::MulIOp>(i64(random::multipliers[1]), widen(counter[2]));
-  counter = {exclusiveOr(exclusiveOr(high(second), counter[1]), key0), low(second),
-             exclusiveOr(exclusiveOr(high(first), counter[3]), key1), low(first)};
+  auto halves = [&](uint32_t multiplier, Value word) {
+    Value whole = make<arith::MulIOp>(i64(multiplier), widen(word));
+    return std::pair(high(whole), Value(make<arith::MulIOp>(i32(multiplier), word)));
+  };
+  auto [firstHigh, firstLow] = halves(random::multipliers[0], counter[0]);
+  auto [secondHigh, secondLow] = halves(random::multipliers[1], counter[2]);
+  counter = {exclusiveOr(exclusiveOr(secondHigh, counter[1]), key0), secondLow,
+             exclusiveOr(exclusiveOr(firstHigh, counter[3]), key1), firstLow};
 }
 
 Value Philox::word(Value seed, Value step, Value id, Value element) {

@@ -3,6 +3,7 @@
 #include "runtime/Result.h"
 #include <cstdint>
 #include <span>
+#include <thread>
 
 namespace ingot {
 
@@ -17,12 +18,18 @@ public:
   Pages &operator=(Pages &&other) noexcept;
   ~Pages();
 
+  /// Has the system find memory for the pages, last ones first, on a thread of its own while they
+  /// are used already from the first one on. Their contents stay what they are. Does nothing for
+  /// few pages and where there is no second CPU.
+  void populateInBackground();
+
   uint8_t *data() const { return start; }
   int64_t size() const { return bytes; }
 
 private:
   uint8_t *start = nullptr;
   int64_t bytes = 0;
+  std::jthread populating; ///< stops before the pages go
 };
 
 /// A code image mapped for execution. Its pages are writable or executable, never both.
