@@ -67,9 +67,14 @@ std::string describe(const std::optional<TrainingOptions> &training) {
       training->accumulate);
 }
 
+std::string describe(const MemoryOptions &memory) {
+  return fmt::format("largest tensor {}", memory.largestTensor);
+}
+
 ProgramKey keyOf(ModuleOp model, const CompileOptions &options, const CpuTarget &target) {
   return {{{"model", contentHash(printed(model))},
            {"options", describe(options.training)},
+           {"memory", describe(options.memory)},
            {"target", target.cpu + " " + contentHash(target.features)},
            {"compiler", compilerBuildId()}}};
 }
@@ -104,7 +109,7 @@ LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &optio
                        TimingScope &timing, int &dumps) {
   PassManager passes(module.getContext());
   passes.enableVerifier(false); // every stage ends in its own verifier
-  buildStage(passes, stage, options.training);
+  buildStage(passes, stage, options.training, options.memory);
   passes.enableTiming(timing);
   if (!options.dumpDirectory.empty())
     passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory, dumps));

@@ -10,6 +10,7 @@ namespace ingot {
 
 struct CompileOptions {
   std::optional<TrainingOptions> training; ///< absent: @forward alone
+  MemoryOptions memory;
   std::string target = "cpu";              ///< as `--target`
   int threads = 0;                         ///< for compiling; 0: one per CPU
   std::string cacheDirectory;              ///< empty: no cache on disk

@@ -130,6 +130,25 @@ def Graph_UnbucketOp : Graph_FoldedOp<"unbucket"> {
   let hasVerifier = 1;
 }
 
+def Graph_AfterOp : Graph_PureOp<"after", [AllTypesMatch<["operand", "result"]>]> {
+  let summary = "The operand, but not before other tensors are computed: order, not a copy";
+  let description = [{
+    At stage `linalg`. What reads the result runs in no kernel before those of `tokens` (with `apart`:
+    only in kernels behind them), and is not the same computation as one that reads the operand. So
+    values are computed again late, and large ones one after the other.
+
+    ```mlir
+    func.func @after(%x: tensor<4xf32>, %late: tensor<8xf32>) -> tensor<4xf32> {
+      %y = graph.after %x, %late apart : tensor<4xf32>, tensor<8xf32>
+      return %y : tensor<4xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand, Variadic<Graph_Tensor>:$tokens, UnitAttr:$apart);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$operand `,` $tokens (`apart` $apart^)? attr-dict `:` type($operand) `,` type($tokens)";
+}
+
 def Graph_LaunchOp : Graph_PureOp<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Runs a lowered kernel, which takes memrefs, on tensors that the planner has yet to place";
   let description = [{

@@ -172,6 +172,7 @@ std::optional<Result<Tensors>> evaluateMovement(Operation *op, Operands operands
       .Case([&](GatherOp op) { return evaluateGather(op, operands); })
       .Case([&](ScatterAddOp op) { return evaluateScatterAdd(op, operands); })
       .Case([&](BucketOp op) { return evaluateBucket(op, operands); })
+      .Case([&](AfterOp) { return Tensors{operands[0]}; })
       .Case([&](UnbucketOp op) { return evaluateUnbucket(op, operands[0]); })
       .Default([](Operation *) { return std::nullopt; });
 }

@@ -96,6 +96,14 @@ void fillOperands(func::FuncOp function) {
   });
 }
 
+/// The order is settled: it is that of the kernels' calls.
+void dropAfter(func::FuncOp function) {
+  for (auto after : llvm::to_vector(function.getOps<graph::AfterOp>())) {
+    after.replaceAllUsesWith(after.getOperand());
+    after.erase();
+  }
+}
+
 struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
   void runOnOperation() override {
     KernelOutliner outliner(getOperation());
@@ -109,6 +117,7 @@ struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
       if (failed(groups.form(function)))
         return signalPassFailure();
       KernelValues values(groups, function);
+      dropAfter(function);
       if (failed(outliner.outline(function, groups, values)))
         return signalPassFailure();
     }

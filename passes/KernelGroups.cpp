@@ -1,4 +1,5 @@
 #include "passes/KernelGroups.h"
+#include "ir/Graph.h"
 #include "passes/GraphToLinalg.h"
 #include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/STLExtras.h"
@@ -31,6 +32,16 @@ Root rootOf(OpKind kind) {
 
 ArrayRef<int64_t> shapeOf(Value value) {
   return cast<RankedTensorType>(value.getType()).getShape();
+}
+
+/// What `value` has to wait for, on the way through views.
+SmallVector<graph::AfterOp> waitsOf(Value value) {
+  SmallVector<graph::AfterOp> waits;
+  for (Operation *op = value.getDefiningOp(); op && kindOf(op) == OpKind::View;
+       op = op->getOperand(0).getDefiningOp())
+    if (auto after = dyn_cast<graph::AfterOp>(op))
+      waits.push_back(after);
+  return waits;
 }
 
 /// Extents of a generic's loops.
@@ -91,11 +102,19 @@ std::optional<unsigned> KernelGroups::home(Value value) const {
   return found == homes.end() ? std::nullopt : std::optional(found->second);
 }
 
-SmallVector<unsigned> KernelGroups::operandGroups(Operation *op) const {
+/// Groups of the values that an op reads; with `waits`, of those too that it only has to wait for.
+SmallVector<unsigned> KernelGroups::operandGroups(Operation *op, bool waits) const {
   llvm::SmallSetVector<unsigned, 4> found;
-  for (Value operand : op->getOperands())
-    if (std::optional<unsigned> group = home(operand))
+  auto addHome = [&](Value value) {
+    if (std::optional<unsigned> group = home(value))
       found.insert(*group);
+  };
+  for (Value operand : op->getOperands()) {
+    addHome(operand);
+    for (graph::AfterOp after : waitsOf(operand))
+      if (waits || !after.getApart())
+        llvm::for_each(after.getTokens(), addHome);
+  }
   return found.takeVector();
 }
 
@@ -108,7 +127,7 @@ unsigned KernelGroups::open(Root root, ArrayRef<int64_t> domain, int64_t reduced
 void KernelGroups::add(unsigned group, Operation *op) {
   groups[group].ops.push_back(op);
   homes[op] = group;
-  for (unsigned operand : operandGroups(op))
+  for (unsigned operand : operandGroups(op, /*waits=*/true))
     if (operand != group)
       groups[group].predecessors.insert(operand);
 }
@@ -150,10 +169,16 @@ bool KernelGroups::reaches(unsigned from, unsigned to, std::optional<unsigned> a
   return false;
 }
 
-/// Joining must not make a cycle: nothing the op reads may need the group.
-bool KernelGroups::canAdd(unsigned group, ArrayRef<unsigned> operandGroups) const {
-  return llvm::none_of(
-      operandGroups, [&](unsigned operand) { return operand != group && reaches(operand, group); });
+/// Joining must not make a cycle: nothing the op reads or waits for may need the group.
+bool KernelGroups::canAdd(unsigned group, Operation *op) const {
+  for (Value operand : op->getOperands())
+    for (graph::AfterOp after : waitsOf(operand))
+      if (after.getApart() &&
+          llvm::any_of(after.getTokens(), [&](Value token) { return home(token) == group; }))
+        return false;
+  return llvm::none_of(operandGroups(op, /*waits=*/true), [&](unsigned operand) {
+    return operand != group && reaches(operand, group);
+  });
 }
 
 bool KernelGroups::haveSameDomain(unsigned a, unsigned b) const {
@@ -259,10 +284,10 @@ bool KernelGroups::fits(unsigned index, Operation *op) const {
 
 /// Joins the latest group it reads from that takes it; groups of rows that meet in it become one.
 void KernelGroups::placePoint(Operation *op) {
-  SmallVector<unsigned> operands = operandGroups(op);
+  SmallVector<unsigned> operands = operandGroups(op, /*waits=*/false);
   std::optional<unsigned> best;
   for (unsigned candidate : operands) {
-    if (!fits(candidate, op) || !canAdd(candidate, operands))
+    if (!fits(candidate, op) || !canAdd(candidate, op))
       continue;
     if (!best || reaches(candidate, *best) || (!reaches(*best, candidate) && candidate > *best))
       best = candidate;
@@ -272,7 +297,7 @@ void KernelGroups::placePoint(Operation *op) {
     if (elementsOf(op->getResult(0)) == 1 && isa<linalg::GenericOp>(op))
       for (unsigned group = 0; group < groups.size() && !best; ++group)
         if (groups[group].root == Root::Elementwise && !groups[group].ops.empty() &&
-            groups[group].domain == shapeOf(op->getResult(0)) && canAdd(group, operands))
+            groups[group].domain == shapeOf(op->getResult(0)) && canAdd(group, op))
           best = group;
     if (!best) {
       open(Root::Elementwise, shapeOf(op->getResult(0)), 0, op);
@@ -281,7 +306,7 @@ void KernelGroups::placePoint(Operation *op) {
   }
   for (unsigned other : operands)
     if (other != *best && groups[*best].root == Root::Row && fits(other, op) &&
-        canMerge(*best, other))
+        canMerge(*best, other) && canAdd(other, op))
       merge(*best, other);
   add(*best, op);
 }
@@ -302,7 +327,7 @@ static bool readsSame(const KernelGroup &group, Operation *op) {
 /// Rows: the last dimensions are reduced; columns: the first ones. Sums over rows join the rows
 /// that they read from or beside; columns join what columns of that shape there are.
 void KernelGroups::placeReduction(linalg::GenericOp op) {
-  SmallVector<unsigned> operands = operandGroups(op);
+  SmallVector<unsigned> operands = operandGroups(op, /*waits=*/false);
   SmallVector<int64_t> extents = loopExtents(op);
   int64_t reduced = op.getNumReductionLoops();
   auto loops = op.getIteratorTypesArray();
@@ -318,7 +343,7 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
     if (group.root != root || group.ops.empty() || group.reduced != reduced ||
         (root == Root::Row && group.domain != extents) ||
         ArrayRef(group.domain).take_front(shared) != ArrayRef(extents).take_front(shared) ||
-        !canAdd(index, operands))
+        !canAdd(index, op))
       continue;
     bool reads = llvm::is_contained(operands, index);
     bool isNear = index + window >= groups.size();

@@ -55,10 +55,10 @@ private:
   unsigned open(Root root, llvm::ArrayRef<int64_t> domain, int64_t reduced, mlir::Operation *op);
   void add(unsigned group, mlir::Operation *op);
   void merge(unsigned into, unsigned from);
-  llvm::SmallVector<unsigned> operandGroups(mlir::Operation *op) const;
+  llvm::SmallVector<unsigned> operandGroups(mlir::Operation *op, bool waits) const;
 
   bool reaches(unsigned from, unsigned to, std::optional<unsigned> avoiding = {}) const;
-  bool canAdd(unsigned group, llvm::ArrayRef<unsigned> operandGroups) const;
+  bool canAdd(unsigned group, mlir::Operation *op) const;
   bool fits(unsigned group, mlir::Operation *op) const;
   bool fitsDomain(const KernelGroup &group, unsigned index, mlir::linalg::GenericOp op) const;
   bool fitsAttention(unsigned group, mlir::Operation *op) const;

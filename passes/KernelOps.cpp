@@ -42,7 +42,8 @@ OpKind kindOfGeneric(linalg::GenericOp op) {
 OpKind kindOf(Operation *op) {
   return TypeSwitch<Operation *, OpKind>(op)
       .Case([](linalg::GenericOp op) { return kindOfGeneric(op); })
-      .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp>([](auto) { return OpKind::View; })
+      .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp, graph::AfterOp>(
+          [](auto) { return OpKind::View; })
       .Case(
           [](tensor::ExtractSliceOp op) { return isContiguous(op) ? OpKind::View : OpKind::Point; })
       .Case<tensor::PadOp, tensor::ConcatOp, graph::GatherOp>([](auto) { return OpKind::Point; })

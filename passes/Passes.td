@@ -130,6 +130,35 @@ def GraphToLinalg : Pass<"graph-to-linalg", "::mlir::ModuleOp"> {
                            "::ingot::graph::GraphDialect"];
 }
 
+def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
+  let summary = "Contractions whose result is too large to be stored whole run block after block of its rows";
+  let description = [{
+    The result of a contraction that has more than `limit` bytes is cut along its outermost dimension,
+    together with all ops on tensors as large as it and those between them: a language model's last
+    linear layer, its loss and their gradients. Each block's ops wait for the block before; values with
+    rows are joined, sums over rows are added block by block. Left alone is what would have to be stored
+    whole anyway (the function returns it, say) and ops that mix rows. The number of blocks follows from
+    the shapes. Numbers: sums over rows (weight gradients) are added in another order, all else is the same.
+
+    ```mlir
+    %y = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<8x4xf32>, tensor<1000x4xf32> -> tensor<8x1000xf32>
+    %max = linalg.generic … ins(%y : tensor<8x1000xf32>) outs(%low : tensor<8xf32>)
+    // becomes, with limit=16000
+    %x0 = tensor.extract_slice %x[0, 0] [4, 4] [1, 1] : tensor<8x4xf32> to tensor<4x4xf32>
+    %y0 = graph.contract %x0, %w … -> tensor<4x1000xf32>
+    %max0 = linalg.generic … ins(%y0 : tensor<4x1000xf32>) outs(%low0 : tensor<4xf32>)
+    %x1 = tensor.extract_slice %x[4, 0] [4, 4] [1, 1] : tensor<8x4xf32> to tensor<4x4xf32>
+    %late = graph.after %x1, %max0 apart : tensor<4x4xf32>, tensor<4xf32>
+    %y1 = graph.contract %late, %w … -> tensor<4x1000xf32>
+    %max1 = linalg.generic … ins(%y1 : tensor<4x1000xf32>) outs(%low1 : tensor<4xf32>)
+    %max = tensor.concat dim(0) %max0, %max1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<8xf32>
+    ```
+  }];
+  let options = [Option<"limit", "limit", "int64_t", "64 << 20", "bytes of a tensor that is stored whole">];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect", "::ingot::graph::GraphDialect"];
+}
+
 def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
   let summary = "Functions become calls of kernels: one private function each, one for all equal bodies";
   let description = [{

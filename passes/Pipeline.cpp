@@ -36,9 +36,10 @@ void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &tra
 }
 
 /// From here on everything but the named roots is linalg on tensors.
-void linalgStage(OpPassManager &passes) {
+void linalgStage(OpPassManager &passes, const MemoryOptions &memory) {
   passes.addPass(createGraphToLinalg());
   simplify(passes);
+  passes.addPass(createBlockRows({memory.largestTensor}));
 }
 
 /// From here on entry functions only call kernels; identical kernels are one function.
@@ -66,7 +67,7 @@ Result<Stage> parseStage(std::string_view text) {
 }
 
 void buildStage(OpPassManager &passes, Stage stage,
-                const std::optional<TrainingOptions> &training) {
+                const std::optional<TrainingOptions> &training, const MemoryOptions &memory) {
   switch (stage) {
   case Stage::Graph:
     graphStage(passes);
@@ -75,7 +76,7 @@ void buildStage(OpPassManager &passes, Stage stage,
     trainStage(passes, training);
     break;
   case Stage::Linalg:
-    linalgStage(passes);
+    linalgStage(passes, memory);
     break;
   case Stage::Kernels:
     kernelsStage(passes);

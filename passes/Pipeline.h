@@ -1,6 +1,7 @@
 /// The one list of everything that happens between a model and machine code.
 #pragma once
 #include "mlir/Pass/PassManager.h"
+#include "passes/MemoryOptions.h"
 #include "passes/TrainingOptions.h"
 #include "runtime/Result.h"
 #include <optional>
@@ -18,6 +19,6 @@ Result<Stage> parseStage(std::string_view text);
 /// every kernel is compiled on its own (codegen/Compile.h). Without `training` the module keeps its
 /// @forward alone.
 void buildStage(mlir::OpPassManager &passes, Stage stage,
-                const std::optional<TrainingOptions> &training);
+                const std::optional<TrainingOptions> &training, const MemoryOptions &memory);
 
 } // namespace ingot

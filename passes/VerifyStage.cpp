@@ -58,7 +58,7 @@ const StageRule *ruleOf(Stage stage) {
   static const StageRule rules[] = {
       {Stage::Graph, model, {}, false},
       {Stage::Train, model, {}, false},
-      {Stage::Linalg, with(tensorCode, {"graph.adamw", "graph.sgd"}), {}, true},
+      {Stage::Linalg, with(tensorCode, {"graph.adamw", "graph.sgd", "graph.after"}), {}, true},
       {Stage::Kernels,
        {"func.call", "func.return", "tensor.expand_shape", "tensor.collapse_shape",
         "tensor.extract_slice", "arith.constant", "graph.bucket", "graph.unbucket"},
@@ -78,7 +78,7 @@ bool isAllowed(Operation *op, const Names &names) {
 /// Ops of a later stage, by a dialect that is allowed as a whole.
 bool comesLater(Operation *op, Stage stage) {
   bool isModel = stage == Stage::Graph || stage == Stage::Train;
-  return isModel && isa<graph::BucketOp, graph::UnbucketOp, graph::LaunchOp>(op);
+  return isModel && isa<graph::BucketOp, graph::UnbucketOp, graph::AfterOp, graph::LaunchOp>(op);
 }
 
 /// The named op that a kernel of this root holds once; empty where it holds none.

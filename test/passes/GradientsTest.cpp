@@ -456,7 +456,8 @@ const StringRef withoutGradient[] = {
     "graph.adamw",
     "graph.sgd",
     "graph.bucket",
-    "graph.unbucket", // made behind this pass
+    "graph.unbucket",
+    "graph.after", // made behind this pass
     "graph.launch",
     "graph.yield",
 };
