@@ -2,7 +2,7 @@
 //
 //   bytes 0 … 63   prologue: magic, format version, bytes of the header, bytes of the file,
 //   checksum
-//                  (XXH3) of everything behind the prologue; the rest is zero
+//                  (XXH3) of the whole file with zeros in its own place; the rest is zero
 //   then           header: JSON, the tables of the program and the places of the blobs
 //   then           blobs, each at a multiple of 64: the code image, then the constants in order
 #include "runtime/File.h"
@@ -138,11 +138,13 @@ std::vector<std::span<const uint8_t>> partsOf(const Program &program, std::strin
   return parts;
 }
 
-uint64_t checksumOf(const std::vector<std::span<const uint8_t>> &parts) {
+uint64_t checksumOf(Prologue prologue, const std::vector<std::span<const uint8_t>> &parts) {
   static constexpr char zeros[alignment] = {};
   std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
                                                                  XXH3_freeState);
   XXH3_64bits_reset(state.get());
+  prologue.checksum = 0;
+  XXH3_64bits_update(state.get(), &prologue, sizeof(prologue));
   for (std::span<const uint8_t> part : parts) {
     XXH3_64bits_update(state.get(), part.data(), part.size());
     XXH3_64bits_update(state.get(), zeros, aligned(part.size()) - part.size());
@@ -344,8 +346,7 @@ Status checkPrologue(const Prologue &prologue, std::span<const uint8_t> file,
     return bad("its header is longer than the file");
   if (prologue.reserved[0] || prologue.reserved[1] || prologue.reserved[2])
     return bad("bytes that must be zero are not");
-  if (prologue.checksum !=
-      XXH3_64bits(file.data() + sizeof(Prologue), file.size() - sizeof(Prologue)))
+  if (prologue.checksum != checksumOf(prologue, {file.subspan(sizeof(Prologue))}))
     return bad("its checksum does not match its contents");
   return {};
 }
@@ -362,7 +363,7 @@ Status Program::save(const std::string &path) const {
   prologue.fileBytes = sizeof(Prologue);
   for (std::span<const uint8_t> part : parts)
     prologue.fileBytes += aligned(part.size());
-  prologue.checksum = checksumOf(parts);
+  prologue.checksum = checksumOf(prologue, parts);
 
   INGOT_ASSIGN(AtomicFile file, AtomicFile::create(path));
   INGOT_TRY(file.write(&prologue, sizeof(prologue)));

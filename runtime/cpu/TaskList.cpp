@@ -4,6 +4,19 @@
 
 namespace ingot {
 
+namespace {
+
+/// Ever smaller shares, so that all threads end together. The first ones are large: a range packs
+/// operands for itself, so few ranges are cheaper than many. None is so small that taking it costs
+/// more than it gains, and what would be left over is taken along.
+int64_t share(int64_t left, int64_t workers, int64_t smallest) {
+  const int64_t fair = (3 * left + 4 * workers - 1) / (4 * workers);
+  const int64_t count = std::max(fair, smallest);
+  return left - count < smallest ? left : count;
+}
+
+} // namespace
+
 TaskList::TaskList(const std::vector<Task> &tasks, TaskGraph taskGraph)
     : graph(std::move(taskGraph)), states(new State[graph.size()]), words((graph.size() + 63) / 64),
       openBits(new std::atomic<uint64_t>[words]) {
@@ -54,9 +67,7 @@ bool TaskList::take(int workers, Range &range) {
       State &state = states[task];
       int64_t left = state.untaken.load(std::memory_order_relaxed);
       while (left > 0) {
-        // Ever smaller shares, so that all end together; none so small that taking it costs more.
-        const int64_t share = std::max(left / (2 * workers), state.smallest);
-        const int64_t count = left - share < state.smallest ? left : share;
+        const int64_t count = share(left, workers, state.smallest);
         if (!state.untaken.compare_exchange_weak(left, left - count, std::memory_order_acquire))
           continue;
         if (count == left) // the bit cannot be set anew before this range is finished

@@ -23,7 +23,10 @@ std::string loadError(const std::string &path) {
 void sealAgain(std::string &file) {
   const uint64_t size = file.size();
   std::memcpy(&file[24], &size, 8);
-  const uint64_t checksum = XXH3_64bits(file.data() + 64, file.size() - 64);
+  std::memset(&file[32], 0, 8);
+  std::string padded = file;
+  padded.resize((file.size() + 63) / 64 * 64);
+  const uint64_t checksum = XXH3_64bits(padded.data(), padded.size());
   std::memcpy(&file[32], &checksum, 8);
 }
 
@@ -106,6 +109,13 @@ TEST(ProgramFile, saysWhatIsDamaged) {
   std::string newer = good;
   newer[8] = 3;
   EXPECT_EQ(error(newer), path + ": is an Ingot program of format 3; this build reads format 2");
+  // A header that seems to reach into the zeros behind it, where a reader of JSON stops by itself.
+  std::string longer = good;
+  uint64_t headerBytes = 0;
+  std::memcpy(&headerBytes, &longer[16], 8);
+  headerBytes += headerBytes % 64 == 0 ? 0 : 1;
+  std::memcpy(&longer[16], &headerBytes, 8);
+  EXPECT_EQ(error(longer) == "", longer == good);
   EXPECT_EQ(loadError(folder / "none"),
             (folder / "none") + ": cannot open the file: No such file or directory");
   EXPECT_EQ(loadError(folder.path), folder.path + ": not a regular file");
