@@ -4,6 +4,7 @@
   matmul   f32 contraction beside oneDNN, OpenBLAS and MKL
   kernels  row, update and attention kernels beside PyTorch and beside a memory copy
   step     whole training steps beside PyTorch
+  dispatch what the runtime adds to a kernel's call, and how steps scale to all CPUs; no peer
 
 Peer and Ingot take turns in one run on the same operands; results are compared in that run. What is printed
 are medians, ratios, and the share of what the machine is measured to do at most. --record appends all of
@@ -12,6 +13,7 @@ it to RESULTS.md beside this file, with the machine named. Options behind the su
   bench matmul NT 1024            rows that have one of these words
   bench kernels attention GELU    the same
   bench step gpt2 char --rounds=3 --threads=2
+  bench dispatch char             the step of this model alone
 
 Peers come from the package registries into build/bench/venv, a throw-away environment.
 """
@@ -25,7 +27,9 @@ import peers
 from library import Library
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SUITES = ["matmul", "kernels", "step"]
+SUITES = ["matmul", "kernels", "step", "dispatch"]
+SCALED = {"mlp": ["mlp", "--layers=784,256,10", "--batch=64"], "char": ["gpt", "--vocab=65", "--batch=12"],
+          "gpt2": ["gpt", "--size=gpt2", "--batch=4", "--sequence=64"]}
 
 
 class Bench:
@@ -47,6 +51,13 @@ class Bench:
             lines.append(self.library.machine(self.machine.cpus).describe())
         return "\n".join(lines)
 
+    def compile(self, model):
+        """The .ingot file of a model's training step."""
+        file = os.path.join(self.build, "bin", f"scaled-{model}.ingot")
+        command = [os.path.join(self.build, "bin", "ingot"), "compile", *SCALED[model], "--train", "-o", file]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return file
+
     def run(self, suite, arguments):
         """The suite's table as text, which is printed as it comes."""
         print(f"--- {suite}", flush=True)
@@ -56,6 +67,10 @@ class Bench:
             command = [os.path.join(self.build, "bin", "benchmark-matmul")]
             if library := peers.mkl_library():
                 environment["INGOT_MKL_LIBRARY"] = library
+        elif suite == "dispatch":
+            self.make("benchmark-dispatch")
+            command = [os.path.join(self.build, "bin", "benchmark-dispatch")]
+            arguments = [self.compile(model) for model in SCALED if not arguments or model in arguments]
         else:
             command = [peers.install("torch"), os.path.join(HERE, f"{suite}.py"), self.build]
             environment, remark = peers.healthy_torch(self.machine.flops)

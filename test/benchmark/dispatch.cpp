@@ -1,20 +1,20 @@
 /// What the runtime itself costs and how it scales: benchmark-dispatch [FILE.ingot…]
 ///
-/// 1. the time that a session adds to each call of a kernel that does nothing, for calls that wait
-///    for each other and for calls that do not;
-/// 2. what this machine gives on all its CPUs at once beside one: multiply-adds and memory copies;
-/// 3. for each file its step on one and on all CPUs, in turns, the shares of thread time that went
-///    into kernels, and how much longer kernels take when they run side by side.
+/// 1. the time that a session adds to each call of a kernel that does nothing: for calls that wait
+///    for each other, for calls that do not, and for calls that all threads share;
+/// 2. for each file its step on one and on all CPUs, in turns, the part of the threads' time that
+///    went into kernels, and how much longer kernels take side by side.
 ///
 /// Times are the fastest of many: what others do on the machine only ever adds.
 #include "runtime/Device.h"
+#include "runtime/TaskGraph.h"
 #include "runtime/cpu/CpuInfo.h"
-#include "runtime/cpu/MachineLimits.h"
 #include "runtime/data/RandomSource.h"
 #include "test/runtime/TestPrograms.h"
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 
 using namespace ingot;
 
@@ -29,28 +29,38 @@ Result<std::unique_ptr<Session>> open(std::shared_ptr<const Program> program, in
   return device->load(std::move(program));
 }
 
-/// `calls` calls of a kernel without grains; each waits for the one before, or none for any.
-Program emptyCalls(int calls, bool isChain) {
+struct EmptyCalls {
+  const char *name;
+  bool isChain; ///< each call waits for the one before
+  int64_t grains;
+};
+
+Program makeProgram(const EmptyCalls &shape, int calls) {
   Program program = test::affineProgram(64);
   Kernel &kernel = program.kernels[test::AffineKernel];
-  kernel.grains = 0;
-  kernel.arguments = {{4, Access::Read}, {4, Access::Write}};
-  const int64_t start = program.arenaBytes;
-  program.arenaBytes += 64 * int64_t(calls + 1);
+  kernel.grains = shape.grains;
+  kernel.flops = shape.grains > 1 ? 1e9 : 0; // as if they were worth sharing
+  kernel.arguments = {{64 * shape.grains, Access::Read}, {64 * shape.grains, Access::Write}};
+  const int64_t stretch = 64 * std::max<int64_t>(1, shape.grains), start = program.arenaBytes;
+  program.arenaBytes += stretch * (calls + 1);
   Function &function = program.functions[0];
   function.arenaBytes = program.arenaBytes;
   function.steps.clear();
-  for (int call = 0; call < calls; ++call)
-    function.steps.push_back({CallStep{
-        test::AffineKernel, {start + 64 * (isChain ? call : 0), start + 64 * (call + 1)}, {}, ""}});
+  for (int call = 0; call < calls; ++call) {
+    const int64_t from = shape.isChain ? call : 0, to = call + 1;
+    function.steps.push_back(
+        {CallStep{test::AffineKernel, {start + stretch * from, start + stretch * to}, {}, ""}});
+  }
   return program;
 }
 
 Status measureDispatch(int threads) {
   constexpr int calls = 256, runs = 4000;
-  for (bool isChain : {true, false}) {
+  for (const EmptyCalls &shape :
+       {EmptyCalls{"one after another", true, 0}, EmptyCalls{"independent", false, 0},
+        EmptyCalls{"shared in 8, one after another", true, 8}}) {
     INGOT_ASSIGN(std::unique_ptr<Session> session,
-                 open(std::make_shared<Program>(emptyCalls(calls, isChain)), threads));
+                 open(std::make_shared<Program>(makeProgram(shape, calls)), threads));
     std::vector<double> times;
     for (int run = 0; run < runs; ++run) {
       const double start = seconds();
@@ -58,19 +68,10 @@ Status measureDispatch(int threads) {
       times.push_back(seconds() - start);
     }
     std::ranges::sort(times);
-    std::printf("%-34s %2d threads %8.0f ns a call (median %.0f)\n",
-                isChain ? "empty kernels, each after another" : "empty kernels, independent",
+    std::printf("empty kernels, %-32s %2d threads %6.0f ns a call (median %.0f)\n", shape.name,
                 threads, times[0] / calls * 1e9, times[runs / 2] / calls * 1e9);
   }
   return {};
-}
-
-void measureScalingOfTheMachine(int threads) {
-  const MachineLimits one = measureMachine(1), all = measureMachine(threads);
-  std::printf(
-      "machine: multiply-adds %.0f → %.0f GFLOP/s (%.2fx), copies %.1f → %.1f GB/s (%.2fx)\n",
-      one.flops / 1e9, all.flops / 1e9, all.flops / one.flops, one.copyBandwidth / 1e9,
-      all.copyBandwidth / 1e9, all.copyBandwidth / one.copyBandwidth);
 }
 
 /// A step of one session, the fastest so far.
@@ -105,13 +106,31 @@ Status runOnce(Session &session, Fastest &fastest) {
   return {};
 }
 
+/// Finds the dependencies of a step's calls, as a session does when it is loaded.
+void measureGraph(const Program &program, const char *name) {
+  const double start = seconds();
+  std::vector<TaskMemory> memory;
+  for (const Step &step : program.function("step")->steps)
+    if (auto *call = std::get_if<CallStep>(&step.node))
+      memory.push_back(memoryOf(program.kernels[call->kernel], *call, /*trips=*/1));
+  const TaskGraph graph = buildTaskGraph(memory);
+  const double time = seconds() - start;
+  size_t edges = 0;
+  for (const auto &predecessors : graph.predecessors)
+    edges += predecessors.size();
+  std::printf("%s: %zu calls, %zu edges between them, found in %.0f µs\n", name, graph.size(),
+              edges, time * 1e6);
+}
+
 Status measureFile(const char *path, int threads) {
   INGOT_ASSIGN(Program loaded, Program::load(path));
   auto program = std::make_shared<Program>(std::move(loaded));
   INGOT_ASSIGN(std::unique_ptr<Session> one, open(program, 1));
   INGOT_ASSIGN(std::unique_ptr<Session> all, open(program, threads));
+  const std::string name = std::filesystem::path(path).stem();
   INGOT_TRY(prepare(*one));
   INGOT_TRY(prepare(*all));
+  measureGraph(*program, name.c_str());
   Fastest alone, together;
   const double start = seconds();
   for (int runs = 0; runs < 8 || (runs < 20000 && seconds() - start < 10); ++runs) {
@@ -120,7 +139,7 @@ Status measureFile(const char *path, int threads) {
   }
   std::printf("%s: 1 thread %.3f ms, %d threads %.3f ms (%.2fx); in kernels %.1f %% and %.1f %%; "
               "kernels take %.2fx as long side by side\n",
-              path, alone.seconds * 1e3, threads, together.seconds * 1e3,
+              name.c_str(), alone.seconds * 1e3, threads, together.seconds * 1e3,
               alone.seconds / together.seconds, alone.inKernels / alone.seconds * 100,
               together.inKernels / together.seconds / threads * 100,
               together.inKernels / alone.inKernels);
@@ -130,10 +149,8 @@ Status measureFile(const char *path, int threads) {
 Status measure(int count, char **files) {
   const int threads = usableCpus();
   INGOT_TRY(measureDispatch(1));
-  if (threads > 1) {
+  if (threads > 1)
     INGOT_TRY(measureDispatch(threads));
-    measureScalingOfTheMachine(threads);
-  }
   for (int i = 0; i < count; ++i) {
     Status status = measureFile(files[i], threads);
     if (!status)
