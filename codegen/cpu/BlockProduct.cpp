@@ -15,7 +15,10 @@ void emitBlockProduct(Code &code, Tile tile, Value rows, Value depth, const Bloc
                       const BlockRhs &rhs, const SumBlock &result, const InitialSums &initial) {
   Type type = cast<MemRefType>(result.buffer.getType()).getElementType();
   code.loop(code.index(0), code.index(rhs.columns), tile.columns(), [&](Value column) {
-    TileRhs tileRhs{rhs.buffer, rhs.columnOffset(column), rhs.depthStride, {}};
+    TileRhs tileRhs;
+    tileRhs.buffer = rhs.buffer;
+    tileRhs.base = rhs.columnOffset(column);
+    tileRhs.depthStride = rhs.depthStride;
     if (rhs.columns % tile.columns())
       for (int64_t v = 0; v < tile.vectors; ++v)
         tileRhs.masks.push_back(

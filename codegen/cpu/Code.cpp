@@ -54,6 +54,16 @@ SmallVector<Value> Code::loop(Value from, Value to, int64_t step, ValueRange ini
   return llvm::to_vector_of<Value>(loop.getResults());
 }
 
+void Code::whileBelow(Value from, Value end, llvm::function_ref<Value(Value)> body) {
+  create<scf::WhileOp>(
+      from.getType(), from,
+      [&](OpBuilder &, Location, ValueRange at) {
+        Value below = create<arith::CmpIOp>(arith::CmpIPredicate::slt, at[0], end);
+        create<scf::ConditionOp>(below, at);
+      },
+      [&](OpBuilder &, Location, ValueRange at) { create<scf::YieldOp>(body(at[0])); });
+}
+
 Value Code::maskBelow(Value count) {
   return create<vector::CreateMaskOp>(lanesOf(builder.getI1Type()), ValueRange{count});
 }
@@ -78,8 +88,8 @@ void Code::storeVector(Value vector, Value buffer, Value at, Value mask) {
     create<vector::StoreOp>(vector, buffer, ValueRange{at});
 }
 
-void Code::prefetch(Value buffer, Value at) {
-  create<memref::PrefetchOp>(buffer, ValueRange{at}, /*isWrite=*/false, /*localityHint=*/3,
+void Code::prefetch(Value buffer, Value at, int level) {
+  create<memref::PrefetchOp>(buffer, ValueRange{at}, /*isWrite=*/false, /*localityHint=*/4 - level,
                              /*isDataCache=*/true);
 }
 

@@ -47,6 +47,10 @@ struct Code {
   llvm::SmallVector<mlir::Value> loop(mlir::Value from, mlir::Value to, int64_t step,
                                       mlir::ValueRange initial, CarryingBody body);
 
+  /// While `at`, at first `from`, is below `end`: `at = body(at)`.
+  void whileBelow(mlir::Value from, mlir::Value end,
+                  llvm::function_ref<mlir::Value(mlir::Value)> body);
+
   /// Lanes below `count`; `count` may exceed the number of lanes or be negative.
   mlir::Value maskBelow(mlir::Value count);
   mlir::Value load(mlir::Value buffer, mlir::Value at);
@@ -54,8 +58,9 @@ struct Code {
   /// Lanes that the mask leaves out are zero; no mask means all lanes.
   mlir::Value loadVector(mlir::Value buffer, mlir::Value at, mlir::Value mask = {});
   void storeVector(mlir::Value vector, mlir::Value buffer, mlir::Value at, mlir::Value mask = {});
-  /// Asks for the cache line of an element, which may lie outside the buffer.
-  void prefetch(mlir::Value buffer, mlir::Value at);
+  /// Asks for the cache line of an element, which may lie outside the buffer, into the cache of
+  /// this level.
+  void prefetch(mlir::Value buffer, mlir::Value at, int level = 1);
   mlir::Value splat(mlir::Value scalar);
   /// The constant `value` as a scalar or vector of `type`.
   mlir::Value constant(mlir::Type type, double value);

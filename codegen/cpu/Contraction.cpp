@@ -13,6 +13,8 @@ namespace ingot {
 namespace {
 
 constexpr int64_t lanes = Code::lanes;
+/// How many rows of the right operand, each on a page of its own, are asked for ahead.
+constexpr int64_t prefetchDepth = 24;
 
 /// One operand: its dimensions by part in the contraction, and its memory if strides express it.
 struct Operand {
@@ -50,17 +52,24 @@ private:
   void allocate();
 
   void emitUnits();
-  void emitRowBlock(Value rowBlock, Value firstUnit, Value endUnit);
-  void emitPass(Value column, Value columnEnd);
-  void emitDepthBlock(Value column, Value columnCount, Value k, bool onlyOne);
-  void emitTile(Value column, Value columnInPass, Value row, Value columnCount, Value k,
-                Value depth, bool onlyOne);
+  void emitSpan(Value column, Value columnEnd);
+  void emitStack(Value column, Value columnCount, Value k);
+  void emitPanel(Value column, Value columnInPass, Value stack, Value k);
+  void emitTile(Value column, Value columnInPass, Value row, Value stack, Value k, Value depth);
   void emitDotProducts(Value column, Value columnEnd);
-  TileLhs tileLhs(Value row, Value k);
-  TileRhs tileRhs(Value columnInPass, Value column, Value k);
+  TileLhs tileLhs(Value row, Value stack, Value k);
+  TileRhs tileRhs(Value column, Value k);
+  SmallVector<Value> addProducts(Value column, Value row, Value stack, Value k, Value depth,
+                                 ValueRange initial);
   void emitEpilogue(Value tileStart, Value row, Value column);
   void storeResults(Value sum, Value row, const PointIndex &column, Value mask);
   void findInPlaceOperands(const PointEmitter &points, const PointIndex &position);
+
+  Value isEqual(Value a, Value b) {
+    return code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, a, b);
+  }
+  bool oneDepthBlock() const { return shape.depth <= blocks.depth; }
+  bool oneStack() const { return shape.depth <= blocks.stackDepth; }
 
   KernelBuilder &kernel;
   graph::ContractOp contract;
@@ -70,7 +79,7 @@ private:
   ContractionShape shape;
   ContractionBlocks blocks;
   Type sumType;
-  Panels leftPanels, rightPanels;
+  Panels leftPanels, rightPanel;
   Value sums; ///< tiles of unfinished sums, or one tile
 
   // Of the block that is being emitted:
@@ -140,22 +149,23 @@ void ContractionEmitter::allocate() {
   };
   int64_t tiles = 1;
   if (!blocks.dotProducts) {
-    int64_t rowTiles = blocks.blockRows / blocks.tile.rows;
-    int64_t columnTiles = llvm::divideCeil(blocks.passColumns, blocks.tile.columns());
+    int64_t rowTiles = llvm::divideCeil(blocks.spanRows(), blocks.tile.rows);
     auto allocatePanels = [&](Panels panels, int64_t count) {
       panels.buffer = scratch(panels.size(count));
       return panels;
     };
     bool keepRows = left.view && left.contract.stride() == 1;
     if (blocks.packLhs)
-      leftPanels = allocatePanels(keepRows ? Panels::rows(blocks.tile.rows, blocks.depth)
-                                           : Panels::interleaved(blocks.tile.rows, blocks.depth),
-                                  rowTiles);
+      leftPanels =
+          allocatePanels(keepRows ? Panels::rows(blocks.tile.rows, blocks.stackDepth)
+                                  : Panels::interleaved(blocks.tile.rows, blocks.stackDepth),
+                         rowTiles);
     if (blocks.packRhs)
-      rightPanels =
-          allocatePanels(Panels::interleaved(blocks.tile.columns(), blocks.depth), columnTiles);
-    if (shape.depth > blocks.depth)
-      tiles = rowTiles * columnTiles;
+      rightPanel = allocatePanels(Panels::interleaved(blocks.tile.columns(), blocks.depth), 1);
+    if (!oneDepthBlock())
+      tiles = rowTiles;
+    if (!oneStack())
+      tiles *= llvm::divideCeil(blocks.passColumns, blocks.tile.columns());
   }
   sums = scratch(tiles * blocks.tile.size());
 }
@@ -210,65 +220,94 @@ LogicalResult ContractionEmitter::emit() {
 // Loops around the tile
 //===--------------------------------------------------------------------------------------------===//
 
-/// Walks the units of the grains row block by row block, so that neighbouring blocks of columns
-/// share what is packed of the rows.
+/// Walks the units of the grains in spans: some columns of one block of rows, or all columns of
+/// several, so that neighbouring blocks share what is packed.
 void ContractionEmitter::emitUnits() {
-  int64_t units = shape.batch * blocks.rowBlocks * blocks.columnBlocks;
+  const int64_t units = shape.batch * blocks.rowBlocks * blocks.columnBlocks;
   Value first = code.mul(kernel.lo(), blocks.unitsPerGrain);
   Value end = code.min(code.mul(kernel.hi(), blocks.unitsPerGrain), code.index(units));
-  Value firstRowBlock = code.div(first, blocks.columnBlocks);
-  Value endRowBlock = code.ceilDiv(end, blocks.columnBlocks);
-  code.loop(firstRowBlock, endRowBlock, 1,
-            [&](Value rowBlock) { emitRowBlock(rowBlock, first, end); });
-}
-
-void ContractionEmitter::emitRowBlock(Value rowBlock, Value firstUnit, Value endUnit) {
-  batch = code.div(rowBlock, blocks.rowBlocks);
-  rowBegin = code.mul(code.remainder(rowBlock, blocks.rowBlocks), blocks.blockRows);
-  rowCount = code.min(code.index(blocks.blockRows), code.sub(code.index(shape.rows), rowBegin));
-  leftSource = source(left, batch);
-  rightSource = source(right, batch);
-  Value unit = code.mul(rowBlock, blocks.columnBlocks);
-  Value begin = code.mul(code.subClamped(firstUnit, unit), blocks.blockColumns);
-  Value end =
-      code.min(code.mul(code.sub(endUnit, unit), blocks.blockColumns), code.index(shape.columns));
-  if (blocks.dotProducts)
-    emitDotProducts(begin, end);
-  else
-    code.loop(begin, end, blocks.passColumns, [&](Value column) { emitPass(column, end); });
-}
-
-void ContractionEmitter::emitPass(Value column, Value columnEnd) {
-  Value columnCount = code.min(code.index(blocks.passColumns), code.sub(columnEnd, column));
-  if (shape.depth <= blocks.depth)
-    return emitDepthBlock(column, columnCount, code.index(0), true);
-  code.loop(code.index(0), code.index(shape.depth), blocks.depth,
-            [&](Value k) { emitDepthBlock(column, columnCount, k, false); });
-}
-
-void ContractionEmitter::emitDepthBlock(Value column, Value columnCount, Value k, bool onlyOne) {
-  Value depth = code.min(code.index(blocks.depth), code.sub(code.index(shape.depth), k));
-  if (blocks.packRhs)
-    emitPack(code, rightSource, rightPanels, column, columnCount, k, depth);
-  if (blocks.packLhs)
-    emitPack(code, leftSource, leftPanels, rowBegin, rowCount, k, depth);
-  code.loop(code.index(0), columnCount, blocks.tile.columns(), [&](Value columnInPass) {
-    code.loop(code.index(0), rowCount, blocks.tile.rows, [&](Value row) {
-      emitTile(column, columnInPass, row, columnCount, k, depth, onlyOne);
-    });
+  code.whileBelow(first, end, [&](Value unit) {
+    Value rowBlock = code.div(unit, blocks.columnBlocks);
+    Value columnBlock = code.remainder(unit, blocks.columnBlocks);
+    Value remaining = code.sub(end, unit);
+    Value columnSpan = code.min(remaining, code.sub(code.index(blocks.columnBlocks), columnBlock));
+    batch = code.div(rowBlock, blocks.rowBlocks);
+    Value rowBlockInBatch = code.remainder(rowBlock, blocks.rowBlocks);
+    Value rowSpan = code.index(1);
+    if (blocks.spanRowBlocks > 1) {
+      Value most = code.min(code.div(remaining, blocks.columnBlocks),
+                            code.sub(code.index(blocks.rowBlocks), rowBlockInBatch));
+      most = code.max(code.min(most, code.index(blocks.spanRowBlocks)), rowSpan);
+      Value whole =
+          code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, columnBlock, code.index(0));
+      rowSpan = code.create<arith::SelectOp>(whole, most, rowSpan);
+    }
+    rowBegin = code.mul(rowBlockInBatch, blocks.blockRows);
+    rowCount =
+        code.min(code.mul(rowSpan, blocks.blockRows), code.sub(code.index(shape.rows), rowBegin));
+    leftSource = source(left, batch);
+    rightSource = source(right, batch);
+    Value column = code.mul(columnBlock, blocks.blockColumns);
+    Value columnEnd = code.min(code.add(column, code.mul(columnSpan, blocks.blockColumns)),
+                               code.index(shape.columns));
+    if (blocks.dotProducts)
+      emitDotProducts(column, columnEnd);
+    else
+      emitSpan(column, columnEnd);
+    // Several blocks of rows are spanned only with all of their columns.
+    Value more = code.mul(code.sub(rowSpan, code.index(1)), blocks.columnBlocks);
+    return code.add(unit, code.add(more, columnSpan));
   });
+}
+
+void ContractionEmitter::emitSpan(Value column, Value columnEnd) {
+  if (blocks.packLhs && oneStack())
+    emitPack(code, leftSource, leftPanels, rowBegin, rowCount, code.index(0),
+             code.index(shape.depth));
+  if (oneStack())
+    return emitStack(column, code.sub(columnEnd, column), code.index(0));
+  code.loop(column, columnEnd, blocks.passColumns, [&](Value pass) {
+    Value columnCount = code.min(code.index(blocks.passColumns), code.sub(columnEnd, pass));
+    code.loop(code.index(0), code.index(shape.depth), blocks.stackDepth,
+              [&](Value k) { emitStack(pass, columnCount, k); });
+  });
+}
+
+/// Depth blocks one behind the other for each panel of columns, so that its sums stay in the second
+/// cache beside the left operand's block.
+void ContractionEmitter::emitStack(Value column, Value columnCount, Value k) {
+  Value end = code.min(code.add(k, blocks.stackDepth), code.index(shape.depth));
+  if (blocks.packLhs && !oneStack())
+    emitPack(code, leftSource, leftPanels, rowBegin, rowCount, k, code.sub(end, k));
+  code.loop(code.index(0), columnCount, blocks.tile.columns(), [&](Value columnInPass) {
+    if (oneDepthBlock())
+      return emitPanel(column, columnInPass, k, k);
+    code.loop(k, end, blocks.depth,
+              [&](Value inner) { emitPanel(column, columnInPass, k, inner); });
+  });
+}
+
+/// One depth block of a panel of columns, times all rows of the span.
+void ContractionEmitter::emitPanel(Value column, Value columnInPass, Value stack, Value k) {
+  Value depth = code.min(code.index(blocks.depth), code.sub(code.index(shape.depth), k));
+  if (blocks.packRhs && !shape.rhsInPlace)
+    emitPack(code, rightSource, rightPanel, code.add(column, columnInPass),
+             code.index(rightPanel.width), k, depth);
+  code.loop(code.index(0), rowCount, blocks.tile.rows,
+            [&](Value row) { emitTile(column, columnInPass, row, stack, k, depth); });
 }
 
 //===--------------------------------------------------------------------------------------------===//
 // The tile
 //===--------------------------------------------------------------------------------------------===//
 
-TileLhs ContractionEmitter::tileLhs(Value row, Value k) {
+TileLhs ContractionEmitter::tileLhs(Value row, Value stack, Value k) {
   TileLhs lhs;
   if (blocks.packLhs) {
     lhs.buffer = leftPanels.buffer;
     lhs.depthStride = leftPanels.depthStride;
-    Value panel = code.mul(code.div(row, blocks.tile.rows), leftPanels.stride);
+    Value panel = code.add(code.mul(code.div(row, blocks.tile.rows), leftPanels.stride),
+                           code.mul(code.sub(k, stack), leftPanels.depthStride));
     for (int64_t r = 0; r < blocks.tile.rows; ++r)
       lhs.rows.push_back(code.add(panel, r * leftPanels.rowStride));
     return lhs;
@@ -284,57 +323,79 @@ TileLhs ContractionEmitter::tileLhs(Value row, Value k) {
   return lhs;
 }
 
-TileRhs ContractionEmitter::tileRhs(Value columnInPass, Value column, Value k) {
+/// The right operand where it lies.
+TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
   TileRhs rhs;
-  if (blocks.packRhs) {
-    rhs.buffer = rightPanels.buffer;
-    rhs.depthStride = rightPanels.depthStride;
-    rhs.base = code.mul(code.div(columnInPass, blocks.tile.columns()), rightPanels.stride);
-    return rhs;
-  }
   rhs.buffer = right.buffer;
   rhs.depthStride = *right.contract.stride();
-  Value absolute = code.add(column, columnInPass);
-  rhs.base = code.add(rightSource.rowOffset(absolute), code.mul(k, rhs.depthStride));
+  rhs.base = code.add(rightSource.rowOffset(column), code.mul(k, rhs.depthStride));
+  rhs.prefetchDepth = prefetchDepth;
   if (shape.columns % blocks.tile.columns())
     for (int64_t v = 0; v < blocks.tile.vectors; ++v)
-      rhs.masks.push_back(
-          code.maskBelow(code.sub(code.index(shape.columns - v * lanes), absolute)));
+      rhs.masks.push_back(code.maskBelow(code.sub(code.index(shape.columns - v * lanes), column)));
   return rhs;
 }
 
-void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, Value columnCount,
-                                  Value k, Value depth, bool onlyOne) {
+/// Adds the products of one depth block to the tile's sums. A right operand that lies in vectors is
+/// read where it lies by the first tile of a panel, which packs it in passing for the others.
+SmallVector<Value> ContractionEmitter::addProducts(Value column, Value row, Value stack, Value k,
+                                                   Value depth, ValueRange initial) {
+  TileLhs lhs = tileLhs(row, stack, k);
+  auto inPlace = [&](bool pack) {
+    TileRhs rhs = tileRhs(column, k);
+    if (pack)
+      rhs.copy = rightPanel.buffer;
+    return emitMicroKernel(code, blocks.tile, lhs, rhs, depth, initial);
+  };
+  auto packed = [&] {
+    TileRhs rhs;
+    rhs.buffer = rightPanel.buffer;
+    rhs.base = code.index(0);
+    rhs.depthStride = rightPanel.depthStride;
+    return emitMicroKernel(code, blocks.tile, lhs, rhs, depth, initial);
+  };
+  if (!blocks.packRhs)
+    return inPlace(false);
+  if (!shape.rhsInPlace)
+    return packed();
+  auto either = code.create<scf::IfOp>(
+      isEqual(row, code.index(0)),
+      [&](OpBuilder &, Location) { code.create<scf::YieldOp>(inPlace(true)); },
+      [&](OpBuilder &, Location) { code.create<scf::YieldOp>(packed()); });
+  return llvm::to_vector_of<Value>(either.getResults());
+}
+
+void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, Value stack, Value k,
+                                  Value depth) {
   const Tile tile = blocks.tile;
-  TileLhs lhs = tileLhs(row, k);
-  TileRhs rhs = tileRhs(columnInPass, column, k);
   Value absoluteRow = code.add(rowBegin, row), absoluteColumn = code.add(column, columnInPass);
-  if (onlyOne) {
-    SmallVector<Value> zeros = zeroTile(code, tile, sumType);
+  if (oneDepthBlock()) {
     Value start = code.index(0);
-    storeTile(code, tile, emitMicroKernel(code, tile, lhs, rhs, depth, zeros), sums, start,
+    SmallVector<Value> zeros = zeroTile(code, tile, sumType);
+    storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, zeros), sums, start,
               tile.columns());
     return emitEpilogue(start, absoluteRow, absoluteColumn);
   }
-  Value tileNumber =
-      code.add(code.mul(code.div(columnInPass, tile.columns()), blocks.blockRows / tile.rows),
-               code.div(row, tile.rows));
+  Value tileNumber = code.div(row, tile.rows);
+  if (!oneStack())
+    tileNumber = code.add(tileNumber, code.mul(code.div(columnInPass, tile.columns()),
+                                               llvm::divideCeil(blocks.spanRows(), tile.rows)));
   Value start = code.mul(tileNumber, tile.size());
-  Value isFirst = code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, k, code.index(0));
   auto initial = code.create<scf::IfOp>(
-      isFirst,
+      isEqual(k, code.index(0)),
       [&](OpBuilder &, Location) { code.create<scf::YieldOp>(zeroTile(code, tile, sumType)); },
       [&](OpBuilder &, Location) {
         code.create<scf::YieldOp>(loadTile(code, tile, sums, start, tile.columns()));
       });
-  storeTile(code, tile, emitMicroKernel(code, tile, lhs, rhs, depth, initial.getResults()), sums,
-            start, tile.columns());
-  Value isLast = code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, code.add(k, depth),
-                                            code.index(shape.depth));
-  code.create<scf::IfOp>(isLast, [&](OpBuilder &, Location) {
-    emitEpilogue(start, absoluteRow, absoluteColumn);
-    code.create<scf::YieldOp>();
-  });
+  for (int64_t at = 0; at < tile.size(); at += 64 / shape.elementBytes)
+    code.prefetch(sums, code.add(start, tile.size() + at)); // of the next tile
+  storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, initial.getResults()),
+            sums, start, tile.columns());
+  code.create<scf::IfOp>(isEqual(code.add(k, depth), code.index(shape.depth)),
+                         [&](OpBuilder &, Location) {
+                           emitEpilogue(start, absoluteRow, absoluteColumn);
+                           code.create<scf::YieldOp>();
+                         });
 }
 
 //===--------------------------------------------------------------------------------------------===//

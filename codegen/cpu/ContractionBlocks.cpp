@@ -15,6 +15,8 @@ using llvm::divideCeil;
 constexpr double grainFlops = 2e6, grainBytes = 4e5;
 constexpr int64_t mostGrains = 64;
 constexpr int64_t fewRows = 8;
+/// As many rows repay the packing of a panel of columns.
+constexpr int64_t repaidRows = 256;
 
 int64_t roundedDiv(int64_t total, int64_t parts, int64_t multiple) {
   return alignTo(divideCeil(total, parts), multiple);
@@ -37,7 +39,7 @@ bool rowsKeepApart(const ContractionShape &shape, Tile tile) {
   return divideCeil(tile.rows, places) <= 2;
 }
 
-void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape) {
+void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape, int64_t mostRows) {
   double operandBytes =
       double(shape.elementBytes) * shape.batch * shape.depth * (shape.rows + shape.columns);
   double wanted = std::clamp(std::max(shape.flops() / grainFlops, operandBytes / grainBytes), 1.0,
@@ -45,12 +47,15 @@ void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape) {
   int64_t perBatch = std::max<int64_t>(1, int64_t(wanted / shape.batch));
   int64_t quantum = blocks.dotProducts ? Code::lanes : blocks.tile.columns();
   const int64_t mostColumns = divideCeil(shape.columns, quantum);
-  // Rows are cut further only where columns alone do not feed a handful of threads.
+  const int64_t rowTiles = divideCeil(shape.rows, blocks.tile.rows);
+  // Square units pack least. Rows are not cut below what repays the packing of columns, unless
+  // columns alone do not feed a handful of threads.
+  int64_t square = int64_t(std::sqrt(double(perBatch) * shape.rows / shape.columns));
+  blocks.rowBlocks = std::clamp<int64_t>(square, 1, std::max<int64_t>(1, shape.rows / repaidRows));
   const int64_t few = std::min<int64_t>(perBatch, 8);
-  blocks.rowBlocks = divideCeil(shape.rows, blocks.blockRows);
   if (blocks.rowBlocks * mostColumns < few)
-    blocks.rowBlocks =
-        std::min<int64_t>(divideCeil(few, mostColumns), divideCeil(shape.rows, blocks.tile.rows));
+    blocks.rowBlocks = std::min<int64_t>(divideCeil(few, mostColumns), rowTiles);
+  blocks.rowBlocks = std::max<int64_t>(blocks.rowBlocks, divideCeil(shape.rows, mostRows));
   blocks.blockRows = roundedDiv(shape.rows, blocks.rowBlocks, blocks.tile.rows);
   blocks.rowBlocks = divideCeil(shape.rows, blocks.blockRows);
   blocks.columnBlocks = std::clamp<int64_t>(perBatch / blocks.rowBlocks, 1, mostColumns);
@@ -100,25 +105,29 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   blocks.tile = blocks.dotProducts
                     ? dotTile(shape)
                     : chooseTile(shape.rows, shape.columns, shape.elementBytes, machine);
-  // A panel of the right operand stays in the first cache while all rows pass it.
-  int64_t panelDepth = machine.l1Bytes / (blocks.tile.columns() * shape.elementBytes);
+  // A panel of the right operand takes half of the first cache while all rows of a span pass it.
+  int64_t panelDepth = machine.l1Bytes / 2 / (blocks.tile.columns() * shape.elementBytes);
   int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
   blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, Panels::depthStep);
-  // The packed block of the left operand stays in half of the second cache.
-  int64_t mostRows =
-      std::max(machine.l2Bytes / 2 / (blocks.depth * shape.elementBytes), blocks.tile.rows);
-  blocks.blockRows = roundedDiv(shape.rows, divideCeil(shape.rows, mostRows), blocks.tile.rows);
-  // So does a pass's block of the right operand, in a little less.
-  int64_t mostColumns = std::max(machine.l2Bytes * 3 / 8 / (blocks.depth * shape.elementBytes),
-                                 blocks.tile.columns());
+  // The left operand's block takes most of the second cache.
+  const int64_t blockSize = machine.l2Bytes * 3 / 4 / shape.elementBytes;
+  const int64_t mostRows = std::max(blockSize / blocks.depth, blocks.tile.rows);
+  chooseGrains(blocks, shape, mostRows);
+  blocks.spanRowBlocks = std::clamp<int64_t>(mostRows / blocks.blockRows, 1, blocks.rowBlocks);
+  int64_t stacked = blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows));
+  blocks.stackDepth = blocks.depth * std::clamp<int64_t>(stacked, 1, depthBlocks);
+  // Where there are several stacks, unfinished sums of all columns stay in the third cache.
+  int64_t mostColumns = shape.columns;
+  if (blocks.stackDepth < shape.depth)
+    mostColumns = std::max(4 * machine.l2Bytes / (blocks.spanRows() * shape.elementBytes),
+                           blocks.tile.columns());
   blocks.passColumns =
       roundedDiv(shape.columns, divideCeil(shape.columns, mostColumns), blocks.tile.columns());
   // Packing is repaid by reuse: the left operand's by columns, the right one's by rows.
   blocks.packLhs = !shape.lhsInPlace || (shape.columns > 2 * blocks.tile.columns() &&
                                          !rowsKeepApart(shape, blocks.tile));
   blocks.packRhs = !shape.rhsInPlace || shape.rows > 4 * blocks.tile.rows;
-  chooseGrains(blocks, shape);
   return blocks;
 }
 

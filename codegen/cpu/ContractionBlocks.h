@@ -28,17 +28,22 @@ struct ContractionShape {
 
 /// How a contraction is cut. A unit is a block of the result (`blockRows` x `blockColumns`, all of
 /// the depth); units are numbered by batch, block of rows, block of columns; a grain is a run of
-/// them.
+/// them. Where a run holds all columns of several blocks of rows, up to `spanRowBlocks` are
+/// computed as one.
 struct ContractionBlocks {
   Tile tile;
   bool dotProducts = false; ///< vectors run along the depth: for few rows or columns
   bool packLhs = true, packRhs = true;
-  int64_t depth = 0;       ///< of a packed block
-  int64_t passColumns = 0; ///< columns that are packed at once
+  int64_t depth = 0;       ///< of a packed panel of the right operand
+  int64_t stackDepth = 0;  ///< of the left operand's block: several times `depth`
+  int64_t passColumns = 0; ///< columns whose unfinished sums are kept at once
   int64_t blockRows = 0, blockColumns = 0;
   int64_t rowBlocks = 1, columnBlocks = 1; ///< per batch element
+  int64_t spanRowBlocks = 1;
   int64_t unitsPerGrain = 1;
   int64_t grains = 1;
+
+  int64_t spanRows() const { return blockRows * spanRowBlocks; }
 };
 
 /// The tile with the least padding among those that fill the registers; its rows divide

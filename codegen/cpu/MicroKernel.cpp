@@ -12,6 +12,14 @@ SmallVector<Value> emitMicroKernel(Code &code, Tile tile, const TileLhs &lhs, co
     for (int64_t v = 0; v < tile.vectors; ++v)
       columns.push_back(code.loadVector(rhs.buffer, code.add(rhsRow, v * Code::lanes),
                                         rhs.masks.empty() ? Value() : rhs.masks[v]));
+    if (rhs.copy)
+      for (int64_t v = 0; v < tile.vectors; ++v)
+        code.storeVector(columns[v], rhs.copy,
+                         code.add(code.mul(k, tile.columns()), v * Code::lanes));
+    if (rhs.prefetchDepth)
+      for (int64_t v = 0; v < tile.vectors; ++v)
+        code.prefetch(rhs.buffer,
+                      code.add(rhsRow, rhs.prefetchDepth * rhs.depthStride + v * Code::lanes));
     Value lhsColumn = code.mul(k, lhs.depthStride);
     SmallVector<Value> results;
     for (int64_t r = 0; r < tile.rows; ++r) {

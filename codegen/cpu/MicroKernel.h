@@ -24,6 +24,9 @@ struct TileRhs {
   mlir::Value base;
   int64_t depthStride = 0;
   llvm::SmallVector<mlir::Value> masks; ///< one per vector where columns may be missing, else empty
+  int64_t prefetchDepth =
+      0;            ///< that many depths ahead are asked for; 0: the hardware foresees them
+  mlir::Value copy; ///< if not null, what is read is also written here, one depth after the other
 };
 
 /// sums[r][v] += Σ_k lhs[r, k] · rhs[k, 16v … 16v+15] as one chain of fused multiply-adds in order

@@ -23,7 +23,7 @@ struct MatrixSource {
 /// any finite or repeated values: what is computed from them is never stored.
 struct Panels {
   /// Depths are packed in blocks of a multiple of this, but for the last.
-  static constexpr int64_t depthStep = 64;
+  static constexpr int64_t depthStep = 32;
 
   mlir::Value buffer;
   int64_t width = 0, stride = 0, rowStride = 1, depthStride = 0;

@@ -49,7 +49,9 @@ Result<Pages> Pages::allocate(int64_t bytes, std::string_view what) {
   if (bytes > usableMemory())
     return failure(Error::Code::Io, "", "{} needs {}, but this process may use only {} of memory",
                    what, readable(bytes), readable(usableMemory()));
-  pages.bytes = (bytes + page - 1) / page * page;
+  // The caches index large pages by the program's own addresses: what fits them stays in them.
+  const int64_t unit = bytes >= hugePage / 4 ? hugePage : page;
+  pages.bytes = (bytes + unit - 1) / unit * unit;
   void *memory = pages.bytes >= hugePage ? mapHugePages(pages.bytes) : mapPages(pages.bytes);
   if (memory == MAP_FAILED) {
     pages.bytes = 0;

@@ -73,18 +73,18 @@ double epsilon(ElementType type) {
   return type == ElementType::F64 ? 1e-14 : type == ElementType::F32 ? 1e-6 : 8e-3;
 }
 
-void check(const Matmul &matmul, uint64_t seed) {
+/// Compares every element with the exact sum, or one in `stride`.
+void check(const Matmul &matmul, uint64_t seed, int64_t stride = 1) {
   SCOPED_TRACE(matmul.name());
   Tensor lhs = matmul.random(matmul.lhs(), seed), rhs = matmul.random(matmul.rhs(), seed + 1);
   Tensor result = CompiledKernel(matmul.kernel()).run({lhs, rhs}).front();
-  int64_t element = 0;
-  for (int64_t n = 0; n < std::max<int64_t>(matmul.batch, 1); ++n)
-    for (int64_t i = 0; i < matmul.rows; ++i)
-      for (int64_t j = 0; j < matmul.columns; ++j, ++element) {
-        auto [exact, size] = matmul.sum(lhs, rhs, n, i, j);
-        ASSERT_NEAR(elementAt(result, element), exact, epsilon(result.type()) * (size + 1e-30))
-            << "at " << n << ", " << i << ", " << j;
-      }
+  for (int64_t element = 0; element < result.size(); element += stride) {
+    int64_t j = element % matmul.columns, i = element / matmul.columns % matmul.rows;
+    int64_t n = element / matmul.columns / matmul.rows;
+    auto [exact, size] = matmul.sum(lhs, rhs, n, i, j);
+    ASSERT_NEAR(elementAt(result, element), exact, epsilon(result.type()) * (size + 1e-30))
+        << "at " << n << ", " << i << ", " << j;
+  }
 }
 
 TEST(Contraction, EveryTranspositionOfOddShapes) {
@@ -114,6 +114,17 @@ TEST(Contraction, DepthAndRowsInSeveralBlocks) {
   check({0, 70, 33, 1111, true, false}, generator());
   check({0, 700, 35, 530, false, false}, generator());
   check({0, 40, 208, 320, false, false}, generator()); // whole vectors, but no whole panels
+}
+
+/// Blocks of the left operand that do not fit the second cache: several spans of rows, several
+/// stacks of depth blocks, several passes over columns, and both at once.
+TEST(Contraction, MoreThanTheCachesHold) {
+  std::mt19937_64 generator(testSeed());
+  constexpr int64_t stride = 97;
+  check({0, 3301, 70, 131, true, false}, generator(), stride);
+  check({0, 410, 115, 1000, false, true}, generator(), stride);
+  check({0, 1100, 1050, 260, false, false}, generator(), stride);
+  check({2, 1700, 60, 300, true, true}, generator(), stride);
 }
 
 TEST(Contraction, NoDepthGivesZeros) {

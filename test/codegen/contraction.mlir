@@ -1,21 +1,20 @@
 // RUN: %ingot-opt %s -split-input-file -lower-kernels -canonicalize -cse | FileCheck %s
 
-// A linear layer: grains are blocks of columns; a pass packs 384 columns of the weight, 256 of the
-// depth at a time, and leaves the left operand where it lies. The tile of sums is 8 x 48: 24 chains
-// of multiply-adds over 256 depths. Finished tiles get the bias, one vector at a time.
+// A linear layer: grains are blocks of columns; a panel of the weight holds 48 columns, 128 of the
+// depth, and the left operand stays where it lies. The tile of sums is 8 x 48: 24 chains of
+// multiply-adds. Finished tiles get the bias, one vector at a time.
 // CHECK-LABEL: func.func private @linear
 // CHECK-SAME: %[[X:[a-z0-9]+]]: memref<256x768xf32> {llvm.noalias}, %[[W:[a-z0-9]+]]: memref<3072x768xf32> {llvm.noalias}, %[[BIAS:[a-z0-9]+]]: memref<3072xf32> {llvm.noalias}
 // CHECK-SAME: graph.grains = 64 : i64
-// Row blocks, passes of columns, blocks of the depth:
-// CHECK: scf.for
-// CHECK: scf.for {{.*}} step %c384
-// CHECK: scf.for %[[K:.*]] = %c0 to %c768 step %c256
+// Spans, panels of columns, blocks of the depth:
+// CHECK: scf.while
+// CHECK: scf.for {{.*}} step %c48
+// CHECK: scf.for %[[K:.*]] = %c0 to %c768 step %c128
 // The weight's rows turn around in registers:
 // CHECK: memref.prefetch
 // CHECK-COUNT-64: vector.shuffle
 // CHECK-COUNT-16: vector.store
-// Columns and rows of tiles; the first block of the depth starts at zero:
-// CHECK: scf.for {{.*}} step %c48
+// Tiles of rows; the first block of the depth starts at zero:
 // CHECK: scf.for {{.*}} step %c8
 // CHECK: scf.if %{{.*}} -> (vector<16xf32>
 // CHECK: %[[SUMS:.*]]:24 = scf.for
@@ -60,6 +59,30 @@ func.func private @one_row(%x: tensor<1x768xf32>, %w: tensor<512x768xf32>) -> te
     attributes {graph.kernel = "contraction"} {
   %0 = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<1x768xf32>, tensor<512x768xf32> -> tensor<1x512xf32>
   return %0 : tensor<1x512xf32>
+}
+
+// -----
+
+// A weight [in, out] lies in vectors: the first tile of rows reads it in place, asks for what comes
+// and writes the panel that the other tiles read.
+// CHECK-LABEL: func.func private @forward
+// CHECK: scf.if {{.*}} -> (vector<16xf32>
+// CHECK: scf.for
+// CHECK-COUNT-3: vector.load %{{.*}} : memref<589824xf32>
+// CHECK-COUNT-3: vector.store
+// CHECK-COUNT-3: memref.prefetch
+// CHECK-COUNT-24: vector.fma
+// CHECK: } else {
+// CHECK: scf.for
+// CHECK-COUNT-3: vector.load
+// CHECK-NOT: vector.store
+// CHECK-COUNT-24: vector.fma
+// CHECK-NOT: vector.fma
+// CHECK: return
+func.func private @forward(%x: tensor<256x768xf32>, %w: tensor<768x768xf32>) -> tensor<256x768xf32>
+    attributes {graph.kernel = "contraction"} {
+  %0 = graph.contract %x, %w batch [] x [] over [1] x [0] : tensor<256x768xf32>, tensor<768x768xf32> -> tensor<256x768xf32>
+  return %0 : tensor<256x768xf32>
 }
 
 // -----
