@@ -1,0 +1,38 @@
+#include "runtime/emulator/InstructionSet.h"
+#include "runtime/emulator/Lanes.h"
+#include <unordered_map>
+
+namespace ingot::emulator {
+
+std::span<const InstructionRow> rowsOf(std::string_view opcode) {
+  using Table = std::unordered_map<std::string_view, std::vector<InstructionRow>>;
+  static const Table table = [] {
+    Table rows;
+    for (const Family family :
+         {integerFamily(), bitsFamily(), compareFamily(), moveFamily(), floatFamily(),
+          memoryFamily(), controlFamily(), warpFamily(), atomicFamily(), barrierFamily()})
+      for (const InstructionRow &row : family)
+        rows[row.opcode].push_back(row);
+    return rows;
+  }();
+  const auto found = table.find(opcode);
+  return found == table.end() ? std::span<const InstructionRow>() : found->second;
+}
+
+int hostVectorLevel() {
+#if defined(__x86_64__)
+  static const int level = [] {
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512cd"))
+      return 2;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 0;
+  }();
+  return level;
+#else
+  return 0;
+#endif
+}
+
+} // namespace ingot::emulator

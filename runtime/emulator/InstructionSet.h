@@ -1,0 +1,20 @@
+/// The families of instructions; each is a table in a file of its own.
+#pragma once
+#include "runtime/emulator/Decoder.h"
+
+namespace ingot::emulator {
+
+using Family = std::span<const InstructionRow>;
+
+Family integerFamily();
+Family bitsFamily();
+Family compareFamily();
+Family moveFamily();
+Family floatFamily();
+Family memoryFamily();
+Family controlFamily();
+Family warpFamily();
+Family atomicFamily();
+Family barrierFamily();
+
+} // namespace ingot::emulator
