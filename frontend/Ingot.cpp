@@ -130,6 +130,7 @@ struct ModelTrainer::Impl {
   LoadedModel loaded;
   double learningRate;
   uint64_t seed;
+  TokenizerPointer tokenizer; ///< null if the model takes no text
   int64_t steps = 0;
 
   Session &session() { return *loaded.session; }
@@ -158,8 +159,8 @@ Result<ModelTrainer> Model::trainer(Loss loss, const Optimizer &optimizer,
                loadModel(*this, compileOptions, options.device, options.threads));
   INGOT_TRY(initializeParameters(*loaded.session, options.seed));
   double rate = std::visit([](const auto &any) { return any.learningRate; }, optimizer);
-  return ModelTrainer(std::make_shared<ModelTrainer::Impl>(*this, std::move(compileOptions),
-                                                           std::move(loaded), rate, options.seed));
+  return ModelTrainer(std::make_shared<ModelTrainer::Impl>(
+      *this, std::move(compileOptions), std::move(loaded), rate, options.seed, options.tokenizer));
 }
 
 Result<ModelTrainer> Model::trainer(Loss loss, const Optimizer &optimizer) const {
@@ -243,7 +244,7 @@ Status ModelTrainer::save(const std::string &directory) const {
   Checkpoint checkpoint;
   checkpoint.step = checkpoint.dataPosition = impl->steps;
   checkpoint.seed = impl->seed;
-  checkpoint.options = describe({impl->model, nullptr, *impl->options.training});
+  checkpoint.options = describe({impl->model, impl->tokenizer, *impl->options.training});
   for (const Port &port : program().function("step")->ports)
     if (isPersistent(port)) {
       INGOT_ASSIGN(checkpoint.tensors[port.name], impl->session().read("step", port.name));

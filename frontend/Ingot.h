@@ -11,6 +11,7 @@
 #include "frontend/Models.h"
 #include "passes/TrainingOptions.h"
 #include "runtime/Program.h"
+#include "runtime/data/Tokenizer.h"
 #include <map>
 
 namespace ingot {
@@ -69,6 +70,8 @@ struct TrainOptions : Options {
   double clip = 0;    ///< largest global gradient norm; 0: off
   int accumulate = 1; ///< micro-batches a step; the batch has this many times the rows
   uint64_t seed = 0;  ///< of the initial parameters
+  /// Of the text that the model learns: checkpoints keep it, and `ingot generate` writes with it.
+  TokenizerPointer tokenizer;
 };
 
 /// A model's compiled training step with its parameters and optimizer state.
@@ -87,8 +90,8 @@ public:
   void setLearningRate(double rate);
   int64_t steps() const; ///< updates done
 
-  /// Adds a checkpoint to a directory; `ingot eval` and `load` read it. It holds no tokenizer, so
-  /// `ingot generate` refuses it.
+  /// Adds a checkpoint to a directory; `load`, `ingot eval` and, if the options have a tokenizer,
+  /// `ingot generate` read it.
   Status save(const std::string &directory) const;
   /// Goes on from a checkpoint, bit by bit as if it had never been left.
   Status load(const std::string &path);

@@ -2,38 +2,18 @@
 /// calls these functions, compiled code emits the same operations (single roundings, no
 /// contraction).
 ///
-/// Bits: Philox 4x32-10 (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3").
+/// Bits: Philox 4x32-10 (runtime/Philox.h).
 ///   key     = (seed mod 2^32, seed / 2^32)
 ///   counter = (block mod 2^32, block / 2^32, step mod 2^32, id mod 2^32), block = element / 4
 ///   word    = result[element mod 4], `element` being the row-major index in the result tensor
 /// Uniform: the word's p high bits times 2^-p, p = min(precision of the type, 32): exact, in [0,
 /// 1). Normal:  computed in f32 for every type, then converted: see `normal`.
 #pragma once
-#include <array>
+#include "runtime/Philox.h"
 #include <bit>
 #include <cmath>
-#include <cstdint>
 
 namespace ingot::random {
-
-inline constexpr std::array<uint32_t, 2> multipliers = {0xD2511F53, 0xCD9E8D57};
-inline constexpr std::array<uint32_t, 2> keyIncrements = {0x9E3779B9, 0xBB67AE85};
-inline constexpr int rounds = 10;
-
-using Counter = std::array<uint32_t, 4>;
-using Key = std::array<uint32_t, 2>;
-
-inline Counter philox(Counter counter, Key key) {
-  for (int round = 0; round < rounds; ++round) {
-    uint64_t first = uint64_t(multipliers[0]) * counter[0];
-    uint64_t second = uint64_t(multipliers[1]) * counter[2];
-    counter = {uint32_t(second >> 32) ^ counter[1] ^ key[0], uint32_t(second),
-               uint32_t(first >> 32) ^ counter[3] ^ key[1], uint32_t(first)};
-    key[0] += keyIncrements[0];
-    key[1] += keyIncrements[1];
-  }
-  return counter;
-}
 
 /// The 32 random bits of one element.
 inline uint32_t word(uint64_t seed, uint64_t id, uint64_t step, uint64_t element) {

@@ -1,25 +1,14 @@
 #include "runtime/data/Random.h"
+#include "runtime/Philox.h"
 #include <algorithm>
 #include <bit>
 #include <cassert>
 
 namespace ingot {
 
-std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    uint64_t first = uint64_t(0xD2511F53u) * counter[0];
-    uint64_t second = uint64_t(0xCD9E8D57u) * counter[2];
-    counter = {uint32_t(second >> 32) ^ counter[1] ^ key[0], uint32_t(second),
-               uint32_t(first >> 32) ^ counter[3] ^ key[1], uint32_t(first)};
-    key[0] += 0x9E3779B9u;
-    key[1] += 0xBB67AE85u;
-  }
-  return counter;
-}
-
 uint64_t randomBits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t element) {
-  auto words = philox({element, stream, uint32_t(step), uint32_t(step >> 32)},
-                      {uint32_t(seed), uint32_t(seed >> 32)});
+  auto words = random::philox({element, stream, uint32_t(step), uint32_t(step >> 32)},
+                              {uint32_t(seed), uint32_t(seed >> 32)});
   return uint64_t(words[1]) << 32 | words[0];
 }
 

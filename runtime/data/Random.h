@@ -6,9 +6,6 @@
 
 namespace ingot {
 
-/// Philox 4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011).
-std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
-
 /// 64 random bits for one element of one step. `stream` keeps users of one seed apart.
 uint64_t randomBits(uint64_t seed, uint32_t stream, uint64_t step, uint32_t element);
 

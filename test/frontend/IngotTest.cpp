@@ -1,5 +1,6 @@
 #include "frontend/Ingot.h"
 #include "frontend/Check.h"
+#include "frontend/SavedModel.h"
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <random>
@@ -98,6 +99,37 @@ TEST_P(Devices, aSavedTrainerGoesOnBitByBit) {
   Result<CompiledProgram> program = model.compile(options());
   ASSERT_TRUE(program && program->load(folder));
   EXPECT_FALSE(Model::mlp({.layers = {6, 3}, .batch = 4})->compile(options())->load(folder));
+  fs::remove_all(folder);
+}
+
+// `ingot generate` writes with the tokenizer of a checkpoint and refuses one that has none.
+TEST(Trainer, keepsTheTokenizerInCheckpoints) {
+  fs::path folder = fs::path(testing::TempDir()) / "ingot-trainer-tokenizer";
+  Result<TokenizerPointer> tokenizer = makeCharTokenizer("to be or not\n", "text");
+  ASSERT_TRUE(tokenizer);
+  Model model = Model::gpt({.layers = 1,
+                            .heads = 1,
+                            .width = 8,
+                            .sequence = 4,
+                            .vocabulary = (*tokenizer)->vocabularySize(),
+                            .batch = 1})
+                    .value();
+  for (const TokenizerPointer &kept : {*tokenizer, TokenizerPointer()}) {
+    fs::remove_all(folder);
+    TrainOptions options;
+    options.device = "reference";
+    options.tokenizer = kept;
+    Result<ModelTrainer> trainer = model.trainer(Loss::CrossEntropy, AdamW{}, options);
+    ASSERT_TRUE(trainer) << trainer.error().text();
+    ASSERT_TRUE(trainer->save(folder));
+    Result<Checkpoint> checkpoint = readCheckpoint(folder);
+    ASSERT_TRUE(checkpoint);
+    Result<SavedModel> saved = parseSavedModel(checkpoint->options, folder, 1);
+    ASSERT_TRUE(saved) << saved.error().text();
+    ASSERT_EQ(saved->tokenizer != nullptr, kept != nullptr);
+    if (kept)
+      EXPECT_EQ(saved->tokenizer->toJson(), kept->toJson());
+  }
   fs::remove_all(folder);
 }
 
