@@ -3,7 +3,8 @@
 
   matmul   f32 contraction beside oneDNN, OpenBLAS and MKL
   kernels  row, update and attention kernels beside PyTorch and beside a memory copy
-  step     whole training steps beside PyTorch
+  step     whole training steps beside PyTorch, torch.compile, JAX and llm.c
+  compile  compile time, and start to first step, cold and warm
   dispatch what the runtime adds to a kernel's call, and how steps scale to all CPUs; no peer
 
 Peer and Ingot take turns in one run on the same operands; results are compared in that run. What is printed
@@ -12,7 +13,8 @@ it to RESULTS.md beside this file, with the machine named. Options behind the su
 
   bench matmul NT 1024            rows that have one of these words
   bench kernels attention GELU    the same
-  bench step gpt2 char --rounds=3 --threads=2
+  bench step gpt2 char --peers=eager,compile,jax,llmc --llmc=DIR --rounds=3
+  bench step --to-loss=2.0        time until the model `char` has that validation loss
   bench dispatch char             the step of this model alone
 
 Peers come from the package registries into build/bench/venv, a throw-away environment.
@@ -25,11 +27,11 @@ import sys
 
 import peers
 from library import Library
+from models import MODELS, model_flags
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SUITES = ["matmul", "kernels", "step", "dispatch"]
-SCALED = {"mlp": ["mlp", "--layers=784,256,10", "--batch=64"], "char": ["gpt", "--vocab=65", "--batch=12"],
-          "gpt2": ["gpt", "--size=gpt2", "--batch=4", "--sequence=64"]}
+SUITES = ["matmul", "kernels", "step", "compile", "dispatch"]
+SCALED = ["mlp", "char", "gpt2"]
 
 
 class Bench:
@@ -48,13 +50,17 @@ class Bench:
         """The machine, and what it can do on one CPU and on all."""
         lines = [f"{self.machine.model}, {self.machine.cpus} CPUs", self.machine.describe()]
         if self.machine.cpus > 1:
-            lines.append(self.library.machine(self.machine.cpus).describe())
+            all = self.library.machine(self.machine.cpus)
+            lines.append(all.describe())
+            gain = lambda rate: f"{rate(all) / rate(self.machine):.2f}x"
+            lines.append(f"all CPUs give {gain(lambda m: m.flops)} of one's multiply-adds and {gain(lambda m: m.levels[-1]['bandwidth'])} "
+                         "of its memory bandwidth: two can be one core's hyper-threads")
         return "\n".join(lines)
 
     def compile(self, model):
         """The .ingot file of a model's training step."""
         file = os.path.join(self.build, "bin", f"scaled-{model}.ingot")
-        command = [os.path.join(self.build, "bin", "ingot"), "compile", *SCALED[model], "--train", "-o", file]
+        command = [os.path.join(self.build, "bin", "ingot"), "compile", *model_flags(MODELS[model]), "--train", "-o", file]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return file
 
@@ -71,8 +77,11 @@ class Bench:
             self.make("benchmark-dispatch")
             command = [os.path.join(self.build, "bin", "benchmark-dispatch")]
             arguments = [self.compile(model) for model in SCALED if not arguments or model in arguments]
+        elif suite == "compile":
+            command = [sys.executable, os.path.join(HERE, "compile.py"), self.build]
         else:
-            command = [peers.install("torch"), os.path.join(HERE, f"{suite}.py"), self.build]
+            wanted = ["torch", "jax"] if any("jax" in argument for argument in arguments) else ["torch"]
+            command = [peers.install(*wanted), os.path.join(HERE, f"{suite}.py"), self.build]
             environment, remark = peers.healthy_torch(self.machine.flops)
             print(remark, flush=True)
         if suite == "kernels":

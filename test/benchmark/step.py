@@ -1,12 +1,22 @@
-"""Whole training steps beside PyTorch: step.py BUILD [--rounds=N] [--threads=N] [MODEL…].
+"""Whole training steps beside their peers: step.py BUILD [MODEL…] [OPTION…].
 
-Both sides start from Ingot's initial checkpoint and train on one fixed batch. Rounds alternate, each
-in a process of its own; the losses must agree within 1e-3. Printed: the median step, the peak resident
-memory, and the time from process start to the end of the first step.
+  --peers=eager,compile,jax,llmc   default: eager; PyTorch with fused AdamW, torch.compile, JAX, llm.c's C reference
+  --llmc=DIR                       a checkout of llm.c, one thread, GPT-2 alone
+  --rounds=N                       of every side, in turn; default 3
+  --threads=N                      and as many CPUs for each process; default 1
+  --memory=SIZE                    Ingot once more, with its memory bounded
+  --to-loss=X [--text=FILE]        instead: the time that the model `char` takes to validation loss X
+
+All sides start from Ingot's initial checkpoint and train on one fixed batch; each round is a process of its own, so
+that memory and start-up are each side's own, and sides take turns. The losses of
+the first 20 steps must agree within 1e-3. Columns: the median
+step without a process's first; the side's step over Ingot's; the most memory a process held; the time from the start of
+a process to the end of its first step, with nothing in its compile cache (first round) and with a full one (the others).
 """
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,94 +25,166 @@ import time
 
 import numpy
 
-MODELS = {
-    "gpt2": dict(family="gpt", size="gpt2", layers=12, heads=12, width=768, context=1024, vocab=50257, batch=4, sequence=64, steps=5),
-    "gpt2-long": dict(family="gpt", size="gpt2", layers=12, heads=12, width=768, context=1024, vocab=50257, batch=1, sequence=1024, steps=3),
-    "char": dict(family="gpt", size="char", layers=4, heads=4, width=128, context=64, vocab=65, batch=12, sequence=64, steps=100),
-    "mlp": dict(family="mlp", layers="784,256,10", batch=64, steps=400),
-}
+import llmc
+import to_loss
+from models import MODELS, model_flags
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PEERS = {"eager": "PyTorch eager", "compile": "torch.compile", "jax": "JAX", "llmc": "llm.c"}
 TOLERANCE = 1e-3  # relative, of the losses
+COMPARED = 20  # steps; later ones differ by what rounding grows into, between any two sides
 
 
-def ingot_command(ingot, model, folder, threads, steps):
-    flags = [ingot, "train", model["family"], f"--steps={steps}", f"--threads={threads}", "--json",
-             f"--batch={model['batch']}", "--lr=1e-4", "--seed=1"]
-    flags.append(f"--data={folder}/inputs.npy,{folder}/targets.npy")
-    if model["family"] == "gpt":
-        flags += [f"--size={model['size']}", f"--sequence={model['sequence']}", f"--vocab={model['vocab']}"]
-    else:
-        flags.append(f"--layers={model['layers']}")
-    return flags
+def json_record(line):
+    record = json.loads(line)
+    return record if "loss" in record else None
 
 
-def measure(command):
-    """Losses, step times in ms, seconds to the first step and peak resident bytes of one process."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    losses, times, first, peak = [], [], None, 0
-    for line in process.stdout:
-        record = json.loads(line)
-        if "loss" in record:
-            first = first or time.perf_counter() - start
-            losses.append(record["loss"])
-            times.append(record["ms"])
-        peak = record.get("summary", {}).get("peak_rss_bytes", peak)
-    if process.wait():
-        sys.exit(f"failed: {' '.join(command)}")
-    return losses, times, first, peak
+class Side:
+    """A command that prints a line a step, and the figures of its runs."""
+
+    def __init__(self, name, command, environment=None, folder=None, parse=json_record, starts_with_step=True):
+        self.name, self.command, self.folder, self.parse = name, command, folder, parse
+        self.environment = {**os.environ, **(environment or {})}
+        self.starts_with_step = starts_with_step
+        self.losses, self.step_ms, self.first_seconds, self.peak = [], [], [], 0
+
+    def run(self):
+        start = time.perf_counter()
+        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=self.environment, cwd=self.folder)
+        records = []
+        for line in process.stdout:
+            record = self.parse(line)
+            if record and not records:
+                self.first_seconds.append(time.perf_counter() - start)
+            if record:
+                records.append(record)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"failed: {' '.join(self.command)}")
+        self.losses = [record["loss"] for record in records]
+        self.step_ms += [record["ms"] for record in records[1:]]
+        self.peak = max(self.peak, usage.ru_maxrss * 1024)
+
+    def milliseconds(self):
+        return statistics.median(self.step_ms)
+
+    def row(self, ours):
+        cold, warm = self.first_seconds[0], self.first_seconds[1:]
+        starts = f"{cold:8.2f} {statistics.median(warm):8.2f}" if warm else f"{cold:8.2f} {'':8}"
+        ratio = self.milliseconds() / ours.milliseconds()
+        return f"{self.name:20} {self.milliseconds():10.2f} {ratio:7.2f}x {self.peak / 1e9:8.2f}  {starts if self.starts_with_step else ''}"
 
 
 def write_batch(model, folder):
+    with open(f"{folder}/model.json", "w") as file:
+        json.dump(model, file)
     random = numpy.random.default_rng(7)
-    if model["family"] == "gpt":
+    if model["family"] == "gpt":  # targets are the next tokens
+        tokens = random.integers(0, model["vocab"], model["batch"] * model["sequence"] + 1, dtype=numpy.int32)
         shape = (model["batch"], model["sequence"])
-        numpy.save(f"{folder}/inputs.npy", random.integers(0, model["vocab"], shape, dtype=numpy.int32))
-        numpy.save(f"{folder}/targets.npy", random.integers(0, model["vocab"], shape, dtype=numpy.int32))
+        numpy.save(f"{folder}/inputs.npy", tokens[:-1].reshape(shape))
+        numpy.save(f"{folder}/targets.npy", tokens[1:].reshape(shape))
     else:
         sizes = [int(size) for size in model["layers"].split(",")]
         numpy.save(f"{folder}/inputs.npy", random.random((model["batch"], sizes[0]), dtype=numpy.float32))
         numpy.save(f"{folder}/targets.npy", random.integers(0, sizes[-1], model["batch"], dtype=numpy.int32))
 
 
-def compare(name, ingot, rounds, threads):
+def make_sides(ingot, model, folder, options):
+    """Ingot first; every side has a compile cache of its own, empty at first."""
+    train = [ingot, "train", *model_flags(model), f"--data={folder}/inputs.npy,{folder}/targets.npy", "--lr=1e-4", "--seed=1",
+             "--json", f"--threads={options.threads}"]
+    subprocess.run([*train, "--steps=0", "--no-cache", f"--out={folder}/initial"], check=True, stdout=subprocess.DEVNULL)
+    steps = f"--steps={model['steps']}"
+    alone = {"LD_PRELOAD": ""}  # which is PyTorch's: see peers.py
+    sides = [Side("ingot", [*train, steps, f"--cache={folder}/cache"], alone)]
+    if options.memory:
+        bounded = [*train, steps, f"--cache={folder}/cache2", f"--memory={options.memory}"]
+        sides.append(Side(f"ingot in {options.memory}", bounded, alone))
+    torch = [sys.executable, os.path.join(HERE, "torch_step.py"), folder, str(options.threads), str(model["steps"])]
+    threads = {"OMP_NUM_THREADS": str(options.threads)}
+    for peer in options.peers:
+        if peer == "eager":
+            sides.append(Side(PEERS[peer], torch, threads))
+        elif peer == "compile":
+            sides.append(Side(PEERS[peer], [*torch, "compile"], {**threads, "TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor"}))
+        elif peer == "jax":
+            sides.append(Side(PEERS[peer], [sys.executable, os.path.join(HERE, "jax_step.py"), folder, str(model["steps"])],
+                              {**alone, "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax", "JAX_PLATFORMS": "cpu"}))
+        elif model.get("size") == "gpt2":  # llm.c validates before its first step, so its start says nothing
+            llmc.build(options.llmc, model, folder)
+            llmc.write_files(model, folder)
+            sides.append(Side(PEERS[peer], ["timeout", "600", "stdbuf", "-oL", f"{folder}/train_gpt2"], threads, folder,
+                              llmc.parse, starts_with_step=False))
+    return sides
+
+
+def limit(ingot, model, threads):
+    """Milliseconds that the machine needs at least for the step's kernels, and the share of arithmetic."""
+    command = [ingot, "bench", *model_flags(model), f"--threads={threads}", "--steps=1", "--json"]
+    kernels = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)["kernels"]
+    return sum(kernel["limit_ms"] for kernel in kernels), sum(kernel["limit_ms"] for kernel in kernels if kernel["bound_by"] == "FMA")
+
+
+def compare_losses(name, sides):
+    for side in sides[1:]:
+        for ours, theirs in zip(sides[0].losses[:COMPARED], side.losses):
+            if abs(ours - theirs) > TOLERANCE * abs(theirs):
+                sys.exit(f"{name}: losses differ: Ingot {ours}, {side.name} {theirs}")
+
+
+def compare(name, options):
     model = MODELS[name]
-    here = os.path.dirname(os.path.abspath(__file__))
-    with tempfile.TemporaryDirectory() as folder:
+    ingot = os.path.abspath(os.path.join(options.build, "bin", "ingot"))
+    folder = tempfile.mkdtemp()
+    try:
         write_batch(model, folder)
-        initial = [*ingot_command(ingot, model, folder, threads, 0), f"--out={folder}/initial"]
-        subprocess.run(initial, check=True, stdout=subprocess.DEVNULL)
-        ours = ingot_command(ingot, model, folder, threads, model["steps"])
-        with open(f"{folder}/model.json", "w") as file:
-            json.dump(model, file)
-        peer = [sys.executable, os.path.join(here, "torch_step.py"), folder, str(threads), str(model["steps"])]
-        results = {"ingot": [], "torch": []}
-        for _ in range(rounds):
-            for side, command in (("ingot", ours), ("torch", peer)):
-                results[side].append(measure(command))
-    for ours_losses, peer_losses in zip(results["ingot"][0][0], results["torch"][0][0]):
-        if abs(ours_losses - peer_losses) > TOLERANCE * abs(peer_losses):
-            sys.exit(f"{name}: losses differ: ingot {ours_losses}, PyTorch {peer_losses}")
-    summary = {}
-    for side, runs in results.items():
-        times = [ms for run in runs for ms in run[1][1:]]  # the first step warms up
-        summary[side] = (statistics.median(times), max(run[3] for run in runs), statistics.median(run[2] for run in runs))
-    (ms, peak, first), (peer_ms, peer_peak, peer_first) = summary["ingot"], summary["torch"]
-    print(f"{name:10} {threads:2} {ms:10.2f} {peer_ms:10.2f} {peer_ms / ms:7.2f}x {peak / 1e9:7.2f} {peer_peak / 1e9:7.2f}"
-          f" {first:8.2f} {peer_first:8.2f}", flush=True)
+        sides = make_sides(ingot, model, folder, options)
+        for _ in range(options.rounds):
+            for side in sides:
+                side.run()
+        compare_losses(name, sides)
+    finally:
+        shutil.rmtree(folder)
+    least, arithmetic = limit(ingot, model, options.threads)
+    ours = sides[0]
+    print(f"{name}, {options.threads} thread{'s' if options.threads > 1 else ''}: limit {least:.2f} ms, of which multiply-adds "
+          f"{arithmetic:.2f}; Ingot reaches {100 * least / ours.milliseconds():.0f} % of it")
+    for side in sides:
+        print("  " + side.row(ours), flush=True)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(MODELS))
+    parser.add_argument("--peers", default="eager", type=lambda text: [peer for peer in text.split(",") if peer])
+    parser.add_argument("--llmc")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--memory")
+    parser.add_argument("--to-loss", type=float)
+    parser.add_argument("--text", default=os.path.join(HERE, "..", "..", "..", "shared", "data", "text", "tinyshakespeare.txt"))
+    options = parser.parse_intermixed_args()
+    for word, known in [*((peer, PEERS) for peer in options.peers), *((model, MODELS) for model in options.models)]:
+        if word not in known:
+            parser.error(f"{word} is unknown; there are {', '.join(known)}")
+    if "llmc" in options.peers and not options.llmc:
+        parser.error("--peers=llmc needs --llmc=DIR, a checkout of llm.c")
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("build")
-    parser.add_argument("models", nargs="*", default=list(MODELS))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_intermixed_args()
-    print("model      th   ingot ms   torch ms   ratio  ingot GB torch GB  first s  first s (PyTorch)")
-    for name in options.models or list(MODELS):
-        if name not in MODELS:
-            sys.exit(f"unknown model {name}; there are {', '.join(MODELS)}")
-        compare(name, os.path.join(options.build, "bin", "ingot"), options.rounds, options.threads)
+    options = parse_arguments()
+    # As many CPUs as threads: compilers would otherwise use the others as well.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-options.threads:])
+    if options.to_loss is not None:
+        return to_loss.compare(options)
+    print(f"  {'':20} {'step ms':>10} {'ratio':>8} {'peak GB':>8}  {'cold s':>8} {'warm s':>8}")
+    for name in options.models or MODELS:
+        compare(name, options)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""PyTorch's side of step.py: eager, fused AdamW, weights from Ingot's initial checkpoint.
+"""PyTorch's side of step.py: fused AdamW, weights from Ingot's initial checkpoint, eager or by torch.compile.
 
-torch_step.py FOLDER THREADS STEPS prints one JSON object a step and a summary, as Ingot does.
+torch_step.py FOLDER THREADS STEPS [compile] prints one JSON object a step, as Ingot does.
 """
 import glob
 import json
@@ -19,8 +19,9 @@ with open(f"{folder}/model.json") as file:
 checkpoint = safetensors.torch.load_file(glob.glob(f"{folder}/initial/*.safetensors")[0])
 weights = {name: value.clone().requires_grad_() for name, value in checkpoint.items()
            if not name.startswith(("adam.", "sgd."))}
+del checkpoint
 inputs = torch.from_numpy(numpy.load(f"{folder}/inputs.npy"))
-targets = torch.from_numpy(numpy.load(f"{folder}/targets.npy")).long()
+targets = torch.from_numpy(numpy.load(f"{folder}/targets.npy")).long().flatten()
 
 
 def gpt(tokens):
@@ -49,15 +50,20 @@ def mlp(x):
 
 
 forward = gpt if model["family"] == "gpt" else mlp
+
+
+def loss_of(batch, labels):
+    return F.cross_entropy(forward(batch).flatten(0, -2), labels)
+
+
+if "compile" in sys.argv[4:]:
+    loss_of = torch.compile(loss_of)
 optimizer = torch.optim.AdamW(weights.values(), lr=1e-4, weight_decay=0.01, fused=True)
 for step in range(1, steps + 1):
     start = time.perf_counter()
     optimizer.zero_grad(set_to_none=True)
-    loss = F.cross_entropy(forward(inputs).flatten(0, -2), targets.flatten())
+    loss = loss_of(inputs, targets)
     loss.backward()
     optimizer.step()
     value = loss.item()
     print(json.dumps({"step": step, "loss": value, "ms": 1e3 * (time.perf_counter() - start)}), flush=True)
-with open("/proc/self/status") as status:
-    peak = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-print(json.dumps({"summary": {"peak_rss_bytes": peak}}))
