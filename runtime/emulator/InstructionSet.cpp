@@ -10,7 +10,8 @@ std::span<const InstructionRow> rowsOf(std::string_view opcode) {
     Table rows;
     for (const Family family :
          {integerFamily(), bitsFamily(), compareFamily(), moveFamily(), floatFamily(),
-          memoryFamily(), controlFamily(), warpFamily(), atomicFamily(), barrierFamily()})
+          memoryFamily(), controlFamily(), warpFamily(), atomicFamily(), barrierFamily(),
+          matrixFamily(), memoryBarrierFamily(), asyncCopyFamily(), bulkCopyFamily()})
       for (const InstructionRow &row : family)
         rows[row.opcode].push_back(row);
     return rows;

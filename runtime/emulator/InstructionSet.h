@@ -16,5 +16,9 @@ Family controlFamily();
 Family warpFamily();
 Family atomicFamily();
 Family barrierFamily();
+Family matrixFamily();
+Family memoryBarrierFamily();
+Family asyncCopyFamily();
+Family bulkCopyFamily();
 
 } // namespace ingot::emulator

@@ -142,6 +142,9 @@ bool Cluster::step() {
     return false;
   }
   if (liveThreads == 0) {
+    for (const auto &block : blocks)
+      if (block->async)
+        block->async->finish();
     if (observer)
       for (const auto &block : blocks)
         observer->blockEnds(*block);

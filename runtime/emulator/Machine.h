@@ -175,6 +175,9 @@ public:
   /// Does a piece of outstanding work, drawn from `random`; false if there is none. Called between
   /// slices of warps, and until it returns false when all warps wait.
   virtual bool advance(std::mt19937_64 &random) = 0;
+  /// The block has ended: what is still under way happens now, and what should have been waited for
+  /// is reported.
+  virtual void finish() = 0;
   /// What is outstanding, for reports of a deadlock; empty if nothing.
   virtual std::string describe() const = 0;
 };

@@ -52,23 +52,42 @@ template <typename Visit> void forAccumulator(const WarpgroupMultiply &shape, Vi
                 ((lane >> 2) + 8 * half) * shape.n + 8 * block + 2 * (lane & 3) + pair);
 }
 
-template <typename T> struct Operands {
-  T a[rowsOfWarp * maximumK];
-  T b[maximumK * maximumColumns];
+template <typename T>
+void unpackA(const WarpgroupMultiply &shape, const WarpgroupPart &part, T *out) {
+  const int k = shape.k();
+  if (part.aChunks)
+    unpackChunks(shape.a, shape.transposeA, rowsOfWarp, k, part.aChunks, false, out);
+  else
+    unpackRegisters(shape.a, k, part.a, out);
+  if (shape.negateA != shape.negateB) // both negations cancel
+    for (int i = 0; i < rowsOfWarp * k; ++i)
+      out[i] = -out[i];
+}
 
-  Operands(const WarpgroupMultiply &shape, ConstRegisters registers, const uint8_t *aChunks,
-           const uint8_t *bChunks) {
-    const int k = shape.k();
-    if (aChunks)
-      unpackChunks(shape.a, shape.transposeA, rowsOfWarp, k, aChunks, false, a);
+/// `load` and `store` convert between registers and sums: (register, lane, shift, sum).
+template <typename Element, typename Sum, typename Load, typename Store>
+void multiplyAll(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> parts,
+                 const uint8_t *bChunks, Load load, Store store) {
+  const int n = shape.n, k = shape.k();
+  Element a[rowsOfWarp * maximumK], b[maximumK * maximumColumns];
+  Sum sums[rowsOfWarp * maximumColumns];
+  unpackChunks(shape.b, shape.transposeB, n, k, bChunks, true, b);
+  for (const WarpgroupPart &part : parts) {
+    unpackA(shape, part, a);
+    if (shape.addsD)
+      forAccumulator(shape, [&](int index, int lane, int shift, int place) {
+        sums[place] = load(part.d[index][lane], shift);
+      });
     else
-      unpackRegisters(shape.a, k, registers, a);
-    unpackChunks(shape.b, shape.transposeB, shape.n, k, bChunks, true, b);
-    if (shape.negateA != shape.negateB) // both negations cancel
-      for (int i = 0; i < rowsOfWarp * k; ++i)
-        a[i] = -a[i];
+      std::fill_n(sums, rowsOfWarp * n, Sum(0));
+    matrix::accumulate(sums, a, b, rowsOfWarp, n, k);
+    forAccumulator(shape, [&](int index, int lane, int shift, int place) {
+      const uint32_t bits = store(sums[place]);
+      uint32_t &out = part.d[index][lane];
+      out = shift ? out | bits << shift : bits; // the lower half comes first
+    });
   }
-};
+}
 
 } // namespace
 
@@ -137,35 +156,23 @@ bool WarpgroupMultiply::isSupported() const {
   return (a == MatrixType::BF16 || a == MatrixType::TF32) && accumulator == Accumulator::F32;
 }
 
-void multiply(const WarpgroupMultiply &shape, Registers d, ConstRegisters a, const uint8_t *aChunks,
+void multiply(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> parts,
               const uint8_t *bChunks) {
-  const int n = shape.n, k = shape.k();
-  if (shape.accumulator == Accumulator::S32) {
-    const Operands<int32_t> operands(shape, a, aChunks, bChunks);
-    int64_t sums[rowsOfWarp * maximumColumns] = {};
-    if (shape.addsD)
-      forAccumulator(shape, [&](int index, int lane, int, int place) {
-        sums[place] = static_cast<int32_t>(d[index][lane]);
-      });
-    matrix::accumulate(sums, operands.a, operands.b, rowsOfWarp, n, k);
-    forAccumulator(shape, [&](int index, int lane, int, int place) {
-      d[index][lane] = matrix::accumulatorBits(sums[place], shape.saturate);
-    });
-    return;
+  const auto store = [&](float sum) { return matrix::accumulatorBits(shape.accumulator, sum); };
+  switch (shape.accumulator) {
+  case Accumulator::S32:
+    return multiplyAll<int32_t, int64_t>(
+        shape, parts, bChunks, [](uint32_t bits, int) { return static_cast<int32_t>(bits); },
+        [&](int64_t sum) { return matrix::accumulatorBits(sum, shape.saturate); });
+  case Accumulator::F16:
+    return multiplyAll<float, float>(
+        shape, parts, bChunks,
+        [](uint32_t bits, int shift) { return Float16::decode(bits >> shift & 0xffff); }, store);
+  default:
+    return multiplyAll<float, float>(
+        shape, parts, bChunks, [](uint32_t bits, int) { return std::bit_cast<float>(bits); },
+        store);
   }
-  const Operands<float> operands(shape, a, aChunks, bChunks);
-  float sums[rowsOfWarp * maximumColumns] = {};
-  const bool packs = shape.accumulator == Accumulator::F16;
-  if (shape.addsD)
-    forAccumulator(shape, [&](int index, int lane, int shift, int place) {
-      const uint32_t bits = d[index][lane];
-      sums[place] = packs ? Float16::decode(bits >> shift & 0xffff) : std::bit_cast<float>(bits);
-    });
-  matrix::accumulate(sums, operands.a, operands.b, rowsOfWarp, n, k);
-  forAccumulator(shape, [&](int index, int lane, int shift, int place) {
-    const uint32_t bits = matrix::accumulatorBits(shape.accumulator, sums[place]);
-    d[index][lane] = shift ? d[index][lane] | bits << shift : bits; // the lower half comes first
-  });
 }
 
 } // namespace ingot::emulator

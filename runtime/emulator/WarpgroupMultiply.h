@@ -2,6 +2,7 @@
 /// product. The rule of accumulation is that of MatrixMultiply.h.
 #pragma once
 #include "runtime/emulator/MatrixMultiply.h"
+#include <span>
 #include <vector>
 
 namespace ingot::emulator {
@@ -53,9 +54,16 @@ struct WarpgroupMultiply {
   int64_t operations() const { return 2 * int64_t(64) * n * k(); }
 };
 
-/// One warp's 16 rows of D. `a` is its 4 registers where `aChunks` is null; chunks are 16 bytes
-/// each, in the order of MatrixDescriptor::chunks (16 rows of A, n of B).
-void multiply(const WarpgroupMultiply &shape, Registers d, ConstRegisters a, const uint8_t *aChunks,
+/// One warp's 16 rows of D and A. A is in its 4 registers where `aChunks` is null; chunks are 16
+/// bytes each, in the order of MatrixDescriptor::chunks.
+struct WarpgroupPart {
+  Registers d = nullptr;
+  ConstRegisters a = nullptr;
+  const uint8_t *aChunks = nullptr;
+};
+
+/// The products of some warps with the same B.
+void multiply(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> parts,
               const uint8_t *bChunks);
 
 } // namespace ingot::emulator

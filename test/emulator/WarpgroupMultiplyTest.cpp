@@ -144,8 +144,9 @@ void check(const Case &test, std::mt19937_64 &random) {
     }
     const auto before = d;
     const uint32_t *aPointers[4] = {registersA[0], registersA[1], registersA[2], registersA[3]};
-    multiply(shape, pointers.data(), aPointers, test.aInRegisters ? nullptr : chunksA.data(),
-             chunksB.data());
+    const WarpgroupPart part{pointers.data(), aPointers,
+                             test.aInRegisters ? nullptr : chunksA.data()};
+    multiply(shape, {&part, 1}, chunksB.data());
 
     auto element = [&](const std::vector<std::array<uint32_t, 32>> &from, int row,
                        int column) -> double {
@@ -253,7 +254,8 @@ TEST(WarpgroupMultiply, integersSaturate) {
     for (auto &lanes : d)
       std::fill_n(lanes, 32, 0x7fffffff);
     shape.saturate = saturate;
-    multiply(shape, pointers, nullptr, a.data(), b.data());
+    const WarpgroupPart part{pointers, nullptr, a.data()};
+    multiply(shape, {&part, 1}, b.data());
     EXPECT_EQ(d[0][0], saturate ? 0x7fffffffu : 0x7fffffffu + 32 * 255 * 255);
   }
 }

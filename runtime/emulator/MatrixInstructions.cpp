@@ -1,0 +1,364 @@
+/// mma.sync, ldmatrix, stmatrix, and the warpgroup's wgmma and setmaxnreg.
+#include "runtime/emulator/AsyncEngine.h"
+#include "runtime/emulator/InstructionSet.h"
+#include "runtime/emulator/MatrixMove.h"
+#include <charconv>
+
+namespace ingot::emulator {
+namespace {
+
+/// "m16n8k16": the three numbers; false for anything else.
+bool parseShape(std::string_view text, int &m, int &n, int &k) {
+  const auto number = [&](char letter, int &value) {
+    if (text.empty() || text.front() != letter)
+      return false;
+    text.remove_prefix(1);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    text.remove_prefix(static_cast<size_t>(end - text.data()));
+    return error == std::errc();
+  };
+  return number('m', m) && number('n', n) && number('k', k) && text.empty();
+}
+
+std::optional<MatrixType> matrixType(Type type) {
+  switch (type) {
+  case Type::F16:
+    return MatrixType::F16;
+  case Type::BF16:
+    return MatrixType::BF16;
+  case Type::TF32:
+    return MatrixType::TF32;
+  case Type::F64:
+    return MatrixType::F64;
+  case Type::E4M3:
+    return MatrixType::E4M3;
+  case Type::E5M2:
+    return MatrixType::E5M2;
+  case Type::S8:
+    return MatrixType::S8;
+  case Type::U8:
+    return MatrixType::U8;
+  case Type::S4:
+    return MatrixType::S4;
+  case Type::U4:
+    return MatrixType::U4;
+  default:
+    return std::nullopt;
+  }
+}
+
+std::optional<Accumulator> accumulatorType(Type type) {
+  switch (type) {
+  case Type::F16:
+    return Accumulator::F16;
+  case Type::F32:
+    return Accumulator::F32;
+  case Type::F64:
+    return Accumulator::F64;
+  case Type::S32:
+    return Accumulator::S32;
+  default:
+    return std::nullopt;
+  }
+}
+
+/// A vector operand of exactly `count` registers.
+bool expectCount(Decoder &d, std::string_view what, int actual, int count) {
+  if (actual != count)
+    d.fail(fmt::format("{} has {} registers, this shape needs {}", what, actual, count));
+  return actual == count;
+}
+
+// mma.sync
+
+struct Mma {
+  MatrixMultiply shape;
+};
+
+template <typename T> void runMma(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (!wholeWarp(warp, in, mask))
+    return;
+  const MatrixMultiply &shape = static_cast<const Mma *>(in.extra)->shape;
+  const Slot *slots = in.slots;
+  const auto rows = [&](auto &pointers, int count) {
+    for (int i = 0; i < count; ++i)
+      pointers[i] = warp.reg<T>(*slots++);
+  };
+  T *d[4];
+  const T *a[8], *b[4], *c[4];
+  rows(d, shape.registersOfC());
+  rows(a, shape.registersOfA());
+  rows(b, shape.registersOfB());
+  rows(c, shape.registersOfC());
+  multiply(shape, d, a, b, c);
+}
+
+Handler decodeMma(Decoder &d) {
+  Mma mma;
+  if (d.flag("sp") || d.flag("sp::ordered_metadata"))
+    return d.fail("sparse matrices are not emulated");
+  if (!d.flag("sync"))
+    return d.fail(".sync is missing");
+  d.flag("aligned");
+  mma.shape.saturate = d.flag("satfinite");
+  if (!parseShape(d.nextModifier(), mma.shape.m, mma.shape.n, mma.shape.k))
+    return d.fail("a shape as m16n8k16 is needed");
+  if (!d.flag("row") || !d.flag("col"))
+    return d.fail("only .row.col is emulated");
+  const auto accumulator = accumulatorType(d.type());
+  const auto a = matrixType(d.type()), b = matrixType(d.type());
+  const auto addend = accumulatorType(d.type());
+  if (!accumulator || !a || !b || accumulator != addend)
+    return d.fail("these types have no mma");
+  mma.shape.a = *a;
+  mma.shape.b = *b;
+  mma.shape.accumulator = *accumulator;
+  if (!mma.shape.isSupported())
+    return d.fail("this shape of these types is not emulated");
+  const Type type = *accumulator == Accumulator::F64 ? Type::B64 : Type::B32;
+  expectCount(d, "D", d.writeVector(type), mma.shape.registersOfC());
+  expectCount(d, "A", d.readVector(type), mma.shape.registersOfA());
+  expectCount(d, "B", d.readVector(type), mma.shape.registersOfB());
+  expectCount(d, "C", d.readVector(type), mma.shape.registersOfC());
+  d.classify(Class::Tensor);
+  d.instruction().extra = d.make(mma);
+  return type == Type::B64 ? runMma<double> : runMma<uint32_t>;
+}
+
+// ldmatrix and stmatrix
+
+struct MatrixRows {
+  MemoryOperand address;
+  int count = 1;
+  bool transposed = false;
+};
+
+/// The 8 rows of each matrix, whose addresses the lanes 8 i to 8 i + 7 hold.
+template <typename Visit>
+bool forRows(Warp &warp, const Instruction &in, const MatrixRows &rows, Access::Kind kind,
+             Visit visit) {
+  for (int lane = 0; lane < 8 * rows.count; ++lane) {
+    const Origin origin = Origin::of(warp, in, lane);
+    uint32_t address;
+    if (!rows.address.shared(origin, address))
+      return false;
+    std::byte *row = sharedRange(origin, address, 16, 16, kind);
+    if (!row)
+      return false;
+    visit(lane, row);
+  }
+  return true;
+}
+
+void runLoadMatrix(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (!wholeWarp(warp, in, mask))
+    return;
+  const auto &rows = *static_cast<const MatrixRows *>(in.extra);
+  uint8_t bytes[4 * 8 * 16];
+  if (!forRows(warp, in, rows, Access::Kind::Read,
+               [&](int lane, const std::byte *row) { std::memcpy(bytes + 16 * lane, row, 16); }))
+    return;
+  uint32_t *out[4];
+  for (int i = 0; i < rows.count; ++i)
+    out[i] = warp.reg<uint32_t>(in.slots[i]);
+  loadMatrices(rows.count, rows.transposed, bytes, out);
+}
+
+void runStoreMatrix(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (!wholeWarp(warp, in, mask))
+    return;
+  const auto &rows = *static_cast<const MatrixRows *>(in.extra);
+  const uint32_t *values[4];
+  for (int i = 0; i < rows.count; ++i)
+    values[i] = warp.reg<uint32_t>(in.slots[i]);
+  uint8_t bytes[4 * 8 * 16];
+  storeMatrices(rows.count, rows.transposed, values, bytes);
+  forRows(warp, in, rows, Access::Kind::Write,
+          [&](int lane, std::byte *row) { std::memcpy(row, bytes + 16 * lane, 16); });
+}
+
+Handler decodeMatrixRows(Decoder &d) {
+  const bool stores = d.opcode() == "stmatrix";
+  MatrixRows rows;
+  if (!d.flag("sync"))
+    return d.fail(".sync is missing");
+  d.flag("aligned");
+  if (!d.flag("m8n8"))
+    return d.fail("only .m8n8 is emulated");
+  const int count = d.oneOf({"x1", "x2", "x4"});
+  if (count < 0)
+    return d.fail(".x1, .x2 or .x4 is missing");
+  rows.count = 1 << count;
+  rows.transposed = d.flag("trans");
+  Space space = Space::Generic;
+  if (d.flag("shared") || d.flag("shared::cta"))
+    space = Space::Shared;
+  if (!d.flag("b16"))
+    return d.fail("only .b16 is emulated");
+  if (stores) {
+    const ptx::Operand *address = d.takeOperand();
+    expectCount(d, "the vector", d.readVector(Type::B32), rows.count);
+    if (address)
+      rows.address = MemoryOperand::decode(d, *address, space);
+  } else {
+    expectCount(d, "the vector", d.writeVector(Type::B32), rows.count);
+    rows.address = MemoryOperand::decode(d, space);
+  }
+  d.classify(Class::Memory);
+  d.instruction().extra = d.make(rows);
+  return stores ? runStoreMatrix : runLoadMatrix;
+}
+
+// wgmma
+
+struct Wgmma {
+  WarpgroupMultiply shape;
+  bool aInRegisters = false;
+  int addsD = -1; ///< constant scale-d; -1: the last slot is a predicate
+};
+
+void runWgmma(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (!wholeWarp(warp, in, mask))
+    return;
+  const auto &wgmma = *static_cast<const Wgmma *>(in.extra);
+  WarpgroupMultiply shape = wgmma.shape;
+  WarpgroupOperation::Part part;
+  part.origin = Origin::of(warp, in, 0);
+  const Slot *slots = in.slots;
+  for (int i = 0; i < shape.registersOfD(); ++i)
+    part.d.push_back(warp.reg<uint32_t>(*slots++));
+  const auto descriptor = [&] {
+    const uint64_t *values = warp.reg<uint64_t>(*slots++);
+    for (int lane = 1; lane < lanes; ++lane)
+      if (values[lane] != values[0])
+        warp.report(in, uint32_t(1) << lane, "divergence",
+                    "the lanes of the warp give different matrix descriptors");
+    return MatrixDescriptor::decode(values[0]);
+  };
+  if (wgmma.aInRegisters)
+    for (uint32_t *&a : part.a)
+      a = warp.reg<uint32_t>(*slots++);
+  else
+    part.descriptorA = descriptor();
+  part.descriptorB = descriptor();
+  shape.addsD = wgmma.addsD >= 0 ? wgmma.addsD != 0 : (warp.predicate(*slots) & 1) != 0;
+  AsyncEngine::of(*warp.block).start(shape, std::move(part));
+}
+
+Handler decodeWgmmaProduct(Decoder &d) {
+  Wgmma wgmma;
+  if (d.flag("sp"))
+    return d.fail("sparse matrices are not emulated");
+  if (!d.flag("sync") || !d.flag("aligned"))
+    return d.fail(".sync.aligned is missing");
+  wgmma.shape.saturate = d.flag("satfinite");
+  int m = 0, k = 0;
+  if (!parseShape(d.nextModifier(), m, wgmma.shape.n, k))
+    return d.fail("a shape as m64n128k16 is needed");
+  const auto accumulator = accumulatorType(d.type());
+  const auto a = matrixType(d.type()), b = matrixType(d.type());
+  if (!accumulator || !a || !b)
+    return d.fail("these types have no wgmma");
+  wgmma.shape.accumulator = *accumulator;
+  wgmma.shape.a = *a;
+  wgmma.shape.b = *b;
+  const int width = bitWidth(*a);
+  const bool integers = *a == MatrixType::S8 || *a == MatrixType::U8;
+  if (width < 8 || width > 32 || m != 64 || k != wgmma.shape.k())
+    return d.fail("this shape of these types has no wgmma");
+  expectCount(d, "D", d.writeVector(Type::B32), wgmma.shape.registersOfD());
+  const ptx::Operand *first = d.peekOperand();
+  wgmma.aInRegisters = first && first->kind == ptx::Operand::Kind::Vector;
+  if (wgmma.aInRegisters)
+    expectCount(d, "A", d.readVector(Type::B32), 4);
+  else
+    d.read(Type::B64);
+  d.read(Type::B64);
+  if (const ptx::Operand *scale = d.peekOperand();
+      scale && scale->kind == ptx::Operand::Kind::Immediate)
+    wgmma.addsD = d.integer() != 0;
+  else if (scale && scale->negated)
+    return d.fail("a negated scale-d is not emulated");
+  else
+    d.readPredicate();
+  if (!integers) {
+    const auto negates = [&] {
+      const int64_t value = d.integer();
+      if (value != 1 && value != -1)
+        d.fail("a scale is 1 or -1");
+      return value == -1;
+    };
+    wgmma.shape.negateA = negates();
+    wgmma.shape.negateB = negates();
+  }
+  if (width == 16) {
+    const auto transposes = [&] {
+      const int64_t value = d.integer();
+      if (value != 0 && value != 1)
+        d.fail("a transposition is 0 or 1");
+      return value == 1;
+    };
+    if (!wgmma.aInRegisters)
+      wgmma.shape.transposeA = transposes();
+    wgmma.shape.transposeB = transposes();
+  }
+  if (!wgmma.shape.isSupported())
+    return d.fail("this shape of these types has no wgmma");
+  d.classify(Class::Tensor);
+  d.instruction().extra = d.make(wgmma);
+  return runWgmma;
+}
+
+void runWgmmaFence(Warp &warp, const Instruction &in, uint32_t mask) { wholeWarp(warp, in, mask); }
+
+void runWgmmaCommit(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (wholeWarp(warp, in, mask))
+    AsyncEngine::of(*warp.block).commitProducts(warp);
+}
+
+void runWgmmaWait(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (!wholeWarp(warp, in, mask))
+    return;
+  AsyncEngine &engine = AsyncEngine::of(*warp.block);
+  if (!engine.waitProducts(warp, static_cast<uint32_t>(in.immediate)))
+    warp.wait(in, mask, Fragment::Wait::Other, AsyncEngine::waitingId(warp));
+}
+
+Handler decodeWgmma(Decoder &d) {
+  const int what = d.oneOf({"mma_async", "fence", "commit_group", "wait_group"});
+  if (what < 0)
+    return d.fail("unknown kind of wgmma");
+  if (what == 0)
+    return decodeWgmmaProduct(d);
+  if (!d.flag("sync") || !d.flag("aligned"))
+    return d.fail(".sync.aligned is missing");
+  d.classify(Class::Async);
+  if (what == 3)
+    d.instruction().immediate = d.integer();
+  return what == 1 ? runWgmmaFence : what == 2 ? runWgmmaCommit : runWgmmaWait;
+}
+
+// setmaxnreg: registers are not scarce here, but its rules hold.
+
+void runRegisters(Warp &warp, const Instruction &in, uint32_t mask) { wholeWarp(warp, in, mask); }
+
+Handler decodeRegisters(Decoder &d) {
+  if (d.oneOf({"inc", "dec"}) < 0 || !d.flag("sync") || !d.flag("aligned") || !d.flag("u32"))
+    return d.fail("setmaxnreg is .inc or .dec, .sync.aligned.u32");
+  const int64_t count = d.integer();
+  if (count < 24 || count > 256 || count % 8)
+    return d.fail(fmt::format("{} registers: 24 to 256 in steps of 8 are possible", count));
+  d.classify(Class::Control);
+  return runRegisters;
+}
+
+constexpr InstructionRow rows[] = {
+    {"mma", decodeMma},     {"ldmatrix", decodeMatrixRows},  {"stmatrix", decodeMatrixRows},
+    {"wgmma", decodeWgmma}, {"setmaxnreg", decodeRegisters},
+};
+
+} // namespace
+
+Family matrixFamily() { return rows; }
+
+} // namespace ingot::emulator
