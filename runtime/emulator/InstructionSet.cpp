@@ -4,15 +4,22 @@
 
 namespace ingot::emulator {
 
+namespace {
+
+constexpr Family (*families[])() = {
+    integerFamily, bitsFamily,   compareFamily,       moveFamily,      floatFamily,
+    convertFamily, memoryFamily, controlFamily,       warpFamily,      atomicFamily,
+    barrierFamily, matrixFamily, memoryBarrierFamily, asyncCopyFamily, bulkCopyFamily,
+};
+
+} // namespace
+
 std::span<const InstructionRow> rowsOf(std::string_view opcode) {
   using Table = std::unordered_map<std::string_view, std::vector<InstructionRow>>;
   static const Table table = [] {
     Table rows;
-    for (const Family family :
-         {integerFamily(), bitsFamily(), compareFamily(), moveFamily(), floatFamily(),
-          memoryFamily(), controlFamily(), warpFamily(), atomicFamily(), barrierFamily(),
-          matrixFamily(), memoryBarrierFamily(), asyncCopyFamily(), bulkCopyFamily()})
-      for (const InstructionRow &row : family)
+    for (const auto family : families)
+      for (const InstructionRow &row : family())
         rows[row.opcode].push_back(row);
     return rows;
   }();

@@ -11,6 +11,7 @@ Family bitsFamily();
 Family compareFamily();
 Family moveFamily();
 Family floatFamily();
+Family convertFamily();
 Family memoryFamily();
 Family controlFamily();
 Family warpFamily();
