@@ -31,9 +31,9 @@ TEST(Integer, harnessSeesWrongResults) {
   EXPECT_NONFATAL_FAILURE(checkInstructions({{"add.u32 d32, a32, b32",
                                               [](uint64_t a, uint64_t b, uint64_t) {
                                                 return a + b +
-                                                       (uint32_t(a) == 0x80000000 && b == 31);
+                                                       (uint32_t(a) == 0x80000000 && b == 33);
                                               }}}),
-                          "expected 0x800000");
+                          "expected 0x80000022");
 }
 
 TEST(Integer, arithmetic) {
