@@ -70,6 +70,7 @@ void ForwardEmitter::emitQueryBlock(Value unit) {
   Value count = code.min(code.index(shape.queries), code.sub(code.index(shape.queryCount), first));
   for (Matrix *matrix : {&query, &key, &value})
     enter(*matrix, pair);
+  prefetchNext({&query, &key, &value}, pair, first, count);
   BlockRhs queries = packQueries(query, panels, first, count);
   // The start is finite, so that a block without a visible key adds nothing instead of NaN.
   double lowest = sumType.isF64() ? std::numeric_limits<double>::lowest()
@@ -92,12 +93,13 @@ void ForwardEmitter::emitQueryBlock(Value unit) {
 
 void ForwardEmitter::emitKeyBlock(Value firstQuery, const BlockRhs &queries, Value firstKey,
                                   Value count) {
-  emitBlockProduct(code, shape.scoreTile, count, code.index(shape.head), rowsOf(key, firstKey),
-                   queries, scores);
+  emitBlockProduct(code, shape.scoreTile,
+                   scoreExtent(firstQuery, firstKey, count, shape.head, /*whole=*/false),
+                   rowsOf(key, firstKey), queries, scores);
   updateStatistics(firstQuery, firstKey, count);
   const Tile tile = shape.queryValueTile;
   InitialSums previous = accumulateIn(code, tile, sums);
-  emitBlockProduct(code, tile, code.index(shape.queries), count, queriesOf(scores),
+  emitBlockProduct(code, tile, queryExtent(tile, firstQuery, firstKey, count), queriesOf(scores),
                    columnsOf(value, firstKey), sums, [&](Value row, Value column) {
                      SmallVector<Value> tileSums = previous(row, column);
                      for (int64_t r = 0; r < tile.rows; ++r) {
@@ -117,20 +119,21 @@ void ForwardEmitter::updateStatistics(Value firstQuery, Value firstKey, Value co
   Value scaling = code.constant(vector, scale);
   Value hidden = code.constant(vector, -std::numeric_limits<double>::infinity());
   code.loop(code.index(0), code.index(shape.queries), lanes, [&](Value lane) {
+    Value seen = keysSeen(code.add(firstQuery, lane), lanes, firstKey, count);
     Value oldMaximum = code.loadVector(maxima, lane);
     auto scoreAt = [&](Value key) { return code.add(code.mul(key, scores.rowStride), lane); };
     Value maximum = code.loop(
-        code.index(0), count, 1, ValueRange{oldMaximum}, [&](Value key, ValueRange carried) {
+        code.index(0), seen, 1, ValueRange{oldMaximum}, [&](Value key, ValueRange carried) {
           Value score = multiply(code.loadVector(scores.buffer, scoreAt(key)), scaling);
-          if (Value seen = visible(code.add(firstQuery, lane), code.add(firstKey, key)))
-            score = code.create<arith::SelectOp>(seen, score, hidden);
+          if (Value shown = visible(code.add(firstQuery, lane), code.add(firstKey, key)))
+            score = code.create<arith::SelectOp>(shown, score, hidden);
           code.storeVector(score, scores.buffer, scoreAt(key));
           // A NaN is not greater, but it survives in the score.
           Value greater = code.create<arith::CmpFOp>(arith::CmpFPredicate::OGT, score, carried[0]);
           return SmallVector<Value>{code.create<arith::SelectOp>(greater, score, carried[0])};
         })[0];
     Value total = code.loop(
-        code.index(0), count, 1, ValueRange{code.zero(vector)}, [&](Value key, ValueRange carried) {
+        code.index(0), seen, 1, ValueRange{code.zero(vector)}, [&](Value key, ValueRange carried) {
           Value share = exp(minus(code.loadVector(scores.buffer, scoreAt(key)), maximum));
           code.storeVector(share, scores.buffer, scoreAt(key));
           return SmallVector<Value>{plus(carried[0], share)};

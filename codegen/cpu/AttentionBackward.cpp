@@ -28,7 +28,7 @@ private:
   void emitQueryBlock(Value pair, Value first, Value count);
   void loadStatistics(Value pair, Value first, Value count);
   void emitKeyBlock(Value firstQuery, Value queryCount, Value firstKey, Value count);
-  void differentiateScores(Value firstQuery, Value firstKey, Value count);
+  void differentiateScores(Value firstQuery, Value firstKey, const BlockExtent &extent);
 
   graph::AttentionBackwardOp op;
   SmallVector<StridedView> queryPlaces, keyPlaces, valuePlaces;
@@ -87,6 +87,7 @@ void BackwardEmitter::emitPair(Value pair) {
 }
 
 void BackwardEmitter::emitQueryBlock(Value pair, Value first, Value count) {
+  prefetchNext({&query, &key, &value, &output, &gradient}, pair, first, count);
   packedQueries = packQueries(query, queryColumns, first, count);
   packedGradients = packQueries(gradient, gradientColumns, first, count);
   loadStatistics(pair, first, count);
@@ -136,34 +137,40 @@ void BackwardEmitter::loadStatistics(Value pair, Value first, Value count) {
 void BackwardEmitter::emitKeyBlock(Value firstQuery, Value queryCount, Value firstKey,
                                    Value count) {
   // Tiles overhang the last key that is seen: their other keys must come out as zeros.
-  Value rows = code.min(code.mul(code.ceilDiv(count, lanes), lanes), code.index(shape.keys));
-  emitBlockProduct(code, shape.scoreTile, rows, code.index(shape.head), rowsOf(key, firstKey),
+  auto scoresOver = [&](int64_t head) {
+    return scoreExtent(firstQuery, firstKey, count, head, /*whole=*/true);
+  };
+  emitBlockProduct(code, shape.scoreTile, scoresOver(shape.head), rowsOf(key, firstKey),
                    packedQueries, scores);
-  emitBlockProduct(code, shape.scoreTile, rows, code.index(shape.valueHead),
-                   rowsOf(value, firstKey), packedGradients, scoreGradients);
-  differentiateScores(firstQuery, firstKey, rows);
+  emitBlockProduct(code, shape.scoreTile, scoresOver(shape.valueHead), rowsOf(value, firstKey),
+                   packedGradients, scoreGradients);
+  differentiateScores(firstQuery, firstKey, scoresOver(shape.head));
 
   auto from = [&](const SumBlock &block) {
     return SumBlock{block.buffer, code.mul(firstKey, block.rowStride), block.rowStride};
   };
   SumBlock values = from(valueGradient), keys = from(keyGradient);
-  emitBlockProduct(code, shape.keyValueTile, count, queryCount, keysOf(scores),
-                   columnsOf(gradient, firstQuery), values,
-                   accumulateIn(code, shape.keyValueTile, values));
-  emitBlockProduct(code, shape.keyTile, count, queryCount, keysOf(scoreGradients),
-                   columnsOf(query, firstQuery), keys, accumulateIn(code, shape.keyTile, keys));
-  emitBlockProduct(code, shape.queryTile, code.index(shape.queries), count,
+  BlockExtent byKey = keyExtent(firstQuery, queryCount, firstKey, count);
+  emitBlockProduct(code, shape.keyValueTile, byKey, keysOf(scores), columnsOf(gradient, firstQuery),
+                   values, accumulateIn(code, shape.keyValueTile, values));
+  emitBlockProduct(code, shape.keyTile, byKey, keysOf(scoreGradients), columnsOf(query, firstQuery),
+                   keys, accumulateIn(code, shape.keyTile, keys));
+  emitBlockProduct(code, shape.queryTile, queryExtent(shape.queryTile, firstQuery, firstKey, count),
                    queriesOf(scoreGradients), columnsOf(key, firstKey), queryGradient,
                    accumulateIn(code, shape.queryTile, queryGradient));
 }
 
 /// Scores become probabilities, gradients of probabilities become gradients of scores.
-void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey, Value count) {
+void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey,
+                                          const BlockExtent &extent) {
   auto vector = lanesOf(sumType);
   Value scaling = code.constant(vector, scale), zero = code.zero(vector);
   code.loop(code.index(0), code.index(shape.queries), lanes, [&](Value lane) {
     Value logSum = code.loadVector(lse, lane), product = code.loadVector(products, lane);
-    code.loop(code.index(0), count, 1, [&](Value key) {
+    // The lanes of one tile of queries have the same keys.
+    int64_t step = shape.scoreTile.columns();
+    Value tileStart = code.mul(code.div(lane, step), step);
+    code.loop(code.index(0), extent.rows(tileStart), 1, [&](Value key) {
       Value at = code.add(code.mul(key, scores.rowStride), lane);
       Value share = exp(minus(multiply(code.loadVector(scores.buffer, at), scaling), logSum));
       if (Value seen = visible(code.add(firstQuery, lane), code.add(firstKey, key)))

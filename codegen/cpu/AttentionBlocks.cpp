@@ -11,27 +11,28 @@ constexpr int64_t lanes = Code::lanes;
 
 namespace {
 
-constexpr int64_t keysAtOnce = 128, mostQueries = 32;
+constexpr int64_t keysAtOnce = 128, mostQueries = 32, shortSequence = 256;
 constexpr double grainFlops = 2e6;
 constexpr int64_t mostGrains = 128;
+constexpr int64_t cacheLine = 64;
 
 AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedTensorType value,
-                           int64_t elementBytes) {
+                           int64_t elementBytes, bool causal) {
   AttentionShape shape;
   shape.pairs = query.getDimSize(0) * query.getDimSize(1);
   shape.queryCount = query.getDimSize(2);
   shape.keyCount = key.getDimSize(2);
   shape.head = query.getDimSize(3);
   shape.valueHead = value.getDimSize(3);
-  // Few queries at once waste less beyond the diagonal, and are enough to fill a tile's columns.
-  shape.queries =
-      std::clamp<int64_t>(llvm::alignTo(shape.queryCount / 4, lanes), lanes, mostQueries);
+  shape.queries = std::clamp<int64_t>(llvm::alignTo(shape.queryCount, lanes), lanes, mostQueries);
   shape.keys = std::clamp<int64_t>(shape.keyCount, 1, keysAtOnce);
   auto tile = [&](int64_t rows, int64_t columns) {
     // No tile may reach into the next block, whose sums lie behind this one's.
     return chooseTile(rows, std::max<int64_t>(columns, 1), elementBytes, {}, keysAtOnce);
   };
-  shape.scoreTile = tile(shape.keys, shape.queries);
+  // A narrow tile of queries wastes less beyond the diagonal, a wide one loads less.
+  bool isShort = causal && shape.queryCount <= shortSequence;
+  shape.scoreTile = tile(shape.keys, isShort ? lanes : shape.queries);
   shape.queryTile = tile(shape.queries, shape.head);
   shape.queryValueTile = tile(shape.queries, shape.valueHead);
   shape.keyTile = tile(shape.keys, shape.head);
@@ -47,7 +48,8 @@ AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, Value query, Value key
   auto type = cast<RankedTensorType>(query.getType());
   sumType = type.getElementTypeBitWidth() < 32 ? code.builder.getF32Type() : type.getElementType();
   shape = chooseShape(type, cast<RankedTensorType>(key.getType()),
-                      cast<RankedTensorType>(value.getType()), sumType.getIntOrFloatBitWidth() / 8);
+                      cast<RankedTensorType>(value.getType()), sumType.getIntOrFloatBitWidth() / 8,
+                      causal);
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -101,6 +103,28 @@ void AttentionEmitter::enter(Matrix &matrix, Value pair) {
   panels.buffer = matrix.buffer;
   emitPack(code, source, panels, code.index(0), code.index(matrix.columns), code.index(0),
            code.index(matrix.rows));
+}
+
+void AttentionEmitter::prefetchNext(ArrayRef<Matrix *> matrices, Value pair, Value first,
+                                    Value count) {
+  int64_t elementBytes = sumType.getIntOrFloatBitWidth() / 8, elements = 0;
+  for (const Matrix *matrix : matrices)
+    elements += matrix->rows * matrix->columns;
+  if (shape.pairs == 1 || elements * elementBytes > MachineShape().l2Bytes / 4)
+    return;
+  Value next = code.min(code.add(pair, 1), code.index(shape.pairs - 1));
+  for (const Matrix *matrix : matrices) {
+    if (!matrix->view)
+      continue;
+    const StridedView &view = *matrix->view;
+    Value base = code.add(view.group({0, 1}).offset(code, next), view.offset);
+    base = code.add(base, code.mul(first, matrix->rowStride));
+    code.loop(code.index(0), count, 1, [&](Value row) {
+      Value start = code.add(base, code.mul(row, matrix->rowStride));
+      for (int64_t column = 0; column < matrix->columns; column += cacheLine / elementBytes)
+        code.prefetch(matrix->buffer, code.add(start, column));
+    });
+  }
 }
 
 BlockLhs AttentionEmitter::rowsOf(const Matrix &matrix, Value first) {
@@ -185,6 +209,47 @@ Value AttentionEmitter::keysSeen(Value firstQuery, Value queryCount) {
   // Query i sees keys up to i + (keys - queries).
   Value seen = code.add(code.add(firstQuery, queryCount), shape.keyCount - shape.queryCount);
   return code.max(code.min(seen, code.index(shape.keyCount)), code.index(0));
+}
+
+Value AttentionEmitter::keysSeen(Value query, int64_t queryCount, Value firstKey, Value count) {
+  if (!causal)
+    return count;
+  return code.min(code.subClamped(keysSeen(query, code.index(queryCount)), firstKey), count);
+}
+
+BlockExtent AttentionEmitter::scoreExtent(Value firstQuery, Value firstKey, Value count,
+                                          int64_t head, bool whole) {
+  BlockExtent extent(code, count, code.index(head));
+  extent.rows = [=, this](Value column) {
+    Value seen = keysSeen(code.add(firstQuery, column), shape.scoreTile.columns(), firstKey, count);
+    return whole ? code.min(code.mul(code.ceilDiv(seen, lanes), lanes), code.index(shape.keys))
+                 : seen;
+  };
+  return extent;
+}
+
+BlockExtent AttentionEmitter::queryExtent(Tile tile, Value firstQuery, Value firstKey,
+                                          Value count) {
+  BlockExtent extent(code, code.index(shape.queries), count);
+  extent.depth = [=, this](Value row) {
+    return std::pair(code.index(0),
+                     keysSeen(code.add(firstQuery, row), tile.rows, firstKey, count));
+  };
+  return extent;
+}
+
+BlockExtent AttentionEmitter::keyExtent(Value firstQuery, Value queryCount, Value firstKey,
+                                        Value count) {
+  BlockExtent extent(code, count, queryCount);
+  if (causal)
+    extent.depth = [=, this](Value row) {
+      // The first query that sees the tile's first key, in whole tiles of queries.
+      Value query = code.subClamped(code.add(firstKey, row),
+                                    code.add(firstQuery, shape.keyCount - shape.queryCount));
+      int64_t step = shape.scoreTile.columns();
+      return std::pair(code.min(code.mul(code.div(query, step), step), queryCount), queryCount);
+    };
+  return extent;
 }
 
 Value AttentionEmitter::visible(Value query, Value key) {

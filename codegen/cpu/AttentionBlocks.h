@@ -40,6 +40,12 @@ protected:
   /// Makes the matrix's `base` that of a pair; the code it emits serves until the pair ends.
   void enter(Matrix &matrix, mlir::Value pair);
 
+  /// Asks for rows [first, first + count) of the next pair's matrices, so that they are near when
+  /// that pair begins: heads of one token are neighbours in memory, and no hardware follows from
+  /// one short row to the next. Does nothing where a pair is too long to stay in the cache.
+  void prefetchNext(llvm::ArrayRef<Matrix *> matrices, mlir::Value pair, mlir::Value first,
+                    mlir::Value count);
+
   /// Rows as the left operand of a product over the head: rows beyond the last repeat it.
   BlockLhs rowsOf(const Matrix &matrix, mlir::Value first);
   /// Rows as the right operand of a product over the sequence.
@@ -58,6 +64,19 @@ protected:
 
   /// One past the last key that a block of queries sees.
   mlir::Value keysSeen(mlir::Value firstQuery, mlir::Value queryCount);
+  /// How many of the `count` keys from `firstKey` on the `queryCount` queries from `query` on see.
+  mlir::Value keysSeen(mlir::Value query, int64_t queryCount, mlir::Value firstKey,
+                       mlir::Value count);
+  /// The scores of a block, [key, query], that are computed: in steps of a tile's queries the keys
+  /// that they see, up to whole vectors of keys where `whole`.
+  BlockExtent scoreExtent(mlir::Value firstQuery, mlir::Value firstKey, mlir::Value count,
+                          int64_t head, bool whole);
+  /// Sums by query over the keys that a tile of queries sees.
+  BlockExtent queryExtent(Tile tile, mlir::Value firstQuery, mlir::Value firstKey,
+                          mlir::Value count);
+  /// Sums by key over the queries for which `scoreExtent` holds a tile of keys.
+  BlockExtent keyExtent(mlir::Value firstQuery, mlir::Value queryCount, mlir::Value firstKey,
+                        mlir::Value count);
   /// Lanes whose query, `query` + lane, sees the key; null if all see all.
   mlir::Value visible(mlir::Value query, mlir::Value key);
 

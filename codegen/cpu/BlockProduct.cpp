@@ -11,7 +11,7 @@ Value placeIn(Code &code, const SumBlock &block, Value row, Value column) {
 
 } // namespace
 
-void emitBlockProduct(Code &code, Tile tile, Value rows, Value depth, const BlockLhs &lhs,
+void emitBlockProduct(Code &code, Tile tile, const BlockExtent &extent, const BlockLhs &lhs,
                       const BlockRhs &rhs, const SumBlock &result, const InitialSums &initial) {
   Type type = cast<MemRefType>(result.buffer.getType()).getElementType();
   code.loop(code.index(0), code.index(rhs.columns), tile.columns(), [&](Value column) {
@@ -23,12 +23,16 @@ void emitBlockProduct(Code &code, Tile tile, Value rows, Value depth, const Bloc
       for (int64_t v = 0; v < tile.vectors; ++v)
         tileRhs.masks.push_back(
             code.maskBelow(code.sub(code.index(rhs.columns - v * Code::lanes), column)));
-    code.loop(code.index(0), rows, tile.rows, [&](Value row) {
+    code.loop(code.index(0), extent.rows(column), tile.rows, [&](Value row) {
+      auto [first, end] = extent.depth(row);
       TileLhs tileLhs{lhs.buffer, {}, lhs.depthStride};
       for (int64_t r = 0; r < tile.rows; ++r)
-        tileLhs.rows.push_back(lhs.rowOffset(code.add(row, r)));
+        tileLhs.rows.push_back(
+            code.add(lhs.rowOffset(code.add(row, r)), code.mul(first, lhs.depthStride)));
+      TileRhs deepRhs = tileRhs;
+      deepRhs.base = code.add(tileRhs.base, code.mul(first, rhs.depthStride));
       SmallVector<Value> sums = initial ? initial(row, column) : zeroTile(code, tile, type);
-      sums = emitMicroKernel(code, tile, tileLhs, tileRhs, depth, sums);
+      sums = emitMicroKernel(code, tile, tileLhs, deepRhs, code.sub(end, first), sums);
       storeTile(code, tile, sums, result.buffer, placeIn(code, result, row, column),
                 result.rowStride);
     });

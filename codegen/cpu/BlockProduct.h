@@ -28,13 +28,25 @@ struct SumBlock {
   int64_t rowStride = 0;
 };
 
+/// What of a product is computed, tile by tile.
+struct BlockExtent {
+  /// The rows below this, for the tiles that start at a column.
+  std::function<mlir::Value(mlir::Value column)> rows;
+  /// The depths [first, second), for the tiles that start at a row.
+  std::function<std::pair<mlir::Value, mlir::Value>(mlir::Value row)> depth;
+
+  /// Everything.
+  BlockExtent(Code &code, mlir::Value rowCount, mlir::Value depthCount)
+      : rows([=](mlir::Value) { return rowCount; }),
+        depth([&code, depthCount](mlir::Value) { return std::pair(code.index(0), depthCount); }) {}
+};
+
 /// result[rows, columns] = initial + lhs · rhs. `initial` gives the sums that the tile at (row,
 /// column) starts with; none starts at zero.
 using InitialSums =
     std::function<llvm::SmallVector<mlir::Value>(mlir::Value row, mlir::Value column)>;
-void emitBlockProduct(Code &code, Tile tile, mlir::Value rows, mlir::Value depth,
-                      const BlockLhs &lhs, const BlockRhs &rhs, const SumBlock &result,
-                      const InitialSums &initial = {});
+void emitBlockProduct(Code &code, Tile tile, const BlockExtent &extent, const BlockLhs &lhs,
+                      const BlockRhs &rhs, const SumBlock &result, const InitialSums &initial = {});
 
 /// Sums that continue those of the result block.
 InitialSums accumulateIn(Code &code, Tile tile, const SumBlock &result);
