@@ -8,11 +8,13 @@ namespace ingot {
 
 namespace {
 
-/// What a share of a kernel must at least take to be handed out on its own. Handing one out costs
-/// 0.1 to 0.2 µs (`benchmark-dispatch`), so this bounds the loss to a few percent.
-constexpr double smallestShareSeconds = 4e-6;
-/// More than a core does, so that a share is never thought to take longer than it does.
-constexpr double mostFlopsPerSecond = 1.5e11, mostBytesPerSecond = 5e10;
+/// What a share of a kernel must at least take to be handed out on its own. Sharing a call costs
+/// about 0.1 µs (`bench dispatch`), so this bounds the loss to a few percent.
+constexpr double smallestShareSeconds = 2e-6;
+/// What fast cores reach in arithmetic and from their caches: no share is thought to take longer
+/// than it does. The compiler cuts kernels into grains of some 20 µs on slow ones, so this decides
+/// only about what was cut finer.
+constexpr double mostFlopsPerSecond = 3e11, mostBytesPerSecond = 1e11;
 
 /// Grains of a kernel that are worth being handed out; 1 if nobody counted what it does. Shares
 /// change when and where grains are computed, never what they compute.

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <map>
 
 namespace ingot {
 namespace {
@@ -23,7 +24,8 @@ module attributes {graph.stage = "kernels"} {
     return
   }
   func.func private @times(%a: memref<8xf32>, %b: memref<8xf32>, %y: memref<8xf32>, %lo: index, %hi: index)
-      attributes {graph.kernel = "elementwise", graph.grains = 8 : i64, graph.in_place = [[0, 0]]} {
+      attributes {graph.kernel = "elementwise", graph.grains = 8 : i64, graph.in_place = [[0, 0]],
+                  graph.operands = 2 : i64} {
     %c1 = arith.constant 1 : index
     scf.for %i = %lo to %hi step %c1 {
       %v = memref.load %a[%i] : memref<8xf32>
@@ -71,6 +73,20 @@ protected:
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> model;
 };
+
+// The runtime orders calls by this: whoever does not say counts as reading and writing.
+TEST_F(CompileTest, KernelsSayWhatTheyReadAndWrite) {
+  Result<Program> program = compile(*model, options);
+  ASSERT_TRUE(program) << program.error().text();
+  std::map<std::string, std::vector<Access>> access;
+  for (const Kernel &kernel : program->kernels)
+    for (const KernelArgument &argument : kernel.arguments) {
+      EXPECT_EQ(argument.bytes, 32);
+      access[kernel.name].push_back(argument.access);
+    }
+  EXPECT_EQ(access["twice"], (std::vector{Access::Update, Access::Update}));
+  EXPECT_EQ(access["times"], (std::vector{Access::Read, Access::Read, Access::Write}));
+}
 
 TEST_F(CompileTest, ProgramRunsAndComesBackFromTheCache) {
   CompileReport report;

@@ -33,6 +33,7 @@ TEST_P(ThreadPoolTest, runsEveryGrainOnce) {
         EXPECT_TRUE(worker >= 0 && worker < GetParam());
         EXPECT_EQ(range.task, 0u);
         EXPECT_GE(range.hi - range.lo, std::min(smallest, grains));
+        EXPECT_LE(range.hi, grains);
         for (int64_t i = range.lo; i < range.hi; ++i)
           ++counts[static_cast<size_t>(i)];
       });
