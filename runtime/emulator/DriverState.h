@@ -1,0 +1,68 @@
+/// What the emulated driver's functions share.
+#pragma once
+#include "runtime/emulator/Driver.h"
+#include <chrono>
+#include <functional>
+#include <set>
+
+namespace ingot::emulator {
+
+using Work = std::function<cuda::CUresult()>;
+
+/// A graph is its work in the order of capture, which respects every dependency.
+struct GraphHandle {
+  std::vector<Work> nodes;
+};
+struct StreamHandle {
+  std::shared_ptr<GraphHandle> capture; ///< null: not capturing
+  bool captureOrigin = false;
+};
+struct EventHandle {
+  std::chrono::steady_clock::time_point time;
+  bool recorded = false;
+  std::shared_ptr<GraphHandle> capture; ///< recorded in a stream that was capturing
+};
+struct FunctionHandle {
+  Module *module = nullptr;
+  const CompiledKernel *kernel = nullptr;
+  int maximumDynamicShared = 0;
+  bool nonPortableCluster = false;
+};
+struct ModuleHandle {
+  std::unique_ptr<Module> module;
+  std::map<std::string, std::unique_ptr<FunctionHandle>, std::less<>> functions;
+};
+
+struct DriverState {
+  std::recursive_mutex mutex;
+  EmulatedDeviceOptions options;
+  std::unique_ptr<GlobalMemory> memory = std::make_unique<GlobalMemory>();
+  uint64_t allocated = 0;
+  bool initialized = false;
+  std::vector<Finding> findings;
+  std::map<void *, std::unique_ptr<ModuleHandle>> modules;
+  std::map<void *, std::unique_ptr<StreamHandle>> streams;
+  std::map<void *, std::unique_ptr<EventHandle>> events;
+  std::map<void *, std::shared_ptr<GraphHandle>> graphs;
+  std::map<void *, std::shared_ptr<GraphHandle>> executables;
+  std::map<void *, std::pair<std::unique_ptr<std::byte[]>, size_t>> hostMemory;
+  StreamHandle defaultStream;
+
+  StreamHandle *stream(cuda::CUstream stream);
+};
+
+DriverState &driverState();
+/// Keeps the sentence for `lastEmulatedError` and returns the code.
+cuda::CUresult driverError(cuda::CUresult code, std::string message);
+
+/// Runs the work now, or adds it to the graph that the stream captures.
+cuda::CUresult submit(cuda::CUstream stream, Work work);
+
+/// Bytes of shared memory that a block may have on an architecture (80, 86, 90, …) when its kernel
+/// asks for them.
+int maximumSharedBytes(int capability);
+
+void fillLaunchFunctions(cuda::Driver &driver);
+void fillMemoryFunctions(cuda::Driver &driver);
+
+} // namespace ingot::emulator
