@@ -100,9 +100,21 @@ SmallVector<PointIndex> PointEmitter::point(Value shaped, ArrayRef<Value> indice
 std::pair<PointIndex, PointIndex> PointEmitter::divide(const PointIndex &index, int64_t divisor) {
   if (auto exact = index.divide(divisor))
     return *exact;
-  ++slow;
   Location location = builder.getUnknownLoc();
   bool uniform = isUniform(index);
+  PointIndex::Lanes over = index.overLanes(laneCount);
+  if (over.affine && over.step == !uniform && index.minimum() >= 0) {
+    // As digits of one variable, quotient and remainder can be joined again: whoever reads the
+    // memory in the same order needs no division.
+    Value sum = index.scalar(builder, location);
+    int64_t extent = index.maximum() + 1;
+    PointIndex whole =
+        uniform ? PointIndex::uniform(sum, extent)
+                : PointIndex::consecutive(sum, extent, index.isMultipleOf(laneCount, laneCount));
+    if (auto exact = whole.divide(divisor))
+      return *exact;
+  }
+  ++slow;
   Value value =
       uniform ? index.scalar(builder, location) : index.vector(builder, location, laneCount);
   Value by = number(location, value.getType(), divisor);

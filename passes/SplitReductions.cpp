@@ -76,6 +76,18 @@ unsigned rowDimensions(ArrayRef<int64_t> extents) {
   return rows;
 }
 
+/// Into how many chunks a flat tensor is cut: about a thousand elements each, at most `mostChunks`.
+/// Chunks that come out even, in whole vectors, need no padding and no masks: where there are
+/// enough of them, they are the ones.
+int64_t chunksOf(int64_t elements) {
+  constexpr int64_t mostChunks = 1024, enough = 256, vector = 16;
+  int64_t wanted = std::min(mostChunks, llvm::divideCeilSigned(elements, mostChunks));
+  for (int64_t chunks = wanted; chunks >= std::min(wanted, enough); --chunks)
+    if (elements % (chunks * vector) == 0)
+      return chunks;
+  return wanted;
+}
+
 /// The operand in rows of equal length, filled up with the reduction's neutral element.
 Value inChunks(OpBuilder &builder, linalg::GenericOp op, Value operand, int64_t rows) {
   auto type = cast<RankedTensorType>(operand.getType());
@@ -108,8 +120,7 @@ void split(linalg::GenericOp op) {
                      cast<RankedTensorType>(op.getResult(0).getType()).getElementType();
   // Too few rows to share among threads: chunks of the flat tensor.
   if (isPlain && product(ArrayRef(extents).take_front(rows)) < 64) {
-    int64_t chunks = std::min<int64_t>(1024, llvm::divideCeil(product(extents), 1024));
-    Value chunked = inChunks(builder, op, op.getDpsInputs()[0], chunks);
+    Value chunked = inChunks(builder, op, op.getDpsInputs()[0], chunksOf(product(extents)));
     auto shape = cast<RankedTensorType>(chunked.getType()).getShape();
     partial = reduceRows(builder, op, chunked, builder.getMultiDimIdentityMap(2), shape, 1);
   } else if (rows > 0) {

@@ -82,3 +82,33 @@ func.func private @sign(%x: tensor<1000000xf32>) -> tensor<1000000xi1> attribute
   } -> tensor<1000000xi1>
   return %0 : tensor<1000000xi1>
 }
+
+// Rows of another length than the tensor's own: what is split and joined again is read in order.
+// CHECK-LABEL: func.func private @regrouped
+// CHECK-NOT:   vector.gather
+// CHECK:       vector.load
+// CHECK-NOT:   vector.gather
+// CHECK:       return
+func.func private @regrouped(%x: tensor<29x768xf32>) -> tensor<12xf32> attributes {graph.kernel = "row"} {
+  %e = tensor.empty() : tensor<29x768xf32>
+  %squares = linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>],
+      iterator_types = ["parallel", "parallel"]} ins(%x : tensor<29x768xf32>) outs(%e : tensor<29x768xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.mulf %a, %a : f32
+    linalg.yield %s : f32
+  } -> tensor<29x768xf32>
+  %flat = tensor.collapse_shape %squares [[0, 1]] : tensor<29x768xf32> into tensor<22272xf32>
+  %rows = tensor.expand_shape %flat [[0, 1]] output_shape [12, 1856] : tensor<22272xf32> into tensor<12x1856xf32>
+  %zero = arith.constant 0.0 : f32
+  %empty = tensor.empty() : tensor<12xf32>
+  %init = linalg.fill ins(%zero : f32) outs(%empty : tensor<12xf32>) -> tensor<12xf32>
+  %sums = linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+      iterator_types = ["parallel", "reduction"]} ins(%rows : tensor<12x1856xf32>) outs(%init : tensor<12xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %s = arith.addf %a, %o fastmath<reassoc> : f32
+    linalg.yield %s : f32
+  } -> tensor<12xf32>
+  return %sums : tensor<12xf32>
+}
