@@ -41,8 +41,20 @@ void runCopy(Warp &warp, const Instruction &in, uint32_t mask) {
     if (item.destinations[lane] && (item.sources[lane] || !bytes))
       item.mask |= uint32_t(1) << lane;
   });
-  if (item.mask)
-    AsyncEngine::of(*warp.block).threadCopies(warp).add(std::move(item));
+  if (!item.mask)
+    return;
+  AsyncEngine &engine = AsyncEngine::of(*warp.block);
+  item.operation = engine.newOperation();
+  if (warp.observer)
+    forLanes(item.mask, [&](int lane) {
+      const auto offset =
+          static_cast<uint64_t>(item.destinations[lane] - warp.block->shared.data());
+      warp.observer->asyncRange(warp, in, item.operation, Access::Kind::AsyncWrite, Space::Shared,
+                                sharedWindow +
+                                    mapToRank(static_cast<uint32_t>(offset), warp.block->rank),
+                                operands.bytes);
+    });
+  engine.threadCopies(warp).add(std::move(item));
 }
 
 void runCommit(Warp &warp, const Instruction &, uint32_t mask) {

@@ -15,6 +15,7 @@ constexpr int patience = 256;
 
 void ThreadCopies::add(Item item) {
   forLanes(item.mask, [&](int lane) { item.groups[lane] = committed[lane]; });
+  item.unawaited = item.mask;
   items.push_back(std::move(item));
 }
 
@@ -22,17 +23,15 @@ void ThreadCopies::commit(uint32_t mask) {
   forLanes(mask, [&](int lane) { ++committed[lane]; });
 }
 
+size_t ThreadCopies::pending() const {
+  return static_cast<size_t>(
+      std::count_if(items.begin(), items.end(), [](const Item &item) { return item.mask != 0; }));
+}
+
 void ThreadCopies::perform(Item &item, uint32_t mask) {
   mask &= item.mask;
   item.mask &= ~mask;
   forLanes(mask, [&](int lane) {
-    if (item.bytes == 0) {
-      Origin origin = item.origin;
-      origin.lane = lane;
-      AsyncEngine::of(origin.block())
-          .barriers.arrive(origin, item.barriers[lane], 1, 0, false, true, nullptr);
-      return;
-    }
     if (item.sourceBytes[lane])
       std::memcpy(item.destinations[lane], item.sources[lane], item.sourceBytes[lane]);
     std::memset(item.destinations[lane] + item.sourceBytes[lane], 0,
@@ -40,26 +39,65 @@ void ThreadCopies::perform(Item &item, uint32_t mask) {
   });
 }
 
-void ThreadCopies::complete(size_t index) {
-  Item &item = items[index];
-  if (item.bytes == 0) // an arrival waits for what its lanes did before
-    for (size_t before = 0; before < index; ++before)
-      perform(items[before], item.mask);
-  perform(item, allLanes);
-  std::erase_if(items, [](const Item &other) { return other.mask == 0; });
+void ThreadCopies::arrive(Item &item, uint32_t mask) {
+  mask &= item.mask;
+  item.mask &= ~mask;
+  item.unawaited &= ~mask;
+  AsyncEngine &engine = AsyncEngine::of(item.origin.block());
+  for (Item &before : items) {
+    if (&before == &item)
+      break;
+    if (!before.bytes || !(before.unawaited & mask))
+      continue;
+    perform(before, mask);
+    before.unawaited &= ~mask;
+    if (!before.unawaited)
+      engine.signals(item.barriers[std::countr_zero(mask)], before.operation);
+  }
+  forLanes(mask, [&](int lane) {
+    Origin origin = item.origin;
+    origin.lane = lane;
+    engine.barriers.arrive(origin, item.barriers[lane], 1, 0, false, true, nullptr);
+  });
+}
+
+void ThreadCopies::prune() {
+  std::erase_if(items, [](const Item &item) { return !item.mask && !item.unawaited; });
+}
+
+void ThreadCopies::complete(size_t number) {
+  for (Item &item : items) {
+    if (!item.mask || number--)
+      continue;
+    if (item.bytes)
+      perform(item, allLanes);
+    else
+      arrive(item, allLanes);
+    break;
+  }
+  prune();
 }
 
 void ThreadCopies::wait(uint32_t mask, uint32_t allowed, bool all) {
   for (Item &item : items) {
     uint32_t due = 0;
-    forLanes(mask & item.mask, [&](int lane) {
+    forLanes(mask & item.unawaited, [&](int lane) {
       // Arrivals belong to no group: they come when the copies before them have.
       if (all || (item.bytes && item.groups[lane] + allowed < committed[lane]))
         due |= uint32_t(1) << lane;
     });
+    if (!due)
+      continue;
+    if (!item.bytes) {
+      arrive(item, due);
+      continue;
+    }
     perform(item, due);
+    item.unawaited &= ~due;
+    if (ClusterObserver *observer = item.origin.warp->observer; observer && !item.unawaited)
+      observer->asyncDone(item.operation, false);
   }
-  std::erase_if(items, [](const Item &item) { return item.mask == 0; });
+  prune();
 }
 
 void BulkCopy::read() {
@@ -90,8 +128,11 @@ void BulkCopy::write() {
       std::memcpy(piece.destination, in, piece.bytes);
     in += piece.bytes;
   }
-  if (signalled)
-    AsyncEngine::of(*signalled).barriers.complete(origin, barrier, bytes);
+  if (!signalled)
+    return;
+  AsyncEngine &engine = AsyncEngine::of(*signalled);
+  engine.signals(barrier, operation);
+  engine.barriers.complete(origin, barrier, bytes);
 }
 
 bool WarpgroupOperation::isIssued() const {
@@ -139,8 +180,32 @@ AsyncEngine &AsyncEngine::of(Block &block) {
   return static_cast<AsyncEngine &>(*block.async);
 }
 
+void AsyncEngine::done(uint64_t operation, bool readingAlone) {
+  if (ClusterObserver *observer = block.cluster->observer.get())
+    observer->asyncDone(operation, readingAlone);
+}
+
+void AsyncEngine::signals(uint32_t barrier, uint64_t operation) {
+  if (block.cluster->observer)
+    unseen.push_back({barrier, barriers.phase(barrier), operation});
+}
+
+void AsyncEngine::sees(uint32_t barrier, uint32_t phase) {
+  std::erase_if(unseen, [&](const Signal &signal) {
+    if (signal.barrier != barrier || signal.phase >= phase)
+      return false;
+    done(signal.operation, false);
+    return true;
+  });
+}
+
 void AsyncEngine::start(std::unique_ptr<BulkCopy> copy) {
   copy->group = warps[copy->origin.warp->index].bulkGroups[copy->origin.lane];
+  copy->operation = newOperation();
+  if (ClusterObserver *observer = block.cluster->observer.get())
+    for (const BulkCopy::Range &range : copy->ranges)
+      observer->asyncRange(*copy->origin.warp, *copy->origin.instruction, copy->operation,
+                           range.kind, range.space, range.address, range.bytes);
   copies.push_back(std::move(copy));
 }
 
@@ -154,13 +219,39 @@ void AsyncEngine::waitBulk(const Warp &warp, int lane, uint32_t allowed, bool re
       ++i;
     } else if (read) {
       copy.read();
+      done(copy.operation, true);
       ++i;
     } else {
       copy.write();
+      done(copy.operation, false);
       copies.erase(copies.begin() + static_cast<ptrdiff_t>(i));
     }
   }
 }
+
+namespace {
+
+/// Operand rows in shared memory and the registers of a warp's part.
+void tellObserver(ClusterObserver &observer, const WarpgroupOperation &operation,
+                  const WarpgroupOperation::Part &part, int warp) {
+  Warp &issuer = *part.origin.warp;
+  const Instruction &instruction = *part.origin.instruction;
+  const auto tellChunks = [&](const MatrixDescriptor &descriptor, bool transposed, int first,
+                              int rows) {
+    for (const uint32_t address : descriptor.chunks(transposed, first, rows))
+      observer.asyncRange(issuer, instruction, operation.operation, Access::Kind::AsyncRead,
+                          Space::Shared, sharedWindow + mapToRank(address, issuer.block->rank), 16);
+  };
+  if (!part.a[0])
+    tellChunks(part.descriptorA, operation.shape.transposeA, 16 * warp, 16);
+  if (warp == 0) // all warps read the same B
+    tellChunks(part.descriptorB, operation.shape.transposeB, 0, operation.shape.n);
+  const std::span slots(instruction.slots, part.d.size() + (part.a[0] ? 4 : 0));
+  observer.asyncRegisters(issuer, instruction, operation.operation, slots.subspan(part.d.size()),
+                          slots.first(part.d.size()));
+}
+
+} // namespace
 
 void AsyncEngine::PerWarpgroup::completeFirst() {
   products.front().run();
@@ -179,8 +270,15 @@ void AsyncEngine::start(const WarpgroupMultiply &shape, WarpgroupOperation::Part
   if (place == group.products.size()) {
     group.products.emplace_back();
     group.products.back().shape = shape;
+    group.products.back().operation = newOperation();
+    group.unawaited.push_back({group.products.back().operation, {}});
   }
   WarpgroupOperation &operation = group.products[place];
+  // Completed operations are a prefix of those that nobody has waited for.
+  group.unawaited[group.unawaited.size() - group.products.size() + place].groups[index % 4] =
+      part.group;
+  if (ClusterObserver *observer = origin.warp->observer)
+    tellObserver(*observer, operation, part, index % 4);
   for (const WarpgroupOperation::Part &other : operation.parts)
     if (other.origin.warp && (other.origin.instruction != origin.instruction ||
                               other.descriptorB.encode() != part.descriptorB.encode() ||
@@ -196,14 +294,22 @@ void AsyncEngine::start(const WarpgroupMultiply &shape, WarpgroupOperation::Part
 
 bool AsyncEngine::waitProducts(const Warp &warp, uint32_t allowed) {
   PerWarpgroup &group = warpgroups[warp.index / 4];
+  const int member = warp.index % 4;
+  const uint32_t committed = warps[warp.index].productGroups;
   while (!group.products.empty()) {
     const WarpgroupOperation &first = group.products.front();
-    const WarpgroupOperation::Part &own = first.parts[warp.index % 4];
-    if (!own.origin.warp || own.group + allowed >= warps[warp.index].productGroups)
-      return true;
+    const WarpgroupOperation::Part &own = first.parts[member];
+    if (!own.origin.warp || own.group + allowed >= committed)
+      break;
     if (!first.isIssued())
       return false;
     group.completeFirst();
+  }
+  // What has not been issued by all cannot be among those.
+  while (group.unawaited.size() > group.products.size() &&
+         group.unawaited.front().groups[member] + allowed < committed) {
+    done(group.unawaited.front().operation, false);
+    group.unawaited.pop_front();
   }
   return true;
 }
@@ -273,7 +379,7 @@ bool AsyncEngine::advance(std::mt19937_64 &random) {
   choice -= copies.size();
   if (choice < copying.size()) {
     ThreadCopies &items = copying[choice]->copies;
-    items.complete(random() % items.count());
+    items.complete(random() % items.pending());
   } else {
     multiplying[choice - copying.size()]->completeFirst();
   }
@@ -308,7 +414,7 @@ std::string AsyncEngine::describe() const {
   std::string text = barriers.describe();
   size_t products = 0, threadCopies = 0;
   for (const PerWarp &warp : warps)
-    threadCopies += warp.copies.count();
+    threadCopies += warp.copies.pending();
   for (const PerWarpgroup &group : warpgroups)
     products += group.products.size();
   for (const auto &[count, what] :

@@ -18,7 +18,9 @@ public:
   /// One instruction, or the arrival at an mbarrier that waits for the copies before it.
   struct Item {
     Origin origin;
-    uint32_t mask = 0;
+    uint64_t operation = 0;           ///< for the observer
+    uint32_t mask = 0;                ///< lanes under way
+    uint32_t unawaited = 0;           ///< lanes that have not waited for it
     uint32_t bytes = 0;               ///< 0: an arrival
     uint32_t sourceBytes[lanes] = {}; ///< the rest is filled with zeros
     std::byte *destinations[lanes] = {};
@@ -31,13 +33,16 @@ public:
   void commit(uint32_t mask);
   /// Completes all but the newest `allowed` groups; with `all` what is not committed, too.
   void wait(uint32_t mask, uint32_t allowed, bool all);
-  bool pending() const { return !items.empty(); }
-  size_t count() const { return items.size(); }
-  /// Completes the item, and before an arrival what it has to wait for.
-  void complete(size_t index);
+  /// Items under way.
+  size_t pending() const;
+  /// Completes one of them, and before an arrival what it has to wait for.
+  void complete(size_t number);
 
 private:
   static void perform(Item &item, uint32_t mask);
+  /// An arrival: whoever sees its phase over has waited for the copies before it.
+  void arrive(Item &item, uint32_t mask);
+  void prune();
   std::vector<Item> items;
   uint32_t committed[lanes] = {};
 };
@@ -55,11 +60,19 @@ struct BulkCopy {
   uint32_t fillBytes = 1;
   /// Adds `bytes` of `data` to the destination; empty: a plain copy.
   std::function<void(std::byte *destination, const std::byte *data, uint32_t bytes)> reduce;
+  uint64_t operation = 0;     ///< for the observer
   Block *signalled = nullptr; ///< whose mbarrier counts the bytes; null: a bulk group
   uint32_t barrier = 0;
   uint32_t bytes = 0;
   uint32_t group = 0;
-  bool readsShared = false;    ///< of the issuing block
+  bool readsShared = false; ///< of the issuing block
+  struct Range {
+    Access::Kind kind;
+    Space space;
+    uint64_t address;
+    uint64_t bytes;
+  };
+  std::vector<Range> ranges;   ///< for the observer
   std::vector<std::byte> data; ///< what was read
   bool hasRead = false;
 
@@ -78,6 +91,7 @@ struct WarpgroupOperation {
     uint32_t group = 0;
   };
   WarpgroupMultiply shape;
+  uint64_t operation = 0; ///< for the observer
   std::array<Part, 4> parts;
 
   bool isIssued() const;
@@ -109,6 +123,13 @@ public:
   bool waitProducts(const Warp &warp, uint32_t allowed);
   static int waitingId(const Warp &warp) { return -1 - warp.index / 4; }
 
+  /// A number for an operation of this block.
+  uint64_t newOperation() { return uint64_t(block.rank) << 48 | ++operations; }
+  /// The operation has signalled the barrier in its present phase: it counts as waited for when
+  /// somebody sees a later one.
+  void signals(uint32_t barrier, uint64_t operation);
+  void sees(uint32_t barrier, uint32_t phase);
+
 private:
   struct PerWarp {
     ThreadCopies copies;
@@ -119,8 +140,19 @@ private:
   struct PerWarpgroup {
     std::deque<WarpgroupOperation> products;
     uint64_t completed = 0;
+    /// Operations that nobody has waited for, with each warp's group.
+    struct Unawaited {
+      uint64_t operation;
+      std::array<uint32_t, 4> groups;
+    };
+    std::deque<Unawaited> unawaited;
     void completeFirst();
   };
+  struct Signal {
+    uint32_t barrier, phase;
+    uint64_t operation;
+  };
+  void done(uint64_t operation, bool readingAlone);
   bool outstanding() const;
   /// Nobody runs and nothing is under way: waiting for an mbarrier may time out.
   bool timeOut();
@@ -129,6 +161,8 @@ private:
   std::vector<PerWarp> warps;
   std::vector<PerWarpgroup> warpgroups;
   std::vector<std::unique_ptr<BulkCopy>> copies;
+  std::vector<Signal> unseen;
+  uint64_t operations = 0;
   uint64_t seenChanges = 0;
   int idleCalls = 0, timeouts = 0;
 };

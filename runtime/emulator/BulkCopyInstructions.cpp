@@ -103,6 +103,8 @@ void startRange(const Origin &origin, const Bulk &bulk) {
   const auto begin = [&](std::byte *destination) {
     auto copy = std::make_unique<BulkCopy>();
     copy->readsShared = bulk.direction != Direction::ToShared;
+    if (copy->readsShared)
+      copy->ranges.push_back({Access::Kind::AsyncRead, Space::Shared, sharedWindow + shared, size});
     if (bulk.reduction)
       copy->reduce = bulkReduction(*bulk.reduction, bulk.type);
     if (bulk.byteMask == noSlot) {
@@ -116,9 +118,12 @@ void startRange(const Origin &origin, const Bulk &bulk) {
     return copy;
   };
   if (bulk.direction == Direction::FromShared) {
-    if (std::byte *destination = globalRange(origin, bulk.destination.of(warp, origin.lane), size,
-                                             granule, Access::Kind::AsyncWrite))
-      start(origin, begin(destination));
+    const uint64_t to = bulk.destination.of(warp, origin.lane);
+    if (std::byte *destination = globalRange(origin, to, size, granule, Access::Kind::AsyncWrite)) {
+      std::unique_ptr<BulkCopy> copy = begin(destination);
+      copy->ranges.push_back({Access::Kind::AsyncWrite, Space::Global, to, size});
+      start(origin, std::move(copy));
+    }
     return;
   }
   std::vector<Target> targets;
@@ -130,6 +135,8 @@ void startRange(const Origin &origin, const Bulk &bulk) {
     if (!destination)
       return;
     std::unique_ptr<BulkCopy> copy = begin(destination);
+    copy->ranges.push_back(
+        {Access::Kind::AsyncWrite, Space::Shared, sharedWindow + target.address, size});
     copy->signalled = target.barrier.block;
     copy->barrier = target.barrier.offset;
     start(origin, std::move(copy));
@@ -191,6 +198,8 @@ bool cutTile(const Origin &origin, const TensorMap &map, const int32_t *coordina
     if (row.bytes && !(inside = globalRange(origin, row.address, row.bytes,
                                             static_cast<uint32_t>(map.strides[0]), kind)))
       return false;
+    if (inside && !loads)
+      copy.ranges.push_back({kind, Space::Global, row.address, row.bytes});
     for (uint32_t at = 0; at < map.rowBytes();) {
       uint32_t end = at < row.lead               ? row.lead
                      : at < row.lead + row.bytes ? row.lead + row.bytes
@@ -235,6 +244,8 @@ void startTile(const Origin &origin, const Bulk &bulk) {
     copy->fill = map->fill();
     copy->fillBytes = static_cast<uint32_t>(map->strides[0]);
     copy->readsShared = !loads;
+    copy->ranges.push_back({loads ? Access::Kind::AsyncWrite : Access::Kind::AsyncRead,
+                            Space::Shared, sharedWindow + shared, size});
     if (!memory || !cutTile(origin, *map, coordinates, shared, memory, loads, *copy))
       return nullptr;
     return copy;

@@ -29,8 +29,8 @@ public:
   // Each returns false after a report; `offset` is in the block's own shared memory.
   bool initialise(const Origin &origin, uint32_t offset, uint32_t count);
   bool invalidate(const Origin &origin, uint32_t offset);
-  /// Adds `transactions` to what the phase waits for, then takes `count` arrivals; `drop` takes them
-  /// from later phases too; without `completes` the phase must not end by it.
+  /// Adds `transactions` to what the phase waits for, then takes `count` arrivals; `drop` takes
+  /// them from later phases too; without `completes` the phase must not end by it.
   bool arrive(const Origin &origin, uint32_t offset, uint32_t count, int64_t transactions,
               bool drop, bool completes, uint64_t *token);
   bool expect(const Origin &origin, uint32_t offset, int64_t transactions);
@@ -41,6 +41,11 @@ public:
   /// Null after a report.
   const MemoryBarrier *find(const Origin &origin, uint32_t offset);
 
+  /// Phases that a barrier has completed; 0 if there is none.
+  uint32_t phase(uint32_t offset) const {
+    const auto found = barriers.find(offset);
+    return found == barriers.end() ? 0 : found->second.phase;
+  }
   /// Grows with every change.
   uint64_t changes() const { return changeCount; }
   /// One line a barrier.

@@ -118,10 +118,12 @@ void runWait(Warp &warp, const Instruction &in, uint32_t mask) {
                     operands.parity
                         ? (barrier->phase & 1) != (lane32(warp, operands.state, lane) & 1)
                         : barrier->phase != lane64(warp, operands.state, lane) >> 32;
-                if (over)
+                if (over) {
+                  AsyncEngine::of(*warp.block).sees(offset, barrier->phase);
                   done |= uint32_t(1) << lane;
-                else
+                } else {
                   waitsFor = static_cast<int>(offset);
+                }
               });
   if (failed) { // reported: waiting for it would never end
     warp.launch->stopped = true;
@@ -218,6 +220,11 @@ Handler decodeMemoryBarrier(Decoder &d) {
 /// Memory is coherent and in order here: these order nothing.
 void runNothing(Warp &, const Instruction &, uint32_t) {}
 
+void runProxyFence(Warp &warp, const Instruction &, uint32_t mask) {
+  if (warp.observer)
+    warp.observer->proxyFence(warp, mask);
+}
+
 Handler decodeFence(Decoder &d) {
   d.classify(Class::Async);
   if (d.flag("mbarrier_init"))
@@ -228,10 +235,11 @@ Handler decodeFence(Decoder &d) {
     return nullptr;
   d.nextModifier();
   if (kind == "proxy") {
-    if (!d.flag("alias") && !d.flag("async") && !d.flag("async.global"))
+    const bool async = d.flag("async");
+    if (!async && !d.flag("alias"))
       return d.fail("unknown proxy");
     d.oneOf({"global", "shared::cta", "shared::cluster"});
-    return runNothing;
+    return async ? runProxyFence : runNothing;
   }
   // proxy.tensormap::generic with its scope, address and size.
   d.oneOf({"acquire", "release"});

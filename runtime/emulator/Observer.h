@@ -2,6 +2,7 @@
 #pragma once
 #include "runtime/emulator/Code.h"
 #include <array>
+#include <span>
 
 namespace ingot::emulator {
 
@@ -48,6 +49,19 @@ public:
   /// A frame has been made for a call (or the kernel): its registers are uninitialised.
   virtual void enter(Warp &warp, const CompiledFunction &function) {}
   virtual void blockEnds(Block &block) {}
+
+  // Work that goes on by itself. `operation` is unique in the cluster.
+
+  /// From now on the operation may read or write the range, until it is done; addresses as in Access.
+  virtual void asyncRange(Warp &warp, const Instruction &instruction, uint64_t operation,
+                          Access::Kind kind, Space space, uint64_t address, uint64_t bytes) {}
+  /// A part of a wgmma: the registers that it reads and those that it writes.
+  virtual void asyncRegisters(Warp &warp, const Instruction &instruction, uint64_t operation,
+                              std::span<const Slot> read, std::span<const Slot> written) {}
+  /// Somebody has waited for the operation, or for its reading alone.
+  virtual void asyncDone(uint64_t operation, bool readingAlone) {}
+  /// fence.proxy.async
+  virtual void proxyFence(Warp &warp, uint32_t mask) {}
 };
 
 /// Watches launches; called by several threads.

@@ -1,4 +1,5 @@
 // Copies and barriers that go on by themselves: what they do, and what a missing wait does.
+#include "runtime/emulator/AsyncChecks.h"
 #include "runtime/emulator/TensorMap.h"
 #include "test/emulator/Support.h"
 #include <numeric>
@@ -417,6 +418,75 @@ TEST(Async, pollingTimesOut) {
                   "mbarrier.try_wait.shared::cta.b64 %p2, [%r20], "
                   "%rd1;\n@!%p2 bra AGAIN;");
   EXPECT_TRUE(result.findings.empty());
+}
+
+/// Findings of the check of asynchronous work, whatever the seed did to the results.
+std::vector<Finding> checked(const std::string &text, Dim3 block, uint64_t seed,
+                             const std::vector<std::vector<uint32_t>> &buffers) {
+  Device device(text);
+  AsyncObserver observer;
+  device.observer = &observer;
+  device.expectFindings = true;
+  device.options.seed = seed;
+  LaunchResult result;
+  if (buffers.size() == 1)
+    result = device.launch("kernel", {1}, block, device.upload(buffers[0]));
+  else
+    result =
+        device.launch("kernel", {1}, block, device.upload(buffers[0]), device.upload(buffers[1]));
+  return result.findings;
+}
+
+void expectCheck(const std::vector<Finding> &findings, std::string_view check,
+                 std::string_view part) {
+  ASSERT_FALSE(findings.empty()) << part;
+  EXPECT_EQ(findings[0].check, check);
+  EXPECT_NE(findings[0].message.find(part), std::string::npos) << findings[0].str();
+}
+
+constexpr std::string_view untilFull =
+    "AGAIN: mbarrier.try_wait.parity.shared::cta.b64 %p2, [%r3], 0;\n@!%p2 bra AGAIN;";
+
+TEST(Async, checksFindWhatNobodyWaitedFor) {
+  const std::vector<std::vector<uint32_t>> two{numbers(256), numbers(256)};
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    EXPECT_TRUE(checked(twoGroups(1), {32}, seed, two).empty());
+    EXPECT_TRUE(checked(twoGroups(0), {32}, seed, two).empty());
+    expectCheck(checked(twoGroups(2), {32}, seed, two), "async", "has not been waited for");
+    EXPECT_TRUE(checked(bulkLoad(untilFull), {128}, seed, two).empty());
+    expectCheck(checked(bulkLoad(""), {128}, seed, two), "async", "reads shared address");
+    EXPECT_TRUE(checked(bulkStore("cp.async.bulk.wait_group.read 0;"), {128}, seed, {numbers(128)})
+                    .empty());
+    EXPECT_TRUE(
+        checked(bulkStore("cp.async.bulk.wait_group 0;"), {128}, seed, {numbers(128)}).empty());
+    expectCheck(checked(bulkStore(""), {128}, seed, {numbers(128)}), "async", "still reads");
+    // The destination is read back: waiting for the reading is not enough.
+    const std::string readsBack = "{}\nld.global.u32 %r7, [%rd2];";
+    expectCheck(
+        checked(bulkStore(fmt::format(fmt::runtime(readsBack), "cp.async.bulk.wait_group.read 0;")),
+                {128}, seed, {numbers(128)}),
+        "async", "still writes");
+    EXPECT_TRUE(
+        checked(bulkStore(fmt::format(fmt::runtime(readsBack), "cp.async.bulk.wait_group 0;")),
+                {128}, seed, {numbers(128)})
+            .empty());
+  }
+}
+
+TEST(Async, checksFindMissingProxyFences) {
+  std::string text = bulkStore("cp.async.bulk.wait_group 0;");
+  EXPECT_TRUE(checked(text, {128}, 1, {numbers(128)}).empty());
+  const std::string_view fence = "fence.proxy.async.shared::cta;\n";
+  const size_t place = text.find(fence);
+  ASSERT_NE(place, std::string::npos);
+  std::string without = text, later = text;
+  without.erase(place, fence.size());
+  expectCheck(checked(without, {128}, 1, {numbers(128)}), "proxy-fence",
+              "without a fence.proxy.async");
+  // By the issuing thread after the barrier is as good.
+  later.erase(place, fence.size());
+  later.insert(later.find("cp.async.bulk.global"), fence);
+  EXPECT_TRUE(checked(later, {128}, 1, {numbers(128)}).empty());
 }
 
 struct Tile {

@@ -1,4 +1,5 @@
 // Matrix multiplications and attention that MLIR and LLVM made (kernels/README.md), against f64.
+#include "runtime/emulator/AsyncChecks.h"
 #include "runtime/emulator/TensorMap.h"
 #include "test/emulator/Reference.h"
 #include "test/emulator/Support.h"
@@ -86,18 +87,26 @@ struct Gemm {
     return count;
   }
 
-  int runSm80(const std::string &text, uint64_t seed) const {
+  int runSm80(const std::string &text, uint64_t seed,
+              std::vector<Finding> *findings = nullptr) const {
     Device device(text, "gemm-sm80.ptx");
+    AsyncObserver observer;
+    device.observer = &observer;
+    device.expectFindings = findings;
     device.options.seed = seed;
     const uint64_t c = device.upload(std::vector<uint16_t>(128 * 128));
-    device.launch("gemm", {2, 2}, {128}, device.upload(a.bits), device.upload(b.bits), c,
-                  device.upload(bias));
+    LaunchResult result = device.launch("gemm", {2, 2}, {128}, device.upload(a.bits),
+                                        device.upload(b.bits), c, device.upload(bias));
+    if (findings)
+      *findings = std::move(result.findings);
     return wrong(device.download<uint16_t>(c, 128 * 128));
   }
 
   int runSm90(const std::string &text, uint64_t seed,
               std::vector<Finding> *findings = nullptr) const {
     Device device(text, "gemm-sm90.ptx");
+    AsyncObserver observer;
+    device.observer = &observer;
     device.options.seed = seed;
     device.cluster = {2};
     device.dynamicSharedBytes = 131072 + 64;
@@ -130,8 +139,14 @@ TEST(CompiledKernels, gemmOfSm80) {
   // Waits for one group too few: some seed shows it.
   const std::string bug = planted(text, "cp.async.wait_group \t1;", "cp.async.wait_group \t2;");
   int wrong = 0;
-  for (uint64_t seed = 0; seed < 8 && !wrong; ++seed)
-    wrong = gemm.runSm80(bug, seed);
+  std::vector<Finding> findings;
+  for (uint64_t seed = 0; seed < 8 && !wrong; ++seed) {
+    wrong = gemm.runSm80(bug, seed, &findings);
+    // The check finds it whatever the seed.
+    ASSERT_FALSE(findings.empty());
+    EXPECT_EQ(findings[0].check, "async");
+    EXPECT_NE(findings[0].text.find("ldmatrix"), std::string::npos) << findings[0].str();
+  }
   EXPECT_GT(wrong, 0);
 }
 
@@ -153,8 +168,11 @@ TEST(CompiledKernels, plantedBugsSpoilTheGemmOfSm90) {
   bug = planted(bug, "wgmma.wait_group.sync.aligned \t0;", "wgmma.wait_group.sync.aligned \t4;");
   int wrong = 0;
   std::vector<Finding> findings;
-  for (uint64_t seed = 0; seed < 8 && !wrong; ++seed)
+  for (uint64_t seed = 0; seed < 8 && !wrong; ++seed) {
     wrong = gemm.runSm90(bug, seed, &findings);
+    ASSERT_FALSE(findings.empty());
+    EXPECT_EQ(findings[0].check, "async");
+  }
   EXPECT_GT(wrong, 0);
   // The next 16 columns of A begin 32 bytes on, not 48.
   EXPECT_GT(gemm.runSm90(planted(text, "4611686293305360386", "4611686293305360387"), 1, &findings),
@@ -182,6 +200,8 @@ TEST(CompiledKernels, attentionOfSm90) {
   for (const char *name : {"attention-sm90.ptx", "attention-overlapped-sm90.ptx"})
     for (uint64_t seed = 0; seed < 2; ++seed) {
       Device device(readKernel(name), name);
+      AsyncObserver observer;
+      device.observer = &observer;
       device.options.seed += seed;
       device.dynamicSharedBytes = 8192 + 8 * 16384 + 64;
       const uint64_t out = device.upload(std::vector<float>(queries * width));

@@ -1,5 +1,6 @@
 // mma, ldmatrix, stmatrix and wgmma as instructions: operands, waiting, errors. What they compute
 // is tested by MatrixMultiplyTest and WarpgroupMultiplyTest.
+#include "runtime/emulator/AsyncChecks.h"
 #include "runtime/emulator/WarpgroupMultiply.h"
 #include "test/emulator/Support.h"
 
@@ -195,6 +196,26 @@ TEST(MatrixInstructions, productsLandWhenTheyAreWaitedFor) {
   };
   EXPECT_EQ(right("wgmma.wait_group.sync.aligned 0;", ""), 32);
   EXPECT_LT(right("", "wgmma.wait_group.sync.aligned 0;"), 32);
+}
+
+TEST(MatrixInstructions, checksFindRegistersAndOperandsInUse) {
+  const auto findings = [](std::string_view wait) {
+    Device device(wgmmaKernel(wait, "wgmma.wait_group.sync.aligned 0;"));
+    AsyncObserver observer;
+    device.observer = &observer;
+    device.expectFindings = true;
+    return device.launch("kernel", {1}, {128}, device.upload(std::vector<float>(512))).findings;
+  };
+  const std::vector<Finding> quiet = findings("wgmma.wait_group.sync.aligned 0;");
+  EXPECT_TRUE(quiet.empty()) << quiet[0].str();
+  const std::vector<Finding> early = findings("");
+  ASSERT_FALSE(early.empty());
+  EXPECT_NE(early[0].message.find("reads a register that the wgmma"), std::string::npos)
+      << early[0].str();
+  const std::vector<Finding> overwritten =
+      findings("st.shared.b32 [%r2], %r4;\nwgmma.wait_group.sync.aligned 0;");
+  ASSERT_FALSE(overwritten.empty());
+  EXPECT_NE(overwritten[0].message.find("still reads"), std::string::npos) << overwritten[0].str();
 }
 
 TEST(MatrixInstructions, productsThatNobodyWaitsForAreFound) {
