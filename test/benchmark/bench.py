@@ -39,20 +39,27 @@ class Bench:
         self.build = build
         self.make("benchmark-kernels")
         self.library = Library(build)
-        self.machine = self.library.machine(1)
+        cpus = len(os.sched_getaffinity(0))
+        self.machine, self.whole = self.library.machines([1, cpus])
 
     def make(self, target):
         made = subprocess.run(["ninja", "-C", self.build, target], capture_output=True, text=True)
         if made.returncode:
             sys.exit(f"{target} cannot be built (is libbenchmark-dev installed and the build configured anew?)\n{made.stdout}")
 
+    def name(self):
+        """The processor, with the numbers that tell generations of one name apart."""
+        with open("/proc/cpuinfo") as file:
+            fields = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines() if ":" in line)
+        numbers = {key.strip(): value.strip() for key, value in fields.items()}
+        return f"{self.machine.model} (family {numbers.get('cpu family', '?')}, model {numbers.get('model', '?')})"
+
     def header(self):
         """The machine, and what it can do on one CPU and on all."""
-        lines = [f"{self.machine.model}, {self.machine.cpus} CPUs", self.machine.describe()]
-        if self.machine.cpus > 1:
-            all = self.library.machine(self.machine.cpus)
-            lines.append(all.describe())
-            gain = lambda rate: f"{rate(all) / rate(self.machine):.2f}x"
+        lines = [f"{self.name()}, {self.machine.cpus} CPUs", self.machine.describe()]
+        if self.whole.threads > 1:
+            gain = lambda rate: f"{rate(self.whole) / rate(self.machine):.2f}x"
+            lines.append(self.whole.describe())
             lines.append(f"all CPUs give {gain(lambda m: m.flops)} of one's multiply-adds and {gain(lambda m: m.levels[-1]['bandwidth'])} "
                          "of its memory bandwidth: two can be one core's hyper-threads")
         return "\n".join(lines)
@@ -115,7 +122,7 @@ def main():
     tables = [f"### {suite}\n\n```\n{bench.run(suite, arguments).strip()}\n```\n" for suite in ([options.suite] if options.suite else SUITES)]
     if options.record:
         with open(os.path.join(HERE, "RESULTS.md"), "a") as file:
-            file.write(f"\n## {datetime.date.today()}, {bench.machine.model}, at {commit()}\n\n```\n{header}\n```\n\n" + "\n".join(tables))
+            file.write(f"\n## {datetime.date.today()}, {bench.name()}, at {commit()}\n\n```\n{header}\n```\n\n" + "\n".join(tables))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,28 @@ class Library:
                              ("machine", ctypes.c_char_p), ("run", ctypes.c_double), ("close", None)]:
             getattr(self.functions, f"ingot_{name}").restype = result
 
+    def machines(self, counts, attempts=3):
+        """What the machine can do on so many threads: the best of measurements in turn, for others may use it meanwhile."""
+        measured = [[json.loads(self.functions.ingot_machine(count)) for count in counts] for _ in range(attempts)]
+        return [Machine(best(list(same))) for same in zip(*measured)]
+
     def machine(self, threads):
-        """What the machine can do, measured anew on so many threads."""
-        return Machine(json.loads(self.functions.ingot_machine(threads)))
+        return self.machines([threads])[0]
 
     def compile(self, text, gradients=False, threads=1):
         """@forward of graph IR, with the gradients of its parameters if they are wanted: then its result is a loss,
         and of a loss sum(y·dy), which stands for a cotangent dy, the value y remains."""
         return Kernel(self.functions, text, gradients, threads)
+
+
+def best(measurements):
+    """Of numbers the largest; of what holds numbers, the same of each."""
+    first = measurements[0]
+    if isinstance(first, dict):
+        return {key: best([one[key] for one in measurements]) for key in first}
+    if isinstance(first, list):
+        return [best(list(same)) for same in zip(*measurements)]
+    return max(measurements)
 
 
 class Machine:

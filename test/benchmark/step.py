@@ -43,10 +43,9 @@ def json_record(line):
 class Side:
     """A command that prints a line a step, and the figures of its runs."""
 
-    def __init__(self, name, command, environment=None, folder=None, parse=json_record, starts_with_step=True):
-        self.name, self.command, self.folder, self.parse = name, command, folder, parse
+    def __init__(self, name, command, environment=None, folder=None, parse=json_record, most_steps=None):
+        self.name, self.command, self.folder, self.parse, self.most_steps = name, command, folder, parse, most_steps
         self.environment = {**os.environ, **(environment or {})}
-        self.starts_with_step = starts_with_step
         self.losses, self.step_ms, self.first_seconds, self.peak = [], [], [], 0
 
     def run(self):
@@ -59,9 +58,11 @@ class Side:
                 self.first_seconds.append(time.perf_counter() - start)
             if record:
                 records.append(record)
+            if len(records) == self.most_steps:  # a side that would go on
+                process.terminate()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        if process.returncode and self.most_steps is None:
             sys.exit(f"failed: {' '.join(self.command)}")
         self.losses = [record["loss"] for record in records]
         self.step_ms += [record["ms"] for record in records[1:]]
@@ -74,7 +75,7 @@ class Side:
         cold, warm = self.first_seconds[0], self.first_seconds[1:]
         starts = f"{cold:8.2f} {statistics.median(warm):8.2f}" if warm else f"{cold:8.2f} {'':8}"
         ratio = self.milliseconds() / ours.milliseconds()
-        return f"{self.name:20} {self.milliseconds():10.2f} {ratio:7.2f}x {self.peak / 1e9:8.2f}  {starts if self.starts_with_step else ''}"
+        return f"{self.name:20} {self.milliseconds():10.2f} {ratio:7.2f}x {self.peak / 1e9:8.2f}  {starts if self.most_steps is None else ''}"
 
 
 def write_batch(model, folder):
@@ -116,8 +117,8 @@ def make_sides(ingot, model, folder, options):
         elif model.get("size") == "gpt2":  # llm.c validates before its first step, so its start says nothing
             llmc.build(options.llmc, model, folder)
             llmc.write_files(model, folder)
-            sides.append(Side(PEERS[peer], ["timeout", "600", "stdbuf", "-oL", f"{folder}/train_gpt2"], threads, folder,
-                              llmc.parse, starts_with_step=False))
+            sides.append(Side(PEERS[peer], ["stdbuf", "-oL", f"{folder}/train_gpt2"], threads, folder, llmc.parse,
+                              most_steps=3))
     return sides
 
 

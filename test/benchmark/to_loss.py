@@ -20,12 +20,12 @@ def run(command, wanted):
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
-        record = json.loads(line)
-        if record.get("validation_loss", wanted + 1) <= wanted:
+        evaluation = json.loads(line).get("evaluation")
+        if evaluation and evaluation["loss"] <= wanted:
             seconds = time.perf_counter() - start
             process.terminate()
             process.wait()
-            return seconds, record["step"], record["validation_loss"]
+            return seconds, evaluation["step"], evaluation["loss"]
     sys.exit(f"not reached in {STEPS} steps: {' '.join(command)}")
 
 

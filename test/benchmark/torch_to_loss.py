@@ -66,7 +66,7 @@ model = Gpt(len(index))
 optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
 for step in range(steps):
     if step % every == 0:
-        print(json.dumps({"step": step, "validation_loss": evaluate()}), flush=True)
+        print(json.dumps({"evaluation": {"step": step, "loss": evaluate()}}), flush=True)
     after = (step - WARMUP) / (steps - WARMUP)
     optimizer.param_groups[0]["lr"] = RATE * ((step + 1) / WARMUP if step < WARMUP else 0.5 * (1 + math.cos(math.pi * after)))
     optimizer.zero_grad(set_to_none=True)
