@@ -93,7 +93,7 @@ class Bench:
             print(remark, flush=True)
         if suite == "kernels":
             # Large blocks come from a pool instead of fresh pages: faults would be timed, not kernels.
-            environment.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_=str(1 << 40))
+            environment.update(OMP_NUM_THREADS="1", MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_=str(1 << 40))
         process = subprocess.Popen(command + arguments, stdout=subprocess.PIPE, text=True, env=environment)
         lines = [remark + "\n"] if remark else []
         for line in process.stdout:

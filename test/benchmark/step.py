@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -59,7 +60,9 @@ class Side:
             if record:
                 records.append(record)
             if len(records) == self.most_steps:  # a side that would go on
-                process.terminate()
+                os.kill(process.pid, signal.SIGTERM)
+                break
+        process.stdout.close()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode and self.most_steps is None:

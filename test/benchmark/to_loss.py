@@ -15,10 +15,11 @@ STEPS, EVERY, BATCHES = 5000, 50, 20
 PYTORCH = [sys.executable, os.path.join(HERE, "torch_to_loss.py")]
 
 
-def run(command, wanted):
+def run(command, threads, wanted):
     """Seconds and steps until the validation loss is reached, and that loss."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     for line in process.stdout:
         evaluation = json.loads(line).get("evaluation")
         if evaluation and evaluation["loss"] <= wanted:
@@ -41,7 +42,7 @@ def compare(options):
     totals = {"ingot": [], "PyTorch eager": []}
     for seed in seeds:
         for name, command in (("ingot", [*ingot, f"--seed={seed}"]), ("PyTorch eager", [*peer, str(seed)])):
-            seconds, steps, loss = run(command, options.to_loss)
+            seconds, steps, loss = run(command, options.threads, options.to_loss)
             totals[name].append(seconds)
             print(f"  {name + ', seed ' + str(seed):30} {seconds:8.2f} {steps:6} {loss:7.4f}", flush=True)
     ours, theirs = (sum(list) / len(list) for list in totals.values())
