@@ -75,7 +75,8 @@ ProgramKey keyOf(ModuleOp model, const CompileOptions &options, const CpuTarget 
   return {{{"model", contentHash(printed(model))},
            {"options", describe(options.training)},
            {"memory", describe(options.memory)},
-           {"target", target.cpu + " " + contentHash(target.features)},
+           {"target", fmt::format("{} {} caches {} {}", target.cpu, contentHash(target.features),
+                                  target.l1Bytes, target.l2Bytes)},
            {"compiler", compilerBuildId()}}};
 }
 
@@ -106,10 +107,10 @@ Status checkDumpOptions(const CompileOptions &options) {
 
 /// Runs the passes of one stage.
 LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &options,
-                       TimingScope &timing, int &dumps) {
+                       const MachineShape &machine, TimingScope &timing, int &dumps) {
   PassManager passes(module.getContext());
   passes.enableVerifier(false); // every stage ends in its own verifier
-  buildStage(passes, stage, options.training, options.memory);
+  buildStage(passes, stage, options.training, options.memory, machine);
   passes.enableTiming(timing);
   if (!options.dumpDirectory.empty())
     passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory, dumps));
@@ -148,6 +149,8 @@ Stage stageOf(ModuleOp module) {
 
 Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const CompileOptions &options) {
   INGOT_TRY(checkDumpOptions(options));
+  INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
+  const MachineShape machine = target.machine();
   OwningOpRef<ModuleOp> module = model.clone();
   DiagnosticCollector diagnostics(*module->getContext());
   if (failed(verify(*module)))
@@ -161,7 +164,7 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
   Stage from = stageOf(model);
   for (Stage next = from == Stage::Graph ? from : Stage(int(from) + 1); next <= stage;
        next = Stage(int(next) + 1)) {
-    if (failed(runStage(next, *module, options, timing, dumps)))
+    if (failed(runStage(next, *module, options, machine, timing, dumps)))
       return tl::unexpected(
           diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
   }

@@ -6,7 +6,9 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/SubtargetFeature.h"
+#include <algorithm>
 #include <mutex>
+#include <unistd.h>
 
 namespace ingot {
 namespace {
@@ -43,7 +45,9 @@ std::unique_ptr<llvm::MCSubtargetInfo> subtarget(const std::string &cpu,
 }
 
 CpuTarget withRequiredFeatures(std::string cpu, std::string features) {
-  CpuTarget target{std::move(cpu), std::move(features), {}};
+  CpuTarget target;
+  target.cpu = std::move(cpu);
+  target.features = std::move(features);
   auto info = subtarget(target.cpu, target.features);
   for (auto [feature, cpuinfoName] : checkedFeatures)
     if (info->checkFeatures(std::string("+") + feature))
@@ -64,7 +68,16 @@ CpuTarget CpuTarget::host() {
   llvm::SubtargetFeatures features;
   for (const auto &[feature, enabled] : llvm::sys::getHostCPUFeatures())
     features.AddFeature(feature, enabled);
-  return withRequiredFeatures(llvm::sys::getHostCPUName().str(), features.getString());
+  CpuTarget target = withRequiredFeatures(llvm::sys::getHostCPUName().str(), features.getString());
+  // A container may hide its caches, or a hypervisor make them up: only what a core can have
+  // counts.
+  auto cache = [](int name, int64_t least, int64_t most, int64_t &bytes) {
+    if (int64_t found = sysconf(name); found > 0)
+      bytes = std::clamp(found, least, most);
+  };
+  cache(_SC_LEVEL1_DCACHE_SIZE, 16 << 10, 128 << 10, target.l1Bytes);
+  cache(_SC_LEVEL2_CACHE_SIZE, 256 << 10, 4 << 20, target.l2Bytes);
+  return target;
 }
 
 Result<CpuTarget> CpuTarget::parse(const std::string &text) {

@@ -220,7 +220,13 @@ def LowerKernels : Pass<"lower-kernels", "::mlir::ModuleOp"> {
     Numbers: fast-math is used up here. Products and sums marked `contract` become `math.fma` where the
     product has no other use; sums keep up to four partial sums of 16 lanes, combined in a fixed
     order. No flag is left for LLVM, so that two copies of a loop's body round alike.
+    The machine's registers and caches decide sizes of blocks, and never a bit.
   }];
+  let options = [
+    Option<"vectorBytes", "vector-bytes", "int64_t", "64", "of the widest vector register">,
+    Option<"l1Bytes", "l1-bytes", "int64_t", "49152", "of a core's first data cache">,
+    Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "of a core's second cache">,
+  ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
                            "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect"];

@@ -47,9 +47,9 @@ void kernelsStage(OpPassManager &passes) { passes.addPass(createFormKernels()); 
 
 /// From here on every tensor is a place in the arena. Kernels are lowered before planning, because
 /// the planner needs to know what they may update in place and how much workspace they want.
-void planStage(OpPassManager &passes) {
+void planStage(OpPassManager &passes, const MachineShape &machine) {
   passes.addPass(createLaunchKernels());
-  passes.addPass(createLowerKernels());
+  passes.addPass(createLowerKernels({machine.vectorBytes, machine.l1Bytes, machine.l2Bytes}));
   passes.addPass(createPlanMemory());
 }
 
@@ -66,8 +66,8 @@ Result<Stage> parseStage(std::string_view text) {
       "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
 }
 
-void buildStage(OpPassManager &passes, Stage stage,
-                const std::optional<TrainingOptions> &training, const MemoryOptions &memory) {
+void buildStage(OpPassManager &passes, Stage stage, const std::optional<TrainingOptions> &training,
+                const MemoryOptions &memory, const MachineShape &machine) {
   switch (stage) {
   case Stage::Graph:
     graphStage(passes);
@@ -82,7 +82,7 @@ void buildStage(OpPassManager &passes, Stage stage,
     kernelsStage(passes);
     break;
   case Stage::Plan:
-    planStage(passes);
+    planStage(passes, machine);
     break;
   case Stage::Llvm:
   case Stage::Program:

@@ -1,6 +1,7 @@
 /// The one list of everything that happens between a model and machine code.
 #pragma once
 #include "mlir/Pass/PassManager.h"
+#include "passes/MachineShape.h"
 #include "passes/MemoryOptions.h"
 #include "passes/TrainingOptions.h"
 #include "runtime/Result.h"
@@ -19,6 +20,7 @@ Result<Stage> parseStage(std::string_view text);
 /// every kernel is compiled on its own (codegen/Compile.h). Without `training` the module keeps its
 /// @forward alone.
 void buildStage(mlir::OpPassManager &passes, Stage stage,
-                const std::optional<TrainingOptions> &training, const MemoryOptions &memory);
+                const std::optional<TrainingOptions> &training, const MemoryOptions &memory,
+                const MachineShape &machine);
 
 } // namespace ingot

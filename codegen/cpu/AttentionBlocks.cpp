@@ -17,7 +17,7 @@ constexpr int64_t mostGrains = 128;
 constexpr int64_t cacheLine = 64;
 
 AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedTensorType value,
-                           int64_t elementBytes, bool causal) {
+                           int64_t elementBytes, bool causal, const MachineShape &machine) {
   AttentionShape shape;
   shape.pairs = query.getDimSize(0) * query.getDimSize(1);
   shape.queryCount = query.getDimSize(2);
@@ -28,7 +28,7 @@ AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedT
   shape.keys = std::clamp<int64_t>(shape.keyCount, 1, keysAtOnce);
   auto tile = [&](int64_t rows, int64_t columns) {
     // No tile may reach into the next block, whose sums lie behind this one's.
-    return chooseTile(rows, std::max<int64_t>(columns, 1), elementBytes, {}, keysAtOnce);
+    return chooseTile(rows, std::max<int64_t>(columns, 1), elementBytes, machine, keysAtOnce);
   };
   // A narrow tile of queries wastes less beyond the diagonal, a wide one loads less.
   bool isShort = causal && shape.queryCount <= shortSequence;
@@ -49,7 +49,7 @@ AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, Value query, Value key
   sumType = type.getElementTypeBitWidth() < 32 ? code.builder.getF32Type() : type.getElementType();
   shape = chooseShape(type, cast<RankedTensorType>(key.getType()),
                       cast<RankedTensorType>(value.getType()), sumType.getIntOrFloatBitWidth() / 8,
-                      causal);
+                      causal, kernel.machine);
 }
 
 //===--------------------------------------------------------------------------------------------===//

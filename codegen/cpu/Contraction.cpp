@@ -13,9 +13,6 @@ namespace ingot {
 namespace {
 
 constexpr int64_t lanes = Code::lanes;
-/// How many rows of the right operand, each on a page of its own, are asked for ahead.
-constexpr int64_t prefetchDepth = 24;
-
 /// One operand: its dimensions by part in the contraction, and its memory if strides express it.
 struct Operand {
   Value tensor;
@@ -209,7 +206,7 @@ LogicalResult ContractionEmitter::emit() {
   analyse();
   if (product(domain) == 0)
     return success();
-  blocks = chooseBlocks(shape);
+  blocks = chooseBlocks(shape, kernel.machine);
   kernel.setGrains(blocks.grains);
   allocate();
   emitUnits();
@@ -329,7 +326,7 @@ TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
   rhs.buffer = right.buffer;
   rhs.depthStride = *right.contract.stride();
   rhs.base = code.add(rightSource.rowOffset(column), code.mul(k, rhs.depthStride));
-  rhs.prefetchDepth = prefetchDepth;
+  rhs.prefetchNext = shape.columns > blocks.tile.columns();
   if (shape.columns % blocks.tile.columns())
     for (int64_t v = 0; v < blocks.tile.vectors; ++v)
       rhs.masks.push_back(code.maskBelow(code.sub(code.index(shape.columns - v * lanes), column)));

@@ -29,14 +29,15 @@ Tile dotTile(const ContractionShape &shape) {
   return {shape.columns == 1 ? 16 : shape.columns == 2 ? 8 : 4, 1};
 }
 
-/// Whether a few rows of the left operand can be read side by side: not if their distance maps them
-/// all to the same few lines of a cache.
+/// Whether the rows of a tile can be read side by side: not if their distance maps them all to the
+/// same few lines of a cache. A line is needed for a vector of depths alone, so it is enough if
+/// those of all rows fit in the ways of one set.
 bool rowsKeepApart(const ContractionShape &shape, Tile tile) {
-  constexpr int64_t period = 4096; // bytes after which a first cache of 64 sets repeats
+  constexpr int64_t period = 4096, ways = 8; // a first cache of at least 64 sets of 8 ways
   if (shape.lhsRowStride == 0)
     return false;
   int64_t places = period / std::gcd(period, shape.lhsRowStride * shape.elementBytes);
-  return divideCeil(tile.rows, places) <= 2;
+  return divideCeil(tile.rows, places) < ways;
 }
 
 void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape, int64_t mostRows) {
@@ -70,7 +71,7 @@ void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape, int6
 
 Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const MachineShape &machine,
                 int64_t rowsDivide) {
-  int64_t perVector = divideCeil(Code::lanes * elementBytes, machine.registerBytes);
+  int64_t perVector = divideCeil(Code::lanes * elementBytes, machine.vectorBytes);
   Tile best;
   double bestScore = 0;
   for (int64_t vectors = 1; vectors <= std::max<int64_t>(1, 8 / perVector); ++vectors)
@@ -79,7 +80,7 @@ Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const Machi
         continue;
       // Sums, one row of the right operand, and a factor must fit in registers.
       int64_t sums = tileRows * vectors * perVector;
-      if (sums + vectors * perVector + 1 > machine.registers && (vectors > 1 || tileRows > 1))
+      if (sums + vectors * perVector + 1 > machine.registers() && (vectors > 1 || tileRows > 1))
         continue;
       int64_t width = vectors * Code::lanes;
       double used =
@@ -105,8 +106,14 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   blocks.tile = blocks.dotProducts
                     ? dotTile(shape)
                     : chooseTile(shape.rows, shape.columns, shape.elementBytes, machine);
-  // A panel of the right operand takes half of the first cache while all rows of a span pass it.
-  int64_t panelDepth = machine.l1Bytes / 2 / (blocks.tile.columns() * shape.elementBytes);
+  // Packing is repaid by reuse: the left operand's by columns, the right one's by rows.
+  blocks.packLhs = !shape.lhsInPlace || (shape.columns > 2 * blocks.tile.columns() &&
+                                         !rowsKeepApart(shape, blocks.tile));
+  blocks.packRhs = !shape.rhsInPlace || shape.rows > 8 * blocks.tile.rows;
+  // A packed panel of the right operand takes half of the first cache while all rows of a span pass
+  // it. One that is read in place has been asked for, into a part of the second.
+  const int64_t panelBytes = blocks.packRhs ? machine.l1Bytes / 2 : machine.l2Bytes / 4;
+  int64_t panelDepth = panelBytes / (blocks.tile.columns() * shape.elementBytes);
   int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
   blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, Panels::depthStep);
@@ -115,7 +122,8 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   const int64_t mostRows = std::max(blockSize / blocks.depth, blocks.tile.rows);
   chooseGrains(blocks, shape, mostRows);
   blocks.spanRowBlocks = std::clamp<int64_t>(mostRows / blocks.blockRows, 1, blocks.rowBlocks);
-  int64_t stacked = blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows));
+  int64_t stacked =
+      blocks.packRhs ? blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows)) : 1;
   blocks.stackDepth = blocks.depth * std::clamp<int64_t>(stacked, 1, depthBlocks);
   // Where there are several stacks, unfinished sums of all columns stay in the third cache.
   int64_t mostColumns = shape.columns;
@@ -124,10 +132,6 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
                            blocks.tile.columns());
   blocks.passColumns =
       roundedDiv(shape.columns, divideCeil(shape.columns, mostColumns), blocks.tile.columns());
-  // Packing is repaid by reuse: the left operand's by columns, the right one's by rows.
-  blocks.packLhs = !shape.lhsInPlace || (shape.columns > 2 * blocks.tile.columns() &&
-                                         !rowsKeepApart(shape, blocks.tile));
-  blocks.packRhs = !shape.rhsInPlace || shape.rows > 4 * blocks.tile.rows;
   return blocks;
 }
 

@@ -1,16 +1,10 @@
 /// Block sizes of contractions: one place, functions of shape and machine only.
 #pragma once
 #include "codegen/cpu/MicroKernel.h"
+#include "passes/MachineShape.h"
 #include <cstdint>
 
 namespace ingot {
-
-/// What block sizes depend on. No block size changes a bit of a result, so the defaults, a small
-/// AVX-512 core, are right everywhere and best where they fit.
-struct MachineShape {
-  int64_t registerBytes = 64, registers = 32;
-  int64_t l1Bytes = 48 << 10, l2Bytes = 1 << 20;
-};
 
 struct ContractionShape {
   int64_t batch = 1, rows = 0, columns = 0, depth = 0;
@@ -48,9 +42,9 @@ struct ContractionBlocks {
 
 /// The tile with the least padding among those that fill the registers; its rows divide
 /// `rowsDivide` unless that is 0.
-Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes,
-                const MachineShape &machine = {}, int64_t rowsDivide = 0);
+Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const MachineShape &machine,
+                int64_t rowsDivide = 0);
 
-ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine = {});
+ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine);
 
 } // namespace ingot

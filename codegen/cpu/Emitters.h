@@ -2,6 +2,7 @@
 #pragma once
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "passes/MachineShape.h"
 #include "passes/PointEmitter.h"
 
 namespace ingot {
@@ -15,10 +16,11 @@ class KernelBuilder {
 public:
   /// Starts the lowered function before `kernel`, a function on tensors, which stays until
   /// `finish`.
-  explicit KernelBuilder(mlir::func::FuncOp kernel);
+  KernelBuilder(mlir::func::FuncOp kernel, const MachineShape &machine);
 
   mlir::OpBuilder builder;
   mlir::func::FuncOp kernel; ///< the body on tensors
+  const MachineShape machine;
 
   mlir::Location location() { return kernel.getLoc(); }
   unsigned operands() { return kernel.getNumArguments(); }

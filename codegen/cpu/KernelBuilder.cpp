@@ -29,7 +29,8 @@ unsigned tensorCount(func::FuncOp kernel) {
 
 } // namespace
 
-KernelBuilder::KernelBuilder(func::FuncOp kernel) : builder(kernel), kernel(kernel) {
+KernelBuilder::KernelBuilder(func::FuncOp kernel, const MachineShape &machine)
+    : builder(kernel), kernel(kernel), machine(machine) {
   SmallVector<Type> types;
   for (Type type : kernel.getArgumentTypes())
     types.push_back(memoryType(type));

@@ -46,14 +46,14 @@ LogicalResult verifyStatic(func::FuncOp kernel) {
   return kernel.emitError("a kernel takes and returns tensors of static shape alone");
 }
 
-LogicalResult lower(func::FuncOp kernel) {
+LogicalResult lower(func::FuncOp kernel, const MachineShape &machine) {
   StringRef root = kernel->getAttrOfType<StringAttr>("graph.kernel").getValue();
   KernelEmitter emit = emitterFor(root);
   if (!emit)
     return kernel.emitError("no emitter for kernels of root '") << root << "'";
   if (failed(verifyStatic(kernel)))
     return failure();
-  KernelBuilder builder(kernel);
+  KernelBuilder builder(kernel, machine);
   if (failed(emit(builder))) {
     builder.abandon();
     return failure();
@@ -63,14 +63,17 @@ LogicalResult lower(func::FuncOp kernel) {
 }
 
 struct LowerKernels : impl::LowerKernelsBase<LowerKernels> {
+  using LowerKernelsBase::LowerKernelsBase;
+
   void runOnOperation() override {
     SmallVector<func::FuncOp> kernels;
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (function->hasAttrOfType<StringAttr>("graph.kernel") && !function.isDeclaration() &&
           !function->hasAttr("graph.grains"))
         kernels.push_back(function);
+    const MachineShape machine{vectorBytes, l1Bytes, l2Bytes};
     for (func::FuncOp kernel : kernels)
-      if (failed(lower(kernel)))
+      if (failed(lower(kernel, machine)))
         return signalPassFailure();
   }
 };

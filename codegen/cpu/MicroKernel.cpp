@@ -16,10 +16,11 @@ SmallVector<Value> emitMicroKernel(Code &code, Tile tile, const TileLhs &lhs, co
       for (int64_t v = 0; v < tile.vectors; ++v)
         code.storeVector(columns[v], rhs.copy,
                          code.add(code.mul(k, tile.columns()), v * Code::lanes));
-    if (rhs.prefetchDepth)
+    // The last element of each line: where vectors straddle lines, the first one is here already.
+    if (rhs.prefetchNext)
       for (int64_t v = 0; v < tile.vectors; ++v)
-        code.prefetch(rhs.buffer,
-                      code.add(rhsRow, rhs.prefetchDepth * rhs.depthStride + v * Code::lanes));
+        code.prefetch(rhs.buffer, code.add(rhsRow, tile.columns() + (v + 1) * Code::lanes - 1),
+                      /*level=*/2);
     Value lhsColumn = code.mul(k, lhs.depthStride);
     SmallVector<Value> results;
     for (int64_t r = 0; r < tile.rows; ++r) {

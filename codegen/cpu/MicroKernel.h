@@ -24,8 +24,8 @@ struct TileRhs {
   mlir::Value base;
   int64_t depthStride = 0;
   llvm::SmallVector<mlir::Value> masks; ///< one per vector where columns may be missing, else empty
-  int64_t prefetchDepth =
-      0;            ///< that many depths ahead are asked for; 0: the hardware foresees them
+  /// Whether to ask for as many columns to the right: the hardware does not foresee strided rows.
+  bool prefetchNext = false;
   mlir::Value copy; ///< if not null, what is read is also written here, one depth after the other
 };
 

@@ -45,7 +45,9 @@ ElementType elementType(Type type) {
 
 } // namespace
 
-CompiledKernel::CompiledKernel(const std::string &text) {
+CompiledKernel::CompiledKernel(const std::string &text, const std::string &targetName) {
+  const CpuTarget target = orDie(CpuTarget::parse(targetName));
+  const MachineShape machine = target.machine();
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
@@ -60,7 +62,7 @@ CompiledKernel::CompiledKernel(const std::string &text) {
                        Shape(tensor.getShape().begin(), tensor.getShape().end())});
   }
   PassManager emitting(&context);
-  emitting.addPass(createLowerKernels());
+  emitting.addPass(createLowerKernels({machine.vectorBytes, machine.l1Bytes, machine.l2Bytes}));
   require(succeeded(emitting.run(*module)), "cannot lower\n" + text);
   kernel = *module->getOps<func::FuncOp>().begin();
   grains = kernel->getAttrOfType<IntegerAttr>("graph.grains").getInt();
@@ -75,10 +77,10 @@ CompiledKernel::CompiledKernel(const std::string &text) {
   double lowering = milliseconds();
   PassManager passes(&context);
   context.loadAllAvailableDialects();
-  buildLlvmPipeline(passes, CpuTarget::host());
+  buildLlvmPipeline(passes, target);
   require(succeeded(passes.run(*module)), "cannot reach the LLVM dialect");
   double compiling = milliseconds();
-  std::vector<uint8_t> object = orDie(compileToObject(*module, CpuTarget::host()));
+  std::vector<uint8_t> object = orDie(compileToObject(*module, target));
   emitMs = lowering - start;
   lowerMs = compiling - lowering;
   llvmMs = milliseconds() - compiling;

@@ -11,8 +11,9 @@ namespace ingot::test {
 
 class CompiledKernel {
 public:
-  /// Lowers and compiles the only kernel of a module in MLIR text; a failure ends the process.
-  explicit CompiledKernel(const std::string &module);
+  /// Lowers and compiles the only kernel of a module in MLIR text for a CPU that this machine can
+  /// stand in for (`--target`'s words); a failure ends the process.
+  explicit CompiledKernel(const std::string &module, const std::string &target = "cpu");
 
   /// Computes grains [lo, hi) on tensors: the arguments, then the results.
   void run(const std::vector<Tensor> &memory, int64_t lo, int64_t hi) const;

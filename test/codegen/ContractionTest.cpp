@@ -1,5 +1,7 @@
+#include "codegen/cpu/ContractionBlocks.h"
 #include "test/codegen/CompiledKernel.h"
 #include <cmath>
+#include <cstring>
 #include <fmt/format.h>
 #include <functional>
 #include <gtest/gtest.h>
@@ -74,10 +76,11 @@ double epsilon(ElementType type) {
 }
 
 /// Compares every element with the exact sum, or one in `stride`.
-void check(const Matmul &matmul, uint64_t seed, int64_t stride = 1) {
+void check(const Matmul &matmul, uint64_t seed, int64_t stride = 1,
+           const std::string &target = "cpu") {
   SCOPED_TRACE(matmul.name());
   Tensor lhs = matmul.random(matmul.lhs(), seed), rhs = matmul.random(matmul.rhs(), seed + 1);
-  Tensor result = CompiledKernel(matmul.kernel()).run({lhs, rhs}).front();
+  Tensor result = CompiledKernel(matmul.kernel(), target).run({lhs, rhs}).front();
   for (int64_t element = 0; element < result.size(); element += stride) {
     int64_t j = element % matmul.columns, i = element / matmul.columns % matmul.rows;
     int64_t n = element / matmul.columns / matmul.rows;
@@ -125,6 +128,29 @@ TEST(Contraction, MoreThanTheCachesHold) {
   check({0, 410, 115, 1000, false, true}, generator(), stride);
   check({0, 1100, 1050, 260, false, false}, generator(), stride);
   check({2, 1700, 60, 300, true, true}, generator(), stride);
+}
+
+/// Sums are chains in order of the depth: neither tiles nor blocks change a bit.
+TEST(Contraction, NarrowVectorsAndSmallCachesGiveTheSameBits) {
+  std::mt19937_64 generator(testSeed());
+  for (const Matmul &matmul :
+       {Matmul{0, 67, 131, 700, false, false}, Matmul{0, 130, 50, 301, true, true},
+        Matmul{0, 7, 100, 1033, false, false}, Matmul{5, 33, 17, 40, false, true}}) {
+    SCOPED_TRACE(matmul.name());
+    check(matmul, generator(), 1, "cpu:x86-64-v3");
+    Tensor lhs = matmul.random(matmul.lhs(), generator()), rhs = matmul.random(matmul.rhs(), 1);
+    Tensor wide = CompiledKernel(matmul.kernel()).run({lhs, rhs}).front();
+    Tensor narrow = CompiledKernel(matmul.kernel(), "cpu:x86-64-v3").run({lhs, rhs}).front();
+    EXPECT_EQ(std::memcmp(wide.data(), narrow.data(), wide.bytes()), 0);
+  }
+}
+
+TEST(Contraction, TilesFillTheRegisters) {
+  Tile wide = chooseTile(1024, 1056, 4, {64, 48 << 10, 1 << 20});
+  EXPECT_EQ(wide.rows * wide.vectors, 24);
+  Tile narrow = chooseTile(1024, 1056, 4, {32, 32 << 10, 256 << 10});
+  EXPECT_EQ(narrow.rows, 6); // 12 sums, two vectors of a row, a factor: 15 of 16 registers
+  EXPECT_EQ(narrow.vectors, 1);
 }
 
 TEST(Contraction, NoDepthGivesZeros) {
