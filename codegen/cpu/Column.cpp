@@ -19,6 +19,9 @@ struct Section {
   double share = 0; ///< of the kernel's work
 };
 
+constexpr int64_t rowsAtOnce = 4;
+constexpr int64_t leastPanel = 512, mostSums = 4096; // columns, and elements of their sums
+
 class ColumnEmitter {
 public:
   ColumnEmitter(KernelBuilder &kernel, Section section)
@@ -42,6 +45,10 @@ private:
     Value mask;
   };
   void emitStrips(ArrayRef<Strip> strips);
+  bool fitsPanels() const;
+  void emitPanel(Value first, Value end, int64_t width, int64_t blocks);
+  void addRows(ArrayRef<Strip> strips, Value accumulators, Value at, Value row, int64_t count);
+  void finish(ArrayRef<Strip> strips, ArrayRef<Reduction *> members, ValueRange sums);
   void reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members);
   void bind(ArrayRef<Strip> strips, Reduction &reduction, unsigned output, ArrayRef<Value> totals);
   void store(const Strip &strip);
@@ -103,7 +110,12 @@ void ColumnEmitter::reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members
   }
   finder.record(0, std::nullopt);
 
-  size_t perStrip = start.size() / strips.size(), first = 0;
+  finish(strips, members, loop.getResults());
+}
+
+/// `sums` hold what the rows add up to, by strip, reduction and output.
+void ColumnEmitter::finish(ArrayRef<Strip> strips, ArrayRef<Reduction *> members, ValueRange sums) {
+  size_t perStrip = sums.size() / strips.size(), first = 0;
   for (Reduction *reduction : members)
     for (unsigned output = 0; output < reduction->combiners.size(); ++output, ++first) {
       SmallVector<Value> totals;
@@ -111,7 +123,7 @@ void ColumnEmitter::reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members
         totals.push_back(
             withInitial(points, *reduction, output,
                         iterationOf(points, *reduction, strip.column, PointIndex::constant(0)),
-                        loop.getResult(index * perStrip + first), strip.mask));
+                        sums[index * perStrip + first], strip.mask));
         finder.record(1, strip.column);
       }
       bind(strips, *reduction, output, totals);
@@ -130,6 +142,112 @@ void ColumnEmitter::store(const Strip &strip) {
   for (auto [result, value] : llvm::zip_equal(results, values))
     points.store(value, kernel.resultMemory(result), strip.column, strip.mask,
                  type(result).getElementType());
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Panels
+//===--------------------------------------------------------------------------------------------===//
+
+/// Whether one walk over the rows serves every reduction, and is long enough to pay for sums that
+/// are kept in memory, all of one type.
+bool ColumnEmitter::fitsPanels() const {
+  auto typeOf = [](const Reduction &reduction) {
+    return cast<RankedTensorType>(reduction.op->getResult(0).getType()).getElementType();
+  };
+  Type type = typeOf(reductions.front());
+  return isa<Float32Type, Float64Type>(type) &&
+         llvm::all_of(reductions, [&](const Reduction &reduction) {
+           return reduction.level == 0 && reduction.length == reductions.front().length &&
+                  reduction.length >= 2 * rowsAtOnce && typeOf(reduction) == type;
+         });
+}
+
+/// Adds `count` rows from `row` on to the strips' sums, which lie behind each other from `at` on.
+void ColumnEmitter::addRows(ArrayRef<Strip> strips, Value accumulators, Value at, Value row,
+                            int64_t count) {
+  int64_t length = reductions.front().length, lanes = points.lanes(), place = 0;
+  PointEmitter::Scope scope(points);
+  for (const Strip &strip : strips)
+    for (const Reduction &reduction : reductions) {
+      SmallVector<Value> values, places;
+      for (Value value : neutral(points, reduction)) {
+        auto type = VectorType::get({lanes}, value.getType());
+        places.push_back(
+            arith::AddIOp::create(builder, location, at, kernel.index(lanes * place++)));
+        values.push_back(
+            vector::LoadOp::create(builder, location, type, accumulators, places.back()));
+      }
+      for (int64_t next = 0; next < count; ++next) {
+        Value number = arith::AddIOp::create(builder, location, row, kernel.index(next));
+        values = accumulate(
+            points, reduction,
+            iterationOf(points, reduction, strip.column, PointIndex::uniform(number, length)),
+            values, strip.mask);
+      }
+      for (auto [value, to] : llvm::zip_equal(values, places))
+        vector::StoreOp::create(builder, location, value, accumulators, to);
+    }
+}
+
+/// Blocks [first, end), `blocks` at most, row by row: memory is read in order, which its
+/// prefetchers follow. The order of additions to a column is that of its rows, as in registers.
+void ColumnEmitter::emitPanel(Value first, Value end, int64_t width, int64_t blocks) {
+  int64_t perBlock = 0, lanes = points.lanes();
+  SmallVector<Value> zeros;
+  for (int64_t strip = 0; strip < width; strip += lanes)
+    for (const Reduction &reduction : reductions)
+      for (Value value : neutral(points, reduction)) {
+        zeros.push_back(points.vectorised(value));
+        perBlock += lanes;
+      }
+  Type element = cast<VectorType>(zeros.front().getType()).getElementType();
+  Value accumulators = kernel.workspace(MemRefType::get({perBlock * blocks}, element));
+  auto times = [&](Value value, int64_t factor) -> Value {
+    return arith::MulIOp::create(builder, location, value, kernel.index(factor));
+  };
+  auto forBlocks = [&](llvm::function_ref<void(ArrayRef<Strip>, Value)> body) {
+    auto loop = scf::ForOp::create(builder, location, first, end, kernel.index(1));
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(loop.getBody());
+    Value block = loop.getInductionVar();
+    PointEmitter::Scope scope(points);
+    body(stripsAt(times(block, width), width),
+         times(arith::SubIOp::create(builder, location, block, first), perBlock));
+  };
+  auto place = [&](Value at, int64_t index) -> Value {
+    return arith::AddIOp::create(builder, location, at, kernel.index(index * lanes));
+  };
+  forBlocks([&](ArrayRef<Strip>, Value at) {
+    for (auto [index, zero] : llvm::enumerate(zeros))
+      vector::StoreOp::create(builder, location, zero, accumulators, place(at, index));
+  });
+  int64_t length = reductions.front().length, full = length / rowsAtOnce * rowsAtOnce;
+  auto rows = scf::ForOp::create(builder, location, kernel.index(0), kernel.index(full),
+                                 kernel.index(rowsAtOnce));
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(rows.getBody());
+    forBlocks([&](ArrayRef<Strip> strips, Value at) {
+      addRows(strips, accumulators, at, rows.getInductionVar(), rowsAtOnce);
+    });
+  }
+  if (full < length)
+    forBlocks([&](ArrayRef<Strip> strips, Value at) {
+      addRows(strips, accumulators, at, kernel.index(full), length - full);
+    });
+  finder.record(0, std::nullopt);
+  forBlocks([&](ArrayRef<Strip> strips, Value at) {
+    SmallVector<Value> sums;
+    for (auto [index, zero] : llvm::enumerate(zeros))
+      sums.push_back(vector::LoadOp::create(builder, location, cast<VectorType>(zero.getType()),
+                                            accumulators, place(at, index)));
+    SmallVector<Reduction *> members;
+    for (Reduction &reduction : reductions)
+      members.push_back(&reduction);
+    finish(strips, members, sums);
+    for (const Strip &strip : strips)
+      store(strip);
+  });
 }
 
 void ColumnEmitter::emitStrips(ArrayRef<Strip> strips) {
@@ -171,6 +289,12 @@ FailureOr<int64_t> ColumnEmitter::emit(int64_t firstGrain) {
   int64_t blocks = llvm::divideCeilSigned(columns, width), whole = columns / width;
   int64_t wanted = grainsFor(kernel.estimatedNanoseconds() * share, blocks);
   int64_t perGrain = llvm::divideCeilSigned(blocks, wanted);
+  bool panels = fitsPanels() && whole > 1;
+  if (panels) { // wide enough to be read in order, narrow enough for sums in the first cache
+    int64_t most = std::max<int64_t>(mostSums / (width * outputs), 1);
+    int64_t least = std::min(llvm::divideCeilSigned(leastPanel, width), most);
+    perGrain = std::clamp(perGrain, least, most);
+  }
   int64_t grains = llvm::divideCeilSigned(blocks, perGrain);
 
   auto block = [&](Value grain) -> Value {
@@ -182,12 +306,18 @@ FailureOr<int64_t> ColumnEmitter::emit(int64_t firstGrain) {
   };
   if (whole) {
     Value end = arith::MinUIOp::create(builder, location, block(kernel.hi()), kernel.index(whole));
-    auto loop = scf::ForOp::create(builder, location, block(kernel.lo()), end, kernel.index(1));
+    int64_t step = panels ? perGrain : 1;
+    auto loop = scf::ForOp::create(builder, location, block(kernel.lo()), end, kernel.index(step));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
-    emitStrips(stripsAt(
-        arith::MulIOp::create(builder, location, loop.getInductionVar(), kernel.index(width)),
-        width));
+    Value first = loop.getInductionVar();
+    if (panels) {
+      Value behind = arith::AddIOp::create(builder, location, first, kernel.index(perGrain));
+      emitPanel(first, arith::MinUIOp::create(builder, location, behind, end), width, perGrain);
+    } else {
+      emitStrips(
+          stripsAt(arith::MulIOp::create(builder, location, first, kernel.index(width)), width));
+    }
   }
   if (columns % width) {
     // The tail belongs to the last grain: to whoever ends behind the whole blocks and starts

@@ -398,7 +398,7 @@ TEST(LowerKernels, ArgmaxReducesAtThePoint) {
 
 TEST(LowerKernels, ColumnSums) {
   for (auto [rows, columns] : std::vector<std::pair<int64_t, int64_t>>{
-           {1, 1}, {33, 10}, {7, 64}, {20, 100}, {100, 300}, {0, 20}}) {
+           {1, 1}, {33, 10}, {7, 64}, {20, 100}, {100, 300}, {21, 1300}, {9, 2048}, {0, 20}}) {
     SCOPED_TRACE(fmt::format("{} rows, {} columns", rows, columns));
     std::string full = tensor({rows, columns}), line = tensor({columns});
     auto transposed = [&](const std::string &name, const std::vector<Operand> &inputs,
