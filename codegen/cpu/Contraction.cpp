@@ -55,6 +55,7 @@ private:
   void emitTile(Value column, Value columnInPass, Value row, Value stack, Value k, Value depth);
   void emitDotProducts(Value column, Value columnEnd);
   TileLhs tileLhs(Value row, Value stack, Value k);
+  void prefetchLhs(Value row, Value stack, Value k);
   TileRhs tileRhs(Value column, Value k);
   SmallVector<Value> addProducts(Value column, Value row, Value stack, Value k, Value depth,
                                  ValueRange initial);
@@ -320,6 +321,16 @@ TileLhs ContractionEmitter::tileLhs(Value row, Value stack, Value k) {
   return lhs;
 }
 
+/// Asks for a tile's part of the left operand's interleaved panels, which the right operand's
+/// stream may have driven out of the second cache. What lies in rows the hardware foresees.
+void ContractionEmitter::prefetchLhs(Value row, Value stack, Value k) {
+  if (!blocks.packLhs || leftPanels.depthStride == 1)
+    return;
+  TileLhs lhs = tileLhs(row, stack, k);
+  for (int64_t at = 0; at < blocks.depth * blocks.tile.rows; at += 64 / shape.elementBytes)
+    code.prefetch(lhs.buffer, code.add(lhs.rows[0], at), /*level=*/2);
+}
+
 /// The right operand where it lies.
 TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
   TileRhs rhs;
@@ -384,6 +395,7 @@ void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, V
       [&](OpBuilder &, Location) {
         code.create<scf::YieldOp>(loadTile(code, tile, sums, start, tile.columns()));
       });
+  prefetchLhs(code.add(row, tile.rows), stack, k);
   for (int64_t at = 0; at < tile.size(); at += 64 / shape.elementBytes)
     code.prefetch(sums, code.add(start, tile.size() + at)); // of the next tile
   storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, initial.getResults()),
