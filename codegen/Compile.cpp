@@ -1,6 +1,7 @@
 #include "codegen/Compile.h"
 #include "codegen/BuildId.h"
 #include "codegen/EmitProgram.h"
+#include "codegen/FitMemory.h"
 #include "codegen/KernelCode.h"
 #include "codegen/ProgramCache.h"
 #include "codegen/Target.h"
@@ -68,7 +69,10 @@ std::string describe(const std::optional<TrainingOptions> &training) {
 }
 
 std::string describe(const MemoryOptions &memory) {
-  return fmt::format("largest tensor {}", memory.largestTensor);
+  return fmt::format(
+      "budget {} largest tensor {} least recomputed {} smallest {} heavy {} in a row {}",
+      memory.budget, memory.largestTensor, memory.leastRecomputed, memory.smallestRecomputed,
+      memory.heavyRecomputed, memory.recomputedInRow);
 }
 
 ProgramKey keyOf(ModuleOp model, const CompileOptions &options, const CpuTarget &target) {
@@ -151,6 +155,10 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
   INGOT_TRY(checkDumpOptions(options));
   INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
   const MachineShape machine = target.machine();
+  CompileOptions fitted = options;
+  if (options.memory.budget > 0 && stageOf(model) < Stage::Linalg && stage >= Stage::Linalg) {
+    INGOT_ASSIGN(fitted.memory, fitMemory(model, options));
+  }
   OwningOpRef<ModuleOp> module = model.clone();
   DiagnosticCollector diagnostics(*module->getContext());
   if (failed(verify(*module)))
@@ -164,7 +172,7 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
   Stage from = stageOf(model);
   for (Stage next = from == Stage::Graph ? from : Stage(int(from) + 1); next <= stage;
        next = Stage(int(next) + 1)) {
-    if (failed(runStage(next, *module, options, machine, timing, dumps)))
+    if (failed(runStage(next, *module, fitted, machine, timing, dumps)))
       return tl::unexpected(
           diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
   }

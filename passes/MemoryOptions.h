@@ -5,8 +5,20 @@
 namespace ingot {
 
 struct MemoryOptions {
+  /// Largest arena in bytes, parameters and state included; 0: no bound. The compiler turns it into
+  /// the options below (codegen/FitMemory.h).
+  int64_t budget = 0;
   /// Results of contractions with more bytes are made and used block by block of their rows.
   int64_t largestTensor = 64 << 20;
+  /// Elementwise results are computed again in the backward pass where it reads so many bytes of
+  /// them: with more than caches hold, keeping them takes about as long as computing them.
+  int64_t leastRecomputed = 256 << 20;
+  /// Smaller results are kept.
+  int64_t smallestRecomputed = 64 << 10;
+  /// Contractions and attentions that are computed again too, cheapest by byte first.
+  int64_t heavyRecomputed = 0;
+  /// How many of these in a row are computed again from one kept value.
+  int64_t recomputedInRow = 2;
 };
 
 } // namespace ingot

@@ -159,6 +159,36 @@ def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect", "::ingot::graph::GraphDialect"];
 }
 
+def Recompute : Pass<"recompute", "::mlir::ModuleOp"> {
+  let summary = "Values of the forward pass are dropped and computed again in the backward pass";
+  let description = [{
+    In functions that return `loss`: what the backward pass reads of the forward pass (the ops that the
+    loss needs) is kept, or computed again from what is kept, so that the fewest bytes wait between the
+    passes: a minimum cut. Elementwise ops may run again, of contractions and attention the first `heavy`
+    by FLOPs a byte, at most `depth` in a row. The clones read kept values behind `graph.after`, which
+    holds them back until the backward pass needs them. Nothing happens where the backward pass reads less
+    than `least-bytes` of what is dropped. Numbers stay the same bit by bit: the same ops run on the same values.
+
+    ```mlir
+    %p = graph.contract %x, %w …                   // forward
+    %a = linalg.generic … ins(%p) { tanh }
+    …
+    %da = graph.contract %dy, %v …                 // backward
+    %dv = graph.contract %dy, %a …
+    // becomes
+    %da = graph.contract %dy, %v …
+    %late = graph.after %p, %da : …
+    %again = linalg.generic … ins(%late) { tanh }
+    %dv = graph.contract %dy, %again …
+    ```
+  }];
+  let options = [Option<"leastBytes", "least-bytes", "int64_t", "1", "bytes that must be dropped">,
+                 Option<"smallestBytes", "smallest-bytes", "int64_t", "1", "smaller values are kept">,
+                 Option<"heavy", "heavy", "int64_t", "0", "contractions and attentions that may run again">,
+                 Option<"depth", "depth", "int64_t", "2", "how many of them in a row">];
+  let dependentDialects = ["::ingot::graph::GraphDialect"];
+}
+
 def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
   let summary = "Functions become calls of kernels: one private function each, one for all equal bodies";
   let description = [{

@@ -53,6 +53,9 @@ Result<std::unique_ptr<StepRunner>> makeStepInBlocks(const Model &model,
 
 /// (model, run)
 class CompiledParity : public ::testing::TestWithParam<std::tuple<const char *, const char *>> {};
+/// (model, run)
+class CompiledRecomputation
+    : public ::testing::TestWithParam<std::tuple<const char *, const char *>> {};
 /// model
 class CompiledGradients : public ::testing::TestWithParam<const char *> {};
 
@@ -76,6 +79,58 @@ TEST_P(CompiledParity, FollowsPyTorchInBlocks) {
   ASSERT_TRUE(status) << status.error().text();
 }
 
+/// A runner that notes the losses it gives.
+class NotingRunner : public StepRunner {
+public:
+  NotingRunner(std::unique_ptr<StepRunner> runner, std::vector<double> &losses)
+      : runner(std::move(runner)), losses(losses) {}
+  Status write(const std::string &name, const Tensor &value) override {
+    return runner->write(name, value);
+  }
+  Status run() override { return runner->run(); }
+  Result<Tensor> read(const std::string &name) override {
+    INGOT_ASSIGN(Tensor value, runner->read(name));
+    losses.push_back(graph::load<double>(value)[0]);
+    return value;
+  }
+
+private:
+  std::unique_ptr<StepRunner> runner;
+  std::vector<double> &losses;
+};
+
+TEST_P(CompiledRecomputation, GivesTheSameBits) {
+  Golden golden(std::get<0>(GetParam()));
+  GoldenRun expected = golden.run(std::get<1>(GetParam()));
+  auto model = golden.model();
+  ASSERT_TRUE(model) << model.error().text();
+  auto maker = [&](const MemoryOptions &memory, std::vector<double> &losses) {
+    return
+        [&losses, memory](const Model &model,
+                          const TrainingOptions &training) -> Result<std::unique_ptr<StepRunner>> {
+          CompileOptions options;
+          options.training = training;
+          options.memory = memory;
+          INGOT_ASSIGN(auto runner, CompiledRunner::make(moduleOf(model), "step", options));
+          return std::make_unique<NotingRunner>(std::move(runner), losses);
+        };
+  };
+  std::vector<double> kept, again;
+  ASSERT_TRUE(
+      follow(golden, expected, *model, golden.parameters(), expected.losses, 1, maker({}, kept)));
+  ASSERT_EQ(kept.size(), expected.losses.size());
+  for (int64_t depth : {1, 3}) {
+    again.clear();
+    MemoryOptions all;
+    all.leastRecomputed = all.smallestRecomputed = 1;
+    all.heavyRecomputed = 1000;
+    all.recomputedInRow = depth;
+    ASSERT_TRUE(follow(golden, expected, *model, golden.parameters(), expected.losses, 1,
+                       maker(all, again)));
+    EXPECT_EQ(again, kept) << depth << " in a row";
+  }
+}
+
 TEST_P(CompiledGradients, FirstArePyTorchs) {
   Golden golden(GetParam());
   auto model = golden.model();
@@ -92,6 +147,13 @@ INSTANTIATE_TEST_SUITE_P(Golden, CompiledParity,
                          ::testing::Combine(::testing::Values("gpt", "mlp"),
                                             ::testing::Values("plain", "decay", "clip",
                                                               "accumulate", "sgd")),
+                         [](const auto &test) {
+                           return std::string(std::get<0>(test.param)) + "_" +
+                                  std::get<1>(test.param);
+                         });
+INSTANTIATE_TEST_SUITE_P(Golden, CompiledRecomputation,
+                         ::testing::Combine(::testing::Values("gpt", "mlp"),
+                                            ::testing::Values("plain", "accumulate")),
                          [](const auto &test) {
                            return std::string(std::get<0>(test.param)) + "_" +
                                   std::get<1>(test.param);

@@ -53,6 +53,35 @@ TEST(Memory, GrowsLinearlyWithTheSequence) {
   EXPECT_LT(whole / half, 2.1);
 }
 
+/// The whole arena under a bound; 0: none.
+Result<int64_t> arenaBytes(const Model &model, int64_t budget) {
+  CompileOptions options;
+  options.training = TrainingOptions{};
+  options.memory.budget = budget;
+  INGOT_ASSIGN(auto planned, lowerTo(Stage::Plan, moduleOf(model), options));
+  INGOT_ASSIGN(Program program, emitProgram(*planned));
+  return program.arenaBytes;
+}
+
+TEST(Memory, AnyBoundDownToTheSmallestPlanIsKept) {
+  Result<Model> model = buildGpt(
+      {.layers = 4, .heads = 2, .width = 64, .sequence = 256, .vocabulary = 64, .batch = 2});
+  ASSERT_TRUE(model);
+  int64_t unbounded = *arenaBytes(*model, 0), smallest = unbounded;
+  for (double share : {0.9, 0.8, 0.7, 0.6}) {
+    auto budget = int64_t(share * double(unbounded));
+    Result<int64_t> bytes = arenaBytes(*model, budget);
+    if (!bytes) {
+      EXPECT_NE(bytes.error().text().find("the smallest plan found needs"), std::string::npos);
+      break;
+    }
+    EXPECT_LE(*bytes, budget);
+    smallest = *bytes;
+  }
+  EXPECT_LT(double(smallest), 0.85 * double(unbounded));
+  EXPECT_FALSE(arenaBytes(*model, 1000));
+}
+
 TEST(Memory, ThePlanIsWhatTheProcessUses) {
   auto program = std::make_shared<Program>(trainingProgram(
       {.layers = 2, .heads = 4, .width = 512, .sequence = 128, .vocabulary = 4096, .batch = 4}));

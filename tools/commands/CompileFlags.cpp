@@ -1,6 +1,7 @@
 #include "tools/commands/CompileFlags.h"
 #include "codegen/DiskCache.h"
 #include "tools/commands/Suggest.h"
+#include <charconv>
 
 namespace ingot {
 
@@ -15,6 +16,11 @@ void CompileFlags::declare(CLI::App &app) {
   declareDevice(app);
   constexpr const char *group = "Compiler";
   app.add_option("--target", target, "cpu (this machine) or cpu:NAME, such as cpu:x86-64-v4")
+      ->group(group);
+  app.add_option(
+         "--memory", memory,
+         "largest arena, such as 1.7GB: what does not fit is computed again in the backward "
+         "pass; see `ingot plan`")
       ->group(group);
   app.add_option("--cache", cacheDirectory, "directory of the compile cache")->group(group);
   app.add_flag("--no-cache", noCache, "compile everything anew")->group(group);
@@ -34,6 +40,9 @@ Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions
   options.training = training;
   options.target = target;
   options.threads = threads;
+  if (memory) {
+    INGOT_ASSIGN(options.memory.budget, parseBytes("--memory", *memory));
+  }
   if (!noCache)
     options.cacheDirectory = cacheDirectory.value_or(DiskCache::defaultDirectory());
   options.dumpDirectory = dumpDirectory;
@@ -63,6 +72,29 @@ void CompileFlags::explain(const CompileReport &report) const {
         stderr,
         "cache: the program was not there: {}\ncache: {} kernels were there, {} were compiled\n",
         report.cacheMiss, report.kernelsCached, report.kernelsCompiled);
+}
+
+Result<int64_t> parseBytes(std::string_view flag, std::string_view text) {
+  constexpr std::pair<std::string_view, double> units[] = {{"", 1},
+                                                           {"B", 1},
+                                                           {"kB", 1e3},
+                                                           {"KB", 1e3},
+                                                           {"MB", 1e6},
+                                                           {"GB", 1e9},
+                                                           {"TB", 1e12},
+                                                           {"KiB", 1 << 10},
+                                                           {"MiB", 1 << 20},
+                                                           {"GiB", 1 << 30},
+                                                           {"TiB", double(int64_t(1) << 40)}};
+  double number = 0;
+  auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string_view unit(rest, size_t(text.data() + text.size() - rest));
+  for (auto [name, factor] : units)
+    if (error == std::errc() && unit == name && number > 0 && number * factor < 1e18 &&
+        number * factor >= 1)
+      return int64_t(number * factor);
+  return failure(Error::Code::Usage, std::string(flag), "'{}' is not a size such as 500MB or 1.7GB",
+                 text);
 }
 
 std::string humanBytes(int64_t bytes) {

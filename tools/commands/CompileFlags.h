@@ -8,6 +8,7 @@ namespace ingot {
 struct CompileFlags {
   std::string device = "cpu", target = "cpu";
   int threads = 0;
+  std::optional<std::string> memory;
   std::optional<std::string> cacheDirectory;
   bool noCache = false, explainCache = false, timing = false;
   std::string dumpDirectory;
@@ -23,6 +24,9 @@ struct CompileFlags {
   /// What --explain-cache prints.
   void explain(const CompileReport &report) const;
 };
+
+/// Bytes of `500MB`, `1.7GB` or `64MiB`; a number alone counts bytes.
+Result<int64_t> parseBytes(std::string_view flag, std::string_view text);
 
 /// `12.3 MB`.
 std::string humanBytes(int64_t bytes);

@@ -1,7 +1,9 @@
 /// `ingot plan`: the memory a program needs, before anything runs.
 #include "codegen/Compile.h"
+#include "codegen/EmitProgram.h"
 #include "frontend/ModelModule.h"
 #include "runtime/cpu/CpuInfo.h"
+#include "runtime/cpu/MachineLimits.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/ModelFlags.h"
@@ -100,7 +102,35 @@ const Function &largestFunction(const Program &program) {
   return *std::ranges::max_element(program.functions, {}, end);
 }
 
-void printJson(const Program &program, const Peak &peak, int threads) {
+/// What a function's kernels do, and how long this machine takes at least.
+struct Work {
+  double flops = 0, bytes = 0, seconds = 0;
+};
+
+Work workOf(const Program &program, const Function &function, const MachineLimits &limits) {
+  Work work;
+  for (const Step &step : function.steps)
+    if (auto *call = std::get_if<CallStep>(&step.node)) {
+      const Kernel &kernel = program.kernels[call->kernel];
+      work.flops += kernel.flops;
+      work.bytes += kernel.bytes;
+      work.seconds += limits.bound(kernel.flops, kernel.bytes, double(program.arenaBytes)).seconds;
+    }
+  return work;
+}
+
+/// The predicted time of the busiest function, and of the same without a bound of memory.
+struct Prediction {
+  Work planned, unbounded;
+  bool isBounded = false;
+
+  double extraFlops() const { return planned.flops - unbounded.flops; }
+  double extraBytes() const { return planned.bytes - unbounded.bytes; }
+  double percent() const { return 100 * (planned.seconds / unbounded.seconds - 1); }
+};
+
+void printJson(const Program &program, const Peak &peak, int threads,
+               const Prediction &prediction) {
   nlohmann::json bytes = nlohmann::json::object(), held = nlohmann::json::array();
   for (auto [kind, amount] : peak.bytes)
     bytes[std::string(name(kind))] = amount;
@@ -115,8 +145,21 @@ void printJson(const Program &program, const Peak &peak, int threads) {
                            {"peak_step", peak.step},
                            {"peak_op", peak.op},
                            {"bytes", bytes},
-                           {"held", held}};
+                           {"held", held},
+                           {"predicted_ms", prediction.planned.seconds * 1e3}};
+  if (prediction.isBounded)
+    report["recomputation"] = {{"flops", prediction.extraFlops()},
+                               {"bytes", prediction.extraBytes()},
+                               {"percent", prediction.percent()}};
   fmt::print("{}\n", report.dump());
+}
+
+void printPrediction(const Prediction &prediction, int threads) {
+  fmt::print("\npredicted {:.4g} ms a run on {} thread{}, at the machine's limits\n",
+             prediction.planned.seconds * 1e3, threads, threads == 1 ? "" : "s");
+  if (prediction.isBounded)
+    fmt::print("to fit: {:+.3g} GFLOP, {:+.3g} GB moved, {:+.1f} % time\n",
+               prediction.extraFlops() / 1e9, prediction.extraBytes() / 1e9, prediction.percent());
 }
 
 void printText(const Program &program, const Peak &peak, int threads, size_t top) {
@@ -149,10 +192,24 @@ Status plan(const PlanFlags &flags) {
   flags.compile.explain(report);
   int threads = flags.compile.threads > 0 ? flags.compile.threads : usableCpus();
   Peak peak = findPeak(program, largestFunction(program));
-  if (flags.json)
-    printJson(program, peak, threads);
-  else
+  Prediction prediction;
+  const MachineLimits limits = measureMachine(threads);
+  prediction.planned = workOf(program, *program.function(peak.function), limits);
+  if (options.memory.budget > 0) {
+    options.memory.budget = 0;
+    INGOT_ASSIGN(auto planned, lowerTo(Stage::Plan, moduleOf(model), options));
+    INGOT_ASSIGN(Program unbounded, emitProgram(*planned));
+    if (const Function *same = unbounded.function(peak.function)) {
+      prediction.unbounded = workOf(unbounded, *same, limits);
+      prediction.isBounded = true;
+    }
+  }
+  if (flags.json) {
+    printJson(program, peak, threads, prediction);
+  } else {
     printText(program, peak, threads, flags.top);
+    printPrediction(prediction, threads);
+  }
   return {};
 }
 

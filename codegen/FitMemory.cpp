@@ -1,0 +1,88 @@
+#include "codegen/FitMemory.h"
+#include "codegen/EmitProgram.h"
+#include <algorithm>
+#include <limits>
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+/// Plans a module under different options and notes the smallest arena.
+class Planner {
+public:
+  Planner(ModuleOp trained, const CompileOptions &options) : trained(trained), options(options) {
+    this->options.memory.budget = 0;
+    this->options.dumpDirectory.clear();
+    this->options.printAfter.clear();
+    this->options.timing = false;
+  }
+
+  Result<int64_t> bytes(const MemoryOptions &memory) {
+    options.memory = memory;
+    INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, trained, options));
+    INGOT_ASSIGN(Program program, emitProgram(*planned));
+    smallest = std::min(smallest, program.arenaBytes);
+    return program.arenaBytes;
+  }
+  int64_t smallest = std::numeric_limits<int64_t>::max();
+
+private:
+  ModuleOp trained;
+  CompileOptions options;
+};
+
+/// Contractions and attentions of the module, at least those of one function's forward pass.
+int64_t countHeavy(ModuleOp module) {
+  int64_t count = 0;
+  module.walk([&](Operation *op) {
+    StringRef name = op->getName().stripDialect();
+    count += name == "contract" || name == "linear" || name == "attention";
+  });
+  return count;
+}
+
+} // namespace
+
+Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
+  const int64_t budget = options.memory.budget;
+  CompileOptions unbounded = options;
+  unbounded.memory.budget = 0;
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> trained,
+               lowerTo(std::max(stageOf(model), Stage::Train), model, unbounded));
+  Planner planner(*trained, options);
+  MemoryOptions plan = unbounded.memory;
+  INGOT_ASSIGN(int64_t bytes, planner.bytes(plan));
+  if (bytes <= budget)
+    return plan;
+  plan.leastRecomputed = 1;
+  INGOT_ASSIGN(bytes, planner.bytes(plan));
+  if (bytes <= budget)
+    return plan;
+  const int64_t all = countHeavy(*trained), blocks = plan.largestTensor;
+  for (int64_t part : {1, 4, 16})
+    for (int64_t row : {2, 4, 8}) {
+      plan.largestTensor = std::max<int64_t>(1, blocks / part);
+      plan.recomputedInRow = row;
+      plan.heavyRecomputed = all;
+      INGOT_ASSIGN(bytes, planner.bytes(plan));
+      if (bytes > budget)
+        continue;
+      int64_t tooFew = -1; // `plan.heavyRecomputed` fits, this does not
+      while (plan.heavyRecomputed - tooFew > 1) {
+        MemoryOptions fewer = plan;
+        fewer.heavyRecomputed = (plan.heavyRecomputed + tooFew) / 2;
+        INGOT_ASSIGN(bytes, planner.bytes(fewer));
+        if (bytes <= budget)
+          plan = fewer;
+        else
+          tooFew = fewer.heavyRecomputed;
+      }
+      return plan;
+    }
+  return failure(Error::Code::Unsupported, "--memory",
+                 "{} bytes are not enough: the smallest plan found needs {} bytes ({:.3f} GB)",
+                 budget, planner.smallest, double(planner.smallest) / 1e9);
+}
+
+} // namespace ingot

@@ -1,0 +1,13 @@
+/// Finds what a program must compute again to fit a bound of memory.
+#pragma once
+#include "codegen/Compile.h"
+
+namespace ingot {
+
+/// Options with which the arena of `model` (a module of a stage before `linalg`) has at most
+/// `options.memory.budget` bytes. Plans are tried in the order of what they cost in time: as it is;
+/// elementwise results computed again; the fewest contractions and attentions computed again, at
+/// first few in a row; smaller blocks of logits. If none fits, the error names the smallest.
+Result<MemoryOptions> fitMemory(mlir::ModuleOp model, const CompileOptions &options);
+
+} // namespace ingot
