@@ -15,6 +15,10 @@ int lineOf(const Warp &warp, const Instruction &instruction) {
   return source ? source->line : 0;
 }
 
+size_t warpsPerBlock(const LaunchRequest &request) {
+  return (request.block.count() + lanes - 1) / lanes;
+}
+
 } // namespace
 
 AsyncChecks::AsyncChecks(Cluster &cluster) : operations(1) {
@@ -31,6 +35,20 @@ AsyncChecks::AsyncChecks(Cluster &cluster) : operations(1) {
     state.writtenBy.assign(count, 0);
     state.fenced.assign(request.block.count(), 0);
   }
+  const CompiledFunction &kernel = *request.kernel->functions[0];
+  const bool multiplies =
+      std::any_of(kernel.details.begin(), kernel.details.end(), [](const Detail &detail) {
+        return detail.source && detail.source->opcode == "wgmma";
+      });
+  if (multiplies)
+    warps.resize(shared.size() * warpsPerBlock(request));
+  for (WarpState &state : warps)
+    state.used.assign(kernel.image.size() / 64 + 1, 0);
+}
+
+AsyncChecks::WarpState &AsyncChecks::stateOf(const Warp &warp) {
+  return warps[warp.block->rank * warpsPerBlock(warp.launch->request) +
+               static_cast<size_t>(warp.index)];
 }
 
 AsyncChecks::Operation &AsyncChecks::operationOf(Warp &warp, const Instruction &instruction,
@@ -116,6 +134,15 @@ void AsyncChecks::asyncRegisters(Warp &warp, const Instruction &instruction, uin
       {&warp, warp.frame, {read.begin(), read.end()}, {written.begin(), written.end()}});
   if (std::find(registerOwners.begin(), registerOwners.end(), number) == registerOwners.end())
     registerOwners.push_back(number);
+  if (warps.empty() || warp.frame->caller)
+    return;
+  const WarpState &state = stateOf(warp);
+  for (const std::span<const Slot> slots : {read, written})
+    for (const Slot slot : slots)
+      if (!state.fenced || state.used[slot / 64] > state.fenced)
+        return warp.report(instruction, 1, "wgmma-fence",
+                           "the program has used a register of this product since the last "
+                           "wgmma.fence");
 }
 
 void AsyncChecks::release(Operation &operation, bool readingAlone) {
@@ -156,12 +183,29 @@ void AsyncChecks::proxyFence(Warp &warp, uint32_t mask) {
   forLanes(mask, [&](int lane) { shared[warp.block->rank].fenced[threadOf(warp, lane)] = time; });
 }
 
+void AsyncChecks::registerFence(Warp &warp) {
+  if (!warps.empty())
+    stateOf(warp).fenced = warp.executed;
+}
+
 void AsyncChecks::instruction(Warp &warp, const Instruction &instruction, uint32_t mask) {
-  if (registerOwners.empty() || !mask)
+  if (!mask)
     return;
   const Detail &detail = warp.frame->function->details[instruction.index];
   if (detail.kind == Class::Tensor) // products of one accumulator follow each other
     return;
+  // A mov is no use: compilers put copies behind the fence, and the assembler makes them vanish.
+  if (!warps.empty() && !warp.frame->caller && detail.kind != Class::Move) {
+    WarpState &state = stateOf(warp);
+    for (const Detail::Use &use : detail.uses)
+      state.used[use.slot / 64] = warp.executed;
+  }
+  if (!registerOwners.empty())
+    checkRegistersInUse(warp, instruction, mask);
+}
+
+void AsyncChecks::checkRegistersInUse(Warp &warp, const Instruction &instruction, uint32_t mask) {
+  const Detail &detail = warp.frame->function->details[instruction.index];
   for (const uint32_t number : registerOwners)
     for (const Registers &registers : operations[number].registers) {
       if (registers.warp != &warp || registers.frame != warp.frame)

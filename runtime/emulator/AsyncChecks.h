@@ -1,4 +1,4 @@
-/// The check of asynchronous work in one cluster (`async`, `proxy-fence`).
+/// The check of asynchronous work in one cluster (`async`, `proxy-fence`, `wgmma-fence`).
 ///
 /// An operation owns what it writes and holds what it reads until somebody has waited for it, at
 /// whatever moment it happened. Reported are reads of what an operation still writes, writes to
@@ -24,6 +24,7 @@ public:
                       std::span<const Slot> read, std::span<const Slot> written) override;
   void asyncDone(uint64_t operation, bool readingAlone) override;
   void proxyFence(Warp &warp, uint32_t mask) override;
+  void registerFence(Warp &warp) override;
 
 private:
   /// Shared memory is watched in pieces of this size: what the smallest copies move.
@@ -47,6 +48,11 @@ private:
     const Frame *frame;
     std::vector<Slot> read, written;
   };
+  /// When a warp last used each register of the kernel's frame; times are its instructions.
+  struct WarpState {
+    std::vector<uint64_t> used; ///< by slot / 64
+    uint64_t fenced = 0;
+  };
   struct Operation {
     uint64_t id = 0;
     int line = 0;
@@ -64,7 +70,11 @@ private:
     return static_cast<uint16_t>(warp.index * lanes + lane);
   }
 
+  void checkRegistersInUse(Warp &warp, const Instruction &instruction, uint32_t mask);
+  WarpState &stateOf(const Warp &warp);
+
   std::vector<SharedState> shared;                ///< by rank
+  std::vector<WarpState> warps;                   ///< of all blocks; empty in kernels without wgmma
   std::unordered_map<uint64_t, uint32_t> numbers; ///< of operations under way
   std::vector<Operation> operations;              ///< by number; [0] is none
   std::vector<uint32_t> freeNumbers;

@@ -309,7 +309,10 @@ Handler decodeWgmmaProduct(Decoder &d) {
   return runWgmma;
 }
 
-void runWgmmaFence(Warp &warp, const Instruction &in, uint32_t mask) { wholeWarp(warp, in, mask); }
+void runWgmmaFence(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (wholeWarp(warp, in, mask) && warp.observer)
+    warp.observer->registerFence(warp);
+}
 
 void runWgmmaCommit(Warp &warp, const Instruction &in, uint32_t mask) {
   if (wholeWarp(warp, in, mask))

@@ -62,6 +62,8 @@ public:
   virtual void asyncDone(uint64_t operation, bool readingAlone) {}
   /// fence.proxy.async
   virtual void proxyFence(Warp &warp, uint32_t mask) {}
+  /// wgmma.fence
+  virtual void registerFence(Warp &warp) {}
 };
 
 /// Watches launches; called by several threads.

@@ -179,6 +179,15 @@ TEST(CompiledKernels, plantedBugsSpoilTheGemmOfSm90) {
             0);
 }
 
+TEST(CompiledKernels, missingFencesOfTheGemmOfSm90AreFound) {
+  std::mt19937_64 random(freshSeed());
+  const Gemm gemm(256, 256, 64, random);
+  std::vector<Finding> findings;
+  gemm.runSm90(planted(readKernel("gemm-sm90.ptx"), "wgmma.fence.sync.aligned;", ""), 1, &findings);
+  ASSERT_FALSE(findings.empty());
+  EXPECT_EQ(findings[0].check, "wgmma-fence") << findings[0].str();
+}
+
 // The barrier of a stage expects more bytes than its two tiles have: nobody goes on.
 TEST(CompiledKernels, wrongByteCountsAreDeadlocks) {
   std::mt19937_64 random(freshSeed());
