@@ -25,6 +25,11 @@ public:
     smallest = std::min(smallest, program.arenaBytes);
     return program.arenaBytes;
   }
+  /// Options under which no kernels can be formed do not fit.
+  bool fits(const MemoryOptions &memory, int64_t budget) {
+    Result<int64_t> planned = bytes(memory);
+    return planned && *planned <= budget;
+  }
   int64_t smallest = std::numeric_limits<int64_t>::max();
 
 private:
@@ -56,8 +61,7 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   if (bytes <= budget)
     return plan;
   plan.leastRecomputed = 1;
-  INGOT_ASSIGN(bytes, planner.bytes(plan));
-  if (bytes <= budget)
+  if (planner.fits(plan, budget))
     return plan;
   const int64_t all = countHeavy(*trained), blocks = plan.largestTensor;
   for (int64_t part : {1, 4, 16})
@@ -65,15 +69,13 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
       plan.largestTensor = std::max<int64_t>(1, blocks / part);
       plan.recomputedInRow = row;
       plan.heavyRecomputed = all;
-      INGOT_ASSIGN(bytes, planner.bytes(plan));
-      if (bytes > budget)
+      if (!planner.fits(plan, budget))
         continue;
       int64_t tooFew = -1; // `plan.heavyRecomputed` fits, this does not
       while (plan.heavyRecomputed - tooFew > 1) {
         MemoryOptions fewer = plan;
         fewer.heavyRecomputed = (plan.heavyRecomputed + tooFew) / 2;
-        INGOT_ASSIGN(bytes, planner.bytes(fewer));
-        if (bytes <= budget)
+        if (planner.fits(fewer, budget))
           plan = fewer;
         else
           tooFew = fewer.heavyRecomputed;

@@ -62,6 +62,13 @@ LogicalResult KernelGroups::form(func::FuncOp function) {
     if (failed(place(&op)))
       return failure();
   }
+  std::vector<unsigned> ordered = order();
+  llvm::BitVector runs(groups.size());
+  for (unsigned group : ordered)
+    runs.set(group);
+  for (auto [index, group] : llvm::enumerate(groups))
+    if (!group.ops.empty() && !runs.test(index))
+      return group.ops.front()->emitError("needs a kernel that in turn waits for it");
   return success();
 }
 

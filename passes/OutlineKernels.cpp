@@ -119,7 +119,8 @@ private:
   const KernelGroups &groups;
   const KernelValues &values;
   OpBuilder builder;
-  IRMapping mapping; ///< value before → value after
+  Operation *missing = nullptr; ///< what a kernel reads although none before it computes it
+  IRMapping mapping;            ///< value before → value after
 };
 
 LogicalResult FunctionOutliner::run() {
@@ -139,6 +140,8 @@ LogicalResult FunctionOutliner::run() {
   }
   for (OpOperand &operand : terminator->getOpOperands())
     operand.set(stepValue(operand.get()));
+  if (missing)
+    return missing->emitError("is read by a kernel that runs before it is computed");
   for (Operation *op : llvm::reverse(old))
     op->erase();
   return success();
@@ -151,6 +154,10 @@ Value FunctionOutliner::stepValue(Value value) {
   if (isa<BlockArgument>(value))
     return value;
   Operation *op = value.getDefiningOp();
+  if (kindOf(op) != OpKind::View && kindOf(op) != OpKind::Source) {
+    missing = op;
+    return value;
+  }
   for (Value operand : op->getOperands())
     mapping.map(operand, stepValue(operand));
   Value result;
