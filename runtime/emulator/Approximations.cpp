@@ -26,8 +26,8 @@ double evaluate(Function function, double x) {
   __builtin_unreachable();
 }
 
-/// The reduced f64 forms: subnormal operands and results are zeros where flushed, and 20 bits of
-/// the significand are kept.
+/// The .ftz forms of f64 are reduced: subnormal operands and results are zeros, and 20 bits of the
+/// significand are kept. Without .ftz (rsqrt alone) the result is as good as f64 goes.
 uint64_t approximateF64(Function function, uint64_t bits, bool flush) {
   constexpr uint64_t sign = uint64_t(1) << 63, exponent = uint64_t(0x7ff) << 52;
   auto flushed = [&](uint64_t value) {
@@ -36,7 +36,8 @@ uint64_t approximateF64(Function function, uint64_t bits, bool flush) {
   const double value = evaluate(function, std::bit_cast<double>(flushed(bits)));
   if (std::isnan(value))
     return canonicalNan(FloatType::F64);
-  return flushed(std::bit_cast<uint64_t>(value)) & ~uint64_t(0xffffffff);
+  const auto result = std::bit_cast<uint64_t>(value);
+  return flush ? flushed(result) & ~uint64_t(0xffffffff) : result;
 }
 
 } // namespace

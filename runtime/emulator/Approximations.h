@@ -20,7 +20,8 @@ enum class Function : uint8_t {
   HyperbolicTangent, ///< tanh.approx.f32, .f16, .bf16
 };
 
-/// The f64 forms keep the upper 32 bits of the result alone, as the ISA's do: the rest is zero.
+/// The .ftz forms of f64 keep the upper 32 bits of the result alone, as the ISA's do: the rest is
+/// zero. rsqrt.approx.f64, which CUDA's rsqrt(double) is, is within one unit of f64.
 uint64_t approximate(Function function, FloatType type, uint64_t bits, bool flush);
 
 /// div.approx{.ftz}.f32: a divisor beyond 2^126 gives 0 (NaN for an infinite dividend).

@@ -116,6 +116,9 @@ struct CompiledKernel {
   std::vector<std::unique_ptr<CompiledFunction>> functions; ///< [0] is the kernel itself
   std::vector<SharedVariable> shared;
   int64_t staticSharedBytes = 0;
+  /// At the start of shared memory, for the system's own use: there only if the code asks where it
+  /// is (%reserved_smem_offset_…), as cooperative groups do.
+  int64_t reservedSharedBytes = 0;
   int64_t dynamicSharedOffset = 0; ///< where extern shared arrays begin
   struct Parameter {
     std::string name;

@@ -78,16 +78,18 @@ void KernelCompiler::layOutParameters() {
 
 void KernelCompiler::layOutShared() {
   int64_t dynamicAlignment = 16;
+  int64_t end = kernel->reservedSharedBytes;
   for (SharedVariable &shared : kernel->shared) {
     const ptx::Variable &variable = *shared.variable;
     if (variable.isExtern && variable.bytes == 0) {
       dynamicAlignment = std::max(dynamicAlignment, variable.alignment);
       continue;
     }
-    shared.offset = roundUp(kernel->staticSharedBytes, variable.alignment);
-    kernel->staticSharedBytes = shared.offset + variable.bytes;
+    shared.offset = roundUp(end, variable.alignment);
+    end = shared.offset + variable.bytes;
   }
-  kernel->dynamicSharedOffset = roundUp(kernel->staticSharedBytes, dynamicAlignment);
+  kernel->staticSharedBytes = end - kernel->reservedSharedBytes;
+  kernel->dynamicSharedOffset = roundUp(end, dynamicAlignment);
   for (SharedVariable &shared : kernel->shared)
     if (shared.variable->isExtern && shared.variable->bytes == 0)
       shared.offset = kernel->dynamicSharedOffset;

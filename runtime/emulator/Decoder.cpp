@@ -157,6 +157,8 @@ Slot Decoder::registerSlot(const Operand &operand, int &bits, bool written) {
       return 0;
     }
     const SpecialRegister &special = specialRegister(row);
+    if (operand.name.starts_with("%reserved_smem_offset"))
+      compiler.kernel->reservedSharedBytes = reservedSharedBytes;
     if (special.isVolatile) {
       fail(fmt::format("'{}' can only be read by mov", operand.name));
       return 0;

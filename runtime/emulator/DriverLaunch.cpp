@@ -64,6 +64,20 @@ CUresult runNow(const LaunchRequest &request) {
   return code;
 }
 
+/// With the driver's memory for barriers of the grid, which is there for this launch alone.
+CUresult runCooperative(LaunchRequest request) {
+  GlobalMemory &memory = *driverState().memory;
+  const Result<uint64_t> workspace =
+      memory.allocate(8, Allocation::Kind::Device, "the grid's barrier");
+  if (!workspace)
+    return driverError(CUDA_ERROR_OUT_OF_MEMORY, workspace.error().text());
+  request.gridWorkspace = *workspace;
+  const CUresult result = runNow(request);
+  if (const Status status = memory.release(*workspace); !status)
+    return driverError(CUDA_ERROR_UNKNOWN, status.error().text());
+  return result;
+}
+
 FunctionHandle *functionOf(CUfunction function) {
   // Functions and kernels are the same handle; it has to belong to a module that is still loaded.
   for (const auto &[address, module] : driverState().modules)
@@ -120,6 +134,7 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
   request.dynamicSharedBytes = config->sharedMemBytes;
   if (const auto &cluster = kernel.source->requiredCluster; cluster[0])
     request.cluster = {uint32_t(cluster[0]), uint32_t(cluster[1]), uint32_t(cluster[2])};
+  bool cooperative = false;
   for (unsigned i = 0; i < config->numAttrs; ++i) {
     const CUlaunchAttribute &attribute = config->attrs[i];
     switch (attribute.id) {
@@ -128,9 +143,12 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
       request.cluster = {size.x, size.y, size.z};
       break;
     }
-    // Launches of a stream run one after the other, and every block is resident in time.
-    case CU_LAUNCH_ATTRIBUTE_IGNORE:
+    // Every block is resident in time, so only the barrier's memory is special.
     case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+      cooperative = attribute.value.cooperative != 0;
+      break;
+    // Launches of a stream run one after the other.
+    case CU_LAUNCH_ATTRIBUTE_IGNORE:
     case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
     case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
       break;
@@ -152,7 +170,9 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
                                    function->maximumDynamicShared));
   if (const CUresult result = gatherParameters(kernel, parameters, extra, request.parameters))
     return result;
-  return submit(config->hStream, [request = std::move(request)] { return runNow(request); });
+  return submit(config->hStream, [request = std::move(request), cooperative] {
+    return cooperative ? runCooperative(request) : runNow(request);
+  });
 }
 
 CUresult setAttribute(CUfunction handle, CUfunction_attribute attribute, int value) {

@@ -31,6 +31,8 @@ struct LaunchRequest {
   const CompiledKernel *kernel = nullptr;
   Dim3 grid, block, cluster;
   int64_t dynamicSharedBytes = 0;
+  /// Of a cooperative launch: 8 bytes of device memory, zeros before it, for barriers of the grid.
+  uint64_t gridWorkspace = 0;
   std::vector<std::byte> parameters; ///< laid out as the kernel's parameters
 };
 

@@ -72,8 +72,13 @@ constexpr SpecialRegister table[] = {
     VALUE("%aggr_smem_size", 32, totalShared(w)),
     VALUE("%dynamic_smem_size", 32, uint64_t(request(w).dynamicSharedBytes)),
     VALUE("%reserved_smem_offset_begin", 32, 0),
-    VALUE("%reserved_smem_offset_end", 32, 0),
-    VALUE("%reserved_smem_offset_cap", 32, 0),
+    VALUE("%reserved_smem_offset_end", 32, reservedSharedBytes),
+    VALUE("%reserved_smem_offset_cap", 32, reservedSharedBytes),
+    VALUE("%reserved_smem_offset_0", 32, 0),
+    VALUE("%reserved_smem_offset_1", 32, reservedSharedBytes / 2),
+    // The driver's: where the barrier of a cooperative launch lies.
+    VALUE("%envreg1", 32, request(w).gridWorkspace >> 32),
+    VALUE("%envreg2", 32, request(w).gridWorkspace & 0xffffffff),
     VALUE("%current_graph_exec", 64, 0),
 };
 

@@ -13,6 +13,9 @@ struct SpecialRegister {
   uint64_t (*read)(const Warp &warp, int lane);
 };
 
+/// Bytes of shared memory that the system keeps for itself in each block, as on sm_80 and later.
+inline constexpr int64_t reservedSharedBytes = 1024;
+
 /// Row of a name, or -1.
 int findSpecialRegister(std::string_view name);
 const SpecialRegister &specialRegister(int row);

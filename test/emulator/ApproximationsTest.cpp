@@ -111,6 +111,9 @@ TEST(Approximations, f64FormsKeepTheUpperHalf) {
   EXPECT_EQ(
       approximate(Function::ReciprocalRoot, FloatType::F64, std::bit_cast<uint64_t>(4.0), true),
       std::bit_cast<uint64_t>(0.5));
+  const auto root = std::bit_cast<double>(
+      approximate(Function::ReciprocalRoot, FloatType::F64, std::bit_cast<uint64_t>(3.0), false));
+  EXPECT_NEAR(root, 1 / std::sqrt(3.0), 2e-16); // without .ftz nothing is cut off
   EXPECT_EQ(approximate(Function::Reciprocal, FloatType::F64, 1, true), 0x7ff0000000000000u);
 }
 

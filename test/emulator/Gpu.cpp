@@ -1,0 +1,203 @@
+#include "test/emulator/Gpu.h"
+#include "runtime/emulator/Module.h"
+#include "runtime/emulator/TensorMap.h"
+#include <fstream>
+#include <map>
+#include <sstream>
+
+namespace ingot::emulator::test {
+
+namespace {
+
+/// What ptxas calls the target of an architecture: sm_90a of compute_90a.
+std::string targetOf(const Configuration &configuration) {
+  const std::string &name = configuration.architecture;
+  return name.starts_with("compute_") ? "sm_" + name.substr(8) : name;
+}
+
+Result<std::string> compileFile(const std::string &file, const Configuration &configuration) {
+  const std::string folder = INGOT_SOURCE_DIR "/test/emulator/kernels/";
+  std::vector<std::string> command;
+  switch (configuration.compiler) {
+  case Configuration::Compiler::Nvrtc: {
+    std::ifstream input(folder + file);
+    std::ostringstream text;
+    text << input.rdbuf();
+    if (!input)
+      return failure(Error::Code::Io, file, "cannot be read");
+    return compileSource(text.str(), file, configuration);
+  }
+  case Configuration::Compiler::Clang:
+    command = {findLlvmTool("clang++"),
+               "-x",
+               "c++",
+               "--target=nvptx64-nvidia-cuda",
+               "-march=" + configuration.architecture,
+               "-S",
+               "-nogpulib",
+               "-nostdinc",
+               "-ffp-contract=off",
+               "-include",
+               folder + "clang_nvptx.h",
+               folder + file};
+    break;
+  case Configuration::Compiler::Llc:
+    command = {findLlvmTool("llc"), "-march=nvptx64", "-mcpu=" + configuration.architecture,
+               folder + file};
+    break;
+  }
+  command.insert(command.end(), configuration.options.begin(), configuration.options.end());
+  command.push_back("-o");
+  return outputOf(std::move(command));
+}
+
+} // namespace
+
+std::string Configuration::missing() const {
+  switch (compiler) {
+  case Compiler::Nvrtc:
+    return Toolkit::instance().missing();
+  case Compiler::Clang:
+    return findLlvmTool("clang++").empty() ? "clang++-22 was not found" : "";
+  case Compiler::Llc:
+    return findLlvmTool("llc").empty() ? "llc-22 was not found" : "";
+  }
+  return {};
+}
+
+std::vector<Configuration> configurations() {
+  return {{"sm80", "compute_80", {}},
+          {"sm90a", "compute_90a", {"--generate-line-info"}},
+          {"sm80_debug", "compute_80", {"--device-debug"}}};
+}
+
+std::vector<Configuration> configurationsWithClang() {
+  std::vector<Configuration> all = configurations();
+  all.push_back({"llvm_sm80", "sm_80", {"-O2"}, Configuration::Compiler::Clang});
+  all.push_back({"llvm_sm90a_unoptimised", "sm_90a", {"-O0"}, Configuration::Compiler::Clang});
+  return all;
+}
+
+Result<std::string> compileSource(const std::string &source, const std::string &name,
+                                  const Configuration &configuration) {
+  std::vector<std::string> options = {"--define-macro=KERNEL=extern \"C\" __global__",
+                                      "--fmad=false"};
+  options.insert(options.end(), configuration.options.begin(), configuration.options.end());
+  return Toolkit::instance().compile(source, name, configuration.architecture, options);
+}
+
+Result<std::string> compileKernels(const std::string &file, const Configuration &configuration) {
+  static std::map<std::string, Result<std::string>> known;
+  const std::string key = file + "\n" + configuration.name;
+  if (const auto found = known.find(key); found != known.end())
+    return found->second;
+  Result<std::string> ptx = compileFile(file, configuration);
+  // What no assembler takes must not be what the emulator is measured by.
+  if (ptx && Toolkit::instance().hasPtxas())
+    if (const Status status = Toolkit::instance().assemble(*ptx, targetOf(configuration)); !status)
+      ptx = tl::unexpected(status.error());
+  return known.emplace(key, std::move(ptx)).first->second;
+}
+
+struct GpuTest::Device {
+  GlobalMemory memory;
+  std::unique_ptr<Module> module;
+};
+
+GpuTest::GpuTest() : random(freshSeed()), device(std::make_unique<Device>()) {}
+GpuTest::~GpuTest() = default;
+
+void GpuTest::load(const std::string &file, const Configuration &configuration) {
+  const Result<std::string> ptx = compileKernels(file, configuration);
+  if (!ptx)
+    FAIL() << ptx.error().text();
+  loadPtx(*ptx);
+}
+
+void GpuTest::loadPtx(const std::string &ptx) {
+  Result<std::unique_ptr<Module>> module = Module::load(ptx, "test.ptx", device->memory);
+  if (!module)
+    FAIL() << module.error().text();
+  device->module = std::move(*module);
+}
+
+uint64_t GpuTest::allocate(size_t bytes) {
+  const Result<uint64_t> address = device->memory.allocate(bytes);
+  if (!address)
+    ADD_FAILURE() << address.error().text();
+  return address.value_or(0);
+}
+
+void GpuTest::write(uint64_t address, const void *data, size_t bytes) {
+  if (const auto host = device->memory.range(address, bytes))
+    std::memcpy(*host, data, bytes);
+  else
+    ADD_FAILURE() << host.error().text();
+}
+
+void GpuTest::read(uint64_t address, void *data, size_t bytes) {
+  if (const auto host = device->memory.range(address, bytes))
+    std::memcpy(data, *host, bytes);
+  else
+    ADD_FAILURE() << host.error().text();
+}
+
+GpuTest::Map GpuTest::tensorMap(uint64_t address, uint64_t columns, uint64_t rows,
+                                uint64_t pitchBytes, uint32_t boxColumns, uint32_t boxRows,
+                                uint32_t swizzle) {
+  const uint64_t dimensions[2] = {columns, rows}, strides[1] = {pitchBytes};
+  const uint32_t box[2] = {boxColumns, boxRows}, steps[2] = {1, 1};
+  Map encoded{};
+  const Result<TensorMap> map =
+      TensorMap::make({.dataType = static_cast<uint32_t>(TensorElement::U16),
+                       .rank = 2,
+                       .address = address,
+                       .dimensions = dimensions,
+                       .strides = strides,
+                       .box = box,
+                       .elementStrides = steps,
+                       .swizzle = swizzle});
+  if (map)
+    map->encode(encoded.bytes);
+  else
+    ADD_FAILURE() << map.error().text();
+  return encoded;
+}
+
+void GpuTest::run(const std::string &kernel, const Shape &shape,
+                  const std::vector<std::vector<std::byte>> &arguments) {
+  if (!device->module)
+    FAIL() << "no module is loaded";
+  const Result<const CompiledKernel *> compiled = device->module->kernel(kernel);
+  if (!compiled)
+    FAIL() << compiled.error().text();
+  const auto &parameters = (*compiled)->parameters;
+  ASSERT_EQ(parameters.size(), arguments.size()) << kernel;
+  LaunchRequest request;
+  request.kernel = *compiled;
+  request.grid = shape.grid;
+  request.block = shape.block;
+  request.cluster = shape.cluster;
+  const auto &required = (*compiled)->source->requiredCluster;
+  if (shape.cluster.count() == 1 && required[0])
+    request.cluster = {uint32_t(required[0]), uint32_t(required[1]), uint32_t(required[2])};
+  request.dynamicSharedBytes = shape.shared;
+  if (shape.cooperative)
+    request.gridWorkspace = zeros<uint32_t>(2).address;
+  request.parameters.resize((*compiled)->parameterBytes);
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    ASSERT_EQ(static_cast<size_t>(parameters[i].bytes), arguments[i].size())
+        << "argument " << i << " of " << kernel;
+    std::memcpy(request.parameters.data() + parameters[i].offset, arguments[i].data(),
+                arguments[i].size());
+  }
+  LaunchOptions options;
+  options.seed = random();
+  const Result<LaunchResult> result = emulator::run(std::move(request), options, device->memory);
+  if (!result)
+    FAIL() << kernel << ": " << result.error().text();
+  for (const Finding &finding : result->findings)
+    ADD_FAILURE() << kernel << ": " << finding.str();
+}
+
+} // namespace ingot::emulator::test
