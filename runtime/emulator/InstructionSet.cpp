@@ -7,9 +7,10 @@ namespace ingot::emulator {
 namespace {
 
 constexpr Family (*families[])() = {
-    integerFamily, bitsFamily,   compareFamily,       moveFamily,      floatFamily,
-    convertFamily, memoryFamily, controlFamily,       warpFamily,      atomicFamily,
-    barrierFamily, matrixFamily, memoryBarrierFamily, asyncCopyFamily, bulkCopyFamily,
+    integerFamily,       bitsFamily,      compareFamily,  moveFamily,
+    floatFamily,         convertFamily,   memoryFamily,   controlFamily,
+    warpFamily,          atomicFamily,    barrierFamily,  matrixFamily,
+    memoryBarrierFamily, asyncCopyFamily, bulkCopyFamily, asyncStoreFamily,
 };
 
 } // namespace

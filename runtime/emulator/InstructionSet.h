@@ -21,5 +21,6 @@ Family matrixFamily();
 Family memoryBarrierFamily();
 Family asyncCopyFamily();
 Family bulkCopyFamily();
+Family asyncStoreFamily();
 
 } // namespace ingot::emulator

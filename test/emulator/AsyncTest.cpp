@@ -318,6 +318,72 @@ barrier.cluster.wait.aligned;
             16);
 }
 
+// Every thread sends a pair to the other block, adds to it, and reads what the other block got.
+TEST(Async, storesAndReadsAcrossTheCluster) {
+  const std::string text = kernel(".param .u64 to", R"(
+.shared .align 8 .b8 tile[256];
+.shared .align 8 .b64 full;
+ld.param.u64 %rd2, [to];
+mov.u32 %r1, %tid.x;
+mov.u32 %r2, %cluster_ctarank;
+xor.b32 %r3, %r2, 1;
+mov.u32 %r4, tile;
+mov.u32 %r5, full;
+shl.b32 %r6, %r1, 3;
+add.u32 %r6, %r6, %r4;
+mov.u32 %r7, 0;
+st.shared.v2.u32 [%r6], {%r7, %r7};
+setp.ne.u32 %p1, %r1, 0;
+@%p1 bra READY;
+mbarrier.init.shared::cta.b64 [%r5], 1;
+fence.mbarrier_init.release.cluster;
+mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r5], 384;
+READY:
+barrier.cluster.arrive.aligned;
+barrier.cluster.wait.aligned;
+mapa.shared::cluster.u32 %r8, %r6, %r3;
+mapa.shared::cluster.u32 %r9, %r5, %r3;
+mad.lo.u32 %r10, %r2, 100, %r1;
+add.u32 %r11, %r10, 1000;
+st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.u32 [%r8], {%r10, %r11}, [%r9];
+WAIT:
+mbarrier.try_wait.parity.shared::cta.b64 %p2, [%r5], 0, 20;
+@!%p2 bra WAIT;
+barrier.cluster.arrive.aligned;
+barrier.cluster.wait.aligned;
+ld.shared::cluster.v2.u32 {%r12, %r13}, [%r8];
+ld.shared.v2.u32 {%r14, %r15}, [%r6];
+mul.wide.u32 %rd3, %r1, 16;
+add.u64 %rd2, %rd2, %rd3;
+mul.wide.u32 %rd3, %r2, 512;
+add.u64 %rd2, %rd2, %rd3;
+st.global.v4.u32 [%rd2], {%r12, %r13, %r14, %r15};
+barrier.cluster.arrive.aligned;
+barrier.cluster.wait.aligned;
+)");
+  // 256 bytes come by the stores, the rest of the 384 by additions of zero, in any order.
+  const std::string_view add = "red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::"
+                               "bytes.add.u32 [%r8+4], %r7, [%r9];\n";
+  std::string whole = text;
+  whole.insert(whole.find("WAIT:"), add);
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    Device device(whole);
+    device.options.seed = seed;
+    device.cluster = {2};
+    const uint64_t to = device.upload(std::vector<uint32_t>(256));
+    device.launch("kernel", {2}, {32}, to);
+    const std::vector<uint32_t> out = device.download<uint32_t>(to, 256);
+    for (uint32_t rank = 0; rank < 2; ++rank)
+      for (uint32_t thread = 0; thread < 32; ++thread) {
+        const uint32_t *values = &out[rank * 128 + thread * 4];
+        EXPECT_EQ(values[0], rank * 100 + thread);
+        EXPECT_EQ(values[1], rank * 100 + thread + 1000);
+        EXPECT_EQ(values[2], (1 - rank) * 100 + thread);
+        EXPECT_EQ(values[3], (1 - rank) * 100 + thread + 1000);
+      }
+  }
+}
+
 /// A kernel of 32 threads with one mbarrier that counts 4; thread 0 runs `body`.
 LaunchResult withBarrier(std::string_view body, std::vector<uint64_t> *out = nullptr) {
   Device device(kernel(".param .u64 to", fmt::format(R"(
