@@ -7,10 +7,10 @@ namespace ingot::emulator {
 namespace {
 
 constexpr Family (*families[])() = {
-    integerFamily,       bitsFamily,      compareFamily,  moveFamily,
-    floatFamily,         convertFamily,   memoryFamily,   controlFamily,
-    warpFamily,          atomicFamily,    barrierFamily,  matrixFamily,
-    memoryBarrierFamily, asyncCopyFamily, bulkCopyFamily, asyncStoreFamily,
+    integerFamily,  bitsFamily,       compareFamily,    moveFamily,          floatFamily,
+    convertFamily,  memoryFamily,     controlFamily,    warpFamily,          atomicFamily,
+    barrierFamily,  matrixFamily,     warpMatrixFamily, memoryBarrierFamily, asyncCopyFamily,
+    bulkCopyFamily, asyncStoreFamily,
 };
 
 } // namespace

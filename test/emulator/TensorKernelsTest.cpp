@@ -1,4 +1,4 @@
-// Tensor cores by inline PTX, beside products in f64.
+// Tensor cores by mma.h and inline PTX, beside products in f64.
 #include "runtime/HalfFloat.h"
 #include "test/emulator/Gpu.h"
 
@@ -39,6 +39,44 @@ std::vector<double> product(const std::vector<double> &a, const std::vector<doub
       for (int l = 0; l < k; ++l)
         c[i * n + j] += a[i * k + l] * b[j * k + l];
   return c;
+}
+
+TEST_P(TensorKernels, warpMatrixFunctions) {
+  auto check = [&]<typename In, typename Out>(const char *kernel, int m, int n, int k,
+                                              In (*encodeIn)(double), Out (*encodeOut)(double),
+                                              int low) {
+    const auto a = integers(m * k, low, 8), b = integers(n * k, low, 8),
+               c = integers(m * n, low, 9);
+    const auto deviceA = upload(encoded(a, encodeIn)), deviceB = upload(encoded(b, encodeIn));
+    const auto deviceC = upload(encoded(c, encodeOut)), deviceD = empty<Out>(m * n);
+    launch(kernel, {.grid = {1}, .block = {32}}, deviceA, deviceB, deviceC, deviceD, k);
+    EXPECT_TRUE(same(encoded(product(a, b, c, m, n, k), encodeOut), deviceD.read())) << kernel;
+  };
+  check("wmmaHalf", 16, 16, 64, half, plain<float>, -8);
+  check("wmmaHalfTall", 32, 8, 32, half, plain<float>, -8);
+  check("wmmaHalfWide", 8, 32, 32, half, plain<float>, -8);
+  check("wmmaHalfHalf", 16, 16, 16, half, half, -8);
+  check("wmmaBfloat", 16, 16, 64, bfloat, plain<float>, -8);
+  check("wmmaTf32", 16, 16, 32, plain<float>, plain<float>, -8);
+  check("wmmaSigned", 16, 16, 64, plain<int8_t>, plain<int>, -100);
+  check("wmmaUnsigned", 16, 16, 64, plain<uint8_t>, plain<int>, 0);
+  check("wmmaDouble", 8, 8, 16, plain<double>, plain<double>, -100);
+}
+
+TEST_P(TensorKernels, fragmentsCanBeScaled) {
+  const auto a = integers(256, -8, 8), b = integers(256, -8, 8);
+  const auto deviceA = upload(encoded(a, half)), deviceB = upload(encoded(b, half));
+  const auto out = empty<float>(256);
+  launch("wmmaScaled", {.grid = {1}, .block = {32}}, deviceA, deviceB, out, -0.5f);
+  std::vector<float> expected(256); // A column-major, B row-major, D column-major
+  for (int i = 0; i < 16; ++i)
+    for (int j = 0; j < 16; ++j) {
+      double sum = 0.25;
+      for (int l = 0; l < 16; ++l)
+        sum += a[l * 16 + i] * b[l * 16 + j];
+      expected[j * 16 + i] = static_cast<float>(-0.5 * sum);
+    }
+  EXPECT_TRUE(same(expected, out.read()));
 }
 
 TEST_P(TensorKernels, matmulByLdmatrixAndMma) {

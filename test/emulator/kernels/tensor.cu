@@ -1,6 +1,51 @@
-// Tensor cores: mma.sync and ldmatrix by inline PTX.
+// Tensor cores: the warp matrix functions of mma.h, and mma.sync with ldmatrix by hand.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <mma.h>
+using namespace nvcuda;
+
+// D = A·B + C by one warp: A row-major m x k, B column-major k x n, C and D row-major.
+template <int M, int N, int K, typename In, typename Out, typename Memory>
+__device__ void warpMatmul(const Memory *a, const Memory *b, const Out *c, Out *d, int k) {
+  wmma::fragment<wmma::matrix_a, M, N, K, In, wmma::row_major> fa;
+  wmma::fragment<wmma::matrix_b, M, N, K, In, wmma::col_major> fb;
+  wmma::fragment<wmma::accumulator, M, N, K, Out> sum;
+  wmma::load_matrix_sync(sum, c, N, wmma::mem_row_major);
+  for (int i = 0; i < k; i += K) {
+    wmma::load_matrix_sync(fa, a + i, k);
+    wmma::load_matrix_sync(fb, b + i, k);
+    wmma::mma_sync(sum, fa, fb, sum);
+  }
+  wmma::store_matrix_sync(d, sum, N, wmma::mem_row_major);
+}
+
+#define WMMA_KERNEL(name, M, N, K, In, Out, Memory)                                                \
+  KERNEL void name(const Memory *a, const Memory *b, const Out *c, Out *d, int k) {                \
+    warpMatmul<M, N, K, In, Out, Memory>(a, b, c, d, k);                                           \
+  }
+WMMA_KERNEL(wmmaHalf, 16, 16, 16, __half, float, __half)
+WMMA_KERNEL(wmmaHalfTall, 32, 8, 16, __half, float, __half)
+WMMA_KERNEL(wmmaHalfWide, 8, 32, 16, __half, float, __half)
+WMMA_KERNEL(wmmaHalfHalf, 16, 16, 16, __half, __half, __half)
+WMMA_KERNEL(wmmaBfloat, 16, 16, 16, __nv_bfloat16, float, __nv_bfloat16)
+WMMA_KERNEL(wmmaTf32, 16, 16, 8, wmma::precision::tf32, float, float)
+WMMA_KERNEL(wmmaSigned, 16, 16, 16, signed char, int, signed char)
+WMMA_KERNEL(wmmaUnsigned, 16, 16, 16, unsigned char, int, unsigned char)
+WMMA_KERNEL(wmmaDouble, 8, 8, 4, double, double, double)
+
+// Elementwise work on a fragment needs no knowledge of its layout; column-major store.
+KERNEL void wmmaScaled(const __half *a, const __half *b, float *d, float alpha) {
+  wmma::fragment<wmma::matrix_a, 16, 16, 16, __half, wmma::col_major> fa;
+  wmma::fragment<wmma::matrix_b, 16, 16, 16, __half, wmma::row_major> fb;
+  wmma::fragment<wmma::accumulator, 16, 16, 16, float> sum;
+  wmma::fill_fragment(sum, 0.25f);
+  wmma::load_matrix_sync(fa, a, 16);
+  wmma::load_matrix_sync(fb, b, 16);
+  wmma::mma_sync(sum, fa, fb, sum);
+  for (int i = 0; i < sum.num_elements; ++i)
+    sum.x[i] = sum.x[i] * alpha;
+  wmma::store_matrix_sync(d, sum, 16, wmma::mem_col_major);
+}
 
 __device__ unsigned sharedAddress(const void *p) { return (unsigned)__cvta_generic_to_shared(p); }
 
