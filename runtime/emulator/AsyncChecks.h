@@ -83,12 +83,4 @@ private:
   uint64_t time = 1;
 };
 
-/// Watches launches with this check alone.
-class AsyncObserver final : public Observer {
-public:
-  std::unique_ptr<ClusterObserver> begin(Cluster &cluster) override {
-    return std::make_unique<AsyncChecks>(cluster);
-  }
-};
-
 } // namespace ingot::emulator

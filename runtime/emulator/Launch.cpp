@@ -18,6 +18,8 @@ std::string Finding::str() const {
 }
 
 void Launch::report(Finding finding) {
+  if (std::find(options.off.begin(), options.off.end(), finding.check) != options.off.end())
+    return;
   std::lock_guard lock(mutex);
   for (Finding &known : findings)
     if (known.check == finding.check && known.line == finding.line) {

@@ -25,6 +25,7 @@ struct LaunchOptions {
   /// Warp instructions after which a launch counts as stuck; 0: never.
   uint64_t instructionLimit = 0;
   int64_t localLimit = 512 * 1024; ///< bytes of local memory and call stack for each thread
+  std::vector<std::string> off;    ///< checks whose findings are dropped
 };
 
 struct LaunchRequest {

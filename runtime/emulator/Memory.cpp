@@ -1,5 +1,6 @@
 #include "runtime/emulator/Memory.h"
 #include <algorithm>
+#include <cstring>
 #include <sys/mman.h>
 
 namespace ingot::emulator {
@@ -12,10 +13,20 @@ uint64_t roundUp(uint64_t value, uint64_t multiple) {
 
 bool owned(const Allocation &allocation) { return allocation.kind != Allocation::Kind::Host; }
 
+/// Memory that costs nothing until it is touched; null if there is none.
+void *zeroPages(uint64_t bytes) {
+  void *pages = mmap(nullptr, roundUp(std::max<uint64_t>(bytes, 1), pageBytes),
+                     PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return pages == MAP_FAILED ? nullptr : pages;
+}
+
 void unmap(Allocation &allocation) {
   if (allocation.host && owned(allocation))
     munmap(allocation.host, roundUp(std::max<uint64_t>(allocation.bytes, 1), pageBytes));
+  if (allocation.written)
+    munmap(allocation.written, roundUp(std::max<uint64_t>(allocation.bytes, 1), pageBytes));
   allocation.host = nullptr;
+  allocation.written = nullptr;
 }
 
 } // namespace
@@ -30,18 +41,23 @@ Result<uint64_t> GlobalMemory::allocate(uint64_t bytes, Allocation::Kind kind, s
   const uint64_t address = roundUp(next, std::max<uint64_t>(alignment, 16));
   if (bytes > sharedWindow - pageBytes || address > sharedWindow - pageBytes - bytes)
     return failure(Error::Code::Io, "cuda:emulated", "no addresses are left for {} bytes", bytes);
-  // Zero pages that cost nothing until they are touched.
-  void *host = mmap(nullptr, roundUp(std::max<uint64_t>(bytes, 1), pageBytes),
-                    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (host == MAP_FAILED)
+  void *host = zeroPages(bytes);
+  if (!host)
     return failure(Error::Code::Io, "cuda:emulated", "out of memory: {} bytes", bytes);
   // A gap after each allocation: an overrun never lands in a neighbour.
   next = roundUp(address + bytes + 1, pageBytes);
   auto allocation = std::make_unique<Allocation>(
       Allocation{address, bytes, static_cast<std::byte *>(host), kind, std::move(name)});
+  if (remembers && kind == Allocation::Kind::Device)
+    allocation->written = static_cast<uint8_t *>(zeroPages(bytes));
   insertExtent({address, bytes, allocation->host, allocation.get(), allocation->name});
   allocations[address] = std::move(allocation);
   return address;
+}
+
+void GlobalMemory::written(uint64_t address, uint64_t bytes) {
+  if (const Allocation *allocation = nearest(address); allocation && allocation->written)
+    std::memset(allocation->written + (address - allocation->address), 1, bytes);
 }
 
 Status GlobalMemory::adopt(void *host, uint64_t bytes, std::string name) {

@@ -39,6 +39,8 @@ struct Allocation {
   Kind kind = Kind::Device;
   std::string name; ///< "" or what findings call it
   bool freed = false;
+  /// One for each byte, not 0 once it was written; null: nobody remembers, all count as written.
+  uint8_t *written = nullptr;
 };
 
 /// What an access must stay inside of: an allocation, or a named part of one.
@@ -76,6 +78,11 @@ public:
   /// overlapping parts count as one. No parts: the whole allocation again.
   Status divide(uint64_t address, std::vector<Part> parts);
 
+  /// Device memory that is allocated from now on remembers which of its bytes were ever written.
+  void rememberWrites() { remembers = true; }
+  /// The host has written a range, which must lie inside one allocation.
+  void written(uint64_t address, uint64_t bytes);
+
   /// The extent that holds the address; null if none does, or a freed one.
   const Extent *find(uint64_t address) const;
   /// The allocation that holds the address or held it, else the nearest one below.
@@ -95,6 +102,7 @@ private:
   std::map<uint64_t, std::unique_ptr<Allocation>> allocations;
   std::vector<std::unique_ptr<Extent>> extents; ///< by address; stable while a launch runs
   uint64_t next = globalWindow;
+  bool remembers = false;
 };
 
 } // namespace ingot::emulator

@@ -8,6 +8,7 @@ namespace ingot::emulator {
 
 struct Cluster;
 struct Block;
+struct Frame;
 
 /// Where something was found.
 struct Finding {
@@ -47,7 +48,7 @@ public:
   /// Lanes were brought together by a .sync instruction (bar.warp.sync, shfl.sync, …).
   virtual void warpSync(Warp &warp, uint32_t lanes) {}
   /// A frame has been made for a call (or the kernel): its registers are uninitialised.
-  virtual void enter(Warp &warp, const CompiledFunction &function) {}
+  virtual void enter(Warp &warp, Frame &frame) {}
   virtual void blockEnds(Block &block) {}
 
   // Work that goes on by itself. `operation` is unique in the cluster.

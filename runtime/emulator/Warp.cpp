@@ -72,7 +72,7 @@ Frame *Warp::makeFrame(const CompiledFunction &function) {
   for (const FrameValue &value : function.values)
     fillFrameValue(*this, *made, value);
   if (observer)
-    observer->enter(*this, function);
+    observer->enter(*this, *made);
   return made;
 }
 

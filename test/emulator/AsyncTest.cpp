@@ -1,5 +1,4 @@
 // Copies and barriers that go on by themselves: what they do, and what a missing wait does.
-#include "runtime/emulator/AsyncChecks.h"
 #include "runtime/emulator/TensorMap.h"
 #include "test/emulator/Support.h"
 #include <numeric>
@@ -72,6 +71,7 @@ TEST(Async, copiesLandWhenTheyAreWaitedFor) {
     return agreements(32, [&](uint64_t seed) {
       Device device(twoGroups(allowed));
       device.options.seed = seed;
+      device.expectFindings = allowed == 2;
       const uint64_t to = device.upload(std::vector<uint32_t>(128));
       device.launch("kernel", {1}, {32}, device.upload(from), to);
       return device.download<uint32_t>(to, 128) == numbers(128);
@@ -155,6 +155,7 @@ TEST(Async, bulkLoadsSignalTheirBarrier) {
     return agreements(32, [&](uint64_t seed) {
       Device device(bulkLoad(wait));
       device.options.seed = seed;
+      device.expectFindings = wait.empty();
       const uint64_t to = device.upload(std::vector<uint32_t>(128));
       device.launch("kernel", {1}, {128}, device.upload(numbers(128)), to);
       return device.download<uint32_t>(to, 128) == numbers(128);
@@ -202,8 +203,7 @@ TEST(Async, bulkStoresReadTheirSourceLate) {
       device.expectFindings = finding;
       const uint64_t to = device.upload(std::vector<uint32_t>(128));
       const LaunchResult result = device.launch("kernel", {1}, {128}, to);
-      if (finding && !result.findings.empty())
-        EXPECT_TRUE(finds(result, "wait_group.read is missing"));
+      EXPECT_EQ(finding, !result.findings.empty());
       return device.download<uint32_t>(to, 128) == numbers(128);
     });
   };
@@ -368,6 +368,8 @@ barrier.cluster.wait.aligned;
   whole.insert(whole.find("WAIT:"), add);
   for (uint64_t seed = 0; seed < 8; ++seed) {
     Device device(whole);
+    device.checks.async =
+        false; // adding zero to what is being stored is a race that changes nothing
     device.options.seed = seed;
     device.cluster = {2};
     const uint64_t to = device.upload(std::vector<uint32_t>(256));
@@ -490,8 +492,6 @@ TEST(Async, pollingTimesOut) {
 std::vector<Finding> checked(const std::string &text, Dim3 block, uint64_t seed,
                              const std::vector<std::vector<uint32_t>> &buffers) {
   Device device(text);
-  AsyncObserver observer;
-  device.observer = &observer;
   device.expectFindings = true;
   device.options.seed = seed;
   LaunchResult result;

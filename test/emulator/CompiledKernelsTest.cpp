@@ -1,5 +1,4 @@
 // Matrix multiplications and attention that MLIR and LLVM made (kernels/README.md), against f64.
-#include "runtime/emulator/AsyncChecks.h"
 #include "runtime/emulator/TensorMap.h"
 #include "test/emulator/Reference.h"
 #include "test/emulator/Support.h"
@@ -90,8 +89,6 @@ struct Gemm {
   int runSm80(const std::string &text, uint64_t seed,
               std::vector<Finding> *findings = nullptr) const {
     Device device(text, "gemm-sm80.ptx");
-    AsyncObserver observer;
-    device.observer = &observer;
     device.expectFindings = findings;
     device.options.seed = seed;
     const uint64_t c = device.upload(std::vector<uint16_t>(128 * 128));
@@ -105,8 +102,6 @@ struct Gemm {
   int runSm90(const std::string &text, uint64_t seed,
               std::vector<Finding> *findings = nullptr) const {
     Device device(text, "gemm-sm90.ptx");
-    AsyncObserver observer;
-    device.observer = &observer;
     device.options.seed = seed;
     device.cluster = {2};
     device.dynamicSharedBytes = 131072 + 64;
@@ -209,8 +204,6 @@ TEST(CompiledKernels, attentionOfSm90) {
   for (const char *name : {"attention-sm90.ptx", "attention-overlapped-sm90.ptx"})
     for (uint64_t seed = 0; seed < 2; ++seed) {
       Device device(readKernel(name), name);
-      AsyncObserver observer;
-      device.observer = &observer;
       device.options.seed += seed;
       device.dynamicSharedBytes = 8192 + 8 * 16384 + 64;
       const uint64_t out = device.upload(std::vector<float>(queries * width));

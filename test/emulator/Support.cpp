@@ -9,6 +9,7 @@ std::string header(std::string_view target) {
 }
 
 Device::Device(std::string ptx, std::string name) {
+  memory.rememberWrites();
   auto loaded = Module::load(std::move(ptx), std::move(name), memory);
   if (!loaded) {
     ADD_FAILURE() << loaded.error().text();
@@ -25,6 +26,7 @@ uint64_t Device::uploadBytes(const void *data, size_t bytes, std::string name) {
     return 0;
   }
   std::memcpy(*memory.range(*address, bytes), data, bytes);
+  memory.written(*address, bytes);
   return *address;
 }
 
@@ -58,7 +60,9 @@ LaunchResult Device::launchBytes(std::string_view kernel, Dim3 grid, Dim3 block,
   request.cluster = cluster;
   request.dynamicSharedBytes = dynamicSharedBytes;
   request.parameters = std::move(parameters);
-  auto result = run(std::move(request), options, memory, observer);
+  Checks observer(*request.kernel, checks);
+  auto result = run(std::move(request), options, memory, checks.any() ? &observer : nullptr);
+  counters = observer.counters();
   if (!result) {
     ADD_FAILURE() << result.error().text();
     return {};

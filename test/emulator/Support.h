@@ -1,7 +1,7 @@
 /// A device memory, a module and launches, for the emulator's tests.
 #pragma once
 #include "Reference.h"
-#include "runtime/emulator/Machine.h"
+#include "runtime/emulator/Checks.h"
 #include "runtime/emulator/Module.h"
 #include <gtest/gtest.h>
 #include <random>
@@ -37,7 +37,8 @@ public:
   Dim3 cluster;
   int64_t dynamicSharedBytes = 0;
   bool expectFindings = false; ///< otherwise any finding fails the test
-  Observer *observer = nullptr;
+  CheckOptions checks;         ///< all on
+  MemoryCounters counters;     ///< of the last launch
 
 private:
   uint64_t uploadBytes(const void *data, size_t bytes, std::string name);
