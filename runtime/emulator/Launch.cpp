@@ -1,8 +1,10 @@
 #include "runtime/emulator/Machine.h"
+#include "runtime/emulator/SpecialRegisters.h"
 #include <algorithm>
 #include <chrono>
 #include <numeric>
 #include <thread>
+#include <utility>
 
 namespace ingot::emulator {
 
@@ -159,6 +161,16 @@ bool Cluster::step() {
   return false;
 }
 
+bool Cluster::onlyPolled() {
+  uint64_t plain = 0, ordered = 0;
+  for (const auto &block : blocks)
+    for (const auto &warp : block->warps) {
+      plain += std::exchange(warp->plainAccesses, 0);
+      ordered += std::exchange(warp->orderedAccesses, 0);
+    }
+  return ordered && !plain;
+}
+
 void Cluster::reportDeadlock() {
   std::string states;
   Warp *first = nullptr;
@@ -223,8 +235,18 @@ Status check(const LaunchRequest &request) {
   return {};
 }
 
-/// One host thread: runs clusters one after the other. A cluster that goes on for very long may
-/// wait for another one (a barrier over the grid), so then the next one joins it.
+/// Whether the kernel synchronises the whole grid, as cooperative groups do.
+bool usesGridWorkspace(const CompiledKernel &kernel) {
+  const int row = findSpecialRegister("%envreg1");
+  for (const auto &function : kernel.functions)
+    for (const FrameValue &value : function->values)
+      if (value.kind == FrameValue::Kind::Special && value.special == row)
+        return true;
+  return false;
+}
+
+/// One host thread: runs clusters one after the other. Clusters may wait for others (a barrier over
+/// the grid, a look-back scan): when all that it has only poll memory, as many more join them.
 class Worker {
 public:
   Worker(Launch &launch, std::atomic<uint64_t> &next, uint64_t count)
@@ -234,16 +256,20 @@ public:
     while (!launch.stopped.load(std::memory_order_relaxed)) {
       if (resident.empty() && !takeCluster())
         return;
+      bool stuck = true;
       for (size_t i = 0; i < resident.size();) {
-        if (runFor(*resident[i], patience)) {
+        const bool goesOn = runFor(*resident[i], resident.size() > 1 ? turn : patience);
+        stuck &= goesOn && resident[i]->onlyPolled();
+        if (goesOn) {
           ++i;
           continue;
         }
         spare.push_back(std::move(resident[i]));
         resident.erase(resident.begin() + i);
       }
-      if (!resident.empty())
-        takeCluster();
+      for (size_t more = stuck ? resident.size() : 0; more; --more)
+        if (!takeCluster())
+          break;
     }
   }
 
@@ -253,7 +279,8 @@ public:
   std::vector<uint64_t> counters;
 
 private:
-  static constexpr uint64_t patience = 20'000; ///< rounds over all warps
+  // Rounds over all warps of a cluster: alone, and beside others.
+  static constexpr uint64_t patience = 256, turn = 16;
 
   /// False when the cluster has ended.
   bool runFor(Cluster &cluster, uint64_t rounds) {
@@ -300,6 +327,10 @@ Result<LaunchResult> run(LaunchRequest request, const LaunchOptions &options, Gl
   const auto start = std::chrono::steady_clock::now();
   Launch launch(std::move(request), options, memory);
   launch.observer = observer;
+  if (usesGridWorkspace(*launch.request.kernel)) {
+    INGOT_ASSIGN(launch.gridWorkspace,
+                 memory.allocate(64, Allocation::Kind::Variable, "grid.sync"));
+  }
   const uint64_t count = launch.request.grid.count() / launch.request.cluster.count();
   const unsigned available = std::max(1u, std::thread::hardware_concurrency());
   const uint64_t threads =
@@ -314,6 +345,8 @@ Result<LaunchResult> run(LaunchRequest request, const LaunchOptions &options, Gl
   workers[0]->run();
   for (std::thread &thread : pool)
     thread.join();
+  if (launch.gridWorkspace)
+    INGOT_TRY(memory.release(launch.gridWorkspace));
   LaunchResult result;
   result.findings = launch.takeFindings();
   result.counters.assign(launch.request.kernel->counters, 0);

@@ -43,6 +43,7 @@ struct Launch {
   LaunchOptions options;
   GlobalMemory &memory;
   Observer *observer = nullptr;
+  uint64_t gridWorkspace = 0; ///< address of memory that grid.sync() counts in; 0: not used
   std::atomic<bool> stopped{false};      ///< set by a finding after which nothing makes sense
   std::atomic<uint64_t> instructions{0}; ///< warp instructions of finished slices
 
@@ -115,6 +116,7 @@ struct Warp {
   std::vector<Fragment> fragments; ///< all but the running one
   uint64_t *counters = nullptr;    ///< executions, by CompiledFunction::firstCounter + pc
   uint64_t executed = 0;
+  uint64_t plainAccesses = 0, orderedAccesses = 0; ///< memory instructions, see Access::ordered
   uint32_t backward = 0;        ///< backward branches while other fragments waited
   const Extent *recent[8] = {}; ///< of global accesses, by instruction
   std::vector<std::byte> local; ///< lane after lane, `localStride` bytes each
@@ -225,6 +227,9 @@ struct Cluster {
   void begin(Launch &launch, uint64_t number, uint64_t *counters);
   /// One slice of every warp. False when nothing is left to run.
   bool step();
+  /// Since the last call: memory was only polled (volatile, acquire, atomic), so somebody else has
+  /// to do something first.
+  bool onlyPolled();
   void checkBarrier();
   /// All warps wait and no work is outstanding.
   void reportDeadlock();

@@ -146,6 +146,7 @@ LaneAddresses laneAddresses(Warp &warp, Slot base, bool wide, int64_t offset, ui
 
 void resolve(Warp &warp, const Instruction &instruction, uint32_t mask,
              const AccessRequest &request, const LaneAddresses &addresses, Resolved &result) {
+  ++(request.ordered ? warp.orderedAccesses : warp.plainAccesses);
   Space space = request.localParameter ? Space::Local : request.space;
   if (space == Space::Const)
     space = Space::Global;

@@ -42,7 +42,7 @@ void Warp::begin(Block &owner, int number) {
   frame->lanesInside = present;
   active = present;
   pc = 0;
-  executed = 0;
+  executed = plainAccesses = orderedAccesses = 0;
   event = yield = resumed = false;
   backward = 0;
   limit = std::numeric_limits<uint32_t>::max();
