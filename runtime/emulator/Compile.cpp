@@ -10,6 +10,30 @@ int64_t roundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+/// Whether an instruction looks for what others do: an atomic, a volatile or acquiring load, a test
+/// of a memory barrier.
+bool polls(const ptx::Instruction &text) {
+  if (text.opcode == "atom" || text.opcode == "mbarrier")
+    return true;
+  return text.opcode == "ld" &&
+         std::any_of(text.modifiers.begin(), text.modifiers.end(), [](std::string_view modifier) {
+           return modifier == "volatile" || modifier == "acquire" || modifier == "relaxed";
+         });
+}
+
+/// Short loops that poll must let others run early: see Warp::branch.
+void markPollingLoops(CompiledFunction &function) {
+  constexpr uint32_t longest = 64;
+  const auto &text = function.source->instructions;
+  for (uint32_t i = 0; i < text.size(); ++i) {
+    Instruction &branch = function.code[i];
+    if (text[i].opcode != "bra" || branch.target > i || i - branch.target > longest)
+      continue;
+    if (std::any_of(text.begin() + branch.target, text.begin() + i, polls))
+      branch.mode = pollingBranch;
+  }
+}
+
 /// Registers start with a pattern that is neither zero nor a small number.
 constexpr std::byte poison{0xcd};
 
@@ -165,6 +189,7 @@ Status KernelCompiler::decode(CompiledFunction &function) {
   function.details[count].kind = Class::Control;
   for (size_t i = 0; i <= count; ++i)
     function.code[i].slots = function.slots.data() + firstSlot[i];
+  markPollingLoops(function);
   function.image.assign(layout.bytes, poison);
   for (const auto &[slot, constant] : layout.fills) {
     const auto &[bits, width] = constant;

@@ -1,3 +1,4 @@
+#include "runtime/emulator/Control.h"
 #include "runtime/emulator/Machine.h"
 #include "runtime/emulator/SpecialRegisters.h"
 #include <algorithm>
@@ -10,6 +11,8 @@ namespace {
 /// more than a loop usually has, since what runs apart meets again later. A lane that spins on what
 /// another lane of its warp must do gets nowhere before.
 constexpr uint32_t backwardLimit = 10'000;
+/// The same in loops that only poll memory: there it is time to let others do something.
+constexpr uint32_t pollLimit = 32;
 
 bool waits(const Fragment &fragment) { return fragment.wait != Fragment::Wait::None; }
 
@@ -181,8 +184,12 @@ bool Warp::select() {
 void Warp::branch(uint32_t taken, uint32_t target) {
   const uint32_t stay = active & ~taken;
   if (target < pc) {
-    if (!fragments.empty() && ++backward > backwardLimit)
+    // Marked by the compiler (see Compile.cpp).
+    const bool polls = frame->function->code[pc - 1].mode == pollingBranch;
+    if ((polls || !fragments.empty()) && ++backward > (polls ? pollLimit : backwardLimit)) {
+      backward = backwardLimit + 1;
       event = true;
+    }
   }
   if (!stay) {
     pc = target;

@@ -198,9 +198,9 @@ FIRST:
   ASSERT_EQ(result.findings.size(), 1u);
   EXPECT_EQ(result.findings[0].check, "deadlock");
   const std::string &message = result.findings[0].message;
-  EXPECT_NE(message.find("warp 0: lanes ffffffff waits at barrier 0 at line 22"), std::string::npos)
+  EXPECT_NE(message.find("warp 0: lanes ffffffff waits at barrier 0 at line 24"), std::string::npos)
       << message;
-  EXPECT_NE(message.find("warp 1: lanes ffffffff waits at barrier 1 at line 20"), std::string::npos)
+  EXPECT_NE(message.find("warp 1: lanes ffffffff waits at barrier 1 at line 22"), std::string::npos)
       << message;
 }
 
@@ -278,9 +278,9 @@ TEST(Control, refusesWhatItDoesNotKnow) {
     return compiled ? std::string() : compiled.error().text();
   };
   EXPECT_EQ(errorOf("frobnicate.u32 %r1, 2;"),
-            "k.ptx:17: kernel 'run': unknown instruction 'frobnicate': frobnicate.u32 %r1, 2");
+            "k.ptx:18: kernel 'run': unknown instruction 'frobnicate': frobnicate.u32 %r1, 2");
   EXPECT_EQ(errorOf("add.u32.fast %r1, %r2, 2;"),
-            "k.ptx:17: kernel 'run': unknown modifier '.fast': add.u32.fast %r1, %r2, 2");
+            "k.ptx:18: kernel 'run': unknown modifier '.fast': add.u32.fast %r1, %r2, 2");
   EXPECT_NE(errorOf("add.u64 %r1, %r2, 2;").find("'%r1' has 32 bits, .u64 needs 64"),
             std::string::npos);
   EXPECT_NE(errorOf("add.u32 %r1, %r99, 2;").find("'%r99' is not declared"), std::string::npos);
@@ -288,7 +288,7 @@ TEST(Control, refusesWhatItDoesNotKnow) {
   EXPECT_NE(errorOf("add.u32 %r1, %r2;").find("a source operand is missing"), std::string::npos);
   EXPECT_NE(errorOf("add.u32 %r1, %r2, 3, 4;").find("too many operands"), std::string::npos);
   EXPECT_EQ(errorOf("add.u32 %r1, %r2, 3"),
-            "k.ptx:17: ';' is missing before 'ret': add.u32 %r1, %r2, 3");
+            "k.ptx:18: ';' is missing before 'ret': add.u32 %r1, %r2, 3");
 }
 
 } // namespace
