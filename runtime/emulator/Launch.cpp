@@ -1,5 +1,4 @@
 #include "runtime/emulator/Machine.h"
-#include "runtime/emulator/SpecialRegisters.h"
 #include <algorithm>
 #include <chrono>
 #include <numeric>
@@ -235,16 +234,6 @@ Status check(const LaunchRequest &request) {
   return {};
 }
 
-/// Whether the kernel synchronises the whole grid, as cooperative groups do.
-bool usesGridWorkspace(const CompiledKernel &kernel) {
-  const int row = findSpecialRegister("%envreg1");
-  for (const auto &function : kernel.functions)
-    for (const FrameValue &value : function->values)
-      if (value.kind == FrameValue::Kind::Special && value.special == row)
-        return true;
-  return false;
-}
-
 /// One host thread: runs clusters one after the other. Clusters may wait for others (a barrier over
 /// the grid, a look-back scan): when all that it has only poll memory, as many more join them.
 class Worker {
@@ -327,10 +316,6 @@ Result<LaunchResult> run(LaunchRequest request, const LaunchOptions &options, Gl
   const auto start = std::chrono::steady_clock::now();
   Launch launch(std::move(request), options, memory);
   launch.observer = observer;
-  if (usesGridWorkspace(*launch.request.kernel)) {
-    INGOT_ASSIGN(launch.gridWorkspace,
-                 memory.allocate(64, Allocation::Kind::Variable, "grid.sync"));
-  }
   const uint64_t count = launch.request.grid.count() / launch.request.cluster.count();
   const unsigned available = std::max(1u, std::thread::hardware_concurrency());
   const uint64_t threads =
@@ -345,8 +330,6 @@ Result<LaunchResult> run(LaunchRequest request, const LaunchOptions &options, Gl
   workers[0]->run();
   for (std::thread &thread : pool)
     thread.join();
-  if (launch.gridWorkspace)
-    INGOT_TRY(memory.release(launch.gridWorkspace));
   LaunchResult result;
   result.findings = launch.takeFindings();
   result.counters.assign(launch.request.kernel->counters, 0);

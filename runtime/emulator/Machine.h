@@ -43,7 +43,6 @@ struct Launch {
   LaunchOptions options;
   GlobalMemory &memory;
   Observer *observer = nullptr;
-  uint64_t gridWorkspace = 0; ///< address of memory that grid.sync() counts in; 0: not used
   std::atomic<bool> stopped{false};      ///< set by a finding after which nothing makes sense
   std::atomic<uint64_t> instructions{0}; ///< warp instructions of finished slices
 

@@ -80,9 +80,6 @@ constexpr SpecialRegister table[] = {
     VALUE("%envreg1", 32, request(w).gridWorkspace >> 32),
     VALUE("%envreg2", 32, request(w).gridWorkspace & 0xffffffff),
     VALUE("%current_graph_exec", 64, 0),
-    // Where cooperative launches find the counter of grid.sync().
-    VALUE("%envreg1", 32, uint32_t(w.launch->gridWorkspace >> 32)),
-    VALUE("%envreg2", 32, uint32_t(w.launch->gridWorkspace)),
 };
 
 template <typename T, typename Value> void fill(std::byte *row, Value value) {
