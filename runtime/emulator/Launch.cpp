@@ -253,8 +253,15 @@ public:
           ++i;
           continue;
         }
+        unfinished = 0;
         spare.push_back(std::move(resident[i]));
         resident.erase(resident.begin() + i);
+      }
+      // Code without optimisation polls through local memory, which looks like work: then patience
+      // decides.
+      if (++unfinished > longest && resident.size() < 1024) {
+        stuck = true;
+        unfinished = 0;
       }
       for (size_t more = stuck ? resident.size() : 0; more; --more)
         if (!takeCluster())
@@ -270,6 +277,8 @@ public:
 private:
   // Rounds over all warps of a cluster: alone, and beside others.
   static constexpr uint64_t patience = 256, turn = 16;
+  static constexpr int longest = 8; ///< turns of all residents in which none ends
+  int unfinished = 0;
 
   /// False when the cluster has ended.
   bool runFor(Cluster &cluster, uint64_t rounds) {
