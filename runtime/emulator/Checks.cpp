@@ -174,6 +174,13 @@ public:
       if (place.slot != noSlot)
         shadow[place.slot / 4] = allLanes;
   }
+  void passed(Warp &warp, uint32_t mask, int64_t offset, int64_t bytes) override {
+    if (!options.memory)
+      return;
+    WarpState &state = stateOf(*warp.block).warps[warp.index];
+    for (uint32_t left = mask; left; left &= left - 1)
+      markWritten(state.local[std::countr_zero(left)], uint64_t(offset), uint64_t(offset + bytes));
+  }
 
   void asyncRange(Warp &warp, const Instruction &instruction, uint64_t operation, Access::Kind kind,
                   Space space, uint64_t address, uint64_t bytes) override {
@@ -273,6 +280,12 @@ private:
                       " has not been written");
   }
 
+  static void markWritten(std::vector<uint8_t> &written, uint64_t begin, uint64_t end) {
+    if (written.size() < end)
+      written.resize(end);
+    std::fill(written.begin() + begin, written.begin() + end, 1);
+  }
+
   void followLocal(Warp &warp, const Instruction &instruction, const Access &access) {
     WarpState &state = stateOf(*warp.block).warps[warp.index];
     for (uint32_t left = access.mask; left; left &= left - 1) {
@@ -288,7 +301,7 @@ private:
                       fmt::format("{} bytes of local memory have not been written", access.bytes),
                       access.addresses[lane]);
       } else {
-        std::fill(written.begin() + begin, written.begin() + end, 1);
+        markWritten(written, begin, end);
       }
     }
   }
