@@ -17,6 +17,7 @@ constexpr Command commands[] = {
     {"bench", "Time a step kernel by kernel, beside what the machine can do", declareBench},
     {"inspect", "Show what a model, a .ingot file or a checkpoint holds", declareInspect},
     {"check", "Compare a device with the reference, op by op", declareCheck},
+    {"emulate", "Run a kernel of any PTX text on the PTX machine, with all checks", declareEmulate},
     {"devices", "List the devices of this machine", declareDevices},
 };
 

@@ -150,8 +150,6 @@ public:
       const uint64_t rank = (access.addresses[lane] - sharedWindow) >> 24;
       if (rank < blocks.size() && (options.memory || options.sharedRaces))
         stateOf(*warp.block->cluster->blocks[rank]).shared.access(warp, instruction, access);
-    } else if (access.space == Space::Local && options.memory) {
-      followLocal(warp, instruction, access);
     }
   }
 
@@ -173,13 +171,6 @@ public:
     for (const Place &place : frame.function->parameters)
       if (place.slot != noSlot)
         shadow[place.slot / 4] = allLanes;
-  }
-  void passed(Warp &warp, uint32_t mask, int64_t offset, int64_t bytes) override {
-    if (!options.memory)
-      return;
-    WarpState &state = stateOf(*warp.block).warps[warp.index];
-    for (uint32_t left = mask; left; left &= left - 1)
-      markWritten(state.local[std::countr_zero(left)], uint64_t(offset), uint64_t(offset + bytes));
   }
 
   void asyncRange(Warp &warp, const Instruction &instruction, uint64_t operation, Access::Kind kind,
@@ -221,13 +212,9 @@ public:
   }
 
 private:
-  struct WarpState {
-    std::vector<uint8_t> local[lanes]; ///< not 0: written
-  };
   struct BlockState {
     bool begun = false;
     SharedChecks shared;
-    std::vector<WarpState> warps;
   };
 
   /// A copy to shared memory that nobody has waited for.
@@ -241,7 +228,6 @@ private:
     if (!state.begun) {
       state.begun = true;
       state.shared.begin(block, options);
-      state.warps = std::vector<WarpState>(block.warps.size());
     }
     return state;
   }
@@ -278,32 +264,6 @@ private:
       warp.report(instruction, missing, "uninitialised-register",
                   registerName(*warp.frame->function, instruction, use->slot) +
                       " has not been written");
-  }
-
-  static void markWritten(std::vector<uint8_t> &written, uint64_t begin, uint64_t end) {
-    if (written.size() < end)
-      written.resize(end);
-    std::fill(written.begin() + begin, written.begin() + end, 1);
-  }
-
-  void followLocal(Warp &warp, const Instruction &instruction, const Access &access) {
-    WarpState &state = stateOf(*warp.block).warps[warp.index];
-    for (uint32_t left = access.mask; left; left &= left - 1) {
-      const int lane = std::countr_zero(left);
-      const uint64_t begin = access.addresses[lane] - localWindow, end = begin + access.bytes;
-      std::vector<uint8_t> &written = state.local[lane];
-      if (written.size() < end)
-        written.resize(end);
-      if (access.kind == Access::Kind::Read) {
-        if (std::none_of(written.begin() + begin, written.begin() + end,
-                         [](uint8_t w) { return w; }))
-          warp.report(instruction, uint32_t(1) << lane, "uninitialised-memory",
-                      fmt::format("{} bytes of local memory have not been written", access.bytes),
-                      access.addresses[lane]);
-      } else {
-        markWritten(written, begin, end);
-      }
-    }
   }
 
   Inspection &inspection;

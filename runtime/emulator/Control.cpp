@@ -112,14 +112,6 @@ std::byte *localOf(Warp &warp, const Frame &frame, int lane, int64_t offset) {
 
 int64_t rowBytes(int64_t bytes) { return bytes <= 2 ? 2 : bytes <= 4 ? 4 : 8; }
 
-/// Tells the checks that `target` of a frame is written by a call or a return.
-void observePassed(Warp &warp, uint32_t mask, const Frame &frame, const Place &target,
-                   int64_t bytes) {
-  if (ClusterObserver *observer = warp.block->cluster->observer.get();
-      observer && target.slot == noSlot)
-    observer->passed(warp, mask, frame.localBase + target.local, bytes);
-}
-
 /// A value of a lane, copied between two frames.
 void copyValue(Warp &warp, int lane, const Frame &from, const Place &source, const Frame &to,
                const Place &target) {
@@ -150,9 +142,6 @@ void callFunction(Warp &warp, const Instruction &in, uint32_t mask, const Call &
     for (size_t i = 0; i < call.arguments.size(); ++i)
       copyValue(warp, std::countr_zero(left), caller, call.arguments[i], *warp.frame,
                 parameters[i]);
-  for (size_t i = 0; i < call.arguments.size(); ++i)
-    observePassed(warp, mask, *warp.frame, parameters[i],
-                  std::min(call.arguments[i].bytes, parameters[i].bytes));
 }
 
 void runCall(Warp &warp, const Instruction &in, uint32_t mask) {
@@ -173,8 +162,6 @@ void runCall(Warp &warp, const Instruction &in, uint32_t mask) {
         results.push_back(locate(passed));
       call.system(warp, in, lane, arguments, results);
     }
-    for (const Place &result : call.results)
-      observePassed(warp, mask, *warp.frame, result, result.bytes);
     return;
   }
   if (call.function)
@@ -211,9 +198,6 @@ void runReturn(Warp &warp, const Instruction &instruction, uint32_t mask) {
     for (uint32_t left = mask; left; left &= left - 1)
       for (size_t i = 0; i < std::min(results.size(), call.results.size()); ++i)
         copyValue(warp, std::countr_zero(left), frame, results[i], *frame.caller, call.results[i]);
-    for (size_t i = 0; i < std::min(results.size(), call.results.size()); ++i)
-      observePassed(warp, mask, *frame.caller, call.results[i],
-                    std::min(results[i].bytes, call.results[i].bytes));
   }
   warp.ret(mask);
 }

@@ -49,9 +49,6 @@ public:
   virtual void warpSync(Warp &warp, uint32_t lanes) {}
   /// A frame has been made for a call (or the kernel): its registers are uninitialised.
   virtual void enter(Warp &warp, Frame &frame) {}
-  /// A call passes a value, or a return its result: the lanes' local memory from `offset` on is
-  /// written without a store.
-  virtual void passed(Warp &warp, uint32_t mask, int64_t offset, int64_t bytes) {}
   virtual void blockEnds(Block &block) {}
 
   // Work that goes on by itself. `operation` is unique in the cluster.

@@ -23,6 +23,16 @@ std::vector<uint32_t> successors(const CompiledFunction &function, uint32_t inde
   return next;
 }
 
+/// What only hands values on. Compilers copy what nobody has written, the gaps of structures for
+/// one, through registers and local memory.
+bool handsOn(const Detail &detail) {
+  if (detail.kind == Class::Move)
+    return true;
+  return detail.source && detail.source->opcode == "st" &&
+         std::any_of(detail.source->modifiers.begin(), detail.source->modifiers.end(),
+                     [](std::string_view m) { return m == "local" || m.starts_with("param"); });
+}
+
 /// What the function's caller has written.
 Slots parametersOf(const CompiledFunction &function) {
   Slots slots;
@@ -36,7 +46,7 @@ void apply(const CompiledFunction &function, uint32_t index, Slots &written) {
   const Detail &detail = function.details[index];
   if (detail.source && detail.source->guard >= 0)
     return;
-  if (detail.kind == Class::Move)
+  if (handsOn(detail))
     for (const Detail::Use &use : detail.uses)
       if (!use.written && !written.contains(use.slot))
         return;
@@ -84,7 +94,7 @@ RegisterFacts RegisterFacts::of(const CompiledFunction &function) {
   std::vector<Watched> instructions(function.code.size());
   for (size_t i = 0; i < function.code.size(); ++i) {
     const Detail &detail = function.details[i];
-    instructions[i].moves = detail.kind == Class::Move;
+    instructions[i].moves = handsOn(detail);
     if (!before[i])
       continue;
     for (const Detail::Use &use : detail.uses)
@@ -102,8 +112,7 @@ RegisterFacts RegisterFacts::of(const CompiledFunction &function) {
       const auto isWatched = [&](const Detail::Use &use) {
         return use.written && watched.contains(use.slot);
       };
-      if (detail.kind == Class::Move &&
-          std::any_of(detail.uses.begin(), detail.uses.end(), isWatched))
+      if (handsOn(detail) && std::any_of(detail.uses.begin(), detail.uses.end(), isWatched))
         for (const Detail::Use &use : detail.uses)
           grows |= !use.written && watched.insert(use.slot).second;
     }

@@ -8,7 +8,16 @@ void SharedChecks::begin(Block &owner, const CheckOptions &chosen) {
   options = chosen;
   clocks.begin(uint32_t(owner.warps.size()));
   cells.assign(options.sharedRaces ? owner.shared.size() / 4 + 1 : 0, AccessCell());
-  defined.assign(options.memory ? owner.shared.size() : 0, 0);
+  defined.assign(options.memory ? owner.shared.size() : 0, 1);
+  if (!options.memory)
+    return;
+  // What belongs to no variable of the program is the system's.
+  const CompiledKernel &kernel = *owner.launch->request.kernel;
+  for (const SharedVariable &variable : kernel.shared)
+    std::fill_n(defined.begin() + variable.offset,
+                variable.variable->bytes ? variable.variable->bytes
+                                         : owner.launch->request.dynamicSharedBytes,
+                0);
 }
 
 uint32_t SharedChecks::offsetOf(const Access &access, int lane) {

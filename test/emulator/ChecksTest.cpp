@@ -232,8 +232,6 @@ TEST(Checks, memoryThatNobodyHasWritten) {
   expectQuiet(good.run({4}, {1}, good.buffer(64, "weights")));
   Checked shared(neighbours("  .shared .b32 s; ld.shared.u32 %r2, [s];\n"));
   expectOne(shared.run({1}, {1}, shared.buffer(64, "x")), "uninitialised-memory", "of 's'");
-  Checked local(neighbours("  .local .b32 l; ld.local.u32 %r2, [l];\n"));
-  expectOne(local.run({1}, {1}, local.buffer(64, "x")), "uninitialised-memory", "local");
 }
 
 /// %r2 is written on one path only.

@@ -104,7 +104,9 @@ struct GpuTest::Device {
   std::unique_ptr<Module> module;
 };
 
-GpuTest::GpuTest() : random(freshSeed()), device(std::make_unique<Device>()) {}
+GpuTest::GpuTest() : random(freshSeed()), device(std::make_unique<Device>()) {
+  device->memory.rememberWrites();
+}
 GpuTest::~GpuTest() = default;
 
 void GpuTest::load(const std::string &file, const Configuration &configuration) {
@@ -129,10 +131,12 @@ uint64_t GpuTest::allocate(size_t bytes) {
 }
 
 void GpuTest::write(uint64_t address, const void *data, size_t bytes) {
-  if (const auto host = device->memory.range(address, bytes))
+  if (const auto host = device->memory.range(address, bytes)) {
     std::memcpy(*host, data, bytes);
-  else
+    device->memory.written(address, bytes);
+  } else {
     ADD_FAILURE() << host.error().text();
+  }
 }
 
 void GpuTest::read(uint64_t address, void *data, size_t bytes) {
@@ -193,7 +197,9 @@ void GpuTest::run(const std::string &kernel, const Shape &shape,
   }
   LaunchOptions options;
   options.seed = random();
-  const Result<LaunchResult> result = emulator::run(std::move(request), options, device->memory);
+  Checks observer(*request.kernel, checks);
+  const Result<LaunchResult> result =
+      emulator::run(std::move(request), options, device->memory, &observer);
   if (!result)
     FAIL() << kernel << ": " << result.error().text();
   for (const Finding &finding : result->findings)

@@ -1,7 +1,7 @@
 /// A fixture that compiles CUDA C++ with NVRTC, runs it on the emulator and expects it to be
 /// without findings.
 #pragma once
-#include "runtime/emulator/Machine.h"
+#include "runtime/emulator/Checks.h"
 #include "test/emulator/Reference.h"
 #include "test/emulator/Toolkit.h"
 #include <bit>
@@ -97,6 +97,7 @@ protected:
     run(kernel, shape, values);
   }
 
+  CheckOptions checks; ///< all on
   std::mt19937_64 random;
   template <typename T> std::vector<T> randomValues(size_t size, int64_t low, int64_t high) {
     std::vector<T> values(size);

@@ -24,6 +24,7 @@ Action declareBench(CLI::App &app);
 Action declareInspect(CLI::App &app);
 Action declareCheck(CLI::App &app);
 Action declareDevices(CLI::App &app);
+Action declareEmulate(CLI::App &app);
 
 /// A repeatable option that takes one value each time.
 template <typename T>

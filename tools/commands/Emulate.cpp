@@ -1,0 +1,255 @@
+/// `ingot emulate`: a kernel of any PTX text on the PTX machine, with all checks.
+#include "runtime/File.h"
+#include "runtime/data/Npy.h"
+#include "runtime/emulator/Checks.h"
+#include "runtime/emulator/DriverState.h"
+#include "runtime/emulator/Module.h"
+#include "tools/commands/Command.h"
+#include "tools/commands/TensorText.h"
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <random>
+
+namespace ingot {
+namespace {
+
+using namespace emulator;
+
+struct EmulateFlags {
+  std::string file, kernel, grid = "1", block = "32", cluster = "1";
+  std::vector<std::string> arguments, outputs, off;
+  int64_t shared = 0;
+  uint64_t seed = 0;
+  int threads = 0;
+  uint64_t limit = 0;
+  bool json = false;
+};
+
+/// A buffer in device memory that stands for an argument.
+struct Buffer {
+  uint64_t address = 0;
+  Tensor tensor;
+};
+
+Result<Dim3> parseDim(const char *flag, const std::string &text) {
+  uint32_t values[3] = {1, 1, 1};
+  const char *at = text.data(), *end = at + text.size();
+  for (int i = 0; i < 3; ++i) {
+    const auto [next, error] = std::from_chars(at, end, values[i]);
+    if (error != std::errc() || (next != end && (*next != ',' || i == 2)))
+      return failure(Error::Code::Usage, flag, "'{}' is not X, X,Y or X,Y,Z", text);
+    if (next == end)
+      return Dim3{values[0], values[1], values[2]};
+    at = next + 1;
+  }
+  return failure(Error::Code::Usage, flag, "'{}' is not X, X,Y or X,Y,Z", text);
+}
+
+/// The bits of a scalar of the parameter's type.
+Result<uint64_t> parseScalar(const std::string &place, const std::string &text, Type type) {
+  const auto wrong = [&] {
+    return failure(Error::Code::Usage, place, "'{}' is no {}", text, typeName(type));
+  };
+  const char *end = text.data() + text.size();
+  if (emulator::isFloat(type)) {
+    double value = 0;
+    if (const auto [next, error] = std::from_chars(text.data(), end, value);
+        error != std::errc() || next != end)
+      return wrong();
+    if (type == Type::F64)
+      return std::bit_cast<uint64_t>(value);
+    if (type == Type::F32)
+      return std::bit_cast<uint32_t>(static_cast<float>(value));
+    return failure(Error::Code::Usage, place, "scalars of type {} cannot be given", typeName(type));
+  }
+  const bool negative = text.starts_with('-');
+  const bool hex = text.starts_with("0x");
+  uint64_t value = 0;
+  if (const auto [next, error] = std::from_chars(text.data() + (hex        ? 2
+                                                                : negative ? 1
+                                                                           : 0),
+                                                 end, value, hex ? 16 : 10);
+      error != std::errc() || next != end)
+    return wrong();
+  const int bits = bitsOf(type);
+  if (bits < 64 && value >> bits)
+    return failure(Error::Code::Usage, place, "'{}' does not fit {}", text, typeName(type));
+  return negative ? uint64_t(0) - value : value;
+}
+
+/// `@file.npy` and `4xf32=1,2,3,4` are buffers with these values, `4xf32` one that nobody has
+/// written.
+bool isBuffer(const std::string &text) {
+  return text.starts_with('@') || (text.find('x') != text.npos && !text.starts_with("0x"));
+}
+
+Result<Buffer> makeBuffer(const std::string &place, const std::string &text, size_t index,
+                          GlobalMemory &memory) {
+  const bool written = text.starts_with('@') || text.find('=') != text.npos;
+  INGOT_ASSIGN(Tensor tensor, parseTensor(place, written ? text : text + "=0"));
+  INGOT_ASSIGN(const uint64_t address, memory.allocate(tensor.bytes(), Allocation::Kind::Device,
+                                                       fmt::format("argument {}", index)));
+  if (written) {
+    INGOT_ASSIGN(std::byte * host, memory.range(address, tensor.bytes()));
+    std::memcpy(host, tensor.data(), tensor.bytes());
+    memory.written(address, tensor.bytes());
+  }
+  return Buffer{address, std::move(tensor)};
+}
+
+/// sm_90a → 90
+int capabilityOf(std::string_view target) {
+  int capability = 0;
+  if (const size_t digits = target.find_first_of("0123456789"); digits != target.npos)
+    std::from_chars(target.data() + digits, target.data() + target.size(), capability);
+  return capability;
+}
+
+Result<const CompiledKernel *> findKernel(Module &module, const EmulateFlags &flags) {
+  const std::vector<std::string> kernels = module.kernels();
+  if (!flags.kernel.empty() || kernels.size() == 1) {
+    const std::string &name = flags.kernel.empty() ? kernels.front() : flags.kernel;
+    if (std::find(kernels.begin(), kernels.end(), name) != kernels.end())
+      return module.kernel(name);
+  }
+  return failure(Error::Code::Usage, "--kernel", "{}; kernels of {} are {}",
+                 flags.kernel.empty() ? "which one is to run"
+                                      : fmt::format("there is no kernel '{}'", flags.kernel),
+                 flags.file, fmt::join(kernels, ", "));
+}
+
+/// Lays the arguments out as the kernel's parameters.
+Status fillParameters(const EmulateFlags &flags, const CompiledKernel &kernel, GlobalMemory &memory,
+                      LaunchRequest &request, std::map<size_t, Buffer> &buffers) {
+  if (flags.arguments.size() != kernel.parameters.size()) {
+    std::vector<std::string> names;
+    for (const CompiledKernel::Parameter &parameter : kernel.parameters)
+      names.push_back(fmt::format("{} .{}", parameter.name, typeName(parameter.type)));
+    return failure(Error::Code::Usage, "--arg", "{} takes {} arguments, {} were given: {}",
+                   kernel.source->name, names.size(), flags.arguments.size(),
+                   fmt::join(names, ", "));
+  }
+  request.parameters.resize(kernel.parameterBytes);
+  for (size_t i = 0; i < flags.arguments.size(); ++i) {
+    const CompiledKernel::Parameter &parameter = kernel.parameters[i];
+    const std::string place = fmt::format("--arg {} ({})", i, parameter.name);
+    const int64_t bytes = parameter.bytes;
+    uint64_t bits = 0;
+    if (bytes > 8)
+      return failure(Error::Code::Usage, place, "parameters of {} bytes cannot be given", bytes);
+    if (isBuffer(flags.arguments[i])) {
+      if (bytes != 8)
+        return failure(Error::Code::Usage, place, "a buffer needs 64 bits, {} has {}",
+                       parameter.name, 8 * bytes);
+      INGOT_ASSIGN(Buffer buffer, makeBuffer(place, flags.arguments[i], i, memory));
+      bits = buffer.address;
+      buffers.emplace(i, std::move(buffer));
+    } else {
+      INGOT_ASSIGN(bits, parseScalar(place, flags.arguments[i], parameter.type));
+    }
+    std::memcpy(request.parameters.data() + parameter.offset, &bits, size_t(bytes));
+  }
+  return {};
+}
+
+/// `K:@b.npy`
+Status writeOutput(const std::string &text, std::map<size_t, Buffer> &buffers,
+                   GlobalMemory &memory) {
+  size_t index = 0;
+  const auto [next, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  const std::string_view rest(next, text.data() + text.size() - next);
+  if (error != std::errc() || !rest.starts_with(":@") || rest.size() < 3)
+    return failure(Error::Code::Usage, "--out", "'{}' is not K:@FILE.npy", text);
+  const auto buffer = buffers.find(index);
+  if (buffer == buffers.end())
+    return failure(Error::Code::Usage, "--out", "argument {} is no buffer", index);
+  Tensor &tensor = buffer->second.tensor;
+  INGOT_ASSIGN(std::byte * host, memory.range(buffer->second.address, tensor.bytes()));
+  std::memcpy(tensor.data(), host, tensor.bytes());
+  return writeNpy(std::string(rest.substr(2)), tensor);
+}
+
+nlohmann::json jsonOf(const Finding &finding) {
+  return {{"check", finding.check}, {"message", finding.message}, {"kernel", finding.kernel},
+          {"line", finding.line},   {"text", finding.text},       {"location", finding.location},
+          {"block", finding.block}, {"thread", finding.thread},   {"address", finding.address},
+          {"count", finding.count}};
+}
+
+Status emulate(const EmulateFlags &flags) {
+  INGOT_ASSIGN(std::string text, readFile(flags.file));
+  GlobalMemory memory;
+  memory.rememberWrites();
+  INGOT_ASSIGN(std::unique_ptr<Module> module, Module::load(std::move(text), flags.file, memory));
+  INGOT_ASSIGN(const CompiledKernel *kernel, findKernel(*module, flags));
+  LaunchRequest request;
+  request.kernel = kernel;
+  INGOT_ASSIGN(request.grid, parseDim("--grid", flags.grid));
+  INGOT_ASSIGN(request.block, parseDim("--block", flags.block));
+  INGOT_ASSIGN(request.cluster, parseDim("--cluster", flags.cluster));
+  request.dynamicSharedBytes = flags.shared;
+  const int most = maximumSharedBytes(capabilityOf(module->text().target));
+  if (kernel->dynamicSharedOffset + flags.shared > most)
+    return failure(Error::Code::BadInput, kernel->source->name,
+                   "needs {} bytes of shared memory for a block; {} has {}",
+                   kernel->dynamicSharedOffset + flags.shared, module->text().target, most);
+  std::map<size_t, Buffer> buffers;
+  INGOT_TRY(fillParameters(flags, *kernel, memory, request, buffers));
+
+  LaunchOptions options;
+  options.seed = flags.seed ? flags.seed : std::random_device()();
+  options.threads = flags.threads;
+  options.instructionLimit = flags.limit;
+  CheckOptions checked;
+  INGOT_TRY(turnOff(flags.off, checked, options));
+  Checks checks(*kernel, checked);
+  INGOT_ASSIGN(const LaunchResult result,
+               run(request, options, memory, checked.any() ? &checks : nullptr));
+  for (const std::string &output : flags.outputs)
+    INGOT_TRY(writeOutput(output, buffers, memory));
+
+  const KernelProfile profile = KernelProfile::of(request, result, checks.counters());
+  if (flags.json) {
+    nlohmann::json report = profile.json();
+    report["seed"] = options.seed;
+    report["findings"] = nlohmann::json::array();
+    for (const Finding &finding : result.findings)
+      report["findings"].push_back(jsonOf(finding));
+    fmt::print("{}\n", report.dump());
+  } else {
+    for (const Finding &finding : result.findings)
+      fmt::print("{}\n\n", finding.str());
+    fmt::print("{}", profile.table());
+    fmt::print(stderr, "seed {}\n", options.seed);
+  }
+  if (result.findings.empty())
+    return {};
+  return failure(Error::Code::Mismatch, kernel->source->name, "{} {}", result.findings.size(),
+                 result.findings.size() == 1 ? "finding" : "findings");
+}
+
+} // namespace
+
+Action declareEmulate(CLI::App &app) {
+  auto flags = std::make_shared<EmulateFlags>();
+  app.add_option("ptx", flags->file, "PTX text: nvcc's, LLVM's, Triton's; - for standard input")
+      ->required();
+  app.add_option("--kernel", flags->kernel, "default: the only one");
+  app.add_option("--grid", flags->grid, "blocks: X, X,Y or X,Y,Z; default 1");
+  app.add_option("--block", flags->block, "threads of a block, likewise; default 32");
+  app.add_option("--cluster", flags->cluster, "blocks of a cluster, likewise; default 1");
+  app.add_option("--shared", flags->shared, "bytes of dynamic shared memory of a block");
+  addRepeatable(app, "--arg", flags->arguments,
+                "next argument: 100 is a scalar of the parameter's type, @a.npy and 2xf32=1,2 "
+                "buffers, 2xf32 a buffer that nobody has written");
+  addRepeatable(app, "--out", flags->outputs, "K:@b.npy writes argument K, counted from 0");
+  addRepeatable(app, "--off", flags->off,
+                fmt::format("a check to leave out: {}", fmt::join(checkNames(), ", ")));
+  app.add_option("--seed", flags->seed, "of the order of blocks and warps; default: drawn");
+  app.add_option("--threads", flags->threads, "of the host; default: one per CPU");
+  app.add_option("--limit", flags->limit, "warp instructions after which a launch counts as stuck");
+  app.add_flag("--json", flags->json, "one JSON object to stdout");
+  return [flags] { return emulate(*flags); };
+}
+
+} // namespace ingot
