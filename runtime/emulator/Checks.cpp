@@ -32,7 +32,6 @@ constexpr CheckName names[] = {
     {"deadlock", nullptr},
     {"no-end", nullptr},
     {"stack-overflow", nullptr},
-    {"leak", nullptr},
     {"profile", &CheckOptions::profile},
 };
 

@@ -9,24 +9,15 @@
 namespace ingot::emulator {
 namespace {
 
-std::optional<FloatType> elementType(Type type) {
-  switch (type) {
-  case Type::F64:
-    return FloatType::F64;
-  case Type::F32:
-    return FloatType::F32;
-  case Type::F16:
-  case Type::F16x2:
-    return FloatType::F16;
-  case Type::BF16:
-  case Type::BF16x2:
-    return FloatType::BF16;
-  default:
-    return std::nullopt;
-  }
-}
 bool isPacked(Type type) { return type == Type::F16x2 || type == Type::BF16x2; }
 bool isHalf(Type type) { return bitsOf(type) == 16 || isPacked(type); }
+/// The formats that arithmetic knows.
+std::optional<FloatType> elementType(Type type) {
+  const std::optional<FloatType> format = floatType(type);
+  const bool known = format == FloatType::F64 || format == FloatType::F32 ||
+                     format == FloatType::F16 || format == FloatType::BF16;
+  return known ? format : std::nullopt;
+}
 
 // The general way: the exact function of Numbers.h for each active lane.
 

@@ -148,9 +148,6 @@ bool Cluster::step() {
     for (const auto &block : blocks)
       if (block->async)
         block->async->finish();
-    if (observer)
-      for (const auto &block : blocks)
-        observer->blockEnds(*block);
     return false;
   }
   if (progress)

@@ -47,21 +47,6 @@ std::optional<MatrixType> matrixType(Type type) {
   }
 }
 
-std::optional<Accumulator> accumulatorType(Type type) {
-  switch (type) {
-  case Type::F16:
-    return Accumulator::F16;
-  case Type::F32:
-    return Accumulator::F32;
-  case Type::F64:
-    return Accumulator::F64;
-  case Type::S32:
-    return Accumulator::S32;
-  default:
-    return std::nullopt;
-  }
-}
-
 /// A vector operand of exactly `count` registers.
 bool expectCount(Decoder &d, std::string_view what, int actual, int count) {
   if (actual != count)

@@ -102,6 +102,21 @@ template <typename Visit> void forAccumulator(const MatrixMultiply &shape, Visit
 
 } // namespace
 
+std::optional<Accumulator> accumulatorType(Type type) {
+  switch (type) {
+  case Type::F16:
+    return Accumulator::F16;
+  case Type::F32:
+    return Accumulator::F32;
+  case Type::F64:
+    return Accumulator::F64;
+  case Type::S32:
+    return Accumulator::S32;
+  default:
+    return std::nullopt;
+  }
+}
+
 int bitWidth(MatrixType type) {
   switch (type) {
   case MatrixType::F64:

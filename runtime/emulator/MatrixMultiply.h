@@ -9,6 +9,7 @@
 /// a few f32 roundings of the largest product, not bit by bit.
 #pragma once
 #include "runtime/emulator/Numbers.h"
+#include "runtime/emulator/Type.h"
 #include <array>
 
 namespace ingot::emulator {
@@ -59,6 +60,8 @@ constexpr FragmentPlace placeInFragment(int rows, int perRegister, int lane, int
   return {group + (rows == 16 ? 8 * (index & 1) : 0),
           member * perRegister + 4 * perRegister * block};
 }
+/// The accumulator that a type of an instruction names; nothing for other types.
+std::optional<Accumulator> accumulatorType(Type type);
 
 namespace matrix {
 

@@ -305,4 +305,29 @@ void lanesF32(LaneOp op, uint32_t *out, const uint32_t *a, const uint32_t *b, co
   }
 }
 
+std::optional<FloatType> floatType(Type type) {
+  switch (type) {
+  case Type::F64:
+    return FloatType::F64;
+  case Type::F32:
+    return FloatType::F32;
+  case Type::TF32:
+    return FloatType::TF32;
+  case Type::F16:
+  case Type::F16x2:
+    return FloatType::F16;
+  case Type::BF16:
+  case Type::BF16x2:
+    return FloatType::BF16;
+  case Type::E4M3:
+  case Type::E4M3x2:
+    return FloatType::E4M3;
+  case Type::E5M2:
+  case Type::E5M2x2:
+    return FloatType::E5M2;
+  default:
+    return std::nullopt;
+  }
+}
+
 } // namespace ingot::emulator

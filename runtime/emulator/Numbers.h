@@ -6,6 +6,7 @@
 /// Flushing (`.ftz`) looks at operands and at the rounded result.
 #pragma once
 #include "runtime/HalfFloat.h"
+#include "runtime/emulator/Type.h"
 
 namespace ingot::emulator {
 
@@ -82,5 +83,8 @@ template <typename Operation, typename... Bits> uint32_t packed(Operation operat
 enum class LaneOp : uint8_t { Add, Subtract, Multiply, Fma };
 void lanesF32(LaneOp op, uint32_t *out, const uint32_t *a, const uint32_t *b, const uint32_t *c,
               FloatMode mode);
+
+/// The format of a type's elements (f16x2 → F16); nothing for integers and bits.
+std::optional<FloatType> floatType(Type type);
 
 } // namespace ingot::emulator

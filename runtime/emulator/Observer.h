@@ -49,7 +49,6 @@ public:
   virtual void warpSync(Warp &warp, uint32_t lanes) {}
   /// A frame has been made for a call (or the kernel): its registers are uninitialised.
   virtual void enter(Warp &warp, Frame &frame) {}
-  virtual void blockEnds(Block &block) {}
 
   // Work that goes on by itself. `operation` is unique in the cluster.
 

@@ -277,21 +277,6 @@ void runProduct(Warp &warp, const Instruction &in, uint32_t mask) {
         perWord == 2 ? bits[2 * w] | bits[2 * w + 1] << 16 : bits[w];
 }
 
-std::optional<Accumulator> accumulatorType(Type type) {
-  switch (type) {
-  case Type::F16:
-    return Accumulator::F16;
-  case Type::F32:
-    return Accumulator::F32;
-  case Type::F64:
-    return Accumulator::F64;
-  case Type::S32:
-    return Accumulator::S32;
-  default:
-    return std::nullopt;
-  }
-}
-
 Handler decodeProduct(Decoder &d) {
   if (!d.flag("sync"))
     return d.fail(".sync is missing");
