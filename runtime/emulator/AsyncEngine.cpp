@@ -44,21 +44,44 @@ void ThreadCopies::arrive(Item &item, uint32_t mask) {
   item.mask &= ~mask;
   item.unawaited &= ~mask;
   AsyncEngine &engine = AsyncEngine::of(item.origin.block());
-  for (Item &before : items) {
-    if (&before == &item)
-      break;
-    if (!before.bytes || !(before.unawaited & mask))
-      continue;
-    perform(before, mask);
-    before.unawaited &= ~mask;
-    if (!before.unawaited)
-      engine.signals(item.barriers[std::countr_zero(mask)], before.operation);
+  while (mask) { // lanes that signal the same barrier together
+    const uint32_t barrier = item.barriers[std::countr_zero(mask)];
+    uint32_t same = 0;
+    forLanes(mask, [&](int lane) { same |= uint32_t(item.barriers[lane] == barrier) << lane; });
+    mask &= ~same;
+    for (Item &before : items) {
+      if (&before == &item)
+        break;
+      const uint32_t signalled = before.unawaited & same;
+      if (!before.bytes || !signalled)
+        continue;
+      perform(before, same);
+      if (item.origin.warp->observer)
+        engine.signals(barrier, before.operation, this, signalled);
+      else // nobody asks
+        before.unawaited &= ~same;
+    }
+    forLanes(same, [&](int lane) {
+      Origin origin = item.origin;
+      origin.lane = lane;
+      engine.barriers.arrive(origin, barrier, 1, 0, false, true, nullptr);
+    });
   }
-  forLanes(mask, [&](int lane) {
-    Origin origin = item.origin;
-    origin.lane = lane;
-    engine.barriers.arrive(origin, item.barriers[lane], 1, 0, false, true, nullptr);
-  });
+}
+
+void ThreadCopies::release(Item &item, uint32_t mask) {
+  if (!(item.unawaited & mask))
+    return;
+  item.unawaited &= ~mask;
+  if (ClusterObserver *observer = item.origin.warp->observer; observer && !item.unawaited)
+    observer->asyncDone(item.operation, false);
+}
+
+void ThreadCopies::awaited(uint64_t operation, uint32_t mask) {
+  for (Item &item : items)
+    if (item.bytes && item.operation == operation)
+      release(item, mask);
+  prune();
 }
 
 void ThreadCopies::prune() {
@@ -93,9 +116,7 @@ void ThreadCopies::wait(uint32_t mask, uint32_t allowed, bool all) {
       continue;
     }
     perform(item, due);
-    item.unawaited &= ~due;
-    if (ClusterObserver *observer = item.origin.warp->observer; observer && !item.unawaited)
-      observer->asyncDone(item.operation, false);
+    release(item, due);
   }
   prune();
 }
@@ -185,16 +206,20 @@ void AsyncEngine::done(uint64_t operation, bool readingAlone) {
     observer->asyncDone(operation, readingAlone);
 }
 
-void AsyncEngine::signals(uint32_t barrier, uint64_t operation) {
+void AsyncEngine::signals(uint32_t barrier, uint64_t operation, ThreadCopies *copies,
+                          uint32_t mask) {
   if (block.cluster->observer)
-    unseen.push_back({barrier, barriers.phase(barrier), operation});
+    unseen.push_back({barrier, barriers.phase(barrier), operation, copies, mask});
 }
 
 void AsyncEngine::sees(uint32_t barrier, uint32_t phase) {
   std::erase_if(unseen, [&](const Signal &signal) {
     if (signal.barrier != barrier || signal.phase >= phase)
       return false;
-    done(signal.operation, false);
+    if (signal.copies)
+      signal.copies->awaited(signal.operation, signal.mask);
+    else
+      done(signal.operation, false);
     return true;
   });
 }

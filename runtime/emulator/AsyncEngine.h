@@ -37,11 +37,16 @@ public:
   size_t pending() const;
   /// Completes one of them, and before an arrival what it has to wait for.
   void complete(size_t number);
+  /// Somebody has seen the phase over that these lanes of a copy have signalled.
+  void awaited(uint64_t operation, uint32_t mask);
 
 private:
   static void perform(Item &item, uint32_t mask);
-  /// An arrival: whoever sees its phase over has waited for the copies before it.
+  /// An arrival: whoever sees its phase over has waited for the copies before it, even if another
+  /// arrival has signalled them elsewhere.
   void arrive(Item &item, uint32_t mask);
+  /// Lanes of a copy have been waited for.
+  static void release(Item &item, uint32_t mask);
   void prune();
   std::vector<Item> items;
   uint32_t committed[lanes] = {};
@@ -126,8 +131,9 @@ public:
   /// A number for an operation of this block.
   uint64_t newOperation() { return uint64_t(block.rank) << 48 | ++operations; }
   /// The operation has signalled the barrier in its present phase: it counts as waited for when
-  /// somebody sees a later one.
-  void signals(uint32_t barrier, uint64_t operation);
+  /// somebody sees a later one. Of a warp's cp.async only the lanes in `mask` have.
+  void signals(uint32_t barrier, uint64_t operation, ThreadCopies *copies = nullptr,
+               uint32_t mask = 0);
   void sees(uint32_t barrier, uint32_t phase);
 
 private:
@@ -151,6 +157,8 @@ private:
   struct Signal {
     uint32_t barrier, phase;
     uint64_t operation;
+    ThreadCopies *copies; ///< null: all of the operation has been waited for
+    uint32_t mask;
   };
   void done(uint64_t operation, bool readingAlone);
   bool outstanding() const;

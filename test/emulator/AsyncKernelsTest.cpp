@@ -16,9 +16,6 @@ protected:
 
 // One test: libcu++'s headers take NVRTC seconds.
 TEST_F(AsyncKernels, pipelinesAndBarriersOfSm80) {
-  // Copies that signal an mbarrier by cp.async.mbarrier.arrive are now and then held to be under
-  // way after their phase is over: a false finding that is still to be understood.
-  checks.async = false;
   load("async.cu", {"sm80", "compute_80", {}});
   const int tiles = 9;
   {

@@ -304,6 +304,61 @@ TEST(Checks, copiesThatWereNotWaitedFor) {
   expectOne(run(""), "async");
 }
 
+/// Two tiles, copied one after the other, each with its mbarrier that the copies' threads make
+/// arrive. The barrier of the second may be first to hear of both copies.
+std::string copyWithBarriers(bool waitForSecond) {
+  return R"(
+.visible .entry k(.param .u64 in, .param .u64 out) {
+  .reg .b32 %r<12>; .reg .b64 %rd<8>; .reg .pred %p<4>;
+  .shared .align 16 .b8 tiles[1024];
+  .shared .align 8 .b64 bars[2];
+  mov.u32 %r1, %tid.x; ld.param.u64 %rd1, [in]; ld.param.u64 %rd2, [out];
+  mov.u32 %r2, bars; mov.u32 %r3, tiles;
+  setp.ne.u32 %p1, %r1, 0;
+  @%p1 bra READY;
+  mbarrier.init.shared::cta.b64 [%r2], 32;
+  mbarrier.init.shared::cta.b64 [%r2+8], 32;
+READY:
+  bar.sync 0;
+  mul.wide.u32 %rd3, %r1, 16; add.s64 %rd1, %rd1, %rd3;
+  shl.b32 %r4, %r1, 4; add.u32 %r3, %r3, %r4;
+  cp.async.ca.shared.global [%r3], [%rd1], 16;
+  cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%r2];
+  cp.async.ca.shared.global [%r3+512], [%rd1+512], 16;
+  cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%r2+8];
+FIRST:
+  mbarrier.try_wait.parity.shared::cta.b64 %p2, [%r2], 0;
+  @!%p2 bra FIRST;
+  ld.shared.u32 %r5, [%r3];
+)" +
+         std::string(waitForSecond ? R"(
+SECOND:
+  mbarrier.try_wait.parity.shared::cta.b64 %p2, [%r2+8], 0;
+  @!%p2 bra SECOND;
+)"
+                                   : "") +
+         R"(
+  ld.shared.u32 %r6, [%r3+512];
+  add.u32 %r5, %r5, %r6;
+  mul.wide.u32 %rd3, %r1, 4; add.s64 %rd2, %rd2, %rd3;
+  st.global.u32 [%rd2], %r5;
+  ret;
+})";
+}
+
+// The arrivals of one thread come in any order; a phase that is over tells of all copies before
+// its arrival, whatever another phase has told before.
+TEST(Checks, copiesThatSignalSeveralBarriers) {
+  for (int i = 0; i < 64; ++i) {
+    Checked good(copyWithBarriers(true)), bad(copyWithBarriers(false));
+    good.device.options.seed += i;
+    bad.device.options.seed += i;
+    expectQuiet(good.run({1}, {32}, good.buffer(1024, "in"), good.buffer(128, "out", false)));
+    expectOne(bad.run({1}, {32}, bad.buffer(1024, "in"), bad.buffer(128, "out", false)), "async",
+              "has not been waited for");
+  }
+}
+
 /// One bulk copy with an mbarrier; all threads read.
 std::string copyBulk(bool wait) {
   return R"(
