@@ -1,23 +1,9 @@
 /// The compiler: a model in the graph dialect becomes a program.
 #pragma once
-#include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/MLIRContext.h"
-#include "passes/Pipeline.h"
+#include "codegen/Lower.h"
 #include "runtime/Program.h"
-#include <memory>
 
 namespace ingot {
-
-struct CompileOptions {
-  std::optional<TrainingOptions> training; ///< absent: @forward alone
-  MemoryOptions memory;
-  std::string target = "cpu";              ///< as `--target`
-  int threads = 0;                         ///< for compiling; 0: one per CPU
-  std::string cacheDirectory;              ///< empty: no cache on disk
-  std::string dumpDirectory;           ///< numbered IR after every pass, LLVM IR of every kernel
-  std::vector<std::string> printAfter; ///< passes after which the IR goes to stderr
-  bool timing = false;                 ///< pass timings to stderr
-};
 
 /// What compiling did, for people.
 struct CompileReport {
@@ -28,13 +14,8 @@ struct CompileReport {
   std::string cacheMiss;      ///< why the program was not in the cache; empty if it was
 };
 
-/// A context with every dialect of the pipeline, for building and parsing models.
-std::unique_ptr<mlir::MLIRContext> createContext();
-
-/// How far a module has come: the stage that its last pass ended, `graph` if none did.
-Stage stageOf(mlir::ModuleOp module);
-
-/// Runs the passes up to `stage` on a copy of `model`, a module of any earlier stage.
+/// Runs the passes up to `stage` on a copy of `model`, a module of any earlier stage, with a plan
+/// that fits `options.memory.budget`.
 Result<mlir::OwningOpRef<mlir::ModuleOp>> lowerTo(Stage stage, mlir::ModuleOp model,
                                                   const CompileOptions &options);
 

@@ -1,5 +1,6 @@
 #include "codegen/FitMemory.h"
 #include "codegen/EmitProgram.h"
+#include "codegen/Lower.h"
 #include <algorithm>
 #include <limits>
 
@@ -20,7 +21,7 @@ public:
 
   Result<int64_t> bytes(const MemoryOptions &memory) {
     options.memory = memory;
-    INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, trained, options));
+    INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, runStages(Stage::Plan, trained, options));
     INGOT_ASSIGN(Program program, emitProgram(*planned));
     smallest = std::min(smallest, program.arenaBytes);
     return program.arenaBytes;
@@ -54,7 +55,7 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   CompileOptions unbounded = options;
   unbounded.memory.budget = 0;
   INGOT_ASSIGN(OwningOpRef<ModuleOp> trained,
-               lowerTo(std::max(stageOf(model), Stage::Train), model, unbounded));
+               runStages(std::max(stageOf(model), Stage::Train), model, unbounded));
   Planner planner(*trained, options);
   MemoryOptions plan = unbounded.memory;
   INGOT_ASSIGN(int64_t bytes, planner.bytes(plan));

@@ -1,6 +1,8 @@
 /// Finds what a program must compute again to fit a bound of memory.
 #pragma once
-#include "codegen/Compile.h"
+#include "codegen/CompileOptions.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "runtime/Result.h"
 
 namespace ingot {
 

@@ -1,6 +1,7 @@
 #include "codegen/cpu/StridedView.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -141,15 +142,6 @@ StridedView permute(const StridedView &view, ArrayRef<int64_t> permutation) {
   return result;
 }
 
-StridedView inversePermute(const StridedView &view, ArrayRef<int64_t> permutation) {
-  StridedView result = view;
-  for (auto [to, from] : llvm::enumerate(permutation)) {
-    result.sizes[from] = view.sizes[to];
-    result.strides[from] = view.strides[to];
-  }
-  return result;
-}
-
 /// Where `use` puts the tensor, given where the result of its owner goes.
 View throughUse(OpOperand &use, const StridedView &owner) {
   auto type = cast<RankedTensorType>(use.get().getType());
@@ -169,7 +161,7 @@ View throughUse(OpOperand &use, const StridedView &owner) {
       })
       .Default([&](Operation *op) -> View {
         if (std::optional<SmallVector<int64_t>> permutation = permutationOf(op))
-          return inversePermute(owner, *permutation);
+          return permute(owner, invertPermutationVector(*permutation));
         return std::nullopt;
       });
 }

@@ -51,11 +51,8 @@ Result<std::unique_ptr<StepRunner>> makeStepInBlocks(const Model &model,
   return CompiledRunner::make(moduleOf(model), "step", compile);
 }
 
-/// (model, run)
-class CompiledParity : public ::testing::TestWithParam<std::tuple<const char *, const char *>> {};
-/// (model, run)
-class CompiledRecomputation
-    : public ::testing::TestWithParam<std::tuple<const char *, const char *>> {};
+class CompiledParity : public ::testing::TestWithParam<GoldenCase> {};
+class CompiledRecomputation : public ::testing::TestWithParam<GoldenCase> {};
 /// model
 class CompiledGradients : public ::testing::TestWithParam<const char *> {};
 
@@ -143,21 +140,11 @@ TEST_P(CompiledGradients, FirstArePyTorchs) {
   ASSERT_TRUE(status) << status.error().text();
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, CompiledParity,
-                         ::testing::Combine(::testing::Values("gpt", "mlp"),
-                                            ::testing::Values("plain", "decay", "clip",
-                                                              "accumulate", "sgd")),
-                         [](const auto &test) {
-                           return std::string(std::get<0>(test.param)) + "_" +
-                                  std::get<1>(test.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(Golden, CompiledParity, everyGoldenRun(), nameOf);
 INSTANTIATE_TEST_SUITE_P(Golden, CompiledRecomputation,
                          ::testing::Combine(::testing::Values("gpt", "mlp"),
                                             ::testing::Values("plain", "accumulate")),
-                         [](const auto &test) {
-                           return std::string(std::get<0>(test.param)) + "_" +
-                                  std::get<1>(test.param);
-                         });
+                         nameOf);
 INSTANTIATE_TEST_SUITE_P(Golden, CompiledGradients, ::testing::Values("gpt", "mlp"),
                          [](const auto &test) { return std::string(test.param); });
 

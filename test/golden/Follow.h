@@ -26,6 +26,19 @@ public:
 using MakeStepRunner =
     std::function<Result<std::unique_ptr<StepRunner>>(const Model &, const TrainingOptions &)>;
 
+/// A model of test/golden and one of its runs.
+using GoldenCase = std::tuple<const char *, const char *>;
+
+/// Every model with every run.
+inline auto everyGoldenRun() {
+  return ::testing::Combine(::testing::Values("gpt", "mlp"),
+                            ::testing::Values("plain", "decay", "clip", "accumulate", "sgd"));
+}
+
+inline std::string nameOf(const ::testing::TestParamInfo<GoldenCase> &test) {
+  return std::string(std::get<0>(test.param)) + "_" + std::get<1>(test.param);
+}
+
 /// Floats in another type; integers as they are.
 inline Tensor inType(const Tensor &value, ElementType type) {
   if (graph::kindOf(value.type()) != graph::ElementKind::Float)

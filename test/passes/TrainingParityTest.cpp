@@ -57,8 +57,7 @@ Result<std::unique_ptr<StepRunner>> makeReferenceRunner(const Model &model,
   return std::make_unique<ReferenceRunner>(std::move(module), "step");
 }
 
-/// (model, run)
-class LossParity : public ::testing::TestWithParam<std::tuple<const char *, const char *>> {
+class LossParity : public ::testing::TestWithParam<GoldenCase> {
 protected:
   Golden golden{std::get<0>(GetParam())};
   GoldenRun expected = golden.run(std::get<1>(GetParam()));
@@ -100,14 +99,7 @@ TEST_P(GradientParity, FirstGradientsArePyTorchs) {
   ASSERT_TRUE(status) << status.error().text();
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, LossParity,
-                         ::testing::Combine(::testing::Values("gpt", "mlp"),
-                                            ::testing::Values("plain", "decay", "clip",
-                                                              "accumulate", "sgd")),
-                         [](const auto &test) {
-                           return std::string(std::get<0>(test.param)) + "_" +
-                                  std::get<1>(test.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(Golden, LossParity, everyGoldenRun(), nameOf);
 INSTANTIATE_TEST_SUITE_P(Golden, GradientParity, ::testing::Values("gpt", "mlp"),
                          [](const auto &test) { return std::string(test.param); });
 
