@@ -337,7 +337,12 @@ TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
   rhs.buffer = right.buffer;
   rhs.depthStride = *right.contract.stride();
   rhs.base = code.add(rightSource.rowOffset(column), code.mul(k, rhs.depthStride));
-  rhs.prefetchNext = shape.columns > blocks.tile.columns();
+  if (blocks.prefetchDepths) {
+    rhs.prefetchAhead = blocks.prefetchDepths * rhs.depthStride;
+    rhs.prefetchLevel = 1;
+  } else if (shape.columns > blocks.tile.columns()) {
+    rhs.prefetchAhead = blocks.tile.columns();
+  }
   if (shape.columns % blocks.tile.columns())
     for (int64_t v = 0; v < blocks.tile.vectors; ++v)
       rhs.masks.push_back(code.maskBelow(code.sub(code.index(shape.columns - v * lanes), column)));

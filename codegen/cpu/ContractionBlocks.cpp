@@ -34,6 +34,8 @@ Tile dotTile(const ContractionShape &shape) {
 /// those of all rows fit in the ways of one set.
 bool rowsKeepApart(const ContractionShape &shape, Tile tile) {
   constexpr int64_t period = 4096, ways = 8; // a first cache of at least 64 sets of 8 ways
+  if (tile.rows == 1)
+    return true;
   if (shape.lhsRowStride == 0)
     return false;
   int64_t places = period / std::gcd(period, shape.lhsRowStride * shape.elementBytes);
@@ -74,13 +76,15 @@ Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const Machi
   int64_t perVector = divideCeil(Code::lanes * elementBytes, machine.vectorBytes);
   Tile best;
   double bestScore = 0;
-  for (int64_t vectors = 1; vectors <= std::max<int64_t>(1, 8 / perVector); ++vectors)
+  for (int64_t vectors = 1; vectors <= std::max<int64_t>(1, 16 / perVector); ++vectors)
     for (int64_t tileRows = 1; tileRows <= 16; ++tileRows) {
       if (rowsDivide % tileRows)
         continue;
-      // Sums, one row of the right operand, and a factor must fit in registers.
+      // Sums, one row of the right operand, and a factor must fit in registers; a single row of
+      // sums takes the right operand from memory.
       int64_t sums = tileRows * vectors * perVector;
-      if (sums + vectors * perVector + 1 > machine.registers() && (vectors > 1 || tileRows > 1))
+      int64_t row = tileRows > 1 ? vectors * perVector : 0;
+      if (sums + row + 1 > machine.registers() && (vectors > 1 || tileRows > 1))
         continue;
       int64_t width = vectors * Code::lanes;
       double used =
@@ -114,6 +118,13 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   // it. One that is read in place has been asked for, into a part of the second.
   const int64_t panelBytes = blocks.packRhs ? machine.l1Bytes / 2 : machine.l2Bytes / 4;
   int64_t panelDepth = panelBytes / (blocks.tile.columns() * shape.elementBytes);
+  // One that a single tile of rows reads stays nowhere.
+  if (!blocks.packRhs && shape.rows <= blocks.tile.rows) {
+    panelDepth = alignTo(shape.depth, Panels::depthStep);
+    if (shape.rows == 1)
+      blocks.prefetchDepths =
+          std::max<int64_t>(1, machine.l1Bytes / 8 / (blocks.tile.columns() * shape.elementBytes));
+  }
   int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
   blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, Panels::depthStep);

@@ -28,7 +28,10 @@ struct ContractionBlocks {
   Tile tile;
   bool dotProducts = false; ///< vectors run along the depth: for few rows or columns
   bool packLhs = true, packRhs = true;
-  int64_t depth = 0;       ///< of a packed panel of the right operand
+  int64_t depth = 0; ///< of a packed panel of the right operand
+  /// Depths ahead of which the right operand is asked for where it is read but once; 0 if columns
+  /// to the right are asked for instead.
+  int64_t prefetchDepths = 0;
   int64_t stackDepth = 0;  ///< of the left operand's block: several times `depth`
   int64_t passColumns = 0; ///< columns whose unfinished sums are kept at once
   int64_t blockRows = 0, blockColumns = 0;

@@ -17,10 +17,10 @@ SmallVector<Value> emitMicroKernel(Code &code, Tile tile, const TileLhs &lhs, co
         code.storeVector(columns[v], rhs.copy,
                          code.add(code.mul(k, tile.columns()), v * Code::lanes));
     // The last element of each line: where vectors straddle lines, the first one is here already.
-    if (rhs.prefetchNext)
+    if (rhs.prefetchAhead)
       for (int64_t v = 0; v < tile.vectors; ++v)
-        code.prefetch(rhs.buffer, code.add(rhsRow, tile.columns() + (v + 1) * Code::lanes - 1),
-                      /*level=*/2);
+        code.prefetch(rhs.buffer, code.add(rhsRow, rhs.prefetchAhead + (v + 1) * Code::lanes - 1),
+                      rhs.prefetchLevel);
     Value lhsColumn = code.mul(k, lhs.depthStride);
     SmallVector<Value> results;
     for (int64_t r = 0; r < tile.rows; ++r) {

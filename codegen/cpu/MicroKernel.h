@@ -24,8 +24,10 @@ struct TileRhs {
   mlir::Value base;
   int64_t depthStride = 0;
   llvm::SmallVector<mlir::Value> masks; ///< one per vector where columns may be missing, else empty
-  /// Whether to ask for as many columns to the right: the hardware does not foresee strided rows.
-  bool prefetchNext = false;
+  /// Elements ahead of what is read that are asked for, into the cache of this level; 0 for none.
+  /// The hardware does not foresee strided rows.
+  int64_t prefetchAhead = 0;
+  int prefetchLevel = 2;
   mlir::Value copy; ///< if not null, what is read is also written here, one depth after the other
 };
 

@@ -233,6 +233,12 @@ MachineLimits::Bound MachineLimits::bound(double operations, double bytes,
   return arithmetic;
 }
 
+double runMultiplyAdds() {
+  const Work work = widestMultiplyAdds();
+  keep(work.run());
+  return work.flops;
+}
+
 MachineLimits measureMachine(int threads) {
   MachineLimits limits;
   limits.threads = std::max(threads, 1);

@@ -33,6 +33,10 @@ struct MachineLimits {
   Bound bound(double operations, double bytes, double workingSet) const;
 };
 
+/// Keeps one core's multiply-adds busy for a few milliseconds; how many operations these were. For
+/// peaks that are taken beside what is held against them: a core's clock falls while others work.
+double runMultiplyAdds();
+
 /// Measures for about a third of a second, `threads` at the same time.
 MachineLimits measureMachine(int threads);
 
