@@ -44,6 +44,7 @@ enum CUresult : int {
   CUDA_ERROR_ASSERT = 710,
   CUDA_ERROR_MISALIGNED_ADDRESS = 716,
   CUDA_ERROR_LAUNCH_FAILED = 719,
+  CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE = 720,
   CUDA_ERROR_NOT_SUPPORTED = 801,
   CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900,
   CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901,
@@ -239,6 +240,9 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
      void **extra))                                                                                \
   X(cuLaunchKernelEx, cuLaunchKernelEx,                                                            \
     (const CUlaunchConfig *config, CUfunction function, void **parameters, void **extra))          \
+  X(cuLaunchCooperativeKernel, cuLaunchCooperativeKernel,                                          \
+    (CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,         \
+     unsigned blockY, unsigned blockZ, unsigned sharedBytes, CUstream stream, void **parameters))  \
   X(cuTensorMapEncodeTiled, cuTensorMapEncodeTiled,                                                \
     (CUtensorMap * map, int type, uint32_t rank, void *address, const uint64_t *dimensions,        \
      const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides, int interleave, \

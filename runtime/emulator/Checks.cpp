@@ -32,6 +32,7 @@ constexpr CheckName names[] = {
     {"deadlock", nullptr},
     {"no-end", nullptr},
     {"stack-overflow", nullptr},
+    {"leak", nullptr},
     {"profile", &CheckOptions::profile},
 };
 

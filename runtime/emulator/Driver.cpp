@@ -12,6 +12,66 @@ DriverState &driverState() {
   return state;
 }
 
+int DriverState::capability() const {
+  constexpr int newest = 90;
+  return options.capability ? options.capability : moduleCapability ? moduleCapability : newest;
+}
+
+void DriverState::configure(EmulatedDeviceOptions changed) {
+  options = std::move(changed);
+  memory->rememberWrites(options.checks.memory);
+}
+
+FunctionHandle *DriverState::function(CUfunction function) {
+  // Functions and kernels are the same handle; it has to belong to a module that is still loaded.
+  for (const auto &[address, module] : modules)
+    for (const auto &[name, handle] : module->functions)
+      if (reinterpret_cast<CUfunction>(handle.get()) == function)
+        return handle.get();
+  return nullptr;
+}
+
+std::string DriverState::nextAllocation() {
+  ++allocations;
+  return launches ? fmt::format("allocation {}, after launch {} (of '{}')", allocations, launches,
+                                lastKernel)
+                  : fmt::format("allocation {}, before the first launch", allocations);
+}
+
+void DriverState::reportLeaks() {
+  const std::vector<std::string> &off = options.launch.off;
+  if (std::find(off.begin(), off.end(), "leak") != off.end())
+    return;
+  for (const Allocation *allocation : memory->live()) {
+    if (allocation->kind != Allocation::Kind::Device && allocation->kind != Allocation::Kind::Host)
+      continue;
+    Finding finding;
+    finding.check = "leak";
+    finding.message = fmt::format(
+        "{} bytes of {} memory at {:#x}{} have not been freed before the context is destroyed: {}",
+        allocation->bytes, allocation->kind == Allocation::Kind::Host ? "host" : "device",
+        allocation->address,
+        allocation->name.empty() ? "" : fmt::format(" ('{}')", allocation->name),
+        allocation->origin);
+    finding.address = allocation->address;
+    findings.push_back(std::move(finding));
+  }
+}
+
+void DriverState::clear() {
+  executables.clear();
+  graphs.clear();
+  streams.clear();
+  events.clear();
+  modules.clear();
+  defaultStream = {};
+  memory = std::make_unique<GlobalMemory>();
+  memory->rememberWrites(options.checks.memory);
+  hostMemory.clear();
+  allocated = allocations = launches = 0;
+  moduleCapability = 0;
+}
+
 namespace {
 
 std::string &errorText() {
@@ -48,6 +108,8 @@ constexpr ErrorRow errors[] = {
     {CUDA_ERROR_ASSERT, "CUDA_ERROR_ASSERT", "device-side assert triggered"},
     {CUDA_ERROR_MISALIGNED_ADDRESS, "CUDA_ERROR_MISALIGNED_ADDRESS", "misaligned address"},
     {CUDA_ERROR_LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE, "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE",
+     "too many blocks in cooperative launch"},
     {CUDA_ERROR_NOT_SUPPORTED, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
     {CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED",
      "operation not permitted when stream is capturing"},
@@ -109,7 +171,7 @@ constexpr AttributeRow attributes[] = {
 CUresult getAttribute(int *value, CUdevice_attribute attribute, CUdevice device) {
   if (!value || device != 0)
     return driverError(CUDA_ERROR_INVALID_DEVICE, "the emulated device is device 0");
-  const int capability = driverState().options.capability;
+  const int capability = driverState().capability();
   switch (attribute) {
   case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
     *value = capability / 10;
@@ -144,17 +206,20 @@ CUresult getAttribute(int *value, CUdevice_attribute attribute, CUdevice device)
 
 // Modules and libraries are the same thing.
 
-/// "sm_90a" → 90 and whether it runs on that architecture alone.
-CUresult checkTarget(const ptx::Module &module, int capability) {
+/// "sm_90a" is 90 and runs on that architecture alone.
+CUresult checkTarget(const ptx::Module &module) {
+  DriverState &state = driverState();
   const size_t digits = module.target.find_first_of("0123456789");
   int target = 0;
   if (digits != std::string::npos)
     target = std::atoi(module.target.c_str() + digits);
   const bool exact = !module.target.empty() && module.target.back() == 'a';
-  if (exact ? target != capability : target > capability)
+  const int capability = state.options.capability;
+  if (capability && (exact ? target != capability : target > capability))
     return driverError(CUDA_ERROR_NO_BINARY_FOR_GPU,
                        fmt::format("{}: .target {} does not run on the emulated sm_{}", module.name,
                                    module.target, capability));
+  state.moduleCapability = std::max(state.moduleCapability, target);
   return CUDA_SUCCESS;
 }
 
@@ -174,10 +239,10 @@ template <typename Handle> CUresult load(Handle *handle, const void *image) {
     return driverError(CUDA_ERROR_INVALID_IMAGE,
                        "the emulated device runs PTX; this image is machine code");
   auto module = std::make_unique<ModuleHandle>();
-  auto loaded = Module::load(text, "module", *state.memory);
+  auto loaded = Module::load(text, state.options.moduleName, *state.memory);
   if (!loaded)
     return driverError(CUDA_ERROR_INVALID_PTX, loaded.error().text());
-  if (const CUresult result = checkTarget((*loaded)->text(), state.options.capability))
+  if (const CUresult result = checkTarget((*loaded)->text()))
     return result;
   module->module = std::move(*loaded);
   // As the real driver, which compiles everything when it loads.
@@ -266,7 +331,7 @@ void fillDeviceFunctions(Driver &driver) {
   driver.cuDeviceGetName = [](char *name, int bytes, CUdevice device) {
     if (!name || bytes <= 0)
       return driverError(CUDA_ERROR_INVALID_VALUE, "no room for a name");
-    std::snprintf(name, size_t(bytes), "emulated sm_%d", driverState().options.capability);
+    std::snprintf(name, size_t(bytes), "emulated sm_%d", driverState().capability());
     return CUDA_SUCCESS;
   };
   driver.cuDeviceTotalMem = [](size_t *bytes, CUdevice device) {
@@ -276,10 +341,25 @@ void fillDeviceFunctions(Driver &driver) {
   driver.cuDeviceGetAttribute = getAttribute;
   // One context; it is always current.
   driver.cuDevicePrimaryCtxRetain = [](CUcontext *context, CUdevice device) {
-    *context = reinterpret_cast<CUcontext>(&driverState());
-    return driverState().initialized ? CUDA_SUCCESS : notInitialized();
+    DriverState &state = driverState();
+    std::lock_guard lock(state.mutex);
+    if (!state.initialized)
+      return notInitialized();
+    ++state.retained;
+    *context = reinterpret_cast<CUcontext>(&state);
+    return CUDA_SUCCESS;
   };
-  driver.cuDevicePrimaryCtxRelease = [](CUdevice device) { return CUDA_SUCCESS; };
+  driver.cuDevicePrimaryCtxRelease = [](CUdevice device) {
+    DriverState &state = driverState();
+    std::lock_guard lock(state.mutex);
+    if (!state.retained)
+      return driverError(CUDA_ERROR_INVALID_CONTEXT, "the primary context is not retained");
+    if (--state.retained == 0) {
+      state.reportLeaks();
+      state.clear();
+    }
+    return CUDA_SUCCESS;
+  };
   driver.cuCtxSetCurrent = [](CUcontext context) { return CUDA_SUCCESS; };
   driver.cuCtxGetCurrent = [](CUcontext *context) {
     *context = reinterpret_cast<CUcontext>(&driverState());
@@ -344,23 +424,16 @@ const Driver &emulatedDriver() {
 void configureEmulatedDevice(EmulatedDeviceOptions options) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  state.options = std::move(options);
+  state.configure(std::move(options));
 }
 
 void resetEmulatedDevice() {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  state.executables.clear();
-  state.graphs.clear();
-  state.streams.clear();
-  state.events.clear();
-  state.modules.clear();
-  state.defaultStream = {};
-  state.memory = std::make_unique<GlobalMemory>();
-  state.hostMemory.clear();
-  state.allocated = 0;
+  state.clear();
+  state.retained = 0;
   state.findings.clear();
-  state.options = {};
+  state.configure({});
 }
 
 GlobalMemory &emulatedMemory() { return *driverState().memory; }
@@ -370,6 +443,20 @@ std::vector<Finding> takeEmulatedFindings() {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
   return std::exchange(state.findings, {});
+}
+
+Module *emulatedModule(CUmodule module) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  const auto found = state.modules.find(module);
+  return found == state.modules.end() ? nullptr : found->second->module.get();
+}
+
+const CompiledKernel *emulatedKernel(CUfunction function) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  const FunctionHandle *handle = state.function(function);
+  return handle ? handle->kernel : nullptr;
 }
 
 } // namespace ingot::emulator

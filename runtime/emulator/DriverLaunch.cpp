@@ -30,35 +30,38 @@ CUresult submit(CUstream handle, Work work) {
 
 namespace {
 
-/// The code that a finding stands for.
-CUresult codeOf(const std::vector<Finding> &findings) {
-  for (const Finding &finding : findings) {
-    if (finding.check == "out-of-bounds")
-      return CUDA_ERROR_ILLEGAL_ADDRESS;
-    if (finding.check == "misaligned")
-      return CUDA_ERROR_MISALIGNED_ADDRESS;
-    if (finding.check == "assert")
-      return CUDA_ERROR_ASSERT;
-    if (finding.check == "no-end")
-      return CUDA_ERROR_LAUNCH_TIMEOUT;
-  }
-  return CUDA_ERROR_LAUNCH_FAILED;
+/// The code that a launch ends with, from the first finding for which the driver has one.
+CUresult fail(const std::vector<Finding> &findings) {
+  struct Row {
+    std::string_view check;
+    CUresult code;
+  };
+  constexpr Row rows[] = {{"out-of-bounds", CUDA_ERROR_ILLEGAL_ADDRESS},
+                          {"misaligned", CUDA_ERROR_MISALIGNED_ADDRESS},
+                          {"assert", CUDA_ERROR_ASSERT},
+                          {"no-end", CUDA_ERROR_LAUNCH_TIMEOUT}};
+  for (const Finding &finding : findings)
+    for (const Row &row : rows)
+      if (finding.check == row.check)
+        return driverError(row.code, finding.str());
+  return driverError(CUDA_ERROR_LAUNCH_FAILED, findings.front().str());
 }
 
 CUresult runNow(const LaunchRequest &request) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  const std::unique_ptr<Observer> observer =
-      state.options.observe ? state.options.observe(request) : nullptr;
-  auto result = run(request, state.options.launch, *state.memory, observer.get());
+  Checks checks(*request.kernel, state.options.checks);
+  auto result = run(request, state.options.launch, *state.memory,
+                    state.options.checks.any() ? &checks : nullptr);
   if (!result)
     return driverError(CUDA_ERROR_INVALID_VALUE, result.error().text());
+  ++state.launches;
+  state.lastKernel = request.kernel->source->name;
   if (state.options.launched)
-    state.options.launched(request, *result);
+    state.options.launched(request, *result, checks.counters());
   if (result->findings.empty())
     return CUDA_SUCCESS;
-  const CUresult code = codeOf(result->findings);
-  driverError(code, result->findings.front().str());
+  const CUresult code = fail(result->findings);
   for (Finding &finding : result->findings)
     state.findings.push_back(std::move(finding));
   return code;
@@ -71,20 +74,12 @@ CUresult runCooperative(LaunchRequest request) {
       memory.allocate(8, Allocation::Kind::Device, "the grid's barrier");
   if (!workspace)
     return driverError(CUDA_ERROR_OUT_OF_MEMORY, workspace.error().text());
+  memory.written(*workspace, 8);
   request.gridWorkspace = *workspace;
   const CUresult result = runNow(request);
   if (const Status status = memory.release(*workspace); !status)
     return driverError(CUDA_ERROR_UNKNOWN, status.error().text());
   return result;
-}
-
-FunctionHandle *functionOf(CUfunction function) {
-  // Functions and kernels are the same handle; it has to belong to a module that is still loaded.
-  for (const auto &[address, module] : driverState().modules)
-    for (const auto &[name, handle] : module->functions)
-      if (reinterpret_cast<CUfunction>(handle.get()) == function)
-        return handle.get();
-  return nullptr;
 }
 
 CUresult gatherParameters(const CompiledKernel &kernel, void **parameters, void **extra,
@@ -123,7 +118,7 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
   std::lock_guard lock(state.mutex);
   if (!config)
     return driverError(CUDA_ERROR_INVALID_VALUE, "no launch configuration");
-  const FunctionHandle *function = functionOf(handle);
+  const FunctionHandle *function = state.function(handle);
   if (!function)
     return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function, or its module was unloaded");
   const CompiledKernel &kernel = *function->kernel;
@@ -157,7 +152,7 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
                          fmt::format("launch attribute {} is not supported", int(attribute.id)));
     }
   }
-  if (request.cluster.count() > 1 && state.options.capability < 90)
+  if (request.cluster.count() > 1 && state.capability() < 90)
     return driverError(CUDA_ERROR_NOT_SUPPORTED, "clusters need sm_90");
   if (request.cluster.count() > (function->nonPortableCluster ? 16u : 8u))
     return driverError(CUDA_ERROR_INVALID_VALUE,
@@ -178,20 +173,19 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
 CUresult setAttribute(CUfunction handle, CUfunction_attribute attribute, int value) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  FunctionHandle *function = functionOf(handle);
+  FunctionHandle *function = state.function(handle);
   if (!function)
     return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
   switch (attribute) {
   case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: {
     const int most =
-        maximumSharedBytes(state.options.capability) - int(function->kernel->staticSharedBytes);
+        maximumSharedBytes(state.capability()) - int(function->kernel->staticSharedBytes);
     if (value < 0 || value > most)
       return driverError(CUDA_ERROR_INVALID_VALUE,
                          fmt::format("kernel '{}': {} bytes of dynamic shared memory; sm_{} has {} "
                                      "beside the {} static ones",
-                                     function->kernel->source->name, value,
-                                     state.options.capability, most,
-                                     function->kernel->staticSharedBytes));
+                                     function->kernel->source->name, value, state.capability(),
+                                     most, function->kernel->staticSharedBytes));
     function->maximumDynamicShared = value;
     return CUDA_SUCCESS;
   }
@@ -209,7 +203,7 @@ CUresult setAttribute(CUfunction handle, CUfunction_attribute attribute, int val
 CUresult getAttribute(int *value, CUfunction_attribute attribute, CUfunction handle) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  const FunctionHandle *function = functionOf(handle);
+  const FunctionHandle *function = state.function(handle);
   if (!function || !value)
     return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
   const CompiledKernel &kernel = *function->kernel;
@@ -232,7 +226,7 @@ CUresult getAttribute(int *value, CUfunction_attribute attribute, CUfunction han
     break;
   case CU_FUNC_ATTRIBUTE_PTX_VERSION:
   case CU_FUNC_ATTRIBUTE_BINARY_VERSION:
-    *value = state.options.capability;
+    *value = state.capability();
     break;
   default:
     // Registers are the assembler's affair.
@@ -246,12 +240,12 @@ CUresult getAttribute(int *value, CUfunction_attribute attribute, CUfunction han
 CUresult occupancy(int *blocks, CUfunction handle, int threads, size_t dynamicSharedBytes) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  const FunctionHandle *function = functionOf(handle);
+  const FunctionHandle *function = state.function(handle);
   if (!function || !blocks || threads <= 0)
     return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
   // Without registers, which only the assembler knows.
   const int64_t shared = function->kernel->staticSharedBytes + int64_t(dynamicSharedBytes) + 1024;
-  const int64_t byShared = (maximumSharedBytes(state.options.capability) + 1024) / shared;
+  const int64_t byShared = (maximumSharedBytes(state.capability()) + 1024) / shared;
   *blocks = int(std::min<int64_t>({32, 2048 / ((threads + 31) / 32 * 32), byShared}));
   return CUDA_SUCCESS;
 }
@@ -391,8 +385,9 @@ CUresult checkEvent(CUevent event) {
 void fillLaunchFunctions(Driver &driver) {
   driver.cuKernelGetFunction = [](CUfunction *function, CUkernel kernel) {
     *function = reinterpret_cast<CUfunction>(kernel);
-    return functionOf(*function) ? CUDA_SUCCESS
-                                 : driverError(CUDA_ERROR_INVALID_HANDLE, "no such kernel");
+    return driverState().function(*function)
+               ? CUDA_SUCCESS
+               : driverError(CUDA_ERROR_INVALID_HANDLE, "no such kernel");
   };
   driver.cuKernelSetAttribute = [](CUfunction_attribute attribute, int value, CUkernel kernel,
                                    CUdevice device) {
@@ -409,6 +404,17 @@ void fillLaunchFunctions(Driver &driver) {
     const CUlaunchConfig config = {gridX,  gridY,       gridZ,  blockX,  blockY,
                                    blockZ, sharedBytes, stream, nullptr, 0};
     return launch(&config, function, parameters, extra);
+  };
+  driver.cuLaunchCooperativeKernel = [](CUfunction function, unsigned gridX, unsigned gridY,
+                                        unsigned gridZ, unsigned blockX, unsigned blockY,
+                                        unsigned blockZ, unsigned sharedBytes, CUstream stream,
+                                        void **parameters) {
+    CUlaunchAttribute cooperative = {};
+    cooperative.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
+    cooperative.value.cooperative = 1;
+    const CUlaunchConfig config = {gridX,  gridY,       gridZ,  blockX,       blockY,
+                                   blockZ, sharedBytes, stream, &cooperative, 1};
+    return launch(&config, function, parameters, nullptr);
   };
   driver.cuTensorMapEncodeTiled = encodeTensorMap;
 

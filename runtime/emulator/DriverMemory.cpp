@@ -23,6 +23,7 @@ CUresult allocate(CUdeviceptr *address, size_t bytes) {
   auto made = state.memory->allocate(bytes);
   if (!made)
     return driverError(CUDA_ERROR_OUT_OF_MEMORY, made.error().text());
+  state.memory->describe(*made, {}, state.nextAllocation());
   state.allocated += bytes;
   *address = *made;
   return CUDA_SUCCESS;
@@ -63,6 +64,7 @@ CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
   if (!target || !source)
     return driverError(CUDA_ERROR_INVALID_VALUE, "copy: " + error);
   std::memmove(target, source, bytes);
+  driverState().memory->copied(to, from, bytes);
   return CUDA_SUCCESS;
 }
 CUdeviceptr asAddress(const void *host) { return reinterpret_cast<CUdeviceptr>(host); }
@@ -79,6 +81,7 @@ template <typename T> CUresult fill(CUdeviceptr to, T value, size_t count) {
     return driverError(CUDA_ERROR_INVALID_VALUE, "memset: " + error);
   for (size_t i = 0; i < count; ++i)
     std::memcpy(target + i * sizeof(T), &value, sizeof value);
+  driverState().memory->written(to, count * sizeof(T));
   return CUDA_SUCCESS;
 }
 
@@ -90,6 +93,7 @@ CUresult allocateHost(void **host, size_t bytes, unsigned flags) {
   auto owned = std::make_unique<std::byte[]>(bytes);
   if (auto adopted = state.memory->adopt(owned.get(), bytes); !adopted)
     return driverError(CUDA_ERROR_OUT_OF_MEMORY, adopted.error().text());
+  state.memory->describe(asAddress(owned.get()), {}, state.nextAllocation());
   *host = owned.get();
   state.hostMemory.emplace(*host, std::pair(std::move(owned), bytes));
   return CUDA_SUCCESS;

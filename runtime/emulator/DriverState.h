@@ -39,6 +39,10 @@ struct DriverState {
   std::unique_ptr<GlobalMemory> memory = std::make_unique<GlobalMemory>();
   uint64_t allocated = 0;
   bool initialized = false;
+  int retained = 0;                       ///< of the context
+  int moduleCapability = 0;               ///< the highest that a module was made for
+  uint64_t allocations = 0, launches = 0; ///< so far
+  std::string lastKernel;                 ///< launched
   std::vector<Finding> findings;
   std::map<void *, std::unique_ptr<ModuleHandle>> modules;
   std::map<void *, std::unique_ptr<StreamHandle>> streams;
@@ -49,6 +53,14 @@ struct DriverState {
   StreamHandle defaultStream;
 
   StreamHandle *stream(cuda::CUstream stream);
+  FunctionHandle *function(cuda::CUfunction function);
+  int capability() const;
+  void configure(EmulatedDeviceOptions options);
+  /// "allocation 3, after launch 2 (of 'gemm')": counts an allocation.
+  std::string nextAllocation();
+  /// Memory that nobody has freed becomes findings.
+  void reportLeaks();
+  void clear();
 };
 
 DriverState &driverState();

@@ -8,6 +8,8 @@
 namespace ingot::emulator {
 
 std::string Finding::str() const {
+  if (kernel.empty()) // of the device, not of a launch
+    return fmt::format("{}: {}", check, message);
   std::string result = fmt::format(
       "{}: {}\n  kernel {}, line {}: {}\n  block ({}, {}, {}), thread ({}, {}, {})", check, message,
       kernel, line, text, block[0], block[1], block[2], thread[0], thread[1], thread[2]);

@@ -60,6 +60,36 @@ void GlobalMemory::written(uint64_t address, uint64_t bytes) {
     std::memset(allocation->written + (address - allocation->address), 1, bytes);
 }
 
+void GlobalMemory::copied(uint64_t to, uint64_t from, uint64_t bytes) {
+  const Allocation *target = nearest(to), *source = nearest(from);
+  const auto inside = [bytes](const Allocation *allocation, uint64_t address) {
+    return allocation && !allocation->freed && address - allocation->address <= allocation->bytes &&
+           bytes <= allocation->bytes - (address - allocation->address);
+  };
+  if (!inside(target, to) || !target->written)
+    return;
+  uint8_t *flags = target->written + (to - target->address);
+  if (inside(source, from) && source->written)
+    std::memmove(flags, source->written + (from - source->address), bytes);
+  else
+    std::memset(flags, 1, bytes);
+}
+
+void GlobalMemory::describe(uint64_t address, const std::string &name, const std::string &origin) {
+  const auto found = allocations.find(address);
+  if (found == allocations.end())
+    return;
+  Allocation &allocation = *found->second;
+  if (!origin.empty())
+    allocation.origin = origin;
+  if (name.empty())
+    return;
+  allocation.name = name;
+  for (const auto &extent : extents)
+    if (extent->allocation == &allocation && extent->bytes == allocation.bytes)
+      extent->name = name;
+}
+
 Status GlobalMemory::adopt(void *host, uint64_t bytes, std::string name) {
   const auto address = reinterpret_cast<uint64_t>(host);
   if (address - globalWindow < functionWindow + windowBytes - globalWindow)

@@ -37,7 +37,8 @@ struct Allocation {
   uint64_t bytes = 0;
   std::byte *host = nullptr; ///< null once freed
   Kind kind = Kind::Device;
-  std::string name; ///< "" or what findings call it
+  std::string name;   ///< "" or what findings call it
+  std::string origin; ///< "" or where it was made, for leaks
   bool freed = false;
   /// One for each byte, not 0 once it was written; null: nobody remembers, all count as written.
   uint8_t *written = nullptr;
@@ -78,10 +79,16 @@ public:
   /// overlapping parts count as one. No parts: the whole allocation again.
   Status divide(uint64_t address, std::vector<Part> parts);
 
+  /// Changes what findings call the allocation at `address`, and where it was made; "" leaves it.
+  void describe(uint64_t address, const std::string &name, const std::string &origin);
+
   /// Device memory that is allocated from now on remembers which of its bytes were ever written.
-  void rememberWrites() { remembers = true; }
+  void rememberWrites(bool on = true) { remembers = on; }
   /// The host has written a range, which must lie inside one allocation.
   void written(uint64_t address, uint64_t bytes);
+  /// The host has copied: what was not written at `from` is not at `to`. Ranges of the host count
+  /// as written; others must lie inside one allocation each.
+  void copied(uint64_t to, uint64_t from, uint64_t bytes);
 
   /// The extent that holds the address; null if none does, or a freed one.
   const Extent *find(uint64_t address) const;

@@ -14,9 +14,9 @@ struct Checked {
     device.expectFindings = true;
   }
   uint64_t buffer(size_t bytes, std::string name, bool written = true) {
-    const uint64_t address = *device.memory.allocate(bytes, Allocation::Kind::Device, name);
+    const uint64_t address = device.allocate(bytes, name);
     if (written)
-      device.memory.written(address, bytes);
+      device.write(address, std::vector<std::byte>(bytes).data(), bytes);
     return address;
   }
   template <typename... T> std::vector<Finding> run(Dim3 grid, Dim3 block, T... parameters) {

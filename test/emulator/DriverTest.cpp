@@ -165,6 +165,7 @@ TEST_F(EmulatedDriver, limitsDynamicSharedMemory) {
 TEST_F(EmulatedDriver, findsAccessesOutsideOfAnArenasBuffers) {
   CUdeviceptr arena;
   ASSERT_EQ(driver.cuMemAlloc(&arena, 4096), CUDA_SUCCESS);
+  ASSERT_EQ(driver.cuMemsetD8(arena, 0, 4096), CUDA_SUCCESS);
   ASSERT_TRUE(emulatedMemory().divide(arena, {{0, 400, "weight"}, {512, 400, "gradient"}}));
   EXPECT_EQ(launch(arena + 512, arena, 1, 100), CUDA_SUCCESS) << lastEmulatedError();
   EXPECT_TRUE(takeEmulatedFindings().empty());
@@ -174,6 +175,73 @@ TEST_F(EmulatedDriver, findsAccessesOutsideOfAnArenasBuffers) {
   const auto findings = takeEmulatedFindings();
   ASSERT_EQ(findings.size(), 2u);
   EXPECT_NE(findings[1].message.find("'gradient'"), std::string::npos) << findings[1].message;
+}
+
+TEST_F(EmulatedDriver, knowsWhatTheHostHasWritten) {
+  CUdeviceptr copy;
+  ASSERT_EQ(driver.cuMemAlloc(&copy, 4 * count), CUDA_SUCCESS);
+  EXPECT_EQ(launch(out, in, 1, 10), CUDA_ERROR_LAUNCH_FAILED);
+  EXPECT_EQ(lastEmulatedError().find("uninitialised-memory: reads 4 bytes at"), 0u)
+      << lastEmulatedError();
+  ASSERT_EQ(takeEmulatedFindings().size(), 1u);
+  // Half of the values, then copies of all: the other half is still nobody's.
+  ASSERT_EQ(driver.cuMemcpyHtoDAsync(in, values.data(), 2 * count, stream), CUDA_SUCCESS);
+  ASSERT_EQ(driver.cuMemcpyDtoDAsync(copy, in, 4 * count, stream), CUDA_SUCCESS);
+  EXPECT_EQ(launch(out, copy, 1, count / 2), CUDA_SUCCESS) << lastEmulatedError();
+  EXPECT_EQ(launch(out, copy, 1, count / 2 + 1), CUDA_ERROR_LAUNCH_FAILED);
+  ASSERT_EQ(driver.cuMemsetD32(copy + 2 * count, 7, count / 2), CUDA_SUCCESS);
+  EXPECT_EQ(launch(out, copy, 1, count), CUDA_SUCCESS) << lastEmulatedError();
+}
+
+TEST_F(EmulatedDriver, namesWhatTheContextStillHolds) {
+  ASSERT_EQ(driver.cuMemsetD32(in, 7, count), CUDA_SUCCESS);
+  EXPECT_EQ(launch(out, in, 1, count), CUDA_SUCCESS) << lastEmulatedError();
+  CUdeviceptr late;
+  void *host;
+  ASSERT_EQ(driver.cuMemAlloc(&late, 123), CUDA_SUCCESS);
+  ASSERT_EQ(driver.cuMemHostAlloc(&host, 77, 0), CUDA_SUCCESS);
+  emulatedMemory().describe(late, "activations", {});
+  ASSERT_EQ(driver.cuMemFree(in), CUDA_SUCCESS);
+  CUcontext again;
+  ASSERT_EQ(driver.cuDevicePrimaryCtxRetain(&again, 0), CUDA_SUCCESS);
+  ASSERT_EQ(driver.cuDevicePrimaryCtxRelease(0), CUDA_SUCCESS);
+  EXPECT_TRUE(takeEmulatedFindings().empty()) << "the context is still retained";
+  ASSERT_EQ(driver.cuDevicePrimaryCtxRelease(0), CUDA_SUCCESS);
+  const auto findings = takeEmulatedFindings();
+  ASSERT_EQ(findings.size(), 3u);
+  std::string text;
+  for (const Finding &finding : findings) {
+    EXPECT_EQ(finding.check, "leak");
+    text += finding.str() + "\n";
+  }
+  EXPECT_NE(text.find("4000 bytes of device memory"), std::string::npos) << text;
+  EXPECT_NE(text.find("allocation 2, before the first launch"), std::string::npos) << text;
+  EXPECT_NE(text.find("77 bytes of host memory"), std::string::npos) << text;
+  EXPECT_NE(text.find("('activations') have not been freed before the context is destroyed: "
+                      "allocation 3, after launch 1 (of 'affine')"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(driver.cuDevicePrimaryCtxRelease(0), CUDA_ERROR_INVALID_CONTEXT);
+  EXPECT_EQ(driver.cuMemFree(out), CUDA_ERROR_INVALID_VALUE) << "it went with its context";
+}
+
+TEST_F(EmulatedDriver, saysNothingOfAContextThatHoldsNothing) {
+  ASSERT_EQ(driver.cuMemFree(in), CUDA_SUCCESS);
+  ASSERT_EQ(driver.cuMemFreeAsync(out, stream), CUDA_SUCCESS);
+  ASSERT_EQ(driver.cuDevicePrimaryCtxRelease(0), CUDA_SUCCESS);
+  EXPECT_TRUE(takeEmulatedFindings().empty());
+}
+
+TEST_F(EmulatedDriver, launchesCooperatively) {
+  ASSERT_EQ(driver.cuMemcpyHtoD(in, values.data(), 4 * count), CUDA_SUCCESS);
+  uint32_t factor = 3, n = count;
+  void *parameters[] = {&out, &in, &factor, &n};
+  ASSERT_EQ(driver.cuLaunchCooperativeKernel(affine, 8, 1, 1, 128, 1, 1, 512, stream, parameters),
+            CUDA_SUCCESS)
+      << lastEmulatedError();
+  uint32_t last = 0;
+  ASSERT_EQ(driver.cuMemcpyDtoH(&last, out + 4 * (count - 1), 4), CUDA_SUCCESS);
+  EXPECT_EQ(last, values.back() * 3 + 3);
 }
 
 TEST_F(EmulatedDriver, saysWhatIsWrong) {
@@ -190,6 +258,7 @@ TEST_F(EmulatedDriver, saysWhatIsWrong) {
   CUkernel kernel;
   EXPECT_EQ(driver.cuLibraryGetKernel(&kernel, library, "other"), CUDA_ERROR_NOT_FOUND);
   EXPECT_NE(lastEmulatedError().find("affine"), std::string::npos) << lastEmulatedError();
+  ASSERT_EQ(driver.cuMemsetD32(in, 1, count), CUDA_SUCCESS);
   // A host pointer where a device address belongs.
   EXPECT_EQ(launch(out, CUdeviceptr(values.data()), 1, 1), CUDA_ERROR_ILLEGAL_ADDRESS);
   EXPECT_NE(lastEmulatedError().find("pointer of the host"), std::string::npos)

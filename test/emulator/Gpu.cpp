@@ -1,5 +1,4 @@
 #include "test/emulator/Gpu.h"
-#include "runtime/emulator/Module.h"
 #include "runtime/emulator/TensorMap.h"
 #include <fstream>
 #include <map>
@@ -99,51 +98,13 @@ Result<std::string> compileKernels(const std::string &file, const Configuration 
   return known.emplace(key, std::move(ptx)).first->second;
 }
 
-struct GpuTest::Device {
-  GlobalMemory memory;
-  std::unique_ptr<Module> module;
-};
-
-GpuTest::GpuTest() : random(freshSeed()), device(std::make_unique<Device>()) {
-  device->memory.rememberWrites();
-}
-GpuTest::~GpuTest() = default;
+GpuTest::GpuTest() : random(freshSeed()) {}
 
 void GpuTest::load(const std::string &file, const Configuration &configuration) {
   const Result<std::string> ptx = compileKernels(file, configuration);
   if (!ptx)
     FAIL() << ptx.error().text();
-  loadPtx(*ptx);
-}
-
-void GpuTest::loadPtx(const std::string &ptx) {
-  Result<std::unique_ptr<Module>> module = Module::load(ptx, "test.ptx", device->memory);
-  if (!module)
-    FAIL() << module.error().text();
-  device->module = std::move(*module);
-}
-
-uint64_t GpuTest::allocate(size_t bytes) {
-  const Result<uint64_t> address = device->memory.allocate(bytes);
-  if (!address)
-    ADD_FAILURE() << address.error().text();
-  return address.value_or(0);
-}
-
-void GpuTest::write(uint64_t address, const void *data, size_t bytes) {
-  if (const auto host = device->memory.range(address, bytes)) {
-    std::memcpy(*host, data, bytes);
-    device->memory.written(address, bytes);
-  } else {
-    ADD_FAILURE() << host.error().text();
-  }
-}
-
-void GpuTest::read(uint64_t address, void *data, size_t bytes) {
-  if (const auto host = device->memory.range(address, bytes))
-    std::memcpy(data, *host, bytes);
-  else
-    ADD_FAILURE() << host.error().text();
+  device.load(*ptx);
 }
 
 GpuTest::Map GpuTest::tensorMap(uint64_t address, uint64_t columns, uint64_t rows,
@@ -170,40 +131,22 @@ GpuTest::Map GpuTest::tensorMap(uint64_t address, uint64_t columns, uint64_t row
 
 void GpuTest::run(const std::string &kernel, const Shape &shape,
                   const std::vector<std::vector<std::byte>> &arguments) {
-  if (!device->module)
-    FAIL() << "no module is loaded";
-  const Result<const CompiledKernel *> compiled = device->module->kernel(kernel);
+  const CompiledKernel *compiled = device.kernel(kernel);
   if (!compiled)
-    FAIL() << compiled.error().text();
-  const auto &parameters = (*compiled)->parameters;
+    FAIL() << "no module is loaded that has kernel " << kernel;
+  const auto &parameters = compiled->parameters;
   ASSERT_EQ(parameters.size(), arguments.size()) << kernel;
-  LaunchRequest request;
-  request.kernel = *compiled;
-  request.grid = shape.grid;
-  request.block = shape.block;
-  request.cluster = shape.cluster;
-  const auto &required = (*compiled)->source->requiredCluster;
-  if (shape.cluster.count() == 1 && required[0])
-    request.cluster = {uint32_t(required[0]), uint32_t(required[1]), uint32_t(required[2])};
-  request.dynamicSharedBytes = shape.shared;
-  if (shape.cooperative)
-    request.gridWorkspace = zeros<uint32_t>(2).address;
-  request.parameters.resize((*compiled)->parameterBytes);
+  std::vector<std::byte> bytes(compiled->parameterBytes);
   for (size_t i = 0; i < arguments.size(); ++i) {
     ASSERT_EQ(static_cast<size_t>(parameters[i].bytes), arguments[i].size())
         << "argument " << i << " of " << kernel;
-    std::memcpy(request.parameters.data() + parameters[i].offset, arguments[i].data(),
-                arguments[i].size());
+    std::memcpy(bytes.data() + parameters[i].offset, arguments[i].data(), arguments[i].size());
   }
-  LaunchOptions options;
-  options.seed = random();
-  Checks observer(*request.kernel, checks);
-  const Result<LaunchResult> result =
-      emulator::run(std::move(request), options, device->memory, &observer);
-  if (!result)
-    FAIL() << kernel << ": " << result.error().text();
-  for (const Finding &finding : result->findings)
-    ADD_FAILURE() << kernel << ": " << finding.str();
+  device.cluster = shape.cluster;
+  device.dynamicSharedBytes = shape.shared;
+  device.cooperative = shape.cooperative;
+  device.options.seed = random();
+  device.launchBytes(kernel, shape.grid, shape.block, std::move(bytes));
 }
 
 } // namespace ingot::emulator::test

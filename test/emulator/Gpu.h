@@ -1,8 +1,7 @@
 /// A fixture that compiles CUDA C++ with NVRTC, runs it on the emulator and expects it to be
 /// without findings.
 #pragma once
-#include "runtime/emulator/Checks.h"
-#include "test/emulator/Reference.h"
+#include "test/emulator/Support.h"
 #include "test/emulator/Toolkit.h"
 #include <bit>
 #include <cmath>
@@ -50,36 +49,30 @@ Result<std::string> compileKernels(const std::string &file, const Configuration 
 Result<std::string> compileSource(const std::string &source, const std::string &name,
                                   const Configuration &configuration);
 
-class GpuTest;
-
 /// Device memory of a test; freed with it.
 template <typename T> struct Array {
   uint64_t address = 0;
   size_t size = 0;
-  GpuTest *gpu = nullptr;
-  std::vector<T> read() const;
+  Device *device = nullptr;
+  std::vector<T> read() const { return device->download<T>(address, size); }
 };
 
 class GpuTest : public testing::Test {
 protected:
   GpuTest();
-  ~GpuTest() override;
 
   /// Compiles and loads. To be used in SetUp or at a test's start: ASSERT_NO_FATAL_FAILURE is not
   /// needed, as without a module every launch fails.
   void load(const std::string &file, const Configuration &configuration);
-  void loadPtx(const std::string &ptx);
 
   template <typename T> Array<T> upload(const std::vector<T> &values) {
-    const uint64_t address = allocate(values.size() * sizeof(T));
-    write(address, values.data(), values.size() * sizeof(T));
-    return {address, values.size(), this};
+    return {device.upload(values), values.size(), &device};
   }
   /// Zero-filled.
   template <typename T> Array<T> zeros(size_t size) { return upload(std::vector<T>(size)); }
   /// Not initialised: reading what no kernel wrote is a finding.
   template <typename T> Array<T> empty(size_t size) {
-    return {allocate(size * sizeof(T)), size, this};
+    return {device.allocate(size * sizeof(T)), size, &device};
   }
   /// A tensor map over a matrix of 16-bit elements; arguments as cuTensorMapEncodeTiled has them.
   struct Map {
@@ -97,7 +90,7 @@ protected:
     run(kernel, shape, values);
   }
 
-  CheckOptions checks; ///< all on
+  Device device;
   std::mt19937_64 random;
   template <typename T> std::vector<T> randomValues(size_t size, int64_t low, int64_t high) {
     std::vector<T> values(size);
@@ -132,22 +125,9 @@ private:
     std::memcpy(bytes.data(), &value, sizeof(T));
     return bytes;
   }
-  template <typename T> friend struct Array;
-  uint64_t allocate(size_t bytes);
-  void write(uint64_t address, const void *data, size_t bytes);
-  void read(uint64_t address, void *data, size_t bytes);
   void run(const std::string &kernel, const Shape &shape,
            const std::vector<std::vector<std::byte>> &arguments);
-
-  struct Device;
-  std::unique_ptr<Device> device;
 };
-
-template <typename T> std::vector<T> Array<T>::read() const {
-  std::vector<T> values(size);
-  gpu->read(address, values.data(), size * sizeof(T));
-  return values;
-}
 
 /// Equal bit by bit, except that all NaNs of a float type are one. Names the first that differs.
 template <typename T>

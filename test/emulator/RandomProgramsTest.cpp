@@ -28,7 +28,7 @@ TEST_P(RandomPrograms, agreeWithTheHost) {
     }
     const auto ptx = compileSource(source, "random.cu", GetParam());
     ASSERT_TRUE(ptx) << ptx.error().text();
-    loadPtx(*ptx);
+    device.load(*ptx);
     for (const RandomProgram &program : programs) {
       const auto in = randomBits<uint64_t>(RandomProgram::threads * RandomProgram::inputs);
       const auto deviceIn = upload(in);

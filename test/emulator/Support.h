@@ -1,51 +1,71 @@
-/// A device memory, a module and launches, for the emulator's tests.
+/// Modules, memory and launches of the emulated device, for the emulator's tests.
 #pragma once
 #include "Reference.h"
-#include "runtime/emulator/Checks.h"
-#include "runtime/emulator/Module.h"
+#include "runtime/emulator/Driver.h"
 #include <gtest/gtest.h>
 #include <random>
 
 namespace ingot::emulator::test {
 
-/// One module with its memory. Every failure to load or launch is a test failure.
+/// One module and the memory that a test uses, by way of the driver's table. Every failure to load
+/// or launch is a test failure. Several may live at once: they share the process's one device,
+/// which takes on the architecture of its modules, and a module's memory lives as long as its
+/// Device. When the last one goes, the context is destroyed and must hold nothing.
 class Device {
 public:
-  explicit Device(std::string ptx, std::string name = "test.ptx");
+  Device();
+  explicit Device(const std::string &ptx, const std::string &name = "test.ptx");
+  ~Device();
+  Device(const Device &) = delete;
 
-  /// A buffer with the values; findings call it `name`.
-  template <typename T> uint64_t upload(const std::vector<T> &values, std::string name = {}) {
-    return uploadBytes(values.data(), values.size() * sizeof(T), std::move(name));
+  void load(const std::string &ptx, const std::string &name = "test.ptx");
+
+  /// Memory that nobody has written; findings call it `name`.
+  uint64_t allocate(size_t bytes, const std::string &name = {});
+  void write(uint64_t address, const void *data, size_t bytes);
+  void read(uint64_t address, void *data, size_t bytes);
+  void free(uint64_t address);
+
+  /// A buffer with the values.
+  template <typename T>
+  uint64_t upload(const std::vector<T> &values, const std::string &name = {}) {
+    const uint64_t address = allocate(values.size() * sizeof(T), name);
+    write(address, values.data(), values.size() * sizeof(T));
+    return address;
   }
   template <typename T> std::vector<T> download(uint64_t address, size_t count) {
     std::vector<T> values(count);
-    downloadBytes(address, values.data(), count * sizeof(T));
+    read(address, values.data(), count * sizeof(T));
     return values;
   }
 
   /// Parameters are laid out one after the other with their natural alignment.
   template <typename... T>
-  LaunchResult launch(std::string_view kernel, Dim3 grid, Dim3 block, T... parameters) {
+  LaunchResult launch(const std::string &kernel, Dim3 grid, Dim3 block, T... parameters) {
     std::vector<std::byte> bytes;
     (append(bytes, &parameters, sizeof(T)), ...);
     return launchBytes(kernel, grid, block, std::move(bytes));
   }
+  LaunchResult launchBytes(const std::string &kernel, Dim3 grid, Dim3 block,
+                           std::vector<std::byte> parameters);
+  /// Null, and a failure, if there is no such kernel.
+  const CompiledKernel *kernel(const std::string &name);
 
-  GlobalMemory memory;
-  std::unique_ptr<Module> module;
-  LaunchOptions options;
-  Dim3 cluster;
+  const ingot::cuda::Driver &driver = emulatedDriver();
+  LaunchOptions options; ///< with a fresh seed
+  Dim3 cluster;          ///< 1: what the kernel asks for, if it does
   int64_t dynamicSharedBytes = 0;
+  bool cooperative = false;
   bool expectFindings = false; ///< otherwise any finding fails the test
   CheckOptions checks;         ///< all on
   MemoryCounters counters;     ///< of the last launch
 
 private:
-  uint64_t uploadBytes(const void *data, size_t bytes, std::string name);
-  void downloadBytes(uint64_t address, void *data, size_t bytes);
   static void append(std::vector<std::byte> &to, const void *value, size_t bytes);
-  LaunchResult launchBytes(std::string_view kernel, Dim3 grid, Dim3 block,
-                           std::vector<std::byte> parameters);
+  ingot::cuda::CUfunction function(const std::string &name);
+
+  ingot::cuda::CUmodule module = nullptr;
+  std::vector<uint64_t> buffers;
 };
 
 /// Text before the kernels of a module.

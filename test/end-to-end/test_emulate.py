@@ -93,7 +93,7 @@ class Emulate(unittest.TestCase):
             ("'1.5' is no u32", 2, [ptx, "--arg=1", "--arg=1", "--arg=1.5"]),
             ("argument 0 is no buffer", 2, [ptx, "--off=out-of-bounds", "--arg=1", "--arg=1", "--arg=0", "--out=0:@x.npy"]),
             ("cannot open", 1, ["nothing.ptx"]),
-            ("bytes of shared memory for a block", 1, [ptx, "--shared=999999", "--arg=1", "--arg=1", "--arg=0"]),
+            ("bytes of dynamic shared memory; sm_80 has", 1, [ptx, "--shared=999999", "--arg=1", "--arg=1", "--arg=0"]),
         ]:
             process = run("emulate", *arguments)
             self.assertEqual(process.returncode, code, (arguments, process.stderr))

@@ -1,13 +1,12 @@
 /// `ingot emulate`: a kernel of any PTX text on the PTX machine, with all checks.
 #include "runtime/File.h"
 #include "runtime/data/Npy.h"
-#include "runtime/emulator/Checks.h"
-#include "runtime/emulator/DriverState.h"
-#include "runtime/emulator/Module.h"
+#include "runtime/emulator/Driver.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/TensorText.h"
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 
 namespace ingot {
@@ -83,34 +82,35 @@ bool isBuffer(const std::string &text) {
   return text.starts_with('@') || (text.find('x') != text.npos && !text.starts_with("0x"));
 }
 
-Result<Buffer> makeBuffer(const std::string &place, const std::string &text, size_t index,
-                          GlobalMemory &memory) {
+/// What the driver said, as an error; it may have named the place itself.
+Status check(cuda::CUresult result, const std::string &place) {
+  if (result == cuda::CUDA_SUCCESS)
+    return {};
+  const std::string &text = lastEmulatedError();
+  return failure(Error::Code::BadInput, text.starts_with(place + ":") ? "" : place, "{}", text);
+}
+
+Result<Buffer> makeBuffer(const std::string &place, const std::string &text, size_t index) {
+  const cuda::Driver &driver = emulatedDriver();
   const bool written = text.starts_with('@') || text.find('=') != text.npos;
   INGOT_ASSIGN(Tensor tensor, parseTensor(place, written ? text : text + "=0"));
-  INGOT_ASSIGN(const uint64_t address, memory.allocate(tensor.bytes(), Allocation::Kind::Device,
-                                                       fmt::format("argument {}", index)));
-  if (written) {
-    INGOT_ASSIGN(std::byte * host, memory.range(address, tensor.bytes()));
-    std::memcpy(host, tensor.data(), tensor.bytes());
-    memory.written(address, tensor.bytes());
-  }
+  cuda::CUdeviceptr address = 0;
+  INGOT_TRY(check(driver.cuMemAlloc(&address, std::max<size_t>(tensor.bytes(), 1)), place));
+  emulatedMemory().describe(address, fmt::format("argument {}", index), {});
+  if (written)
+    INGOT_TRY(check(driver.cuMemcpyHtoD(address, tensor.data(), tensor.bytes()), place));
   return Buffer{address, std::move(tensor)};
 }
 
-/// sm_90a → 90
-int capabilityOf(std::string_view target) {
-  int capability = 0;
-  if (const size_t digits = target.find_first_of("0123456789"); digits != target.npos)
-    std::from_chars(target.data() + digits, target.data() + target.size(), capability);
-  return capability;
-}
-
-Result<const CompiledKernel *> findKernel(Module &module, const EmulateFlags &flags) {
-  const std::vector<std::string> kernels = module.kernels();
+Result<cuda::CUfunction> findKernel(cuda::CUmodule module, const EmulateFlags &flags) {
+  const std::vector<std::string> kernels = emulatedModule(module)->kernels();
   if (!flags.kernel.empty() || kernels.size() == 1) {
     const std::string &name = flags.kernel.empty() ? kernels.front() : flags.kernel;
-    if (std::find(kernels.begin(), kernels.end(), name) != kernels.end())
-      return module.kernel(name);
+    cuda::CUfunction function = nullptr;
+    if (std::find(kernels.begin(), kernels.end(), name) != kernels.end()) {
+      INGOT_TRY(check(emulatedDriver().cuModuleGetFunction(&function, module, name.c_str()), name));
+      return function;
+    }
   }
   return failure(Error::Code::Usage, "--kernel", "{}; kernels of {} are {}",
                  flags.kernel.empty() ? "which one is to run"
@@ -119,8 +119,8 @@ Result<const CompiledKernel *> findKernel(Module &module, const EmulateFlags &fl
 }
 
 /// Lays the arguments out as the kernel's parameters.
-Status fillParameters(const EmulateFlags &flags, const CompiledKernel &kernel, GlobalMemory &memory,
-                      LaunchRequest &request, std::map<size_t, Buffer> &buffers) {
+Status fillParameters(const EmulateFlags &flags, const CompiledKernel &kernel,
+                      std::vector<std::byte> &parameters, std::map<size_t, Buffer> &buffers) {
   if (flags.arguments.size() != kernel.parameters.size()) {
     std::vector<std::string> names;
     for (const CompiledKernel::Parameter &parameter : kernel.parameters)
@@ -129,7 +129,7 @@ Status fillParameters(const EmulateFlags &flags, const CompiledKernel &kernel, G
                    kernel.source->name, names.size(), flags.arguments.size(),
                    fmt::join(names, ", "));
   }
-  request.parameters.resize(kernel.parameterBytes);
+  parameters.resize(kernel.parameterBytes);
   for (size_t i = 0; i < flags.arguments.size(); ++i) {
     const CompiledKernel::Parameter &parameter = kernel.parameters[i];
     const std::string place = fmt::format("--arg {} ({})", i, parameter.name);
@@ -141,20 +141,19 @@ Status fillParameters(const EmulateFlags &flags, const CompiledKernel &kernel, G
       if (bytes != 8)
         return failure(Error::Code::Usage, place, "a buffer needs 64 bits, {} has {}",
                        parameter.name, 8 * bytes);
-      INGOT_ASSIGN(Buffer buffer, makeBuffer(place, flags.arguments[i], i, memory));
+      INGOT_ASSIGN(Buffer buffer, makeBuffer(place, flags.arguments[i], i));
       bits = buffer.address;
       buffers.emplace(i, std::move(buffer));
     } else {
       INGOT_ASSIGN(bits, parseScalar(place, flags.arguments[i], parameter.type));
     }
-    std::memcpy(request.parameters.data() + parameter.offset, &bits, size_t(bytes));
+    std::memcpy(parameters.data() + parameter.offset, &bits, size_t(bytes));
   }
   return {};
 }
 
 /// `K:@b.npy`
-Status writeOutput(const std::string &text, std::map<size_t, Buffer> &buffers,
-                   GlobalMemory &memory) {
+Status writeOutput(const std::string &text, std::map<size_t, Buffer> &buffers) {
   size_t index = 0;
   const auto [next, error] = std::from_chars(text.data(), text.data() + text.size(), index);
   const std::string_view rest(next, text.data() + text.size() - next);
@@ -164,8 +163,9 @@ Status writeOutput(const std::string &text, std::map<size_t, Buffer> &buffers,
   if (buffer == buffers.end())
     return failure(Error::Code::Usage, "--out", "argument {} is no buffer", index);
   Tensor &tensor = buffer->second.tensor;
-  INGOT_ASSIGN(std::byte * host, memory.range(buffer->second.address, tensor.bytes()));
-  std::memcpy(tensor.data(), host, tensor.bytes());
+  INGOT_TRY(
+      check(emulatedDriver().cuMemcpyDtoH(tensor.data(), buffer->second.address, tensor.bytes()),
+            "--out"));
   return writeNpy(std::string(rest.substr(2)), tensor);
 }
 
@@ -178,54 +178,84 @@ nlohmann::json jsonOf(const Finding &finding) {
 
 Status emulate(const EmulateFlags &flags) {
   INGOT_ASSIGN(std::string text, readFile(flags.file));
-  GlobalMemory memory;
-  memory.rememberWrites();
-  INGOT_ASSIGN(std::unique_ptr<Module> module, Module::load(std::move(text), flags.file, memory));
-  INGOT_ASSIGN(const CompiledKernel *kernel, findKernel(*module, flags));
-  LaunchRequest request;
-  request.kernel = kernel;
-  INGOT_ASSIGN(request.grid, parseDim("--grid", flags.grid));
-  INGOT_ASSIGN(request.block, parseDim("--block", flags.block));
-  INGOT_ASSIGN(request.cluster, parseDim("--cluster", flags.cluster));
-  request.dynamicSharedBytes = flags.shared;
-  const int most = maximumSharedBytes(capabilityOf(module->text().target));
-  if (kernel->dynamicSharedOffset + flags.shared > most)
-    return failure(Error::Code::BadInput, kernel->source->name,
-                   "needs {} bytes of shared memory for a block; {} has {}",
-                   kernel->dynamicSharedOffset + flags.shared, module->text().target, most);
+  INGOT_ASSIGN(const Dim3 grid, parseDim("--grid", flags.grid));
+  INGOT_ASSIGN(const Dim3 block, parseDim("--block", flags.block));
+  INGOT_ASSIGN(const Dim3 cluster, parseDim("--cluster", flags.cluster));
+
+  resetEmulatedDevice();
+  std::optional<KernelProfile> profile; // of the launch, if it came to one
+  EmulatedDeviceOptions device;
+  device.capability = 0;
+  device.moduleName = flags.file;
+  device.launch.seed = flags.seed ? flags.seed : std::random_device()();
+  device.launch.threads = flags.threads;
+  device.launch.instructionLimit = flags.limit;
+  INGOT_TRY(turnOff(flags.off, device.checks, device.launch));
+  device.launched = [&](const LaunchRequest &request, const LaunchResult &result,
+                        const MemoryCounters &memory) {
+    profile = KernelProfile::of(request, result, memory);
+  };
+  const uint64_t seed = device.launch.seed;
+  configureEmulatedDevice(std::move(device));
+
+  const cuda::Driver &driver = emulatedDriver();
+  cuda::CUcontext context;
+  cuda::CUmodule module;
+  INGOT_TRY(check(driver.cuInit(0), "cuda:emulated"));
+  INGOT_TRY(check(driver.cuDevicePrimaryCtxRetain(&context, 0), "cuda:emulated"));
+  INGOT_TRY(check(driver.cuModuleLoadData(&module, text.c_str()), flags.file));
+  INGOT_ASSIGN(const cuda::CUfunction function, findKernel(module, flags));
+  const CompiledKernel &kernel = *emulatedKernel(function);
+  const std::string &name = kernel.source->name;
+  std::vector<std::byte> parameters;
   std::map<size_t, Buffer> buffers;
-  INGOT_TRY(fillParameters(flags, *kernel, memory, request, buffers));
-
-  LaunchOptions options;
-  options.seed = flags.seed ? flags.seed : std::random_device()();
-  options.threads = flags.threads;
-  options.instructionLimit = flags.limit;
-  CheckOptions checked;
-  INGOT_TRY(turnOff(flags.off, checked, options));
-  Checks checks(*kernel, checked);
-  INGOT_ASSIGN(const LaunchResult result,
-               run(request, options, memory, checked.any() ? &checks : nullptr));
+  INGOT_TRY(fillParameters(flags, kernel, parameters, buffers));
+  INGOT_TRY(check(driver.cuFuncSetAttribute(function,
+                                            cuda::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                            static_cast<int>(flags.shared)),
+                  "--shared"));
+  INGOT_TRY(check(driver.cuFuncSetAttribute(
+                      function, cuda::CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1),
+                  name));
+  cuda::CUlaunchAttribute attribute = {};
+  attribute.id = cuda::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+  attribute.value.clusterDim = {cluster.x, cluster.y, cluster.z};
+  const cuda::CUlaunchConfig config = {grid.x,
+                                       grid.y,
+                                       grid.z,
+                                       block.x,
+                                       block.y,
+                                       block.z,
+                                       static_cast<unsigned>(flags.shared),
+                                       nullptr,
+                                       &attribute,
+                                       cluster.count() > 1 ? 1u : 0u};
+  size_t bytes = parameters.size();
+  void *extra[] = {cuda::CU_LAUNCH_PARAM_BUFFER_POINTER, parameters.data(),
+                   cuda::CU_LAUNCH_PARAM_BUFFER_SIZE, &bytes, cuda::CU_LAUNCH_PARAM_END};
+  const Status launched = check(driver.cuLaunchKernelEx(&config, function, nullptr, extra), name);
+  if (!profile)
+    return launched;
   for (const std::string &output : flags.outputs)
-    INGOT_TRY(writeOutput(output, buffers, memory));
-
-  const KernelProfile profile = KernelProfile::of(request, result, checks.counters());
+    INGOT_TRY(writeOutput(output, buffers));
+  const std::vector<Finding> findings = takeEmulatedFindings();
   if (flags.json) {
-    nlohmann::json report = profile.json();
-    report["seed"] = options.seed;
+    nlohmann::json report = profile->json();
+    report["seed"] = seed;
     report["findings"] = nlohmann::json::array();
-    for (const Finding &finding : result.findings)
+    for (const Finding &finding : findings)
       report["findings"].push_back(jsonOf(finding));
     fmt::print("{}\n", report.dump());
   } else {
-    for (const Finding &finding : result.findings)
+    for (const Finding &finding : findings)
       fmt::print("{}\n\n", finding.str());
-    fmt::print("{}", profile.table());
-    fmt::print(stderr, "seed {}\n", options.seed);
+    fmt::print("{}", profile->table());
+    fmt::print(stderr, "seed {}\n", seed);
   }
-  if (result.findings.empty())
+  if (findings.empty())
     return {};
-  return failure(Error::Code::Mismatch, kernel->source->name, "{} {}", result.findings.size(),
-                 result.findings.size() == 1 ? "finding" : "findings");
+  return failure(Error::Code::Mismatch, name, "{} {}", findings.size(),
+                 findings.size() == 1 ? "finding" : "findings");
 }
 
 } // namespace
