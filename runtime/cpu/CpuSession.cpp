@@ -58,7 +58,7 @@ Result<std::unique_ptr<CpuSession>> CpuSession::create(std::shared_ptr<const Pro
   std::unique_ptr<CpuSession> session(new CpuSession(program, pool));
   INGOT_ASSIGN(session->code, mapCode(program->code));
   INGOT_ASSIGN(session->arena, Pages::allocate(program->arenaBytes, "the program's arena"));
-  session->arena.populateInBackground();
+  session->arena.populate(*pool);
   // Whole pages a worker, and one more so that all workspaces do not start in the same cache sets.
   session->workspaceStride = (program->workspaceBytes + 4095) / 4096 * 4096 + 4096 + 64;
   if (program->workspaceBytes > 0) {

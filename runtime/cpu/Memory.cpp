@@ -1,17 +1,19 @@
 #include "runtime/cpu/Memory.h"
 #include "runtime/File.h"
 #include "runtime/cpu/CpuInfo.h"
+#include "runtime/cpu/PageSize.h"
+#include "runtime/cpu/ThreadPool.h"
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <sys/mman.h>
 
 namespace ingot {
 
 namespace {
 
-constexpr int64_t hugePage = int64_t(2) << 20;
-constexpr int64_t leastPopulated = 64 * hugePage, populatedAtOnce = 4 * hugePage;
+constexpr int64_t leastPopulated = 64 * hugePage;
 
 std::string readable(int64_t bytes) {
   return bytes < int64_t(1) << 30 ? fmt::format("{:.1f} MiB", double(bytes) / (1 << 20))
@@ -38,6 +40,31 @@ void *mapHugePages(int64_t bytes) {
   return start + before;
 }
 
+/// Not the clock on the wall: another process may have the CPU in between.
+double threadSeconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
+}
+
+/// Finds memory for `count` times the bytes of a huge page.
+void populatePages(uint8_t *start, int64_t count) {
+  PageSizeChoice choice;
+  while (count > 0) {
+    PageSizeChoice::Stretch stretch = choice.next();
+    stretch.count = std::min(stretch.count, count);
+    const auto length = static_cast<size_t>(stretch.count * hugePage);
+    const double before = threadSeconds();
+    ::madvise(start, length, stretch.huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    // Linux before 5.14 does not know this, and the pages come when they are touched.
+    if (::madvise(start, length, MADV_POPULATE_WRITE) != 0)
+      return;
+    choice.took(stretch, threadSeconds() - before);
+    start += length;
+    count -= stretch.count;
+  }
+}
+
 } // namespace
 
 Result<Pages> Pages::allocate(int64_t bytes, std::string_view what) {
@@ -62,34 +89,30 @@ Result<Pages> Pages::allocate(int64_t bytes, std::string_view what) {
   return pages;
 }
 
-/// A first touch of memory that the system, or the host of a virtual machine, has to find costs up
-/// to ten microseconds a page: seconds for a large arena.
-void Pages::populateInBackground() {
-  if (bytes < leastPopulated || usableCpus() < 2 || populating.joinable())
+void Pages::populate(ThreadPool &pool) {
+  if (bytes < leastPopulated)
     return;
-  populating = std::jthread([memory = start, bytes = bytes](std::stop_token stop) {
-    for (int64_t end = bytes; end > 0 && !stop.stop_requested(); end -= populatedAtOnce) {
-      const int64_t begin = std::max<int64_t>(end - populatedAtOnce, 0);
-      // Linux before 5.14 does not know this, and the pages come when they are touched.
-      if (::madvise(memory + begin, static_cast<size_t>(end - begin), MADV_POPULATE_WRITE) != 0)
-        return;
-    }
+  // In the pool's shares: each begins with trials of both page sizes.
+  TaskList tasks({{.grains = bytes / hugePage, .smallest = leastPopulated / hugePage}},
+                 {.predecessors = {{}}, .successors = {{}}});
+  pool.run(tasks, [&](int, const TaskList::Range &range) {
+    populatePages(start + range.lo * hugePage, range.hi - range.lo);
   });
+  pool.release();
+  // Where small pages were found sooner the system may join them to huge ones later on.
+  ::madvise(start, static_cast<size_t>(bytes), MADV_HUGEPAGE);
 }
 
 Pages::Pages(Pages &&other) noexcept
-    : start(std::exchange(other.start, nullptr)), bytes(std::exchange(other.bytes, 0)),
-      populating(std::move(other.populating)) {}
+    : start(std::exchange(other.start, nullptr)), bytes(std::exchange(other.bytes, 0)) {}
 
 Pages &Pages::operator=(Pages &&other) noexcept {
   std::swap(start, other.start);
   std::swap(bytes, other.bytes);
-  std::swap(populating, other.populating);
   return *this;
 }
 
 Pages::~Pages() {
-  populating = {};
   if (start)
     ::munmap(start, static_cast<size_t>(bytes));
 }

@@ -3,9 +3,10 @@
 #include "runtime/Result.h"
 #include <cstdint>
 #include <span>
-#include <thread>
 
 namespace ingot {
+
+class ThreadPool;
 
 /// Anonymous pages, zero-filled, at least 64-byte aligned, given back at the end. Large ones ask
 /// for huge pages.
@@ -18,10 +19,10 @@ public:
   Pages &operator=(Pages &&other) noexcept;
   ~Pages();
 
-  /// Has the system find memory for the pages, last ones first, on a thread of its own while they
-  /// are used already from the first one on. Their contents stay what they are. Does nothing for
-  /// few pages and where there is no second CPU.
-  void populateInBackground();
+  /// Has the system find memory for all pages at once, on all of the pool's threads: cheaper than
+  /// page by page as they are touched, and of the page size that is there sooner. Their contents
+  /// stay what they are. Does nothing for few pages.
+  void populate(ThreadPool &pool);
 
   uint8_t *data() const { return start; }
   int64_t size() const { return bytes; }
@@ -29,7 +30,6 @@ public:
 private:
   uint8_t *start = nullptr;
   int64_t bytes = 0;
-  std::jthread populating; ///< stops before the pages go
 };
 
 /// A code image mapped for execution. Its pages are writable or executable, never both.
