@@ -32,6 +32,9 @@ constexpr double steps = double(chains) * rounds;
 /// them, so that they are not dropped.
 template <typename Vector> inline __attribute__((always_inline)) float multiplyAdds() {
   Vector sums[chains], factor = Vector{} + 0.999f, term = Vector{} + 0.001f;
+  // Of known ones the compiler would find sums that never change, and compute fewer than are
+  // counted.
+  asm volatile("" : "+m"(factor), "+m"(term));
   for (int chain = 0; chain < chains; ++chain)
     sums[chain] = Vector{} + float(chain); // equal chains would be computed once
   for (int64_t round = 0; round < rounds; ++round)
