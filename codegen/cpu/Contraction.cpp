@@ -62,6 +62,7 @@ private:
   void emitEpilogue(Value tileStart, Value row, Value column);
   void storeResults(Value sum, Value row, const PointIndex &column, Value mask);
   void findInPlaceOperands(const PointEmitter &points, const PointIndex &position);
+  void prefetchEpilogue(Operation *place, Value row, Value column);
 
   Value isEqual(Value a, Value b) {
     return code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, a, b);
@@ -82,6 +83,7 @@ private:
 
   // Of the block that is being emitted:
   Value batch, rowBegin, rowCount;
+  llvm::SmallSetVector<Value, 4> epilogueMemory; ///< what is read or written as the result lies
   MatrixSource leftSource, rightSource;
   bool broken = false;
 };
@@ -387,7 +389,8 @@ void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, V
     SmallVector<Value> zeros = zeroTile(code, tile, sumType);
     storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, zeros), sums, start,
               tile.columns());
-    return emitEpilogue(start, absoluteRow, absoluteColumn);
+    emitEpilogue(start, absoluteRow, absoluteColumn);
+    return prefetchEpilogue(start.getDefiningOp(), absoluteRow, absoluteColumn);
   }
   Value tileNumber = code.div(row, tile.rows);
   if (!oneStack())
@@ -403,13 +406,19 @@ void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, V
   prefetchLhs(code.add(row, tile.rows), stack, k);
   for (int64_t at = 0; at < tile.size(); at += 64 / shape.elementBytes)
     code.prefetch(sums, code.add(start, tile.size() + at)); // of the next tile
+  Value isLast = isEqual(code.add(k, depth), code.index(shape.depth));
+  Operation *ahead = nullptr;
+  code.create<scf::IfOp>(isLast, [&](OpBuilder &, Location) {
+    ahead = code.index(0).getDefiningOp();
+    code.create<scf::YieldOp>();
+  });
   storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, initial.getResults()),
             sums, start, tile.columns());
-  code.create<scf::IfOp>(isEqual(code.add(k, depth), code.index(shape.depth)),
-                         [&](OpBuilder &, Location) {
-                           emitEpilogue(start, absoluteRow, absoluteColumn);
-                           code.create<scf::YieldOp>();
-                         });
+  code.create<scf::IfOp>(isLast, [&](OpBuilder &, Location) {
+    emitEpilogue(start, absoluteRow, absoluteColumn);
+    code.create<scf::YieldOp>();
+  });
+  prefetchEpilogue(ahead, absoluteRow, absoluteColumn);
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -518,6 +527,24 @@ void ContractionEmitter::storeResults(Value sum, Value row, const PointIndex &co
     points.store(value, kernel.resultMemory(i), position, mask,
                  getElementTypeOrSelf(kernel.returned(i).getType()));
   findInPlaceOperands(points, position);
+  for (const PointEmitter::Access &access : points.accesses())
+    if (access.position == position)
+      epilogueMemory.insert(access.memref);
+  for (unsigned i = 0; i < kernel.results(); ++i)
+    epilogueMemory.insert(kernel.resultMemory(i));
+}
+
+/// Asks, at `place`, which comes before the tile's last products, for the lines that its epilogue
+/// reads and writes where the result's elements lie: they come from far, and nothing foresees them.
+void ContractionEmitter::prefetchEpilogue(Operation *place, Value row, Value column) {
+  OpBuilder::InsertionGuard guard(code.builder);
+  code.builder.setInsertionPointAfter(place);
+  Value start =
+      code.add(code.mul(code.add(code.mul(batch, shape.rows), row), shape.columns), column);
+  for (Value memory : epilogueMemory)
+    for (int64_t r = 0; r < blocks.tile.rows; ++r)
+      for (int64_t c = 0; c < blocks.tile.columns(); c += 64 / shape.elementBytes)
+        code.prefetch(code.flat(memory), code.add(start, r * shape.columns + c));
 }
 
 /// A result may overwrite an operand that the epilogue reads at the result's own place alone.
