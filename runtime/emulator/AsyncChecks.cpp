@@ -1,5 +1,6 @@
 #include "runtime/emulator/AsyncChecks.h"
 #include "runtime/emulator/AsyncMemory.h"
+#include "runtime/emulator/MemoryAccess.h"
 #include <algorithm>
 
 namespace ingot::emulator {
@@ -112,17 +113,20 @@ void AsyncChecks::asyncRange(Warp &warp, const Instruction &instruction, uint64_
   }
   operation.ranges.push_back({Space::Shared, writes, rank, begin, end});
   if (owner && owner != number)
-    warp.report(instruction, 1, "async",
-                fmt::format("{} shared address {:#x}, which the operation of line {} still {}: it "
-                            "has not been waited for",
-                            writes ? "writes" : "reads", sharedOffset(low), operations[owner].line,
-                            ownerReads ? "reads" : "writes"),
-                address);
+    warp.report(
+        instruction, 1, "async",
+        fmt::format("{} {}, which the operation of line {} still {}: it has not been waited "
+                    "for",
+                    writes ? "writes" : "reads",
+                    placeShared(*warp.block->cluster->blocks[rank], sharedOffset(low)),
+                    operations[owner].line, ownerReads ? "reads" : "writes"),
+        address);
   if (unfenced != ~uint32_t(0))
     warp.report(instruction, 1, "proxy-fence",
-                fmt::format("reads shared address {:#x}, which thread {} has written without a "
-                            "fence.proxy.async since",
-                            unfenced * granule, state.writtenBy[unfenced]),
+                fmt::format("reads {}, which thread {} has written without a fence.proxy.async "
+                            "since",
+                            placeShared(*warp.block, unfenced * granule),
+                            state.writtenBy[unfenced]),
                 sharedWindow + mapToRank(unfenced * granule, rank));
 }
 
@@ -241,10 +245,12 @@ void AsyncChecks::accessShared(Warp &warp, const Instruction &instruction, const
         owner = state.readers[i];
       if (owner) {
         warp.report(instruction, uint32_t(1) << lane, "async",
-                    fmt::format("{} shared address {:#x}, which the operation of line {} still {}: "
-                                "it has not been waited for",
-                                writes ? "writes" : "reads", i * granule, operations[owner].line,
-                                held ? "reads" : "writes"),
+                    fmt::format("{} {}, which the operation of line {} still {}: it has not been "
+                                "waited for",
+                                writes ? "writes" : "reads",
+                                placeShared(*warp.block->cluster->blocks[low >> clusterRankShift],
+                                            i * granule),
+                                operations[owner].line, held ? "reads" : "writes"),
                     access.addresses[lane]);
         return;
       }
@@ -265,10 +271,10 @@ void AsyncChecks::accessGlobal(Warp &warp, const Instruction &instruction, const
       for (const Range &range : operations[number].ranges)
         if (range.space == Space::Global && begin < range.end && range.begin < end) {
           warp.report(instruction, uint32_t(1) << lane, "async",
-                      fmt::format("{} {:#x}, which the operation of line {} still writes: it has "
+                      fmt::format("{} {:#x}{}, which the operation of line {} still writes: it has "
                                   "not been waited for",
                                   access.kind == Access::Kind::Read ? "reads" : "writes", begin,
-                                  operations[number].line),
+                                  warp.launch->memory.describe(begin), operations[number].line),
                       begin);
           return;
         }

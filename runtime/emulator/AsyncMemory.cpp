@@ -1,8 +1,9 @@
 #include "runtime/emulator/AsyncMemory.h"
+#include "runtime/emulator/MemoryAccess.h"
 
 namespace ingot::emulator {
 
-void Origin::report(std::string_view check, std::string message, uint64_t address) const {
+void Origin::report(CheckName check, std::string message, uint64_t address) const {
   Frame *running = warp->frame;
   warp->frame = frame;
   warp->report(*instruction, uint32_t(1) << lane, check, std::move(message), address);
@@ -82,16 +83,17 @@ std::byte *sharedRange(const Origin &origin, uint32_t address, uint32_t bytes, u
     return nullptr;
   }
   if (offset & (alignment - 1)) {
-    origin.report(
-        "misaligned",
-        fmt::format("shared address {:#x} is not aligned to {} bytes", address, alignment),
-        address);
+    origin.report("misaligned",
+                  fmt::format("shared address {:#x} is not aligned to {} bytes: {}", address,
+                              alignment, nameShared(*block, offset)),
+                  address);
     return nullptr;
   }
   if (offset > block->shared.size() || bytes > block->shared.size() - offset) {
     origin.report("out-of-bounds",
-                  fmt::format("{} {} bytes at shared address {:#x}; the block has {} bytes",
-                              verb(kind), bytes, offset, block->shared.size()),
+                  fmt::format("{} {} bytes at shared address {:#x}; the block has {} bytes: {}",
+                              verb(kind), bytes, offset, block->shared.size(),
+                              nameShared(*block, offset)),
                   address);
     return nullptr;
   }
@@ -104,16 +106,17 @@ std::byte *globalRange(const Origin &origin, uint64_t address, uint64_t bytes, u
   const GlobalMemory &memory = origin.warp->launch->memory;
   if (address & (alignment - 1)) {
     origin.report("misaligned",
-                  fmt::format("address {:#x} is not aligned to {} bytes", address, alignment),
+                  fmt::format("address {:#x} is not aligned to {} bytes{}", address, alignment,
+                              memory.describe(address)),
                   address);
     return nullptr;
   }
   const Extent *extent = memory.find(address);
   if (!extent || !extent->holds(address, bytes)) {
-    origin.report("out-of-bounds",
-                  fmt::format("{} {} bytes at {:#x}: {}", verb(kind), bytes, address,
-                              memory.describe(address)),
-                  address);
+    origin.report(
+        memory.wasFreed(address) ? CheckName("use-after-free") : CheckName("out-of-bounds"),
+        fmt::format("{} {} bytes at {:#x}{}", verb(kind), bytes, address, memory.describe(address)),
+        address);
     return nullptr;
   }
   tellObserver(origin, Space::Global, address, bytes, kind);

@@ -15,7 +15,7 @@ struct Origin {
   static Origin of(Warp &warp, const Instruction &instruction, int lane) {
     return {&warp, warp.frame, &instruction, lane};
   }
-  void report(std::string_view check, std::string message, uint64_t address = 0) const;
+  void report(CheckName check, std::string message, uint64_t address = 0) const;
   Block &block() const { return *warp->block; }
 };
 

@@ -9,30 +9,17 @@
 namespace ingot::emulator {
 namespace {
 
-struct CheckName {
+/// What looking for it costs time, and what turns that off; the machine itself reports the others.
+struct Switch {
   std::string_view name;
-  bool CheckOptions::*field; ///< null: the machine itself reports it
+  bool CheckOptions::*field;
 };
-
-constexpr CheckName names[] = {
-    {"out-of-bounds", nullptr},
-    {"misaligned", nullptr},
+constexpr Switch switches[] = {
     {"uninitialised-register", &CheckOptions::registers},
     {"uninitialised-memory", &CheckOptions::memory},
     {"shared-race", &CheckOptions::sharedRaces},
     {"global-race", &CheckOptions::globalRaces},
     {"async", &CheckOptions::async},
-    {"proxy-fence", nullptr},
-    {"wgmma-fence", nullptr},
-    {"mbarrier", nullptr},
-    {"assert", nullptr},
-    {"divergent-barrier", nullptr},
-    {"bad-barrier", nullptr},
-    {"divergence", nullptr},
-    {"deadlock", nullptr},
-    {"no-end", nullptr},
-    {"stack-overflow", nullptr},
-    {"leak", nullptr},
     {"profile", &CheckOptions::profile},
 };
 
@@ -282,20 +269,21 @@ private:
 
 std::vector<std::string_view> checkNames() {
   std::vector<std::string_view> result;
-  for (const CheckName &known : names)
-    result.push_back(known.name);
+  for (const CheckRow &row : checkTable)
+    result.push_back(row.name);
+  result.push_back("profile");
   return result;
 }
 
 Status turnOff(const std::vector<std::string> &off, CheckOptions &checks, LaunchOptions &launch) {
+  const std::vector<std::string_view> known = checkNames();
   for (const std::string &name : off) {
-    const auto known = std::find_if(std::begin(names), std::end(names),
-                                    [&](const CheckName &row) { return row.name == name; });
-    if (known == std::end(names))
+    if (std::find(known.begin(), known.end(), name) == known.end())
       return failure(Error::Code::Usage, "--off", "there is no check '{}'; checks are {}", name,
-                     fmt::join(checkNames(), ", "));
-    if (known->field)
-      checks.*known->field = false;
+                     fmt::join(known, ", "));
+    for (const Switch &row : switches)
+      if (row.name == name)
+        checks.*row.field = false;
     launch.off.push_back(name);
   }
   return {};

@@ -20,7 +20,7 @@ struct CheckOptions {
   bool any() const { return registers || memory || sharedRaces || globalRaces || async || profile; }
 };
 
-/// All names, for `--help` and errors.
+/// All names and "profile", for `--help` and errors.
 std::vector<std::string_view> checkNames();
 /// Turns off what `off` names: here what costs time, and in the options everything that reports.
 Status turnOff(const std::vector<std::string> &off, CheckOptions &checks, LaunchOptions &launch);

@@ -1,4 +1,5 @@
 #include "runtime/emulator/Driver.h"
+#include "runtime/emulator/Budget.h"
 #include "runtime/emulator/DriverState.h"
 #include <algorithm>
 #include <cstring>
@@ -119,6 +120,7 @@ constexpr ErrorRow errors[] = {
      "capture was not ended in the same stream as it began"},
     {CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED",
      "capturing stream has unjoined work"},
+    {CUDA_ERROR_INVALID_CLUSTER_SIZE, "CUDA_ERROR_INVALID_CLUSTER_SIZE", "invalid cluster size"},
     {CUDA_ERROR_UNKNOWN, "CUDA_ERROR_UNKNOWN", "unknown error"},
 };
 
@@ -141,17 +143,17 @@ struct AttributeRow {
 };
 /// What does not depend on the architecture; where cards differ, an H100's.
 constexpr AttributeRow attributes[] = {
-    {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 1024},
+    {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, Budget::threadsPerBlock},
     {CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_X, 1024},
     {CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Y, 1024},
     {CU_DEVICE_ATTRIBUTE_MAX_BLOCK_DIM_Z, 64},
     {CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_X, 0x7fffffff},
     {CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Y, 65535},
     {CU_DEVICE_ATTRIBUTE_MAX_GRID_DIM_Z, 65535},
-    {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK, 48 * 1024},
+    {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK, Budget::staticSharedBytes},
     {CU_DEVICE_ATTRIBUTE_TOTAL_CONSTANT_MEMORY, 65536},
     {CU_DEVICE_ATTRIBUTE_WARP_SIZE, 32},
-    {CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK, 65536},
+    {CU_DEVICE_ATTRIBUTE_MAX_REGISTERS_PER_BLOCK, Budget::registersPerBlock},
     {CU_DEVICE_ATTRIBUTE_CLOCK_RATE, 1'980'000},
     {CU_DEVICE_ATTRIBUTE_INTEGRATED, 0},
     {CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, 1},
@@ -180,7 +182,7 @@ CUresult getAttribute(int *value, CUdevice_attribute attribute, CUdevice device)
     *value = capability % 10;
     return CUDA_SUCCESS;
   case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
-    *value = capability >= 90 ? 132 : 108;
+    *value = multiprocessors(capability);
     return CUDA_SUCCESS;
   case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN:
     *value = maximumSharedBytes(capability);
@@ -248,6 +250,9 @@ template <typename Handle> CUresult load(Handle *handle, const void *image) {
   // As the real driver, which compiles everything when it loads.
   if (auto compiled = module->module->compileAll(); !compiled)
     return driverError(CUDA_ERROR_INVALID_PTX, compiled.error().text());
+  for (const std::string &name : module->module->kernels())
+    if (const Status status = checkAssembly(**module->module->kernel(name)); !status)
+      return driverError(CUDA_ERROR_INVALID_PTX, status.error().text());
   *handle = reinterpret_cast<Handle>(module.get());
   state.modules[module.get()] = std::move(module);
   return CUDA_SUCCESS;
@@ -275,7 +280,7 @@ CUresult getFunction(Function *function, Handle handle, const char *name) {
     entry = std::make_unique<FunctionHandle>();
     entry->module = module->second->module.get();
     entry->kernel = *kernel;
-    entry->maximumDynamicShared = std::max<int>(0, 48 * 1024 - int((*kernel)->staticSharedBytes));
+    entry->maximumDynamicShared = Budget::staticSharedBytes - int((*kernel)->staticSharedBytes);
   }
   *function = reinterpret_cast<Function>(entry.get());
   return CUDA_SUCCESS;
@@ -394,20 +399,6 @@ void fillDeviceFunctions(Driver &driver) {
 CUresult driverError(CUresult code, std::string message) {
   errorText() = std::move(message);
   return code;
-}
-
-int maximumSharedBytes(int capability) {
-  switch (capability) {
-  case 80:
-  case 87:
-    return 163 * 1024;
-  case 86:
-  case 89:
-  case 120:
-    return 99 * 1024;
-  default:
-    return 227 * 1024;
-  }
 }
 
 const Driver &emulatedDriver() {

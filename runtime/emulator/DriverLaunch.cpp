@@ -1,4 +1,5 @@
 /// The emulated driver's streams, events, launches and graphs.
+#include "runtime/emulator/Budget.h"
 #include "runtime/emulator/DriverState.h"
 #include "runtime/emulator/TensorMap.h"
 #include <algorithm>
@@ -37,6 +38,7 @@ CUresult fail(const std::vector<Finding> &findings) {
     CUresult code;
   };
   constexpr Row rows[] = {{"out-of-bounds", CUDA_ERROR_ILLEGAL_ADDRESS},
+                          {"use-after-free", CUDA_ERROR_ILLEGAL_ADDRESS},
                           {"misaligned", CUDA_ERROR_MISALIGNED_ADDRESS},
                           {"assert", CUDA_ERROR_ASSERT},
                           {"no-end", CUDA_ERROR_LAUNCH_TIMEOUT}};
@@ -152,19 +154,32 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
                          fmt::format("launch attribute {} is not supported", int(attribute.id)));
     }
   }
-  if (request.cluster.count() > 1 && state.capability() < 90)
-    return driverError(CUDA_ERROR_NOT_SUPPORTED, "clusters need sm_90");
-  if (request.cluster.count() > (function->nonPortableCluster ? 16u : 8u))
-    return driverError(CUDA_ERROR_INVALID_VALUE,
-                       fmt::format("a cluster of {} blocks", request.cluster.count()));
+  if (const CUresult result = gatherParameters(kernel, parameters, extra, request.parameters))
+    return result;
+  if (const Status shape = checkShape(request); !shape)
+    return driverError(CUDA_ERROR_INVALID_VALUE, shape.error().text());
+  if (request.cluster.count() >
+      uint64_t(function->nonPortableCluster ? Budget::largestCluster : Budget::portableCluster))
+    return driverError(CUDA_ERROR_INVALID_CLUSTER_SIZE,
+                       fmt::format("kernel '{}': a cluster of {} blocks; {} are portable, {} need "
+                                   "CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED",
+                                   kernel.source->name, request.cluster.count(),
+                                   Budget::portableCluster, Budget::largestCluster));
   if (request.dynamicSharedBytes > function->maximumDynamicShared)
     return driverError(CUDA_ERROR_INVALID_VALUE,
                        fmt::format("kernel '{}': {} bytes of dynamic shared memory, {} are allowed "
                                    "(see CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)",
                                    kernel.source->name, request.dynamicSharedBytes,
                                    function->maximumDynamicShared));
-  if (const CUresult result = gatherParameters(kernel, parameters, extra, request.parameters))
-    return result;
+  if (const Status budget = checkBudget(request, state.capability()); !budget)
+    return driverError(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, budget.error().text());
+  const int64_t together = int64_t(multiprocessors(state.capability())) *
+                           residentBlocks(kernel, int64_t(request.block.count()),
+                                          request.dynamicSharedBytes, state.capability());
+  if (cooperative && int64_t(request.grid.count()) > together)
+    return driverError(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
+                       fmt::format("kernel '{}': {} blocks; {} can be resident together",
+                                   kernel.source->name, request.grid.count(), together));
   return submit(config->hStream, [request = std::move(request), cooperative] {
     return cooperative ? runCooperative(request) : runNow(request);
   });
@@ -243,10 +258,8 @@ CUresult occupancy(int *blocks, CUfunction handle, int threads, size_t dynamicSh
   const FunctionHandle *function = state.function(handle);
   if (!function || !blocks || threads <= 0)
     return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
-  // Without registers, which only the assembler knows.
-  const int64_t shared = function->kernel->staticSharedBytes + int64_t(dynamicSharedBytes) + 1024;
-  const int64_t byShared = (maximumSharedBytes(state.capability()) + 1024) / shared;
-  *blocks = int(std::min<int64_t>({32, 2048 / ((threads + 31) / 32 * 32), byShared}));
+  *blocks =
+      residentBlocks(*function->kernel, threads, int64_t(dynamicSharedBytes), state.capability());
   return CUDA_SUCCESS;
 }
 

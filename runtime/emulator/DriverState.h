@@ -70,10 +70,6 @@ cuda::CUresult driverError(cuda::CUresult code, std::string message);
 /// Runs the work now, or adds it to the graph that the stream captures.
 cuda::CUresult submit(cuda::CUstream stream, Work work);
 
-/// Bytes of shared memory that a block may have on an architecture (80, 86, 90, …) when its kernel
-/// asks for them.
-int maximumSharedBytes(int capability);
-
 void fillLaunchFunctions(cuda::Driver &driver);
 void fillMemoryFunctions(cuda::Driver &driver);
 

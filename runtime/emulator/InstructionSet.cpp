@@ -10,7 +10,7 @@ constexpr Family (*families[])() = {
     integerFamily,  bitsFamily,       compareFamily,    moveFamily,          floatFamily,
     convertFamily,  memoryFamily,     controlFamily,    warpFamily,          atomicFamily,
     barrierFamily,  matrixFamily,     warpMatrixFamily, memoryBarrierFamily, asyncCopyFamily,
-    bulkCopyFamily, asyncStoreFamily,
+    bulkCopyFamily, asyncStoreFamily, registerFamily,
 };
 
 } // namespace

@@ -18,6 +18,7 @@ Family warpFamily();
 Family atomicFamily();
 Family barrierFamily();
 Family matrixFamily();
+Family registerFamily();
 Family warpMatrixFamily();
 Family memoryBarrierFamily();
 Family asyncCopyFamily();

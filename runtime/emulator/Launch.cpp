@@ -1,4 +1,4 @@
-#include "runtime/emulator/Machine.h"
+#include "runtime/emulator/Budget.h"
 #include <algorithm>
 #include <chrono>
 #include <numeric>
@@ -46,6 +46,7 @@ void Block::begin(Cluster &owner, uint32_t number, Dim3 position, uint64_t *coun
   shared.assign(request.kernel->dynamicSharedOffset + request.dynamicSharedBytes, std::byte(0xcd));
   std::fill(std::begin(barriers), std::end(barriers), Barrier());
   async.reset();
+  freeRegisters = 0;
   liveThreads = uint32_t(request.block.count());
   warps.resize((liveThreads + lanes - 1) / lanes);
   for (size_t i = 0; i < warps.size(); ++i) {
@@ -195,44 +196,6 @@ void Cluster::reportDeadlock() {
 
 namespace {
 
-Status check(const LaunchRequest &request) {
-  const CompiledKernel &kernel = *request.kernel;
-  const ptx::Function &source = *kernel.source;
-  const auto error = [&]<typename... Args>(fmt::format_string<Args...> format, Args &&...args) {
-    return failure(Error::Code::BadInput, source.name, format, std::forward<Args>(args)...);
-  };
-  const Dim3 &grid = request.grid, &block = request.block, &cluster = request.cluster;
-  if (!block.count() || block.count() > 1024 || block.x > 1024 || block.y > 1024 || block.z > 64)
-    return error("a block of {} x {} x {} threads is impossible", block.x, block.y, block.z);
-  if (!grid.count() || grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
-    return error("a grid of {} x {} x {} blocks is impossible", grid.x, grid.y, grid.z);
-  if (!cluster.count() || cluster.count() > 16 || grid.x % cluster.x || grid.y % cluster.y ||
-      grid.z % cluster.z)
-    return error("clusters of {} x {} x {} blocks do not divide the grid", cluster.x, cluster.y,
-                 cluster.z);
-  const auto &required = source.requiredThreads;
-  if (required[0] && (uint32_t(required[0]) != block.x || uint32_t(required[1]) != block.y ||
-                      uint32_t(required[2]) != block.z))
-    return error(".reqntid demands {} x {} x {} threads, the launch has {} x {} x {}", required[0],
-                 required[1], required[2], block.x, block.y, block.z);
-  const auto &maximum = source.maximumThreads;
-  if (maximum[0] && block.count() > uint64_t(maximum[0]) * maximum[1] * maximum[2])
-    return error(".maxntid allows {} threads, the launch has {}",
-                 maximum[0] * maximum[1] * maximum[2], block.count());
-  const auto &clusterSize = source.requiredCluster;
-  if (clusterSize[0] &&
-      (uint32_t(clusterSize[0]) != cluster.x || uint32_t(clusterSize[1]) != cluster.y ||
-       uint32_t(clusterSize[2]) != cluster.z))
-    return error(".reqnctapercluster demands clusters of {} x {} x {}", clusterSize[0],
-                 clusterSize[1], clusterSize[2]);
-  if (request.dynamicSharedBytes < 0)
-    return error("a negative size of shared memory");
-  if (int64_t(request.parameters.size()) != kernel.parameterBytes)
-    return error("{} bytes of parameters are needed, {} were given", kernel.parameterBytes,
-                 request.parameters.size());
-  return {};
-}
-
 /// One host thread: runs clusters one after the other. Clusters may wait for others (a barrier over
 /// the grid, a look-back scan): when all that it has only poll memory, as many more join them.
 class Worker {
@@ -320,7 +283,7 @@ private:
 
 Result<LaunchResult> run(LaunchRequest request, const LaunchOptions &options, GlobalMemory &memory,
                          Observer *observer) {
-  INGOT_TRY(check(request));
+  INGOT_TRY(checkShape(request));
   const auto start = std::chrono::steady_clock::now();
   Launch launch(std::move(request), options, memory);
   launch.observer = observer;

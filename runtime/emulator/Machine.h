@@ -74,10 +74,11 @@ struct Frame {
 struct Fragment {
   enum class Wait : uint8_t {
     None,
-    Converge, ///< for other lanes of the warp to come to the same instruction
-    Barrier,  ///< `id`
-    Cluster,  ///< for the cluster's barrier
-    Other,    ///< until somebody resumes it: see Warp::wait
+    Converge,  ///< for other lanes of the warp to come to the same instruction
+    Barrier,   ///< `id`
+    Cluster,   ///< for the cluster's barrier
+    Other,     ///< until somebody resumes it: see Warp::wait
+    Registers, ///< for the block's pool to have as many
   };
   uint32_t pc = 0;
   uint32_t mask = 0;
@@ -112,6 +113,7 @@ struct Warp {
   uint32_t present = 0; ///< lanes that exist
   uint32_t exited = 0;
   uint32_t carry = 0;              ///< CC.CF of each lane
+  int registersPerThread = 0;      ///< by setmaxnreg; 0: what the kernel starts with
   std::vector<Fragment> fragments; ///< all but the running one
   uint64_t *counters = nullptr;    ///< executions, by CompiledFunction::firstCounter + pc
   uint64_t executed = 0;
@@ -154,8 +156,8 @@ struct Warp {
   /// Ends the waiting of fragments (of this kind and id).
   void resumeWaiting(Fragment::Wait kind, int id, uint32_t result = 0);
   /// Reports a finding about the first lane of `mask`.
-  void report(const Instruction &instruction, uint32_t mask, std::string_view check,
-              std::string message, uint64_t address = 0);
+  void report(const Instruction &instruction, uint32_t mask, CheckName check, std::string message,
+              uint64_t address = 0);
   /// A lane's thread index in its block.
   Dim3 threadOf(int lane) const;
   /// What each fragment does, for reports of a deadlock.
@@ -202,6 +204,7 @@ struct Block {
   std::vector<std::byte> shared;
   std::vector<std::unique_ptr<Warp>> warps;
   Barrier barriers[16];
+  int64_t freeRegisters = 0;        ///< that setmaxnreg has given back
   std::unique_ptr<AsyncUnit> async; ///< made by the first instruction that needs it
   uint32_t liveThreads = 0;
 

@@ -1,4 +1,4 @@
-/// mma.sync, ldmatrix, stmatrix, and the warpgroup's wgmma and setmaxnreg.
+/// mma.sync, ldmatrix, stmatrix, and the warpgroup's wgmma.
 #include "runtime/emulator/AsyncEngine.h"
 #include "runtime/emulator/InstructionSet.h"
 #include "runtime/emulator/MatrixMove.h"
@@ -326,23 +326,9 @@ Handler decodeWgmma(Decoder &d) {
   return what == 1 ? runWgmmaFence : what == 2 ? runWgmmaCommit : runWgmmaWait;
 }
 
-// setmaxnreg: registers are not scarce here, but its rules hold.
-
-void runRegisters(Warp &warp, const Instruction &in, uint32_t mask) { wholeWarp(warp, in, mask); }
-
-Handler decodeRegisters(Decoder &d) {
-  if (d.oneOf({"inc", "dec"}) < 0 || !d.flag("sync") || !d.flag("aligned") || !d.flag("u32"))
-    return d.fail("setmaxnreg is .inc or .dec, .sync.aligned.u32");
-  const int64_t count = d.integer();
-  if (count < 24 || count > 256 || count % 8)
-    return d.fail(fmt::format("{} registers: 24 to 256 in steps of 8 are possible", count));
-  d.classify(Class::Control);
-  return runRegisters;
-}
-
 constexpr InstructionRow rows[] = {
     {"mma", decodeMma},     {"ldmatrix", decodeMatrixRows},  {"stmatrix", decodeMatrixRows},
-    {"wgmma", decodeWgmma}, {"setmaxnreg", decodeRegisters},
+    {"wgmma", decodeWgmma},
 };
 
 } // namespace

@@ -171,6 +171,11 @@ const Allocation *GlobalMemory::nearest(uint64_t address) const {
   return after == allocations.begin() ? nullptr : std::prev(after)->second.get();
 }
 
+bool GlobalMemory::wasFreed(uint64_t address) const {
+  const Allocation *allocation = nearest(address);
+  return allocation && allocation->freed && address - allocation->address < allocation->bytes;
+}
+
 std::string GlobalMemory::describe(uint64_t address) const {
   const Allocation *allocation = nearest(address);
   if (!allocation)

@@ -94,6 +94,8 @@ public:
   const Extent *find(uint64_t address) const;
   /// The allocation that holds the address or held it, else the nearest one below.
   const Allocation *nearest(uint64_t address) const;
+  /// Whether the address lies in what has been freed.
+  bool wasFreed(uint64_t address) const;
   /// One sentence about what lies at an address, for findings.
   std::string describe(uint64_t address) const;
 

@@ -58,14 +58,15 @@ struct Lane {
   const AccessRequest &request;
   int lane;
 
-  void fault(std::string_view check, std::string message, uint64_t address) const {
+  void fault(CheckName check, std::string message, uint64_t address) const {
     warp.report(instruction, uint32_t(1) << lane, check, std::move(message), address);
   }
 
   std::byte *global(uint64_t address) const {
     const Extent *extent = warp.launch->memory.find(address);
     if (!extent || !extent->holds(address, request.bytes)) {
-      fault("out-of-bounds",
+      fault(warp.launch->memory.wasFreed(address) ? CheckName("use-after-free")
+                                                  : CheckName("out-of-bounds"),
             fmt::format("{} of {} bytes at {:#x}{}", verb(request.kind), request.bytes, address,
                         warp.launch->memory.describe(address)),
             address);
@@ -96,15 +97,16 @@ struct Lane {
     Block &block = *blocks[rank];
     if (offset > block.shared.size() || request.bytes > block.shared.size() - offset) {
       fault("out-of-bounds",
-            fmt::format("{} of {} bytes at offset {} of the block's {} bytes of shared memory",
-                        verb(request.kind), request.bytes, offset, block.shared.size()),
+            fmt::format("{} of {} bytes at offset {} of the block's {} bytes of shared memory: {}",
+                        verb(request.kind), request.bytes, offset, block.shared.size(),
+                        nameShared(block, offset)),
             address);
       return nullptr;
     }
     if (rank != warp.block->rank && block.liveThreads == 0) {
       fault("ended-block",
-            fmt::format("{} of the shared memory of block {} of the cluster, which has ended",
-                        verb(request.kind), rank),
+            fmt::format("{} of {} in the shared memory of block {} of the cluster, which has ended",
+                        verb(request.kind), nameShared(block, offset), rank),
             address);
       return nullptr;
     }
@@ -115,21 +117,48 @@ struct Lane {
     const int64_t top = warp.frame->localBase + warp.frame->function->localBytes;
     if (address >= uint64_t(top) || request.bytes > uint64_t(top) - address) {
       fault("out-of-bounds",
-            fmt::format("{} of {} bytes at offset {} of the thread's {} bytes of local memory",
-                        verb(request.kind), request.bytes, int64_t(address), top),
-            address);
+            fmt::format("{} of {} bytes at offset {} of the thread's {} bytes of local memory: {}",
+                        verb(request.kind), request.bytes, int64_t(address), top,
+                        nameLocal(*warp.frame, int64_t(address))),
+            localWindow + address);
       return nullptr;
     }
     return warp.local.data() + lane * warp.localStride + address;
+  }
+
+  /// ": …" about what lies at an address of the space, which may be generic.
+  std::string nameOf(Space space, uint64_t address) const {
+    if (space == Space::Generic) {
+      space = spaceOf(address);
+      address -= space == Space::Shared  ? sharedWindow
+                 : space == Space::Local ? localWindow
+                 : space == Space::Param ? paramWindow
+                                         : 0;
+    }
+    switch (space) {
+    case Space::Shared:
+    case Space::SharedCluster: {
+      const auto &blocks = warp.block->cluster->blocks;
+      const uint32_t rank = uint32_t(address) >> 24;
+      return rank < blocks.size() ? ": " + nameShared(*blocks[rank], address & 0xffffff) : "";
+    }
+    case Space::Local:
+      return ": " + nameLocal(*warp.frame, int64_t(address));
+    case Space::Param:
+      return ": " + nameParameter(*warp.launch->request.kernel, int64_t(address));
+    default:
+      return warp.launch->memory.describe(address);
+    }
   }
 
   std::byte *parameter(uint64_t address) const {
     const auto &parameters = warp.launch->request.parameters;
     if (address > parameters.size() || request.bytes > parameters.size() - address) {
       fault("out-of-bounds",
-            fmt::format("read of {} bytes at offset {} of the kernel's {} bytes of parameters",
-                        request.bytes, address, parameters.size()),
-            address);
+            fmt::format("{} of {} bytes at offset {} of the kernel's {} bytes of parameters: {}",
+                        verb(request.kind), request.bytes, address, parameters.size(),
+                        nameParameter(*warp.launch->request.kernel, int64_t(address))),
+            paramWindow + address);
       return nullptr;
     }
     return const_cast<std::byte *>(parameters.data()) + address;
@@ -137,6 +166,61 @@ struct Lane {
 };
 
 } // namespace
+
+namespace {
+
+/// A variable in a memory that has several.
+struct NamedRange {
+  std::string_view name;
+  int64_t offset, bytes;
+};
+
+/// "byte 3 of 'tile'" or "byte 0 behind the end of 'tile' (64 bytes)"
+std::string nameIn(const std::vector<NamedRange> &ranges, int64_t offset, std::string_view memory) {
+  const NamedRange *before = nullptr;
+  for (const NamedRange &range : ranges) {
+    if (offset >= range.offset && offset < range.offset + range.bytes)
+      return fmt::format("byte {} of '{}'", offset - range.offset, range.name);
+    if (offset >= range.offset && (!before || range.offset >= before->offset))
+      before = &range;
+  }
+  return before ? fmt::format("byte {} behind the end of '{}' ({} bytes)",
+                              offset - before->offset - before->bytes, before->name, before->bytes)
+                : fmt::format("byte {} of {}", offset, memory);
+}
+
+} // namespace
+
+std::string nameShared(const Block &block, int64_t offset) {
+  std::vector<NamedRange> ranges;
+  for (const SharedVariable &variable : block.launch->request.kernel->shared)
+    ranges.push_back({variable.variable->name, variable.offset,
+                      variable.variable->bytes ? variable.variable->bytes
+                                               : int64_t(block.shared.size()) - variable.offset});
+  return nameIn(ranges, offset, "shared memory");
+}
+
+std::string placeShared(const Block &block, int64_t offset) {
+  return fmt::format("shared address {:#x} ({})", offset, nameShared(block, offset));
+}
+
+std::string nameLocal(const Frame &frame, int64_t offset) {
+  std::vector<NamedRange> ranges;
+  const CompiledFunction &function = *frame.function;
+  for (size_t i = 0; i < function.variableOffsets.size(); ++i)
+    if (function.variableOffsets[i] >= 0)
+      ranges.push_back({function.source->variables[i].name,
+                        frame.localBase + function.variableOffsets[i],
+                        function.source->variables[i].bytes});
+  return nameIn(ranges, offset, "local memory");
+}
+
+std::string nameParameter(const CompiledKernel &kernel, int64_t offset) {
+  std::vector<NamedRange> ranges;
+  for (const CompiledKernel::Parameter &parameter : kernel.parameters)
+    ranges.push_back({parameter.name, parameter.offset, parameter.bytes});
+  return nameIn(ranges, offset, "the parameters");
+}
 
 LaneAddresses laneAddresses(Warp &warp, Slot base, bool wide, int64_t offset, uint32_t mask) {
   LaneAddresses result;
@@ -211,8 +295,9 @@ void resolve(Warp &warp, const Instruction &instruction, uint32_t mask,
     result.pointers[lane] = nullptr;
     if (address & (request.alignment - 1)) {
       access.fault("misaligned",
-                   fmt::format("{} of {} bytes at {:#x}, which is no multiple of {}",
-                               verb(request.kind), request.bytes, address, request.alignment),
+                   fmt::format("{} of {} bytes at {:#x}, which is no multiple of {}{}",
+                               verb(request.kind), request.bytes, address, request.alignment,
+                               access.nameOf(space, address)),
                    address);
       continue;
     }

@@ -55,4 +55,12 @@ bool takeCacheModifiers(Decoder &decoder);
 /// access is ordered (anything but weak).
 bool takeOrder(Decoder &decoder);
 
+// For findings: "byte 3 of 'tile'", "byte 0 behind the end of 'tile' (64 bytes)".
+
+std::string nameShared(const Block &block, int64_t offset);
+/// "shared address 0x10 (byte 0 of 'full')"
+std::string placeShared(const Block &block, int64_t offset);
+std::string nameLocal(const Frame &frame, int64_t offset);
+std::string nameParameter(const CompiledKernel &kernel, int64_t offset);
+
 } // namespace ingot::emulator

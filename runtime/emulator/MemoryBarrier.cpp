@@ -1,4 +1,5 @@
 #include "runtime/emulator/MemoryBarrier.h"
+#include "runtime/emulator/MemoryAccess.h"
 
 namespace ingot::emulator {
 
@@ -7,23 +8,25 @@ uint64_t MemoryBarrier::encoded() const {
          (static_cast<uint64_t>(transactions) & 0x3fffff) << 41;
 }
 
+void MemoryBarriers::report(const Origin &origin, uint32_t offset, std::string message) const {
+  origin.report("mbarrier", std::move(message), sharedWindow + mapToRank(offset, block.rank));
+}
+
 MemoryBarrier *MemoryBarriers::look(const Origin &origin, uint32_t offset) {
   if (!sharedRange({origin.warp, origin.frame, origin.instruction, origin.lane},
                    mapToRank(offset, block.rank), 8, 8, Access::Kind::Atomic))
     return nullptr;
   const auto found = barriers.find(offset);
   if (found == barriers.end()) {
-    origin.report("mbarrier",
-                  fmt::format("there is no initialised mbarrier at shared address {:#x}", offset),
-                  offset);
+    report(origin, offset,
+           fmt::format("there is no initialised mbarrier at {}", placeShared(block, offset)));
     return nullptr;
   }
   uint64_t word;
   std::memcpy(&word, block.shared.data() + offset, 8);
   if (word != found->second.encoded()) {
-    origin.report("mbarrier",
-                  fmt::format("the mbarrier at shared address {:#x} has been written over", offset),
-                  offset);
+    report(origin, offset,
+           fmt::format("the mbarrier at {} has been written over", placeShared(block, offset)));
     barriers.erase(found);
     return nullptr;
   }
@@ -52,10 +55,9 @@ bool MemoryBarriers::initialise(const Origin &origin, uint32_t offset, uint32_t 
   if (!sharedRange(origin, mapToRank(offset, block.rank), 8, 8, Access::Kind::Write))
     return false;
   if (count < 1 || count > MemoryBarrier::maximumCount) {
-    origin.report("mbarrier",
-                  fmt::format("an mbarrier cannot count {} arrivals, 1 to {} are possible", count,
-                              MemoryBarrier::maximumCount),
-                  offset);
+    report(origin, offset,
+           fmt::format("an mbarrier cannot count {} arrivals, 1 to {} are possible", count,
+                       MemoryBarrier::maximumCount));
     return false;
   }
   // Memory that still holds a live barrier must be invalidated first.
@@ -63,9 +65,8 @@ bool MemoryBarriers::initialise(const Origin &origin, uint32_t offset, uint32_t 
     uint64_t word;
     std::memcpy(&word, block.shared.data() + offset, 8);
     if (word == known->second.encoded()) {
-      origin.report(
-          "mbarrier",
-          fmt::format("the mbarrier at shared address {:#x} is initialised twice", offset), offset);
+      report(origin, offset,
+             fmt::format("the mbarrier at {} is initialised twice", placeShared(block, offset)));
       return false;
     }
   }
@@ -88,11 +89,10 @@ bool MemoryBarriers::addTransactions(const Origin &origin, uint32_t offset, Memo
   barrier.transactions += transactions;
   if (std::abs(barrier.transactions) <= MemoryBarrier::maximumTransactions)
     return true;
-  origin.report("mbarrier",
-                fmt::format("the mbarrier at shared address {:#x} would wait for {} bytes, at most "
-                            "{} can be counted",
-                            offset, barrier.transactions, MemoryBarrier::maximumTransactions),
-                offset);
+  report(origin, offset,
+         fmt::format("the mbarrier at {} would wait for {} bytes, at most {} can be counted",
+                     placeShared(block, offset), barrier.transactions,
+                     MemoryBarrier::maximumTransactions));
   barrier.transactions -= transactions;
   return false;
 }
@@ -105,19 +105,16 @@ bool MemoryBarriers::arrive(const Origin &origin, uint32_t offset, uint32_t coun
   if (token)
     *token = barrier->token();
   if (count < 1 || count > barrier->pending) {
-    origin.report("mbarrier",
-                  fmt::format("{} arrivals at the mbarrier at shared address {:#x}, whose phase {} "
-                              "waits for {} of {}",
-                              count, offset, barrier->phase, barrier->pending, barrier->expected),
-                  offset);
+    report(origin, offset,
+           fmt::format("{} arrivals at the mbarrier at {}, whose phase {} waits for {} of {}",
+                       count, placeShared(block, offset), barrier->phase, barrier->pending,
+                       barrier->expected));
     return false;
   }
   if (!completes && count == barrier->pending) {
-    origin.report("mbarrier",
-                  fmt::format(".noComplete, but it would complete phase {} of the mbarrier at "
-                              "shared address {:#x}",
-                              barrier->phase, offset),
-                  offset);
+    report(origin, offset,
+           fmt::format(".noComplete, but it would complete phase {} of the mbarrier at {}",
+                       barrier->phase, placeShared(block, offset)));
     return false;
   }
   if (!addTransactions(origin, offset, *barrier, transactions))
@@ -146,7 +143,7 @@ bool MemoryBarriers::addPending(const Origin &origin, uint32_t offset) {
   if (!barrier)
     return false;
   if (barrier->pending == MemoryBarrier::maximumCount) {
-    origin.report("mbarrier", "more arrivals are pending than can be counted", offset);
+    report(origin, offset, "more arrivals are pending than can be counted");
     return false;
   }
   ++barrier->pending;
@@ -157,9 +154,9 @@ bool MemoryBarriers::addPending(const Origin &origin, uint32_t offset) {
 std::string MemoryBarriers::describe() const {
   std::string text;
   for (const auto &[offset, barrier] : barriers)
-    text += fmt::format("{}mbarrier {:#x}: phase {} waits for {} of {} arrivals and {} bytes",
-                        text.empty() ? "" : "; ", offset, barrier.phase, barrier.pending,
-                        barrier.expected, barrier.transactions);
+    text += fmt::format("{}mbarrier {:#x} ({}): phase {} waits for {} of {} arrivals and {} bytes",
+                        text.empty() ? "" : "; ", offset, nameShared(block, offset), barrier.phase,
+                        barrier.pending, barrier.expected, barrier.transactions);
   return text;
 }
 

@@ -52,6 +52,7 @@ public:
   std::string describe() const;
 
 private:
+  void report(const Origin &origin, uint32_t offset, std::string message) const;
   MemoryBarrier *look(const Origin &origin, uint32_t offset);
   /// Stores the state and, if the phase is over, begins the next and wakes who waits.
   void update(uint32_t offset, MemoryBarrier &barrier);

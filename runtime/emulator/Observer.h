@@ -1,5 +1,6 @@
 /// What checks see of a launch. Without an observer nothing of it costs more than a null test.
 #pragma once
+#include "runtime/emulator/CheckNames.h"
 #include "runtime/emulator/Code.h"
 #include <array>
 #include <span>

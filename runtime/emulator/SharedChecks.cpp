@@ -1,4 +1,5 @@
 #include "runtime/emulator/SharedChecks.h"
+#include "runtime/emulator/MemoryAccess.h"
 #include <bit>
 
 namespace ingot::emulator {
@@ -29,19 +30,8 @@ std::string SharedChecks::threadName(uint32_t thread) const {
   return fmt::format("thread ({}, {}, {})", index.x, index.y, index.z);
 }
 
-std::string SharedChecks::describe(uint32_t offset) const {
-  for (const SharedVariable &variable : block->launch->request.kernel->shared) {
-    const int64_t bytes = variable.variable->bytes
-                              ? variable.variable->bytes
-                              : int64_t(block->shared.size()) - variable.offset;
-    if (offset >= variable.offset && offset < variable.offset + bytes)
-      return fmt::format("byte {} of '{}'", offset - variable.offset, variable.variable->name);
-  }
-  return fmt::format("byte {} of shared memory", offset);
-}
-
-void SharedChecks::report(Warp &warp, const Instruction &instruction, int lane,
-                          std::string_view check, std::string message, uint32_t offset) const {
+void SharedChecks::report(Warp &warp, const Instruction &instruction, int lane, CheckName check,
+                          std::string message, uint32_t offset) const {
   warp.report(instruction, uint32_t(1) << lane, check, std::move(message), sharedWindow + offset);
 }
 
@@ -57,7 +47,8 @@ void SharedChecks::access(Warp &warp, const Instruction &instruction, const Acce
       // Nothing of it: copies of structures read their gaps, too.
       if (!writes && std::none_of(first, first + access.bytes, [](uint8_t d) { return d; }))
         report(warp, instruction, lane, "uninitialised-memory",
-               describe(offsetOf(access, lane)) + " has not been written", offsetOf(access, lane));
+               nameShared(*block, offsetOf(access, lane)) + " has not been written",
+               offsetOf(access, lane));
       if (writes || access.kind == Access::Kind::Atomic)
         std::fill(first, first + access.bytes, 1);
     }
@@ -81,7 +72,7 @@ void SharedChecks::access(Warp &warp, const Instruction &instruction, const Acce
       const bool withRead = collision.kind == Collision::Kind::WithRead;
       report(warp, instruction, lane, "shared-race",
              fmt::format("{} {}, which {} {} with no barrier between", writes ? "writes" : "reads",
-                         describe(std::max(begin, cell * 4)),
+                         nameShared(*block, std::max(begin, cell * 4)),
                          withRead ? fmt::format("warp {}", collision.thread / 32)
                                   : threadName(collision.thread),
                          withRead ? "reads" : "writes"),

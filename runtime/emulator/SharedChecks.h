@@ -30,9 +30,8 @@ public:
   BlockClocks clocks;
 
 private:
-  std::string describe(uint32_t offset) const;
   std::string threadName(uint32_t thread) const;
-  void report(Warp &warp, const Instruction &instruction, int lane, std::string_view check,
+  void report(Warp &warp, const Instruction &instruction, int lane, CheckName check,
               std::string message, uint32_t offset) const;
   /// Bytes of shared memory that the lane's address means.
   static uint32_t offsetOf(const Access &access, int lane);

@@ -27,6 +27,7 @@ void Warp::begin(Block &owner, int number) {
   const uint64_t count = std::min<uint64_t>(lanes, threads - first);
   present = count == lanes ? allLanes : (uint32_t(1) << count) - 1;
   exited = 0;
+  registersPerThread = 0;
   observer = owner.cluster->observer.get();
   fragments.clear();
   freeFrames.clear();
@@ -350,10 +351,10 @@ std::string describeLocation(const ptx::Module &module, const ptx::Function &fun
   return text;
 }
 
-void Warp::report(const Instruction &instruction, uint32_t mask, std::string_view check,
+void Warp::report(const Instruction &instruction, uint32_t mask, CheckName check,
                   std::string message, uint64_t address) {
   Finding finding;
-  finding.check = check;
+  finding.check = check.view();
   finding.message = std::move(message);
   const CompiledFunction &function = *frame->function;
   finding.kernel = launch->request.kernel->source->name;
@@ -378,8 +379,9 @@ std::string Warp::describe() const {
   for (const Fragment &fragment : all) {
     const CompiledFunction &function = *fragment.frame->function;
     const ptx::Instruction *source = function.details[fragment.pc].source;
-    constexpr std::string_view reasons[] = {"runs", "waits for other lanes of the warp",
-                                            "waits at barrier", "waits for the cluster", "waits"};
+    constexpr std::string_view reasons[] = {
+        "runs",  "waits for other lanes of the warp", "waits at barrier", "waits for the cluster",
+        "waits", "waits for registers of the block"};
     text +=
         fmt::format("{}lanes {:08x} {}{} at line {}: {}", text.empty() ? "" : "; ", fragment.mask,
                     reasons[int(fragment.wait)],
