@@ -37,9 +37,9 @@ std::string describe(const std::optional<TrainingOptions> &training) {
 
 std::string describe(const MemoryOptions &memory) {
   return fmt::format(
-      "budget {} largest tensor {} least recomputed {} smallest {} heavy {} in a row {}",
+      "budget {} largest tensor {} least recomputed {} smallest {} heavy {} stride {}",
       memory.budget, memory.largestTensor, memory.leastRecomputed, memory.smallestRecomputed,
-      memory.heavyRecomputed, memory.recomputedInRow);
+      memory.heavyRecomputed, memory.checkpointStride);
 }
 
 ProgramKey keyOf(ModuleOp model, const CompileOptions &options, const CpuTarget &target) {

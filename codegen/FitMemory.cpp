@@ -9,6 +9,9 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
+/// Checkpoints farther apart than this many narrow points are not tried.
+constexpr int64_t mostStride = 16;
+
 /// Plans a module under different options and notes the smallest arena.
 class Planner {
 public:
@@ -26,10 +29,19 @@ public:
     smallest = std::min(smallest, program.arenaBytes);
     return program.arenaBytes;
   }
-  /// Options under which no kernels can be formed do not fit.
-  bool fits(const MemoryOptions &memory, int64_t budget) {
-    Result<int64_t> planned = bytes(memory);
-    return planned && *planned <= budget;
+  /// `fitting` with as few contractions and attentions computed again as still fit.
+  Result<MemoryOptions> fewest(MemoryOptions fitting, int64_t budget) {
+    int64_t tooFew = 0;
+    while (fitting.heavyRecomputed - tooFew > 1) {
+      MemoryOptions fewer = fitting;
+      fewer.heavyRecomputed = (fitting.heavyRecomputed + tooFew) / 2;
+      INGOT_ASSIGN(int64_t needed, bytes(fewer));
+      if (needed <= budget)
+        fitting = fewer;
+      else
+        tooFew = fewer.heavyRecomputed;
+    }
+    return fitting;
   }
   int64_t smallest = std::numeric_limits<int64_t>::max();
 
@@ -62,27 +74,24 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   if (bytes <= budget)
     return plan;
   plan.leastRecomputed = 1;
-  if (planner.fits(plan, budget))
+  INGOT_ASSIGN(bytes, planner.bytes(plan));
+  if (bytes <= budget)
     return plan;
   const int64_t all = countHeavy(*trained), blocks = plan.largestTensor;
-  for (int64_t part : {1, 4, 16})
-    for (int64_t row : {2, 4, 8}) {
-      plan.largestTensor = std::max<int64_t>(1, blocks / part);
-      plan.recomputedInRow = row;
-      plan.heavyRecomputed = all;
-      if (!planner.fits(plan, budget))
-        continue;
-      int64_t tooFew = -1; // `plan.heavyRecomputed` fits, this does not
-      while (plan.heavyRecomputed - tooFew > 1) {
-        MemoryOptions fewer = plan;
-        fewer.heavyRecomputed = (plan.heavyRecomputed + tooFew) / 2;
-        if (planner.fits(fewer, budget))
-          plan = fewer;
-        else
-          tooFew = fewer.heavyRecomputed;
-      }
-      return plan;
+  for (int64_t part : {1, 4, 16}) {
+    plan.largestTensor = std::max<int64_t>(1, blocks / part);
+    plan.heavyRecomputed = all;
+    int64_t before = std::numeric_limits<int64_t>::max();
+    for (int64_t stride = 1; stride <= mostStride; stride *= 2) {
+      plan.checkpointStride = stride;
+      INGOT_ASSIGN(int64_t needed, planner.bytes(plan));
+      if (needed <= budget)
+        return planner.fewest(plan, budget);
+      if (needed >= before)
+        break; // more lives between the checkpoints than they take
+      before = needed;
     }
+  }
   return failure(Error::Code::Unsupported, "--memory",
                  "{} bytes are not enough: the smallest plan found needs {} bytes ({:.3f} GB)",
                  budget, planner.smallest, double(planner.smallest) / 1e9);

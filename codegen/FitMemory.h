@@ -8,8 +8,9 @@ namespace ingot {
 
 /// Options with which the arena of `model` (a module of a stage before `linalg`) has at most
 /// `options.memory.budget` bytes. Plans are tried in the order of what they cost in time: as it is;
-/// elementwise results computed again; the fewest contractions and attentions computed again, at
-/// first few in a row; smaller blocks of logits. If none fits, the error names the smallest.
+/// elementwise results computed again; the fewest contractions and attentions computed again that
+/// do it, between checkpoints as near each other as they may be; smaller blocks of logits. If none
+/// fits, the error names the smallest.
 Result<MemoryOptions> fitMemory(mlir::ModuleOp model, const CompileOptions &options);
 
 } // namespace ingot

@@ -17,8 +17,8 @@ struct MemoryOptions {
   int64_t smallestRecomputed = 64 << 10;
   /// Contractions and attentions that are computed again too, cheapest by byte first.
   int64_t heavyRecomputed = 0;
-  /// How many of these in a row are computed again from one kept value.
-  int64_t recomputedInRow = 2;
+  /// Where these are, every how many-th value to which the forward pass narrows is kept.
+  int64_t checkpointStride = 1;
 };
 
 } // namespace ingot

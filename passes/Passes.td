@@ -165,8 +165,9 @@ def Recompute : Pass<"recompute", "::mlir::ModuleOp"> {
     In functions that return `loss`: what the backward pass reads of the forward pass (the ops that the
     loss needs) is kept, or computed again from what is kept, so that the fewest bytes wait between the
     passes: a minimum cut. Elementwise ops may run again, of contractions and attention the first `heavy`
-    by FLOPs a byte, at most `depth` in a row. The clones read kept values behind `graph.after`, which
-    holds them back until the backward pass needs them. Nothing happens where the backward pass reads less
+    by FLOPs a byte. With these, every `stride`-th value to which the forward pass narrows (the residual
+    stream before attention and before the perceptron of every layer) is a checkpoint and kept. The clones
+    stand before their first reader and read kept values behind `graph.after`, which holds them back. Nothing happens where the backward pass reads less
     than `least-bytes` of what is dropped. Numbers stay the same bit by bit: the same ops run on the same values.
 
     ```mlir
@@ -185,7 +186,7 @@ def Recompute : Pass<"recompute", "::mlir::ModuleOp"> {
   let options = [Option<"leastBytes", "least-bytes", "int64_t", "1", "bytes that must be dropped">,
                  Option<"smallestBytes", "smallest-bytes", "int64_t", "1", "smaller values are kept">,
                  Option<"heavy", "heavy", "int64_t", "0", "contractions and attentions that may run again">,
-                 Option<"depth", "depth", "int64_t", "2", "how many of them in a row">];
+                 Option<"stride", "stride", "int64_t", "1", "how many narrow points make one checkpoint">];
   let dependentDialects = ["::ingot::graph::GraphDialect"];
 }
 

@@ -42,7 +42,7 @@ void linalgStage(OpPassManager &passes, const MemoryOptions &memory) {
   passes.addPass(createBlockRows({memory.largestTensor}));
   // Must run after block-rows because a block's weight gradient reads the layer's input in place.
   passes.addPass(createRecompute({memory.leastRecomputed, memory.smallestRecomputed,
-                                  memory.heavyRecomputed, memory.recomputedInRow}));
+                                  memory.heavyRecomputed, memory.checkpointStride}));
 }
 
 /// From here on entry functions only call kernels; identical kernels are one function.

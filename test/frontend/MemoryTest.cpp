@@ -20,9 +20,10 @@ Program trainingProgram(const GptSizes &sizes) {
 }
 
 /// Bytes of the arena behind parameters and state; nothing is compiled for it.
-int64_t plannedBytes(const GptSizes &sizes) {
+int64_t plannedBytes(const GptSizes &sizes, const MemoryOptions &memory = {}) {
   CompileOptions options;
   options.training = TrainingOptions{};
+  options.memory = memory;
   Result<Model> model = buildGpt(sizes);
   auto planned = lowerTo(Stage::Plan, moduleOf(*model), options);
   EXPECT_TRUE(planned) << planned.error().text();
@@ -47,10 +48,41 @@ TEST(Memory, GrowsLinearlyWithTheSequence) {
                                 .vocabulary = 32,
                                 .batch = 1}));
   };
-  double quarter = bytes(256), half = bytes(512), whole = bytes(1024);
   // Twice the tokens, twice the bytes; scores kept whole would make it four times.
-  EXPECT_LT(half / quarter, 2.1);
-  EXPECT_LT(whole / half, 2.1);
+  double before = bytes(256);
+  for (int64_t sequence : {512, 1024, 2048, 4096}) {
+    double now = bytes(sequence);
+    EXPECT_LT(now / before, 2.1) << sequence << " tokens";
+    before = now;
+  }
+}
+
+/// With its layers computed again, a model one layer deeper needs little more than one more
+/// checkpoint: nothing else of the layers lives between the passes, and what is computed again for
+/// one layer does not live before the gradient gets there.
+TEST(Memory, LayersComputedAgainLeaveTheirCheckpoints) {
+  constexpr int64_t width = 32, sequence = 2048;
+  MemoryOptions again;
+  again.leastRecomputed = 1;
+  again.heavyRecomputed = 1000;
+  auto bytesOfLayer = [&](const MemoryOptions &memory) {
+    auto bytes = [&](int64_t layers) {
+      return plannedBytes({.layers = layers,
+                           .heads = 2,
+                           .width = width,
+                           .sequence = sequence,
+                           .vocabulary = 64,
+                           .batch = 1},
+                          memory);
+    };
+    return (bytes(8) - bytes(4)) / 4;
+  };
+  constexpr int64_t residual = width * sequence * 4;
+  EXPECT_GT(bytesOfLayer({}), 8 * residual); // what the layers hold by default
+  again.checkpointStride = 1;
+  EXPECT_LT(bytesOfLayer(again), 2.4 * residual);
+  again.checkpointStride = 2;
+  EXPECT_LT(bytesOfLayer(again), 1.4 * residual);
 }
 
 /// The whole arena under a bound; 0: none.

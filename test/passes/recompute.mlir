@@ -1,5 +1,5 @@
 // RUN: %ingot-opt %s --recompute | FileCheck %s
-// RUN: %ingot-opt %s --recompute="heavy=9" | FileCheck %s --check-prefix=HEAVY
+// RUN: %ingot-opt %s --recompute="heavy=9 stride=2" | FileCheck %s --check-prefix=HEAVY
 // RUN: %ingot-opt %s --recompute="least-bytes=1000000" | FileCheck %s --check-prefix=LEAST
 #id = affine_map<(r, c) -> (r, c)>
 #sum = affine_map<(r, c) -> ()>

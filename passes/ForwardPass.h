@@ -1,0 +1,42 @@
+/// The two halves of a training step: what the loss needs, and what runs behind it.
+#pragma once
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SetVector.h"
+#include <vector>
+
+namespace ingot {
+
+/// Contractions and attention: the ops that take a step's time.
+bool isHeavy(mlir::Operation *op);
+/// Floating-point operations of a heavy op.
+double flopsOf(mlir::Operation *op);
+
+/// The ops of a training step before the loss is known, and what those behind it (the backward
+/// pass) read of them.
+class ForwardPass {
+public:
+  /// False if the function returns no loss, or nothing but what the loss needs.
+  bool read(mlir::func::FuncOp function);
+
+  bool contains(mlir::Operation *op) const { return op && ops.contains(op); }
+  llvm::ArrayRef<mlir::Operation *> inOrder() const { return ops.getArrayRef(); }
+  /// Position of an op of either half in the function.
+  unsigned position(mlir::Operation *op) const { return positions.lookup(op); }
+  /// How many heavy ops stand before an op: the step's clock.
+  unsigned time(mlir::Operation *op) const { return times.lookup(op); }
+  /// Uses of a value or of its views by ops of the backward pass.
+  llvm::SmallVector<mlir::OpOperand *> backwardUses(mlir::Value value) const;
+  /// True if the value waits between the passes: long enough that dropping it frees memory.
+  bool waits(mlir::Value value) const;
+  /// Values to which the forward pass narrows: at one point, nothing else of at least
+  /// `smallestBytes` is on its way to later ops of it. One between any two heavy ops, in program
+  /// order: the residual stream before attention and before the perceptron of every layer.
+  std::vector<mlir::Value> narrowPoints(int64_t smallestBytes) const;
+
+private:
+  llvm::SetVector<mlir::Operation *> ops;
+  llvm::DenseMap<mlir::Operation *, unsigned> positions, times;
+};
+
+} // namespace ingot
