@@ -27,7 +27,6 @@ struct Atomic {
   Address address;
   Op op = Op::Add;
   Type type = Type::U32;
-  bool flush = false;
   bool returns = false;
   int count = 1;
 };
@@ -45,12 +44,13 @@ uint64_t halfResult(Op op, FloatType type, uint64_t a, uint64_t b) {
 }
 
 /// The new value of a memory cell.
-template <typename T> T updated(const Atomic &atomic, T old, T b, T c) {
+template <typename T> T updated(const Atomic &atomic, bool isGlobal, T old, T b, T c) {
   using S = std::make_signed_t<T>;
   const bool isSigned = ingot::emulator::isSigned(atomic.type);
   switch (atomic.type) {
   case Type::F32:
-    return T(add(FloatType::F32, old, b, {.flush = atomic.flush}));
+    // Subnormals are zeros in global memory, but not in shared memory.
+    return T(add(FloatType::F32, old, b, {.flush = isGlobal}));
   case Type::F64:
     return T(std::bit_cast<uint64_t>(std::bit_cast<double>(uint64_t(old)) +
                                      std::bit_cast<double>(uint64_t(b))));
@@ -104,6 +104,9 @@ template <typename T> void runAtomic(Warp &warp, const Instruction &in, uint32_t
   const Slot *operands = results + (atomic.returns ? atomic.count : 0);
   for (uint32_t left = mask; left; left &= left - 1) {
     const int lane = std::countr_zero(left);
+    const bool isGlobal =
+        atomic.request.space == Space::Global ||
+        (atomic.request.space == Space::Generic && spaceOf(addresses.value[lane]) == Space::Global);
     for (int i = 0; i < atomic.count; ++i) {
       T old = 0;
       if (place.ok >> lane & 1) {
@@ -111,7 +114,7 @@ template <typename T> void runAtomic(Warp &warp, const Instruction &in, uint32_t
         const T b = warp.reg<T>(operands[i])[lane];
         const T c = atomic.op == Op::CompareSwap ? warp.reg<T>(operands[1])[lane] : T(0);
         old = __atomic_load_n(cell, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(cell, &old, updated(atomic, old, b, c), true,
+        while (!__atomic_compare_exchange_n(cell, &old, updated(atomic, isGlobal, old, b, c), true,
                                             __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         }
       }
@@ -177,7 +180,7 @@ bool isAllowed(Op op, Type type, int count, bool noFlush) {
   case Op::Decrement:
     return type == Type::U32;
   case Op::Add:
-    return type == Type::U32 || type == Type::S32 || type == Type::U64 || type == Type::S64;
+    return type == Type::U32 || type == Type::S32 || type == Type::U64;
   default:
     return type == Type::U32 || type == Type::S32 || type == Type::U64 || type == Type::S64;
   }
@@ -206,8 +209,9 @@ Handler decodeAtomic(Decoder &d) {
   atomic.type = d.type();
   if (!isAllowed(atomic.op, atomic.type, atomic.count, noFlush))
     return d.fail("this operation does not exist for the type");
-  // Subnormals of atom.add.f32 are flushed in global memory alone.
-  atomic.flush = atomic.type == Type::F32 && atomic.request.space == Space::Global;
+  if (atomic.count > 1 && atomic.request.space != Space::Generic &&
+      atomic.request.space != Space::Global)
+    return d.fail("vectors are for global memory");
   const ptx::Operand *to = atomic.returns ? d.takeOperand() : nullptr;
   if (atomic.returns && !to)
     return nullptr;

@@ -246,7 +246,7 @@ template <typename T> INGOT_INLINE T extractField(T a, uint32_t b, uint32_t c) {
 
 Handler decodeBfe(Decoder &d) {
   const Type type = d.type();
-  if (!isInteger(type) || bitsOf(type) < 32)
+  if (!isInteger(type) || bitsOf(type) < 32 || isBits(type))
     return nullptr;
   d.classify(Class::Integer);
   d.write(type);

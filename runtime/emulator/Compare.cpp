@@ -117,8 +117,9 @@ bool relate(Relation relation, float a, float b) {
   case Relation::r:                                                                                \
     return holds<Relation::r>(a, b);
     CASE(Eq)
-    CASE(Ne) CASE(Lt) CASE(Le) CASE(Gt) CASE(Ge) CASE(Equ) CASE(Neu) CASE(Ltu) CASE(Leu) CASE(Gtu)
-        CASE(Geu) CASE(Num) CASE(Nan)
+    CASE(Ne)
+    CASE(Lt) CASE(Le) CASE(Gt) CASE(Ge) CASE(Equ) CASE(Neu) CASE(Ltu) CASE(Leu) CASE(Gtu) CASE(Geu)
+        CASE(Num) CASE(Nan)
 #undef CASE
   }
   return false;
@@ -218,11 +219,12 @@ Handler comparison(Decoder &d, Relation relation, bool isUnsigned, bool flushes,
   if (flushes && type != Type::F32 && type != Type::F16 && type != Type::F16x2)
     return d.fail(".ftz needs .f32 or .f16");
   if (isInteger(type)) {
+    if (isUnsigned && type != unsignedOf(type))
+      return d.fail("lo, ls, hi and hs compare unsigned integers");
     if ((type == Type::B16 || type == Type::B32 || type == Type::B64) && relation != Relation::Eq &&
         relation != Relation::Ne)
       return d.fail("bits can only be compared by eq and ne");
-    return forInteger(isUnsigned ? unsignedOf(type) : type,
-                      [&]<typename T>() { return setpOf<T>(relation); });
+    return forInteger(type, [&]<typename T>() { return setpOf<T>(relation); });
   }
   if (isUnsigned)
     return nullptr;
@@ -328,9 +330,11 @@ Handler decodeSet(Decoder &d) {
   const bool flushes = d.flag("ftz");
   const Type result = d.type(), type = d.type();
   const bool packed = isPackedHalf(type);
-  const bool fits = packed ? isPackedHalf(result) || result == Type::U32 || result == Type::S32
-                           : isHalf(result) || result == Type::U16 || result == Type::S16 ||
-                                 result == Type::U32 || result == Type::S32 || result == Type::F32;
+  // 16-bit integers come of halves alone, f32 of all others, packed halves of their own kind.
+  const bool fits = result == Type::U32 || result == Type::S32 ||
+                    (packed         ? result == type
+                     : isHalf(type) ? result == Type::U16 || result == Type::S16 || isHalf(result)
+                                    : result == Type::F32 || isHalf(result));
   if (!fits)
     return nullptr;
   const Handler handler = comparison(d, *relation, isUnsigned, flushes, type);
@@ -354,11 +358,16 @@ Handler decodeSet(Decoder &d) {
   return runSet;
 }
 
+bool isSelectable(Type type) {
+  return (isInteger(type) && bitsOf(type) >= 16 && bitsOf(type) <= 64) || type == Type::F32 ||
+         type == Type::F64;
+}
+
 Handler decodeSelp(Decoder &d) {
   d.classify(Class::Move);
   const Type type = d.type();
   const int bits = bitsOf(type);
-  if (!(isInteger(type) || type == Type::F32 || type == Type::F64) || bits < 16 || bits > 64)
+  if (!isSelectable(type))
     return nullptr;
   d.write(type);
   d.read(type);
@@ -394,8 +403,7 @@ Handler decodeSlct(Decoder &d) {
   const bool flushes = d.flag("ftz");
   const Type type = d.type(), by = d.type();
   const int bits = bitsOf(type);
-  if (bits < 16 || bits > 64 || (by != Type::S32 && by != Type::F32) ||
-      (flushes && by != Type::F32))
+  if (!isSelectable(type) || (by != Type::S32 && by != Type::F32) || (flushes && by != Type::F32))
     return nullptr;
   d.write(type);
   d.read(type);

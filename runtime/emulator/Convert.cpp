@@ -202,6 +202,13 @@ constexpr RoundingModifier roundings[] = {
     {"rpi", Rounding::Up, true},
 };
 
+/// Whether every value of one integer type is one of the other's.
+bool includes(Type outer, Type inner) {
+  if (isSigned(inner) && !isSigned(outer))
+    return false;
+  return bitsOf(outer) - isSigned(outer) >= bitsOf(inner) - isSigned(inner);
+}
+
 /// What the ISA says about roundings: needed where a float loses bits, .r?i where integers are
 /// made of floats.
 std::string roundingError(const Conversion &c, const RoundingModifier *rounding) {
@@ -213,6 +220,14 @@ std::string roundingError(const Conversion &c, const RoundingModifier *rounding)
     return integral ? "" : "a rounding to an integer (.rni, .rzi, .rmi, .rpi) is needed";
   if (!from)
     return rounding && !integral ? "" : "a rounding (.rn, .rz, .rm, .rp) is needed";
+  if (rounding && rounding->rounding == Rounding::NearestAway && *to != FloatType::TF32)
+    return ".rna is for tf32";
+  const bool directed =
+      rounding && (rounding->rounding == Rounding::Down || rounding->rounding == Rounding::Up);
+  if (directed && (elementBits(c.to) || *to == FloatType::TF32))
+    return ".rm and .rp are not for packed formats and tf32";
+  if (rounding && elementBits(c.to) == 8 && rounding->rounding != Rounding::NearestEven)
+    return "f8 is rounded to nearest";
   if (*to == *from)
     return rounding && !integral ? "this rounding is for narrower formats" : "";
   if (integral)
@@ -222,7 +237,33 @@ std::string roundingError(const Conversion &c, const RoundingModifier *rounding)
   if (narrows)
     return rounding ? "" : "a rounding (.rn, .rz, …) is needed";
   // From f8 the ISA wants .rn although nothing is lost.
-  return rounding && bitWidth(*from) != 8 ? "nothing is rounded" : "";
+  if (bitWidth(*from) == 8)
+    return rounding && rounding->rounding == Rounding::NearestEven ? "" : ".rn is needed";
+  return rounding ? "nothing is rounded" : "";
+}
+
+/// What the ISA says about .ftz, .sat, .relu and .satfinite. The types are known.
+const char *modifierError(const Conversion &c, const RoundingModifier *rounding) {
+  const auto to = floatType(c.to), from = floatType(c.from);
+  const bool paired = elementBits(c.to) || elementBits(c.from);
+  const bool plain = !c.mode.relu && !c.mode.saturateFinite;
+  if (c.mode.flush && (paired || !plain || c.to == Type::TF32))
+    return ".ftz does not go with packed formats, tf32, .relu and .satfinite";
+  if (c.mode.saturate && (paired || !plain || to == FloatType::BF16 || to == FloatType::TF32))
+    return ".sat is for integers, f16, f32 and f64, without .relu and .satfinite";
+  if (c.mode.saturate && !to && !from && includes(c.to, c.from))
+    return ".sat is for values that may lie outside";
+  if (plain)
+    return nullptr;
+  const bool narrow = to && bitWidth(*to) <= 16;
+  const bool widensPair = elementBits(c.from) == 8 && !c.mode.saturateFinite;
+  if (c.from != Type::F32 && !widensPair && elementBits(c.to) != 8)
+    return ".relu and .satfinite need an f32 or a pair";
+  if ((!narrow && c.to != Type::TF32) || !rounding ||
+      (rounding->rounding != Rounding::NearestEven && rounding->rounding != Rounding::Zero &&
+       (rounding->rounding != Rounding::NearestAway || c.mode.relu)))
+    return ".relu and .satfinite are for narrow formats, .rn and .rz";
+  return nullptr;
 }
 
 Handler decodeCvt(Decoder &d) {
@@ -254,8 +295,8 @@ Handler decodeCvt(Decoder &d) {
   }
   if (c.mode.flush && c.to != Type::F32 && c.from != Type::F32)
     return d.fail(".ftz needs .f32");
-  if ((c.mode.relu || c.mode.saturateFinite) && (!toFloat || bitWidth(*floatType(c.to)) > 32))
-    return d.fail(".relu and .satfinite are for narrow formats");
+  if (const char *error = modifierError(c, rounding))
+    return d.fail(error);
   const int toPair = elementBits(c.to), fromPair = elementBits(c.from);
   if (toPair == 8 && !c.mode.saturateFinite)
     return d.fail(".satfinite is needed");
@@ -274,14 +315,14 @@ Handler decodeCvt(Decoder &d) {
       d.instruction().extra = d.make(c);
       return runPackFloats;
     }
-    if ((toPair == 8) == (fromPair == 8) || !toPair || !fromPair)
+    if ((toPair == 8) == (fromPair == 8) || !toPair || !fromPair || c.to == Type::BF16x2)
       return d.fail("no such conversion of pairs");
     d.read(c.from);
     d.instruction().extra = d.make(c);
     return runConvertPair;
   }
-  if (c.to == Type::E4M3 || c.to == Type::E5M2 || c.from == Type::E4M3 || c.from == Type::E5M2 ||
-      c.from == Type::TF32)
+  if ((c.to == Type::TF32 && c.from != Type::F32) || c.to == Type::E4M3 || c.to == Type::E5M2 ||
+      c.from == Type::E4M3 || c.from == Type::E5M2 || c.from == Type::TF32)
     return d.fail("no such conversion");
   d.writeWide(c.to, c.toBits);
   d.readWide(c.from, c.fromBits);
@@ -342,8 +383,6 @@ Handler decodePack(Decoder &d) {
   pack.hasThird = d.flag("b32");
   if (pack.hasThird == (pack.to.bits == 16))
     return d.fail(".b32 and a third source belong to 8 bits and fewer");
-  if (pack.to.bits < 8)
-    return d.fail("cvt.pack of fewer than 8 bits is not supported");
   d.write(Type::B32);
   for (int i = 0; i < (pack.hasThird ? 3 : 2); ++i)
     d.read(Type::B32);

@@ -161,8 +161,10 @@ Handler decodeFma(Decoder &d) {
     return d.fail(".ftz needs .f32 or .f16");
   if (saturate && (type == Type::F64 || type == Type::BF16 || type == Type::BF16x2))
     return d.fail(".sat needs .f32 or .f16");
-  if (relu && !isHalf(type))
-    return d.fail(".relu needs halves");
+  if (relu && (!isHalf(type) || saturate))
+    return d.fail(".relu needs halves, and no .sat");
+  if (isHalf(type) && d.opcode() == "mad")
+    return d.fail("mad has no halves");
   if (isHalf(type) && *rounding != Rounding::NearestEven)
     return d.fail("halves are rounded to nearest");
   Handler handler;
@@ -274,6 +276,11 @@ template <bool isMinimum>
 uint64_t extremumOfThree(const Arguments &m, uint64_t a, uint64_t b, uint64_t c) {
   return extremum<isMinimum>(m, extremum<isMinimum>(m, a, b), c);
 }
+template <bool isMinimum>
+uint64_t extremumOfMagnitudes(const Arguments &m, uint64_t a, uint64_t b, uint64_t c) {
+  constexpr uint64_t magnitude = 0x7fffffff;
+  return extremumOfThree<isMinimum>(m, a & magnitude, b & magnitude, c & magnitude);
+}
 
 /// f32 without NaN propagation: -0 is below +0, a NaN loses, two NaN give the canonical one.
 template <bool isMinimum, bool flush> INGOT_INLINE float lesser(float x, float y) {
@@ -288,21 +295,25 @@ template <bool isMinimum, bool flush> INGOT_INLINE float lesser(float x, float y
 
 template <bool isMinimum> Handler decodeMinMax(Decoder &d) {
   const bool flush = d.flag("ftz"), nan = d.flag("NaN"), sign = d.flag("xorsign");
-  if (sign && !d.flag("abs"))
-    return nullptr;
+  const bool absolute = d.flag("abs");
   const Type type = d.type();
   if (!elementType(type))
     return nullptr;
+  const bool three = d.operandsLeft() == 4;
+  if (three ? sign : sign != absolute)
+    return d.fail(".xorsign and .abs belong together, but for .abs of three sources");
   if (flush && (type == Type::F64 || type == Type::BF16 || type == Type::BF16x2))
     return d.fail(".ftz needs .f32 or .f16");
   if (type == Type::F64 && (nan || sign))
     return d.fail("f64 has neither .NaN nor .xorsign");
   const Arguments arguments{
       {}, {}, {.flush = flush, .propagateNan = nan, .xorSignAbsolute = sign}, flush};
-  if (d.operandsLeft() == 4) {
-    if (type != Type::F32 || sign)
+  if (three) {
+    if (type != Type::F32)
       return d.fail("three sources need .f32");
-    return withOperands(d, type, 3, general<extremumOfThree<isMinimum>, 3>(d, type, arguments));
+    return withOperands(d, type, 3,
+                        absolute ? general<extremumOfMagnitudes<isMinimum>, 3>(d, type, arguments)
+                                 : general<extremumOfThree<isMinimum>, 3>(d, type, arguments));
   }
   if (type == Type::F32 && !nan && !sign)
     return withOperands(

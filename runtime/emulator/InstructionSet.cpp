@@ -1,6 +1,6 @@
 #include "runtime/emulator/InstructionSet.h"
 #include "runtime/emulator/Lanes.h"
-#include <unordered_map>
+#include <map>
 
 namespace ingot::emulator {
 
@@ -13,10 +13,9 @@ constexpr Family (*families[])() = {
     bulkCopyFamily, asyncStoreFamily, registerFamily,
 };
 
-} // namespace
+using Table = std::map<std::string_view, std::vector<InstructionRow>>;
 
-std::span<const InstructionRow> rowsOf(std::string_view opcode) {
-  using Table = std::unordered_map<std::string_view, std::vector<InstructionRow>>;
+const Table &table() {
   static const Table table = [] {
     Table rows;
     for (const auto family : families)
@@ -24,8 +23,21 @@ std::span<const InstructionRow> rowsOf(std::string_view opcode) {
         rows[row.opcode].push_back(row);
     return rows;
   }();
-  const auto found = table.find(opcode);
-  return found == table.end() ? std::span<const InstructionRow>() : found->second;
+  return table;
+}
+
+} // namespace
+
+std::span<const InstructionRow> rowsOf(std::string_view opcode) {
+  const auto found = table().find(opcode);
+  return found == table().end() ? std::span<const InstructionRow>() : found->second;
+}
+
+std::vector<std::string_view> opcodes() {
+  std::vector<std::string_view> names;
+  for (const auto &[opcode, rows] : table())
+    names.push_back(opcode);
+  return names;
 }
 
 int hostVectorLevel() {

@@ -6,6 +6,9 @@ namespace ingot::emulator {
 
 using Family = std::span<const InstructionRow>;
 
+/// The opcodes of all families, in order.
+std::vector<std::string_view> opcodes();
+
 Family integerFamily();
 Family bitsFamily();
 Family compareFamily();

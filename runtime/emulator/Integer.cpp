@@ -16,7 +16,11 @@ Handler regular(Decoder &d, Type type, int sources, Handler handler) {
   return handler;
 }
 
-bool isArithmetic(Type type) { return isInteger(type) && bitsOf(type) >= 16; }
+/// Signed or unsigned, not bits.
+bool isArithmetic(Type type) {
+  return type == Type::U16 || type == Type::U32 || type == Type::U64 ||
+         (isSigned(type) && bitsOf(type) >= 16);
+}
 
 template <typename T> struct Wider;
 template <> struct Wider<uint16_t> {
@@ -58,8 +62,11 @@ template <typename T, auto function> Handler packedHalves() {
 
 Handler decodeAdd(Decoder &d) {
   const bool saturate = d.flag("sat");
-  const bool carryOut = d.flag("cc");
+  if (d.flag("cc"))
+    return nullptr; // a carry chain
   const Type type = d.type();
+  if ((type == Type::U16x2 || type == Type::S16x2) && saturate)
+    return d.fail(".sat needs .s32");
   if (type == Type::U16x2 || type == Type::S16x2)
     return regular(d, type, 2,
                    packedHalves<uint16_t, [](uint16_t a, uint16_t b) { return a + b; }>());
@@ -72,8 +79,6 @@ Handler decodeAdd(Decoder &d) {
         d, type, 2,
         lanesOf<[](int32_t a, int32_t b) -> int32_t { return saturate32(int64_t(a) + b); }>());
   }
-  if (carryOut)
-    return nullptr; // a carry chain
   return regular(d, type, 2, forInteger(type, []<typename T>() {
                    return lanesOf<[](T a, T b) -> T { return T(wrap(a) + wrap(b)); }>();
                  }));
@@ -154,6 +159,8 @@ Handler decodeMad(Decoder &d) {
   const Type type = d.type();
   if (part < 0 || !isArithmetic(type))
     return nullptr;
+  if (saturate && (type != Type::S32 || part != 1))
+    return d.fail(".sat needs .hi.s32");
   if (part == 2) {
     const Type wide = doubled(type);
     if (wide == Type::None)
@@ -182,13 +189,10 @@ Handler decodeMad(Decoder &d) {
       }>();
     }
   }
-  if (saturate) {
-    if (type != Type::S32 || part != 1)
-      return d.fail(".sat needs .hi.s32");
+  if (saturate)
     return regular(d, type, 3, lanesOf<[](int32_t a, int32_t b, int32_t c) -> int32_t {
                      return saturate32(int64_t(highHalf(a, b)) + c);
                    }>());
-  }
   if (part == 1)
     return regular(
         d, type, 3, forInteger(type, []<typename T>() {
@@ -287,7 +291,7 @@ Handler decodeRem(Decoder &d) {
 
 Handler decodeAbs(Decoder &d) {
   const Type type = d.type();
-  if (!isArithmetic(type))
+  if (!isArithmetic(type) || !isSigned(type))
     return nullptr;
   return regular(d, type, 1, forInteger(type, []<typename T>() {
                    return lanesOf<[](T a) -> T { return a < T(0) ? T(0 - wrap(a)) : a; }>();
@@ -296,7 +300,7 @@ Handler decodeAbs(Decoder &d) {
 
 Handler decodeNeg(Decoder &d) {
   const Type type = d.type();
-  if (!isArithmetic(type))
+  if (!isArithmetic(type) || !isSigned(type))
     return nullptr;
   return regular(d, type, 1, forInteger(type, []<typename T>() {
                    return lanesOf<[](T a) -> T { return T(0 - wrap(a)); }>();
@@ -381,8 +385,8 @@ template <Chain chain, bool carryIn> Handler decodeChain(Decoder &d) {
       return nullptr;
   }
   const Type type = d.type();
-  if (!isInteger(type) || bitsOf(type) < 32)
-    return d.fail("a carry chain has 32 or 64 bits");
+  if (!isArithmetic(type) || bitsOf(type) < 32)
+    return d.fail("a carry chain has signed or unsigned integers of 32 or 64 bits");
   d.instruction().mode = isSigned(type);
   const auto choose = [&]<typename T, Chain actual>() -> Handler {
     return carryOut ? runChain<T, actual, carryIn, true> : runChain<T, actual, carryIn, false>;

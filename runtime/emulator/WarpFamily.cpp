@@ -75,7 +75,7 @@ Handler decodeShuffle(Decoder &d) {
     return d.fail("only the .sync form exists on sm_70 and newer");
   const int mode = d.oneOf({"up", "down", "bfly", "idx"});
   const Type type = d.type();
-  if (mode < 0 || bitsOf(type) != 32)
+  if (mode < 0 || type != Type::B32)
     return nullptr;
   const ptx::Operand *to = d.takeOperand();
   if (!to)

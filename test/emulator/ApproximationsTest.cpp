@@ -1,4 +1,5 @@
 #include "runtime/emulator/Approximations.h"
+#include "test/emulator/ExactFunctions.h"
 #include "test/emulator/Reference.h"
 #include <gtest/gtest.h>
 
@@ -7,35 +8,13 @@ namespace {
 
 using namespace test;
 
-long double exact(Function function, long double x) {
-  switch (function) {
-  case Function::Reciprocal:
-    return 1 / x;
-  case Function::SquareRoot:
-    return std::sqrt(x);
-  case Function::ReciprocalRoot:
-    return 1 / std::sqrt(x);
-  case Function::Sine:
-    return std::sin(x);
-  case Function::Cosine:
-    return std::cos(x);
-  case Function::Logarithm2:
-    return std::log2(x);
-  case Function::Exponential2:
-    return std::exp2(x);
-  case Function::HyperbolicTangent:
-    return std::tanh(x);
-  }
-  __builtin_unreachable();
-}
-
 constexpr Function functions[] = {Function::Reciprocal,     Function::SquareRoot,
                                   Function::ReciprocalRoot, Function::Sine,
                                   Function::Cosine,         Function::Logarithm2,
                                   Function::Exponential2,   Function::HyperbolicTangent};
 
 void check(Function function, FloatType type, uint64_t bits) {
-  const long double expected = exact(function, decode(type, bits));
+  const long double expected = exactly(function, decode(type, bits));
   const uint64_t result = approximate(function, type, bits, false);
   const double value = decode(type, result);
   if (std::isnan(expected)) {
@@ -58,7 +37,8 @@ void check(Function function, FloatType type, uint64_t bits) {
 }
 
 TEST(Approximations, f16AndBf16Exhaustively) {
-  for (Function function : functions)
+  // The two that exist in these formats.
+  for (Function function : {Function::Exponential2, Function::HyperbolicTangent})
     for (FloatType type : {FloatType::F16, FloatType::BF16})
       for (uint64_t bits = 0; bits < 65536; ++bits)
         check(function, type, bits);
