@@ -1,6 +1,7 @@
 /// No instruction without a test: what the emulator takes has a row in the tables of instruction
 /// tests, or a test of its own that is named here.
 #include "runtime/emulator/InstructionSet.h"
+#include "runtime/emulator/Module.h"
 #include "test/emulator/InstructionTables.h"
 #include <algorithm>
 #include <map>
@@ -231,10 +232,11 @@ TEST(InstructionCoverage, everyFormThatDecodesHasARow) {
     std::string module = header("sm_100a");
     for (size_t i = first; i < last; ++i)
       module += kernelAround(fmt::format("k{}", i), texts[i]);
-    Device device(module);
-    ASSERT_TRUE(device.module);
+    GlobalMemory memory;
+    const auto loaded = Module::load(std::move(module), "probe.ptx", memory);
+    ASSERT_TRUE(loaded) << loaded.error().text();
     for (size_t i = first; i < last; ++i)
-      if (device.module->kernel(fmt::format("k{}", i)))
+      if ((*loaded)->kernel(fmt::format("k{}", i)))
         ADD_FAILURE() << "no test has the form of: " << texts[i];
   }
   RecordProperty("probed", int(texts.size()));
