@@ -38,13 +38,7 @@ Exponentials shiftedExponentials(GraphBuilder &build, Value x, int64_t dimension
 SmallVector<Value> GeluOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
   Value x = widen(build, getOperand());
-  Value phi; // 2·Φ(x) - 1
-  if (getTanh()) {
-    Value cubic = build.mul(build.mul(build.square(x), x), 0.044715);
-    phi = build.tanh(build.mul(build.add(x, cubic), std::sqrt(2 / std::numbers::pi)));
-  } else {
-    phi = build.erf(build.mul(x, std::sqrt(0.5)));
-  }
+  Value phi = getTanh() ? build.geluTanh(x) : build.geluErf(x); // 2·Φ(x) - 1
   Value result = build.mul(build.mul(x, 0.5), build.add(phi, 1));
   return {roundTo(build, result, getResult())};
 }

@@ -37,18 +37,18 @@ Value flattenRows(G &g, Value value) {
 
 /// Φ(x) + x·φ(x).
 Value geluErfSlope(G &g, Value x) {
-  Value phi = g.mul(g.add(g.erf(g.mul(x, 1 / std::numbers::sqrt2)), 1.0), 0.5);
+  Value phi = g.mul(g.add(g.geluErf(x), 1.0), 0.5);
   Value density =
       g.mul(g.exp(g.mul(g.square(x), -0.5)), std::numbers::inv_sqrtpi / std::numbers::sqrt2);
   return g.add(phi, g.mul(x, density));
 }
 
-/// (1 + t)/2 + x/2·(1 - t²)·u' with t = tanh(u), u = c·(x + 0.044715·x³).
+/// (1 + t)/2 + x/2·(1 - t²)·u' with t = tanh(u), u = c·(x + 0.044715·x³). The tangent is the
+/// forward's own, so that a kernel that computes both has it once.
 Value geluTanhSlope(G &g, Value x) {
   constexpr double c = std::numbers::sqrt2 * std::numbers::inv_sqrtpi, cubic = 0.044715;
-  Value square = g.square(x);
-  Value t = g.tanh(g.mul(g.mul(x, g.add(g.mul(square, cubic), 1.0)), c));
-  Value inner = g.mul(g.add(g.mul(square, 3 * cubic), 1.0), c);
+  Value t = g.geluTanh(x);
+  Value inner = g.mul(g.add(g.mul(g.square(x), 3 * cubic), 1.0), c);
   Value rise = g.mul(g.mul(x, g.sub(1.0, g.square(t))), inner);
   return g.mul(g.add(g.add(t, 1.0), rise), 0.5);
 }
