@@ -177,16 +177,27 @@ bool GlobalMemory::wasFreed(uint64_t address) const {
 }
 
 std::string GlobalMemory::describe(uint64_t address) const {
+  constexpr uint64_t nearby = 1 << 20;
+  const auto labelOf = [](const Allocation &allocation) {
+    return allocation.name.empty()
+               ? fmt::format("the {} bytes at {:#x}", allocation.bytes, allocation.address)
+               : fmt::format("'{}' ({} bytes at {:#x})", allocation.name, allocation.bytes,
+                             allocation.address);
+  };
   const Allocation *allocation = nearest(address);
+  const uint64_t behind = !allocation ? ~uint64_t(0)
+                          : address - allocation->address < allocation->bytes
+                              ? 0
+                              : address - allocation->address - allocation->bytes;
+  if (const auto after = allocations.upper_bound(address);
+      after != allocations.end() && !after->second->freed && after->first - address < behind &&
+      after->first - address < nearby)
+    return fmt::format(": {} bytes before {}", after->first - address, labelOf(*after->second));
   if (!allocation)
     return ": no allocation lies there";
-  const std::string label =
-      allocation->name.empty()
-          ? fmt::format("the {} bytes at {:#x}", allocation->bytes, allocation->address)
-          : fmt::format("'{}' ({} bytes at {:#x})", allocation->name, allocation->bytes,
-                        allocation->address);
+  const std::string label = labelOf(*allocation);
   const uint64_t offset = address - allocation->address;
-  if (offset >= allocation->bytes && offset - allocation->bytes > (1 << 20))
+  if (offset >= allocation->bytes && behind > nearby)
     return address >> 40 ? ": no allocation lies there; it looks like a pointer of the host"
                          : ": no allocation lies there";
   if (offset >= allocation->bytes)
