@@ -1,4 +1,5 @@
 #include "codegen/BuildId.h"
+#include "codegen/GeneratorId.h"
 #include <cstring>
 #include <fmt/format.h>
 #include <link.h>
@@ -51,5 +52,7 @@ std::string compilerBuildId() {
   }();
   return id;
 }
+
+std::string codeGeneratorId() { return INGOT_CODE_GENERATOR_ID; }
 
 } // namespace ingot

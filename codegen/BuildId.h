@@ -8,4 +8,8 @@ namespace ingot {
 /// code depend on it.
 std::string compilerBuildId();
 
+/// A hash of the code generator's sources and LLVM's version: the same in every executable that
+/// holds this code generator, whatever else it holds.
+std::string codeGeneratorId();
+
 } // namespace ingot

@@ -42,12 +42,22 @@ std::string describe(const MemoryOptions &memory) {
       memory.heavyRecomputed, memory.checkpointStride);
 }
 
+std::string describe(const BlockChoices &blocks) {
+  if (blocks.empty())
+    return "off";
+  std::string text;
+  for (const auto &[kernel, choice] : blocks)
+    text += kernel + " " + choice.text() + "\n";
+  return contentHash(text);
+}
+
 ProgramKey keyOf(ModuleOp model, const CompileOptions &options, const CpuTarget &target) {
   return {{{"model", contentHash(printed(model))},
            {"options", describe(options.training)},
            {"memory", describe(options.memory)},
            {"target", fmt::format("{} {} caches {} {}", target.cpu, contentHash(target.features),
                                   target.l1Bytes, target.l2Bytes)},
+           {"tuning", describe(options.tuning.blocks)},
            {"compiler", compilerBuildId()}}};
 }
 
@@ -72,11 +82,22 @@ Result<std::string> printStage(Stage stage, ModuleOp model, const CompileOptions
   return kernelsAsLlvm(*module, target);
 }
 
+namespace {
+
+void finish(CompileReport &report, const Program &program, Clock::time_point start) {
+  report.kernelsTuned =
+      llvm::count_if(program.kernels, [](const Kernel &kernel) { return !kernel.tuned.empty(); });
+  report.milliseconds = millisecondsSince(start);
+}
+
+} // namespace
+
 Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileReport *report) {
   auto start = Clock::now();
   CompileReport local;
   CompileReport &done = report ? *report : local;
   done = {};
+  done.note = options.tuning.note;
   INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
 
   bool observed = options.timing || !options.dumpDirectory.empty() || !options.printAfter.empty();
@@ -86,7 +107,7 @@ Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileRe
   if (!observed) {
     if (std::optional<Program> program = cache.get(key)) {
       done.programCached = true;
-      done.milliseconds = millisecondsSince(start);
+      finish(done, *program, start);
       return std::move(*program);
     }
     done.cacheMiss = cache.explainMiss(key);
@@ -103,7 +124,7 @@ Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileRe
   program.features = target.required;
   INGOT_TRY(program.validate());
   cache.put(key, program);
-  done.milliseconds = millisecondsSince(start);
+  finish(done, program, start);
   return program;
 }
 

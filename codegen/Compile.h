@@ -12,6 +12,8 @@ struct CompileReport {
   size_t kernelsCompiled = 0; ///< kernels that went through LLVM
   size_t kernelsCached = 0;   ///< kernels whose code was in the cache
   std::string cacheMiss;      ///< why the program was not in the cache; empty if it was
+  size_t kernelsTuned = 0;    ///< kernels of the program with sizes that `ingot tune` chose
+  std::string note;           ///< why what was tuned is not used; else empty
 };
 
 /// Runs the passes up to `stage` on a copy of `model`, a module of any earlier stage, with a plan

@@ -70,6 +70,7 @@ Kernel readKernel(func::FuncOp function) {
   kernel.bytes = number("graph.bytes", 0.0);
   kernel.root = text("graph.kernel");
   kernel.ops = text("graph.ops");
+  kernel.tuned = text("graph.tuned");
   return kernel;
 }
 

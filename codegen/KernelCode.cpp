@@ -30,7 +30,7 @@ std::vector<KernelSource> kernelSources(ModuleOp planned) {
     func::FuncOp kernel = function.clone();
     kernel.setPublic();
     for (StringRef note : {"graph.ops", "graph.flops", "graph.bytes", "graph.grains",
-                           "graph.in_place", "graph.operands"})
+                           "graph.in_place", "graph.operands", "graph.blocks", "graph.tuned"})
       kernel->removeAttr(note); // they do not change the code
     KernelSource source{function.getName().str(), {}};
     llvm::raw_string_ostream(source.text) << kernel;

@@ -68,7 +68,7 @@ LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &optio
                        const MachineShape &machine, TimingScope &timing, int &dumps) {
   PassManager passes(module.getContext());
   passes.enableVerifier(false); // every stage ends in its own verifier
-  buildStage(passes, stage, options.training, options.memory, machine);
+  buildStage(passes, stage, options.training, options.memory, machine, options.tuning.blocks);
   passes.enableTiming(timing);
   if (!options.dumpDirectory.empty())
     passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory, dumps));

@@ -212,6 +212,23 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
                            "::mlir::func::FuncDialect", "::ingot::graph::GraphDialect"];
 }
 
+def ChooseBlocks : Pass<"choose-blocks", "::mlir::ModuleOp"> {
+  let summary = "Kernels hear which sizes of blocks were found best for them on this machine";
+  let description = [{
+    Sizes of blocks follow from a kernel's shape and the machine; what `ingot tune` found to be faster
+    stands here by the kernel's name, a hash of its body. No choice changes a bit. Names that the module
+    does not hold are passed over.
+
+    ```mlir
+    func.func private @contraction_5be0c1d2(…) attributes {graph.kernel = "contraction"} { … }
+    // becomes, with choices='contraction_5be0c1d2:tile_rows=14 tile_columns=32'
+    func.func private @contraction_5be0c1d2(…)
+        attributes {graph.kernel = "contraction", graph.tuned = "tile_rows=14 tile_columns=32"} { … }
+    ```
+  }];
+  let options = [ListOption<"choices", "choices", "std::string", "NAME:SIZES, one for each kernel">];
+}
+
 def LaunchKernels : Pass<"launch-kernels", "::mlir::ModuleOp"> {
   let summary = "Calls of kernels become launches, so that kernels can change their signature";
   let description = [{

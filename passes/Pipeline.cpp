@@ -46,7 +46,15 @@ void linalgStage(OpPassManager &passes, const MemoryOptions &memory) {
 }
 
 /// From here on entry functions only call kernels; identical kernels are one function.
-void kernelsStage(OpPassManager &passes) { passes.addPass(createFormKernels()); }
+void kernelsStage(OpPassManager &passes, const BlockChoices &blocks) {
+  passes.addPass(createFormKernels());
+  if (blocks.empty())
+    return;
+  ChooseBlocksOptions options;
+  for (const auto &[kernel, choice] : blocks)
+    options.choices.push_back(kernel + ":" + choice.text());
+  passes.addPass(createChooseBlocks(options));
+}
 
 /// From here on every tensor is a place in the arena. Kernels are lowered before planning, because
 /// the planner needs to know what they may update in place and how much workspace they want.
@@ -70,7 +78,8 @@ Result<Stage> parseStage(std::string_view text) {
 }
 
 void buildStage(OpPassManager &passes, Stage stage, const std::optional<TrainingOptions> &training,
-                const MemoryOptions &memory, const MachineShape &machine) {
+                const MemoryOptions &memory, const MachineShape &machine,
+                const BlockChoices &blocks) {
   switch (stage) {
   case Stage::Graph:
     graphStage(passes);
@@ -82,7 +91,7 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
     linalgStage(passes, memory);
     break;
   case Stage::Kernels:
-    kernelsStage(passes);
+    kernelsStage(passes, blocks);
     break;
   case Stage::Plan:
     planStage(passes, machine);

@@ -1,6 +1,7 @@
 /// The one list of everything that happens between a model and machine code.
 #pragma once
 #include "mlir/Pass/PassManager.h"
+#include "passes/BlockChoice.h"
 #include "passes/MachineShape.h"
 #include "passes/MemoryOptions.h"
 #include "passes/TrainingOptions.h"
@@ -18,9 +19,9 @@ Result<Stage> parseStage(std::string_view text);
 
 /// Appends the passes that lead from the stage before to `stage`, at most `Stage::Plan`: behind it
 /// every kernel is compiled on its own (codegen/Compile.h). Without `training` the module keeps its
-/// @forward alone.
+/// @forward alone. `blocks` are what tuning found; without any all sizes are derived.
 void buildStage(mlir::OpPassManager &passes, Stage stage,
                 const std::optional<TrainingOptions> &training, const MemoryOptions &memory,
-                const MachineShape &machine);
+                const MachineShape &machine, const BlockChoices &blocks);
 
 } // namespace ingot

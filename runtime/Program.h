@@ -61,6 +61,7 @@ struct Kernel {
   double bytes = 0;                      ///< memory read and written at least, of one call
   std::string root; ///< contraction, attention, row, elementwise, update, indexing, …
   std::string ops;  ///< the model's ops that it computes, for profiles and error messages
+  std::string tuned; ///< sizes of blocks that `ingot tune` chose; empty: all are derived
 };
 
 /// Calls a kernel on places in the arena. In a loop's body, argument i moves by strides[i] bytes an

@@ -25,7 +25,7 @@ constexpr int deepestNesting = 64;
 
 struct Prologue {
   char magic[8] = {'\x89', 'I', 'n', 'g', 'o', 't', '\r', '\n'};
-  uint64_t version = 2;
+  uint64_t version = 3;
   uint64_t headerBytes = 0;
   uint64_t fileBytes = 0;
   uint64_t checksum = 0;
@@ -64,7 +64,8 @@ json toJson(const Kernel &kernel) {
           {"flops", kernel.flops},
           {"bytes", kernel.bytes},
           {"root", kernel.root},
-          {"ops", kernel.ops}};
+          {"ops", kernel.ops},
+          {"tuned", kernel.tuned}};
 }
 
 json toJson(const Port &port) {
@@ -200,7 +201,8 @@ Kernel readKernel(const JsonReader &row) {
           .flops = row.number("flops"),
           .bytes = row.number("bytes"),
           .root = row.text("root"),
-          .ops = row.text("ops")};
+          .ops = row.text("ops"),
+          .tuned = row.text("tuned")};
 }
 
 Port readPort(const JsonReader &row) {

@@ -22,14 +22,6 @@ template <typename T> std::string shortest(T value) {
   return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
 }
 
-/// `1m05s`, `42s`, `2h03m`.
-std::string duration(double seconds) {
-  auto whole = int64_t(std::lround(std::max(0.0, seconds)));
-  if (whole >= 3600)
-    return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
-  return whole >= 60 ? fmt::format("{}m{:02}s", whole / 60, whole % 60) : fmt::format("{}s", whole);
-}
-
 /// `950`, `12.3k`, `4.56M`.
 std::string thousands(double value) {
   if (value >= 1e6)
@@ -73,46 +65,36 @@ ProgressOptions progressOptions(FILE *file) {
   return options;
 }
 
-ProgressDisplay::ProgressDisplay(ProgressOptions given) : options(std::move(given)) {
-  if (!options.seconds)
-    options.seconds = steadySeconds;
-  begun = options.seconds();
+std::string shortDuration(double seconds) {
+  auto whole = int64_t(std::lround(std::max(0.0, seconds)));
+  if (whole >= 3600)
+    return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  return whole >= 60 ? fmt::format("{}m{:02}s", whole / 60, whole % 60) : fmt::format("{}s", whole);
 }
 
-ProgressDisplay::~ProgressDisplay() {
+LiveLine::LiveLine(ProgressOptions given) : options(std::move(given)) {
+  if (!options.seconds)
+    options.seconds = steadySeconds;
+}
+
+LiveLine::~LiveLine() {
   if (live)
     std::fputc('\n', options.file);
 }
 
-std::string ProgressDisplay::statusLine(const StepReport &report) const {
-  double elapsed = std::max(options.seconds() - begun, 1e-9);
-  auto done = double(report.step - firstStep);
-  double left = double(report.steps - report.step) * elapsed / done;
-  std::string text = fmt::format("step {}/{}  loss {:.4f}  {} tokens/s", report.step, report.steps,
-                                 report.loss, thousands(double(tokens) / elapsed));
-  text += report.step < report.steps ? fmt::format("  {} left", duration(left))
-                                     : fmt::format("  in {}", duration(elapsed));
-  return text;
+bool LiveLine::isDue() const {
+  return options.seconds() - lastShown >=
+         (options.terminal ? options.liveInterval : options.plainInterval);
 }
 
-void ProgressDisplay::onStep(const StepReport &report) {
-  if (firstStep < 0)
-    firstStep = report.step - 1;
-  tokens += report.tokens;
-  double now = options.seconds();
-  bool ends = report.step == report.steps || report.step == firstStep + 1;
-  if (!ends && now - lastShown < (options.terminal ? options.liveInterval : options.plainInterval))
-    return;
-  lastShown = now;
-  std::string line = statusLine(report);
-  if (!options.terminal) {
-    printLine(line);
-    return;
-  }
+void LiveLine::show(double fraction, std::string line) {
+  lastShown = options.seconds();
+  if (!options.terminal)
+    return print(line);
   // A line that wraps could not be replaced: the bar gets what is left, and goes first.
   int room = std::min(options.width - 1 - int(line.size()) - 1, 30);
   if (room >= 5) {
-    std::string cells = bar(double(report.step) / double(report.steps), room);
+    std::string cells = bar(fraction, room);
     line = options.colour ? fmt::format("{}{}{} {}", cyan, cells, plain, line)
                           : fmt::format("{} {}", cells, line);
   } else if (int(line.size()) >= options.width) {
@@ -123,29 +105,54 @@ void ProgressDisplay::onStep(const StepReport &report) {
   live = true;
 }
 
-void ProgressDisplay::clearLiveLine() {
+void LiveLine::clear() {
   if (live)
     fmt::print(options.file, "{}", clearLine);
   live = false;
 }
 
-void ProgressDisplay::printLine(const std::string &line) {
-  clearLiveLine();
+void LiveLine::print(const std::string &line) {
+  clear();
   fmt::print(options.file, "{}\n", line);
   std::fflush(options.file);
 }
 
+ProgressDisplay::ProgressDisplay(ProgressOptions options)
+    : line(std::move(options)), begun(line.seconds()) {}
+
+std::string ProgressDisplay::statusLine(const StepReport &report) const {
+  double elapsed = std::max(line.seconds() - begun, 1e-9);
+  auto done = double(report.step - firstStep);
+  double left = double(report.steps - report.step) * elapsed / done;
+  std::string text = fmt::format("step {}/{}  loss {:.4f}  {} tokens/s", report.step, report.steps,
+                                 report.loss, thousands(double(tokens) / elapsed));
+  text += report.step < report.steps ? fmt::format("  {} left", shortDuration(left))
+                                     : fmt::format("  in {}", shortDuration(elapsed));
+  return text;
+}
+
+void ProgressDisplay::onStep(const StepReport &report) {
+  if (firstStep < 0)
+    firstStep = report.step - 1;
+  tokens += report.tokens;
+  bool ends = report.step == report.steps || report.step == firstStep + 1;
+  if (ends || line.isDue())
+    line.show(double(report.step) / double(report.steps), statusLine(report));
+}
+
+void ProgressDisplay::printIn(std::string_view colour, const std::string &text) {
+  line.print(line.isColoured() ? fmt::format("{}{}{}", colour, text, plain) : text);
+}
+
 void ProgressDisplay::onEvaluation(int64_t step, double loss) {
-  std::string text = fmt::format("step {}  validation loss {:.4f}", step, loss);
-  printLine(options.colour ? fmt::format("{}{}{}", yellow, text, plain) : text);
+  printIn(yellow, fmt::format("step {}  validation loss {:.4f}", step, loss));
 }
 
 void ProgressDisplay::onCheckpoint(int64_t step, const std::string &file) {
-  std::string text = fmt::format("step {}  saved {}", step, file);
-  printLine(options.colour ? fmt::format("{}{}{}", dim, text, plain) : text);
+  printIn(dim, fmt::format("step {}  saved {}", step, file));
 }
 
-void ProgressDisplay::onNote(const std::string &text) { printLine("note: " + text); }
+void ProgressDisplay::onNote(const std::string &text) { line.print("note: " + text); }
 
 void JsonLines::onStep(const StepReport &report) {
   fmt::print(file, "{{\"step\":{},\"loss\":{},\"ms\":{:.3f}}}\n", report.step,

@@ -25,10 +25,35 @@ struct ProgressOptions {
 /// For a stream of this process: terminal or not, its width, NO_COLOR and TERM.
 ProgressOptions progressOptions(FILE *file);
 
+/// `1m05s`, `42s`, `2h03m`.
+std::string shortDuration(double seconds);
+
+/// Lines of progress on a stream: on a terminal one line that is replaced, behind a bar.
+class LiveLine {
+public:
+  explicit LiveLine(ProgressOptions options);
+  ~LiveLine();
+  LiveLine(const LiveLine &) = delete;
+  /// Whether enough time has passed for another `show`.
+  bool isDue() const;
+  /// What is done of the whole, 0 … 1, and what to say about it.
+  void show(double fraction, std::string line);
+  /// A line that stays.
+  void print(const std::string &line);
+  double seconds() const { return options.seconds(); }
+  bool isColoured() const { return options.colour; }
+
+private:
+  void clear();
+
+  ProgressOptions options;
+  double lastShown = -1e9;
+  bool live = false; ///< the cursor stands behind a live line
+};
+
 class ProgressDisplay final : public TrainingObserver {
 public:
   explicit ProgressDisplay(ProgressOptions options);
-  ~ProgressDisplay() override;
   void onStep(const StepReport &report) override;
   void onEvaluation(int64_t step, double loss) override;
   void onCheckpoint(int64_t step, const std::string &file) override;
@@ -36,14 +61,12 @@ public:
 
 private:
   std::string statusLine(const StepReport &report) const;
-  void clearLiveLine();
-  void printLine(const std::string &line);
+  void printIn(std::string_view colour, const std::string &text);
 
-  ProgressOptions options;
-  double begun = 0, lastShown = -1e9;
+  LiveLine line;
+  double begun = 0;
   int64_t firstStep = -1; ///< updates done before the run; -1 until a step is seen
   int64_t tokens = 0;     ///< since then
-  bool live = false;      ///< the cursor stands behind a live line
 };
 
 /// One object a line: `{"step":…,"loss":…,"ms":…}`, `{"evaluation":{"step":…,"loss":…}}`; notes go

@@ -15,6 +15,7 @@ constexpr Command commands[] = {
     {"generate", "Let a trained language model write", declareGenerate},
     {"plan", "Show what memory a model needs, and for what", declarePlan},
     {"bench", "Time a step kernel by kernel, beside what the machine can do", declareBench},
+    {"tune", "Search faster block sizes for a model's kernels on this machine", declareTune},
     {"inspect", "Show what a model, a .ingot file or a checkpoint holds", declareInspect},
     {"check", "Compare a device with the reference, op by op", declareCheck},
     {"emulate", "Run a kernel of any PTX text on the PTX machine, with all checks", declareEmulate},

@@ -209,7 +209,8 @@ LogicalResult ContractionEmitter::emit() {
   analyse();
   if (product(domain) == 0)
     return success();
-  blocks = chooseBlocks(shape, kernel.machine);
+  blocks = chooseBlocks(shape, kernel.machine, kernel.choice);
+  kernel.setBlocks(blocks.taken());
   kernel.setGrains(blocks.grains);
   allocate();
   emitUnits();

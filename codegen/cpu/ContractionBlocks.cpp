@@ -42,7 +42,8 @@ bool rowsKeepApart(const ContractionShape &shape, Tile tile) {
   return divideCeil(tile.rows, places) < ways;
 }
 
-void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape, int64_t mostRows) {
+void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape, int64_t mostRows,
+                  const BlockChoice &choice) {
   double operandBytes =
       double(shape.elementBytes) * shape.batch * shape.depth * (shape.rows + shape.columns);
   double wanted = std::clamp(std::max(shape.flops() / grainFlops, operandBytes / grainBytes), 1.0,
@@ -60,9 +61,13 @@ void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape, int6
     blocks.rowBlocks = std::min<int64_t>(divideCeil(few, mostColumns), rowTiles);
   blocks.rowBlocks = std::max<int64_t>(blocks.rowBlocks, divideCeil(shape.rows, mostRows));
   blocks.blockRows = roundedDiv(shape.rows, blocks.rowBlocks, blocks.tile.rows);
+  if (choice.rows)
+    blocks.blockRows = alignTo(std::min(*choice.rows, shape.rows), blocks.tile.rows);
   blocks.rowBlocks = divideCeil(shape.rows, blocks.blockRows);
   blocks.columnBlocks = std::clamp<int64_t>(perBatch / blocks.rowBlocks, 1, mostColumns);
   blocks.blockColumns = roundedDiv(shape.columns, blocks.columnBlocks, quantum);
+  if (choice.columns)
+    blocks.blockColumns = alignTo(std::min(*choice.columns, shape.columns), quantum);
   blocks.columnBlocks = divideCeil(shape.columns, blocks.blockColumns);
   int64_t units = shape.batch * blocks.rowBlocks * blocks.columnBlocks;
   blocks.unitsPerGrain = divideCeil(units, int64_t(wanted));
@@ -104,16 +109,37 @@ Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const Machi
   return best;
 }
 
-ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine) {
+BlockChoice ContractionBlocks::taken() const {
+  if (dotProducts)
+    return {};
+  return {.tileRows = tile.rows,
+          .tileColumns = tile.columns(),
+          .depth = depth,
+          .rows = blockRows,
+          .columns = blockColumns,
+          .packLhs = packLhs,
+          .packRhs = packRhs};
+}
+
+ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine,
+                               const BlockChoice &given) {
   ContractionBlocks blocks;
   blocks.dotProducts = shape.depthContiguous && (shape.rows <= fewRows || shape.columns <= 2);
+  const BlockChoice choice = blocks.dotProducts ? BlockChoice() : given;
   blocks.tile = blocks.dotProducts
                     ? dotTile(shape)
                     : chooseTile(shape.rows, shape.columns, shape.elementBytes, machine);
+  blocks.tile.rows = choice.tileRows.value_or(blocks.tile.rows);
+  if (choice.tileColumns)
+    blocks.tile.vectors = divideCeil(*choice.tileColumns, Code::lanes);
   // Packing is repaid by reuse: the left operand's by columns, the right one's by rows.
   blocks.packLhs = !shape.lhsInPlace || (shape.columns > 2 * blocks.tile.columns() &&
                                          !rowsKeepApart(shape, blocks.tile));
   blocks.packRhs = !shape.rhsInPlace || shape.rows > 8 * blocks.tile.rows;
+  if (shape.lhsInPlace)
+    blocks.packLhs = choice.packLhs.value_or(blocks.packLhs);
+  if (shape.rhsInPlace)
+    blocks.packRhs = choice.packRhs.value_or(blocks.packRhs);
   // A packed panel of the right operand takes half of the first cache while all rows of a span pass
   // it. One that is read in place has been asked for, into a part of the second.
   const int64_t panelBytes = blocks.packRhs ? machine.l1Bytes / 2 : machine.l2Bytes / 4;
@@ -125,13 +151,14 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
       blocks.prefetchDepths =
           std::max<int64_t>(1, machine.l1Bytes / 8 / (blocks.tile.columns() * shape.elementBytes));
   }
+  panelDepth = choice.depth.value_or(panelDepth);
   int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
   blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, Panels::depthStep);
   // The left operand's block takes most of the second cache.
   const int64_t blockSize = machine.l2Bytes * 3 / 4 / shape.elementBytes;
   const int64_t mostRows = std::max(blockSize / blocks.depth, blocks.tile.rows);
-  chooseGrains(blocks, shape, mostRows);
+  chooseGrains(blocks, shape, mostRows, choice);
   blocks.spanRowBlocks = std::clamp<int64_t>(mostRows / blocks.blockRows, 1, blocks.rowBlocks);
   int64_t stacked =
       blocks.packRhs ? blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows)) : 1;

@@ -1,6 +1,7 @@
 /// Block sizes of contractions: one place, functions of shape and machine only.
 #pragma once
 #include "codegen/cpu/MicroKernel.h"
+#include "passes/BlockChoice.h"
 #include "passes/MachineShape.h"
 #include <cstdint>
 
@@ -41,6 +42,8 @@ struct ContractionBlocks {
   int64_t grains = 1;
 
   int64_t spanRows() const { return blockRows * spanRowBlocks; }
+  /// The sizes that tuning may vary; none of dot products.
+  BlockChoice taken() const;
 };
 
 /// The tile with the least padding among those that fill the registers; its rows divide
@@ -48,6 +51,8 @@ struct ContractionBlocks {
 Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const MachineShape &machine,
                 int64_t rowsDivide = 0);
 
-ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine);
+/// Sizes in `choice` go before those that follow from shape and machine, as far as the shape allows.
+ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine,
+                               const BlockChoice &choice = {});
 
 } // namespace ingot

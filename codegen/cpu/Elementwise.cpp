@@ -88,7 +88,7 @@ SmallVector<Nest> PointwiseEmitter::nests() {
 /// Cost of one lane's work under these loops: a bad choice pays by gathers and index divisions, and
 /// by lanes that a short inner loop leaves idle.
 double PointwiseEmitter::costOfLoops(const Nest &nest) {
-  KernelBuilder trial(kernel.kernel, kernel.machine);
+  KernelBuilder trial(kernel.kernel, kernel.machine, kernel.choice);
   PointEmitter emitter = trial.points();
   PointIndex row = PointIndex::uniform(trial.lo(), nest.outer);
   PointIndex index = PointIndex::consecutive(trial.hi(), nest.inner, /*aligned=*/true);

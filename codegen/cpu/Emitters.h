@@ -2,6 +2,7 @@
 #pragma once
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "passes/BlockChoice.h"
 #include "passes/MachineShape.h"
 #include "passes/PointEmitter.h"
 
@@ -16,11 +17,12 @@ class KernelBuilder {
 public:
   /// Starts the lowered function before `kernel`, a function on tensors, which stays until
   /// `finish`.
-  KernelBuilder(mlir::func::FuncOp kernel, const MachineShape &machine);
+  KernelBuilder(mlir::func::FuncOp kernel, const MachineShape &machine, const BlockChoice &choice);
 
   mlir::OpBuilder builder;
   mlir::func::FuncOp kernel; ///< the body on tensors
   const MachineShape machine;
+  const BlockChoice choice; ///< what tuning found for this kernel; absent sizes are derived
 
   mlir::Location location() { return kernel.getLoc(); }
   unsigned operands() { return kernel.getNumArguments(); }
@@ -42,6 +44,8 @@ public:
   mlir::Value workspace(mlir::MemRefType type);
 
   void setGrains(int64_t count) { grains = count; }
+  /// The sizes that were taken, for dumps and for tuning, which varies them.
+  void setBlocks(const BlockChoice &taken) { blocks = taken; }
   /// Result `result` may share operand `operand`'s memory.
   void addInPlace(int64_t result, int64_t operand) { inPlace.push_back({result, operand}); }
   /// Arithmetic operations of one call; default: an estimate from the body.
@@ -60,6 +64,7 @@ public:
 private:
   mlir::func::FuncOp function;
   int64_t grains = 1, workspaceBytes = 0;
+  BlockChoice blocks;
   std::optional<double> flops, bytes;
   llvm::SmallVector<std::pair<int64_t, int64_t>> inPlace;
 };

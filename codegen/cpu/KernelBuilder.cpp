@@ -29,8 +29,9 @@ unsigned tensorCount(func::FuncOp kernel) {
 
 } // namespace
 
-KernelBuilder::KernelBuilder(func::FuncOp kernel, const MachineShape &machine)
-    : builder(kernel), kernel(kernel), machine(machine) {
+KernelBuilder::KernelBuilder(func::FuncOp kernel, const MachineShape &machine,
+                             const BlockChoice &choice)
+    : builder(kernel), kernel(kernel), machine(machine), choice(choice) {
   SmallVector<Type> types;
   for (Type type : kernel.getArgumentTypes())
     types.push_back(memoryType(type));
@@ -113,6 +114,8 @@ func::FuncOp KernelBuilder::finish() {
   function->setAttr("graph.operands", builder.getI64IntegerAttr(operands()));
   function->setAttr("graph.workspace", builder.getI64IntegerAttr(workspaceBytes));
   function->setAttr("graph.in_place", builder.getArrayAttr(pairs));
+  if (blocks != BlockChoice())
+    function->setAttr("graph.blocks", builder.getStringAttr(blocks.text()));
   function->setAttr("graph.flops", builder.getF64FloatAttr(flops.value_or(estimateFlops(kernel))));
   function->setAttr("graph.bytes", builder.getF64FloatAttr(bytes.value_or(estimatedBytes())));
   // A stretch of memory is written through one argument alone, but for pairs that may share it.

@@ -53,7 +53,12 @@ LogicalResult lower(func::FuncOp kernel, const MachineShape &machine) {
     return kernel.emitError("no emitter for kernels of root '") << root << "'";
   if (failed(verifyStatic(kernel)))
     return failure();
-  KernelBuilder builder(kernel, machine);
+  auto tuned = kernel->getAttrOfType<StringAttr>("graph.tuned");
+  std::string problem;
+  auto choice = BlockChoice::parse(tuned ? std::string_view(tuned.getValue()) : "", problem);
+  if (!choice)
+    return kernel.emitError("graph.tuned: ") << problem;
+  KernelBuilder builder(kernel, machine, *choice);
   if (failed(emit(builder))) {
     builder.abandon();
     return failure();

@@ -3,9 +3,9 @@
 #include "runtime/Profile.h"
 #include "runtime/Summary.h"
 #include "runtime/cpu/CpuInfo.h"
-#include "runtime/data/RandomSource.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
+#include "tools/commands/MadeUpInputs.h"
 #include "tools/commands/ModelFlags.h"
 #include "tools/commands/TrainingFlags.h"
 #include <chrono>
@@ -54,50 +54,6 @@ Result<const Function *> chooseFunction(const BenchFlags &flags, const Program &
     names.push_back(function.name);
   return failure(Error::Code::Usage, "--function", "there is no {}; functions are {}",
                  fmt::join(wanted, " and no "), fmt::join(names, ", "));
-}
-
-/// Below what integer inputs stay: the classes or the vocabulary that the model's last dimension
-/// counts when it is trained; otherwise 0 and 1, which every table has.
-int64_t integerLimit(const Program &program) {
-  const Function *forward = program.function("forward");
-  if (!program.function("step") || !forward)
-    return 0;
-  for (const Port &port : forward->ports)
-    if (port.kind == BufferKind::Output && !port.shape.empty())
-      return port.shape.back();
-  return 0;
-}
-
-Status writeScalar(Session &session, const Function &function, const char *name, double value) {
-  const Port *port = function.port(name);
-  if (!port || port->kind != BufferKind::Input || !port->shape.empty())
-    return {};
-  Tensor scalar(port->type, {});
-  if (port->type == ElementType::F32)
-    *scalar.as<float>() = float(value);
-  else if (port->type == ElementType::I64)
-    *scalar.as<int64_t>() = int64_t(value);
-  else
-    return {};
-  return session.write(function.name, name, scalar);
-}
-
-/// Initial parameters, made-up inputs and the scalars that a trainer feeds.
-Status fillInputs(Session &session, const Function &function) {
-  if (const Function *init = session.program().function("init"); init && init != &function) {
-    INGOT_TRY(writeScalar(session, *init, "seed", 0));
-    INGOT_TRY(session.run("init"));
-  }
-  INGOT_ASSIGN(
-      std::unique_ptr<RandomSource> source,
-      RandomSource::create(batchPorts(function, integerLimit(session.program())), /*seed=*/0));
-  Batch batch = source->makeBatch();
-  INGOT_TRY(source->fill(0, batch));
-  for (const NamedTensor &tensor : batch)
-    INGOT_TRY(session.write(function.name, tensor.name, tensor.value));
-  INGOT_TRY(writeScalar(session, function, "learning_rate", 1e-4));
-  INGOT_TRY(writeScalar(session, function, "step", 0));
-  return writeScalar(session, function, "seed", 0);
 }
 
 struct Timing {
@@ -158,7 +114,7 @@ Status bench(const BenchFlags &flags) {
   INGOT_ASSIGN(LoadedModel loaded, open(flags));
   Session &session = *loaded.session;
   INGOT_ASSIGN(const Function *function, chooseFunction(flags, session.program()));
-  INGOT_TRY(fillInputs(session, *function));
+  INGOT_TRY(fillMadeUpInputs(session, *function));
   const MachineLimits limits =
       measureMachine(flags.compile.threads > 0 ? flags.compile.threads : usableCpus());
   Profile profile(session.program(), limits);

@@ -21,6 +21,7 @@ Action declareEval(CLI::App &app);
 Action declareGenerate(CLI::App &app);
 Action declarePlan(CLI::App &app);
 Action declareBench(CLI::App &app);
+Action declareTune(CLI::App &app);
 Action declareInspect(CLI::App &app);
 Action declareCheck(CLI::App &app);
 Action declareDevices(CLI::App &app);

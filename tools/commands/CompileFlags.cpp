@@ -1,5 +1,6 @@
 #include "tools/commands/CompileFlags.h"
 #include "codegen/DiskCache.h"
+#include "codegen/TuningFile.h"
 #include "tools/commands/Suggest.h"
 #include <charconv>
 
@@ -22,6 +23,10 @@ void CompileFlags::declare(CLI::App &app) {
          "largest arena, such as 1.7GB: what does not fit is computed again in the backward "
          "pass; see `ingot plan`")
       ->group(group);
+  app.add_option("--tune", tune,
+                 "on (default): use what `ingot tune` found on this machine; off: do not. The "
+                 "results are the same")
+      ->group(group);
   app.add_option("--cache", cacheDirectory, "directory of the compile cache")->group(group);
   app.add_flag("--no-cache", noCache, "compile everything anew")->group(group);
   app.add_flag("--explain-cache", explainCache, "say why something was compiled")->group(group);
@@ -31,6 +36,10 @@ void CompileFlags::declare(CLI::App &app) {
       ->delimiter(',')
       ->group(group);
   app.add_flag("--timing", timing, "print what each pass took to stderr")->group(group);
+}
+
+std::string CompileFlags::directory() const {
+  return cacheDirectory.value_or(DiskCache::defaultDirectory());
 }
 
 Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions> &training) const {
@@ -44,7 +53,13 @@ Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions
     INGOT_ASSIGN(options.memory.budget, parseBytes("--memory", *memory));
   }
   if (!noCache)
-    options.cacheDirectory = cacheDirectory.value_or(DiskCache::defaultDirectory());
+    options.cacheDirectory = directory();
+  constexpr Choice<bool> switches[] = {{"on", true}, {"off", false}};
+  INGOT_ASSIGN(bool tuned, choose("--tune", tune, switches));
+  if (tuned) {
+    INGOT_ASSIGN(CpuTarget cpu, CpuTarget::parse(target));
+    options.tuning = TuningFile(directory(), cpu, threads).read();
+  }
   options.dumpDirectory = dumpDirectory;
   options.printAfter = printAfter;
   options.timing = timing;
@@ -63,6 +78,11 @@ Result<LoadedModel> CompileFlags::load(const Model &model,
 }
 
 void CompileFlags::explain(const CompileReport &report) const {
+  if (!report.note.empty())
+    fmt::print(stderr, "note: tuning is not used: {}; `ingot tune` makes it anew\n", report.note);
+  if (report.kernelsTuned > 0)
+    fmt::print(stderr, "tuned: {} kernel{}\n", report.kernelsTuned,
+               report.kernelsTuned == 1 ? "" : "s");
   if (!explainCache)
     return;
   if (report.programCached)

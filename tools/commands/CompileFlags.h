@@ -6,7 +6,7 @@
 namespace ingot {
 
 struct CompileFlags {
-  std::string device = "cpu", target = "cpu";
+  std::string device = "cpu", target = "cpu", tune = "on";
   int threads = 0;
   std::optional<std::string> memory;
   std::optional<std::string> cacheDirectory;
@@ -18,10 +18,12 @@ struct CompileFlags {
   /// Device and threads alone: for programs that are compiled already.
   void declareDevice(CLI::App &app);
   Result<CompileOptions> options(const std::optional<TrainingOptions> &training) const;
-  /// Compiles and loads; with --explain-cache says to stderr what the cache had.
+  /// Where compiled code and what was tuned are kept; --no-cache does not count.
+  std::string directory() const;
+  /// Compiles and loads; says to stderr what `explain` says.
   Result<LoadedModel> load(const Model &model, const std::optional<TrainingOptions> &training,
                            bool initializers = false) const;
-  /// What --explain-cache prints.
+  /// Says to stderr what was tuned and, with --explain-cache, what the cache had.
   void explain(const CompileReport &report) const;
 };
 

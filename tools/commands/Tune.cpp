@@ -1,0 +1,157 @@
+/// `ingot tune`: faster sizes of blocks for a model's kernels, kept for this machine.
+#include "codegen/Tune.h"
+#include "frontend/LoadedModel.h"
+#include "frontend/ModelModule.h"
+#include "runtime/Json.h"
+#include "runtime/Progress.h"
+#include "tools/commands/Command.h"
+#include "tools/commands/CompileFlags.h"
+#include "tools/commands/MadeUpInputs.h"
+#include "tools/commands/ModelFlags.h"
+#include "tools/commands/TrainingFlags.h"
+#include <csignal>
+
+namespace ingot {
+namespace {
+
+struct TuneFlags {
+  ModelFlags model;
+  TrainingFlags training;
+  CompileFlags compile;
+  double budget = TuneOptions().seconds;
+  bool inference = false, json = false;
+};
+
+std::atomic<bool> interrupted = false;
+
+/// The first signal ends the search, the second one the process.
+void interrupt(int signal) {
+  interrupted = true;
+  std::signal(signal, SIG_DFL);
+}
+
+void show(LiveLine &line, const TuneProgress &progress) {
+  if (progress.isNew || line.isDue())
+    line.show(progress.fraction, fmt::format("{}  {} left", progress.what,
+                                             shortDuration(progress.secondsLeft)));
+}
+
+/// The ops without numbers, cut to the width of a table.
+std::string shortened(const std::string &ops) {
+  constexpr size_t most = 40;
+  return ops.size() <= most ? ops : ops.substr(0, ops.find_last_of(", ", most)) + " …";
+}
+
+std::string milliseconds(double seconds) { return fmt::format("{:.3f}", seconds * 1e3); }
+
+void printTable(const TuneResult &result) {
+  static constexpr char format[] = "{:>10} {:>10} {:>6}  {}\n";
+  fmt::print(format, "before ms", "after ms", "gain %", "kernel: ops: choice");
+  double before = 0, after = 0, restBefore = 0;
+  size_t tuned = 0;
+  for (const TunedKernel &kernel : result.kernels) {
+    before += kernel.before;
+    after += kernel.after;
+    if (kernel.choice == BlockChoice()) {
+      restBefore += kernel.before;
+      continue;
+    }
+    ++tuned;
+    fmt::print(format, milliseconds(kernel.before), milliseconds(kernel.after),
+               fmt::format("{:.1f}", kernel.gain() * 100),
+               fmt::format("{}: {}: {}", kernel.name, shortened(kernel.ops), kernel.choice.text()));
+  }
+  if (const size_t rest = result.kernels.size() - tuned)
+    fmt::print(format, milliseconds(restBefore), milliseconds(restBefore), "",
+               fmt::format("{} with derived sizes, of which none was beaten", rest));
+  fmt::print(format, milliseconds(before), milliseconds(after),
+             before > 0 ? fmt::format("{:.1f}", (1 - after / before) * 100) : "",
+             fmt::format("all {} kernels with sizes to choose", result.kernels.size()));
+  if (result.before > 0)
+    fmt::print(format, milliseconds(result.before), milliseconds(result.after),
+               fmt::format("{:.1f}", (1 - result.after / result.before) * 100), "the whole run");
+}
+
+std::string toJson(const TuneResult &result, const std::string &file) {
+  auto kernels = nlohmann::json::array();
+  for (const TunedKernel &kernel : result.kernels)
+    kernels.push_back({{"kernel", kernel.name},
+                       {"ops", kernel.ops},
+                       {"before_ms", kernel.before * 1e3},
+                       {"after_ms", kernel.after * 1e3},
+                       {"gain", kernel.gain()},
+                       {"choice", kernel.choice.text()}});
+  return toText({{"file", file},
+                 {"kernels", kernels},
+                 {"versions", result.versions},
+                 {"before_ms", result.before * 1e3},
+                 {"after_ms", result.after * 1e3},
+                 {"notes", result.notes},
+                 {"stopped", result.stopped}});
+}
+
+Status tuneModel(const TuneFlags &flags) {
+  if (flags.compile.device != "cpu")
+    return failure(Error::Code::Usage, "--device", "only cpu has kernels that can be tuned");
+  if (!(flags.budget > 0))
+    return failure(Error::Code::Usage, "--budget", "must be above 0");
+  std::optional<TrainingOptions> training;
+  if (!flags.inference) {
+    INGOT_ASSIGN(training, flags.training.options());
+  }
+  INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
+  if (options.cacheDirectory.empty())
+    return failure(Error::Code::Usage, "--cache", "there is no directory to keep the choices in");
+  INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
+  const TuningFile file(options.cacheDirectory, target, options.threads);
+  if (!options.tuning.note.empty())
+    fmt::print(stderr, "note: {}: it is replaced\n", options.tuning.note);
+  INGOT_ASSIGN(Model model, flags.model.build());
+  if (flags.inference && model.parameterCount() > 0) {
+    INGOT_ASSIGN(model, withInitializers(model));
+  }
+
+  std::signal(SIGINT, interrupt);
+  std::signal(SIGTERM, interrupt);
+  TuneResult result;
+  {
+    LiveLine line(progressOptions(stderr));
+    TuneOptions tuning{.seconds = flags.budget,
+                       .function = flags.inference ? "forward" : "step",
+                       .fill = fillMadeUpInputs,
+                       .stop = &interrupted};
+    INGOT_ASSIGN(result, tune(moduleOf(model), options, tuning, file,
+                              [&](const TuneProgress &progress) { show(line, progress); }));
+    for (const std::string &note : result.notes)
+      line.print("note: not chosen: " + note);
+    if (interrupted)
+      line.print("interrupted: what was found so far is kept");
+    else if (result.stopped)
+      line.print("the budget ended the search; another run goes on, --budget gives it more time");
+  }
+  if (flags.json) {
+    fmt::print("{}\n", toJson(result, file.path()));
+    return {};
+  }
+  printTable(result);
+  fmt::print("{} versions of kernels measured; kept in {}\n", result.versions, file.path());
+  return {};
+}
+
+} // namespace
+
+Action declareTune(CLI::App &app) {
+  auto flags = std::make_shared<TuneFlags>();
+  flags->model.declare(app);
+  app.add_flag("--inference", flags->inference, "the model alone instead of its training step");
+  app.add_option("--budget", flags->budget, "seconds to search for, about; default 120");
+  app.add_flag("--json", flags->json, "one JSON object to stdout");
+  flags->training.declare(app);
+  flags->compile.declare(app);
+  // It is about what --tune=on uses, and keeps that beside the cache.
+  app.remove_option(app.get_option("--tune"));
+  app.remove_option(app.get_option("--no-cache"));
+  return [flags] { return tuneModel(*flags); };
+}
+
+} // namespace ingot
