@@ -17,7 +17,8 @@ constexpr int64_t mostGrains = 128;
 constexpr int64_t cacheLine = 64;
 
 AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedTensorType value,
-                           int64_t elementBytes, bool causal, const MachineShape &machine) {
+                           int64_t elementBytes, bool causal, const MachineShape &machine,
+                           const BlockChoice &choice) {
   AttentionShape shape;
   shape.pairs = query.getDimSize(0) * query.getDimSize(1);
   shape.queryCount = query.getDimSize(2);
@@ -37,6 +38,11 @@ AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedT
   shape.queryValueTile = tile(shape.queries, shape.valueHead);
   shape.keyTile = tile(shape.keys, shape.head);
   shape.keyValueTile = tile(shape.keys, shape.valueHead);
+  // Behind the tiles, because those decide which scores beyond the diagonal take part: a choice
+  // moves the borders of blocks alone.
+  const int64_t most = llvm::alignTo(std::max<int64_t>(shape.queryCount, 1), mostQueries);
+  if (choice.queries)
+    shape.queries = std::min<int64_t>(llvm::alignTo(*choice.queries, mostQueries), most);
   return shape;
 }
 
@@ -49,7 +55,8 @@ AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, Value query, Value key
   sumType = type.getElementTypeBitWidth() < 32 ? code.builder.getF32Type() : type.getElementType();
   shape = chooseShape(type, cast<RankedTensorType>(key.getType()),
                       cast<RankedTensorType>(value.getType()), sumType.getIntOrFloatBitWidth() / 8,
-                      causal, kernel.machine);
+                      causal, kernel.machine, kernel.choice);
+  kernel.setBlocks({.queries = shape.queries});
 }
 
 //===--------------------------------------------------------------------------------------------===//
