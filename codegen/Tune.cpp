@@ -110,10 +110,10 @@ private:
 
   OwningOpRef<ModuleOp> linalg; ///< what all versions have in common
   std::unique_ptr<Device> device;
-  Version base;                         ///< with the best choices so far
-  BlockChoices best;                    ///< of the kernels that are tuned; default: derived
-  std::vector<size_t> kernels;          ///< that are tuned, slowest first
-  double runSeconds = 0;                ///< of the function
+  Version base;                ///< with the best choices so far
+  BlockChoices best;           ///< of the kernels that are tuned; default: derived
+  std::vector<size_t> kernels; ///< that are tuned, slowest first
+  double runSeconds = 0;       ///< of the function
   TuneResult result;
 };
 
@@ -268,8 +268,7 @@ Status Tuner::vary(TuningGroup group, double seconds, double from, double to) {
   std::vector<Place> varied;
   for (const Trial &trial : trials)
     varied.push_back(trial.place);
-  INGOT_ASSIGN(VersionedProgram program,
-               VersionedProgram::join(versions, tuning.function, varied));
+  INGOT_ASSIGN(VersionedProgram program, VersionedProgram::join(versions, tuning.function, varied));
   INGOT_ASSIGN(std::unique_ptr<Session> session, load(program));
   INGOT_ASSIGN(std::vector<Place> different, program.differing(*session));
   for (const Trial &trial : trials)
@@ -277,12 +276,11 @@ Status Tuner::vary(TuningGroup group, double seconds, double from, double to) {
       result.notes.push_back(fmt::format("{} gives other bits with {}", nameOf(trial.place.kernel),
                                          trial.choice.text()));
   INGOT_TRY(tuning.fill(*session, *program.program()->function(tuning.function)));
-  INGOT_ASSIGN(Times times,
-               measure(program, versions.size(), *session, seconds - (now() - begin),
-                       fmt::format("{}: {} versions of {} kernels", name(group), trials.size(),
-                                   kernels.size()),
-                       from, to));
-  if (int(times.turns()) < std::min(fewestRuns, 2))
+  INGOT_ASSIGN(Times times, measure(program, versions.size(), *session, seconds - (now() - begin),
+                                    fmt::format("{}: {} versions of {} kernels", name(group),
+                                                trials.size(), kernels.size()),
+                                    from, to));
+  if (int(times.turns()) < fewestRuns)
     return {};
   result.versions += trials.size();
 
@@ -321,7 +319,7 @@ Status Tuner::vary(TuningGroup group, double seconds, double from, double to) {
 /// Takes back what does not hold beside the derived sizes, and measures what the rest gains.
 Status Tuner::compareWithDerived(double seconds, double from) {
   if (std::ranges::all_of(best, [](const auto &entry) { return entry.second == BlockChoice(); }))
-    return {};
+    return save();
   report("comparing with the derived sizes", from, secondsLeft(), true);
   INGOT_ASSIGN(Version derived, compileVersion({}));
   std::vector<Place> varied;
@@ -333,9 +331,9 @@ Status Tuner::compareWithDerived(double seconds, double from) {
   INGOT_ASSIGN(std::unique_ptr<Session> session, load(program));
   INGOT_ASSIGN(std::vector<Place> different, program.differing(*session));
   INGOT_TRY(tuning.fill(*session, *program.program()->function(tuning.function)));
-  INGOT_ASSIGN(Times times, measure(program, 2, *session, seconds,
-                                    "comparing with the derived sizes", from, 1));
-  if (times.turns() == 0)
+  INGOT_ASSIGN(Times times,
+               measure(program, 2, *session, seconds, "comparing with the derived sizes", from, 1));
+  if (int(times.turns()) < fewestRuns)
     return {};
   result.before = median(times.whole[0]);
   result.after = median(times.whole[1]);
@@ -343,8 +341,8 @@ Status Tuner::compareWithDerived(double seconds, double from) {
     const auto kernel = *std::ranges::find(kernels, row.name, [&](size_t k) { return nameOf(k); });
     row.before = median(times.kernels[0][kernel]);
     const double ratio = times.ratio(1, kernel, 0, 1);
-    const bool holds = 1 - ratio > leastGain &&
-                       std::ranges::find(different, Place{1, kernel}) == different.end();
+    const bool holds =
+        1 - ratio > leastGain && std::ranges::find(different, Place{1, kernel}) == different.end();
     if (row.choice != BlockChoice() && !holds)
       best[row.name] = row.choice = {};
     row.after = row.choice == BlockChoice() ? row.before : row.before * ratio;

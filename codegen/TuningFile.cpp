@@ -119,7 +119,8 @@ Status TuningFile::update(const BlockChoices &found) const {
                                    {"machine", machine},
                                    {"generator", codeGeneratorId()},
                                    {"kernels", kernels}};
-  return writeFile(file, document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  return writeFile(file,
+                   document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 } // namespace ingot

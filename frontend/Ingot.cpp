@@ -1,5 +1,6 @@
 #include "frontend/Ingot.h"
 #include "codegen/DiskCache.h"
+#include "codegen/TuningFile.h"
 #include "frontend/LoadedModel.h"
 #include "frontend/ModelModule.h"
 #include "frontend/SavedModel.h"
@@ -9,14 +10,18 @@
 namespace ingot {
 namespace {
 
-CompileOptions toCompileOptions(const Options &options,
-                                const std::optional<TrainingOptions> &training) {
+Result<CompileOptions> toCompileOptions(const Options &options,
+                                        const std::optional<TrainingOptions> &training) {
   CompileOptions result;
   result.training = training;
   result.target = options.target;
   result.threads = options.threads;
   if (options.cache)
     result.cacheDirectory = DiskCache::defaultDirectory();
+  if (options.tuned) {
+    INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
+    result.tuning = TuningFile(DiskCache::defaultDirectory(), target, options.threads).read();
+  }
   return result;
 }
 
@@ -140,7 +145,7 @@ Result<Model> Model::gpt(const GptSizes &sizes) { return buildGpt(sizes); }
 Result<Model> Model::mlp(const MlpSizes &sizes) { return buildMlp(sizes); }
 
 Result<CompiledProgram> Model::compile(const Options &options) const {
-  CompileOptions compileOptions = toCompileOptions(options, std::nullopt);
+  INGOT_ASSIGN(CompileOptions compileOptions, toCompileOptions(options, std::nullopt));
   bool initializers = parameterCount() > 0;
   INGOT_ASSIGN(LoadedModel loaded,
                loadModel(*this, compileOptions, options.device, options.threads, initializers));
@@ -153,8 +158,8 @@ Result<CompiledProgram> Model::compile() const { return compile(Options()); }
 
 Result<ModelTrainer> Model::trainer(Loss loss, const Optimizer &optimizer,
                                     const TrainOptions &options) const {
-  CompileOptions compileOptions =
-      toCompileOptions(options, toTrainingOptions(loss, optimizer, options));
+  INGOT_ASSIGN(CompileOptions compileOptions,
+               toCompileOptions(options, toTrainingOptions(loss, optimizer, options)));
   INGOT_ASSIGN(LoadedModel loaded,
                loadModel(*this, compileOptions, options.device, options.threads));
   INGOT_TRY(initializeParameters(*loaded.session, options.seed));
@@ -191,6 +196,8 @@ Result<std::string> CompiledProgram::ir(std::string_view stage) const {
   std::lock_guard lock(impl->mutex);
   return printIr(impl->model, impl->options, stage);
 }
+
+const std::string &CompiledProgram::note() const { return impl->loaded.report.note; }
 
 Status CompiledProgram::save(const std::string &path) const { return program().save(path); }
 
@@ -263,6 +270,8 @@ Status ModelTrainer::load(const std::string &path) {
 Result<std::string> ModelTrainer::ir(std::string_view stage) const {
   return printIr(impl->model, impl->options, stage);
 }
+
+const std::string &ModelTrainer::note() const { return impl->loaded.report.note; }
 
 const Program &ModelTrainer::program() const { return impl->loaded.session->program(); }
 

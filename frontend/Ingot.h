@@ -26,6 +26,8 @@ struct Options {
   std::string target = "cpu"; ///< this machine, or such as `cpu:x86-64-v4`
   int threads = 0;            ///< 0: one per CPU; results do not depend on it
   bool cache = true;          ///< keep compiled code on disk
+  /// Use what `ingot tune` found on this machine for as many threads; results are the same bits.
+  bool tuned = true;
 };
 
 /// A model compiled for a device, with its parameters. Copies share everything. `run` may be called
@@ -42,6 +44,8 @@ public:
   Result<Tensors> run(const Tensors &inputs);
   /// The IR of a stage: graph, train, linalg, kernels, plan, llvm or program.
   Result<std::string> ir(std::string_view stage) const;
+  /// Why what `ingot tune` found is not used, if it was of no use; else empty.
+  const std::string &note() const;
   /// Writes a `.ingot` file, which the runtime alone can run.
   Status save(const std::string &path) const;
   const Program &program() const;
@@ -96,6 +100,8 @@ public:
   /// Goes on from a checkpoint, bit by bit as if it had never been left.
   Status load(const std::string &path);
   Result<std::string> ir(std::string_view stage) const;
+  /// Why what `ingot tune` found is not used, if it was of no use; else empty.
+  const std::string &note() const;
   const Program &program() const;
 
   struct Impl;

@@ -152,7 +152,9 @@ std::string Profile::table(size_t most) const {
   };
   const size_t listed = std::min(most, all.size());
   for (const Row &row : std::span(all).first(listed))
-    line(row, fmt::format("{}: {}", row.kernel->name, shortened(row.ops)));
+    line(row, fmt::format("{}{}: {}", row.kernel->name,
+                          row.kernel->tuned.empty() ? "" : " [" + row.kernel->tuned + "]",
+                          shortened(row.ops)));
   if (all.size() > listed)
     line(sum(std::span(all).subspan(listed)), fmt::format("{} more kernels", all.size() - listed));
   line(sum(all), fmt::format("all {} kernels", all.size()));
@@ -165,6 +167,7 @@ nlohmann::json Profile::json() const {
     list.push_back({{"kernel", row.kernel->name},
                     {"root", row.kernel->root},
                     {"ops", row.ops},
+                    {"tuned", row.kernel->tuned},
                     {"launches", row.launches},
                     {"ms", row.seconds * 1e3},
                     {"share", row.share},

@@ -59,8 +59,8 @@ struct Kernel {
   std::vector<KernelArgument> arguments; ///< without the workspace
   double flops = 0;                      ///< of one call
   double bytes = 0;                      ///< memory read and written at least, of one call
-  std::string root; ///< contraction, attention, row, elementwise, update, indexing, …
-  std::string ops;  ///< the model's ops that it computes, for profiles and error messages
+  std::string root;  ///< contraction, attention, row, elementwise, update, indexing, …
+  std::string ops;   ///< the model's ops that it computes, for profiles and error messages
   std::string tuned; ///< sizes of blocks that `ingot tune` chose; empty: all are derived
 };
 

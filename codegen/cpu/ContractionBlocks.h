@@ -51,7 +51,8 @@ struct ContractionBlocks {
 Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const MachineShape &machine,
                 int64_t rowsDivide = 0);
 
-/// Sizes in `choice` go before those that follow from shape and machine, as far as the shape allows.
+/// Sizes in `choice` go before those that follow from shape and machine, as far as the shape
+/// allows.
 ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine,
                                const BlockChoice &choice = {});
 

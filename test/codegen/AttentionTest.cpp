@@ -1,5 +1,6 @@
 #include "test/codegen/CompiledKernel.h"
 #include <cmath>
+#include <cstring>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <random>
@@ -303,6 +304,38 @@ TEST(Attention, GptReadsSlicesAndWritesRows) {
       expectEqual(head(qkvGradient, 1, b, h), expected.keyGradient);
       expectEqual(head(qkvGradient, 2, b, h), expected.valueGradient);
     }
+}
+
+/// Tuning moves the borders between blocks of queries, not what is added up.
+TEST(Attention, EveryBlockOfQueriesGivesTheSameBits) {
+  const uint64_t seed = testSeed();
+  for (const Case &test : {Case{1, 2, 100, 100, 16, 16}, Case{2, 1, 40, 150, 20, 8},
+                           Case{1, 1, 300, 300, 32, 32}, Case{1, 2, 90, 70, 16, 16, false}}) {
+    auto random = [&](int64_t sequence, int64_t width, int i) {
+      return randomTensor(test.element(), test.shape(sequence, width), seed + i);
+    };
+    const Tensor query = random(test.queries, test.head, 0), key = random(test.keys, test.head, 1),
+                 value = random(test.keys, test.valueHead, 2),
+                 gradient = random(test.queries, test.valueHead, 3);
+    auto compute = [&](const std::string &attribute) {
+      auto with = [&](std::string text) {
+        return CompiledKernel(text.insert(text.find("graph.kernel"), attribute));
+      };
+      std::vector<Tensor> all = with(test.forward()).run({query, key, value});
+      for (Tensor &tensor :
+           with(test.backward()).run({query, key, value, all[0], all[1], gradient}))
+        all.push_back(tensor);
+      return all;
+    };
+    const std::vector<Tensor> derived = compute("");
+    for (int queries : {1, 64, 96, 1000}) {
+      SCOPED_TRACE(fmt::format("{}, blocks of {}", test.name(), queries));
+      const auto tuned = compute(fmt::format("graph.tuned = \"queries={}\", ", queries));
+      for (size_t i = 0; i < derived.size(); ++i)
+        EXPECT_EQ(std::memcmp(derived[i].data(), tuned[i].data(), derived[i].bytes()), 0)
+            << "result " << i;
+    }
+  }
 }
 
 } // namespace

@@ -145,6 +145,37 @@ TEST(Contraction, NarrowVectorsAndSmallCachesGiveTheSameBits) {
   }
 }
 
+/// What tuning may choose, drawn at random: sizes that fit and sizes that do not.
+TEST(Contraction, EveryChoiceOfBlocksGivesTheSameBits) {
+  std::mt19937_64 generator(testSeed());
+  auto below = [&](int64_t most) { return int64_t(generator() % most); };
+  for (const Matmul &matmul :
+       {Matmul{0, 67, 131, 700, false, false}, Matmul{0, 130, 50, 301, true, true},
+        Matmul{3, 33, 97, 140, false, true}, Matmul{0, 5, 200, 90, true, false},
+        Matmul{0, 40, 70, 90, false, false, "bf16"}})
+    for (int trial = 0; trial < 6; ++trial) {
+      BlockChoice choice;
+      auto maybe = [&](BlockChoice::Size &size, int64_t value) {
+        if (below(2))
+          size = value;
+      };
+      maybe(choice.tileRows, 1 + below(16));
+      maybe(choice.tileColumns, 16 * (1 + below(6)));
+      maybe(choice.depth, 1 + below(2 * matmul.depth));
+      maybe(choice.rows, 1 + below(2 * matmul.rows));
+      maybe(choice.columns, 1 + below(2 * matmul.columns));
+      maybe(choice.packLhs, below(2));
+      maybe(choice.packRhs, below(2));
+      SCOPED_TRACE(matmul.name() + " " + choice.text());
+      Tensor lhs = matmul.random(matmul.lhs(), generator()), rhs = matmul.random(matmul.rhs(), 1);
+      std::string text = matmul.kernel();
+      text.insert(text.find("graph.kernel"), "graph.tuned = \"" + choice.text() + "\", ");
+      Tensor derived = CompiledKernel(matmul.kernel()).run({lhs, rhs}).front();
+      Tensor tuned = CompiledKernel(text).run({lhs, rhs}).front();
+      EXPECT_EQ(std::memcmp(derived.data(), tuned.data(), derived.bytes()), 0);
+    }
+}
+
 TEST(Contraction, TilesFillTheRegisters) {
   Tile wide = chooseTile(1024, 1056, 4, {64, 48 << 10, 1 << 20});
   EXPECT_EQ(wide.rows * wide.vectors, 24);

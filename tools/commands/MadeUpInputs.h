@@ -4,8 +4,8 @@
 
 namespace ingot {
 
-/// Writes initial parameters, made-up inputs and the scalars that a trainer feeds; the same at every
-/// call.
+/// Writes initial parameters, made-up inputs and the scalars that a trainer feeds; the same at
+/// every call.
 Status fillMadeUpInputs(Session &session, const Function &function);
 
 } // namespace ingot

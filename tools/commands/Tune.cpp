@@ -23,17 +23,19 @@ struct TuneFlags {
 };
 
 std::atomic<bool> interrupted = false;
+volatile std::sig_atomic_t interruptedBy = 0;
 
 /// The first signal ends the search, the second one the process.
 void interrupt(int signal) {
   interrupted = true;
+  interruptedBy = signal;
   std::signal(signal, SIG_DFL);
 }
 
 void show(LiveLine &line, const TuneProgress &progress) {
   if (progress.isNew || line.isDue())
-    line.show(progress.fraction, fmt::format("{}  {} left", progress.what,
-                                             shortDuration(progress.secondsLeft)));
+    line.show(progress.fraction,
+              fmt::format("{}  {} left", progress.what, shortDuration(progress.secondsLeft)));
 }
 
 /// The ops without numbers, cut to the width of a table.
@@ -131,10 +133,14 @@ Status tuneModel(const TuneFlags &flags) {
   }
   if (flags.json) {
     fmt::print("{}\n", toJson(result, file.path()));
-    return {};
+  } else {
+    printTable(result);
+    fmt::print("{} versions of kernels measured; kept in {}\n", result.versions, file.path());
   }
-  printTable(result);
-  fmt::print("{} versions of kernels measured; kept in {}\n", result.versions, file.path());
+  if (interrupted) {
+    std::fflush(nullptr);
+    std::raise(interruptedBy); // what called us must see that the search was ended
+  }
   return {};
 }
 
