@@ -90,7 +90,7 @@ private:
   Result<Times> measure(const VersionedProgram &program, size_t versions, Session &session,
                         double seconds, const std::string &what, double from, double to);
   Status survey();
-  Status vary(TuningGroup group, double seconds, double from, double to);
+  Status vary(TuningGroup group, double share, double left, double from, double to);
   Status compareWithDerived(double seconds, double from);
   Status save();
   void report(const std::string &what, double fraction, double secondsLeft, bool isNew);
@@ -229,8 +229,9 @@ Status Tuner::survey() {
   return {};
 }
 
-/// Tries one group of sizes for all kernels.
-Status Tuner::vary(TuningGroup group, double seconds, double from, double to) {
+/// Tries one group of sizes for all kernels, in its share of the seconds left; where that is too
+/// little for all candidates in more of them, because the first groups promise most.
+Status Tuner::vary(TuningGroup group, double share, double left, double from, double to) {
   const double begin = now();
   std::vector<std::vector<BlockChoice>> candidates;
   size_t most = 0;
@@ -238,9 +239,15 @@ Status Tuner::vary(TuningGroup group, double seconds, double from, double to) {
     candidates.push_back(tuningCandidates(group, base.taken[kernel], machine));
     most = std::max(most, candidates.back().size());
   }
-  // With fewer versions there is time for enough turns.
-  const auto affordable = int64_t(seconds / (fewestRuns * runSeconds)) - 2;
-  most = std::min(most, size_t(std::max<int64_t>(affordable, 0)));
+  if (most == 0)
+    return {};                                  // attention alone has no depth
+  const double turns = fewestRuns * runSeconds; // of one version
+  const double seconds = std::max(share, std::min(left, double(most + 2) * turns));
+  most = std::min(most, size_t(std::max(seconds / turns - 2, 0.0)));
+  if (most == 0) {
+    result.stopped = true;
+    return {};
+  }
   report(fmt::format("{}: {} versions of {} kernels", name(group), most, kernels.size()), from,
          secondsLeft(), true);
   std::vector<Program> versions = {base.program};
@@ -363,17 +370,14 @@ Result<TuneResult> Tuner::run() {
   INGOT_TRY(survey());
   const size_t groups = std::size(tuningGroups);
   for (size_t group = 0; group < groups && !kernels.empty() && !isStopped(); ++group) {
-    // What is left is shared by the groups to come and the comparison at the end.
-    const double seconds = secondsLeft() / double(groups - group + 1);
-    if (seconds < (fewestRuns * 3) * runSeconds) {
-      result.stopped = true;
-      break;
-    }
     // What a kernel costs on several threads together does not show how evenly they share it.
     if (tuningGroups[group] == TuningGroup::Units && threads > 1)
       continue;
     const double from = 0.05 + 0.8 * double(group) / double(groups);
-    INGOT_TRY(vary(tuningGroups[group], seconds, from, from + 0.8 / double(groups)));
+    // The comparison at the end has its part too.
+    const double left = secondsLeft() - 5 * fewestRuns * runSeconds;
+    INGOT_TRY(vary(tuningGroups[group], left / double(groups - group), left, from,
+                   from + 0.8 / double(groups)));
   }
   if (!isStopped())
     INGOT_TRY(compareWithDerived(secondsLeft(), 0.85));

@@ -45,7 +45,7 @@ std::vector<BlockChoice> tuningCandidates(TuningGroup group, const BlockChoice &
     if (taken.tileRows)
       return tiles(taken, machine);
     if (taken.queries)
-      for (int64_t queries : {16, 32, 64})
+      for (int64_t queries : {32, 64, 128})
         if (queries != taken.queries)
           candidates.push_back({.queries = queries});
     break;

@@ -19,7 +19,7 @@ constexpr Field fields[] = {{"tile_rows", &BlockChoice::tileRows, 1, 16},
                             {"columns", &BlockChoice::columns, 1, anySize},
                             {"pack_lhs", &BlockChoice::packLhs, 0, 1},
                             {"pack_rhs", &BlockChoice::packRhs, 0, 1},
-                            {"queries", &BlockChoice::queries, 1, anySize}};
+                            {"queries", &BlockChoice::queries, 1, 1024}};
 
 } // namespace
 

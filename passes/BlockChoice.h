@@ -15,12 +15,12 @@ namespace ingot {
 struct BlockChoice {
   using Size = std::optional<int64_t>;
   // Contractions (codegen/cpu/ContractionBlocks.h):
-  Size tileRows, tileColumns; ///< of the tile of sums in registers
-  Size depth;                 ///< of a panel of the right operand
-  Size rows, columns;         ///< of a unit
-  Size packLhs, packRhs;      ///< 1: the operand is copied into panels; 0: read where it lies
+  Size tileRows = {}, tileColumns = {}; ///< of the tile of sums in registers
+  Size depth = {};                      ///< of a panel of the right operand
+  Size rows = {}, columns = {};         ///< of a unit
+  Size packLhs = {}, packRhs = {}; ///< 1: the operand is copied into panels; 0: read where it lies
   // Attention:
-  Size queries; ///< of a block of scores
+  Size queries = {}; ///< of a block of scores
 
   bool operator==(const BlockChoice &) const = default;
   /// The sizes of `other` where it has any, else these.

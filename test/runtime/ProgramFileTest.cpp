@@ -107,8 +107,8 @@ TEST(ProgramFile, saysWhatIsDamaged) {
   flipped[100] ^= 1;
   EXPECT_EQ(error(flipped), path + ": damaged: its checksum does not match its contents");
   std::string newer = good;
-  newer[8] = 3;
-  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 3; this build reads format 2");
+  newer[8] = 4;
+  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 4; this build reads format 3");
   // A header that seems to reach into the zeros behind it, where a reader of JSON stops by itself.
   std::string longer = good;
   uint64_t headerBytes = 0;
