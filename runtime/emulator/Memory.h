@@ -38,7 +38,7 @@ struct Allocation {
   std::byte *host = nullptr; ///< null once freed
   Kind kind = Kind::Device;
   std::string name;   ///< "" or what findings call it
-  std::string origin; ///< "" or where it was made, for leaks
+  std::string origin = {}; ///< "" or where it was made, for leaks
   bool freed = false;
   /// One for each byte, not 0 once it was written; null: nobody remembers, all count as written.
   uint8_t *written = nullptr;

@@ -6,6 +6,7 @@
   step     whole training steps beside PyTorch, torch.compile, JAX and llm.c
   compile  compile time, and start to first step, cold and warm
   dispatch what the runtime adds to a kernel's call, and how steps scale to all CPUs; no peer
+  emulator the PTX machine on one thread: a bf16 tile, loops, sums; without checks, with each alone, with all; no peer
 
 Peer and Ingot take turns in one run on the same operands; results are compared in that run. What is printed
 are medians, ratios, and the share of what the machine is measured to do at most. --record appends all of
@@ -16,6 +17,7 @@ it to RESULTS.md beside this file, with the machine named. Options behind the su
   bench step gpt2 char --peers=eager,compile,jax,llmc --llmc=DIR --rounds=3
   bench step --to-loss=2.0        time until the model `char` has that validation loss
   bench dispatch char             the step of this model alone
+  bench emulator wgmma            kernels that have one of these words
 
 Peers come from the package registries into build/bench/venv, a throw-away environment.
 """
@@ -30,7 +32,7 @@ from library import Library
 from models import MODELS, model_flags
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SUITES = ["matmul", "kernels", "step", "compile", "dispatch"]
+SUITES = ["matmul", "kernels", "step", "compile", "dispatch", "emulator"]
 SCALED = ["mlp", "char", "gpt2"]
 
 
@@ -84,6 +86,9 @@ class Bench:
             self.make("benchmark-dispatch")
             command = [os.path.join(self.build, "bin", "benchmark-dispatch")]
             arguments = [self.compile(model) for model in SCALED if not arguments or model in arguments]
+        elif suite == "emulator":
+            self.make("benchmark-emulator")
+            command = [os.path.join(self.build, "bin", "benchmark-emulator")]
         elif suite == "compile":
             command = [sys.executable, os.path.join(HERE, "compile.py"), self.build]
         else:
