@@ -2,6 +2,7 @@
 #include "codegen/EmitProgram.h"
 #include "codegen/KernelCode.h"
 #include "codegen/TuneCandidates.h"
+#include "codegen/VersionTimes.h"
 #include "codegen/VersionedProgram.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "runtime/cpu/CpuInfo.h"
@@ -25,45 +26,6 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-double median(std::vector<double> values) {
-  if (values.empty())
-    return 0;
-  std::ranges::sort(values);
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-/// Seconds of each kernel and of the whole function, run by run. Versions take turns; version 0
-/// runs a second time at the end of each turn, which shows the noise.
-struct Times {
-  std::vector<std::vector<std::vector<double>>> kernels; ///< version (the last: 0 again), kernel
-  std::vector<std::vector<double>> whole;                ///< version
-
-  size_t turns() const { return whole.front().size(); }
-  const std::vector<double> &again(size_t kernel) const { return kernels.back()[kernel]; }
-  /// What version 0 took in a turn.
-  double base(size_t kernel, size_t turn) const {
-    return (kernels.front()[kernel][turn] + again(kernel)[turn]) / 2;
-  }
-  /// The median over every second turn of what `version` takes of version 0's time.
-  double ratio(size_t version, size_t kernel, size_t firstTurn, size_t step) const {
-    std::vector<double> ratios;
-    for (size_t turn = firstTurn; turn < turns(); turn += step)
-      if (base(kernel, turn) > 0)
-        ratios.push_back(kernels[version][kernel][turn] / base(kernel, turn));
-    return ratios.empty() ? 1 : median(ratios);
-  }
-  /// By how much two runs of version 0 differ in a turn, the median over all turns.
-  double noise(size_t kernel) const {
-    std::vector<double> differences;
-    for (size_t turn = 0; turn < turns(); ++turn)
-      if (base(kernel, turn) > 0)
-        differences.push_back(std::abs(kernels.front()[kernel][turn] - again(kernel)[turn]) /
-                              base(kernel, turn));
-    return median(differences);
-  }
-};
-
 /// A program compiled with some choices.
 struct Version {
   Program program;
@@ -80,16 +42,25 @@ public:
   Result<TuneResult> run();
 
 private:
+  /// A kernel in a version other than 0.
   struct Trial {
     Place place;
     BlockChoice choice; ///< all of it
   };
+  struct Trials {
+    std::vector<Program> versions; ///< 0: the best so far
+    std::vector<Trial> trials;
+  };
 
   Result<Version> compileVersion(const BlockChoices &choices);
   Result<std::unique_ptr<Session>> load(const VersionedProgram &program);
-  Result<Times> measure(const VersionedProgram &program, size_t versions, Session &session,
-                        double seconds, const std::string &what, double from, double to);
+  Result<VersionTimes> measure(const VersionedProgram &program, size_t versions, Session &session,
+                               double seconds, const std::string &what, double from, double to);
   Status survey();
+  Result<Trials> compileTrials(TuningGroup group, size_t most);
+  Status dropOtherBits(const VersionedProgram &program, Session &session,
+                       std::vector<Trial> &trials);
+  bool keepFaster(const std::vector<Trial> &trials, const VersionTimes &times);
   Status vary(TuningGroup group, double share, double left, double from, double to);
   Status compareWithDerived(double seconds, double from);
   Status save();
@@ -153,11 +124,12 @@ Result<std::unique_ptr<Session>> Tuner::load(const VersionedProgram &program) {
   return session;
 }
 
-Result<Times> Tuner::measure(const VersionedProgram &program, size_t versions, Session &session,
-                             double seconds, const std::string &what, double from, double to) {
+Result<VersionTimes> Tuner::measure(const VersionedProgram &program, size_t versions,
+                                    Session &session, double seconds, const std::string &what,
+                                    double from, double to) {
   const double begin = now();
   const size_t count = base.program.kernels.size();
-  Times times;
+  VersionTimes times;
   times.whole.resize(versions + 1);
   times.kernels.assign(versions + 1, std::vector<std::vector<double>>(count));
   std::vector<double> sums(count);
@@ -169,7 +141,7 @@ Result<Times> Tuner::measure(const VersionedProgram &program, size_t versions, S
     const auto turns = double(times.turns());
     if (times.turns() >= fewestRuns && elapsed * (turns + 1) / turns > seconds)
       break;
-    Times before = times;
+    VersionTimes before = times;
     for (size_t turn = 0; turn <= versions; ++turn) {
       if (isStopped()) {
         session.profile({});
@@ -199,7 +171,7 @@ Status Tuner::survey() {
                VersionedProgram::join({base.program}, tuning.function, {}));
   INGOT_ASSIGN(std::unique_ptr<Session> session, load(program));
   INGOT_TRY(session->run(tuning.function)); // touches memory for the first time
-  INGOT_ASSIGN(Times times, measure(program, 1, *session, 0, "measuring", 0, 0.05));
+  INGOT_ASSIGN(VersionTimes times, measure(program, 1, *session, 0, "measuring", 0, 0.05));
   if (times.turns() == 0)
     return {};
   runSeconds = median(times.whole.front());
@@ -229,35 +201,18 @@ Status Tuner::survey() {
   return {};
 }
 
-/// Tries one group of sizes for all kernels, in its share of the seconds left; where that is too
-/// little for all candidates in more of them, because the first groups promise most.
-Status Tuner::vary(TuningGroup group, double share, double left, double from, double to) {
-  const double begin = now();
-  std::vector<std::vector<BlockChoice>> candidates;
-  size_t most = 0;
-  for (size_t kernel : kernels) {
-    candidates.push_back(tuningCandidates(group, base.taken[kernel], machine));
-    most = std::max(most, candidates.back().size());
-  }
-  if (most == 0)
-    return {};                                  // attention alone has no depth
-  const double turns = fewestRuns * runSeconds; // of one version
-  const double seconds = std::max(share, std::min(left, double(most + 2) * turns));
-  most = std::min(most, size_t(std::max(seconds / turns - 2, 0.0)));
-  if (most == 0) {
-    result.stopped = true;
-    return {};
-  }
-  report(fmt::format("{}: {} versions of {} kernels", name(group), most, kernels.size()), from,
-         secondsLeft(), true);
-  std::vector<Program> versions = {base.program};
-  std::vector<Trial> trials;
+/// Versions with the first `most` candidates of every kernel; those that come out as others do are
+/// no trials.
+Result<Tuner::Trials> Tuner::compileTrials(TuningGroup group, size_t most) {
+  Trials result{.versions = {base.program}, .trials = {}};
   std::map<size_t, std::vector<BlockChoice>> seen;
   for (size_t version = 1; version <= most && !isStopped(); ++version) {
     BlockChoices choices = best;
-    for (size_t i = 0; i < kernels.size(); ++i)
-      if (version <= candidates[i].size())
-        choices[nameOf(kernels[i])] = best[nameOf(kernels[i])].with(candidates[i][version - 1]);
+    for (size_t kernel : kernels) {
+      const auto candidates = tuningCandidates(group, base.taken[kernel], machine);
+      if (version <= candidates.size())
+        choices[nameOf(kernel)] = best[nameOf(kernel)].with(candidates[version - 1]);
+    }
     INGOT_ASSIGN(Version compiled, compileVersion(choices));
     for (size_t kernel : kernels) {
       const BlockChoice &taken = compiled.taken[kernel];
@@ -265,58 +220,90 @@ Status Tuner::vary(TuningGroup group, double share, double left, double from, do
       if (taken == base.taken[kernel] || std::ranges::find(others, taken) != others.end())
         continue;
       others.push_back(taken);
-      trials.push_back({{version, kernel}, choices[nameOf(kernel)]});
+      result.trials.push_back({{version, kernel}, choices[nameOf(kernel)]});
     }
-    versions.push_back(std::move(compiled.program));
+    result.versions.push_back(std::move(compiled.program));
   }
-  if (trials.empty() || isStopped())
-    return {};
+  return result;
+}
 
-  std::vector<Place> varied;
-  for (const Trial &trial : trials)
-    varied.push_back(trial.place);
-  INGOT_ASSIGN(VersionedProgram program, VersionedProgram::join(versions, tuning.function, varied));
-  INGOT_ASSIGN(std::unique_ptr<Session> session, load(program));
-  INGOT_ASSIGN(std::vector<Place> different, program.differing(*session));
-  for (const Trial &trial : trials)
-    if (std::ranges::find(different, trial.place) != different.end())
-      result.notes.push_back(fmt::format("{} gives other bits with {}", nameOf(trial.place.kernel),
-                                         trial.choice.text()));
-  INGOT_TRY(tuning.fill(*session, *program.program()->function(tuning.function)));
-  INGOT_ASSIGN(Times times, measure(program, versions.size(), *session, seconds - (now() - begin),
-                                    fmt::format("{}: {} versions of {} kernels", name(group),
-                                                trials.size(), kernels.size()),
-                                    from, to));
-  if (int(times.turns()) < fewestRuns)
-    return {};
-  result.versions += trials.size();
+Status Tuner::dropOtherBits(const VersionedProgram &program, Session &session,
+                            std::vector<Trial> &trials) {
+  INGOT_ASSIGN(std::vector<Place> different, program.differing(session));
+  std::erase_if(trials, [&](const Trial &trial) {
+    if (std::ranges::find(different, trial.place) == different.end())
+      return false;
+    result.notes.push_back(fmt::format("{} gives other bits with {}", nameOf(trial.place.kernel),
+                                       trial.choice.text()));
+    return true;
+  });
+  return tuning.fill(session, *program.program()->function(tuning.function));
+}
 
+/// Takes for each kernel the fastest of the even turns if the odd ones confirm it.
+bool Tuner::keepFaster(const std::vector<Trial> &trials, const VersionTimes &times) {
   bool changed = false;
   for (TunedKernel &row : result.kernels) {
-    const Trial *chosen = nullptr;
+    const Trial *fastest = nullptr;
     double least = 1;
-    size_t kernel = 0;
     for (const Trial &trial : trials) {
-      if (nameOf(trial.place.kernel) != row.name ||
-          std::ranges::find(different, trial.place) != different.end())
-        continue;
       const double ratio = times.ratio(trial.place.version, trial.place.kernel, 0, 2);
-      if (ratio < least) {
-        least = ratio;
-        chosen = &trial;
-        kernel = trial.place.kernel;
-      }
+      if (nameOf(trial.place.kernel) != row.name || ratio >= least)
+        continue;
+      least = ratio;
+      fastest = &trial;
     }
-    if (!chosen)
+    if (!fastest)
       continue;
-    const double confirmed = times.ratio(chosen->place.version, kernel, 1, 2);
+    const auto [version, kernel] = fastest->place;
+    const double confirmed = times.ratio(version, kernel, 1, 2);
     if (1 - confirmed <= std::max(leastGain, times.noise(kernel)))
       continue;
-    best[row.name] = row.choice = chosen->choice;
+    best[row.name] = row.choice = fastest->choice;
     row.after *= confirmed;
     changed = true;
   }
-  if (!changed)
+  return changed;
+}
+
+/// Tries one group of sizes for all kernels, in its share of the seconds left; where that is too
+/// little for all candidates in more of them, because the first groups promise most.
+Status Tuner::vary(TuningGroup group, double share, double left, double from, double to) {
+  const double begin = now();
+  size_t most = 0;
+  for (size_t kernel : kernels)
+    most = std::max(most, tuningCandidates(group, base.taken[kernel], machine).size());
+  if (most == 0)
+    return {}; // attention alone has no depth
+  const double version = fewestRuns * runSeconds;
+  const double seconds = std::max(share, std::min(left, double(most + 2) * version));
+  most = std::min(most, size_t(std::max(seconds / version - 2, 0.0)));
+  if (most == 0) {
+    result.stopped = true;
+    return {};
+  }
+  report(fmt::format("{}: {} candidates for {} kernels", name(group), most, kernels.size()), from,
+         secondsLeft(), true);
+  INGOT_ASSIGN(Trials made, compileTrials(group, most));
+  std::vector<Trial> &trials = made.trials;
+  if (trials.empty() || isStopped())
+    return {};
+  std::vector<Place> varied;
+  for (const Trial &trial : trials)
+    varied.push_back(trial.place);
+  INGOT_ASSIGN(VersionedProgram program,
+               VersionedProgram::join(made.versions, tuning.function, varied));
+  INGOT_ASSIGN(std::unique_ptr<Session> session, load(program));
+  INGOT_TRY(dropOtherBits(program, *session, trials));
+  INGOT_ASSIGN(VersionTimes times,
+               measure(program, made.versions.size(), *session, seconds - (now() - begin),
+                       fmt::format("{}: {} versions of {} kernels", name(group), trials.size(),
+                                   kernels.size()),
+                       from, to));
+  if (int(times.turns()) < fewestRuns)
+    return {};
+  result.versions += trials.size();
+  if (!keepFaster(trials, times))
     return {};
   session.reset(); // its memory first
   INGOT_ASSIGN(base, compileVersion(best));
@@ -338,7 +325,7 @@ Status Tuner::compareWithDerived(double seconds, double from) {
   INGOT_ASSIGN(std::unique_ptr<Session> session, load(program));
   INGOT_ASSIGN(std::vector<Place> different, program.differing(*session));
   INGOT_TRY(tuning.fill(*session, *program.program()->function(tuning.function)));
-  INGOT_ASSIGN(Times times,
+  INGOT_ASSIGN(VersionTimes times,
                measure(program, 2, *session, seconds, "comparing with the derived sizes", from, 1));
   if (int(times.turns()) < fewestRuns)
     return {};
@@ -347,7 +334,7 @@ Status Tuner::compareWithDerived(double seconds, double from) {
   for (TunedKernel &row : result.kernels) {
     const auto kernel = *std::ranges::find(kernels, row.name, [&](size_t k) { return nameOf(k); });
     row.before = median(times.kernels[0][kernel]);
-    const double ratio = times.ratio(1, kernel, 0, 1);
+    const double ratio = times.ratio(1, kernel);
     const bool holds =
         1 - ratio > leastGain && std::ranges::find(different, Place{1, kernel}) == different.end();
     if (row.choice != BlockChoice() && !holds)
@@ -367,6 +354,7 @@ Result<TuneResult> Tuner::run() {
   CompileOptions derived = options;
   derived.tuning = {};
   INGOT_ASSIGN(linalg, lowerTo(Stage::Linalg, model, derived));
+  INGOT_TRY(save()); // whoever cannot write hears it before the search
   INGOT_TRY(survey());
   const size_t groups = std::size(tuningGroups);
   for (size_t group = 0; group < groups && !kernels.empty() && !isStopped(); ++group) {

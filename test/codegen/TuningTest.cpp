@@ -1,6 +1,7 @@
 #include "codegen/Compile.h"
 #include "codegen/TuneCandidates.h"
 #include "codegen/TuningFile.h"
+#include "codegen/VersionTimes.h"
 #include "codegen/VersionedProgram.h"
 #include "mlir/Parser/Parser.h"
 #include "runtime/File.h"
@@ -126,6 +127,23 @@ TEST_F(Files, NeedADirectoryThatCanBeWritten) {
   ASSERT_TRUE(writeFile(directory + "/file", ""));
   const TuningFile below(directory + "/file", CpuTarget::host(), 1);
   EXPECT_EQ(below.update({{"a", wide}}).error().code, Error::Code::Io);
+}
+
+TEST(VersionTimes, CompareTurnByTurn) {
+  // Two kernels, of which the second one does not run; the machine gets slower from turn to turn.
+  const std::vector<double> never(4, 0);
+  VersionTimes times{
+      .kernels = {{{10, 20, 40, 80}, never}, {{9, 18, 20, 40}, never}, {{10, 22, 40, 80}, never}},
+      .whole = {{1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3, 4}}};
+  EXPECT_DOUBLE_EQ(times.base(0, 1), 21);
+  EXPECT_DOUBLE_EQ(times.ratio(1, 0, 0, 2), (0.9 + 0.5) / 2);
+  EXPECT_DOUBLE_EQ(times.ratio(1, 0, 1, 2), (18.0 / 21 + 0.5) / 2);
+  EXPECT_DOUBLE_EQ(times.ratio(0, 0), 1);
+  EXPECT_DOUBLE_EQ(times.noise(0), 0);
+  times.kernels.back()[0] = {11, 22, 44, 88};
+  EXPECT_NEAR(times.noise(0), 1 / 10.5, 1e-12);
+  EXPECT_EQ(times.ratio(1, 1), 1);
+  EXPECT_EQ(times.noise(1), 0);
 }
 
 TEST(TuneCandidates, AreOthersThanWhatWasTakenAndFitTheRegisters) {

@@ -1,6 +1,8 @@
 #include "frontend/Ingot.h"
+#include "codegen/TuningFile.h"
 #include "frontend/Check.h"
 #include "frontend/SavedModel.h"
+#include "runtime/File.h"
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <random>
@@ -130,6 +132,43 @@ TEST(Trainer, keepsTheTokenizerInCheckpoints) {
     if (kept)
       EXPECT_EQ(saved->tokenizer->toJson(), kept->toJson());
   }
+  fs::remove_all(folder);
+}
+
+TEST(Tuning, isUsedUnlessSwitchedOffAndChangesNoBit) {
+  const std::string folder = fs::path(testing::TempDir()) / "ingot-tuned";
+  fs::remove_all(folder);
+  const char *before = std::getenv("INGOT_CACHE");
+  const std::string old = before ? before : "";
+  setenv("INGOT_CACHE", folder.c_str(), 1);
+  const Model model = Model::mlp({.layers = {40, 50, 30}, .batch = 20}).value();
+  const Options on{.threads = 1};
+  Options off = on;
+  off.tuned = false;
+  CompiledProgram derived = model.compile(on).value();
+  const TuningFile file(folder, CpuTarget::host(), 1);
+  BlockChoices choices;
+  for (const Kernel &kernel : derived.program().kernels)
+    if (kernel.root == "contraction")
+      choices[kernel.name] = {.tileRows = 3, .tileColumns = 32};
+  ASSERT_TRUE(file.update(choices));
+  CompiledProgram tuned = model.compile(on).value(), without = model.compile(off).value();
+  for (const Kernel &kernel : tuned.program().kernels)
+    EXPECT_EQ(kernel.tuned, kernel.root == "contraction" ? "tile_rows=3 tile_columns=32" : "");
+  for (const Kernel &kernel : without.program().kernels)
+    EXPECT_EQ(kernel.tuned, "");
+  EXPECT_NE(tuned.program().code, derived.program().code);
+  EXPECT_EQ(without.program().code, derived.program().code);
+  EXPECT_EQ(tuned.note(), "");
+  Tensor x(f32, {20, 40});
+  for (int i = 0; i < 800; ++i)
+    x.as<float>()[i] = float(i * 37 % 101) / 101;
+  EXPECT_TRUE(
+      sameBytes(tuned.run({{"x", x}})->at("logits"), derived.run({{"x", x}})->at("logits")));
+
+  ASSERT_TRUE(writeFile(file.path(), "{"));
+  EXPECT_EQ(model.compile(on)->note(), file.path() + ": damaged: not valid JSON");
+  before ? setenv("INGOT_CACHE", old.c_str(), 1) : unsetenv("INGOT_CACHE");
   fs::remove_all(folder);
 }
 
