@@ -1,4 +1,5 @@
 #include "frontend/LoadedModel.h"
+#include "codegen/ReleaseMemory.h"
 #include "frontend/ModelModule.h"
 #include "frontend/ReferenceDevice.h"
 #include "passes/Passes.h"
@@ -41,6 +42,7 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
   }
   CompileReport report;
   INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
+  releaseCompilerMemory(); // before the arena is touched
   INGOT_ASSIGN(LoadedModel loaded, loadProgram(std::move(program), device, threads));
   loaded.report = report;
   return loaded;

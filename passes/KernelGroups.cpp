@@ -1,5 +1,6 @@
 #include "passes/KernelGroups.h"
 #include "ir/Graph.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "passes/GraphToLinalg.h"
 #include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/STLExtras.h"
@@ -318,6 +319,30 @@ void KernelGroups::placePoint(Operation *op) {
   add(*best, op);
 }
 
+/// True for the addition of two scalars.
+static bool addsScalars(Operation *op) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  return generic && elementsOf(op->getResult(0)) == 1 && kindOf(op) == OpKind::Point &&
+         llvm::hasSingleElement(generic.getBody()->without_terminator()) &&
+         isa<arith::AddFOp>(generic.getBody()->front());
+}
+
+/// The sum over several tensors, such as the square of the gradients' norm, of which this reduction
+/// is a share (or a part of a share); none if it is not added to other scalars.
+static Operation *wholeSum(linalg::GenericOp op) {
+  Operation *sum = nullptr, *last = op;
+  while (last->getResult(0).hasOneUse()) {
+    Operation *user = *last->getResult(0).user_begin();
+    bool isTotal = !sum && kindOf(user) == OpKind::Reduction && elementsOf(user->getResult(0)) == 1;
+    if (addsScalars(user))
+      sum = user;
+    else if (!isTotal)
+      break;
+    last = user;
+  }
+  return sum;
+}
+
 /// True if the op and the group read one tensor.
 static bool readsSame(const KernelGroup &group, Operation *op) {
   for (Value operand : op->getOperands()) {
@@ -332,7 +357,8 @@ static bool readsSame(const KernelGroup &group, Operation *op) {
 }
 
 /// Rows: the last dimensions are reduced; columns: the first ones. Sums over rows join the rows
-/// that they read from or beside; columns join what columns of that shape there are.
+/// that they read from or beside, and the other shares of a sum over several tensors; columns join
+/// what columns of that shape there are.
 void KernelGroups::placeReduction(linalg::GenericOp op) {
   SmallVector<unsigned> operands = operandGroups(op, /*waits=*/false);
   SmallVector<int64_t> extents = loopExtents(op);
@@ -342,6 +368,7 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
     return kind == utils::IteratorType::reduction;
   });
   Root root = isRow ? Root::Row : Root::Column;
+  Operation *sum = isRow ? wholeSum(op) : nullptr;
   std::optional<unsigned> best;
   for (unsigned index = 0; index < groups.size(); ++index) {
     const KernelGroup &group = groups[index];
@@ -354,16 +381,18 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
       continue;
     bool reads = llvm::is_contained(operands, index);
     bool isNear = index + window >= groups.size();
-    bool joins = root == Root::Row
-                     ? (reads ? fitsDomain(group, index, op) : isNear && readsSame(group, op))
-                     : isNear && !reads;
+    bool isShare = sum && sums.lookup(index) == sum && !reads;
+    bool joins = root == Root::Row ? (reads ? fitsDomain(group, index, op)
+                                            : isShare || (isNear && readsSame(group, op)))
+                                   : isNear && !reads;
     if (joins)
       best = index;
   }
   if (best)
-    add(*best, op);
-  else
-    open(root, extents, reduced, op);
+    return add(*best, op);
+  unsigned group = open(root, extents, reduced, op);
+  if (sum)
+    sums[group] = sum;
 }
 
 } // namespace ingot

@@ -66,6 +66,7 @@ private:
   bool canMerge(unsigned a, unsigned b) const;
 
   llvm::DenseMap<mlir::Operation *, unsigned> homes, positions;
+  llvm::DenseMap<unsigned, mlir::Operation *> sums; ///< of whose shares a row group was opened
 };
 
 } // namespace ingot

@@ -1,6 +1,7 @@
 /// What the planner promises of memory: linear in the sequence, and what the process then really
 /// uses.
 #include "codegen/EmitProgram.h"
+#include "codegen/ReleaseMemory.h"
 #include "frontend/ModelModule.h"
 #include "frontend/Models.h"
 #include "runtime/Device.h"
@@ -112,6 +113,21 @@ TEST(Memory, AnyBoundDownToTheSmallestPlanIsKept) {
   }
   EXPECT_LT(double(smallest), 0.85 * double(unbounded));
   EXPECT_FALSE(arenaBytes(*model, 1000));
+}
+
+/// What compiling leaves behind goes back to the system, and the compiler still works.
+TEST(Memory, TheCompilersMemoryIsGivenBack) {
+  Result<Model> model = buildMlp({.layers = {32, 16, 8}, .batch = 4});
+  ASSERT_TRUE(model);
+  Result<Program> first = compile(moduleOf(*model), {});
+  ASSERT_TRUE(first) << first.error().text();
+  int64_t before = residentBytes();
+  releaseCompilerMemory();
+  int64_t after = residentBytes();
+  EXPECT_LT(after, before - (20 << 20)) << "the pages of LLVM's and MLIR's code alone are more";
+  Result<Program> again = compile(moduleOf(*model), {});
+  ASSERT_TRUE(again) << again.error().text();
+  EXPECT_EQ(again->code, first->code);
 }
 
 TEST(Memory, ThePlanIsWhatTheProcessUses) {

@@ -203,3 +203,32 @@ func.func @extremes(%x: tensor<0x4xf32>, %y: tensor<1x1xf32>) -> (tensor<0x4xf32
   %1 = graph.softmax %y dimension 1 : tensor<1x1xf32>
   return %0, %1 : tensor<0x4xf32>, tensor<1x1xf32>
 }
+
+// -----
+
+// Sums that are added up, as for the norm of all gradients, are one kernel per shape; a sum of its
+// own stays apart.
+// CHECK-LABEL: func.func @norm
+// CHECK-NEXT: %[[V:.*]]:2 = call @row_{{[0-9a-f]+}}(%arg0, %arg2) : (tensor<64xf32>, tensor<64xf32>) -> (tensor<f32>, tensor<f32>)
+// CHECK-NEXT: %[[P:.*]]:2 = call @row_{{[0-9a-f]+}}(%arg1, %arg3) : {{.*}} -> (tensor<512xf32>, tensor<512xf32>)
+// CHECK-NEXT: %[[N:.*]] = call @row_{{[0-9a-f]+}}(%[[P]]#0, %[[V]]#0, %[[V]]#1, %[[P]]#1)
+// CHECK-NEXT: %[[O:.*]] = call @row_{{[0-9a-f]+}}(%arg4) : (tensor<64xf32>) -> tensor<f32>
+// CHECK-NEXT: return %[[N]], %[[O]]
+func.func @norm(%a: tensor<64xf32>, %w: tensor<512x512xf32>, %b: tensor<64xf32>, %v: tensor<512x512xf32>,
+                %other: tensor<64xf32>) -> (tensor<f32>, tensor<f32>) {
+  %0 = graph.mul %a, %a : tensor<64xf32>
+  %1 = graph.reduce sum %0 [0] : tensor<64xf32> -> tensor<f32>
+  %2 = graph.mul %w, %w : tensor<512x512xf32>
+  %3 = graph.reduce sum %2 [0, 1] : tensor<512x512xf32> -> tensor<f32>
+  %4 = graph.add %1, %3 : tensor<f32>
+  %5 = graph.mul %b, %b : tensor<64xf32>
+  %6 = graph.reduce sum %5 [0] : tensor<64xf32> -> tensor<f32>
+  %7 = graph.add %4, %6 : tensor<f32>
+  %8 = graph.mul %v, %v : tensor<512x512xf32>
+  %9 = graph.reduce sum %8 [0, 1] : tensor<512x512xf32> -> tensor<f32>
+  %10 = graph.add %7, %9 : tensor<f32>
+  %11 = graph.sqrt %10 : tensor<f32>
+  %12 = graph.mul %other, %other : tensor<64xf32>
+  %13 = graph.reduce sum %12 [0] : tensor<64xf32> -> tensor<f32>
+  return %11, %13 : tensor<f32>, tensor<f32>
+}
