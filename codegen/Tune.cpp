@@ -331,16 +331,25 @@ Status Tuner::compareWithDerived(double seconds, double from) {
     return {};
   result.before = median(times.whole[0]);
   result.after = median(times.whole[1]);
+  // On several threads a kernel may gain what others then wait for.
+  const bool isFaster = result.after < result.before;
+  bool isAnyKept = false;
   for (TunedKernel &row : result.kernels) {
     const auto kernel = *std::ranges::find(kernels, row.name, [&](size_t k) { return nameOf(k); });
-    row.before = median(times.kernels[0][kernel]);
+    row.before = row.after = median(times.kernels[0][kernel]);
+    if (row.choice == BlockChoice())
+      continue;
     const double ratio = times.ratio(1, kernel);
-    const bool holds =
-        1 - ratio > leastGain && std::ranges::find(different, Place{1, kernel}) == different.end();
-    if (row.choice != BlockChoice() && !holds)
+    if (isFaster && 1 - ratio > leastGain &&
+        std::ranges::find(different, Place{1, kernel}) == different.end()) {
+      row.after *= ratio;
+      isAnyKept = true;
+    } else {
       best[row.name] = row.choice = {};
-    row.after = row.choice == BlockChoice() ? row.before : row.before * ratio;
+    }
   }
+  if (!isAnyKept)
+    result.before = result.after = 0;
   return save();
 }
 

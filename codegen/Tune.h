@@ -33,7 +33,7 @@ struct TunedKernel {
 
 struct TuneResult {
   std::vector<TunedKernel> kernels; ///< slowest first
-  double before = 0, after = 0;     ///< seconds of the whole function; 0 if not measured
+  double before = 0, after = 0;     ///< seconds of the whole function; 0 if nothing was chosen
   size_t versions = 0;              ///< of kernels that were measured
   std::vector<std::string> notes;   ///< kernels that gave other bits: bugs, and never chosen
   bool stopped = false;             ///< before the search was over

@@ -129,7 +129,7 @@ Status tuneModel(const TuneFlags &flags) {
     if (interrupted)
       line.print("interrupted: what was found so far is kept");
     else if (result.stopped)
-      line.print("the budget ended the search; another run goes on, --budget gives it more time");
+      line.print("the budget ended the search before all was tried: --budget gives it more time");
   }
   if (flags.json) {
     fmt::print("{}\n", toJson(result, file.path()));
