@@ -55,7 +55,7 @@ private:
   void emitTile(Value column, Value columnInPass, Value row, Value stack, Value k, Value depth);
   void emitDotProducts(Value column, Value columnEnd);
   TileLhs tileLhs(Value row, Value stack, Value k);
-  void prefetchLhs(Value row, Value stack, Value k);
+  void prefetchNextPanel(Value column, Value row, Value stack, Value k);
   TileRhs tileRhs(Value column, Value k);
   SmallVector<Value> addProducts(Value column, Value row, Value stack, Value k, Value depth,
                                  ValueRange initial);
@@ -294,8 +294,11 @@ void ContractionEmitter::emitPanel(Value column, Value columnInPass, Value stack
   if (blocks.packRhs && !shape.rhsInPlace)
     emitPack(code, rightSource, rightPanel, code.add(column, columnInPass),
              code.index(rightPanel.width), k, depth);
-  code.loop(code.index(0), rowCount, blocks.tile.rows,
-            [&](Value row) { emitTile(column, columnInPass, row, stack, k, depth); });
+  code.loop(code.index(0), rowCount, blocks.tile.rows, [&](Value row) {
+    if (blocks.spreadPrefetch)
+      prefetchNextPanel(code.add(column, columnInPass), row, stack, k);
+    emitTile(column, columnInPass, row, stack, k, depth);
+  });
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -324,14 +327,32 @@ TileLhs ContractionEmitter::tileLhs(Value row, Value stack, Value k) {
   return lhs;
 }
 
-/// Asks for a tile's part of the left operand's interleaved panels, which the right operand's
-/// stream may have driven out of the second cache. What lies in rows the hardware foresees.
-void ContractionEmitter::prefetchLhs(Value row, Value stack, Value k) {
-  if (!blocks.packLhs || leftPanels.depthStride == 1)
+/// Asks for one tile's share of what the panel after that of (column, k) is made of: the next
+/// depths, or the first ones of the next columns. The first tile would wait for them if it asked
+/// for all at once.
+void ContractionEmitter::prefetchNextPanel(Value column, Value row, Value stack, Value k) {
+  const bool alongColumns = rightSource.rowStride == 1;
+  if (!rightSource.buffer || (!alongColumns && rightSource.depthStride != 1))
     return;
-  TileLhs lhs = tileLhs(row, stack, k);
-  for (int64_t at = 0; at < blocks.depth * blocks.tile.rows; at += 64 / shape.elementBytes)
-    code.prefetch(lhs.buffer, code.add(lhs.rows[0], at), /*level=*/2);
+  Value nextK = code.add(k, blocks.depth);
+  Value stackEnd = code.min(code.add(stack, blocks.stackDepth), code.index(shape.depth));
+  Value deeper = code.create<arith::CmpIOp>(arith::CmpIPredicate::slt, nextK, stackEnd);
+  column = code.create<arith::SelectOp>(deeper, column, code.add(column, blocks.tile.columns()));
+  k = code.create<arith::SelectOp>(deeper, nextK, stack);
+  // Runs of lines, each some stride behind the last one.
+  const int64_t runs = alongColumns ? blocks.depth : blocks.tile.columns();
+  const int64_t runSize = alongColumns ? blocks.tile.columns() : blocks.depth;
+  const int64_t line = 64 * 8 / getElementTypeOrSelf(right.tensor).getIntOrFloatBitWidth();
+  Value tiles = code.ceilDiv(rowCount, blocks.tile.rows);
+  Value share = code.create<arith::CeilDivUIOp>(code.index(runs), tiles);
+  Value first = code.mul(share, code.div(row, blocks.tile.rows));
+  code.loop(first, code.min(code.add(first, share), code.index(runs)), 1, [&](Value run) {
+    Value runRow = alongColumns ? column : code.add(column, run);
+    Value runK = alongColumns ? code.add(k, run) : k;
+    Value start = code.add(rightSource.rowOffset(runRow), rightSource.depthOffset(runK));
+    for (int64_t at = 0; at < runSize; at += line)
+      code.prefetch(right.buffer, code.add(start, at + line - 1), /*level=*/2);
+  });
 }
 
 /// The right operand where it lies.
@@ -343,7 +364,7 @@ TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
   if (blocks.prefetchDepths) {
     rhs.prefetchAhead = blocks.prefetchDepths * rhs.depthStride;
     rhs.prefetchLevel = 1;
-  } else if (shape.columns > blocks.tile.columns()) {
+  } else if (!blocks.spreadPrefetch && shape.columns > blocks.tile.columns()) {
     rhs.prefetchAhead = blocks.tile.columns();
   }
   if (shape.columns % blocks.tile.columns())
@@ -404,7 +425,6 @@ void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, V
       [&](OpBuilder &, Location) {
         code.create<scf::YieldOp>(loadTile(code, tile, sums, start, tile.columns()));
       });
-  prefetchLhs(code.add(row, tile.rows), stack, k);
   for (int64_t at = 0; at < tile.size(); at += 64 / shape.elementBytes)
     code.prefetch(sums, code.add(start, tile.size() + at)); // of the next tile
   Value isLast = isEqual(code.add(k, depth), code.index(shape.depth));
@@ -537,6 +557,7 @@ void ContractionEmitter::storeResults(Value sum, Value row, const PointIndex &co
 
 /// Asks, at `place`, which comes before the tile's last products, for the lines that its epilogue
 /// reads and writes where the result's elements lie: they come from far, and nothing foresees them.
+/// The first cache has the panel to keep, and rows of a result may all lie in the same few sets.
 void ContractionEmitter::prefetchEpilogue(Operation *place, Value row, Value column) {
   OpBuilder::InsertionGuard guard(code.builder);
   code.builder.setInsertionPointAfter(place);
@@ -545,7 +566,7 @@ void ContractionEmitter::prefetchEpilogue(Operation *place, Value row, Value col
   for (Value memory : epilogueMemory)
     for (int64_t r = 0; r < blocks.tile.rows; ++r)
       for (int64_t c = 0; c < blocks.tile.columns(); c += 64 / shape.elementBytes)
-        code.prefetch(code.flat(memory), code.add(start, r * shape.columns + c));
+        code.prefetch(code.flat(memory), code.add(start, r * shape.columns + c), /*level=*/2);
 }
 
 /// A result may overwrite an operand that the epilogue reads at the result's own place alone.

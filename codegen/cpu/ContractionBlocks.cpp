@@ -42,6 +42,38 @@ bool rowsKeepApart(const ContractionShape &shape, Tile tile) {
   return divideCeil(tile.rows, places) < ways;
 }
 
+/// A core's share of the third cache.
+int64_t thirdCache(const MachineShape &machine) { return 4 * machine.l2Bytes; }
+
+bool staysInThirdCache(const ContractionShape &shape, const MachineShape &machine) {
+  return shape.columns * shape.depth * shape.elementBytes <= thirdCache(machine);
+}
+
+/// Elements of the left operand's block, which takes most of the second cache.
+int64_t leftBlockSize(const ContractionShape &shape, const MachineShape &machine) {
+  return machine.l2Bytes * 3 / 4 / shape.elementBytes;
+}
+
+/// How deep a panel of the right operand may be.
+int64_t deepestPanel(const ContractionShape &shape, const ContractionBlocks &blocks,
+                     const MachineShape &machine) {
+  const int64_t wholeDepth = alignTo(std::max<int64_t>(shape.depth, 1), Panels::depthStep);
+  const int64_t depthBytes = blocks.tile.columns() * shape.elementBytes;
+  // Read in place by one tile of rows it stays nowhere, by several it has been asked for into a
+  // part of the second cache.
+  if (!blocks.packRhs)
+    return shape.rows <= blocks.tile.rows ? wholeDepth : machine.l2Bytes / 4 / depthBytes;
+  // Sums of the whole depth never leave the registers, which is worth more than a panel in the
+  // first cache: the second one streams it as fast as it is used. It does so no longer where it
+  // also takes in a large operand, nor is a panel packed for few rows.
+  const bool enoughRows = leftBlockSize(shape, machine) / wholeDepth >= repaidRows;
+  if (wholeDepth * depthBytes <= machine.l1Bytes ||
+      (enoughRows && staysInThirdCache(shape, machine)))
+    return wholeDepth;
+  // Else half of the first cache holds a panel while all rows of a span pass it.
+  return machine.l1Bytes / 2 / depthBytes;
+}
+
 void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape, int64_t mostRows,
                   const BlockChoice &choice) {
   double operandBytes =
@@ -140,33 +172,30 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
     blocks.packLhs = choice.packLhs.value_or(blocks.packLhs);
   if (shape.rhsInPlace)
     blocks.packRhs = choice.packRhs.value_or(blocks.packRhs);
-  // A packed panel of the right operand takes half of the first cache while all rows of a span pass
-  // it. One that is read in place has been asked for, into a part of the second.
-  const int64_t panelBytes = blocks.packRhs ? machine.l1Bytes / 2 : machine.l2Bytes / 4;
-  int64_t panelDepth = panelBytes / (blocks.tile.columns() * shape.elementBytes);
-  // One that a single tile of rows reads stays nowhere.
-  if (!blocks.packRhs && shape.rows <= blocks.tile.rows) {
-    panelDepth = alignTo(shape.depth, Panels::depthStep);
-    if (shape.rows == 1)
-      blocks.prefetchDepths =
-          std::max<int64_t>(1, machine.l1Bytes / 8 / (blocks.tile.columns() * shape.elementBytes));
-  }
-  panelDepth = choice.depth.value_or(panelDepth);
+  if (shape.rows == 1)
+    blocks.prefetchDepths =
+        std::max<int64_t>(1, machine.l1Bytes / 8 / (blocks.tile.columns() * shape.elementBytes));
+  blocks.spreadPrefetch = blocks.packRhs && !staysInThirdCache(shape, machine);
+  const int64_t panelDepth = choice.depth.value_or(deepestPanel(shape, blocks, machine));
   int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
   blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, Panels::depthStep);
-  // The left operand's block takes most of the second cache.
-  const int64_t blockSize = machine.l2Bytes * 3 / 4 / shape.elementBytes;
-  const int64_t mostRows = std::max(blockSize / blocks.depth, blocks.tile.rows);
+  // A square block of the left operand is best: the deeper it is, the less often unfinished sums
+  // come and go; the more rows it has, the more often a packed panel is read.
+  const int64_t blockSize = leftBlockSize(shape, machine);
+  const int64_t square = std::max<int64_t>(1, int64_t(std::sqrt(double(blockSize))) / blocks.depth);
+  const int64_t stackBlocks = std::min(square, depthBlocks);
+  const int64_t mostRows = std::max(blockSize / (blocks.depth * stackBlocks), blocks.tile.rows);
   chooseGrains(blocks, shape, mostRows, choice);
   blocks.spanRowBlocks = std::clamp<int64_t>(mostRows / blocks.blockRows, 1, blocks.rowBlocks);
   int64_t stacked =
       blocks.packRhs ? blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows)) : 1;
-  blocks.stackDepth = blocks.depth * std::clamp<int64_t>(stacked, 1, depthBlocks);
+  stacked = std::clamp<int64_t>(stacked, 1, depthBlocks);
+  blocks.stackDepth = blocks.depth * divideCeil(depthBlocks, divideCeil(depthBlocks, stacked));
   // Where there are several stacks, unfinished sums of all columns stay in the third cache.
   int64_t mostColumns = shape.columns;
   if (blocks.stackDepth < shape.depth)
-    mostColumns = std::max(4 * machine.l2Bytes / (blocks.spanRows() * shape.elementBytes),
+    mostColumns = std::max(thirdCache(machine) / (blocks.spanRows() * shape.elementBytes),
                            blocks.tile.columns());
   blocks.passColumns =
       roundedDiv(shape.columns, divideCeil(shape.columns, mostColumns), blocks.tile.columns());

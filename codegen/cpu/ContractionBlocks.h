@@ -33,6 +33,9 @@ struct ContractionBlocks {
   /// Depths ahead of which the right operand is asked for where it is read but once; 0 if columns
   /// to the right are asked for instead.
   int64_t prefetchDepths = 0;
+  /// Each tile of rows asks for a share of the right operand's next panel, instead of the first
+  /// tile for all of it.
+  bool spreadPrefetch = false;
   int64_t stackDepth = 0;  ///< of the left operand's block: several times `depth`
   int64_t passColumns = 0; ///< columns whose unfinished sums are kept at once
   int64_t blockRows = 0, blockColumns = 0;
