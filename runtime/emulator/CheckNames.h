@@ -30,6 +30,7 @@ inline constexpr CheckRow checkTable[] = {
     {"divergent-uniform", "bra.uni that some lanes take and others do not"},
     {"member-mask", "member masks that do not name who executes them"},
     {"shuffle-inactive", "shuffles that read from lanes that do not take part"},
+    {"sparse-metadata", "mma.sp whose metadata names a place twice, or places out of order"},
     {"register-budget", "setmaxnreg that has no effect or goes the wrong way"},
     {"branch-index", "brx.idx behind the end of its table"},
     {"call-address", "calls to where there is no function"},

@@ -4,6 +4,7 @@
 #include "runtime/emulator/InstructionSet.h"
 #include "runtime/emulator/Lanes.h"
 #include "runtime/emulator/SystemCalls.h"
+#include <bit>
 
 namespace ingot::emulator {
 
@@ -204,8 +205,22 @@ void runReturn(Warp &warp, const Instruction &instruction, uint32_t mask) {
 
 namespace {
 
-/// What is between '(' and ')', as places in the caller's frame.
-bool passedValues(Decoder &d, const Operand &list, std::vector<Place> &into, bool written) {
+/// A constant argument as the parameter's type has it; 64 bits where that is not known.
+Place passedConstant(Decoder &d, const Operand &operand, Type type) {
+  Place passed;
+  uint64_t bits = operand.bits;
+  if (operand.isFloat && type == Type::F32)
+    bits = std::bit_cast<uint32_t>(float(std::bit_cast<double>(bits)));
+  else if (operand.isFloat32 && type == Type::F64)
+    bits = std::bit_cast<uint64_t>(double(std::bit_cast<float>(uint32_t(bits))));
+  passed.bytes = type == Type::None ? 8 : bytesOf(type);
+  passed.slot = d.constant(bits, passed.bytes <= 2 ? 16 : int(8 * passed.bytes));
+  return passed;
+}
+
+/// What is between '(' and ')', as places in the caller's frame. `signature`: of the function.
+bool passedValues(Decoder &d, const Operand &list, const ptx::Signature *signature,
+                  std::vector<Place> &into, bool written) {
   for (const Operand &operand : list.elements) {
     Place passed;
     if (operand.kind == Operand::Kind::Register) {
@@ -213,8 +228,10 @@ bool passedValues(Decoder &d, const Operand &list, std::vector<Place> &into, boo
       passed.slot = written ? d.write(operand, type) : d.read(operand, type);
       passed.bytes = bytesOf(type);
     } else if (operand.kind == Operand::Kind::Immediate && !written) {
-      passed.slot = d.constant(operand.bits, 64);
-      passed.bytes = 8;
+      passed = passedConstant(d, operand,
+                              signature && into.size() < signature->parameters.size()
+                                  ? signature->parameters[into.size()].variable.type
+                                  : Type::None);
     } else {
       const auto entity = d.inFunction().find(d.text().scope, operand.name);
       const int64_t offset = entity && entity->kind == ptx::Entity::Kind::Variable
@@ -245,13 +262,17 @@ Handler decodeCall(Decoder &d) {
   if (!operand)
     return nullptr;
   const Operand &callee = *operand;
+  const ptx::Function *direct = callee.kind == Operand::Kind::Symbol
+                                    ? d.kernel().image.module->function(callee.name)
+                                    : nullptr;
+  const ptx::Signature *signature = direct ? &direct->signature : nullptr;
   if (const Operand *arguments = d.peekOperand();
       arguments && arguments->kind == Operand::Kind::List) {
     d.takeOperand();
-    if (!passedValues(d, *arguments, call.arguments, false))
+    if (!passedValues(d, *arguments, signature, call.arguments, false))
       return nullptr;
   }
-  if (results && !passedValues(d, *results, call.results, true))
+  if (results && !passedValues(d, *results, signature, call.results, true))
     return nullptr;
   call.kernel = d.kernel().kernel.get();
   if (callee.kind == Operand::Kind::Register) {
@@ -259,7 +280,7 @@ Handler decodeCall(Decoder &d) {
     if (d.operandsLeft())
       d.takeOperand(); // the prototype or the list of possible functions
   } else if (callee.kind == Operand::Kind::Symbol) {
-    const ptx::Function *function = d.kernel().image.module->function(callee.name);
+    const ptx::Function *function = direct;
     if (!function)
       return d.fail(fmt::format("there is no function '{}'", callee.name));
     call.function = d.kernel().reach(*function);

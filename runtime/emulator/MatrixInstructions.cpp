@@ -1,7 +1,10 @@
 /// mma.sync, ldmatrix, stmatrix, and the warpgroup's wgmma.
 #include "runtime/emulator/AsyncEngine.h"
 #include "runtime/emulator/InstructionSet.h"
+#include "runtime/emulator/MatrixForms.h"
 #include "runtime/emulator/MatrixMove.h"
+#include "runtime/emulator/SparseMultiply.h"
+#include <algorithm>
 #include <charconv>
 
 namespace ingot::emulator {
@@ -78,19 +81,132 @@ template <typename T> void runMma(Warp &warp, const Instruction &in, uint32_t ma
   multiply(shape, d, a, b, c);
 }
 
+/// The registers of an instruction's operands, one operand after the other.
+template <typename T> class OperandRows {
+public:
+  OperandRows(Warp &warp, const Slot *slots) : warp(warp), slots(slots) {}
+  /// `count` registers from the next one on.
+  T **operator()(int count) {
+    T **first = rows + used;
+    for (int i = 0; i < count; ++i)
+      rows[used++] = warp.reg<T>(*slots++);
+    return first;
+  }
+
+private:
+  Warp &warp;
+  const Slot *slots;
+  T *rows[32];
+  int used = 0;
+};
+
+void runSparse(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (!wholeWarp(warp, in, mask))
+    return;
+  const auto &sparse = *static_cast<const SparseMultiply *>(in.extra);
+  OperandRows<uint32_t> next(warp, in.slots);
+  const int countC = sparse.shape.registersOfC();
+  uint32_t **d = next(countC), **a = next(sparse.registersOfA()),
+           **b = next(sparse.shape.registersOfB()), **c = next(countC);
+  if (!multiply(sparse, d, a, b, c, *next(1)))
+    warp.report(in, mask, "sparse-metadata",
+                "metadata of A names a place twice, or out of order: the result is not defined");
+}
+
+/// mma.sp: the shape and the types are known.
+Handler decodeSparse(Decoder &d, SparseMultiply sparse) {
+  if (!sparse.isSupported())
+    return d.fail("this sparse shape of these types does not exist");
+  expectCount(d, "D", d.writeVector(Type::B32), sparse.shape.registersOfC());
+  expectCount(d, "A", d.readVector(Type::B32), sparse.registersOfA());
+  expectCount(d, "B", d.readVector(Type::B32), sparse.shape.registersOfB());
+  expectCount(d, "C", d.readVector(Type::B32), sparse.shape.registersOfC());
+  d.read(Type::B32);
+  const int64_t selector = d.integer();
+  if (selector < 0 || selector > sparse.largestSelector())
+    return d.fail(fmt::format("the sparsity selector is 0 to {}", sparse.largestSelector()));
+  sparse.selector = int(selector);
+  d.classify(Class::Tensor);
+  d.instruction().extra = d.make(sparse);
+  return runSparse;
+}
+
+/// The forms of MatrixForms.h.
+template <typename Form> struct FormOperands {
+  Form form;
+  int d, a, b, c; ///< registers
+};
+template <typename Form> void runForm(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (!wholeWarp(warp, in, mask))
+    return;
+  const auto &operands = *static_cast<const FormOperands<Form> *>(in.extra);
+  OperandRows<uint32_t> next(warp, in.slots);
+  uint32_t **d = next(operands.d), **a = next(operands.a), **b = next(operands.b),
+           **c = next(operands.c);
+  multiply(operands.form, d, a, b, c);
+}
+template <typename Form> Handler formOf(Decoder &d, FormOperands<Form> operands) {
+  expectCount(d, "D", d.writeVector(Type::B32), operands.d);
+  expectCount(d, "A", d.readVector(Type::B32), operands.a);
+  expectCount(d, "B", d.readVector(Type::B32), operands.b);
+  expectCount(d, "C", d.readVector(Type::B32), operands.c);
+  d.classify(Class::Tensor);
+  d.instruction().extra = d.make(operands);
+  return runForm<Form>;
+}
+
+/// mma….s32.b1.b1.s32.{xor, and}.popc
+Handler decodeBits(Decoder &d, int m, int k) {
+  BitMultiply form{m, k, d.flag("xor")};
+  if (!form.isXor && !d.flag("and"))
+    return d.fail(".xor.popc or .and.popc is missing");
+  if (!d.flag("popc") || !form.isSupported())
+    return d.fail("this shape of bits does not exist");
+  return formOf<BitMultiply>(d, {form, form.registersOfC(), form.registersOfA(),
+                                 form.registersOfB(), form.registersOfC()});
+}
+
+/// mma….m8n8k4.LAYOUT.LAYOUT.{f16, f32}.f16.f16.{f16, f32}
+Handler decodeQuadPairs(Decoder &d) {
+  QuadPairMultiply form;
+  const std::string_view layouts[] = {d.nextModifier(), d.nextModifier()};
+  for (const std::string_view layout : layouts)
+    if (layout != "row" && layout != "col")
+      return d.fail("a layout is .row or .col");
+  form.rowMajorA = layouts[0] == "row";
+  form.rowMajorB = layouts[1] == "row";
+  const Type result = d.type(), a = d.type(), b = d.type(), addend = d.type();
+  if (a != Type::F16 || b != Type::F16 || (result != Type::F16 && result != Type::F32) ||
+      (addend != Type::F16 && addend != result))
+    return d.fail("these types have no mma of this shape");
+  form.result = *accumulatorType(result);
+  form.addend = *accumulatorType(addend);
+  return formOf<QuadPairMultiply>(d, {form, QuadPairMultiply::registersOf(form.result), 2, 2,
+                                      QuadPairMultiply::registersOf(form.addend)});
+}
+
 Handler decodeMma(Decoder &d) {
   Mma mma;
-  if (d.flag("sp") || d.flag("sp::ordered_metadata"))
-    return d.fail("sparse matrices are not emulated");
+  const bool ordered = d.flag("sp::ordered_metadata"), isSparse = ordered || d.flag("sp");
   if (!d.flag("sync"))
     return d.fail(".sync is missing");
   d.flag("aligned");
   mma.shape.saturate = d.flag("satfinite");
   if (!parseShape(d.nextModifier(), mma.shape.m, mma.shape.n, mma.shape.k))
     return d.fail("a shape as m16n8k16 is needed");
+  const auto &types = d.text().modifiers;
+  const bool ofHalves = std::find(types.begin(), types.end(), "f64") == types.end();
+  if (mma.shape.m == 8 && mma.shape.k == 4 && ofHalves && !isSparse && !mma.shape.saturate)
+    return decodeQuadPairs(d);
   if (!d.flag("row") || !d.flag("col"))
     return d.fail("only .row.col is emulated");
   const auto accumulator = accumulatorType(d.type());
+  if (d.peekModifier() == "b1") {
+    if (d.type() != d.type() || accumulator != Accumulator::S32 ||
+        accumulatorType(d.type()) != Accumulator::S32 || isSparse || mma.shape.n != 8)
+      return d.fail("bits are multiplied as .s32.b1.b1.s32");
+    return decodeBits(d, mma.shape.m, mma.shape.k);
+  }
   const auto a = matrixType(d.type()), b = matrixType(d.type());
   const auto addend = accumulatorType(d.type());
   if (!accumulator || !a || !b || accumulator != addend)
@@ -98,6 +214,8 @@ Handler decodeMma(Decoder &d) {
   mma.shape.a = *a;
   mma.shape.b = *b;
   mma.shape.accumulator = *accumulator;
+  if (isSparse)
+    return decodeSparse(d, {mma.shape, ordered, 0});
   if (!mma.shape.isSupported())
     return d.fail("this shape of these types is not emulated");
   const Type type = *accumulator == Accumulator::F64 ? Type::B64 : Type::B32;
@@ -327,7 +445,9 @@ Handler decodeWgmma(Decoder &d) {
 }
 
 constexpr InstructionRow rows[] = {
-    {"mma", decodeMma},     {"ldmatrix", decodeMatrixRows},  {"stmatrix", decodeMatrixRows},
+    {"mma", decodeMma},
+    {"ldmatrix", decodeMatrixRows},
+    {"stmatrix", decodeMatrixRows},
     {"wgmma", decodeWgmma},
 };
 

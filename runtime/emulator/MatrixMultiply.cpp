@@ -1,4 +1,5 @@
 #include "runtime/emulator/MatrixMultiply.h"
+#include "runtime/emulator/MatrixFragments.h"
 #include "runtime/emulator/VectorClones.h"
 
 namespace ingot::emulator {
@@ -66,38 +67,6 @@ INGOT_VECTOR_CLONES void accumulateIntegers(int64_t *sums, const int32_t *a, con
   accumulateAll(sums, a, b, m, n, k, [](int32_t left, int32_t right, int64_t sum) {
     return sum + static_cast<int64_t>(left) * right;
   });
-}
-
-/// Matrices of one `mma`, at most 16 by 64.
-constexpr int maximumElements = 16 * 64;
-
-/// Collects a fragment whose registers hold packed elements into a row-major matrix.
-template <typename T>
-void collect(MatrixType type, int rows, int columns, int count, ConstRegisters registers,
-             bool transposed, T *matrix) {
-  const int perRegister = 32 / bitWidth(type);
-  T elements[32 * 8];
-  for (int index = 0; index < count; ++index) {
-    matrix::unpack(type, registers[index], 32, elements);
-    for (int lane = 0; lane < 32; ++lane) {
-      const FragmentPlace place = placeInFragment(rows, perRegister, lane, index);
-      for (int i = 0; i < perRegister; ++i) {
-        const int column = place.column + i;
-        matrix[transposed ? column * rows + place.row : place.row * columns + column] =
-            elements[lane * perRegister + i];
-      }
-    }
-  }
-}
-
-/// Calls `visit(register, lane, shift, row, column)` for every element of an accumulator.
-template <typename Visit> void forAccumulator(const MatrixMultiply &shape, Visit visit) {
-  const bool packs = shape.accumulator == Accumulator::F16;
-  for (int half = 0; half < shape.m / 8; ++half)
-    for (int pair = 0; pair < 2; ++pair)
-      for (int lane = 0; lane < 32; ++lane)
-        visit(packs ? half : 2 * half + pair, lane, packs ? 16 * pair : 0, (lane >> 2) + 8 * half,
-              2 * (lane & 3) + pair);
 }
 
 } // namespace
@@ -185,34 +154,19 @@ int MatrixMultiply::registersOfC() const {
 
 void multiply(const MatrixMultiply &shape, Registers d, ConstRegisters a, ConstRegisters b,
               ConstRegisters c) {
-  if (shape.accumulator == Accumulator::S32) {
-    int32_t left[maximumElements], right[maximumElements / 2];
-    int64_t sums[16 * 8];
-    collect(shape.a, shape.m, shape.k, shape.registersOfA(), a, false, left);
-    collect(shape.b, 8, shape.k, shape.registersOfB(), b, true, right);
-    forAccumulator(shape, [&](int index, int lane, int, int row, int column) {
-      sums[row * 8 + column] = static_cast<int32_t>(c[index][lane]);
-    });
+  const auto run = [&]<typename Element, typename Sum>() {
+    Element left[matrix::maximumElements], right[matrix::maximumElements / 2];
+    Sum sums[16 * 8];
+    matrix::collect(shape.a, shape.m, shape.k, shape.registersOfA(), a, false, left);
+    matrix::collect(shape.b, 8, shape.k, shape.registersOfB(), b, true, right);
+    matrix::loadSums(shape, c, sums);
     matrix::accumulate(sums, left, right, shape.m, 8, shape.k);
-    forAccumulator(shape, [&](int index, int lane, int, int row, int column) {
-      d[index][lane] = matrix::accumulatorBits(sums[row * 8 + column], shape.saturate);
-    });
-    return;
-  }
-  float left[maximumElements], right[maximumElements / 2], sums[16 * 8];
-  collect(shape.a, shape.m, shape.k, shape.registersOfA(), a, false, left);
-  collect(shape.b, 8, shape.k, shape.registersOfB(), b, true, right);
-  const bool packs = shape.accumulator == Accumulator::F16;
-  forAccumulator(shape, [&](int index, int lane, int shift, int row, int column) {
-    const uint32_t bits = c[index][lane];
-    sums[row * 8 + column] =
-        packs ? Float16::decode(bits >> shift & 0xffff) : std::bit_cast<float>(bits);
-  });
-  matrix::accumulate(sums, left, right, shape.m, 8, shape.k);
-  forAccumulator(shape, [&](int index, int lane, int shift, int row, int column) {
-    const uint32_t bits = matrix::accumulatorBits(shape.accumulator, sums[row * 8 + column]);
-    d[index][lane] = shift ? d[index][lane] | bits << shift : bits; // the lower half comes first
-  });
+    matrix::storeSums(shape, d, sums);
+  };
+  if (shape.accumulator == Accumulator::S32)
+    run.template operator()<int32_t, int64_t>();
+  else
+    run.template operator()<float, float>();
 }
 
 void multiply(const MatrixMultiply &shape, double *const *d, const double *const *a,
@@ -228,11 +182,11 @@ void multiply(const MatrixMultiply &shape, double *const *d, const double *const
       right[place.column * 8 + place.row] = b[index][lane];
     }
   }
-  forAccumulator(shape, [&](int index, int lane, int, int row, int column) {
+  matrix::forAccumulator(shape, [&](int index, int lane, int, int row, int column) {
     sums[row * 8 + column] = c[index][lane];
   });
   matrix::accumulate(sums, left, right, shape.m, 8, shape.k);
-  forAccumulator(shape, [&](int index, int lane, int, int row, int column) {
+  matrix::forAccumulator(shape, [&](int index, int lane, int, int row, int column) {
     d[index][lane] = sums[row * 8 + column];
   });
 }

@@ -31,7 +31,7 @@ struct MatrixMultiply {
   Accumulator accumulator = Accumulator::F32; ///< of C and D
   bool saturate = false;                      ///< .satfinite, integers alone
 
-  /// Whether the ISA has this shape of these types (dense, without the quad-pair form m8n8k4.f16).
+  /// Whether the ISA has this shape of these types (dense; others are in SparseMultiply.h and MatrixForms.h).
   bool isSupported() const;
   /// Registers of each lane: 32 bits each, of f64 64 bits.
   int registersOfA() const;

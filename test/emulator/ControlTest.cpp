@@ -1,5 +1,6 @@
 /// Divergence, calls, waiting for other lanes, warps and blocks, and what never ends.
 #include "Support.h"
+#include <bit>
 #include <numeric>
 
 namespace ingot::emulator {
@@ -120,6 +121,35 @@ DONE:
     const uint32_t sum = i * (i + 1) / 2;
     EXPECT_EQ(results[i], i % 2 ? sum + 1 : 2 * sum) << i;
   }
+}
+
+// Constants between a call's parentheses, alone or beside registers, as the parameters' types.
+TEST(Control, callsTakeConstants) {
+  Device device(kernel(R"(
+  .reg .f32 %f<4>;
+  .reg .f64 %fd<4>;
+  call (%r4), add, (5, %r1);
+  call (%r5), add, (-7, 0x10);
+  call (%r6), next, (41);
+  call (%f1), halves, (1.5, 0d4000000000000000);
+  mov.b32 %r7, %f1;
+  st.global.u32 [%rd1], %r4;
+  st.global.u32 [%rd3], %r5;
+  st.global.u32 [%rd3+4], %r6;
+  st.global.u32 [%rd3+8], %r7;
+)",
+                       R"(
+.func (.reg .b32 out) add(.reg .b32 a, .reg .b32 b) { add.u32 out, a, b; ret; }
+.func (.reg .b32 out) next(.reg .b32 a) { add.u32 out, a, 1; ret; }
+.func (.reg .f32 out) halves(.reg .f32 a, .reg .f64 b)
+{ .reg .f32 c; cvt.rn.f32.f64 c, b; add.f32 out, a, c; ret; }
+)"));
+  const uint64_t sums = device.upload(std::vector<uint32_t>(1)),
+                 others = device.upload(std::vector<uint32_t>(3));
+  device.launch("run", {1}, {1}, sums, others);
+  EXPECT_EQ(device.download<uint32_t>(sums, 1)[0], 5u);
+  EXPECT_EQ(device.download<uint32_t>(others, 3),
+            (std::vector<uint32_t>{9, 42, std::bit_cast<uint32_t>(3.5f)}));
 }
 
 TEST(Control, branchesThroughATable) {

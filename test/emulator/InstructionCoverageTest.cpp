@@ -185,8 +185,13 @@ std::vector<Statement> neighbours(const Statement &tested, const std::set<std::s
   return all;
 }
 
-/// Relations and combinations are alike for all types: one of each kind is varied.
+/// Relations, their combinations and roundings of cvt are alike for all types: one of each kind is
+/// varied.
 bool isRepresentative(const Statement &statement) {
+  if (statement.parts[0] == "cvt")
+    return std::ranges::none_of(statement.parts, [](const std::string &part) {
+      return part == "rm" || part == "rp" || part == "rmi" || part == "rpi" || part == "rzi";
+    });
   if (statement.parts[0] != "setp" && statement.parts[0] != "set")
     return true;
   const std::set<std::string> kept{"lt", "ltu", "lo", "and"};
