@@ -49,6 +49,36 @@ template <auto function, int operands, typename R, bool packs>
 void runGeneral(Warp &warp, const Instruction &in, uint32_t mask) {
   runEach<function, R, packs>(warp, in, mask, std::make_index_sequence<operands>());
 }
+/// Two f32 in 64 bits.
+template <auto function, size_t... index>
+void runEachOfTwo(Warp &warp, const Instruction &in, uint32_t mask, std::index_sequence<index...>) {
+  const auto &arguments = *static_cast<const Arguments *>(in.extra);
+  auto *out = warp.reg<uint64_t>(in.slots[0]);
+  const uint64_t *sources[] = {warp.reg<uint64_t>(in.slots[1 + index])...};
+  for (uint32_t left = mask; left; left &= left - 1) {
+    const int lane = std::countr_zero(left);
+    const uint64_t low = function(arguments, uint64_t(uint32_t(sources[index][lane]))...);
+    const uint64_t high = function(arguments, sources[index][lane] >> 32 ...);
+    out[lane] = high << 32 | low;
+  }
+}
+template <auto function, int operands>
+void runTwo(Warp &warp, const Instruction &in, uint32_t mask) {
+  runEachOfTwo<function>(warp, in, mask, std::make_index_sequence<operands>());
+}
+/// add, sub, mul and fma of .f32x2: of sm_100
+template <auto function, int operands>
+Handler ofTwo(Decoder &d, Rounding rounding, bool flush, bool saturate) {
+  if (saturate)
+    return d.fail(".f32x2 has no .sat");
+  d.classify(Class::Float);
+  d.write(Type::B64);
+  for (int i = 0; i < operands; ++i)
+    d.read(Type::B64);
+  d.instruction().extra =
+      d.make<Arguments>({FloatType::F32, {.rounding = rounding, .flush = flush}, {}, flush});
+  return runTwo<function, operands>;
+}
 template <auto function, int operands> Handler general(Decoder &d, Type type, Arguments arguments) {
   arguments.type = *elementType(type);
   d.instruction().extra = d.make(arguments);
@@ -120,6 +150,9 @@ template <Sum op> Handler decodeSum(Decoder &d) {
   const std::optional<Rounding> rounding = takeRounding(d);
   const bool flush = d.flag("ftz"), saturate = d.flag("sat");
   const Type type = d.type();
+  if (type == Type::F32x2)
+    return ofTwo<calculateExactly<op>, 2>(d, rounding.value_or(Rounding::NearestEven), flush,
+                                          saturate);
   if (!elementType(type) || type == Type::None)
     return nullptr;
   if (flush && (type == Type::F64 || type == Type::BF16 || type == Type::BF16x2))
@@ -152,6 +185,8 @@ Handler decodeFma(Decoder &d) {
   const std::optional<Rounding> rounding = takeRounding(d);
   const bool flush = d.flag("ftz"), saturate = d.flag("sat"), relu = d.flag("relu");
   const Type type = d.type();
+  if (type == Type::F32x2 && rounding && !relu && d.opcode() == "fma")
+    return ofTwo<fmaExactly, 3>(d, *rounding, flush, saturate);
   if (!elementType(type))
     return nullptr;
   // mad.f32 without a rounding existed on sm_1x alone.

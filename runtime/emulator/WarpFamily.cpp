@@ -2,6 +2,7 @@
 /// activemask, bar.warp.
 #include "runtime/emulator/InstructionSet.h"
 #include "runtime/emulator/Lanes.h"
+#include "runtime/emulator/Numbers.h"
 #include <algorithm>
 
 namespace ingot::emulator {
@@ -203,10 +204,48 @@ void runReduce(Warp &warp, const Instruction &in, uint32_t mask) {
   storeLanes(warp.reg<T>(in.slots[0]), results, ready);
 }
 
+/// The extremum of f32. `mode`: bit 0 the largest, bit 1 of magnitudes, bit 2 NaN wins.
+void runReduceFloat(Warp &warp, const Instruction &in, uint32_t mask) {
+  const auto *members = warp.reg<uint32_t>(in.slots[2]);
+  const uint32_t ready = gather(warp, in, mask, members);
+  const auto *values = warp.reg<uint32_t>(in.slots[1]);
+  const uint32_t kept = in.mode & 2 ? 0x7fffffff : ~uint32_t(0);
+  const MinMaxMode mode{.propagateNan = (in.mode & 4) != 0};
+  const auto combine = [&](uint64_t a, uint64_t b) {
+    return in.mode & 1 ? maximum(FloatType::F32, a, b, mode) : minimum(FloatType::F32, a, b, mode);
+  };
+  uint32_t results[lanes] = {};
+  for (uint32_t left = ready; left; left &= left - 1) {
+    const int lane = std::countr_zero(left);
+    uint32_t group = members[lane] & ready;
+    uint64_t result = values[std::countr_zero(group)] & kept;
+    result = combine(result, result); // a NaN alone is canonical, too
+    for (group &= group - 1; group; group &= group - 1)
+      result = combine(result, values[std::countr_zero(group)] & kept);
+    results[lane] = uint32_t(result);
+  }
+  storeLanes(warp.reg<uint32_t>(in.slots[0]), results, ready);
+}
+
+/// redux.sync.{min, max}{.abs}{.NaN}.f32: of sm_100a
+Handler decodeReduceFloat(Decoder &d) {
+  const int op = d.oneOf({"min", "max"});
+  const bool magnitudes = d.flag("abs"), nan = d.flag("NaN");
+  if (op < 0 || d.type() != Type::F32)
+    return d.fail("redux of f32 is .min or .max");
+  d.instruction().mode = uint8_t(op | magnitudes << 1 | nan << 2);
+  d.write(Type::F32);
+  d.read(Type::F32);
+  d.read(Type::B32);
+  return runReduceFloat;
+}
+
 Handler decodeReduce(Decoder &d) {
   d.classify(Class::Warp);
   if (!d.flag("sync"))
     return nullptr;
+  if (d.text().modifiers.back() == "f32")
+    return decodeReduceFloat(d);
   const int op = d.oneOf({"add", "min", "max", "and", "or", "xor"});
   const Type type = d.type();
   const bool bits = type == Type::B32;

@@ -115,6 +115,35 @@ void addArithmetic(std::vector<InstructionCase> &cases) {
   }
 }
 
+/// add, sub, mul and fma of two f32 in 64 bits.
+void addPairs(std::vector<InstructionCase> &cases) {
+  const Kind pair{"f32x2", FloatType::F32, 64};
+  for (const auto &[suffix, mode] : modes(pair, true)) {
+    if (mode.saturate)
+      continue;
+    const size_t first = cases.size();
+    for (const bool isNamed : {true, false}) {
+      if (!isNamed && !suffix.starts_with(".rn"))
+        continue;
+      const std::string end = isNamed ? suffix : suffix.substr(3);
+      cases.push_back(caseOf("add" + end, pair, 2, [mode](uint64_t a, uint64_t b, uint64_t) {
+        return reference(HostOp::Add, FloatType::F32, mode, a, b, 0);
+      }));
+      cases.push_back(caseOf("sub" + end, pair, 2, [mode](uint64_t a, uint64_t b, uint64_t) {
+        return reference(HostOp::Add, FloatType::F32, mode, a, b ^ 0x80000000, 0);
+      }));
+      cases.push_back(caseOf("mul" + end, pair, 2, [mode](uint64_t a, uint64_t b, uint64_t) {
+        return reference(HostOp::Multiply, FloatType::F32, mode, a, b, 0);
+      }));
+    }
+    cases.push_back(caseOf("fma" + suffix, pair, 3, [mode](uint64_t a, uint64_t b, uint64_t c) {
+      return reference(HostOp::Fma, FloatType::F32, mode, a, b, c);
+    }));
+    for (size_t i = first; i < cases.size(); ++i)
+      cases[i].target = "sm_100a";
+  }
+}
+
 void addSigns(std::vector<InstructionCase> &cases) {
   for (const Kind &kind : kinds)
     for (bool ftz : {false, true}) {
@@ -294,6 +323,7 @@ void addApproximations(std::vector<InstructionCase> &cases) {
 std::vector<InstructionCase> floatCases() {
   std::vector<InstructionCase> cases;
   addArithmetic(cases);
+  addPairs(cases);
   addSigns(cases);
   addTests(cases);
   addApproximations(cases);

@@ -206,7 +206,7 @@ bool isRepresentative(const Statement &statement) {
 TEST(InstructionCoverage, everyFormThatDecodesHasARow) {
   const std::vector<Statement> tested = testedStatements();
   std::set<std::string> forms,
-      flags{"oob", "noftz", "cc", "sat", "ftz", "relu", "NaN", "satfinite"};
+      flags{"oob", "noftz", "cc", "sat", "ftz", "relu", "NaN", "satfinite", "abs"};
   std::map<std::string, std::set<std::string>> flagsOf; // of an opcode
   for (const Statement &statement : tested) {
     forms.insert(statement.form());

@@ -1,5 +1,6 @@
 /// Shuffles, votes, matches, reductions and elections against loops over the lanes of the group
 /// that a member mask names.
+#include "test/emulator/FloatReference.h"
 #include "test/emulator/InstructionTables.h"
 #include <bit>
 #include <gtest/gtest-spi.h>
@@ -120,6 +121,24 @@ void addReductions(std::vector<WarpCase> &cases) {
     push("min", type, [=](uint64_t a, uint64_t b) { return value(a) < value(b) ? a : b; });
     push("max", type, [=](uint64_t a, uint64_t b) { return value(a) > value(b) ? a : b; });
   }
+  for (const bool largest : {false, true})
+    for (const bool magnitudes : {false, true})
+      for (const bool nan : {false, true}) {
+        WarpCase test{fmt::format("redux.sync.{}{}{}.f32 d32, a32, m", largest ? "max" : "min",
+                                  magnitudes ? ".abs" : "", nan ? ".NaN" : ""),
+                      [=](const Lanes &a, const Lanes &, const Lanes &, uint32_t members, int) {
+                        const uint64_t kept = magnitudes ? 0x7fffffff : 0xffffffff;
+                        const std::vector<int> lanes = lanesOf(members);
+                        uint64_t result = a[lanes[0]] & kept;
+                        for (int lane : lanes)
+                          result = referenceExtremum(FloatType::F32, largest, false, nan, false,
+                                                     result, a[lane] & kept);
+                        return result;
+                      }};
+        test.format = FloatType::F32;
+        test.target = "sm_100a";
+        cases.push_back(std::move(test));
+      }
   push("and", "b32", [](uint64_t a, uint64_t b) { return a & b; });
   push("or", "b32", [](uint64_t a, uint64_t b) { return a | b; });
   push("xor", "b32", [](uint64_t a, uint64_t b) { return a ^ b; });

@@ -92,6 +92,16 @@ std::span<const PlantedBug> plantedBarriers() {
        .bug = "16",
        .clean = "15",
        .part = "lanes that do not take part"},
+      {.check = "sparse-metadata",
+       .name = "namesAPlaceTwice",
+       .body = R"(
+  mov.b32 r2, 0x3c003c00; mov.f32 f0, 0f00000000; mov.b32 r3, PLANT;
+  mma.sp.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {f0, f1, f2, f3}, {r2, r2}, {r2, r2},
+    {f0, f0, f0, f0}, r3, 0;
+)",
+       .bug = "0x44444440",
+       .clean = "0x44444444",
+       .part = "names a place twice"},
       {.check = "register-budget",
        .name = "noStatedCount",
        .body = "  setmaxnreg.dec.sync.aligned.u32 40;\n",
