@@ -7,6 +7,12 @@
 #include <bit>
 
 namespace ingot::emulator {
+
+struct FunctionFacts {
+  std::vector<Effect> effects;
+  RegisterFacts registers;
+};
+
 namespace {
 
 /// What looking for it costs time, and what turns that off; the machine itself reports the others.
@@ -42,12 +48,6 @@ Effect effectOf(const ptx::Instruction &source) {
   return opcode == "cp" && has(source, "reduce") ? Effect::Reduction : Effect::None;
 }
 
-/// What is known of a function before it runs.
-struct FunctionFacts {
-  std::vector<Effect> effects;
-  RegisterFacts registers;
-};
-
 std::string registerName(const CompiledFunction &function, const Instruction &instruction,
                          Slot slot) {
   // The decoder asks for operands in the order of the text more often than not, but slots are what
@@ -68,18 +68,18 @@ class Inspection {
 public:
   Inspection(const CompiledKernel &kernel, const CheckOptions &options)
       : options(options), kernel(kernel) {
-    for (const auto &function : kernel.functions) {
-      FunctionFacts &known = facts[function.get()];
-      for (const Detail &detail : function->details)
-        known.effects.push_back(detail.source ? effectOf(*detail.source) : Effect::None);
-      if (options.registers)
-        known.registers = RegisterFacts::of(*function);
-    }
+    for (const auto &function : kernel.functions)
+      std::call_once(function->factsMade, [&] {
+        auto made = std::make_shared<FunctionFacts>();
+        for (const Detail &detail : function->details)
+          made->effects.push_back(detail.source ? effectOf(*detail.source) : Effect::None);
+        made->registers = RegisterFacts::of(*function);
+        function->facts = std::move(made);
+      });
   }
 
   const CheckOptions options;
   const CompiledKernel &kernel;
-  std::map<const CompiledFunction *, FunctionFacts> facts;
   std::unique_ptr<GlobalChecks> global;
   std::once_flag globalMade;
   std::mutex mutex;
@@ -104,14 +104,14 @@ public:
   }
 
   void instruction(Warp &warp, const Instruction &instruction, uint32_t mask) override {
-    const FunctionFacts &known = factsOf(*warp.frame->function);
+    const FunctionFacts &known = *warp.frame->function->facts;
     const Effect effect = known.effects[instruction.index];
     waits = effect == Effect::CopyWait ? &warp : nullptr;
     if (options.async)
       async.instruction(warp, instruction, mask);
     if (!mask)
       return;
-    if (!known.registers.instructions.empty())
+    if (options.registers && !known.registers.instructions.empty())
       followRegisters(warp, instruction, known.registers, mask);
     if (effect == Effect::None)
       return;
@@ -131,7 +131,7 @@ public:
     if (access.space == Space::Global) {
       if (options.memory || options.globalRaces)
         inspection.global->access(warp, instruction, access, stateOf(*warp.block).shared.clocks,
-                                  effectOfAsync(access, instruction) == Effect::Reduction);
+                                  effectOfAsync(access, instruction) == Effect::Reduction, recent);
     } else if (access.space == Space::Shared) {
       const int lane = std::countr_zero(access.mask);
       const uint64_t rank = (access.addresses[lane] - sharedWindow) >> 24;
@@ -150,9 +150,10 @@ public:
     stateOf(*warp.block).shared.clocks.meet(uint32_t(warp.index));
   }
   void enter(Warp &warp, Frame &frame) override {
-    const FunctionFacts &known = factsOf(*frame.function);
-    if (known.registers.instructions.empty())
+    const FunctionFacts &known = *frame.function->facts;
+    if (!options.registers || known.registers.instructions.empty())
       return;
+    recentFrame = nullptr;
     std::vector<uint32_t> &shadow = shadows[&frame];
     shadow.assign(known.registers.shadowWords, 0);
     for (const Place &place : frame.function->parameters)
@@ -219,14 +220,6 @@ private:
     return state;
   }
 
-  const FunctionFacts &factsOf(const CompiledFunction &function) {
-    if (recentFunction != &function) {
-      recentFunction = &function;
-      recentFacts = &inspection.facts.at(&function);
-    }
-    return *recentFacts;
-  }
-
   /// Of the instruction that started what happens now, which its warp may have left long ago.
   Effect effectOfAsync(const Access &access, const Instruction &instruction) {
     if (access.kind != Access::Kind::AsyncWrite)
@@ -234,7 +227,7 @@ private:
     for (const auto &function : inspection.kernel.functions)
       if (&instruction >= function->code.data() &&
           &instruction < function->code.data() + function->code.size())
-        return factsOf(*function).effects[instruction.index];
+        return function->facts->effects[instruction.index];
     return Effect::None;
   }
 
@@ -243,11 +236,15 @@ private:
     const RegisterFacts::Watched &watched = known.instructions[instruction.index];
     if (watched.empty())
       return;
-    const auto shadow = shadows.find(warp.frame);
-    if (shadow == shadows.end())
-      return;
+    if (recentFrame != warp.frame) {
+      const auto shadow = shadows.find(warp.frame);
+      if (shadow == shadows.end())
+        return;
+      recentFrame = warp.frame;
+      recentShadow = &shadow->second;
+    }
     uint32_t missing = mask;
-    if (const Detail::Use *use = emulator::followRegisters(watched, shadow->second.data(), missing))
+    if (const Detail::Use *use = emulator::followRegisters(watched, recentShadow->data(), missing))
       warp.report(instruction, missing, "uninitialised-register",
                   registerName(*warp.frame->function, instruction, use->slot) +
                       " has not been written");
@@ -260,8 +257,9 @@ private:
   std::map<uint64_t, std::vector<Copy>> copies; ///< by operation
   const Warp *waits = nullptr;                  ///< for its own copies, at this moment
   std::map<const Frame *, std::vector<uint32_t>> shadows;
-  const CompiledFunction *recentFunction = nullptr;
-  const FunctionFacts *recentFacts = nullptr;
+  GlobalChecks::Recent recent;
+  const Frame *recentFrame = nullptr; ///< and its shadow
+  std::vector<uint32_t> *recentShadow = nullptr;
   MemoryCounters counters;
 };
 

@@ -8,6 +8,7 @@
 #include "runtime/emulator/Ptx.h"
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 namespace ingot::emulator {
@@ -90,6 +91,9 @@ struct Place {
   int64_t bytes = 0;
 };
 
+/// What the checks know of a function before it runs: see Checks.cpp.
+struct FunctionFacts;
+
 struct CompiledFunction {
   const ptx::Function *source = nullptr;
   const CompiledKernel *kernel = nullptr;
@@ -103,6 +107,9 @@ struct CompiledFunction {
   std::vector<Place> parameters, results;
   /// Position in the arrays of counters of a launch: executions of every instruction.
   uint64_t firstCounter = 0;
+  /// Made by the first launch with checks.
+  mutable std::once_flag factsMade;
+  mutable std::shared_ptr<const FunctionFacts> facts;
 };
 
 struct SharedVariable {

@@ -69,8 +69,64 @@ void GlobalChecks::unwritten(Warp &warp, const Instruction &instruction, const A
   }
 }
 
+std::string GlobalChecks::collisionOf(const GlobalCell &cell, const CellAccess &access,
+                                      uint32_t self, const BlockClocks &clocks) const {
+  const uint32_t mine = synchronised[self].load(std::memory_order_acquire);
+  const auto ordered = [&](uint32_t who, uint32_t when) {
+    return mine > when && (who == GlobalCell::several || synchronised[who].load() > when);
+  };
+  const auto name = [&](uint32_t who) {
+    return who == GlobalCell::several
+               ? std::string("another block")
+               : fmt::format("block ({}, {}, {})", (who - 1) % grid.x, (who - 1) / grid.x % grid.y,
+                             (who - 1) / grid.x / grid.y);
+  };
+  const bool foreignWrite =
+      cell.writeBlock && cell.writeBlock != self && (cell.access.written & access.bytes);
+  const bool foreignRead = access.writes && cell.readBlock && cell.readBlock != self &&
+                           !(cell.access.flags & AccessCell::partlyRead);
+  if (foreignWrite && !ordered(cell.writeBlock, cell.writeTime))
+    return name(cell.writeBlock) + " writes";
+  if (foreignRead && !ordered(cell.readBlock, cell.readTime))
+    return name(cell.readBlock) + " reads";
+  AccessCell own = cell.access;
+  if (cell.writeBlock != self)
+    own.writeClock = 0;
+  if (cell.readBlock != self)
+    own.readers = 0;
+  const Collision collision = collide(own, clocks, access);
+  if (collision.kind == Collision::Kind::None)
+    return {};
+  return fmt::format("warp {} of the same block {}", collision.thread / 32,
+                     collision.kind == Collision::Kind::WithRead ? "reads" : "writes");
+}
+
+void GlobalChecks::rememberIn(GlobalCell &cell, const CellAccess &access, uint32_t self,
+                              uint32_t now, const BlockClocks &clocks) {
+  if (access.writes) {
+    if (cell.writeBlock != self)
+      cell.access.writeClock = 0;
+    remember(cell.access, clocks, access);
+    cell.writeBlock = self;
+    cell.writeTime = now;
+    cell.readBlock = 0;
+    return;
+  }
+  cell.readTime = now;
+  if (cell.readBlock == self || cell.readBlock == 0) {
+    if (cell.readBlock == 0)
+      cell.access.readers = 0, cell.access.flags = 0;
+    remember(cell.access, clocks, access);
+    cell.readBlock = self;
+    return;
+  }
+  cell.readBlock = GlobalCell::several;
+  if (access.bytes != 15)
+    cell.access.flags |= AccessCell::partlyRead;
+}
+
 void GlobalChecks::access(Warp &warp, const Instruction &instruction, const Access &access,
-                          BlockClocks &clocks, bool reduces) {
+                          BlockClocks &clocks, bool reduces, Recent &recent) {
   const Block &block = *warp.block;
   const uint32_t self = options.globalRaces ? numberOf(block) : 0, number = uint32_t(warp.index);
   const bool synchronises = access.kind == Access::Kind::Atomic || access.ordered;
@@ -90,11 +146,12 @@ void GlobalChecks::access(Warp &warp, const Instruction &instruction, const Acce
     synchronise(block);
     return; // and is no race by itself
   }
-  GlobalCell *memory = cellsOf(allocation);
+  if (recent.allocation != &allocation)
+    recent = {&allocation, cellsOf(allocation)};
+  GlobalCell *memory = recent.cells;
   if (!memory)
     return;
   const uint32_t now = time.load(std::memory_order_acquire);
-  const uint32_t mine = synchronised[self].load(std::memory_order_acquire);
   bool reported = false;
   std::atomic_flag *held = nullptr;
   const auto release = [&] {
@@ -102,7 +159,9 @@ void GlobalChecks::access(Warp &warp, const Instruction &instruction, const Acce
       held->clear(std::memory_order_release);
     held = nullptr;
   };
-  for (int pass = 0; pass < 2; ++pass) // first all lanes are checked, then all are remembered
+  // What a warp writes is checked for all lanes, then remembered for all: they write together.
+  // Reads are checked and remembered at once.
+  for (int pass = 0; pass < (writes ? 2 : 1); ++pass)
     for (uint32_t left = access.mask; left; left &= left - 1) {
       const int lane = std::countr_zero(left);
       const uint64_t begin = access.addresses[lane] - allocation.address;
@@ -120,69 +179,20 @@ void GlobalChecks::access(Warp &warp, const Instruction &instruction, const Acce
         }
         GlobalCell &cell = memory[index];
         const CellAccess one{number, uint32_t(lane), coveredBytes(index, begin, end), writes};
-        if (pass == 1) {
-          if (writes) {
-            if (cell.writeBlock != self)
-              cell.access.writeClock = 0;
-            remember(cell.access, clocks, one);
-            cell.writeBlock = self;
-            cell.writeTime = now;
-            cell.readBlock = 0;
-          } else {
-            if (cell.readBlock == self || cell.readBlock == 0) {
-              if (cell.readBlock == 0)
-                cell.access.readers = 0, cell.access.flags = 0;
-              remember(cell.access, clocks, one);
-              cell.readBlock = self;
-            } else {
-              cell.readBlock = GlobalCell::several;
-              if (one.bytes != 15)
-                cell.access.flags |= AccessCell::partlyRead;
-            }
-            cell.readTime = now;
+        if (pass == 0 && !reported && (cell.writeBlock || (writes && cell.readBlock))) {
+          const std::string other = collisionOf(cell, one, self, clocks);
+          if (!other.empty()) {
+            reported = true;
+            const uint64_t address = allocation.address + std::max(begin, index * 4);
+            warp.report(instruction, uint32_t(1) << lane, "global-race",
+                        fmt::format("{} {:#x}{}, which {} with nothing to order the two",
+                                    writes ? "writes" : "reads", address,
+                                    warp.launch->memory.describe(address), other),
+                        address);
           }
-          continue;
         }
-        if (reported)
-          continue;
-        std::string other;
-        const bool foreignWrite =
-            cell.writeBlock && cell.writeBlock != self && (cell.access.written & one.bytes);
-        const bool foreignRead = writes && cell.readBlock && cell.readBlock != self &&
-                                 !(cell.access.flags & AccessCell::partlyRead);
-        const auto ordered = [&](uint32_t who, uint32_t when) {
-          return mine > when && (who == GlobalCell::several || synchronised[who].load() > when);
-        };
-        const auto name = [&](uint32_t who) {
-          return who == GlobalCell::several
-                     ? std::string("another block")
-                     : fmt::format("block ({}, {}, {})", (who - 1) % grid.x,
-                                   (who - 1) / grid.x % grid.y, (who - 1) / grid.x / grid.y);
-        };
-        if (foreignWrite && !ordered(cell.writeBlock, cell.writeTime)) {
-          other = name(cell.writeBlock) + " writes";
-        } else if (foreignRead && !ordered(cell.readBlock, cell.readTime)) {
-          other = name(cell.readBlock) + " reads";
-        } else {
-          AccessCell own = cell.access;
-          if (cell.writeBlock != self)
-            own.writeClock = 0;
-          if (cell.readBlock != self)
-            own.readers = 0;
-          if (const Collision collision = collide(own, clocks, one);
-              collision.kind != Collision::Kind::None)
-            other = fmt::format("warp {} of the same block {}", collision.thread / 32,
-                                collision.kind == Collision::Kind::WithRead ? "reads" : "writes");
-        }
-        if (other.empty())
-          continue;
-        reported = true;
-        const uint64_t address = allocation.address + std::max(begin, index * 4);
-        warp.report(instruction, uint32_t(1) << lane, "global-race",
-                    fmt::format("{} {:#x}{}, which {} with nothing to order the two",
-                                writes ? "writes" : "reads", address,
-                                warp.launch->memory.describe(address), other),
-                    address);
+        if (pass == 1 || !writes)
+          rememberIn(cell, one, self, now, clocks);
       }
     }
   release();

@@ -28,9 +28,14 @@ public:
   GlobalChecks(const CheckOptions &options, const LaunchRequest &request);
   ~GlobalChecks();
 
+  /// The allocation that one host thread has accessed last, and its cells.
+  struct Recent {
+    const Allocation *allocation = nullptr;
+    GlobalCell *cells = nullptr;
+  };
   /// `reduces`: by a bulk reduction, which is no race with others.
   void access(Warp &warp, const Instruction &instruction, const Access &access, BlockClocks &clocks,
-              bool reduces);
+              bool reduces, Recent &recent);
   /// The block has synchronised with others.
   void synchronise(const Block &block);
 
@@ -40,6 +45,12 @@ private:
   void unwritten(Warp &warp, const Instruction &instruction, const Access &access,
                  const Allocation &allocation, bool writes);
   uint32_t numberOf(const Block &block) const;
+  /// "block (1, 0, 0) writes": the earlier access that this one of block `self` races with; empty
+  /// if there is none.
+  std::string collisionOf(const GlobalCell &cell, const CellAccess &access, uint32_t self,
+                          const BlockClocks &clocks) const;
+  static void rememberIn(GlobalCell &cell, const CellAccess &access, uint32_t self, uint32_t now,
+                         const BlockClocks &clocks);
 
   const CheckOptions options;
   const Dim3 grid;
