@@ -96,6 +96,29 @@ Result<int64_t> arenaBytes(const Model &model, int64_t budget) {
   return program.arenaBytes;
 }
 
+/// However much is computed again, between whichever checkpoints, the clones find an order: no
+/// kernel waits for another that waits for it.
+TEST(Memory, EveryChoiceOfWhatIsComputedAgainCanBePlanned) {
+  CompileOptions options;
+  options.training = TrainingOptions{};
+  options.training->accumulate = 2;
+  options.training->clip = 1;
+  Result<Model> model = buildGpt(
+      {.layers = 2, .heads = 2, .width = 16, .sequence = 32, .vocabulary = 48, .batch = 2});
+  ASSERT_TRUE(model);
+  auto trained = lowerTo(Stage::Train, moduleOf(*model), options);
+  ASSERT_TRUE(trained) << trained.error().text();
+  options.memory.leastRecomputed = options.memory.smallestRecomputed = 1;
+  options.memory.largestTensor = 2048; // the logits in blocks
+  for (int64_t stride : {1, 2, 4})
+    for (int64_t heavy : {1, 3, 8, 21}) {
+      options.memory.checkpointStride = stride;
+      options.memory.heavyRecomputed = heavy;
+      auto planned = lowerTo(Stage::Plan, **trained, options);
+      ASSERT_TRUE(planned) << stride << ", " << heavy << ": " << planned.error().text();
+    }
+}
+
 TEST(Memory, AnyBoundDownToTheSmallestPlanIsKept) {
   Result<Model> model = buildGpt(
       {.layers = 4, .heads = 2, .width = 64, .sequence = 256, .vocabulary = 64, .batch = 2});
