@@ -98,11 +98,12 @@ CUresult gatherParameters(const CompiledKernel &kernel, void **parameters, void 
       else
         return driverError(CUDA_ERROR_INVALID_VALUE, "unknown extra launch parameter");
     }
-    if (!buffer || size != bytes.size())
+    if ((!buffer && size) || size != bytes.size())
       return driverError(CUDA_ERROR_INVALID_VALUE,
                          fmt::format("kernel '{}' takes {} bytes of parameters, {} were given",
                                      kernel.source->name, bytes.size(), size));
-    std::memcpy(bytes.data(), buffer, size);
+    if (size) // a kernel without parameters has no buffer either
+      std::memcpy(bytes.data(), buffer, size);
     return CUDA_SUCCESS;
   }
   if (!kernel.parameters.empty() && !parameters)
