@@ -51,6 +51,8 @@ private:
   void emitUnits();
   void emitSpan(Value column, Value columnEnd);
   void emitStack(Value column, Value columnCount, Value k);
+  void emitColumns(Value column, Value columnInPass, Value stack);
+  int64_t edgeVectors() const;
   void emitPanel(Value column, Value columnInPass, Value stack, Value k);
   void emitTile(Value column, Value columnInPass, Value row, Value stack, Value k, Value depth);
   void emitDotProducts(Value column, Value columnEnd);
@@ -82,6 +84,7 @@ private:
   Value sums; ///< tiles of unfinished sums, or one tile
 
   // Of the block that is being emitted:
+  Tile tile; ///< `blocks.tile`, or with fewer vectors at the edge
   Value batch, rowBegin, rowCount;
   llvm::SmallSetVector<Value, 4> epilogueMemory; ///< what is read or written as the result lies
   MatrixSource leftSource, rightSource;
@@ -281,11 +284,38 @@ void ContractionEmitter::emitStack(Value column, Value columnCount, Value k) {
   if (blocks.packLhs && !oneStack())
     emitPack(code, leftSource, leftPanels, rowBegin, rowCount, k, code.sub(end, k));
   code.loop(code.index(0), columnCount, blocks.tile.columns(), [&](Value columnInPass) {
-    if (oneDepthBlock())
-      return emitPanel(column, columnInPass, k, k);
-    code.loop(k, end, blocks.depth,
-              [&](Value inner) { emitPanel(column, columnInPass, k, inner); });
+    tile = blocks.tile;
+    const int64_t edge = edgeVectors();
+    if (edge == tile.vectors)
+      return emitColumns(column, columnInPass, k);
+    Value rest = code.sub(code.index(shape.columns), code.add(column, columnInPass));
+    Value isEdge =
+        code.create<arith::CmpIOp>(arith::CmpIPredicate::slt, rest, code.index(tile.columns()));
+    auto emit = [&](int64_t vectors) {
+      return [&, vectors](OpBuilder &, Location) {
+        tile.vectors = vectors;
+        emitColumns(column, columnInPass, k);
+        code.create<scf::YieldOp>();
+      };
+    };
+    code.create<scf::IfOp>(isEdge, emit(edge), emit(tile.vectors));
   });
+}
+
+/// The vectors that the last panel of columns needs, where fewer than a tile's save a percent of
+/// the work: code for them is more code.
+int64_t ContractionEmitter::edgeVectors() const {
+  const int64_t needed = llvm::divideCeil(shape.columns, lanes);
+  const int64_t padding = llvm::alignTo(needed, blocks.tile.vectors) - needed;
+  return padding * 100 >= needed ? blocks.tile.vectors - padding : blocks.tile.vectors;
+}
+
+/// The stack's depth blocks of one panel of columns.
+void ContractionEmitter::emitColumns(Value column, Value columnInPass, Value k) {
+  if (oneDepthBlock())
+    return emitPanel(column, columnInPass, k, k);
+  Value end = code.min(code.add(k, blocks.stackDepth), code.index(shape.depth));
+  code.loop(k, end, blocks.depth, [&](Value inner) { emitPanel(column, columnInPass, k, inner); });
 }
 
 /// One depth block of a panel of columns, times all rows of the span.
@@ -368,7 +398,7 @@ TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
     rhs.prefetchAhead = blocks.tile.columns();
   }
   if (shape.columns % blocks.tile.columns())
-    for (int64_t v = 0; v < blocks.tile.vectors; ++v)
+    for (int64_t v = 0; v < tile.vectors; ++v)
       rhs.masks.push_back(code.maskBelow(code.sub(code.index(shape.columns - v * lanes), column)));
   return rhs;
 }
@@ -380,16 +410,18 @@ SmallVector<Value> ContractionEmitter::addProducts(Value column, Value row, Valu
   TileLhs lhs = tileLhs(row, stack, k);
   auto inPlace = [&](bool pack) {
     TileRhs rhs = tileRhs(column, k);
-    if (pack)
+    if (pack) {
       rhs.copy = rightPanel.buffer;
-    return emitMicroKernel(code, blocks.tile, lhs, rhs, depth, initial);
+      rhs.copyStride = rightPanel.depthStride;
+    }
+    return emitMicroKernel(code, tile, lhs, rhs, depth, initial);
   };
   auto packed = [&] {
     TileRhs rhs;
     rhs.buffer = rightPanel.buffer;
     rhs.base = code.index(0);
     rhs.depthStride = rightPanel.depthStride;
-    return emitMicroKernel(code, blocks.tile, lhs, rhs, depth, initial);
+    return emitMicroKernel(code, tile, lhs, rhs, depth, initial);
   };
   if (!blocks.packRhs)
     return inPlace(false);
@@ -404,29 +436,30 @@ SmallVector<Value> ContractionEmitter::addProducts(Value column, Value row, Valu
 
 void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, Value stack, Value k,
                                   Value depth) {
-  const Tile tile = blocks.tile;
+  // Edge tiles leave out vectors, but their sums lie as those of whole ones.
+  const Tile whole = blocks.tile;
   Value absoluteRow = code.add(rowBegin, row), absoluteColumn = code.add(column, columnInPass);
   if (oneDepthBlock()) {
     Value start = code.index(0);
     SmallVector<Value> zeros = zeroTile(code, tile, sumType);
     storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, zeros), sums, start,
-              tile.columns());
+              whole.columns());
     emitEpilogue(start, absoluteRow, absoluteColumn);
     return prefetchEpilogue(start.getDefiningOp(), absoluteRow, absoluteColumn);
   }
-  Value tileNumber = code.div(row, tile.rows);
+  Value tileNumber = code.div(row, whole.rows);
   if (!oneStack())
-    tileNumber = code.add(tileNumber, code.mul(code.div(columnInPass, tile.columns()),
-                                               llvm::divideCeil(blocks.spanRows(), tile.rows)));
-  Value start = code.mul(tileNumber, tile.size());
+    tileNumber = code.add(tileNumber, code.mul(code.div(columnInPass, whole.columns()),
+                                               llvm::divideCeil(blocks.spanRows(), whole.rows)));
+  Value start = code.mul(tileNumber, whole.size());
   auto initial = code.create<scf::IfOp>(
       isEqual(k, code.index(0)),
       [&](OpBuilder &, Location) { code.create<scf::YieldOp>(zeroTile(code, tile, sumType)); },
       [&](OpBuilder &, Location) {
-        code.create<scf::YieldOp>(loadTile(code, tile, sums, start, tile.columns()));
+        code.create<scf::YieldOp>(loadTile(code, tile, sums, start, whole.columns()));
       });
-  for (int64_t at = 0; at < tile.size(); at += 64 / shape.elementBytes)
-    code.prefetch(sums, code.add(start, tile.size() + at)); // of the next tile
+  for (int64_t at = 0; at < whole.size(); at += 64 / shape.elementBytes)
+    code.prefetch(sums, code.add(start, whole.size() + at)); // of the next tile
   Value isLast = isEqual(code.add(k, depth), code.index(shape.depth));
   Operation *ahead = nullptr;
   code.create<scf::IfOp>(isLast, [&](OpBuilder &, Location) {
@@ -434,7 +467,7 @@ void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, V
     code.create<scf::YieldOp>();
   });
   storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, initial.getResults()),
-            sums, start, tile.columns());
+            sums, start, whole.columns());
   code.create<scf::IfOp>(isLast, [&](OpBuilder &, Location) {
     emitEpilogue(start, absoluteRow, absoluteColumn);
     code.create<scf::YieldOp>();

@@ -15,7 +15,7 @@ SmallVector<Value> emitMicroKernel(Code &code, Tile tile, const TileLhs &lhs, co
     if (rhs.copy)
       for (int64_t v = 0; v < tile.vectors; ++v)
         code.storeVector(columns[v], rhs.copy,
-                         code.add(code.mul(k, tile.columns()), v * Code::lanes));
+                         code.add(code.mul(k, rhs.copyStride), v * Code::lanes));
     // The last element of each line: where vectors straddle lines, the first one is here already.
     if (rhs.prefetchAhead)
       for (int64_t v = 0; v < tile.vectors; ++v)

@@ -28,7 +28,9 @@ struct TileRhs {
   /// The hardware does not foresee strided rows.
   int64_t prefetchAhead = 0;
   int prefetchLevel = 2;
-  mlir::Value copy; ///< if not null, what is read is also written here, one depth after the other
+  /// If not null, what is read is also written here, one depth every `copyStride` elements.
+  mlir::Value copy = {};
+  int64_t copyStride = 0;
 };
 
 /// sums[r][v] += Σ_k lhs[r, k] · rhs[k, 16v … 16v+15] as one chain of fused multiply-adds in order

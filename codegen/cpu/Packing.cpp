@@ -183,22 +183,35 @@ private:
     int64_t width = panels.width;
     code.loop(code.index(0), depth, depthsAtOnce, [&](Value firstDepth) {
       Value endDepth = code.min(code.add(firstDepth, depthsAtOnce), depth);
-      code.loop(code.index(0), rows, width, [&](Value block) {
+      // Narrow panels are filled several at once.
+      const bool several = lanes % width == 0;
+      code.loop(code.index(0), rows, several ? lanes : width, [&](Value block) {
         Value panel = code.mul(code.div(block, width), panels.stride);
         Value first = code.add(source.rowOffset(row), block);
-        SmallVector<Value> masks = edgeMasks(block);
+        SmallVector<Value> masks =
+            several ? SmallVector<Value>{wholeMask(block)} : edgeMasks(block);
         code.loop(firstDepth, endDepth, 1, [&](Value inner) {
           Value start = code.add(source.depthOffset(code.add(k, inner)), first);
           Value target = code.add(panel, code.mul(inner, width));
           for (auto [v, mask] : llvm::enumerate(masks)) {
             Value at = code.add(start, v * lanes);
             prefetch(at, source.depthStride, depthsAtOnce);
-            Value vector = code.loadVector(source.buffer, at, mask);
-            code.storeVector(widened(vector), panels.buffer, code.add(target, v * lanes));
+            Value vector = widened(code.loadVector(source.buffer, at, mask));
+            if (several)
+              storeTransposed(vector, target, lanes / width);
+            else
+              code.storeVector(vector, panels.buffer, code.add(target, v * lanes));
           }
         });
       });
     });
+  }
+
+  /// The lanes of a vector from row `block` on that belong to the matrix; null if all do.
+  Value wholeMask(Value block) {
+    if (source.rows % lanes == 0)
+      return {};
+    return code.maskBelow(code.sub(code.index(source.rows), code.add(row, block)));
   }
 
   /// For each vector of a panel that starts at row `block`, the lanes that belong to it and to the
