@@ -66,7 +66,8 @@ ProgressOptions progressOptions(FILE *file) {
 }
 
 std::string shortDuration(double seconds) {
-  auto whole = int64_t(std::lround(std::max(0.0, seconds)));
+  constexpr double most = 3.6e9; // a million hours stand for all that is longer
+  auto whole = int64_t(std::lround(std::clamp(seconds, 0.0, most)));
   if (whole >= 3600)
     return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
   return whole >= 60 ? fmt::format("{}m{:02}s", whole / 60, whole % 60) : fmt::format("{}s", whole);

@@ -2,6 +2,7 @@
 #include "tools/commands/Command.h"
 #include "tools/commands/Suggest.h"
 #include <cstdio>
+#include <new>
 
 using namespace ingot;
 
@@ -81,7 +82,13 @@ int main(int argc, char **argv) {
     std::fprintf(stderr, "%s", app.help().c_str());
     return 2;
   }
-  Status status = actions.at(app.get_subcommands().front())();
+  Status status;
+  try {
+    status = actions.at(app.get_subcommands().front())();
+  } catch (const std::bad_alloc &) {
+    status = failure(Error::Code::Io, app.get_subcommands().front()->get_name(),
+                     "the machine has not enough memory for it");
+  }
   // Results that did not reach their reader are an error, not a success.
   if (status && std::fflush(stdout) != 0)
     status = failure(Error::Code::Io, "stdout", "cannot write");

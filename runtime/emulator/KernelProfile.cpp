@@ -67,21 +67,13 @@ void MemoryCounters::count(const Access &access) {
     globalRead += reads ? bytes : 0;
     globalWritten += writes ? bytes : 0;
     ++globalAccesses;
-    const uint64_t least = (bytes + sectorBytes - 1) / sectorBytes;
-    leastSectors += least;
     if (isConsecutive(access) && access.addresses[0] % sectorBytes == 0) {
-      globalSectors += least;
+      const uint64_t sectors = (bytes + sectorBytes - 1) / sectorBytes;
+      leastSectors += sectors;
+      globalSectors += sectors;
       return;
     }
-    uint64_t sectors[lanes * 2];
-    size_t count = 0;
-    for (uint32_t left = access.mask; left; left &= left - 1) {
-      const uint64_t address = access.addresses[std::countr_zero(left)];
-      sectors[count++] = address / sectorBytes;
-      sectors[count++] = (address + access.bytes - 1) / sectorBytes;
-    }
-    std::sort(sectors, sectors + count);
-    globalSectors += uint64_t(std::unique(sectors, sectors + count) - sectors);
+    countScattered(access);
     return;
   }
   case Space::Shared: {
@@ -108,6 +100,25 @@ void MemoryCounters::count(const Access &access) {
     localRead += reads ? bytes : 0;
     localWritten += writes ? bytes : 0;
   }
+}
+
+void MemoryCounters::countScattered(const Access &access) {
+  uint64_t addresses[lanes];
+  size_t count = 0;
+  for (uint32_t left = access.mask; left; left &= left - 1)
+    addresses[count++] = access.addresses[std::countr_zero(left)];
+  std::sort(addresses, addresses + count);
+  // Lanes that read the same bytes share them: only different ones count for the least.
+  count = size_t(std::unique(addresses, addresses + count) - addresses);
+  uint64_t sectors = 0, next = 0; // the first sector that is not counted yet
+  for (size_t i = 0; i < count; ++i)
+    for (const uint64_t byte : {addresses[i], addresses[i] + access.bytes - 1})
+      if (const uint64_t sector = byte / sectorBytes; sector >= next) {
+        ++sectors;
+        next = sector + 1;
+      }
+  globalSectors += sectors;
+  leastSectors += (count * access.bytes + sectorBytes - 1) / sectorBytes;
 }
 
 MemoryCounters &MemoryCounters::operator+=(const MemoryCounters &other) {

@@ -16,6 +16,10 @@ struct MemoryCounters {
 
   void count(const Access &access);
   MemoryCounters &operator+=(const MemoryCounters &other);
+
+private:
+  /// An access to global memory by any lanes at any addresses.
+  void countScattered(const Access &access);
 };
 
 struct KernelProfile {

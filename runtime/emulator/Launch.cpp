@@ -137,20 +137,22 @@ bool Cluster::step() {
     if (block->async)
       progress |= block->async->advance(random);
   launch->instructions.fetch_add(executed, std::memory_order_relaxed);
+  if (liveThreads == 0) {
+    for (const auto &block : blocks)
+      if (block->async)
+        block->async->finish();
+    return false;
+  }
   if (launch->options.instructionLimit &&
       launch->instructions.load(std::memory_order_relaxed) > launch->options.instructionLimit) {
-    Warp &warp = *order.front();
+    // One that still runs: some of them may have ended in this very slice.
+    Warp &warp = **std::find_if(order.begin(), order.end(),
+                                [](const Warp *each) { return !each->finished(); });
     warp.report(warp.frame->function->code[warp.pc], warp.active, "no-end",
                 fmt::format("the launch has not ended after {} instructions of warps; the first "
                             "of them: {}",
                             launch->options.instructionLimit, warp.describe()));
     launch->stopped = true;
-    return false;
-  }
-  if (liveThreads == 0) {
-    for (const auto &block : blocks)
-      if (block->async)
-        block->async->finish();
     return false;
   }
   if (progress)

@@ -473,6 +473,17 @@ TEST(Profile, countsSectorsAndWavefronts) {
   EXPECT_EQ(row.leastSectors, 4u);
   EXPECT_EQ(row.globalWritten, 128u);
   EXPECT_EQ(row.sharedWritten, 128u);
+  // A warp that reads one word needs one sector, not the four of 32 different words.
+  Checked broadcast(R"(
+.visible .entry k(.param .u64 in) {
+  .reg .b32 %r1; .reg .b64 %rd1;
+  ld.param.u64 %rd1, [in]; ld.global.u32 %r1, [%rd1];
+  ret;
+})");
+  const uint64_t in = broadcast.buffer(4, "in");
+  expectQuiet(broadcast.run({1}, {32}, in));
+  EXPECT_EQ(broadcast.device.counters.globalSectors, 1u);
+  EXPECT_EQ(broadcast.device.counters.leastSectors, 1u);
 }
 
 } // namespace

@@ -254,6 +254,24 @@ TEST(Control, stopsWhatNeverEnds) {
   EXPECT_EQ(result.findings[0].check, "no-end");
 }
 
+TEST(Control, aLaunchThatHasEndedIsNotStuck) {
+  Device device(kernel("  mov.u32 %r1, 1;\n"));
+  device.options.instructionLimit = 1;
+  EXPECT_TRUE(device.launch("run", {1}, {32}, uint64_t(0), uint64_t(0)).findings.empty());
+  // One warp ends, the other never: the latter is named, whatever the order of the two.
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    Device stuck(kernel("  mov.u32 %r1, %tid.x;\n  setp.lt.u32 %p1, %r1, 32;\n  @%p1 bra END;\n"
+                        "LOOP:\n  bra LOOP;\nEND:\n"));
+    stuck.expectFindings = true;
+    stuck.options.instructionLimit = 1;
+    stuck.options.seed = seed;
+    const LaunchResult result = stuck.launch("run", {1}, {64}, uint64_t(0), uint64_t(0));
+    ASSERT_EQ(result.findings.size(), 1u);
+    EXPECT_EQ(result.findings[0].check, "no-end");
+    EXPECT_EQ(result.findings[0].thread[0], 32u);
+  }
+}
+
 TEST(Control, reductionBarriersGiveEveryThreadTheResult) {
   Device device(kernel(R"(
   rem.u32 %r4, %r1, 3;

@@ -90,19 +90,53 @@ class Emulate(unittest.TestCase):
             ("there is no kernel 'other'", 2, [ptx, "--kernel=other"]),
             ("--grid: 'x' is not X, X,Y or X,Y,Z", 2, [ptx, "--grid=x"]),
             ("there is no check 'rase'", 2, [ptx, "--off=rase", "--arg=1", "--arg=1", "--arg=1"]),
+            ("--grid: '4,0': 0 is too few", 2, [ptx, "--grid=4,0"]),
+            ("--cluster: '0': 0 is too few", 2, [ptx, "--cluster=0"]),
+            ("--threads: must be 0 or more", 2, [ptx, "--threads=-1"]),
+            ("--limit: must be 0 or more", 2, [ptx, "--limit=-1"]),
+            ("--shared: 4294967296 bytes", 2, [ptx, "--shared=4294967296"]),
+            ("'-4294967295' does not fit u32", 2, [ptx, "--arg=1", "--arg=1", "--arg=-4294967295"]),
+            ("'-0x1ffffffff' does not fit u32", 2, [ptx, "--arg=1", "--arg=1", "--arg=-0x1ffffffff"]),
+            ("'9999999999999xf32' is too large", 2, [ptx, "--arg=9999999999999xf32", "--arg=1", "--arg=1"]),
             ("'1.5' is no u32", 2, [ptx, "--arg=1", "--arg=1", "--arg=1.5"]),
-            ("argument 0 is no buffer", 2, [ptx, "--off=out-of-bounds", "--arg=1", "--arg=1", "--arg=0", "--out=0:@x.npy"]),
+            ("argument 0 is no buffer", 2, [ptx, "--arg=1", "--arg=1", "--arg=0", "--out=0:@x.npy"]),
             ("cannot open", 1, ["nothing.ptx"]),
             ("bytes of dynamic shared memory; sm_80 has", 1, [ptx, "--shared=999999", "--arg=1", "--arg=1", "--arg=0"]),
         ]:
             process = run("emulate", *arguments)
             self.assertEqual(process.returncode, code, (arguments, process.stderr))
             self.assertIn(expected, process.stderr)
+            self.assertEqual(process.stdout, "", arguments)  # nothing has run
         unknown = write(self.folder.name, "unknown.ptx", REVERSE.replace("BARRIER", "frobnicate.u32 %r1;"))
         process = self.reverse(unknown)
         self.assertEqual(process.returncode, 1)
         self.assertIn("unknown.ptx:24", process.stderr)
         self.assertIn("frobnicate", process.stderr)
+
+    def test_a_kernel_from_a_pipe_may_take_nothing(self):
+        text = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry nothing()\n{\nLOOP:\n  AGAIN\n  ret;\n}\n"
+        process = run("emulate", "-", stdin=text.replace("AGAIN", ""))
+        self.assertEqual(process.returncode, 0, process.stderr)
+        endless = run("emulate", "-", "--limit=1000", stdin=text.replace("AGAIN", "bra LOOP;"))
+        self.assertEqual(endless.returncode, 1, endless.stderr)
+        self.assertIn("no-end: the launch has not ended after 1000", endless.stdout)
+        broken = run("emulate", "-", stdin=text.replace("AGAIN", "frobnicate;"))
+        self.assertEqual(broken.returncode, 1)
+        self.assertIn("<stdin>:7", broken.stderr)
+        empty = run("emulate", "-", stdin=text[: text.index(".visible")])
+        self.assertEqual(empty.returncode, 1)
+        self.assertIn("<stdin>: there is no kernel in it", empty.stderr)
+
+    def test_scalars_that_no_f32_holds_are_refused(self):
+        text = ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry k(.param .f32 x) { ret; }\n"
+        self.assertIn("'1e300' does not fit f32", run("emulate", "-", "--arg=1e300", stdin=text).stderr)
+        self.assertEqual(run("emulate", "-", "--arg=inf", stdin=text).returncode, 0)
+
+    def test_the_report_comes_before_a_result_that_cannot_be_written(self):
+        process = self.reverse(self.kernel(), "--out=1:@/nowhere/out.npy", n=5)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("cannot create the file", process.stderr)
+        self.assertIn("0 bytes behind the end of 'argument 0'", process.stdout)
 
 
 if __name__ == "__main__":

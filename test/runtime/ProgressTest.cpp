@@ -27,6 +27,13 @@ StepReport report(int64_t step, int64_t steps, double loss) {
   return {.step = step, .steps = steps, .loss = loss, .ms = 12.3456, .tokens = 1000};
 }
 
+TEST(Progress, NoDurationOverflows) {
+  EXPECT_EQ(shortDuration(59.6), "1m00s");
+  EXPECT_EQ(shortDuration(-1), "0s");
+  for (const double seconds : {1e10, 1e30, double(INFINITY)})
+    EXPECT_EQ(shortDuration(seconds), "1000000h00m");
+}
+
 TEST(Progress, PlainLinesAreRateLimited) {
   Captured captured;
   double clock = 100;

@@ -1,10 +1,12 @@
 /// `ingot emulate`: a kernel of any PTX text on the PTX machine, with all checks.
-#include "runtime/File.h"
+#include "runtime/data/Files.h"
 #include "runtime/data/Npy.h"
 #include "runtime/emulator/Driver.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/TensorText.h"
 #include <charconv>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
@@ -20,7 +22,7 @@ struct EmulateFlags {
   int64_t shared = 0;
   uint64_t seed = 0;
   int threads = 0;
-  uint64_t limit = 0;
+  int64_t limit = 0;
   bool json = false;
 };
 
@@ -37,6 +39,8 @@ Result<Dim3> parseDim(const char *flag, const std::string &text) {
     const auto [next, error] = std::from_chars(at, end, values[i]);
     if (error != std::errc() || (next != end && (*next != ',' || i == 2)))
       return failure(Error::Code::Usage, flag, "'{}' is not X, X,Y or X,Y,Z", text);
+    if (values[i] == 0)
+      return failure(Error::Code::Usage, flag, "'{}': 0 is too few", text);
     if (next == end)
       return Dim3{values[0], values[1], values[2]};
     at = next + 1;
@@ -49,6 +53,9 @@ Result<uint64_t> parseScalar(const std::string &place, const std::string &text, 
   const auto wrong = [&] {
     return failure(Error::Code::Usage, place, "'{}' is no {}", text, typeName(type));
   };
+  const auto tooLarge = [&] {
+    return failure(Error::Code::Usage, place, "'{}' does not fit {}", text, typeName(type));
+  };
   const char *end = text.data() + text.size();
   if (emulator::isFloat(type)) {
     double value = 0;
@@ -57,29 +64,31 @@ Result<uint64_t> parseScalar(const std::string &place, const std::string &text, 
       return wrong();
     if (type == Type::F64)
       return std::bit_cast<uint64_t>(value);
+    if (type == Type::F32 && std::isfinite(value) && std::isinf(static_cast<float>(value)))
+      return tooLarge();
     if (type == Type::F32)
       return std::bit_cast<uint32_t>(static_cast<float>(value));
     return failure(Error::Code::Usage, place, "scalars of type {} cannot be given", typeName(type));
   }
   const bool negative = text.starts_with('-');
-  const bool hex = text.starts_with("0x");
+  const bool hex = text.starts_with(negative ? "-0x" : "0x");
   uint64_t value = 0;
-  if (const auto [next, error] = std::from_chars(text.data() + (hex        ? 2
-                                                                : negative ? 1
-                                                                           : 0),
-                                                 end, value, hex ? 16 : 10);
+  if (const auto [next, error] =
+          std::from_chars(text.data() + negative + 2 * hex, end, value, hex ? 16 : 10);
       error != std::errc() || next != end)
     return wrong();
+  // -1 is welcome for unsigned types too: it is how all bits are written.
   const int bits = bitsOf(type);
-  if (bits < 64 && value >> bits)
-    return failure(Error::Code::Usage, place, "'{}' does not fit {}", text, typeName(type));
+  if (negative ? value > uint64_t(1) << (bits - 1) : bits < 64 && value >> bits)
+    return tooLarge();
   return negative ? uint64_t(0) - value : value;
 }
 
 /// `@file.npy` and `4xf32=1,2,3,4` are buffers with these values, `4xf32` one that nobody has
 /// written.
 bool isBuffer(const std::string &text) {
-  return text.starts_with('@') || (text.find('x') != text.npos && !text.starts_with("0x"));
+  return text.starts_with('@') ||
+         (text.find('x') != text.npos && !text.starts_with("0x") && !text.starts_with("-0x"));
 }
 
 /// What the driver said, as an error; it may have named the place itself.
@@ -102,7 +111,8 @@ Result<Buffer> makeBuffer(const std::string &place, const std::string &text, siz
   return Buffer{address, std::move(tensor)};
 }
 
-Result<cuda::CUfunction> findKernel(cuda::CUmodule module, const EmulateFlags &flags) {
+Result<cuda::CUfunction> findKernel(cuda::CUmodule module, const EmulateFlags &flags,
+                                    const std::string &file) {
   const std::vector<std::string> kernels = emulatedModule(module)->kernels();
   if (!flags.kernel.empty() || kernels.size() == 1) {
     const std::string &name = flags.kernel.empty() ? kernels.front() : flags.kernel;
@@ -112,10 +122,12 @@ Result<cuda::CUfunction> findKernel(cuda::CUmodule module, const EmulateFlags &f
       return function;
     }
   }
+  if (kernels.empty())
+    return failure(Error::Code::BadInput, file, "there is no kernel in it");
   return failure(Error::Code::Usage, "--kernel", "{}; kernels of {} are {}",
                  flags.kernel.empty() ? "which one is to run"
                                       : fmt::format("there is no kernel '{}'", flags.kernel),
-                 flags.file, fmt::join(kernels, ", "));
+                 file, fmt::join(kernels, ", "));
 }
 
 /// Lays the arguments out as the kernel's parameters.
@@ -152,21 +164,29 @@ Status fillParameters(const EmulateFlags &flags, const CompiledKernel &kernel,
   return {};
 }
 
+/// Where an argument's buffer goes after the launch.
+struct Output {
+  size_t argument = 0;
+  std::string path;
+};
+
 /// `K:@b.npy`
-Status writeOutput(const std::string &text, std::map<size_t, Buffer> &buffers) {
+Result<Output> parseOutput(const std::string &text, const std::map<size_t, Buffer> &buffers) {
   size_t index = 0;
   const auto [next, error] = std::from_chars(text.data(), text.data() + text.size(), index);
   const std::string_view rest(next, text.data() + text.size() - next);
   if (error != std::errc() || !rest.starts_with(":@") || rest.size() < 3)
     return failure(Error::Code::Usage, "--out", "'{}' is not K:@FILE.npy", text);
-  const auto buffer = buffers.find(index);
-  if (buffer == buffers.end())
+  if (!buffers.contains(index))
     return failure(Error::Code::Usage, "--out", "argument {} is no buffer", index);
-  Tensor &tensor = buffer->second.tensor;
+  return Output{index, std::string(rest.substr(2))};
+}
+
+Status writeOutput(const Output &output, Buffer &buffer) {
+  Tensor &tensor = buffer.tensor;
   INGOT_TRY(
-      check(emulatedDriver().cuMemcpyDtoH(tensor.data(), buffer->second.address, tensor.bytes()),
-            "--out"));
-  return writeNpy(std::string(rest.substr(2)), tensor);
+      check(emulatedDriver().cuMemcpyDtoH(tensor.data(), buffer.address, tensor.bytes()), "--out"));
+  return writeNpy(output.path, tensor);
 }
 
 nlohmann::json jsonOf(const Finding &finding) {
@@ -177,19 +197,27 @@ nlohmann::json jsonOf(const Finding &finding) {
 }
 
 Status emulate(const EmulateFlags &flags) {
-  INGOT_ASSIGN(std::string text, readFile(flags.file));
+  if (flags.threads < 0)
+    return failure(Error::Code::Usage, "--threads", "must be 0 or more");
+  if (flags.limit < 0)
+    return failure(Error::Code::Usage, "--limit", "must be 0 or more");
+  if (flags.shared < 0 || flags.shared > std::numeric_limits<int>::max())
+    return failure(Error::Code::Usage, "--shared", "{} bytes are no size of shared memory",
+                   flags.shared);
   INGOT_ASSIGN(const Dim3 grid, parseDim("--grid", flags.grid));
   INGOT_ASSIGN(const Dim3 block, parseDim("--block", flags.block));
   INGOT_ASSIGN(const Dim3 cluster, parseDim("--cluster", flags.cluster));
+  INGOT_ASSIGN(std::string text, readInput(flags.file));
+  const std::string file = flags.file == "-" ? "<stdin>" : flags.file;
 
   resetEmulatedDevice();
   std::optional<KernelProfile> profile; // of the launch, if it came to one
   EmulatedDeviceOptions device;
   device.capability = 0;
-  device.moduleName = flags.file;
+  device.moduleName = file;
   device.launch.seed = flags.seed ? flags.seed : std::random_device()();
   device.launch.threads = flags.threads;
-  device.launch.instructionLimit = flags.limit;
+  device.launch.instructionLimit = uint64_t(flags.limit);
   INGOT_TRY(turnOff(flags.off, device.checks, device.launch));
   device.launched = [&](const LaunchRequest &request, const LaunchResult &result,
                         const MemoryCounters &memory) {
@@ -203,13 +231,18 @@ Status emulate(const EmulateFlags &flags) {
   cuda::CUmodule module;
   INGOT_TRY(check(driver.cuInit(0), "cuda:emulated"));
   INGOT_TRY(check(driver.cuDevicePrimaryCtxRetain(&context, 0), "cuda:emulated"));
-  INGOT_TRY(check(driver.cuModuleLoadData(&module, text.c_str()), flags.file));
-  INGOT_ASSIGN(const cuda::CUfunction function, findKernel(module, flags));
+  INGOT_TRY(check(driver.cuModuleLoadData(&module, text.c_str()), file));
+  INGOT_ASSIGN(const cuda::CUfunction function, findKernel(module, flags, file));
   const CompiledKernel &kernel = *emulatedKernel(function);
   const std::string &name = kernel.source->name;
   std::vector<std::byte> parameters;
   std::map<size_t, Buffer> buffers;
   INGOT_TRY(fillParameters(flags, kernel, parameters, buffers));
+  std::vector<Output> outputs;
+  for (const std::string &wanted : flags.outputs) {
+    INGOT_ASSIGN(Output output, parseOutput(wanted, buffers));
+    outputs.push_back(std::move(output));
+  }
   INGOT_TRY(check(driver.cuFuncSetAttribute(function,
                                             cuda::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
                                             static_cast<int>(flags.shared)),
@@ -236,8 +269,6 @@ Status emulate(const EmulateFlags &flags) {
   const Status launched = check(driver.cuLaunchKernelEx(&config, function, nullptr, extra), name);
   if (!profile)
     return launched;
-  for (const std::string &output : flags.outputs)
-    INGOT_TRY(writeOutput(output, buffers));
   const std::vector<Finding> findings = takeEmulatedFindings();
   if (flags.json) {
     nlohmann::json report = profile->json();
@@ -252,6 +283,9 @@ Status emulate(const EmulateFlags &flags) {
     fmt::print("{}", profile->table());
     fmt::print(stderr, "seed {}\n", seed);
   }
+  // After the report, which must not be lost because a result cannot be written.
+  for (const Output &output : outputs)
+    INGOT_TRY(writeOutput(output, buffers.at(output.argument)));
   if (findings.empty())
     return {};
   return failure(Error::Code::Mismatch, name, "{} {}", findings.size(),

@@ -1,5 +1,6 @@
 #include "tools/commands/TensorText.h"
 #include "ir/ReferenceElements.h"
+#include "runtime/cpu/CpuInfo.h"
 #include "runtime/data/Array.h"
 #include <charconv>
 #include <cmath>
@@ -25,7 +26,9 @@ Result<Tensor> parseType(std::string_view flag, std::string_view text) {
     shape.push_back(size);
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-  if (!checkedBytes(shape, 8))
+  // Numbers are read as doubles first.
+  const std::optional<size_t> bytes = checkedBytes(shape, 8);
+  if (!bytes || *bytes > size_t(usableMemory()))
     return failure(Error::Code::Usage, std::string(flag), "'{}' is too large", text);
   return Tensor(*type, std::move(shape));
 }
