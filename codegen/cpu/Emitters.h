@@ -47,7 +47,10 @@ public:
   /// The sizes that were taken, for dumps and for tuning, which varies them.
   void setBlocks(const BlockChoice &taken) { blocks = taken; }
   /// Result `result` may share operand `operand`'s memory.
-  void addInPlace(int64_t result, int64_t operand) { inPlace.push_back({result, operand}); }
+  void addInPlace(int64_t result, int64_t operand) {
+    if (!llvm::is_contained(inPlace, std::pair(result, operand)))
+      inPlace.push_back({result, operand});
+  }
   /// Arithmetic operations of one call; default: an estimate from the body.
   void setFlops(double count) { flops = count; }
   /// Bytes read and written at least; default: all arguments and results once.
