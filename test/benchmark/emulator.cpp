@@ -4,8 +4,8 @@
 /// row are compared: with those of the row without checks bit by bit, and with f64 where it is a
 /// product. Words choose kernels by name.
 #include "runtime/Result.h"
-#include "runtime/emulator/Driver.h"
-#include "runtime/emulator/Numbers.h"
+#include "runtime/emulator/arithmetic/Numbers.h"
+#include "runtime/emulator/driver/Driver.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "runtime/emulator/Approximations.h"
+#include "runtime/emulator/arithmetic/Approximations.h"
 #include "test/emulator/ExactFunctions.h"
 #include "test/emulator/Reference.h"
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // What an architecture has for a launch: each limit is refused by name, and what just fits runs.
-#include "runtime/emulator/Budget.h"
+#include "runtime/emulator/machine/Budget.h"
 #include "test/emulator/Support.h"
 
 namespace ingot::emulator {

@@ -1,5 +1,5 @@
 // Matrix multiplications and attention that MLIR and LLVM made (kernels/README.md), against f64.
-#include "runtime/emulator/TensorMap.h"
+#include "runtime/emulator/machine/TensorMap.h"
 #include "test/emulator/Reference.h"
 #include "test/emulator/Support.h"
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "runtime/emulator/Conversions.h"
+#include "runtime/emulator/arithmetic/Conversions.h"
 #include "test/emulator/Reference.h"
 #include <gtest/gtest.h>
 

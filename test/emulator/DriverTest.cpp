@@ -1,5 +1,5 @@
 /// The driver's table as a program uses it.
-#include "runtime/emulator/Driver.h"
+#include "runtime/emulator/driver/Driver.h"
 #include "Reference.h"
 #include <gtest/gtest.h>
 #include <numeric>

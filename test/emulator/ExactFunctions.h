@@ -1,7 +1,7 @@
 /// The functions that PTX approximates, to about 18 digits, by series and integer division in fixed
 /// point of 120 bits. Nothing of it is libm's or the emulator's.
 #pragma once
-#include "runtime/emulator/Approximations.h"
+#include "runtime/emulator/arithmetic/Approximations.h"
 
 namespace ingot::emulator::test {
 

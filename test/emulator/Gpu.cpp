@@ -1,5 +1,5 @@
 #include "test/emulator/Gpu.h"
-#include "runtime/emulator/TensorMap.h"
+#include "runtime/emulator/machine/TensorMap.h"
 #include <fstream>
 #include <map>
 #include <sstream>

@@ -1,7 +1,7 @@
 /// No instruction without a test: what the emulator takes has a row in the tables of instruction
 /// tests, or a test of its own that is named here.
-#include "runtime/emulator/InstructionSet.h"
-#include "runtime/emulator/Module.h"
+#include "runtime/emulator/machine/InstructionSet.h"
+#include "runtime/emulator/machine/Module.h"
 #include "test/emulator/InstructionTables.h"
 #include <algorithm>
 #include <map>

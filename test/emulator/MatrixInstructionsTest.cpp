@@ -1,6 +1,6 @@
 // mma, ldmatrix, stmatrix and wgmma as instructions: operands, waiting, errors. What they compute
 // is tested by MatrixMultiplyTest and WarpgroupMultiplyTest.
-#include "runtime/emulator/WarpgroupMultiply.h"
+#include "runtime/emulator/machine/WarpgroupMultiply.h"
 #include "test/emulator/Support.h"
 
 namespace ingot::emulator {

@@ -1,5 +1,5 @@
-#include "runtime/emulator/MatrixMultiply.h"
-#include "runtime/emulator/MatrixMove.h"
+#include "runtime/emulator/arithmetic/MatrixMultiply.h"
+#include "runtime/emulator/arithmetic/MatrixMove.h"
 #include "test/emulator/Reference.h"
 #include <cstring>
 #include <gtest/gtest.h>

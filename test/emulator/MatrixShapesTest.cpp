@@ -1,6 +1,6 @@
 /// The shapes of mma beside the dense ones: sparse, of single bits, and the four small products of
 /// m8n8k4. Fragments and metadata are laid out as the ISA's figures have them, in code of the test.
-#include "runtime/emulator/MatrixMultiply.h"
+#include "runtime/emulator/arithmetic/MatrixMultiply.h"
 #include "test/emulator/Support.h"
 #include <bit>
 

@@ -1,4 +1,4 @@
-#include "runtime/emulator/Numbers.h"
+#include "runtime/emulator/arithmetic/Numbers.h"
 #include "test/emulator/Reference.h"
 #include <gtest/gtest.h>
 

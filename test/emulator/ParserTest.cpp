@@ -1,5 +1,5 @@
 /// What the parser makes of texts, beyond what the kernels of the other tests show.
-#include "runtime/emulator/Ptx.h"
+#include "runtime/emulator/ptx/Ptx.h"
 #include "test/emulator/Support.h"
 
 namespace ingot::emulator::test {

@@ -1,7 +1,7 @@
 /// References for the emulator's arithmetic, written differently from it: tables of all values of a
 /// narrow format, and the host's own rounding modes.
 #pragma once
-#include "runtime/emulator/Numbers.h"
+#include "runtime/emulator/arithmetic/Numbers.h"
 #include <cfenv>
 #include <random>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "runtime/emulator/TensorMap.h"
+#include "runtime/emulator/machine/TensorMap.h"
 #include "test/emulator/Reference.h"
 #include <gtest/gtest.h>
 

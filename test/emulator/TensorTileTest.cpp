@@ -1,5 +1,5 @@
 // Tiles of tensors, loaded and stored: every rank, swizzle and bound.
-#include "runtime/emulator/TensorMap.h"
+#include "runtime/emulator/machine/TensorMap.h"
 #include "test/emulator/AsyncSupport.h"
 
 namespace ingot::emulator {

@@ -1,4 +1,4 @@
-#include "runtime/emulator/WarpgroupMultiply.h"
+#include "runtime/emulator/machine/WarpgroupMultiply.h"
 #include "test/emulator/Reference.h"
 #include <cstring>
 #include <gtest/gtest.h>

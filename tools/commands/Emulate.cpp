@@ -1,7 +1,7 @@
 /// `ingot emulate`: a kernel of any PTX text on the PTX machine, with all checks.
 #include "runtime/data/Files.h"
 #include "runtime/data/Npy.h"
-#include "runtime/emulator/Driver.h"
+#include "runtime/emulator/driver/Driver.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/TensorText.h"
 #include <charconv>

@@ -1,0 +1,293 @@
+#include "runtime/emulator/checks/AsyncChecks.h"
+#include "runtime/emulator/machine/AsyncMemory.h"
+#include "runtime/emulator/machine/MemoryAccess.h"
+#include <algorithm>
+
+namespace ingot::emulator {
+
+namespace {
+
+bool isAsync(Access::Kind kind) {
+  return kind == Access::Kind::AsyncRead || kind == Access::Kind::AsyncWrite;
+}
+
+int lineOf(const Warp &warp, const Instruction &instruction) {
+  const ptx::Instruction *source = warp.frame->function->details[instruction.index].source;
+  return source ? source->line : 0;
+}
+
+size_t warpsPerBlock(const LaunchRequest &request) {
+  return (request.block.count() + lanes - 1) / lanes;
+}
+
+} // namespace
+
+AsyncChecks::AsyncChecks(Cluster &cluster) : operations(1) {
+  const LaunchRequest &request = cluster.launch->request;
+  const size_t bytes =
+      static_cast<size_t>(request.kernel->dynamicSharedOffset + request.dynamicSharedBytes);
+  const size_t count = (bytes + granule - 1) / granule;
+  shared.resize(request.cluster.count());
+  for (SharedState &state : shared) {
+    state.writers.assign(count, 0);
+    state.readers.assign(count, 0);
+    state.readCount.assign(count, 0);
+    state.written.assign(count, 0);
+    state.writtenBy.assign(count, 0);
+    state.fenced.assign(request.block.count(), 0);
+  }
+  const CompiledFunction &kernel = *request.kernel->functions[0];
+  const bool multiplies =
+      std::any_of(kernel.details.begin(), kernel.details.end(), [](const Detail &detail) {
+        return detail.source && detail.source->opcode == "wgmma";
+      });
+  if (multiplies)
+    warps.resize(shared.size() * warpsPerBlock(request));
+  for (WarpState &state : warps)
+    state.used.assign(kernel.image.size() / 64 + 1, 0);
+}
+
+AsyncChecks::WarpState &AsyncChecks::stateOf(const Warp &warp) {
+  return warps[warp.block->rank * warpsPerBlock(warp.launch->request) +
+               static_cast<size_t>(warp.index)];
+}
+
+AsyncChecks::Operation &AsyncChecks::operationOf(Warp &warp, const Instruction &instruction,
+                                                 uint64_t id) {
+  const auto [place, fresh] = numbers.try_emplace(id, 0);
+  if (fresh) {
+    if (freeNumbers.empty()) {
+      place->second = static_cast<uint32_t>(operations.size());
+      operations.emplace_back();
+    } else {
+      place->second = freeNumbers.back();
+      freeNumbers.pop_back();
+    }
+    Operation &operation = operations[place->second];
+    operation.id = id;
+    operation.line = lineOf(warp, instruction);
+    operation.instruction = &instruction;
+  }
+  return operations[place->second];
+}
+
+void AsyncChecks::asyncRange(Warp &warp, const Instruction &instruction, uint64_t id,
+                             Access::Kind kind, Space space, uint64_t address, uint64_t bytes) {
+  Operation &operation = operationOf(warp, instruction, id);
+  const auto number = static_cast<uint32_t>(&operation - operations.data());
+  const bool writes = kind == Access::Kind::AsyncWrite;
+  if (space != Space::Shared) {
+    operation.ranges.push_back({Space::Global, writes, 0, address, address + bytes});
+    if (globalWriters.empty() || globalWriters.back() != number)
+      globalWriters.push_back(number);
+    return;
+  }
+  const auto low = static_cast<uint32_t>(address);
+  const uint32_t rank = low >> clusterRankShift;
+  SharedState &state = shared[rank];
+  const uint64_t begin = sharedOffset(low) / granule,
+                 end = (sharedOffset(low) + bytes + granule - 1) / granule;
+  const uint32_t writer = warp.block->rank == rank ? 0 : 1; // other blocks' threads are not known
+  uint32_t owner = 0, unfenced = ~uint32_t(0);
+  bool ownerReads = false;
+  const uint64_t issuerFence = *std::max_element(
+      state.fenced.begin() + warp.index * lanes,
+      state.fenced.begin() + std::min<size_t>(state.fenced.size(), (warp.index + 1) * lanes));
+  for (uint64_t i = begin; i < end; ++i) {
+    if (state.writers[i] && state.writers[i] != number)
+      owner = state.writers[i];
+    if (writes && state.readCount[i]) {
+      owner = state.readers[i];
+      ownerReads = true;
+    }
+    if (!writes && !writer && state.written[i] && unfenced == ~uint32_t(0) &&
+        state.fenced[state.writtenBy[i]] <= state.written[i] && issuerFence <= state.written[i])
+      unfenced = static_cast<uint32_t>(i);
+    if (writes) {
+      state.writers[i] = number;
+      state.written[i] = 0; // what lies there now is the operation's
+    } else {
+      state.readers[i] = number;
+      ++state.readCount[i];
+    }
+  }
+  operation.ranges.push_back({Space::Shared, writes, rank, begin, end});
+  if (owner && owner != number)
+    warp.report(
+        instruction, 1, "async",
+        fmt::format("{} {}, which the operation of line {} still {}: it has not been waited "
+                    "for",
+                    writes ? "writes" : "reads",
+                    placeShared(*warp.block->cluster->blocks[rank], sharedOffset(low)),
+                    operations[owner].line, ownerReads ? "reads" : "writes"),
+        address);
+  if (unfenced != ~uint32_t(0))
+    warp.report(instruction, 1, "proxy-fence",
+                fmt::format("reads {}, which thread {} has written without a fence.proxy.async "
+                            "since",
+                            placeShared(*warp.block, unfenced * granule),
+                            state.writtenBy[unfenced]),
+                sharedWindow + mapToRank(unfenced * granule, rank));
+}
+
+void AsyncChecks::asyncRegisters(Warp &warp, const Instruction &instruction, uint64_t id,
+                                 std::span<const Slot> read, std::span<const Slot> written) {
+  Operation &operation = operationOf(warp, instruction, id);
+  const auto number = static_cast<uint32_t>(&operation - operations.data());
+  operation.registers.push_back(
+      {&warp, warp.frame, {read.begin(), read.end()}, {written.begin(), written.end()}});
+  if (std::find(registerOwners.begin(), registerOwners.end(), number) == registerOwners.end())
+    registerOwners.push_back(number);
+  if (warps.empty() || warp.frame->caller)
+    return;
+  const WarpState &state = stateOf(warp);
+  for (const std::span<const Slot> slots : {read, written})
+    for (const Slot slot : slots)
+      if (!state.fenced || state.used[slot / 64] > state.fenced)
+        return warp.report(instruction, 1, "wgmma-fence",
+                           "the program has used a register of this product since the last "
+                           "wgmma.fence");
+}
+
+void AsyncChecks::release(Operation &operation, bool readingAlone) {
+  const auto number = static_cast<uint32_t>(&operation - operations.data());
+  for (const Range &range : operation.ranges) {
+    if (range.space != Space::Shared || (readingAlone && range.writes))
+      continue;
+    SharedState &state = shared[range.block];
+    for (uint64_t i = range.begin; i < range.end; ++i) {
+      if (!range.writes)
+        --state.readCount[i];
+      else if (state.writers[i] == number)
+        state.writers[i] = 0;
+    }
+  }
+  std::erase_if(operation.ranges,
+                [&](const Range &range) { return !readingAlone || !range.writes; });
+}
+
+void AsyncChecks::asyncDone(uint64_t id, bool readingAlone) {
+  const auto found = numbers.find(id);
+  if (found == numbers.end())
+    return;
+  const uint32_t number = found->second;
+  Operation &operation = operations[number];
+  release(operation, readingAlone);
+  if (readingAlone)
+    return;
+  std::erase(globalWriters, number);
+  std::erase(registerOwners, number);
+  operation = {};
+  freeNumbers.push_back(number);
+  numbers.erase(found);
+}
+
+void AsyncChecks::proxyFence(Warp &warp, uint32_t mask) {
+  ++time;
+  forLanes(mask, [&](int lane) { shared[warp.block->rank].fenced[threadOf(warp, lane)] = time; });
+}
+
+void AsyncChecks::registerFence(Warp &warp) {
+  if (!warps.empty())
+    stateOf(warp).fenced = warp.executed;
+}
+
+void AsyncChecks::instruction(Warp &warp, const Instruction &instruction, uint32_t mask) {
+  if (!mask)
+    return;
+  const Detail &detail = warp.frame->function->details[instruction.index];
+  if (detail.kind == Class::Tensor) // products of one accumulator follow each other
+    return;
+  // A mov is no use: compilers put copies behind the fence, and the assembler makes them vanish.
+  if (!warps.empty() && !warp.frame->caller && detail.kind != Class::Move) {
+    WarpState &state = stateOf(warp);
+    for (const Detail::Use &use : detail.uses)
+      state.used[use.slot / 64] = warp.executed;
+  }
+  if (!registerOwners.empty())
+    checkRegistersInUse(warp, instruction, mask);
+}
+
+void AsyncChecks::checkRegistersInUse(Warp &warp, const Instruction &instruction, uint32_t mask) {
+  const Detail &detail = warp.frame->function->details[instruction.index];
+  for (const uint32_t number : registerOwners)
+    for (const Registers &registers : operations[number].registers) {
+      if (registers.warp != &warp || registers.frame != warp.frame)
+        continue;
+      for (const Detail::Use &use : detail.uses) {
+        const auto holds = [&](const std::vector<Slot> &slots) {
+          return std::find(slots.begin(), slots.end(), use.slot) != slots.end();
+        };
+        const bool owned = holds(registers.written);
+        if (!owned && !(use.written && holds(registers.read)))
+          continue;
+        warp.report(instruction, mask, "async",
+                    fmt::format("{} a register that the wgmma of line {} still {}: it has not been "
+                                "waited for",
+                                use.written ? "writes" : "reads", operations[number].line,
+                                owned ? "writes" : "reads"));
+        return;
+      }
+    }
+}
+
+void AsyncChecks::accessShared(Warp &warp, const Instruction &instruction, const Access &access) {
+  const bool writes = access.kind != Access::Kind::Read;
+  forLanes(access.mask, [&](int lane) {
+    const auto low = static_cast<uint32_t>(access.addresses[lane]);
+    SharedState &state = shared[low >> clusterRankShift];
+    const uint32_t begin = sharedOffset(low) / granule,
+                   end = (sharedOffset(low) + access.bytes + granule - 1) / granule;
+    for (uint32_t i = begin; i < end; ++i) {
+      uint32_t owner = state.writers[i];
+      const bool held = writes && !owner && state.readCount[i];
+      if (held)
+        owner = state.readers[i];
+      if (owner) {
+        warp.report(instruction, uint32_t(1) << lane, "async",
+                    fmt::format("{} {}, which the operation of line {} still {}: it has not been "
+                                "waited for",
+                                writes ? "writes" : "reads",
+                                placeShared(*warp.block->cluster->blocks[low >> clusterRankShift],
+                                            i * granule),
+                                operations[owner].line, held ? "reads" : "writes"),
+                    access.addresses[lane]);
+        return;
+      }
+      if (writes && low >> clusterRankShift == warp.block->rank) {
+        state.written[i] = time;
+        state.writtenBy[i] = threadOf(warp, lane);
+      }
+    }
+  });
+}
+
+void AsyncChecks::accessGlobal(Warp &warp, const Instruction &instruction, const Access &access) {
+  if (globalWriters.empty())
+    return;
+  forLanes(access.mask, [&](int lane) {
+    const uint64_t begin = access.addresses[lane], end = begin + access.bytes;
+    for (const uint32_t number : globalWriters)
+      for (const Range &range : operations[number].ranges)
+        if (range.space == Space::Global && begin < range.end && range.begin < end) {
+          warp.report(instruction, uint32_t(1) << lane, "async",
+                      fmt::format("{} {:#x}{}, which the operation of line {} still writes: it has "
+                                  "not been waited for",
+                                  access.kind == Access::Kind::Read ? "reads" : "writes", begin,
+                                  warp.launch->memory.describe(begin), operations[number].line),
+                      begin);
+          return;
+        }
+  });
+}
+
+void AsyncChecks::access(Warp &warp, const Instruction &instruction, const Access &access) {
+  if (isAsync(access.kind)) // asyncRange says more
+    return;
+  if (access.space == Space::Shared)
+    accessShared(warp, instruction, access);
+  else if (access.space == Space::Global)
+    accessGlobal(warp, instruction, access);
+}
+
+} // namespace ingot::emulator

@@ -1,0 +1,511 @@
+/// The emulated driver's streams, events, launches and graphs.
+#include "runtime/emulator/driver/DriverState.h"
+#include "runtime/emulator/machine/Budget.h"
+#include "runtime/emulator/machine/TensorMap.h"
+#include <algorithm>
+#include <cstring>
+
+namespace ingot::emulator {
+
+using namespace cuda;
+
+StreamHandle *DriverState::stream(CUstream handle) {
+  // Null and the two legacy constants are the default stream.
+  if (reinterpret_cast<uintptr_t>(handle) <= 2)
+    return &defaultStream;
+  const auto found = streams.find(handle);
+  return found == streams.end() ? nullptr : found->second.get();
+}
+
+CUresult submit(CUstream handle, Work work) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  StreamHandle *stream = state.stream(handle);
+  if (!stream)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream");
+  if (!stream->capture)
+    return work();
+  stream->capture->nodes.push_back(std::move(work));
+  return CUDA_SUCCESS;
+}
+
+namespace {
+
+/// The code that a launch ends with, from the first finding for which the driver has one.
+CUresult fail(const std::vector<Finding> &findings) {
+  struct Row {
+    std::string_view check;
+    CUresult code;
+  };
+  constexpr Row rows[] = {{"out-of-bounds", CUDA_ERROR_ILLEGAL_ADDRESS},
+                          {"use-after-free", CUDA_ERROR_ILLEGAL_ADDRESS},
+                          {"misaligned", CUDA_ERROR_MISALIGNED_ADDRESS},
+                          {"assert", CUDA_ERROR_ASSERT},
+                          {"no-end", CUDA_ERROR_LAUNCH_TIMEOUT}};
+  for (const Finding &finding : findings)
+    for (const Row &row : rows)
+      if (finding.check == row.check)
+        return driverError(row.code, finding.str());
+  return driverError(CUDA_ERROR_LAUNCH_FAILED, findings.front().str());
+}
+
+CUresult runNow(const LaunchRequest &request) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  Checks checks(*request.kernel, state.options.checks);
+  auto result = run(request, state.options.launch, *state.memory,
+                    state.options.checks.any() ? &checks : nullptr);
+  if (!result)
+    return driverError(CUDA_ERROR_INVALID_VALUE, result.error().text());
+  ++state.launches;
+  state.lastKernel = request.kernel->source->name;
+  if (state.options.launched)
+    state.options.launched(request, *result, checks.counters());
+  if (result->findings.empty())
+    return CUDA_SUCCESS;
+  const CUresult code = fail(result->findings);
+  for (Finding &finding : result->findings)
+    state.findings.push_back(std::move(finding));
+  return code;
+}
+
+/// With the driver's memory for barriers of the grid, which is there for this launch alone.
+CUresult runCooperative(LaunchRequest request) {
+  GlobalMemory &memory = *driverState().memory;
+  const Result<uint64_t> workspace =
+      memory.allocate(8, Allocation::Kind::Device, "the grid's barrier");
+  if (!workspace)
+    return driverError(CUDA_ERROR_OUT_OF_MEMORY, workspace.error().text());
+  memory.written(*workspace, 8);
+  request.gridWorkspace = *workspace;
+  const CUresult result = runNow(request);
+  if (const Status status = memory.release(*workspace); !status)
+    return driverError(CUDA_ERROR_UNKNOWN, status.error().text());
+  return result;
+}
+
+CUresult gatherParameters(const CompiledKernel &kernel, void **parameters, void **extra,
+                          std::vector<std::byte> &bytes) {
+  bytes.resize(size_t(kernel.parameterBytes));
+  if (extra) {
+    const void *buffer = nullptr;
+    size_t size = 0;
+    for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+      if (*extra == CU_LAUNCH_PARAM_BUFFER_POINTER)
+        buffer = extra[1];
+      else if (*extra == CU_LAUNCH_PARAM_BUFFER_SIZE)
+        size = *static_cast<size_t *>(extra[1]);
+      else
+        return driverError(CUDA_ERROR_INVALID_VALUE, "unknown extra launch parameter");
+    }
+    if ((!buffer && size) || size != bytes.size())
+      return driverError(CUDA_ERROR_INVALID_VALUE,
+                         fmt::format("kernel '{}' takes {} bytes of parameters, {} were given",
+                                     kernel.source->name, bytes.size(), size));
+    if (size) // a kernel without parameters has no buffer either
+      std::memcpy(bytes.data(), buffer, size);
+    return CUDA_SUCCESS;
+  }
+  if (!kernel.parameters.empty() && !parameters)
+    return driverError(CUDA_ERROR_INVALID_VALUE,
+                       fmt::format("kernel '{}' takes {} parameters, none were given",
+                                   kernel.source->name, kernel.parameters.size()));
+  for (size_t i = 0; i < kernel.parameters.size(); ++i)
+    std::memcpy(bytes.data() + kernel.parameters[i].offset, parameters[i],
+                size_t(kernel.parameters[i].bytes));
+  return CUDA_SUCCESS;
+}
+
+CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **parameters, void **extra) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  if (!config)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "no launch configuration");
+  const FunctionHandle *function = state.function(handle);
+  if (!function)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function, or its module was unloaded");
+  const CompiledKernel &kernel = *function->kernel;
+  LaunchRequest request;
+  request.kernel = &kernel;
+  request.grid = {config->gridDimX, config->gridDimY, config->gridDimZ};
+  request.block = {config->blockDimX, config->blockDimY, config->blockDimZ};
+  request.dynamicSharedBytes = config->sharedMemBytes;
+  if (const auto &cluster = kernel.source->requiredCluster; cluster[0])
+    request.cluster = {uint32_t(cluster[0]), uint32_t(cluster[1]), uint32_t(cluster[2])};
+  bool cooperative = false;
+  for (unsigned i = 0; i < config->numAttrs; ++i) {
+    const CUlaunchAttribute &attribute = config->attrs[i];
+    switch (attribute.id) {
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION: {
+      const auto &size = attribute.value.clusterDim;
+      request.cluster = {size.x, size.y, size.z};
+      break;
+    }
+    // Every block is resident in time, so only the barrier's memory is special.
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+      cooperative = attribute.value.cooperative != 0;
+      break;
+    // Launches of a stream run one after the other.
+    case CU_LAUNCH_ATTRIBUTE_IGNORE:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
+      break;
+    default:
+      return driverError(CUDA_ERROR_NOT_SUPPORTED,
+                         fmt::format("launch attribute {} is not supported", int(attribute.id)));
+    }
+  }
+  if (const CUresult result = gatherParameters(kernel, parameters, extra, request.parameters))
+    return result;
+  if (const Status shape = checkShape(request); !shape)
+    return driverError(CUDA_ERROR_INVALID_VALUE, shape.error().text());
+  if (request.cluster.count() >
+      uint64_t(function->nonPortableCluster ? Budget::largestCluster : Budget::portableCluster))
+    return driverError(CUDA_ERROR_INVALID_CLUSTER_SIZE,
+                       fmt::format("kernel '{}': a cluster of {} blocks; {} are portable, {} need "
+                                   "CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED",
+                                   kernel.source->name, request.cluster.count(),
+                                   Budget::portableCluster, Budget::largestCluster));
+  if (request.dynamicSharedBytes > function->maximumDynamicShared)
+    return driverError(CUDA_ERROR_INVALID_VALUE,
+                       fmt::format("kernel '{}': {} bytes of dynamic shared memory, {} are allowed "
+                                   "(see CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)",
+                                   kernel.source->name, request.dynamicSharedBytes,
+                                   function->maximumDynamicShared));
+  if (const Status budget = checkBudget(request, state.capability()); !budget)
+    return driverError(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, budget.error().text());
+  const int64_t together = int64_t(multiprocessors(state.capability())) *
+                           residentBlocks(kernel, int64_t(request.block.count()),
+                                          request.dynamicSharedBytes, state.capability());
+  if (cooperative && int64_t(request.grid.count()) > together)
+    return driverError(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
+                       fmt::format("kernel '{}': {} blocks; {} can be resident together",
+                                   kernel.source->name, request.grid.count(), together));
+  return submit(config->hStream, [request = std::move(request), cooperative] {
+    return cooperative ? runCooperative(request) : runNow(request);
+  });
+}
+
+CUresult setAttribute(CUfunction handle, CUfunction_attribute attribute, int value) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  FunctionHandle *function = state.function(handle);
+  if (!function)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
+  switch (attribute) {
+  case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: {
+    const int most =
+        maximumSharedBytes(state.capability()) - int(function->kernel->staticSharedBytes);
+    if (value < 0 || value > most)
+      return driverError(CUDA_ERROR_INVALID_VALUE,
+                         fmt::format("kernel '{}': {} bytes of dynamic shared memory; sm_{} has {} "
+                                     "beside the {} static ones",
+                                     function->kernel->source->name, value, state.capability(),
+                                     most, function->kernel->staticSharedBytes));
+    function->maximumDynamicShared = value;
+    return CUDA_SUCCESS;
+  }
+  case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+    return CUDA_SUCCESS;
+  case CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED:
+    function->nonPortableCluster = value != 0;
+    return CUDA_SUCCESS;
+  default:
+    return driverError(CUDA_ERROR_INVALID_VALUE,
+                       fmt::format("function attribute {} cannot be set", int(attribute)));
+  }
+}
+
+CUresult getAttribute(int *value, CUfunction_attribute attribute, CUfunction handle) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  const FunctionHandle *function = state.function(handle);
+  if (!function || !value)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
+  const CompiledKernel &kernel = *function->kernel;
+  const auto &most = kernel.source->maximumThreads;
+  switch (attribute) {
+  case CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
+    *value = most[0] ? most[0] * most[1] * most[2] : 1024;
+    break;
+  case CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES:
+    *value = int(kernel.staticSharedBytes);
+    break;
+  case CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES:
+    *value = int(kernel.functions[0]->localBytes);
+    break;
+  case CU_FUNC_ATTRIBUTE_CONST_SIZE_BYTES:
+    *value = 0;
+    break;
+  case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
+    *value = function->maximumDynamicShared;
+    break;
+  case CU_FUNC_ATTRIBUTE_PTX_VERSION:
+  case CU_FUNC_ATTRIBUTE_BINARY_VERSION:
+    *value = state.capability();
+    break;
+  default:
+    // Registers are the assembler's affair.
+    return driverError(
+        CUDA_ERROR_NOT_SUPPORTED,
+        fmt::format("function attribute {} is not known to the emulator", int(attribute)));
+  }
+  return CUDA_SUCCESS;
+}
+
+CUresult occupancy(int *blocks, CUfunction handle, int threads, size_t dynamicSharedBytes) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  const FunctionHandle *function = state.function(handle);
+  if (!function || !blocks || threads <= 0)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
+  *blocks =
+      residentBlocks(*function->kernel, threads, int64_t(dynamicSharedBytes), state.capability());
+  return CUDA_SUCCESS;
+}
+
+template <typename Handles, typename Handle>
+CUresult destroy(Handles &handles, Handle handle, std::string_view what) {
+  std::lock_guard lock(driverState().mutex);
+  return handles.erase(handle)
+             ? CUDA_SUCCESS
+             : driverError(CUDA_ERROR_INVALID_HANDLE, fmt::format("no such {}", what));
+}
+
+CUresult recordEvent(CUevent handle, CUstream streamHandle) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  StreamHandle *stream = state.stream(streamHandle);
+  const auto event = state.events.find(handle);
+  if (!stream || event == state.events.end())
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream or event");
+  event->second->capture = stream->capture;
+  event->second->recorded = true;
+  event->second->time = std::chrono::steady_clock::now();
+  return CUDA_SUCCESS;
+}
+
+CUresult waitEvent(CUstream streamHandle, CUevent handle, unsigned flags) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  StreamHandle *stream = state.stream(streamHandle);
+  const auto event = state.events.find(handle);
+  if (!stream || event == state.events.end())
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream or event");
+  // Waiting for a capturing stream joins its capture.
+  if (event->second->capture && !stream->capture)
+    stream->capture = event->second->capture;
+  return CUDA_SUCCESS;
+}
+
+CUresult beginCapture(CUstream handle, CUstreamCaptureMode mode) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  StreamHandle *stream = state.stream(handle);
+  if (!stream || stream == &state.defaultStream)
+    return driverError(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+                       "only a stream that was created can capture");
+  if (stream->capture)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "the stream is capturing already");
+  stream->capture = std::make_shared<GraphHandle>();
+  stream->captureOrigin = true;
+  return CUDA_SUCCESS;
+}
+
+CUresult endCapture(CUstream handle, CUgraph *graph) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  StreamHandle *stream = state.stream(handle);
+  if (!stream || !graph || !stream->capture)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "the stream is not capturing");
+  if (!stream->captureOrigin)
+    return driverError(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "the capture began in another stream");
+  const std::shared_ptr<GraphHandle> captured = std::move(stream->capture);
+  stream->captureOrigin = false;
+  for (const auto &[address, other] : state.streams)
+    if (other->capture == captured)
+      other->capture = nullptr;
+  for (const auto &[address, event] : state.events)
+    if (event->capture == captured)
+      event->capture = nullptr;
+  *graph = reinterpret_cast<CUgraph>(captured.get());
+  state.graphs[captured.get()] = captured;
+  return CUDA_SUCCESS;
+}
+
+CUresult instantiate(CUgraphExec *executable, CUgraph graph, unsigned long long flags) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  const auto found = state.graphs.find(graph);
+  if (found == state.graphs.end() || !executable)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such graph");
+  auto copy = std::make_shared<GraphHandle>(*found->second);
+  *executable = reinterpret_cast<CUgraphExec>(copy.get());
+  state.executables[copy.get()] = std::move(copy);
+  return CUDA_SUCCESS;
+}
+
+CUresult launchGraph(CUgraphExec executable, CUstream stream) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  const auto found = state.executables.find(executable);
+  if (found == state.executables.end())
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such graph");
+  return submit(stream, [graph = found->second] {
+    for (const Work &work : graph->nodes)
+      if (const CUresult result = work())
+        return result;
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult encodeTensorMap(CUtensorMap *map, int type, uint32_t rank, void *address,
+                         const uint64_t *dimensions, const uint64_t *strides, const uint32_t *box,
+                         const uint32_t *elementStrides, int interleave, int swizzle,
+                         int l2Promotion, int outOfBoundsFill) {
+  if (!map || reinterpret_cast<uintptr_t>(map) % 64)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "a tensor map is aligned to 64 bytes");
+  TensorMapArguments arguments;
+  arguments.dataType = uint32_t(type);
+  arguments.rank = rank;
+  arguments.address = reinterpret_cast<uint64_t>(address);
+  arguments.dimensions = dimensions;
+  arguments.strides = strides;
+  arguments.box = box;
+  arguments.elementStrides = elementStrides;
+  arguments.interleave = uint32_t(interleave);
+  arguments.swizzle = uint32_t(swizzle);
+  arguments.l2Promotion = uint32_t(l2Promotion);
+  arguments.outOfBoundsFill = uint32_t(outOfBoundsFill);
+  auto made = TensorMap::make(arguments);
+  if (!made)
+    return driverError(CUDA_ERROR_INVALID_VALUE, made.error().text());
+  made->encode(reinterpret_cast<uint8_t *>(map));
+  return CUDA_SUCCESS;
+}
+
+template <typename Handle> CUresult checkStream(Handle stream) {
+  return driverState().stream(stream) ? CUDA_SUCCESS
+                                      : driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream");
+}
+CUresult checkEvent(CUevent event) {
+  return driverState().events.count(event)
+             ? CUDA_SUCCESS
+             : driverError(CUDA_ERROR_INVALID_HANDLE, "no such event");
+}
+
+} // namespace
+
+void fillLaunchFunctions(Driver &driver) {
+  driver.cuKernelGetFunction = [](CUfunction *function, CUkernel kernel) {
+    *function = reinterpret_cast<CUfunction>(kernel);
+    return driverState().function(*function)
+               ? CUDA_SUCCESS
+               : driverError(CUDA_ERROR_INVALID_HANDLE, "no such kernel");
+  };
+  driver.cuKernelSetAttribute = [](CUfunction_attribute attribute, int value, CUkernel kernel,
+                                   CUdevice device) {
+    return setAttribute(reinterpret_cast<CUfunction>(kernel), attribute, value);
+  };
+  driver.cuFuncSetAttribute = setAttribute;
+  driver.cuFuncGetAttribute = getAttribute;
+  driver.cuOccupancyMaxActiveBlocksPerMultiprocessor = occupancy;
+  driver.cuLaunchKernelEx = launch;
+  driver.cuLaunchKernel = [](CUfunction function, unsigned gridX, unsigned gridY, unsigned gridZ,
+                             unsigned blockX, unsigned blockY, unsigned blockZ,
+                             unsigned sharedBytes, CUstream stream, void **parameters,
+                             void **extra) {
+    const CUlaunchConfig config = {gridX,  gridY,       gridZ,  blockX,  blockY,
+                                   blockZ, sharedBytes, stream, nullptr, 0};
+    return launch(&config, function, parameters, extra);
+  };
+  driver.cuLaunchCooperativeKernel = [](CUfunction function, unsigned gridX, unsigned gridY,
+                                        unsigned gridZ, unsigned blockX, unsigned blockY,
+                                        unsigned blockZ, unsigned sharedBytes, CUstream stream,
+                                        void **parameters) {
+    CUlaunchAttribute cooperative = {};
+    cooperative.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE;
+    cooperative.value.cooperative = 1;
+    const CUlaunchConfig config = {gridX,  gridY,       gridZ,  blockX,       blockY,
+                                   blockZ, sharedBytes, stream, &cooperative, 1};
+    return launch(&config, function, parameters, nullptr);
+  };
+  driver.cuTensorMapEncodeTiled = encodeTensorMap;
+
+  driver.cuStreamCreate = [](CUstream *stream, unsigned flags) {
+    DriverState &state = driverState();
+    std::lock_guard lock(state.mutex);
+    auto made = std::make_unique<StreamHandle>();
+    *stream = reinterpret_cast<CUstream>(made.get());
+    state.streams[made.get()] = std::move(made);
+    return CUDA_SUCCESS;
+  };
+  driver.cuStreamDestroy = [](CUstream stream) {
+    return destroy(driverState().streams, stream, "stream");
+  };
+  driver.cuStreamSynchronize = [](CUstream stream) {
+    const StreamHandle *known = driverState().stream(stream);
+    if (known && known->capture)
+      return driverError(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+                         "a stream that captures cannot be waited for");
+    return checkStream(stream);
+  };
+  driver.cuStreamQuery = [](CUstream stream) { return checkStream(stream); };
+  driver.cuStreamWaitEvent = waitEvent;
+  driver.cuStreamBeginCapture = beginCapture;
+  driver.cuStreamEndCapture = endCapture;
+  driver.cuStreamIsCapturing = [](CUstream stream, CUstreamCaptureStatus *status) {
+    const StreamHandle *known = driverState().stream(stream);
+    *status =
+        known && known->capture ? CU_STREAM_CAPTURE_STATUS_ACTIVE : CU_STREAM_CAPTURE_STATUS_NONE;
+    return checkStream(stream);
+  };
+
+  driver.cuEventCreate = [](CUevent *event, unsigned flags) {
+    DriverState &state = driverState();
+    std::lock_guard lock(state.mutex);
+    auto made = std::make_unique<EventHandle>();
+    *event = reinterpret_cast<CUevent>(made.get());
+    state.events[made.get()] = std::move(made);
+    return CUDA_SUCCESS;
+  };
+  driver.cuEventDestroy = [](CUevent event) {
+    return destroy(driverState().events, event, "event");
+  };
+  driver.cuEventRecord = recordEvent;
+  driver.cuEventSynchronize = checkEvent;
+  driver.cuEventQuery = checkEvent;
+  driver.cuEventElapsedTime = [](float *milliseconds, CUevent start, CUevent end) {
+    DriverState &state = driverState();
+    std::lock_guard lock(state.mutex);
+    const auto from = state.events.find(start), to = state.events.find(end);
+    if (from == state.events.end() || to == state.events.end() || !from->second->recorded ||
+        !to->second->recorded)
+      return driverError(CUDA_ERROR_INVALID_HANDLE, "an event that was not recorded");
+    *milliseconds =
+        std::chrono::duration<float, std::milli>(to->second->time - from->second->time).count();
+    return CUDA_SUCCESS;
+  };
+
+  driver.cuGraphInstantiate = instantiate;
+  driver.cuGraphGetNodes = [](CUgraph graph, CUgraphNode *nodes, size_t *count) {
+    std::lock_guard lock(driverState().mutex);
+    const auto found = driverState().graphs.find(graph);
+    if (found == driverState().graphs.end() || !count)
+      return driverError(CUDA_ERROR_INVALID_HANDLE, "no such graph");
+    const size_t total = found->second->nodes.size();
+    for (size_t i = 0; nodes && i < std::min(*count, total); ++i)
+      nodes[i] = reinterpret_cast<CUgraphNode>(&found->second->nodes[i]);
+    *count = nodes ? std::min(*count, total) : total;
+    return CUDA_SUCCESS;
+  };
+  driver.cuGraphLaunch = launchGraph;
+  driver.cuGraphDestroy = [](CUgraph graph) {
+    return destroy(driverState().graphs, graph, "graph");
+  };
+  driver.cuGraphExecDestroy = [](CUgraphExec executable) {
+    return destroy(driverState().executables, executable, "graph");
+  };
+}
+
+} // namespace ingot::emulator

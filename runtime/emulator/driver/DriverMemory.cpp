@@ -1,0 +1,172 @@
+/// The emulated driver's memory: allocations, copies and fills.
+#include "runtime/emulator/driver/DriverState.h"
+#include <cstring>
+
+namespace ingot::emulator {
+
+using namespace cuda;
+
+namespace {
+
+CUresult allocate(CUdeviceptr *address, size_t bytes) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  if (!state.initialized)
+    return driverError(CUDA_ERROR_NOT_INITIALIZED, "cuInit has not been called");
+  if (!address || bytes == 0)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "an allocation of no bytes");
+  if (bytes > state.options.memoryBytes - state.allocated)
+    return driverError(CUDA_ERROR_OUT_OF_MEMORY,
+                       fmt::format("{} bytes are asked for, {} of {} are free", bytes,
+                                   state.options.memoryBytes - state.allocated,
+                                   state.options.memoryBytes));
+  auto made = state.memory->allocate(bytes);
+  if (!made)
+    return driverError(CUDA_ERROR_OUT_OF_MEMORY, made.error().text());
+  state.memory->describe(*made, {}, state.nextAllocation());
+  state.allocated += bytes;
+  *address = *made;
+  return CUDA_SUCCESS;
+}
+
+CUresult release(CUdeviceptr address) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  if (!address)
+    return CUDA_SUCCESS;
+  const Allocation *allocation = state.memory->nearest(address);
+  const uint64_t bytes = allocation ? allocation->bytes : 0;
+  if (auto freed = state.memory->release(address); !freed)
+    return driverError(CUDA_ERROR_INVALID_VALUE, freed.error().text());
+  state.allocated -= bytes;
+  return CUDA_SUCCESS;
+}
+
+/// Host address of a range on either side: a device address, or one of the host itself.
+std::byte *locate(CUdeviceptr address, size_t bytes, std::string &error) {
+  auto range = driverState().memory->range(address, bytes);
+  if (range)
+    return *range;
+  const bool isDevice = address - globalWindow < functionWindow + windowBytes - globalWindow;
+  if (!isDevice && address > 65536)
+    return reinterpret_cast<std::byte *>(address);
+  error = range.error().text();
+  return nullptr;
+}
+
+CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
+  std::lock_guard lock(driverState().mutex);
+  if (bytes == 0)
+    return CUDA_SUCCESS;
+  std::string error;
+  std::byte *target = locate(to, bytes, error);
+  const std::byte *source = locate(from, bytes, error);
+  if (!target || !source)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "copy: " + error);
+  std::memmove(target, source, bytes);
+  driverState().memory->copied(to, from, bytes);
+  return CUDA_SUCCESS;
+}
+CUdeviceptr asAddress(const void *host) { return reinterpret_cast<CUdeviceptr>(host); }
+
+template <typename T> CUresult fill(CUdeviceptr to, T value, size_t count) {
+  std::lock_guard lock(driverState().mutex);
+  if (count == 0)
+    return CUDA_SUCCESS;
+  if (to % sizeof(T))
+    return driverError(CUDA_ERROR_INVALID_VALUE, "memset: a misaligned address");
+  std::string error;
+  std::byte *target = locate(to, count * sizeof(T), error);
+  if (!target)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "memset: " + error);
+  for (size_t i = 0; i < count; ++i)
+    std::memcpy(target + i * sizeof(T), &value, sizeof value);
+  driverState().memory->written(to, count * sizeof(T));
+  return CUDA_SUCCESS;
+}
+
+CUresult allocateHost(void **host, size_t bytes, unsigned flags) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  if (!host || bytes == 0)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "an allocation of no bytes");
+  auto owned = std::make_unique<std::byte[]>(bytes);
+  if (auto adopted = state.memory->adopt(owned.get(), bytes); !adopted)
+    return driverError(CUDA_ERROR_OUT_OF_MEMORY, adopted.error().text());
+  state.memory->describe(asAddress(owned.get()), {}, state.nextAllocation());
+  *host = owned.get();
+  state.hostMemory.emplace(*host, std::pair(std::move(owned), bytes));
+  return CUDA_SUCCESS;
+}
+
+CUresult releaseHost(void *host) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  if (!state.hostMemory.count(host))
+    return driverError(CUDA_ERROR_INVALID_VALUE, "the memory is not cuMemHostAlloc's");
+  (void)state.memory->release(asAddress(host));
+  state.hostMemory.erase(host);
+  return CUDA_SUCCESS;
+}
+
+} // namespace
+
+void fillMemoryFunctions(Driver &driver) {
+  driver.cuMemGetInfo = [](size_t *available, size_t *total) {
+    const DriverState &state = driverState();
+    *total = state.options.memoryBytes;
+    *available = state.options.memoryBytes - state.allocated;
+    return CUDA_SUCCESS;
+  };
+  driver.cuMemAlloc = allocate;
+  driver.cuMemFree = release;
+  // In the order of the stream, which is the order of the calls.
+  driver.cuMemAllocAsync = [](CUdeviceptr *address, size_t bytes, CUstream stream) {
+    if (StreamHandle *known = driverState().stream(stream); known && known->capture)
+      return driverError(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+                         "allocations cannot be captured here");
+    return allocate(address, bytes);
+  };
+  driver.cuMemFreeAsync = [](CUdeviceptr address, CUstream stream) {
+    if (StreamHandle *known = driverState().stream(stream); known && known->capture)
+      return driverError(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+                         "allocations cannot be captured here");
+    return release(address);
+  };
+  driver.cuMemHostAlloc = allocateHost;
+  driver.cuMemFreeHost = releaseHost;
+  driver.cuMemHostGetDevicePointer = [](CUdeviceptr *address, void *host, unsigned flags) {
+    *address = asAddress(host);
+    return driverState().hostMemory.count(host)
+               ? CUDA_SUCCESS
+               : driverError(CUDA_ERROR_INVALID_VALUE, "the memory is not cuMemHostAlloc's");
+  };
+  driver.cuMemcpy = copy;
+  driver.cuMemcpyDtoD = copy;
+  driver.cuMemcpyHtoD = [](CUdeviceptr to, const void *from, size_t bytes) {
+    return copy(to, asAddress(from), bytes);
+  };
+  driver.cuMemcpyDtoH = [](void *to, CUdeviceptr from, size_t bytes) {
+    return copy(asAddress(to), from, bytes);
+  };
+  driver.cuMemcpyAsync = [](CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
+    return submit(stream, [=] { return copy(to, from, bytes); });
+  };
+  driver.cuMemcpyDtoDAsync = driver.cuMemcpyAsync;
+  driver.cuMemcpyHtoDAsync = [](CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
+    return submit(stream, [=] { return copy(to, asAddress(from), bytes); });
+  };
+  driver.cuMemcpyDtoHAsync = [](void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
+    return submit(stream, [=] { return copy(asAddress(to), from, bytes); });
+  };
+  driver.cuMemsetD8 = fill<unsigned char>;
+  driver.cuMemsetD32 = fill<unsigned>;
+  driver.cuMemsetD8Async = [](CUdeviceptr to, unsigned char value, size_t count, CUstream stream) {
+    return submit(stream, [=] { return fill(to, value, count); });
+  };
+  driver.cuMemsetD32Async = [](CUdeviceptr to, unsigned value, size_t count, CUstream stream) {
+    return submit(stream, [=] { return fill(to, value, count); });
+  };
+}
+
+} // namespace ingot::emulator
