@@ -346,6 +346,9 @@ int64_t countBlocks(int64_t rows, int64_t bytes, int64_t limit) {
   return least;
 }
 
+/// Every block is code of its own: with more of them, compiling is what would never end.
+constexpr int64_t mostBlocks = 64;
+
 struct BlockRowsPass : impl::BlockRowsBase<BlockRowsPass> {
   using BlockRowsBase::BlockRowsBase;
 
@@ -356,16 +359,24 @@ struct BlockRowsPass : impl::BlockRowsBase<BlockRowsPass> {
     }
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (!function.isDeclaration())
-        while (blockOne(function)) {
+        for (int64_t most = largestAllowed(function); blockOne(function, most);) {
         }
   }
 
 private:
-  /// Cuts the first contraction that is too large and can be cut.
-  bool blockOne(func::FuncOp function) {
+  /// The limit, or what `mostBlocks` blocks of the largest contraction have.
+  int64_t largestAllowed(func::FuncOp function) const {
+    int64_t most = limit;
+    for (auto contract : function.getOps<graph::ContractOp>())
+      most = std::max(most, int64_t(llvm::divideCeil(bytesOf(contract), mostBlocks)));
+    return most;
+  }
+
+  /// Cuts the first contraction that is larger than `most` and can be cut.
+  bool blockOne(func::FuncOp function, int64_t most) {
     for (auto contract : function.getOps<graph::ContractOp>()) {
       int64_t bytes = bytesOf(contract);
-      if (bytes <= limit)
+      if (bytes <= most)
         continue;
       auto type = tensorType(contract);
       for (int64_t dimension = 0; dimension < type.getRank(); ++dimension) {
@@ -373,7 +384,7 @@ private:
         Region region(contract);
         if (rows == 1 || !region.grow(dimension))
           continue;
-        Blocks(region, rows, countBlocks(rows, bytes, limit)).emit();
+        Blocks(region, rows, countBlocks(rows, bytes, most)).emit();
         return true;
       }
     }

@@ -138,7 +138,7 @@ def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
     linear layer, its loss and their gradients. Each block's ops wait for the block before; values with
     rows are joined, sums over rows are added block by block. Left alone is what would have to be stored
     whole anyway (the function returns it, say) and ops that mix rows. The number of blocks follows from
-    the shapes. Numbers: sums over rows (weight gradients) are added in another order, all else is the same.
+    the shapes, and is 64 at most: each is code of its own. Numbers: sums over rows (weight gradients) are added in another order, all else is the same.
 
     ```mlir
     %y = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<8x4xf32>, tensor<1000x4xf32> -> tensor<8x1000xf32>

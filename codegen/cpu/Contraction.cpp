@@ -1,9 +1,10 @@
 /// Contraction kernels: packed panels, a micro-kernel on tiles of sums, and the epilogue on the
 /// finished tile while it is in the first cache.
 #include "codegen/cpu/ContractionBlocks.h"
+#include "codegen/cpu/ContractionEpilogue.h"
+#include "codegen/cpu/ContractionOperand.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/Packing.h"
-#include "codegen/cpu/StridedView.h"
 #include "ir/Graph.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -13,20 +14,6 @@ namespace ingot {
 namespace {
 
 constexpr int64_t lanes = Code::lanes;
-/// One operand: its dimensions by part in the contraction, and its memory if strides express it.
-struct Operand {
-  Value tensor;
-  SmallVector<int64_t> batchDims, freeDims, contractDims;
-  std::optional<StridedView> view;
-  Value buffer; ///< flat memory of the view
-  IndexGroup batch, free, contract;
-
-  SmallVector<int64_t> sizes(ArrayRef<int64_t> dims) const {
-    auto type = cast<RankedTensorType>(tensor.getType());
-    return llvm::map_to_vector(dims, [&](int64_t d) { return type.getDimSize(d); });
-  }
-};
-
 int64_t product(ArrayRef<int64_t> sizes) {
   int64_t count = 1;
   for (int64_t size : sizes)
@@ -43,9 +30,8 @@ public:
 
 private:
   void analyse();
-  Operand operand(Value tensor, ArrayRef<int64_t> batch, ArrayRef<int64_t> contracted);
-  bool inPlace(const Operand &operand) const;
-  MatrixSource source(const Operand &operand, Value batch);
+  bool inPlace(const ContractionOperand &operand) const;
+  MatrixSource source(const ContractionOperand &operand, Value batch);
   void allocate();
 
   void emitUnits();
@@ -61,13 +47,12 @@ private:
   TileRhs tileRhs(Value column, Value k);
   SmallVector<Value> addProducts(Value column, Value row, Value stack, Value k, Value depth,
                                  ValueRange initial);
-  void emitEpilogue(Value tileStart, Value row, Value column);
-  void storeResults(Value sum, Value row, const PointIndex &column, Value mask);
-  void findInPlaceOperands(const PointEmitter &points, const PointIndex &position);
-  void prefetchEpilogue(Operation *place, Value row, Value column);
 
   Value isEqual(Value a, Value b) {
     return code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, a, b);
+  }
+  void emitEpilogue(Value tileStart, Value row, Value column) {
+    epilogue->emit(tileStart, batch, row, code.add(rowBegin, rowCount), column);
   }
   bool oneDepthBlock() const { return shape.depth <= blocks.depth; }
   bool oneStack() const { return shape.depth <= blocks.stackDepth; }
@@ -75,18 +60,17 @@ private:
   KernelBuilder &kernel;
   graph::ContractOp contract;
   Code code;
-  Operand left, right;
-  SmallVector<int64_t> domain; ///< sizes of the contraction's result
+  ContractionOperand left, right;
   ContractionShape shape;
   ContractionBlocks blocks;
   Type sumType;
   Panels leftPanels, rightPanel;
   Value sums; ///< tiles of unfinished sums, or one tile
+  std::optional<ContractionEpilogue> epilogue;
 
   // Of the block that is being emitted:
   Tile tile; ///< `blocks.tile`, or with fewer vectors at the edge
   Value batch, rowBegin, rowCount;
-  llvm::SmallSetVector<Value, 4> epilogueMemory; ///< what is read or written as the result lies
   MatrixSource leftSource, rightSource;
   bool broken = false;
 };
@@ -95,39 +79,20 @@ private:
 // Analysis
 //===--------------------------------------------------------------------------------------------===//
 
-Operand ContractionEmitter::operand(Value tensor, ArrayRef<int64_t> batch,
-                                    ArrayRef<int64_t> contracted) {
-  Operand result;
-  result.tensor = tensor;
-  result.batchDims = llvm::to_vector(batch);
-  result.contractDims = llvm::to_vector(contracted);
-  int64_t rank = cast<RankedTensorType>(tensor.getType()).getRank();
-  for (int64_t d = 0; d < rank; ++d)
-    if (!llvm::is_contained(batch, d) && !llvm::is_contained(contracted, d))
-      result.freeDims.push_back(d);
-  result.view = viewOfOperand(tensor);
-  if (!result.view)
-    return result;
-  result.buffer = code.flat(kernel.operandMemory(result.view->memory));
-  result.batch = result.view->group(batch);
-  result.free = result.view->group(result.freeDims);
-  result.contract = result.view->group(contracted);
-  return result;
-}
-
 /// True if the micro-kernel can read the operand where it lies: nothing to widen, a regular depth.
-bool ContractionEmitter::inPlace(const Operand &operand) const {
+bool ContractionEmitter::inPlace(const ContractionOperand &operand) const {
   return operand.view && getElementTypeOrSelf(operand.tensor) == sumType &&
          operand.contract.stride();
 }
 
 void ContractionEmitter::analyse() {
   auto type = cast<RankedTensorType>(contract.getType());
-  domain = llvm::to_vector(type.getShape());
   sumType = type.getElementType().getIntOrFloatBitWidth() < 32 ? code.builder.getF32Type()
                                                                : type.getElementType();
-  left = operand(contract.getLhs(), contract.getLhsBatch(), contract.getLhsContract());
-  right = operand(contract.getRhs(), contract.getRhsBatch(), contract.getRhsContract());
+  left = ContractionOperand(kernel, code, contract.getLhs(), contract.getLhsBatch(),
+                            contract.getLhsContract());
+  right = ContractionOperand(kernel, code, contract.getRhs(), contract.getRhsBatch(),
+                             contract.getRhsContract());
   shape.batch = product(left.sizes(left.batchDims));
   shape.rows = product(left.sizes(left.freeDims));
   shape.columns = product(right.sizes(right.freeDims));
@@ -173,7 +138,7 @@ void ContractionEmitter::allocate() {
   sums = scratch(tiles * blocks.tile.size());
 }
 
-MatrixSource ContractionEmitter::source(const Operand &operand, Value batch) {
+MatrixSource ContractionEmitter::source(const ContractionOperand &operand, Value batch) {
   MatrixSource source;
   source.rows = product(operand.sizes(operand.freeDims));
   source.depth = shape.depth;
@@ -210,14 +175,18 @@ MatrixSource ContractionEmitter::source(const Operand &operand, Value batch) {
 
 LogicalResult ContractionEmitter::emit() {
   analyse();
-  if (product(domain) == 0)
+  if (contract.getType().getNumElements() == 0)
     return success();
   blocks = chooseBlocks(shape, kernel.machine, kernel.choice);
   kernel.setBlocks(blocks.taken());
   kernel.setGrains(blocks.grains);
   allocate();
+  std::optional<SmallVector<unsigned>> factors;
+  if (left.view && right.view)
+    factors = {unsigned(left.view->memory), unsigned(right.view->memory)};
+  epilogue.emplace(kernel, contract, shape, blocks.tile, sums, std::move(factors));
   emitUnits();
-  return failure(broken);
+  return failure(broken || !epilogue->ok());
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -445,7 +414,7 @@ void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, V
     storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, zeros), sums, start,
               whole.columns());
     emitEpilogue(start, absoluteRow, absoluteColumn);
-    return prefetchEpilogue(start.getDefiningOp(), absoluteRow, absoluteColumn);
+    return epilogue->prefetch(start.getDefiningOp(), batch, absoluteRow, absoluteColumn);
   }
   Value tileNumber = code.div(row, whole.rows);
   if (!oneStack())
@@ -472,7 +441,7 @@ void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, V
     emitEpilogue(start, absoluteRow, absoluteColumn);
     code.create<scf::YieldOp>();
   });
-  prefetchEpilogue(ahead, absoluteRow, absoluteColumn);
+  epilogue->prefetch(ahead, batch, absoluteRow, absoluteColumn);
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -525,102 +494,6 @@ void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
       emitEpilogue(code.index(0), absoluteRow, columns);
     });
   });
-}
-
-//===--------------------------------------------------------------------------------------------===//
-// Epilogue
-//===--------------------------------------------------------------------------------------------===//
-
-/// Computes and stores the kernel's results for the tile at `tileStart`, whose first sum belongs to
-/// (row, column).
-void ContractionEmitter::emitEpilogue(Value tileStart, Value row, Value column) {
-  const Tile tile = blocks.tile;
-  Value rowsLeft = code.min(code.index(tile.rows), code.sub(code.add(rowBegin, rowCount), row));
-  Value columnsLeft = code.sub(code.index(shape.columns), column);
-  Value columnCount = code.min(code.index(tile.columns()), columnsLeft);
-  code.loop(code.index(0), rowsLeft, 1, [&](Value r) {
-    Value rowStart = code.add(tileStart, code.mul(r, tile.columns()));
-    if (shape.columns == 1)
-      return storeResults(code.load(sums, rowStart), code.add(row, r), PointIndex::constant(0), {});
-    code.loop(code.index(0), columnCount, lanes, [&](Value c) {
-      Value mask = shape.columns % lanes ? code.maskBelow(code.sub(columnsLeft, c)) : Value();
-      Value sum = code.loadVector(sums, code.add(rowStart, c));
-      PointIndex at = PointIndex::consecutive(code.add(column, c), shape.columns, /*aligned=*/true);
-      storeResults(sum, code.add(row, r), at, mask);
-    });
-  });
-}
-
-/// Computes and stores the results for one element of the contraction, or for a vector of them.
-void ContractionEmitter::storeResults(Value sum, Value row, const PointIndex &column, Value mask) {
-  PointEmitter points = kernel.points(isa<VectorType>(sum.getType()) ? lanes : 1);
-  PointIndex position = (PointIndex::uniform(batch, shape.batch) * shape.rows +
-                         PointIndex::uniform(row, shape.rows)) *
-                            shape.columns +
-                        column;
-  SmallVector<PointIndex> indices = points.split(position, domain);
-
-  Value result = code.convert(sum, getElementTypeOrSelf(contract.getType()));
-  points.bind(contract.getResult(), [&](ArrayRef<PointIndex> at, Value) {
-    if (at != ArrayRef<PointIndex>(indices)) {
-      contract.emitError(
-          "the kernel uses the contraction's result at another element than it computes");
-      broken = true;
-    }
-    return result;
-  });
-  SmallVector<Value> values;
-  for (unsigned i = 0; i < kernel.results(); ++i) {
-    auto type = cast<RankedTensorType>(kernel.returned(i).getType());
-    values.push_back(points.at(kernel.returned(i), points.split(position, type.getShape()), mask));
-  }
-  broken |= !points.ok();
-  if (broken)
-    return;
-  for (auto [i, value] : llvm::enumerate(values))
-    points.store(value, kernel.resultMemory(i), position, mask,
-                 getElementTypeOrSelf(kernel.returned(i).getType()));
-  findInPlaceOperands(points, position);
-  for (const PointEmitter::Access &access : points.accesses())
-    if (access.position == position)
-      epilogueMemory.insert(access.memref);
-  for (unsigned i = 0; i < kernel.results(); ++i)
-    epilogueMemory.insert(kernel.resultMemory(i));
-}
-
-/// Asks, at `place`, which comes before the tile's last products, for the lines that its epilogue
-/// reads and writes where the result's elements lie: they come from far, and nothing foresees them.
-/// The first cache has the panel to keep, and rows of a result may all lie in the same few sets.
-void ContractionEmitter::prefetchEpilogue(Operation *place, Value row, Value column) {
-  OpBuilder::InsertionGuard guard(code.builder);
-  code.builder.setInsertionPointAfter(place);
-  Value start =
-      code.add(code.mul(code.add(code.mul(batch, shape.rows), row), shape.columns), column);
-  for (Value memory : epilogueMemory)
-    for (int64_t r = 0; r < blocks.tile.rows; ++r)
-      for (int64_t c = 0; c < blocks.tile.columns(); c += 64 / shape.elementBytes)
-        code.prefetch(code.flat(memory), code.add(start, r * shape.columns + c), /*level=*/2);
-}
-
-/// A result may overwrite an operand that the epilogue reads at the result's own place alone.
-void ContractionEmitter::findInPlaceOperands(const PointEmitter &points,
-                                             const PointIndex &position) {
-  auto factors = {&left, &right};
-  for (unsigned operand = 0; operand < kernel.operands(); ++operand) {
-    Value memory = kernel.operandMemory(operand);
-    if (llvm::any_of(factors, [&](const Operand *factor) {
-          return !factor->view || factor->view->memory == operand;
-        }))
-      continue;
-    bool elsewhere = llvm::any_of(points.accesses(), [&](const PointEmitter::Access &access) {
-      return access.memref == memory && !(access.position == position);
-    });
-    if (elsewhere)
-      continue;
-    for (unsigned result = 0; result < kernel.results(); ++result)
-      if (memory.getType() == kernel.resultMemory(result).getType())
-        kernel.addInPlace(result, operand);
-  }
 }
 
 } // namespace

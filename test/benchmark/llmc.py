@@ -1,8 +1,14 @@
-"""llm.c's C reference as a peer of step.py: built from a given checkout, fed with Ingot's initial checkpoint."""
+"""llm.c's C reference as a peer of step.py: built from a given checkout, fed with Ingot's initial checkpoint.
+
+llmc.py CHECKOUT FOLDER does both. It is a process of its own: what step.py itself held at most would count as memory of
+the processes that it starts and measures.
+"""
 import glob
+import json
 import os
 import re
 import subprocess
+import sys
 
 import numpy
 from safetensors.numpy import load_file
@@ -60,3 +66,11 @@ def parse(line):
     """A line of its output as step.py's record, or None."""
     found = STEP.search(line)
     return {"step": int(found[1]) + 1, "loss": float(found[2]), "ms": float(found[3])} if found else None
+
+
+if __name__ == "__main__":
+    checkout, folder = sys.argv[1:]
+    with open(f"{folder}/model.json") as file:
+        model = json.load(file)
+    build(checkout, model, folder)
+    write_files(model, folder)

@@ -118,8 +118,7 @@ def make_sides(ingot, model, folder, options):
             sides.append(Side(PEERS[peer], [sys.executable, os.path.join(HERE, "jax_step.py"), folder, str(model["steps"])],
                               {**alone, "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax", "JAX_PLATFORMS": "cpu"}))
         elif model.get("size") == "gpt2":  # llm.c validates before its first step, so its start says nothing
-            llmc.build(options.llmc, model, folder)
-            llmc.write_files(model, folder)
+            subprocess.run([sys.executable, os.path.join(HERE, "llmc.py"), options.llmc, folder], check=True)
             sides.append(Side(PEERS[peer], ["stdbuf", "-oL", f"{folder}/train_gpt2"], threads, folder, llmc.parse,
                               most_steps=3))
     return sides

@@ -136,6 +136,12 @@ class Bench(unittest.TestCase):
             self.assertLess({"ops", "flops", "bytes", "of_roofline", "bound_by"}, set(three[0]["args"]))
             self.assertGreater(len(events(1)), self.summary["kernels"])  # the whole of it, initial values included
 
+    def test_profile_that_cannot_be_written_is_refused_before_training(self):
+        process = run("train", *TINY, "--data=random", "--json", "--steps=3", "--profile=/nowhere/trace.json")
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("/nowhere/trace.json", process.stderr)
+        self.assertEqual(process.stdout, "")
+
 
 class Run(unittest.TestCase):
     """On the reference; test_training.py does the same on the CPU."""

@@ -1,5 +1,6 @@
 /// `ingot train`: data, model, compiled step, trainer.
 #include "frontend/SavedModel.h"
+#include "runtime/File.h"
 #include "runtime/Json.h"
 #include "runtime/Progress.h"
 #include "runtime/Summary.h"
@@ -145,6 +146,8 @@ Status train(TrainFlags &flags) {
   INGOT_TRY(checkNumbers(flags));
   if (!flags.profile.empty() && flags.compile.device != "cpu")
     return failure(Error::Code::Usage, "--profile", "only cpu has kernels that can be measured");
+  if (!flags.profile.empty()) // a path that cannot be written is found out before training
+    INGOT_TRY(writeFile(flags.profile, "[]\n"));
   INGOT_ASSIGN(flags.trainer.schedule, flags.learningRates());
   INGOT_ASSIGN(TrainingOptions training, flags.training.options());
   INGOT_ASSIGN(DataSet data, DataSet::read(flags.data));

@@ -66,7 +66,7 @@ std::optional<Accumulator> accumulatorType(Type type);
 
 namespace matrix {
 
-/// Elements of a packed little-endian word, as f32 (floats but f64) or integers.
+/// All elements of `count` packed little-endian words, as f32 (floats but f64) or integers.
 void unpack(MatrixType type, const uint32_t *words, int count, float *out);
 void unpack(MatrixType type, const uint32_t *words, int count, int32_t *out);
 

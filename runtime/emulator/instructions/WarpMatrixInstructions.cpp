@@ -225,9 +225,9 @@ void addProduct(Warp &warp, const Product &p, const Slot *slots, Sum *sums) {
   uint32_t words[mostElements];
   T a[mostElements], lines[mostElements], b[mostElements];
   collect(warp, p.a, slots, words);
-  matrix::unpack(p.aType, words, p.a.lines * p.a.length, a);
+  matrix::unpack(p.aType, words, p.a.words(), a);
   collect(warp, p.b, slots + p.a.registers, words);
-  matrix::unpack(p.bType, words, p.b.lines * p.b.length, lines);
+  matrix::unpack(p.bType, words, p.b.words(), lines);
   turn(p.shape, lines, b);
   matrix::accumulate(sums, a, b, p.shape.m, p.shape.n, p.shape.k);
 }

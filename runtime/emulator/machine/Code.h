@@ -20,6 +20,8 @@ struct CompiledKernel;
 
 /// Byte offset of a register in its frame.
 using Slot = uint32_t;
+/// Registers of a frame begin at multiples of this many bytes; masks of predicates share one.
+inline constexpr uint32_t registerAlignment = 64;
 inline constexpr Slot noSlot = ~Slot(0);
 
 /// Runs an instruction for the lanes in `mask`, which is never empty. `warp.pc` already names the

@@ -40,13 +40,21 @@ constexpr std::byte poison{0xcd};
 } // namespace
 
 Slot FrameLayout::allocate(int bits) {
+  if (bits == 1) {
+    if (predicates % registerAlignment == 0) {
+      predicates = bytes;
+      bytes += registerAlignment;
+    }
+    const Slot slot = predicates;
+    predicates += sizeof(uint32_t);
+    return slot;
+  }
   const Slot slot = bytes;
-  const int size = bits == 1    ? 4
-                   : bits <= 16 ? 2 * lanes
+  const int size = bits <= 16   ? 2 * lanes
                    : bits <= 32 ? 4 * lanes
                    : bits <= 64 ? 8 * lanes
                                 : 16 * lanes;
-  bytes += uint32_t(roundUp(size, size < 64 ? 4 : 64));
+  bytes += uint32_t(roundUp(size, registerAlignment));
   return slot;
 }
 

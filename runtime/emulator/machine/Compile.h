@@ -12,7 +12,11 @@ struct FrameLayout {
   std::vector<std::pair<Slot, std::pair<uint64_t, int>>> fills;
   uint32_t bytes = 0;
 
+  /// A place for one register of a warp: all lanes side by side, or one mask if it has one bit.
   Slot allocate(int bits);
+
+private:
+  uint32_t predicates = 0; ///< the next mask's place; a multiple of the alignment: there is none
 };
 
 class KernelCompiler {

@@ -142,8 +142,9 @@ Status GlobalMemory::divide(uint64_t address, std::vector<Part> parts) {
   dropExtents(allocation);
   if (parts.empty())
     parts.push_back({0, allocation.bytes, allocation.name});
-  std::stable_sort(parts.begin(), parts.end(),
-                   [](const Part &a, const Part &b) { return a.offset < b.offset; });
+  std::ranges::sort(parts, [](const Part &a, const Part &b) {
+    return std::tie(a.offset, a.name) < std::tie(b.offset, b.name);
+  });
   for (size_t i = 0; i < parts.size();) {
     Part joint = parts[i++];
     while (i < parts.size() && parts[i].offset < joint.offset + joint.bytes) {

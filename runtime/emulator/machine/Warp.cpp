@@ -64,12 +64,13 @@ Frame *Warp::makeFrame(const CompiledFunction &function) {
   if (!made) {
     frames.push_back(std::make_unique<Frame>());
     made = frames.back().get();
-    made->storage = std::make_unique<std::byte[]>(function.image.size() + 64);
+    made->storage = std::make_unique<std::byte[]>(function.image.size() + registerAlignment);
     const auto address = reinterpret_cast<uintptr_t>(made->storage.get());
-    made->registers = made->storage.get() + (64 - address % 64) % 64;
+    made->registers =
+        made->storage.get() + (registerAlignment - address % registerAlignment) % registerAlignment;
     made->function = &function;
   }
-  std::memcpy(made->registers, function.image.data(), function.image.size());
+  std::ranges::copy(function.image, made->registers);
   made->caller = nullptr;
   made->depth = 0;
   made->localBase = 0;
