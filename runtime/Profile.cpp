@@ -46,16 +46,22 @@ std::string describeOps(std::string_view ops, bool shared) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-/// At most a few of the names, for a table.
-std::string shortened(const std::string &ops) {
-  constexpr size_t most = 72;
+} // namespace
+
+std::string firstOps(const std::string &ops, size_t most) {
   const size_t comma = ops.rfind(", ", most);
   if (ops.size() <= most || comma == std::string::npos)
     return ops;
   return ops.substr(0, comma) + ", …";
 }
 
-} // namespace
+MachineLimits::Bound kernelBound(const Program &program, const Kernel &kernel,
+                                 const MachineLimits &limits) {
+  // An update goes over the whole of parameters and state, call by call: between two steps they lie
+  // where all of them fit. Other kernels find their operands, at best, where those fit.
+  const double persistent = kernel.root == "update" ? double(program.persistentBytes) : 0;
+  return limits.bound(kernel.flops, kernel.bytes, std::max(kernel.bytes, persistent));
+}
 
 ProfileSink Profile::sink() {
   return [this](const ProfileSpan &span) { add(span); };
@@ -72,13 +78,6 @@ double Profile::Event::calls() const {
 void Profile::beginRun() {
   if (!events.empty() && events.back().run == run)
     ++run;
-}
-
-MachineLimits::Bound Profile::bound(const Kernel &kernel) const {
-  // An update goes over the whole of parameters and state, call by call: between two steps they lie
-  // where all of them fit. Other kernels find their operands, at best, where those fit.
-  const double persistent = kernel.root == "update" ? double(program.persistentBytes) : 0;
-  return limits.bound(kernel.flops, kernel.bytes, std::max(kernel.bytes, persistent));
 }
 
 std::vector<Profile::Row> Profile::rows() const {
@@ -100,7 +99,7 @@ std::vector<Profile::Row> Profile::rows() const {
   std::vector<Row> rows;
   double total = 0;
   for (const auto &[kernel, sums] : kernels) {
-    const MachineLimits::Bound bound = this->bound(*kernel);
+    const MachineLimits::Bound bound = kernelBound(program, *kernel, limits);
     Row row{.kernel = kernel,
             .ops = describeOps(kernel->ops, sums.ops.size() > 1),
             .launches = std::max<int64_t>(1, std::llround(sums.calls / double(runs))),
@@ -154,7 +153,7 @@ std::string Profile::table(size_t most) const {
   for (const Row &row : std::span(all).first(listed))
     line(row, fmt::format("{}{}: {}", row.kernel->name,
                           row.kernel->tuned.empty() ? "" : " [" + row.kernel->tuned + "]",
-                          shortened(row.ops)));
+                          firstOps(row.ops, 72)));
   if (all.size() > listed)
     line(sum(std::span(all).subspan(listed)), fmt::format("{} more kernels", all.size() - listed));
   line(sum(all), fmt::format("all {} kernels", all.size()));
@@ -187,8 +186,9 @@ Status Profile::writeTrace(const std::string &path) const {
   for (const Event &event : events) {
     const Kernel &kernel = *event.span.kernel;
     const double seconds = event.seconds(), calls = event.calls();
+    const MachineLimits::Bound bound = kernelBound(program, kernel, limits);
     // One thread's part of what the machine can do.
-    const double limitSeconds = bound(kernel).seconds * calls * std::max(1, limits.threads);
+    const double limitSeconds = bound.seconds * calls * std::max(1, limits.threads);
     trace.push_back({{"name", event.op},
                      {"cat", kernel.root},
                      {"ph", "X"},
@@ -203,7 +203,7 @@ Status Profile::writeTrace(const std::string &path) const {
                        {"flops", kernel.flops * calls},
                        {"bytes", kernel.bytes * calls},
                        {"of_roofline", seconds > 0 ? limitSeconds / seconds : 0},
-                       {"bound_by", bound(kernel).by}}}});
+                       {"bound_by", bound.by}}}});
   }
   return writeFile(path,
                    toText({{"displayTimeUnit", "ms"}, {"traceEvents", std::move(trace)}}) + "\n");

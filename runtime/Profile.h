@@ -10,6 +10,13 @@
 
 namespace ingot {
 
+/// What one call of a kernel cannot beat.
+MachineLimits::Bound kernelBound(const Program &program, const Kernel &kernel,
+                                 const MachineLimits &limits);
+
+/// The first names of a list of ops, of `most` bytes and an ellipsis, for a table.
+std::string firstOps(const std::string &ops, size_t most);
+
 /// Collects the calls of a session. The program must outlive it.
 ///
 ///     Profile profile(program, measureMachine(threads));
@@ -58,7 +65,6 @@ private:
     double seconds() const { return span.end - span.start; }
     double calls() const; ///< the part of a call that the span is
   };
-  MachineLimits::Bound bound(const Kernel &kernel) const;
 
   const Program &program;
   MachineLimits limits;

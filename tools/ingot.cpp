@@ -29,6 +29,14 @@ int report(const Error &error) {
   return error.code == Error::Code::Usage ? 2 : 1;
 }
 
+/// The exit code of what has been done; results that did not reach their reader are an error.
+int finish(Status status) {
+  const bool written = std::fflush(stdout) == 0 && !std::ferror(stdout);
+  if (status && !written)
+    status = failure(Error::Code::Io, "stdout", "cannot write");
+  return status ? 0 : report(status.error());
+}
+
 int usage(const std::string &message) { return report({Error::Code::Usage, message, ""}); }
 
 /// Every long flag of a subcommand.
@@ -74,7 +82,8 @@ int main(int argc, char **argv) {
   } catch (const CLI::ExtrasError &) {
     return unknownArgument(app, app.remaining(/*recurse=*/true).front());
   } catch (const CLI::Success &wanted) { // --help, --version
-    return app.exit(wanted);
+    app.exit(wanted);
+    return finish({});
   } catch (const CLI::Error &error) {
     return usage(error.what());
   }
@@ -89,8 +98,5 @@ int main(int argc, char **argv) {
     status = failure(Error::Code::Io, app.get_subcommands().front()->get_name(),
                      "the machine has not enough memory for it");
   }
-  // Results that did not reach their reader are an error, not a success.
-  if (status && std::fflush(stdout) != 0)
-    status = failure(Error::Code::Io, "stdout", "cannot write");
-  return status ? 0 : report(status.error());
+  return finish(std::move(status));
 }

@@ -1,10 +1,11 @@
 """Flags, errors, exit codes, JSON: what holds for every subcommand."""
 import json
 import os
+import subprocess
 import tempfile
 import unittest
 
-from support import TINY, lines, run, write
+from support import INGOT, TINY, lines, run, write
 
 IDENTITY = """func.func @forward(%x: tensor<2x2xf32> {graph.name = "x", graph.role = "input"})
     -> (tensor<2x2xf32> {graph.name = "y"}) {
@@ -53,10 +54,18 @@ class Usage(unittest.TestCase):
         process = run()
         self.assertEqual(process.returncode, 2)
         self.assertIn("Subcommands:", process.stderr)
-        for command in ["compile", "run", "train", "eval", "generate", "plan", "bench", "inspect", "check", "devices"]:
+        for command in ["compile", "run", "train", "eval", "generate", "plan", "bench", "tune", "inspect", "check", "emulate",
+                        "devices"]:
             helped = run(command, "--help")
             self.assertEqual(helped.returncode, 0)
             self.assertIn("--json" if command != "run" else "--input", helped.stdout)
+
+    def test_what_cannot_be_printed_is_an_error(self):
+        for arguments in (["devices"], ["--help"], ["train", "--help"], ["--version"]):
+            with open("/dev/full", "w") as full:
+                process = subprocess.run([INGOT, *arguments], stdout=full, stderr=subprocess.PIPE, text=True)
+            self.assertEqual(process.returncode, 1, arguments)
+            self.assertEqual(process.stderr, "ingot: error: stdout: cannot write\n")
 
     def test_files_that_are_not_there_or_wrong(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -63,6 +63,19 @@ class Training(test_training.OnTheReference):
         self.assertEqual(report["bytes"]["state"], 2 * report["bytes"]["parameter"])
         self.assertIn("planned", run("plan", *TINY).stdout)
 
+    def test_the_plan_predicts_what_fitting_costs(self):
+        model = ["gpt", "--layers=4", "--heads=2", "--width=64", "--sequence=256", "--batch=2", "--threads=1"]
+        free = lines(run("plan", *model, "--json"))[0]
+        self.assertGreater(free["predicted_ms"], 0)
+        self.assertNotIn("recomputation", free)
+        budget = int(0.85 * free["planned_bytes"])
+        fitted = lines(run("plan", *model, f"--memory={budget}", "--json"))[0]
+        self.assertLessEqual(fitted["planned_bytes"], budget)
+        self.assertGreater(fitted["recomputation"]["flops"], 0)
+        shown = run("plan", *model, f"--memory={budget}").stdout
+        self.assertIn("ms a run on 1 thread, at the machine's limits", shown)
+        self.assertIn("to fit: +", shown)
+
     def test_the_cache_explains_itself(self):
         with tempfile.TemporaryDirectory() as cache:
             compile_once = ["compile", *TINY, "--train", f"--cache={cache}", "--explain-cache"]

@@ -53,6 +53,12 @@ TEST(Profile, AddsUpByKernelAndTakesTheMedianOfRuns) {
 }
 
 // Two threads that work for a millisecond each are one millisecond of a step.
+TEST(Profile, ListsOfOpsAreCutBetweenNames) {
+  EXPECT_EQ(firstOps("h.0.mlp, h.0.attn", 17), "h.0.mlp, h.0.attn");
+  EXPECT_EQ(firstOps("h.0.mlp, h.0.attn", 16), "h.0.mlp, …");
+  EXPECT_EQ(firstOps("a name alone", 5), "a name alone");
+}
+
 TEST(Profile, SharesTimeAmongThreads) {
   const Kernel half = kernel("half", 1e9);
   const CallStep call;

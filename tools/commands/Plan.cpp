@@ -2,8 +2,8 @@
 #include "codegen/Compile.h"
 #include "codegen/EmitProgram.h"
 #include "frontend/ModelModule.h"
+#include "runtime/Profile.h"
 #include "runtime/cpu/CpuInfo.h"
-#include "runtime/cpu/MachineLimits.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/ModelFlags.h"
@@ -114,7 +114,7 @@ Work workOf(const Program &program, const Function &function, const MachineLimit
       const Kernel &kernel = program.kernels[call->kernel];
       work.flops += kernel.flops;
       work.bytes += kernel.bytes;
-      work.seconds += limits.bound(kernel.flops, kernel.bytes, double(program.arenaBytes)).seconds;
+      work.seconds += kernelBound(program, kernel, limits).seconds;
     }
   return work;
 }

@@ -8,11 +8,11 @@
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/DataFlags.h"
+#include "tools/commands/Interrupt.h"
 #include "tools/commands/ModelFlags.h"
 #include "tools/commands/ProfiledSteps.h"
 #include "tools/commands/Suggest.h"
 #include "tools/commands/TrainingFlags.h"
-#include <csignal>
 
 namespace ingot {
 namespace {
@@ -132,16 +132,6 @@ int64_t integerLimit(const Model &model, const TrainingOptions &training) {
   return 0;
 }
 
-std::atomic<bool> interrupted = false;
-volatile std::sig_atomic_t interruptedBy = 0;
-
-/// The first signal asks for an orderly end, the second one ends at once.
-void interrupt(int signal) {
-  interrupted = true;
-  interruptedBy = signal;
-  std::signal(signal, SIG_DFL);
-}
-
 Status train(TrainFlags &flags) {
   INGOT_TRY(checkNumbers(flags));
   if (!flags.profile.empty() && flags.compile.device != "cpu")
@@ -174,8 +164,7 @@ Status train(TrainFlags &flags) {
       flags.trainer.evaluationBatches = std::min(flags.trainer.evaluationBatches, most);
   }
 
-  std::signal(SIGINT, interrupt);
-  std::signal(SIGTERM, interrupt);
+  const std::atomic<bool> &interrupted = catchInterrupts();
   std::unique_ptr<TrainingObserver> observer;
   if (flags.json)
     observer = std::make_unique<JsonLines>(stdout);
@@ -203,9 +192,7 @@ Status train(TrainFlags &flags) {
   if (result.stopped) {
     fmt::print(stderr, "interrupted after step {}{}\n", result.step,
                flags.trainer.out.empty() ? "" : "; --resume goes on from there");
-    std::fflush(nullptr);
-    std::raise(
-        interruptedBy); // what called us must see that the run was ended, not that it is done
+    endInterrupted();
   }
   return {};
 }

@@ -3,13 +3,14 @@
 #include "frontend/LoadedModel.h"
 #include "frontend/ModelModule.h"
 #include "runtime/Json.h"
+#include "runtime/Profile.h"
 #include "runtime/Progress.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
+#include "tools/commands/Interrupt.h"
 #include "tools/commands/MadeUpInputs.h"
 #include "tools/commands/ModelFlags.h"
 #include "tools/commands/TrainingFlags.h"
-#include <csignal>
 
 namespace ingot {
 namespace {
@@ -22,26 +23,10 @@ struct TuneFlags {
   bool inference = false, json = false;
 };
 
-std::atomic<bool> interrupted = false;
-volatile std::sig_atomic_t interruptedBy = 0;
-
-/// The first signal ends the search, the second one the process.
-void interrupt(int signal) {
-  interrupted = true;
-  interruptedBy = signal;
-  std::signal(signal, SIG_DFL);
-}
-
 void show(LiveLine &line, const TuneProgress &progress) {
   if (progress.isNew || line.isDue())
     line.show(progress.fraction,
               fmt::format("{}  {} left", progress.what, shortDuration(progress.secondsLeft)));
-}
-
-/// The ops without numbers, cut to the width of a table.
-std::string shortened(const std::string &ops) {
-  constexpr size_t most = 40;
-  return ops.size() <= most ? ops : ops.substr(0, ops.find_last_of(", ", most)) + " …";
 }
 
 std::string milliseconds(double seconds) { return fmt::format("{:.3f}", seconds * 1e3); }
@@ -59,9 +44,10 @@ void printTable(const TuneResult &result) {
       continue;
     }
     ++tuned;
-    fmt::print(format, milliseconds(kernel.before), milliseconds(kernel.after),
-               fmt::format("{:.1f}", kernel.gain() * 100),
-               fmt::format("{}: {}: {}", kernel.name, shortened(kernel.ops), kernel.choice.text()));
+    fmt::print(
+        format, milliseconds(kernel.before), milliseconds(kernel.after),
+        fmt::format("{:.1f}", kernel.gain() * 100),
+        fmt::format("{}: {}: {}", kernel.name, firstOps(kernel.ops, 40), kernel.choice.text()));
   }
   if (const size_t rest = result.kernels.size() - tuned)
     fmt::print(format, milliseconds(restBefore), milliseconds(restBefore), "",
@@ -113,8 +99,7 @@ Status tuneModel(const TuneFlags &flags) {
     INGOT_ASSIGN(model, withInitializers(model));
   }
 
-  std::signal(SIGINT, interrupt);
-  std::signal(SIGTERM, interrupt);
+  const std::atomic<bool> &interrupted = catchInterrupts();
   TuneResult result;
   {
     LiveLine line(progressOptions(stderr));
@@ -137,10 +122,8 @@ Status tuneModel(const TuneFlags &flags) {
     printTable(result);
     fmt::print("{} versions of kernels measured; kept in {}\n", result.versions, file.path());
   }
-  if (interrupted) {
-    std::fflush(nullptr);
-    std::raise(interruptedBy); // what called us must see that the search was ended
-  }
+  if (interrupted)
+    endInterrupted();
   return {};
 }
 
