@@ -1,10 +1,10 @@
 #include "codegen/Compile.h"
-#include "codegen/BuildId.h"
 #include "codegen/EmitProgram.h"
 #include "codegen/FitMemory.h"
 #include "codegen/KernelCode.h"
-#include "codegen/ProgramCache.h"
-#include "codegen/Target.h"
+#include "codegen/cache/BuildId.h"
+#include "codegen/cache/ProgramCache.h"
+#include "codegen/cpu/Target.h"
 #include <chrono>
 
 using namespace mlir;

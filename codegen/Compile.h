@@ -1,7 +1,7 @@
 /// The compiler: a model in the graph dialect becomes a program.
 #pragma once
-#include "codegen/Lower.h"
-#include "runtime/Program.h"
+#include "codegen/RunStages.h"
+#include "runtime/program/Program.h"
 
 namespace ingot {
 

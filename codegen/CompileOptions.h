@@ -1,8 +1,8 @@
 /// What a program is compiled for, and with what.
 #pragma once
-#include "passes/BlockChoice.h"
-#include "passes/MemoryOptions.h"
-#include "passes/TrainingOptions.h"
+#include "passes/options/BlockChoice.h"
+#include "passes/options/MemoryOptions.h"
+#include "passes/options/TrainingOptions.h"
 #include <optional>
 #include <string>
 #include <vector>

@@ -1,12 +1,12 @@
 #include "codegen/EmitProgram.h"
-#include "ir/Diagnostics.h"
-#include "ir/ReferenceElements.h"
+#include "ir/dialect/Diagnostics.h"
+#include "ir/dialect/Elements.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Matchers.h"
-#include "passes/StorageClasses.h"
+#include "passes/memory/StorageClasses.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;

@@ -1,7 +1,7 @@
 /// Reads a planned module off into the runtime's program tables.
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
-#include "runtime/Program.h"
+#include "runtime/program/Program.h"
 
 namespace ingot {
 

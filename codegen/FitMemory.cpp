@@ -1,6 +1,6 @@
 #include "codegen/FitMemory.h"
 #include "codegen/EmitProgram.h"
-#include "codegen/Lower.h"
+#include "codegen/RunStages.h"
 #include <algorithm>
 #include <limits>
 

@@ -2,7 +2,7 @@
 #pragma once
 #include "codegen/CompileOptions.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "runtime/Result.h"
+#include "runtime/support/Result.h"
 
 namespace ingot {
 

@@ -2,8 +2,8 @@
 /// where it was compiled before.
 #pragma once
 #include "codegen/Compile.h"
-#include "codegen/DiskCache.h"
-#include "codegen/Target.h"
+#include "codegen/cache/DiskCache.h"
+#include "codegen/cpu/Target.h"
 
 namespace ingot {
 

@@ -1,5 +1,5 @@
 #include "passes/Dialects.h"
-#include "ir/Graph.h"
+#include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"

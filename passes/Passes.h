@@ -1,6 +1,6 @@
 /// Every pass of the pipeline: see Passes.td for what each does, Pipeline.cpp for their order.
 #pragma once
-#include "ir/Graph.h"
+#include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -10,7 +10,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
-#include "passes/TrainingOptions.h"
+#include "passes/options/TrainingOptions.h"
 
 namespace ingot {
 

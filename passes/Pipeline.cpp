@@ -1,7 +1,7 @@
 #include "passes/Pipeline.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
-#include "passes/Training.h"
+#include "passes/training/Training.h"
 #include <array>
 
 using namespace mlir;

@@ -1,11 +1,11 @@
 /// The one list of everything that happens between a model and machine code.
 #pragma once
 #include "mlir/Pass/PassManager.h"
-#include "passes/BlockChoice.h"
-#include "passes/MachineShape.h"
-#include "passes/MemoryOptions.h"
-#include "passes/TrainingOptions.h"
-#include "runtime/Result.h"
+#include "passes/options/BlockChoice.h"
+#include "passes/options/MachineShape.h"
+#include "passes/options/MemoryOptions.h"
+#include "passes/options/TrainingOptions.h"
+#include "runtime/support/Result.h"
 #include <optional>
 #include <string_view>
 

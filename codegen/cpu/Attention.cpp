@@ -4,7 +4,7 @@
 /// Scores are kept as [key, query]: queries are the lanes, so that maxima and sums run down the
 /// block, keys and values are read where they lie, and only the queries are transposed.
 #include "codegen/cpu/AttentionBlocks.h"
-#include "ir/Graph.h"
+#include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include <limits>
 

@@ -5,7 +5,7 @@
 /// With P = exp(scale·S - lse), D = rowsum(dO ∘ O) and dS = scale · P ∘ (dP - D), dP = dO·Vᵀ:
 /// dV = Pᵀ·dO, dK = dSᵀ·Q, dQ = dS·K.
 #include "codegen/cpu/AttentionBlocks.h"
-#include "ir/Graph.h"
+#include "ir/dialect/Graph.h"
 
 using namespace mlir;
 

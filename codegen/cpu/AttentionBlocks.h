@@ -4,7 +4,7 @@
 #include "codegen/cpu/ContractionBlocks.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/Packing.h"
-#include "codegen/cpu/StridedView.h"
+#include "codegen/kernel/StridedView.h"
 
 namespace ingot {
 

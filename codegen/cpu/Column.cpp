@@ -1,8 +1,8 @@
 /// Column kernels: reductions over leading dimensions, blocks of columns side by side in registers.
 /// Sums of several widths are sections of one kernel: each has its own grains, behind each other.
-#include "codegen/cpu/InPlace.h"
 #include "codegen/cpu/Lanes.h"
-#include "codegen/cpu/Reductions.h"
+#include "codegen/kernel/InPlace.h"
+#include "codegen/kernel/Reductions.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"

@@ -5,7 +5,7 @@
 #include "codegen/cpu/ContractionOperand.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/Packing.h"
-#include "ir/Graph.h"
+#include "ir/dialect/Graph.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;

@@ -1,8 +1,8 @@
 /// Block sizes of contractions: one place, functions of shape and machine only.
 #pragma once
 #include "codegen/cpu/MicroKernel.h"
-#include "passes/BlockChoice.h"
-#include "passes/MachineShape.h"
+#include "passes/options/BlockChoice.h"
+#include "passes/options/MachineShape.h"
 #include <cstdint>
 
 namespace ingot {

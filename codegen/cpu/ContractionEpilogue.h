@@ -2,7 +2,7 @@
 #pragma once
 #include "codegen/cpu/ContractionBlocks.h"
 #include "codegen/cpu/Emitters.h"
-#include "ir/Graph.h"
+#include "ir/dialect/Graph.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace ingot {

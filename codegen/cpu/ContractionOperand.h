@@ -1,7 +1,7 @@
 /// A factor of a contraction, and where it lies.
 #pragma once
 #include "codegen/cpu/Emitters.h"
-#include "codegen/cpu/StridedView.h"
+#include "codegen/kernel/StridedView.h"
 
 namespace ingot {
 

@@ -1,6 +1,6 @@
 /// Elementwise and update kernels: one pass over the points of the results.
-#include "codegen/cpu/InPlace.h"
 #include "codegen/cpu/Lanes.h"
+#include "codegen/kernel/InPlace.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/MapVector.h"

@@ -1,10 +1,10 @@
 /// One emitter per kernel root: tensors in, loops over vectors out.
 #pragma once
+#include "codegen/kernel/PointEmitter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
-#include "passes/BlockChoice.h"
-#include "passes/MachineShape.h"
-#include "passes/PointEmitter.h"
+#include "passes/options/BlockChoice.h"
+#include "passes/options/MachineShape.h"
 
 namespace ingot {
 

@@ -1,6 +1,6 @@
 /// Links object files into one flat image that runs wherever it is mapped.
 #pragma once
-#include "runtime/Result.h"
+#include "runtime/support/Result.h"
 #include <cstdint>
 #include <span>
 #include <string>

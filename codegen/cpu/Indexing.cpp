@@ -1,7 +1,7 @@
 /// Indexing kernels: scatter_add into its base, in place where base and result share memory.
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/Lanes.h"
-#include "ir/Graph.h"
+#include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"

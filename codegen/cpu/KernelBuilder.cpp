@@ -1,5 +1,5 @@
 #include "codegen/cpu/Emitters.h"
-#include "ir/Graph.h"
+#include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"

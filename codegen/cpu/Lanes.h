@@ -1,6 +1,6 @@
 /// Loops over blocks of lanes, shared by the emitters of pointwise work.
 #pragma once
-#include "passes/PointEmitter.h"
+#include "codegen/kernel/PointEmitter.h"
 
 namespace ingot {
 

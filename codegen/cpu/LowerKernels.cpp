@@ -1,6 +1,6 @@
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/FastMath.h"
-#include "ir/Graph.h"
+#include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

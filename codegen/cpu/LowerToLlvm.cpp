@@ -1,5 +1,5 @@
 /// The last passes on MLIR: loops and vectors to the LLVM dialect, and the range-kernel signature.
-#include "codegen/cpu/Jit.h"
+#include "codegen/cpu/Object.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"

@@ -1,7 +1,7 @@
 /// Row kernels: grains are runs of rows; inside a row, reductions level by level, then the results.
-#include "codegen/cpu/InPlace.h"
 #include "codegen/cpu/Lanes.h"
-#include "codegen/cpu/RowBuffers.h"
+#include "codegen/kernel/InPlace.h"
+#include "codegen/kernel/RowBuffers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"

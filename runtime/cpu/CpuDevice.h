@@ -1,6 +1,6 @@
 /// The device `cpu`: range kernels on a thread pool.
 #pragma once
-#include "runtime/Device.h"
+#include "runtime/program/Device.h"
 
 namespace ingot {
 

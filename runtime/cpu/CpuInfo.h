@@ -1,6 +1,6 @@
 /// What this machine's processor can do, as /proc/cpuinfo says.
 #pragma once
-#include "runtime/Program.h"
+#include "runtime/program/Program.h"
 
 namespace ingot {
 

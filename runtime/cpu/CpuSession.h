@@ -1,9 +1,9 @@
 /// A program on the CPU: its arena, its mapped code, and its steps as task graphs with addresses
 /// filled in.
 #pragma once
-#include "runtime/Device.h"
 #include "runtime/cpu/Memory.h"
 #include "runtime/cpu/ThreadPool.h"
+#include "runtime/program/Device.h"
 #include <map>
 
 namespace ingot {

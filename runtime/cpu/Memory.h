@@ -1,6 +1,6 @@
 /// Memory that the CPU device maps for itself: arenas and machine code.
 #pragma once
-#include "runtime/Result.h"
+#include "runtime/support/Result.h"
 #include <cstdint>
 #include <span>
 

@@ -1,6 +1,6 @@
 /// A task graph made ready to run again and again: who is open, who still waits.
 #pragma once
-#include "runtime/TaskGraph.h"
+#include "runtime/program/TaskGraph.h"
 #include <atomic>
 #include <memory>
 

@@ -1,7 +1,7 @@
 /// The CPU device's threads: they run task lists together.
 #pragma once
-#include "runtime/Result.h"
 #include "runtime/cpu/TaskList.h"
+#include "runtime/support/Result.h"
 #include <thread>
 
 namespace ingot {

@@ -1,6 +1,6 @@
 /// Arrays on the host: reading them from files and converting their elements.
 #pragma once
-#include "runtime/Tensor.h"
+#include "runtime/program/Tensor.h"
 #include <optional>
 
 namespace ingot {

@@ -1,6 +1,6 @@
 /// Where the batches of training and evaluation come from.
 #pragma once
-#include "runtime/Program.h"
+#include "runtime/program/Program.h"
 #include <span>
 
 namespace ingot {

@@ -1,5 +1,5 @@
 #include "runtime/data/Files.h"
-#include "runtime/File.h"
+#include "runtime/support/File.h"
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>

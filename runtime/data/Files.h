@@ -1,6 +1,6 @@
-/// Data files: standard streams and gzip besides what runtime/File.h does.
+/// Data files: standard streams and gzip besides what runtime/support/File.h does.
 #pragma once
-#include "runtime/Result.h"
+#include "runtime/support/Result.h"
 #include <string>
 #include <string_view>
 

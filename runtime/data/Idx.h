@@ -1,6 +1,6 @@
 /// IDX files, the format of the MNIST data sets.
 #pragma once
-#include "runtime/Tensor.h"
+#include "runtime/program/Tensor.h"
 #include <string_view>
 
 namespace ingot {

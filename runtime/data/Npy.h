@@ -1,6 +1,6 @@
 /// NumPy's .npy files.
 #pragma once
-#include "runtime/Tensor.h"
+#include "runtime/program/Tensor.h"
 #include <string_view>
 
 namespace ingot {

@@ -1,5 +1,5 @@
 #include "runtime/data/Random.h"
-#include "runtime/Philox.h"
+#include "runtime/support/Philox.h"
 #include <algorithm>
 #include <bit>
 #include <cassert>

@@ -1,6 +1,6 @@
 /// Text to token numbers and back.
 #pragma once
-#include "runtime/Result.h"
+#include "runtime/support/Result.h"
 #include <cstdint>
 #include <memory>
 #include <span>

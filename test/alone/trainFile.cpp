@@ -1,8 +1,8 @@
 /// Trains steps of a `.ingot` file with the runtime alone: train-file FILE STEPS VOCABULARY SEED.
 /// Prints what `ingot train --data=random --json` prints; test/end-to-end/test_alone.py compares.
-#include "runtime/Progress.h"
-#include "runtime/Trainer.h"
 #include "runtime/data/RandomSource.h"
+#include "runtime/training/Progress.h"
+#include "runtime/training/Trainer.h"
 #include <cstdio>
 #include <cstdlib>
 

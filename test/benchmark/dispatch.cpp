@@ -6,10 +6,10 @@
 ///    went into kernels, and how much longer kernels take side by side.
 ///
 /// Times are the fastest of many: what others do on the machine only ever adds.
-#include "runtime/Device.h"
-#include "runtime/TaskGraph.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/data/RandomSource.h"
+#include "runtime/program/Device.h"
+#include "runtime/program/TaskGraph.h"
 #include "test/runtime/TestPrograms.h"
 #include <algorithm>
 #include <chrono>

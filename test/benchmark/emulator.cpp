@@ -3,9 +3,9 @@
 /// One host thread. The rows of a kernel take turns; times are medians, and the results of every
 /// row are compared: with those of the row without checks bit by bit, and with f64 where it is a
 /// product. Words choose kernels by name.
-#include "runtime/Result.h"
 #include "runtime/emulator/arithmetic/Numbers.h"
 #include "runtime/emulator/driver/Driver.h"
+#include "runtime/support/Result.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -130,7 +130,7 @@ const Operands &large() {
 }
 
 std::string readKernel(const char *name) {
-  std::ifstream file(std::string(INGOT_SOURCE_DIR "/test/emulator/kernels/") + name);
+  std::ifstream file(std::string(INGOT_SOURCE_DIR "/test/emulator/programs/kernels/") + name);
   std::stringstream text;
   text << file.rdbuf();
   return text.str();

@@ -3,15 +3,15 @@
 ///
 /// Functions return null or -1 on an error, which `ingot_error` then describes.
 #include "codegen/Compile.h"
-#include "codegen/DiskCache.h"
-#include "frontend/ModelModule.h"
+#include "codegen/cache/DiskCache.h"
+#include "frontend/api/ModelModule.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
-#include "runtime/Device.h"
-#include "runtime/Json.h"
-#include "runtime/Summary.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/cpu/MachineLimits.h"
+#include "runtime/program/Device.h"
+#include "runtime/support/Json.h"
+#include "runtime/training/Summary.h"
 #include <chrono>
 
 using namespace ingot;

@@ -2,7 +2,7 @@
 /// results are compared, and medians stand beside the core's peak, measured in the same turns.
 ///
 ///     benchmark-matmul [WORD…]     rows whose text has one of the words, such as NT or 1024
-#include "frontend/LoadedModel.h"
+#include "frontend/api/LoadedModel.h"
 #include "runtime/cpu/MachineLimits.h"
 #include "test/benchmark/Blas.h"
 #include "test/benchmark/Measure.h"

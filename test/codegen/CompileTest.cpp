@@ -1,7 +1,7 @@
 #include "codegen/Compile.h"
-#include "codegen/DiskCache.h"
+#include "codegen/cache/DiskCache.h"
 #include "mlir/Parser/Parser.h"
-#include "runtime/Device.h"
+#include "runtime/program/Device.h"
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>

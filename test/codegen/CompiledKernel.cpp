@@ -1,6 +1,6 @@
 #include "test/codegen/CompiledKernel.h"
 #include "codegen/cpu/Image.h"
-#include "codegen/cpu/Jit.h"
+#include "codegen/cpu/Object.h"
 #include "mlir/Parser/Parser.h"
 #include "passes/Dialects.h"
 #include "passes/Passes.h"

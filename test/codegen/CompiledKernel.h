@@ -1,7 +1,7 @@
 /// Compiles one kernel of stage `kernels` and runs it as the runtime does.
 #pragma once
-#include "runtime/Tensor.h"
 #include "runtime/cpu/Memory.h"
+#include "runtime/program/Tensor.h"
 #include <cstdint>
 #include <string>
 #include <utility>

@@ -1,6 +1,6 @@
 /// Compiled training steps against PyTorch's recorded curves.
 #include "codegen/Compile.h"
-#include "runtime/Device.h"
+#include "runtime/program/Device.h"
 #include "test/golden/Follow.h"
 #include <numeric>
 

@@ -15,7 +15,7 @@ std::string targetOf(const Configuration &configuration) {
 }
 
 Result<std::string> compileFile(const std::string &file, const Configuration &configuration) {
-  const std::string folder = INGOT_SOURCE_DIR "/test/emulator/kernels/";
+  const std::string folder = INGOT_SOURCE_DIR "/test/emulator/programs/kernels/";
   std::vector<std::string> command;
   switch (configuration.compiler) {
   case Configuration::Compiler::Nvrtc: {

@@ -41,8 +41,9 @@ inline std::string nameOf(const testing::TestParamInfo<Configuration> &info) {
   return info.param.name;
 }
 
-/// PTX of test/emulator/kernels/FILE, compiled once in this process and, where ptxas is found,
-/// assembled too. KERNEL stands for `extern "C" __global__`; nothing is contracted, as on the host.
+/// PTX of test/emulator/programs/kernels/FILE, compiled once in this process and, where ptxas is
+/// found, assembled too. KERNEL stands for `extern "C" __global__`; nothing is contracted, as on
+/// the host.
 Result<std::string> compileKernels(const std::string &file, const Configuration &configuration);
 
 /// The same for a text and NVRTC; `name` stands for the file in errors.

@@ -1,4 +1,4 @@
-#include "Support.h"
+#include "test/emulator/Support.h"
 #include <algorithm>
 #include <cstring>
 

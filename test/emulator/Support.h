@@ -1,7 +1,7 @@
 /// Modules, memory and launches of the emulated device, for the emulator's tests.
 #pragma once
-#include "Reference.h"
 #include "runtime/emulator/driver/Driver.h"
+#include "test/emulator/Reference.h"
 #include <gtest/gtest.h>
 #include <random>
 

@@ -5,7 +5,7 @@
 /// names that the dynamic linker knows and in the usual folders of toolkits; headers and ptxas
 /// beside it, ptxas also in `PATH`.
 #pragma once
-#include "runtime/Result.h"
+#include "runtime/support/Result.h"
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,10 +1,10 @@
 /// Follows a recorded training curve with whatever runs a training step: the reference, compiled
 /// code.
 #pragma once
-#include "frontend/ModelModule.h"
-#include "ir/ReferenceElements.h"
+#include "frontend/api/ModelModule.h"
+#include "ir/dialect/Elements.h"
 #include "mlir/Pass/PassManager.h"
-#include "passes/Training.h"
+#include "passes/training/Training.h"
 #include "test/golden/Golden.h"
 #include <cmath>
 #include <functional>

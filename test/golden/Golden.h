@@ -1,8 +1,8 @@
 /// PyTorch's recorded training curves (gpt.json, mlp.json), with the models, weights and batches
 /// that they belong to: see `record`.
 #pragma once
-#include "frontend/Models.h"
-#include "passes/TrainingOptions.h"
+#include "frontend/families/Models.h"
+#include "passes/options/TrainingOptions.h"
 #include <fstream>
 #include <gtest/gtest.h>
 #include <map>

@@ -1,8 +1,8 @@
 /// What the tests of ir/ share: parsing, fresh random tensors, comparison.
 #pragma once
-#include "ir/Graph.h"
-#include "ir/Reference.h"
-#include "ir/ReferenceElements.h"
+#include "ir/dialect/Elements.h"
+#include "ir/dialect/Graph.h"
+#include "ir/reference/Reference.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"

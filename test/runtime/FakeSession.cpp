@@ -1,4 +1,4 @@
-#include "FakeSession.h"
+#include "test/runtime/FakeSession.h"
 
 namespace ingot::test {
 

@@ -1,6 +1,6 @@
 /// Sessions without code: functions are closures over named tensors.
 #pragma once
-#include "runtime/Device.h"
+#include "runtime/program/Device.h"
 #include <map>
 #include <span>
 

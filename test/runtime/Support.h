@@ -1,6 +1,6 @@
 /// What the tests of data and training share.
 #pragma once
-#include "TestPrograms.h"
+#include "test/runtime/TestPrograms.h"
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <string>

@@ -1,6 +1,6 @@
 /// Programs for the runtime's tests, with a code image of hand-written machine code.
 #pragma once
-#include "runtime/Program.h"
+#include "runtime/program/Program.h"
 #include <random>
 
 namespace ingot::test {

@@ -1,8 +1,8 @@
 /// `ingot bench`: where a function's time goes, kernel by kernel, beside what the machine can do.
-#include "frontend/SavedModel.h"
-#include "runtime/Profile.h"
-#include "runtime/Summary.h"
+#include "frontend/api/SavedModel.h"
 #include "runtime/cpu/CpuInfo.h"
+#include "runtime/program/Profile.h"
+#include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/MadeUpInputs.h"

@@ -1,5 +1,5 @@
 /// `ingot check`: a device against the reference.
-#include "frontend/Check.h"
+#include "frontend/check/Check.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/ModelFlags.h"

@@ -1,6 +1,6 @@
 /// What a subcommand is: a function that declares its flags and returns what runs.
 #pragma once
-#include "runtime/Result.h"
+#include "runtime/support/Result.h"
 #include <CLI/CLI.hpp>
 #include <functional>
 

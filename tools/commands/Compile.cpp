@@ -1,8 +1,8 @@
 /// `ingot compile`: any stage as text, or a program as a file.
 #include "codegen/Compile.h"
-#include "frontend/ModelModule.h"
-#include "runtime/Summary.h"
+#include "frontend/api/ModelModule.h"
 #include "runtime/data/Files.h"
+#include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/ModelFlags.h"

@@ -1,6 +1,6 @@
 #include "tools/commands/CompileFlags.h"
-#include "codegen/DiskCache.h"
-#include "codegen/TuningFile.h"
+#include "codegen/cache/DiskCache.h"
+#include "codegen/tuning/TuningFile.h"
 #include "tools/commands/Suggest.h"
 #include <charconv>
 

@@ -1,6 +1,6 @@
 /// Flags that say where and how a model is compiled.
 #pragma once
-#include "frontend/LoadedModel.h"
+#include "frontend/api/LoadedModel.h"
 #include <CLI/CLI.hpp>
 
 namespace ingot {

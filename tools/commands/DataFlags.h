@@ -1,6 +1,6 @@
 /// Flags that say which data: text, arrays or made-up numbers.
 #pragma once
-#include "frontend/SavedModel.h"
+#include "frontend/api/SavedModel.h"
 #include "runtime/data/ArraySource.h"
 #include "runtime/data/TextSource.h"
 #include <CLI/CLI.hpp>

@@ -1,5 +1,5 @@
 /// `ingot devices`.
-#include "runtime/Device.h"
+#include "runtime/program/Device.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include <nlohmann/json.hpp>

@@ -1,7 +1,7 @@
 /// `ingot eval`: a checkpoint's loss on data.
-#include "frontend/SavedModel.h"
-#include "runtime/Progress.h"
-#include "runtime/Trainer.h"
+#include "frontend/api/SavedModel.h"
+#include "runtime/training/Progress.h"
+#include "runtime/training/Trainer.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/DataFlags.h"

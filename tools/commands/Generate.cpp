@@ -1,7 +1,7 @@
 /// `ingot generate`: text from a trained language model.
-#include "runtime/Generate.h"
-#include "frontend/SavedModel.h"
-#include "runtime/Trainer.h"
+#include "runtime/training/Generate.h"
+#include "frontend/api/SavedModel.h"
+#include "runtime/training/Trainer.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include <iostream>

@@ -1,8 +1,8 @@
 /// `ingot inspect`: what a model, a program or a checkpoint holds.
-#include "frontend/SavedModel.h"
-#include "runtime/Json.h"
-#include "runtime/Program.h"
-#include "runtime/Summary.h"
+#include "frontend/api/SavedModel.h"
+#include "runtime/program/Program.h"
+#include "runtime/support/Json.h"
+#include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/ModelFlags.h"

@@ -1,6 +1,6 @@
 /// Something to compute on where only the time counts.
 #pragma once
-#include "runtime/Device.h"
+#include "runtime/program/Device.h"
 
 namespace ingot {
 

@@ -1,5 +1,5 @@
 #include "tools/commands/ModelFlags.h"
-#include "frontend/Models.h"
+#include "frontend/families/Models.h"
 #include "tools/commands/Suggest.h"
 #include <charconv>
 #include <filesystem>

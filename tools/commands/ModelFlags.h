@@ -1,6 +1,6 @@
 /// Flags that say which model: a family and its sizes, or a file.
 #pragma once
-#include "frontend/Model.h"
+#include "frontend/api/Model.h"
 #include "runtime/data/Tokenizer.h"
 #include <CLI/CLI.hpp>
 #include <optional>

@@ -1,9 +1,9 @@
 /// `ingot plan`: the memory a program needs, before anything runs.
 #include "codegen/Compile.h"
 #include "codegen/EmitProgram.h"
-#include "frontend/ModelModule.h"
-#include "runtime/Profile.h"
+#include "frontend/api/ModelModule.h"
 #include "runtime/cpu/CpuInfo.h"
+#include "runtime/program/Profile.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/ModelFlags.h"

@@ -1,7 +1,7 @@
 /// What `ingot train --profile` adds to a run.
 #pragma once
-#include "runtime/Profile.h"
-#include "runtime/Trainer.h"
+#include "runtime/program/Profile.h"
+#include "runtime/training/Trainer.h"
 
 namespace ingot {
 

@@ -1,8 +1,8 @@
 /// `ingot run`: one function of a model or program on given inputs.
-#include "frontend/Compare.h"
-#include "frontend/SavedModel.h"
-#include "runtime/Trainer.h"
+#include "frontend/api/SavedModel.h"
+#include "frontend/check/Compare.h"
 #include "runtime/data/Npy.h"
+#include "runtime/training/Trainer.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/ModelFlags.h"

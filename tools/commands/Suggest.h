@@ -1,6 +1,6 @@
 /// "did you mean" for words that are not known.
 #pragma once
-#include "runtime/Result.h"
+#include "runtime/support/Result.h"
 #include <span>
 #include <string>
 #include <vector>

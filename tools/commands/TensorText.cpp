@@ -1,5 +1,5 @@
 #include "tools/commands/TensorText.h"
-#include "ir/ReferenceElements.h"
+#include "ir/dialect/Elements.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/data/Array.h"
 #include <charconv>

@@ -1,6 +1,6 @@
 /// Tensors in flags and on the terminal: `2x2xf32=1,2,3,4`, `@x.npy`.
 #pragma once
-#include "runtime/Tensor.h"
+#include "runtime/program/Tensor.h"
 
 namespace ingot {
 

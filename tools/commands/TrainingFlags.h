@@ -1,7 +1,7 @@
 /// Flags that say how a model is trained: loss and optimizer.
 #pragma once
-#include "passes/TrainingOptions.h"
-#include "runtime/Result.h"
+#include "passes/options/TrainingOptions.h"
+#include "runtime/support/Result.h"
 #include <CLI/CLI.hpp>
 #include <optional>
 

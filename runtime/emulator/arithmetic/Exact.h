@@ -1,6 +1,6 @@
 /// Exact values of up to 128 bits on their way to a double: the directed rounding modes of f64.
 #pragma once
-#include "runtime/HalfFloat.h"
+#include "runtime/support/HalfFloat.h"
 
 namespace ingot::emulator {
 

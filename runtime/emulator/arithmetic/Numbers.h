@@ -5,8 +5,8 @@
 /// the canonical ones of PTX (0x7fffffff for f32, 0x7fff for f16 and bf16); f64 keeps the host's.
 /// Flushing (`.ftz`) looks at operands and at the rounded result.
 #pragma once
-#include "runtime/HalfFloat.h"
 #include "runtime/emulator/ptx/Type.h"
+#include "runtime/support/HalfFloat.h"
 
 namespace ingot::emulator {
 

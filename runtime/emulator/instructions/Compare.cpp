@@ -119,7 +119,8 @@ bool relate(Relation relation, float a, float b) {
     CASE(Eq)
     CASE(Ne)
     CASE(Lt)
-    CASE(Le) CASE(Gt) CASE(Ge) CASE(Equ) CASE(Neu) CASE(Ltu) CASE(Leu) CASE(Gtu) CASE(Geu) CASE(Num)
+    CASE(Le)
+    CASE(Gt) CASE(Ge) CASE(Equ) CASE(Neu) CASE(Ltu) CASE(Leu) CASE(Gtu) CASE(Geu) CASE(Num)
         CASE(Nan)
 #undef CASE
   }

@@ -1,7 +1,7 @@
 /// Device memory: allocations with exact bounds, at addresses that no host pointer has.
 #pragma once
-#include "runtime/Result.h"
 #include "runtime/emulator/ptx/Type.h"
+#include "runtime/support/Result.h"
 #include <cstddef>
 #include <cstdint>
 #include <map>

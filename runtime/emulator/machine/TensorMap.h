@@ -2,8 +2,8 @@
 /// `cp.async.bulk.tensor` moves. The 128 bytes are an encoding of our own: a card's would not run
 /// here, nor ours there.
 #pragma once
-#include "runtime/Result.h"
 #include "runtime/emulator/machine/WarpgroupMultiply.h"
+#include "runtime/support/Result.h"
 
 namespace ingot::emulator {
 

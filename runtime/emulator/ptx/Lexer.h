@@ -1,6 +1,6 @@
 /// PTX tokens.
 #pragma once
-#include "runtime/Result.h"
+#include "runtime/support/Result.h"
 #include <cstdint>
 #include <string_view>
 #include <vector>

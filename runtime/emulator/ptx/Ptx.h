@@ -3,8 +3,8 @@
 /// Names of registers, labels and variables are resolved by scope; what instructions mean is left
 /// to the decoder. Views point into the module's own text.
 #pragma once
-#include "runtime/Result.h"
 #include "runtime/emulator/ptx/Type.h"
+#include "runtime/support/Result.h"
 #include <array>
 #include <cstdint>
 #include <map>

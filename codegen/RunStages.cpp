@@ -1,0 +1,133 @@
+#include "codegen/RunStages.h"
+#include "codegen/cpu/Target.h"
+#include "ir/dialect/Diagnostics.h"
+#include "ir/dialect/Graph.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Pass/PassInstrumentation.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "passes/Dialects.h"
+#include "passes/Passes.h"
+#include <filesystem>
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+/// Writes the module after every pass to DIRECTORY/NN-pass.mlir.
+class NumberedDump : public PassInstrumentation {
+public:
+  NumberedDump(std::string directory, int &count) : directory(std::move(directory)), count(count) {}
+
+  void runAfterPass(Pass *pass, Operation *op) override {
+    if (pass->getArgument().empty() || !isa<ModuleOp>(op))
+      return;
+    std::string path =
+        fmt::format("{}/{:02}-{}.mlir", directory, count++, pass->getArgument().str());
+    std::error_code error;
+    llvm::raw_fd_ostream file(path, error);
+    if (error)
+      llvm::errs() << path << ": " << error.message() << "\n";
+    else
+      op->print(file);
+  }
+
+private:
+  std::string directory;
+  int &count; ///< over all stages
+};
+
+/// Graph ops of the busiest function.
+int64_t countOperators(ModuleOp module) {
+  int64_t most = 0;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    int64_t count = 0;
+    function.walk([&](Operation *op) { count += isa<graph::GraphDialect>(op->getDialect()); });
+    most = std::max(most, count);
+  }
+  return most;
+}
+
+Status checkDumpOptions(const CompileOptions &options) {
+  for (const std::string &pass : options.printAfter)
+    if (!PassInfo::lookup(pass))
+      return ingot::failure(Error::Code::Usage, "--print-after", "there is no pass '{}'", pass);
+  if (options.dumpDirectory.empty())
+    return {};
+  std::error_code error;
+  std::filesystem::create_directories(options.dumpDirectory, error);
+  if (error)
+    return ingot::failure(Error::Code::Io, options.dumpDirectory, "cannot create the directory: {}",
+                          error.message());
+  return {};
+}
+
+/// Runs the passes of one stage.
+LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &options,
+                       const MachineShape &machine, TimingScope &timing, int &dumps) {
+  PassManager passes(module.getContext());
+  passes.enableVerifier(false); // every stage ends in its own verifier
+  buildStage(passes, stage, options.training, options.memory, machine, options.tuning.blocks);
+  passes.enableTiming(timing);
+  if (!options.dumpDirectory.empty())
+    passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory, dumps));
+  if (!options.printAfter.empty())
+    passes.enableIRPrinting([](Pass *, Operation *) { return false; },
+                            [&](Pass *pass, Operation *) {
+                              return llvm::is_contained(options.printAfter,
+                                                        pass->getArgument().str());
+                            });
+  if (failed(passes.run(module)))
+    return mlir::failure();
+  if (stage == Stage::Train)
+    module->setAttr("graph.operators",
+                    Builder(module.getContext()).getI64IntegerAttr(countOperators(module)));
+  std::string_view reached = name(stage);
+  module->setAttr("graph.stage",
+                  StringAttr::get(module.getContext(), StringRef(reached.data(), reached.size())));
+  return success();
+}
+
+} // namespace
+
+std::unique_ptr<MLIRContext> createContext() {
+  DialectRegistry registry;
+  registerDialects(registry);
+  auto context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  context->loadAllAvailableDialects();
+  return context;
+}
+
+Stage stageOf(ModuleOp module) {
+  auto attr = module->getAttrOfType<StringAttr>("graph.stage");
+  Result<Stage> stage = attr ? parseStage(std::string_view(attr.getValue())) : Stage::Graph;
+  return stage.value_or(Stage::Graph);
+}
+
+Result<OwningOpRef<ModuleOp>> runStages(Stage stage, ModuleOp model,
+                                        const CompileOptions &options) {
+  INGOT_TRY(checkDumpOptions(options));
+  INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
+  const MachineShape machine = target.machine();
+  OwningOpRef<ModuleOp> module = model.clone();
+  DiagnosticCollector diagnostics(*module->getContext());
+  if (failed(verify(*module)))
+    return tl::unexpected(
+        diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
+  DefaultTimingManager timer;
+  timer.setEnabled(options.timing);
+  TimingScope timing = timer.getRootScope();
+  int dumps = 0;
+  // A module that came in as `graph` is simplified first; any later one resumes behind its stage.
+  Stage from = stageOf(model);
+  for (Stage next = from == Stage::Graph ? from : Stage(int(from) + 1); next <= stage;
+       next = Stage(int(next) + 1)) {
+    if (failed(runStage(next, *module, options, machine, timing, dumps)))
+      return tl::unexpected(
+          diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
+  }
+  return module;
+}
+
+} // namespace ingot

@@ -1,0 +1,77 @@
+#include "codegen/cpu/Object.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/ExecutionEngine/Orc/CompileUtils.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Target/TargetMachine.h"
+
+namespace ingot {
+namespace {
+
+/// LLVM's O2 without its vectorisers (kernels are emitted as vectors) and without any library
+/// function: a loop must not become a call of memset.
+void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager callGraph;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  tuning.LoopInterleaving = false;
+  tuning.LoopUnrolling = false;
+  llvm::TargetLibraryInfoImpl noLibrary(machine.getTargetTriple());
+  noLibrary.disableAllFunctions();
+  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(noLibrary); });
+  llvm::PassBuilder builder(&machine, tuning);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(callGraph);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, callGraph, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+}
+
+} // namespace
+
+Result<std::vector<uint8_t>> compileToObject(mlir::ModuleOp module, const CpuTarget &target,
+                                             std::string *llvmIr) {
+  INGOT_ASSIGN(std::unique_ptr<llvm::TargetMachine> machine, createTargetMachine(target));
+  mlir::registerBuiltinDialectTranslation(*module.getContext());
+  mlir::registerLLVMDialectTranslation(*module.getContext());
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> ir = mlir::translateModuleToLLVMIR(module, context, "kernel");
+  if (!ir)
+    return failure(Error::Code::Internal, "", "cannot translate a kernel to LLVM IR");
+  ir->setDataLayout(machine->createDataLayout());
+  ir->setTargetTriple(machine->getTargetTriple());
+  ir->setPICLevel(llvm::PICLevel::SmallPIC);
+  for (llvm::Function &function : *ir) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("target-cpu", target.cpu);
+    function.addFnAttr("target-features", target.features);
+    function.addFnAttr("prefer-vector-width", std::to_string(8 * target.vectorBytes()));
+    function.addFnAttr("no-builtins");
+    function.addFnAttr(llvm::Attribute::NoUnwind);
+    function.setDSOLocal(true);
+  }
+  optimize(*ir, *machine);
+  if (llvmIr) {
+    llvm::raw_string_ostream stream(*llvmIr);
+    ir->print(stream, nullptr);
+  }
+  auto object = llvm::orc::SimpleCompiler(*machine)(*ir);
+  if (!object)
+    return failure(Error::Code::Internal, "", "code generation failed: {}",
+                   llvm::toString(object.takeError()));
+  llvm::StringRef bytes = (*object)->getBuffer();
+  return std::vector<uint8_t>(bytes.bytes_begin(), bytes.bytes_end());
+}
+
+} // namespace ingot

@@ -1,0 +1,40 @@
+/// What the compiler knows of the machine it compiles for.
+#pragma once
+#include "passes/options/MachineShape.h"
+#include "runtime/support/Result.h"
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llvm {
+class TargetMachine;
+}
+
+namespace ingot {
+
+/// A CPU that code is generated for.
+struct CpuTarget {
+  std::string cpu;                   ///< LLVM's name: `znver4`, `x86-64-v4`, …
+  std::string features;              ///< LLVM's feature string: `+avx512f,-amx-tile,…`
+  std::vector<std::string> required; ///< features the code may use, as the runtime checks them
+  int64_t l1Bytes = MachineShape().l1Bytes, l2Bytes = MachineShape().l2Bytes; ///< a core's caches
+  /// The text of `--target` and of `Program::target`: `cpu:znver4`.
+  std::string name() const { return "cpu:" + cpu; }
+
+  /// Widest vector register in bytes: 64, 32 or 16.
+  int64_t vectorBytes() const;
+
+  /// What sizes of blocks depend on.
+  MachineShape machine() const { return {vectorBytes(), l1Bytes, l2Bytes}; }
+
+  /// The machine this process runs on, with its caches as the kernel reports them.
+  static CpuTarget host();
+  /// Parses `cpu` (the host) or `cpu:NAME` with a name that LLVM knows, whose caches are taken to
+  /// be those of a small core.
+  static Result<CpuTarget> parse(const std::string &text);
+};
+
+/// An LLVM target machine that generates position-independent code for `target`.
+Result<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const CpuTarget &target);
+
+} // namespace ingot

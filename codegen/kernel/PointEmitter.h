@@ -1,0 +1,142 @@
+/// Emits the value of a kernel's tensors at a point: loads, and the producers in between, inlined.
+#pragma once
+#include "codegen/kernel/PointIndex.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/DenseMap.h"
+#include <functional>
+#include <map>
+#include <vector>
+
+namespace ingot {
+
+/// The element type that memory holds: signless integers, one byte for i1, i4 and ui4.
+mlir::Type storageType(mlir::Type element);
+/// The element type that code computes with: signless integers.
+mlir::Type valueType(mlir::Type element);
+
+/// Code for single points of the tensors of a kernel body (stage `kernels`).
+///
+/// A point is one index per dimension. Where an index changes from lane to lane, the value is a
+/// vector of `lanes` elements; where all are uniform it is a scalar. Producers are inlined
+/// recursively; a value asked twice in one scope is emitted once. Views cost index arithmetic
+/// alone. Without a mask all lanes must lie inside the tensors.
+class PointEmitter {
+public:
+  using Indices = llvm::ArrayRef<PointIndex>;
+  /// Gives the value at a point instead of the tensor's own definition; a null result declines.
+  using Binding = std::function<mlir::Value(Indices indices, mlir::Value mask)>;
+  /// One load that was emitted: which memref, and the position in row-major order.
+  struct Access {
+    mlir::Value memref;
+    PointIndex position;
+  };
+
+  PointEmitter(mlir::OpBuilder &builder, int64_t lanes = 16) : builder(builder), laneCount(lanes) {}
+
+  /// Values of `tensor` are loaded from `memref` (same shape, storage type, contiguous).
+  void mapToMemory(mlir::Value tensor, mlir::Value memref) { memory[tensor] = memref; }
+  /// Overrides a tensor of the kernel body, as for a contraction's accumulators.
+  void bind(mlir::Value tensor, Binding binding) { bindings[tensor] = std::move(binding); }
+  void unbind(mlir::Value tensor) { bindings.erase(tensor); }
+
+  /// The value at a point of scalar indices of type `index`: the innermost one stands for `lanes`
+  /// consecutive elements and must be a multiple of `lanes`. A vector (a scalar if lanes = 1), in
+  /// `valueType`. Tails need `mask`, a vector<lanes x i1>.
+  mlir::Value at(mlir::Value tensor, llvm::ArrayRef<mlir::Value> indices, mlir::Value mask = {});
+  /// The value at a point: a vector, or a scalar where it is the same in all lanes.
+  mlir::Value at(mlir::Value tensor, Indices indices, mlir::Value mask = {});
+  /// Stores what `at` gave to a contiguous memref at the same kind of point.
+  void store(mlir::Value value, mlir::Value memref, llvm::ArrayRef<mlir::Value> indices,
+             mlir::Value mask = {});
+  /// The same at a position in row-major order; `element` is the tensor's element type.
+  void store(mlir::Value value, mlir::Value memref, const PointIndex &position, mlir::Value mask,
+             mlir::Type element);
+
+  /// Loads from a contiguous memref of tensors' elements of type `element`.
+  mlir::Value load(mlir::Value memref, mlir::Type element, const PointIndex &position,
+                   mlir::Value mask);
+
+  /// Splits a position in row-major order into one index per dimension.
+  llvm::SmallVector<PointIndex> split(PointIndex position, llvm::ArrayRef<int64_t> shape);
+  /// The point that `at` over scalars means.
+  llvm::SmallVector<PointIndex> point(mlir::Value shaped, llvm::ArrayRef<mlir::Value> indices);
+  /// Broadcasts a scalar to all lanes; vectors pass.
+  mlir::Value vectorised(mlir::Value value);
+  /// Copies an op of a linalg region onto these operands: as vectors if any of them is one.
+  llvm::SmallVector<mlir::Value> apply(mlir::Operation *op, llvm::ArrayRef<mlir::Value> operands);
+  /// The values of a structured op's block arguments at an iteration point; null where unused, and
+  /// for the accumulators of a reduction.
+  llvm::SmallVector<mlir::Value> arguments(mlir::linalg::LinalgOp op, Indices iteration,
+                                           mlir::Value mask);
+  /// Inlines a structured op's region; gives what it yields.
+  llvm::SmallVector<mlir::Value> inlineRegion(mlir::linalg::LinalgOp op, Indices iteration,
+                                              llvm::ArrayRef<mlir::Value> arguments);
+
+  /// Values emitted in a scope are reused inside it alone: open one per block of code.
+  class Scope {
+  public:
+    explicit Scope(PointEmitter &emitter) : emitter(emitter), known(emitter.known) {}
+    ~Scope() { emitter.known = std::move(known); }
+    Scope(const Scope &) = delete;
+
+  private:
+    PointEmitter &emitter;
+    std::map<std::vector<uintptr_t>, mlir::Value> known;
+  };
+
+  /// False once something could not be emitted; the diagnostic is out then.
+  bool ok() const { return !broken; }
+  int64_t lanes() const { return laneCount; }
+  mlir::OpBuilder &ops() { return builder; }
+  /// Every load emitted so far, in order.
+  const std::vector<Access> &accesses() const { return loads; }
+  /// Loads that became lane-wise gathers, and index divisions left in the code.
+  int64_t slowAccesses() const { return slow; }
+
+private:
+  /// Whether a point lies in a range: known now, a scalar i1, or a vector of them.
+  struct Condition {
+    bool known = true; ///< counts if `value` is null
+    mlir::Value value;
+  };
+  using Branch = llvm::function_ref<mlir::Value(mlir::Value mask)>;
+
+  mlir::Value evaluate(mlir::Value tensor, Indices indices, mlir::Value mask);
+  mlir::Value structured(mlir::linalg::LinalgOp op, unsigned result, Indices indices,
+                         mlir::Value mask);
+  llvm::SmallVector<mlir::Value>
+  reduction(mlir::linalg::LinalgOp op, llvm::SmallVector<PointIndex> iteration, mlir::Value mask);
+  mlir::Value source(mlir::Operation *op, Indices indices, mlir::Value mask);
+  mlir::Value slice(mlir::Operation *op, Indices indices, mlir::Value mask);
+  mlir::Value pad(mlir::Operation *op, Indices indices, mlir::Value mask);
+  mlir::Value concat(mlir::Operation *op, Indices indices, mlir::Value mask);
+  mlir::Value gather(mlir::Operation *op, Indices indices, mlir::Value mask);
+  mlir::Value constant(mlir::Location location, mlir::ElementsAttr values, Indices indices);
+  /// A scalar defined at the top of the kernel body.
+  mlir::Value scalar(mlir::Value value);
+  mlir::Value flatten(mlir::Value memref);
+
+  std::pair<PointIndex, PointIndex> divide(const PointIndex &index, int64_t divisor);
+  PointIndex evaluate(mlir::AffineExpr expression, Indices dimensions);
+  Condition inRange(const PointIndex &index, int64_t low, int64_t high);
+  PointIndex confine(const PointIndex &index, int64_t extent, bool perLane);
+  mlir::Value choose(mlir::Location location, Condition condition, mlir::Type element, bool wide,
+                     mlir::Value mask, Branch onTrue, Branch onFalse);
+  bool isUniform(Indices indices) const;
+  mlir::VectorType vectorOf(mlir::Type element) const;
+  mlir::Value number(mlir::Location location, mlir::Type type, int64_t value);
+  mlir::Value fail(mlir::Location location, const llvm::Twine &why, mlir::Type element);
+  std::vector<uintptr_t> key(mlir::Value tensor, Indices indices, mlir::Value mask) const;
+
+  mlir::OpBuilder &builder;
+  int64_t laneCount;
+  llvm::DenseMap<mlir::Value, mlir::Value> memory, flat;
+  llvm::DenseMap<mlir::Value, Binding> bindings;
+  std::map<std::vector<uintptr_t>, mlir::Value> known;
+  std::vector<Access> loads;
+  int64_t slow = 0;
+  bool broken = false;
+};
+
+} // namespace ingot

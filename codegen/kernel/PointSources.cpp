@@ -1,0 +1,255 @@
+/// The point emitter's values behind views, joins, gathers and constants.
+#include "codegen/kernel/PointEmitter.h"
+#include "ir/dialect/Graph.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace ingot {
+
+static Type elementOf(Value shaped) { return cast<ShapedType>(shaped.getType()).getElementType(); }
+static ArrayRef<int64_t> shapeOf(Value shaped) {
+  return cast<ShapedType>(shaped.getType()).getShape();
+}
+
+Value PointEmitter::source(Operation *op, Indices indices, Value mask) {
+  Value result = op->getResult(0);
+  auto reshaped = [&](Value operand) {
+    PointIndex position = linearise(indices, shapeOf(result));
+    return at(operand, split(position, shapeOf(operand)), mask);
+  };
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(
+          [&](auto view) { return reshaped(view.getSrc()); })
+      .Case<graph::ReshapeOp>([&](auto view) { return reshaped(view.getOperand()); })
+      .Case<tensor::ExtractSliceOp>([&](auto) { return slice(op, indices, mask); })
+      .Case<tensor::PadOp>([&](auto) { return pad(op, indices, mask); })
+      .Case<tensor::ConcatOp>([&](auto) { return concat(op, indices, mask); })
+      .Case<graph::GatherOp>([&](auto) { return gather(op, indices, mask); })
+      .Case<tensor::CastOp, tensor::BitcastOp, UnrealizedConversionCastOp>(
+          [&](Operation *cast) { return at(cast->getOperand(0), indices, mask); })
+      .Case<tensor::SplatOp>([&](auto splat) { return scalar(splat.getInput()); })
+      .Case<tensor::FromElementsOp>([&](auto list) {
+        if (list.getElements().size() == 1)
+          return scalar(list.getElements().front());
+        return fail(op->getLoc(), "only one element can be made a tensor inside a kernel",
+                    elementOf(result));
+      })
+      .Case<tensor::EmptyOp>(
+          [&](auto) { return number(op->getLoc(), valueType(elementOf(result)), 0); })
+      .Case<arith::ConstantOp>([&](auto known) {
+        return constant(op->getLoc(), cast<ElementsAttr>(known.getValue()), indices);
+      })
+      .Case<graph::ConstantOp>(
+          [&](auto known) { return constant(op->getLoc(), known.getValue(), indices); })
+      .Default([&](Operation *) {
+        return fail(op->getLoc(),
+                    "'" + op->getName().getStringRef() + "' has no value at a point of a kernel",
+                    elementOf(result));
+      });
+}
+
+Value PointEmitter::slice(Operation *op, Indices indices, Value mask) {
+  auto view = cast<tensor::ExtractSliceOp>(op);
+  llvm::SmallBitVector dropped = view.getDroppedDims();
+  SmallVector<PointIndex> inside;
+  unsigned next = 0;
+  for (int64_t dim = 0; dim < view.getSourceType().getRank(); ++dim) {
+    PointIndex index = dropped[dim] ? PointIndex::constant(0) : indices[next++];
+    if (view.isDynamicOffset(dim) || view.isDynamicStride(dim))
+      return fail(op->getLoc(), "slices at an offset that is not a constant", elementOf(view));
+    inside.push_back(index * view.getStaticStride(dim) +
+                     PointIndex::constant(view.getStaticOffset(dim)));
+  }
+  return at(view.getSource(), inside, mask);
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Values that depend on where the point lies
+//===--------------------------------------------------------------------------------------------===//
+
+/// low ≤ index < high.
+PointEmitter::Condition PointEmitter::inRange(const PointIndex &index, int64_t low, int64_t high) {
+  bool above = index.minimum() >= low, below = index.maximum() < high;
+  if (above && below)
+    return {true, {}};
+  if (index.maximum() < low || index.minimum() >= high)
+    return {false, {}};
+  // A run of lanes that starts at a multiple of their number does not straddle such a bound.
+  PointIndex::Lanes over = index.overLanes(laneCount);
+  bool together =
+      over.affine &&
+      (over.step == 0 || (over.step == 1 && index.isMultipleOf(laneCount, laneCount) &&
+                          (above || low % laneCount == 0) && (below || high % laneCount == 0)));
+  Location location = builder.getUnknownLoc();
+  Value value =
+      together ? index.scalar(builder, location) : index.vector(builder, location, laneCount);
+  Value holds;
+  auto require = [&](arith::CmpIPredicate predicate, int64_t bound) {
+    Value test = arith::CmpIOp::create(builder, location, predicate, value,
+                                       number(location, value.getType(), bound));
+    holds = holds ? arith::AndIOp::create(builder, location, holds, test).getResult() : test;
+  };
+  if (!above)
+    require(arith::CmpIPredicate::sge, low);
+  if (!below)
+    require(arith::CmpIPredicate::slt, high);
+  return {true, holds};
+}
+
+/// The same index, known to lie in [0, extent) (in the lanes that the mask leaves, if per lane).
+PointIndex PointEmitter::confine(const PointIndex &index, int64_t extent, bool perLane) {
+  if (index.minimum() >= 0 && index.maximum() < extent)
+    return index;
+  Location location = builder.getUnknownLoc();
+  PointIndex::Lanes over = index.overLanes(laneCount);
+  if (perLane || !over.affine || over.step > 1 || over.step < 0)
+    return PointIndex::scattered(index.vector(builder, location, laneCount), extent);
+  Value value = index.scalar(builder, location);
+  return over.step == 0
+             ? PointIndex::uniform(value, extent)
+             : PointIndex::consecutive(value, extent, index.isMultipleOf(laneCount, laneCount));
+}
+
+Value PointEmitter::choose(Location location, Condition condition, Type element, bool wide,
+                           Value mask, Branch onTrue, Branch onFalse) {
+  if (!condition.value)
+    return condition.known ? onTrue(mask) : onFalse(mask);
+  if (isa<VectorType>(condition.value.getType())) {
+    auto masked = [&](Value lanes) -> Value {
+      return mask ? arith::AndIOp::create(builder, location, mask, lanes) : lanes;
+    };
+    Value everyLane = number(location, condition.value.getType(), 1);
+    Value otherwise = arith::XOrIOp::create(builder, location, condition.value, everyLane);
+    Value yes = vectorised(onTrue(masked(condition.value)));
+    Value no = vectorised(onFalse(masked(otherwise)));
+    return arith::SelectOp::create(builder, location, condition.value, yes, no);
+  }
+  Type type = wide ? Type(vectorOf(valueType(element))) : valueType(element);
+  auto branch = scf::IfOp::create(builder, location, type, condition.value, /*else=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  auto fill = [&](Block *block, Branch body) {
+    Scope scope(*this);
+    builder.setInsertionPointToStart(block);
+    Value value = body(mask);
+    scf::YieldOp::create(builder, location, wide ? vectorised(value) : value);
+  };
+  fill(branch.thenBlock(), onTrue);
+  fill(branch.elseBlock(), onFalse);
+  return branch.getResult(0);
+}
+
+Value PointEmitter::pad(Operation *op, Indices indices, Value mask) {
+  auto padded = cast<tensor::PadOp>(op);
+  Value filling = padded.getConstantPaddingValue();
+  if (!filling)
+    return fail(op->getLoc(), "pads with more than one value", elementOf(padded));
+  bool wide = !isUniform(indices);
+  SmallVector<PointIndex> inside(indices);
+  // One dimension after the other, so that each condition is as cheap as it can be.
+  std::function<Value(size_t, Value)> from = [&](size_t dim, Value lanes) -> Value {
+    if (dim == inside.size())
+      return at(padded.getSource(), inside, lanes);
+    int64_t low = padded.getStaticLow()[dim], size = shapeOf(padded.getSource())[dim];
+    PointIndex index = indices[dim] + PointIndex::constant(-low);
+    Condition condition = inRange(index, 0, size);
+    bool perLane = condition.value && isa<VectorType>(condition.value.getType());
+    return choose(
+        op->getLoc(), condition, elementOf(padded), wide, lanes,
+        [&](Value still) {
+          inside[dim] = confine(index, size, perLane);
+          return from(dim + 1, still);
+        },
+        [&](Value) { return scalar(filling); });
+  };
+  if (padded.getStaticLow().size() != inside.size() ||
+      llvm::is_contained(padded.getStaticLow(), ShapedType::kDynamic))
+    return fail(op->getLoc(), "pads by an amount that is not a constant", elementOf(padded));
+  return from(0, mask);
+}
+
+Value PointEmitter::concat(Operation *op, Indices indices, Value mask) {
+  auto joined = cast<tensor::ConcatOp>(op);
+  unsigned dim = joined.getDim();
+  bool wide = !isUniform(indices);
+  std::function<Value(unsigned, int64_t, bool, Value)> from =
+      [&](unsigned piece, int64_t start, bool perLane, Value lanes) -> Value {
+    Value operand = joined.getInputs()[piece];
+    int64_t size = shapeOf(operand)[dim];
+    auto inPiece = [&](bool scattered, Value still) {
+      SmallVector<PointIndex> inside(indices);
+      inside[dim] = confine(indices[dim] + PointIndex::constant(-start), size, scattered);
+      return at(operand, inside, still);
+    };
+    if (piece + 1 == joined.getInputs().size())
+      return inPiece(perLane, lanes);
+    Condition condition = inRange(indices[dim], indices[dim].minimum(), start + size);
+    bool split = perLane || (condition.value && isa<VectorType>(condition.value.getType()));
+    return choose(
+        op->getLoc(), condition, elementOf(joined), wide, lanes,
+        [&](Value still) { return inPiece(split, still); },
+        [&](Value still) { return from(piece + 1, start + size, split, still); });
+  };
+  return from(0, 0, false, mask);
+}
+
+Value PointEmitter::gather(Operation *op, Indices indices, Value mask) {
+  auto gather = cast<graph::GatherOp>(op);
+  Location location = op->getLoc();
+  int64_t dim = gather.getDimension(), size = shapeOf(gather.getOperand())[dim];
+  int64_t rank = cast<ShapedType>(gather.getIndices().getType()).getRank();
+  Value index = at(gather.getIndices(), indices.slice(dim, rank), mask);
+  bool uniform = !isa<VectorType>(index.getType());
+  Type type = uniform ? Type(builder.getIndexType()) : Type(vectorOf(builder.getIndexType()));
+  index = arith::IndexCastOp::create(builder, location, type, index);
+  index = arith::MaxSIOp::create(builder, location, index, number(location, type, 0));
+  index = arith::MinSIOp::create(builder, location, index, number(location, type, size - 1));
+  SmallVector<PointIndex> inside(indices.take_front(dim));
+  inside.push_back(uniform ? PointIndex::uniform(index, size) : PointIndex::scattered(index, size));
+  llvm::append_range(inside, indices.drop_front(dim + rank));
+  return at(gather.getOperand(), inside, mask);
+}
+
+/// Small tables live in the code as vectors; large ones belong into the arena.
+Value PointEmitter::constant(Location location, ElementsAttr values, Indices indices) {
+  constexpr int64_t largestTable = 1024;
+  Type element = valueType(values.getElementType());
+  auto scalarOf = [&](Attribute attr) -> TypedAttr {
+    if (auto integer = dyn_cast<IntegerAttr>(attr))
+      return IntegerAttr::get(element, integer.getValue());
+    return cast<TypedAttr>(attr);
+  };
+  if (values.isSplat())
+    return arith::ConstantOp::create(builder, location,
+                                     scalarOf(values.getSplatValue<Attribute>()));
+  int64_t count = values.getNumElements();
+  if (count > largestTable)
+    return fail(location, "a constant of " + Twine(count) + " elements must be a kernel's argument",
+                element);
+  SmallVector<Attribute> elements;
+  for (Attribute attr : values.getValues<Attribute>())
+    elements.push_back(scalarOf(attr));
+  Value table = arith::ConstantOp::create(
+      builder, location, DenseElementsAttr::get(VectorType::get({count}, element), elements));
+  PointIndex position = linearise(indices, values.getShapedType().getShape());
+  if (isUniform(position))
+    return vector::ExtractOp::create(builder, location, table, position.scalar(builder, location));
+  ++slow;
+  Value lanes = position.vector(builder, location, laneCount);
+  Value last = number(location, builder.getIndexType(), count - 1);
+  Value result = number(location, vectorOf(element), 0);
+  for (int64_t lane = 0; lane < laneCount; ++lane) {
+    // Lanes outside the mask may point anywhere.
+    Value at = vector::ExtractOp::create(builder, location, lanes, lane);
+    at = arith::MinUIOp::create(builder, location, at, last);
+    Value one = vector::ExtractOp::create(builder, location, table, at);
+    result = vector::InsertOp::create(builder, location, one, result, lane);
+  }
+  return result;
+}
+
+} // namespace ingot

@@ -1,0 +1,44 @@
+/// The reductions inside a row or column kernel, and how to run them on lanes.
+#pragma once
+#include "codegen/kernel/PointEmitter.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace ingot {
+
+/// A reduction whose partial results may be formed side by side and combined afterwards.
+struct Reduction {
+  mlir::linalg::LinalgOp op;
+  /// Combines two partial results of each output: add, max, …
+  llvm::SmallVector<mlir::Operation *> combiners;
+  int level = 0;      ///< how many reductions it waits for in a row
+  int64_t kept = 1;   ///< points of its result
+  int64_t length = 1; ///< elements that are combined into one
+};
+
+/// The reductions that the kernel's results need, in body order. What cannot be combined out of
+/// order (argmax by compare and select) is left out: `PointEmitter` reduces it at the point.
+std::vector<Reduction> findReductions(mlir::func::FuncOp kernel);
+
+/// Where a reduction stands: one position among the points it keeps, one in what it combines, both
+/// in row-major order of their dimensions.
+llvm::SmallVector<PointIndex> iterationOf(PointEmitter &points, const Reduction &reduction,
+                                          const PointIndex &kept, const PointIndex &along);
+
+/// Start values of all outputs, as scalars: combining with them changes nothing.
+llvm::SmallVector<mlir::Value> neutral(PointEmitter &points, const Reduction &reduction);
+/// One step: the region on these accumulators at an iteration point.
+llvm::SmallVector<mlir::Value> accumulate(PointEmitter &points, const Reduction &reduction,
+                                          llvm::ArrayRef<PointIndex> iteration,
+                                          llvm::ArrayRef<mlir::Value> accumulators,
+                                          mlir::Value mask);
+/// Combines two partial results of output `output`, of any one vector type.
+mlir::Value combine(PointEmitter &points, const Reduction &reduction, unsigned output,
+                    mlir::Value left, mlir::Value right);
+/// The lanes of a partial result combined by a fixed tree: halves, quarters, …
+mlir::Value combineLanes(PointEmitter &points, const Reduction &reduction, unsigned output,
+                         mlir::Value partial);
+/// Combines a finished sum with the reduction's own start value at that point.
+mlir::Value withInitial(PointEmitter &points, const Reduction &reduction, unsigned output,
+                        llvm::ArrayRef<PointIndex> iteration, mlir::Value sum, mlir::Value mask);
+
+} // namespace ingot

@@ -1,0 +1,83 @@
+#include "frontend/api/Model.h"
+#include "frontend/api/ModelModule.h"
+#include "ir/dialect/Elements.h"
+#include "ir/dialect/Graph.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include <array>
+
+namespace ingot {
+namespace {
+
+constexpr std::array<std::string_view, 6> roleNames = {"parameter", "state",  "input",
+                                                       "target",    "scalar", "output"};
+
+PortRole parseRole(std::string_view text) {
+  auto found = llvm::find(roleNames, text);
+  return found == roleNames.end() ? PortRole::Input : PortRole(found - roleNames.begin());
+}
+
+/// Null once the module is planned: then there are no tensors any more.
+mlir::func::FuncOp forwardOf(const Model &model) {
+  if (stageOf(moduleOf(model)) >= Stage::Plan)
+    return {};
+  return moduleOf(model).lookupSymbol<mlir::func::FuncOp>("forward");
+}
+
+std::string stringAttribute(mlir::DictionaryAttr attributes, llvm::StringRef name) {
+  auto value = attributes ? attributes.getAs<mlir::StringAttr>(name) : mlir::StringAttr();
+  return value ? value.str() : std::string();
+}
+
+ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, PortRole role) {
+  auto tensor = mlir::cast<mlir::RankedTensorType>(type);
+  ModelPort port{stringAttribute(attributes, "graph.name"), role,
+                 *graph::elementTypeOf(tensor.getElementType()), Shape(tensor.getShape()),
+                 stringAttribute(attributes, "graph.init")};
+  for (int64_t &size : port.shape)
+    size = mlir::ShapedType::isDynamic(size) ? -1 : size;
+  return port;
+}
+
+} // namespace
+
+std::string_view name(PortRole role) { return roleNames[size_t(role)]; }
+
+mlir::ModuleOp moduleOf(const Model &model) { return *model.internals().module; }
+
+std::vector<ModelPort> Model::ports() const {
+  mlir::func::FuncOp forward = forwardOf(*this);
+  std::vector<ModelPort> ports;
+  if (!forward)
+    return ports;
+  for (auto [index, type] : llvm::enumerate(forward.getArgumentTypes())) {
+    mlir::DictionaryAttr attributes = forward.getArgAttrDict(index);
+    ports.push_back(portOf(type, attributes, parseRole(stringAttribute(attributes, "graph.role"))));
+  }
+  for (auto [index, type] : llvm::enumerate(forward.getResultTypes()))
+    ports.push_back(portOf(type, forward.getResultAttrDict(index), PortRole::Output));
+  return ports;
+}
+
+int64_t Model::parameterCount() const {
+  int64_t count = 0;
+  for (const ModelPort &port : ports())
+    if (port.role == PortRole::Parameter)
+      count += elementCount(port.shape);
+  return count;
+}
+
+int64_t Model::operationCount() const {
+  int64_t count = 0;
+  if (mlir::func::FuncOp forward = forwardOf(*this))
+    forward.walk([&](mlir::Operation *op) {
+      count += op->getDialect()->getNamespace() == "graph" && !mlir::isa<graph::ConstantOp>(op);
+    });
+  return count;
+}
+
+std::string Model::metadata() const {
+  auto metadata = moduleOf(*this)->getAttrOfType<mlir::StringAttr>("graph.metadata");
+  return metadata ? metadata.str() : "{}";
+}
+
+} // namespace ingot

@@ -1,0 +1,80 @@
+/// A model: a graph with named parameters, before anything is compiled. No MLIR types here.
+#pragma once
+#include "passes/options/TrainingOptions.h"
+#include "runtime/program/Tensor.h"
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace ingot {
+
+/// What a tensor at a model's boundary is for.
+enum class PortRole { Parameter, State, Input, Target, Scalar, Output };
+/// `parameter`, `state`, `input`, `target`, `scalar`, `output`: the spelling in IR and JSON.
+std::string_view name(PortRole role);
+
+/// A named argument or result of a model's forward function. Unknown dimensions are -1.
+struct ModelPort {
+  std::string name;
+  PortRole role = PortRole::Input;
+  ElementType type = ElementType::F32;
+  Shape shape;
+  std::string initializer; ///< parameters: `normal:STD`, `uniform:LIMIT` or `constant:VALUE`
+};
+
+struct GptSizes;
+struct MlpSizes;
+struct Options;
+struct TrainOptions;
+struct AdamW;
+struct Sgd;
+class CompiledProgram;
+class ModelTrainer;
+
+/// Immutable; copies share the graph. May be used by one thread at a time.
+class Model {
+public:
+  /// Reads graph IR from a `.mlir` file, `-` for standard input. Errors carry file, line and
+  /// column.
+  static Result<Model> load(const std::string &path);
+  /// Reads graph IR from text; `place` stands for its file in errors.
+  static Result<Model> parse(std::string_view text, const std::string &place = "<text>");
+  /// GPT-2 and multi-layer perceptrons by their sizes; see frontend/families/Models.h.
+  static Result<Model> gpt(const GptSizes &sizes);
+  static Result<Model> mlp(const MlpSizes &sizes);
+
+  /// The model alone, for inference.
+  Result<CompiledProgram> compile(const Options &options) const;
+  Result<CompiledProgram> compile() const;
+  /// The whole training step: forward, loss, backward, update.
+  Result<ModelTrainer> trainer(TrainingOptions::Loss loss,
+                               const std::variant<AdamW, Sgd> &optimizer,
+                               const TrainOptions &options) const;
+  Result<ModelTrainer> trainer(TrainingOptions::Loss loss,
+                               const std::variant<AdamW, Sgd> &optimizer) const;
+
+  /// Writes graph IR that `load` reads back, `-` for standard output.
+  Status save(const std::string &path) const;
+  /// The graph IR, with locations if asked for.
+  std::string text(bool locations = false) const;
+
+  /// Arguments, then results, of the forward function, in its order.
+  std::vector<ModelPort> ports() const;
+  /// Elements of all parameters.
+  int64_t parameterCount() const;
+  /// Operations of the graph, constants left out.
+  int64_t operationCount() const;
+  /// JSON text: family, sizes and what else `train` and `generate` need to know; `{}` if unknown.
+  std::string metadata() const;
+
+  /// What the compiler's own code sees; see frontend/api/ModelModule.h.
+  struct Impl;
+  explicit Model(std::shared_ptr<Impl> impl) : impl(std::move(impl)) {}
+  const Impl &internals() const { return *impl; }
+
+private:
+  std::shared_ptr<Impl> impl;
+};
+
+} // namespace ingot

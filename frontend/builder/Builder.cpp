@@ -1,0 +1,238 @@
+#include "frontend/builder/BuilderImpl.h"
+#include "mlir/IR/Verifier.h"
+
+namespace ingot {
+namespace {
+
+std::string initializerText(Initializer initializer) {
+  constexpr const char *kinds[] = {"normal", "uniform", "constant"};
+  return fmt::format("{}:{}", kinds[size_t(initializer.kind)], initializer.value);
+}
+
+} // namespace
+
+//===--------------------------------------------------------------------------------------------===//
+// Placing ops
+//===--------------------------------------------------------------------------------------------===//
+
+Builder::Impl::Impl(Builder &owner)
+    : owner(owner), model(std::make_shared<Model::Impl>()), builder(model->context.get()) {
+  mlir::Location unknown = builder.getUnknownLoc();
+  model->module = mlir::ModuleOp::create(unknown);
+  builder.setInsertionPointToEnd(model->module->getBody());
+  forward =
+      mlir::func::FuncOp::create(builder, unknown, "forward", builder.getFunctionType({}, {}));
+  builder.setInsertionPointToEnd(forward.addEntryBlock());
+}
+
+std::string Builder::Impl::node(llvm::StringRef fallback) const {
+  return scopes.empty() ? fallback.str() : fmt::format("{}", fmt::join(scopes, "."));
+}
+
+std::string Builder::Impl::qualified(std::string_view name) const {
+  return scopes.empty() ? std::string(name) : fmt::format("{}.{}", fmt::join(scopes, "."), name);
+}
+
+bool Builder::Impl::usable(llvm::StringRef operation, llvm::ArrayRef<Value> operands) {
+  for (const Value &operand : operands) {
+    if (valid(operand))
+      continue;
+    if (!operand.owner)
+      fail(operation, operands, "an operand was never given a value");
+    else if (operand.owner != &owner)
+      fail(operation, operands, "an operand belongs to another builder");
+    return false;
+  }
+  return true;
+}
+
+Builder::Value Builder::Impl::fail(llvm::StringRef operation, llvm::ArrayRef<Value> operands,
+                                   const std::string &message) {
+  operation.consume_front("graph.");
+  std::vector<std::string> described;
+  for (const Value &operand : operands)
+    if (valid(operand))
+      described.push_back(fmt::format("{} {}", toString(operand.shape()), name(operand.type())));
+  std::string place = scopes.empty() ? "" : node("") + ": ";
+  errors.push_back(
+      fmt::format("{}{}({}): {}", place, operation.str(), fmt::join(described, ", "), message));
+  return invalid();
+}
+
+Builder::Value Builder::Impl::place(llvm::StringRef operation, llvm::ArrayRef<Value> operands,
+                                    Attributes attributes, TypeFunction types) {
+  if (!usable(operation, operands))
+    return invalid();
+  llvm::SmallVector<mlir::Value> irOperands;
+  for (const Value &operand : operands)
+    irOperands.push_back(ir(operand));
+  llvm::StringRef shortName = operation;
+  shortName.consume_front("graph.");
+  auto location = mlir::NameLoc::get(builder.getStringAttr(node(shortName)));
+  DiagnosticCollector diagnostics(*model->context);
+  llvm::SmallVector<mlir::Type> resultTypes;
+  if (failed(types(location, irOperands, builder.getDictionaryAttr(attributes), resultTypes)))
+    return fail(operation, operands, diagnostics.messages());
+  mlir::OperationState state(location, operation, irOperands, resultTypes, attributes);
+  mlir::Operation *op = builder.create(state);
+  if (failed(mlir::verify(op))) {
+    op->erase();
+    return fail(operation, operands, diagnostics.messages());
+  }
+  values.push_back(op->getResult(0));
+  shapes.emplace_back(type(Value(&owner, int(values.size() - 1))).getShape());
+  return Value(&owner, int(values.size() - 1));
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Broadcasting
+//===--------------------------------------------------------------------------------------------===//
+
+std::optional<Shape> broadcastShape(Shape a, Shape b) {
+  if (a.size() < b.size())
+    std::swap(a, b);
+  for (size_t i = 0, offset = a.size() - b.size(); i < b.size(); ++i) {
+    int64_t &size = a[offset + i];
+    if (size != b[i] && size != 1 && b[i] != 1)
+      return std::nullopt;
+    size = size == 1 ? b[i] : size;
+  }
+  return a;
+}
+
+bool Builder::Impl::broadcastTogether(llvm::StringRef operation, Values &operands) {
+  if (!usable(operation, operands))
+    return false;
+  std::optional<Shape> common = Shape();
+  for (const Value &operand : operands) {
+    common = broadcastShape(*common, operand.shape());
+    if (!common) {
+      fail(operation, operands,
+           "the shapes do not broadcast: aligned at the last dimension, sizes "
+           "must agree or be 1");
+      return false;
+    }
+  }
+  for (Value &operand : operands)
+    operand = broadcastTo(operand, *common);
+  return true;
+}
+
+Builder::Value Builder::Impl::broadcastTo(Value x, llvm::ArrayRef<int64_t> target) {
+  if (shape(x) == target)
+    return x;
+  llvm::SmallVector<int64_t> dimensions;
+  for (size_t i = 0, rank = shape(x).size(); i < rank; ++i)
+    dimensions.push_back(int64_t(target.size() - rank + i));
+  return make<graph::BroadcastOp>(tensor(target, type(x).getElementType()), {x},
+                                  {integers("dimensions", dimensions)});
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// The model's boundary
+//===--------------------------------------------------------------------------------------------===//
+
+const Shape &Builder::Value::shape() const {
+  static const Shape none;
+  return valid() ? owner->impl->shapes[index] : none;
+}
+
+ElementType Builder::Value::type() const {
+  return valid() ? *graph::elementTypeOf(owner->impl->type(*this).getElementType())
+                 : ElementType::F32;
+}
+
+Builder::Scope::~Scope() {
+  // After `finish` the builder may already be a new, empty one.
+  if (builder && builder->impl->scopes.size() > depth)
+    builder->impl->scopes.resize(depth);
+}
+
+Builder::Builder() : impl(std::make_unique<Impl>(*this)) {}
+Builder::~Builder() = default;
+
+Builder::Scope Builder::scope(std::string_view name) {
+  impl->scopes.emplace_back(name);
+  return Scope(this, impl->scopes.size() - 1);
+}
+
+Builder::Value Builder::Impl::boundary(std::string name, PortRole role, ElementType type,
+                                       const Shape &shape, const std::string &initializer) {
+  auto refuse = [&](const std::string &message) {
+    errors.push_back(fmt::format("{}: {}", name, message));
+    return Value(&owner, -1);
+  };
+  if (name.empty())
+    return refuse("a tensor at the model's boundary needs a name");
+  if (llvm::any_of(shape, [](int64_t size) { return size < 0; }))
+    return refuse(fmt::format("shape {} has a negative dimension", toString(shape)));
+  if (!portNames.insert(name).second)
+    return refuse("the name is taken already");
+  mlir::NamedAttrList attributes;
+  attributes.append("graph.name", builder.getStringAttr(name));
+  attributes.append("graph.role", builder.getStringAttr(ingot::name(role)));
+  if (!initializer.empty())
+    attributes.append("graph.init", builder.getStringAttr(initializer));
+  // Every function lists its arguments by role: parameters, inputs, targets.
+  auto place = std::upper_bound(roles.begin(), roles.end(), role) - roles.begin();
+  roles.insert(roles.begin() + place, role);
+  argumentAttributes.insert(argumentAttributes.begin() + place,
+                            attributes.getDictionary(model->context.get()));
+  values.push_back(forward.getBody().front().insertArgument(
+      unsigned(place), tensor(shape, graph::mlirType(type, model->context.get())),
+      mlir::NameLoc::get(builder.getStringAttr(name))));
+  shapes.push_back(shape);
+  return Value(&owner, int(values.size() - 1));
+}
+
+Builder::Value Builder::input(std::string_view name, ElementType type, const Shape &shape) {
+  return impl->boundary(std::string(name), PortRole::Input, type, shape, "");
+}
+
+Builder::Value Builder::target(std::string_view name, ElementType type, const Shape &shape) {
+  return impl->boundary(std::string(name), PortRole::Target, type, shape, "");
+}
+
+Builder::Value Builder::parameter(std::string_view name, const Shape &shape,
+                                  Initializer initializer, ElementType type) {
+  return impl->boundary(impl->qualified(name), PortRole::Parameter, type, shape,
+                        initializerText(initializer));
+}
+
+void Builder::output(std::string_view name, Value value) {
+  if (!impl->valid(value)) {
+    if (!value.owner || value.owner != this)
+      impl->errors.push_back(fmt::format("{}: the output was never given a value", name));
+    return;
+  }
+  if (!impl->portNames.insert(std::string(name)).second) {
+    impl->errors.push_back(fmt::format("{}: the name is taken already", name));
+    return;
+  }
+  mlir::NamedAttribute named =
+      impl->builder.getNamedAttr("graph.name", impl->builder.getStringAttr(name));
+  impl->resultAttributes.push_back(impl->builder.getDictionaryAttr({named}));
+  impl->results.push_back(impl->ir(value));
+}
+
+void Builder::metadata(std::string_view json) {
+  impl->model->module->getOperation()->setAttr("graph.metadata", impl->builder.getStringAttr(json));
+}
+
+Result<Model> Builder::finish() {
+  std::unique_ptr<Impl> done = std::exchange(impl, std::make_unique<Impl>(*this));
+  if (done->errors.empty() && done->results.empty())
+    done->errors.push_back("the model has no output");
+  if (!done->errors.empty())
+    return failure(Error::Code::BadInput, "", "{}", fmt::join(done->errors, "\n"));
+  mlir::Block &body = done->forward.getBody().front();
+  mlir::func::ReturnOp::create(done->builder, done->forward.getLoc(), done->results);
+  done->forward.setFunctionType(done->builder.getFunctionType(
+      body.getArgumentTypes(), mlir::ValueRange(done->results).getTypes()));
+  done->forward.setAllArgAttrs(done->argumentAttributes);
+  done->forward.setAllResultAttrs(done->resultAttributes);
+  assert(succeeded(mlir::verify(*done->model->module)) && "checked op by op");
+  return Model(std::move(done->model));
+}
+
+} // namespace ingot

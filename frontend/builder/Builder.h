@@ -1,0 +1,178 @@
+/// Builds models op by op in C++; shapes are checked as the graph grows. No MLIR types here.
+#pragma once
+#include "frontend/api/Model.h"
+#include <span>
+
+namespace ingot {
+
+/// How a parameter starts.
+struct Initializer {
+  enum class Kind { Normal, Uniform, Constant } kind = Kind::Constant;
+  double value = 0; ///< standard deviation, limit of the range ±limit, or the constant
+  static Initializer normal(double deviation) { return {Kind::Normal, deviation}; }
+  static Initializer uniform(double limit) { return {Kind::Uniform, limit}; }
+  static Initializer constant(double value) { return {Kind::Constant, value}; }
+};
+
+enum class Comparison { Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual };
+enum class Gelu { Exact, Tanh };
+
+/// A graph under construction. Elementwise operations broadcast as NumPy does: dimensions align at
+/// the last one, and a missing dimension or one of size 1 is repeated.
+///
+/// A wrong shape or type does not stop the program: the op's value becomes invalid, ops that use it
+/// are skipped, and `finish` returns every error with the name of its node. Values belong to the
+/// builder that made them and must not outlive it.
+class Builder {
+  struct Impl;
+
+public:
+  class Value {
+  public:
+    Value() : owner(nullptr), index(-1) {}
+    bool valid() const { return owner && index >= 0; }
+    /// Empty if invalid.
+    const Shape &shape() const;
+    ElementType type() const;
+
+    friend Value operator+(Value a, Value b) { return Value::apply(&Builder::add, a, b); }
+    friend Value operator-(Value a, Value b) { return Value::apply(&Builder::sub, a, b); }
+    friend Value operator*(Value a, Value b) { return Value::apply(&Builder::mul, a, b); }
+    friend Value operator/(Value a, Value b) { return Value::apply(&Builder::div, a, b); }
+
+  private:
+    friend class Builder;
+    Value(Builder *owner, int index) : owner(owner), index(index) {}
+    static Value apply(Value (Builder::*operation)(Value, Value), Value a, Value b) {
+      Builder *owner = a.owner ? a.owner : b.owner;
+      return owner ? (owner->*operation)(a, b) : Value();
+    }
+    Builder *owner;
+    int index;
+  };
+
+  /// Names ops and parameters made during its life `outer.name`.
+  class Scope {
+  public:
+    Scope(Scope &&other) : builder(std::exchange(other.builder, nullptr)), depth(other.depth) {}
+    ~Scope();
+
+  private:
+    friend class Builder;
+    Scope(Builder *builder, size_t depth) : builder(builder), depth(depth) {}
+    Builder *builder;
+    size_t depth; ///< scopes around this one
+  };
+
+  Builder();
+  ~Builder();
+  Builder(const Builder &) = delete;
+  Builder &operator=(const Builder &) = delete;
+
+  [[nodiscard]] Scope scope(std::string_view name);
+
+  // The model's boundary.
+  Value input(std::string_view name, ElementType type, const Shape &shape);
+  /// What a loss inside the graph compares with.
+  Value target(std::string_view name, ElementType type, const Shape &shape);
+  /// A trained tensor; its name is prefixed with the scope's.
+  Value parameter(std::string_view name, const Shape &shape, Initializer initializer,
+                  ElementType type = ElementType::F32);
+  void output(std::string_view name, Value value);
+  /// JSON text that travels with the model.
+  void metadata(std::string_view json);
+  /// The finished model, or all errors, a line each. The builder is empty afterwards.
+  Result<Model> finish();
+
+  // Sources.
+  Value constant(const Tensor &tensor);
+  Value scalar(double value, ElementType type = ElementType::F32);
+  /// 0, 1, 2, … along `dimension` of `shape`.
+  Value iota(const Shape &shape, int64_t dimension, ElementType type = ElementType::I32);
+
+  // Elementwise.
+  Value neg(Value x);
+  Value abs(Value x);
+  Value sign(Value x);
+  Value exp(Value x);
+  Value log(Value x);
+  Value sqrt(Value x);
+  Value rsqrt(Value x);
+  Value reciprocal(Value x);
+  Value tanh(Value x);
+  Value erf(Value x);
+  Value sin(Value x);
+  Value cos(Value x);
+  Value sigmoid(Value x);
+  Value floor(Value x);
+  Value ceil(Value x);
+  Value relu(Value x);
+  Value bitNot(Value x);
+  Value gelu(Value x, Gelu kind = Gelu::Exact);
+  Value add(Value a, Value b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value div(Value a, Value b);
+  Value remainder(Value a, Value b);
+  Value pow(Value a, Value b);
+  Value maximum(Value a, Value b);
+  Value minimum(Value a, Value b);
+  Value bitAnd(Value a, Value b);
+  Value bitOr(Value a, Value b);
+  Value bitXor(Value a, Value b);
+  Value compare(Comparison direction, Value a, Value b);
+  Value select(Value condition, Value onTrue, Value onFalse);
+  Value cast(Value x, ElementType type);
+
+  // Shape. Dimensions count from 0; negative ones from the end.
+  /// One dimension may be -1: what is left.
+  Value reshape(Value x, const Shape &shape);
+  Value transpose(Value x, const std::vector<int64_t> &permutation);
+  Value broadcast(Value x, const Shape &shape);
+  /// Elements offset, offset + stride, … below limit in every dimension; no strides: all 1.
+  Value slice(Value x, const std::vector<int64_t> &offsets, const std::vector<int64_t> &limits,
+              const std::vector<int64_t> &strides = {});
+  /// Elements [offset, limit) of one dimension.
+  Value slice(Value x, int64_t dimension, int64_t offset, int64_t limit);
+  Value concat(std::span<const Value> xs, int64_t dimension);
+  /// Surrounds x with a value: `low` elements before and `high` behind in every dimension.
+  Value pad(Value x, double value, const std::vector<int64_t> &low,
+            const std::vector<int64_t> &high);
+
+  // Reductions over dimensions; none named: all.
+  Value sum(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
+  Value mean(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
+  Value max(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
+  Value min(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
+  Value product(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
+
+  // Contractions and indexing.
+  /// a [..., m, k] · b [..., k, n] = [..., m, n]; leading dimensions broadcast.
+  Value matmul(Value a, Value b);
+  /// Sums products over pairs of dimensions. Result dimensions: batch, a's free ones, b's free
+  /// ones.
+  Value contract(Value a, Value b, std::vector<int64_t> batchA, std::vector<int64_t> batchB,
+                 std::vector<int64_t> overA, std::vector<int64_t> overB);
+  /// result[a…, i…, b…] = x[a…, indices[i…], b…].
+  Value gather(Value x, Value indices, int64_t dimension);
+
+  // Layers as functions of their parameters.
+  /// x [..., in] · weightᵀ + bias, weight [out, in]; an absent bias is Value().
+  Value linear(Value x, Value weight, Value bias = Value());
+  /// Rows of a table [vocabulary, width].
+  Value embedding(Value table, Value indices);
+  /// Normalises the last dimension, then scales and shifts it.
+  Value layerNorm(Value x, Value scale, Value bias, double epsilon = 1e-5);
+  Value softmax(Value x, int64_t dimension = -1);
+  /// softmax(scale · q·kᵀ)·v for [batch, heads, sequence, head]; scale 0 means 1/sqrt(head).
+  Value attention(Value query, Value key, Value value, bool causal, double scale = 0);
+  /// Mean over positions of -log softmax(logits)[target]; classes are the last dimension.
+  Value crossEntropy(Value logits, Value targets);
+  /// Mean of (prediction - target)².
+  Value mse(Value prediction, Value target);
+
+private:
+  std::unique_ptr<Impl> impl;
+};
+
+} // namespace ingot

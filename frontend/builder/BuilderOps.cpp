@@ -1,0 +1,349 @@
+/// The operations of Builder, a line or a few each.
+#include "frontend/builder/BuilderImpl.h"
+#include <cmath>
+#include <numeric>
+
+namespace ingot {
+
+using Value = Builder::Value;
+
+namespace {
+
+/// Counts negative dimensions from the end; false if one is out of range.
+bool normalize(std::vector<int64_t> &dimensions, int64_t rank) {
+  for (int64_t &dimension : dimensions) {
+    dimension += dimension < 0 ? rank : 0;
+    if (dimension < 0 || dimension >= rank)
+      return false;
+  }
+  return true;
+}
+
+int64_t rankOf(const Value &value) { return int64_t(value.shape().size()); }
+
+} // namespace
+
+//===--------------------------------------------------------------------------------------------===//
+// Sources
+//===--------------------------------------------------------------------------------------------===//
+
+Value Builder::constant(const Tensor &tensor) {
+  mlir::RankedTensorType type =
+      impl->tensor(tensor.shape(), graph::mlirType(tensor.type(), impl->model->context.get()));
+  mlir::ElementsAttr value = graph::attributeOf(tensor, type);
+  return impl->make<graph::ConstantOp>(type, {}, {impl->builder.getNamedAttr("value", value)});
+}
+
+Value Builder::scalar(double value, ElementType type) {
+  mlir::Type element = graph::mlirType(type, impl->model->context.get());
+  mlir::RankedTensorType scalarType = impl->tensor({}, element);
+  mlir::Attribute attribute;
+  if (mlir::isa<mlir::FloatType>(element))
+    attribute = mlir::FloatAttr::get(element, value);
+  else
+    attribute = mlir::IntegerAttr::get(element, llvm::APInt(element.getIntOrFloatBitWidth(),
+                                                            uint64_t(int64_t(value)), true,
+                                                            /*implicitTrunc=*/true));
+  mlir::ElementsAttr elements = mlir::DenseElementsAttr::get(scalarType, attribute);
+  return impl->make<graph::ConstantOp>(scalarType, {},
+                                       {impl->builder.getNamedAttr("value", elements)});
+}
+
+Value Builder::iota(const Shape &shape, int64_t dimension, ElementType type) {
+  return impl->make<graph::IotaOp>(
+      impl->tensor(shape, graph::mlirType(type, impl->model->context.get())), {},
+      {impl->integer("dimension", dimension)});
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Elementwise
+//===--------------------------------------------------------------------------------------------===//
+
+#define INGOT_UNARY(METHOD, OP)                                                                    \
+  Value Builder::METHOD(Value x) { return impl->elementwise<OP>({x}); }
+INGOT_UNARY(neg, graph::NegOp)
+INGOT_UNARY(abs, graph::AbsOp)
+INGOT_UNARY(sign, graph::SignOp)
+INGOT_UNARY(exp, graph::ExpOp)
+INGOT_UNARY(log, graph::LogOp)
+INGOT_UNARY(sqrt, graph::SqrtOp)
+INGOT_UNARY(rsqrt, graph::RsqrtOp)
+INGOT_UNARY(reciprocal, graph::ReciprocalOp)
+INGOT_UNARY(tanh, graph::TanhOp)
+INGOT_UNARY(erf, graph::ErfOp)
+INGOT_UNARY(sin, graph::SinOp)
+INGOT_UNARY(cos, graph::CosOp)
+INGOT_UNARY(sigmoid, graph::SigmoidOp)
+INGOT_UNARY(floor, graph::FloorOp)
+INGOT_UNARY(ceil, graph::CeilOp)
+INGOT_UNARY(relu, graph::ReluOp)
+INGOT_UNARY(bitNot, graph::NotOp)
+#undef INGOT_UNARY
+
+#define INGOT_BINARY(METHOD, OP)                                                                   \
+  Value Builder::METHOD(Value a, Value b) { return impl->elementwise<OP>({a, b}); }
+INGOT_BINARY(add, graph::AddOp)
+INGOT_BINARY(sub, graph::SubOp)
+INGOT_BINARY(mul, graph::MulOp)
+INGOT_BINARY(div, graph::DivOp)
+INGOT_BINARY(remainder, graph::RemainderOp)
+INGOT_BINARY(pow, graph::PowOp)
+INGOT_BINARY(maximum, graph::MaximumOp)
+INGOT_BINARY(minimum, graph::MinimumOp)
+INGOT_BINARY(bitAnd, graph::AndOp)
+INGOT_BINARY(bitOr, graph::OrOp)
+INGOT_BINARY(bitXor, graph::XorOp)
+#undef INGOT_BINARY
+
+Value Builder::gelu(Value x, Gelu kind) {
+  if (!impl->usable("gelu", {x}))
+    return impl->invalid();
+  return impl->make<graph::GeluOp>(impl->type(x), {x}, {impl->boolean("tanh", kind == Gelu::Tanh)});
+}
+
+Value Builder::compare(Comparison direction, Value a, Value b) {
+  Impl::Values operands = {a, b};
+  if (!impl->broadcastTogether("compare", operands))
+    return impl->invalid();
+  auto attribute =
+      graph::ComparisonAttr::get(impl->model->context.get(), graph::Comparison(direction));
+  return impl->infer<graph::CompareOp>(operands,
+                                       {impl->builder.getNamedAttr("direction", attribute)});
+}
+
+Value Builder::select(Value condition, Value onTrue, Value onFalse) {
+  Impl::Values operands = {condition, onTrue, onFalse};
+  if (!impl->broadcastTogether("select", operands))
+    return impl->invalid();
+  return impl->make<graph::SelectOp>(impl->type(operands[1]), operands);
+}
+
+Value Builder::cast(Value x, ElementType type) {
+  if (!impl->usable("cast", {x}) || x.type() == type)
+    return x;
+  mlir::Type element = graph::mlirType(type, impl->model->context.get());
+  return impl->make<graph::CastOp>(impl->tensor(x.shape(), element), {x});
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Shape
+//===--------------------------------------------------------------------------------------------===//
+
+Value Builder::reshape(Value x, const Shape &shape) {
+  if (!impl->usable("reshape", {x}))
+    return impl->invalid();
+  Shape target = shape;
+  auto open = std::find(target.begin(), target.end(), -1);
+  if (open != target.end()) {
+    *open = 1;
+    int64_t rest = elementCount(target), all = elementCount(x.shape());
+    if (rest == 0 || all % rest)
+      return impl->fail("reshape", {x},
+                        fmt::format("{} elements do not fill shape {}", all, toString(shape)));
+    *open = all / rest;
+  }
+  if (std::any_of(target.begin(), target.end(), [](int64_t size) { return size < 0; }))
+    return impl->fail("reshape", {x},
+                      fmt::format("shape {} has negative dimensions", toString(shape)));
+  if (target == x.shape())
+    return x;
+  mlir::Type element = impl->type(x).getElementType();
+  return impl->make<graph::ReshapeOp>(impl->tensor(target, element), {x});
+}
+
+Value Builder::transpose(Value x, const std::vector<int64_t> &permutation) {
+  return impl->infer<graph::TransposeOp>({x}, {impl->integers("permutation", permutation)});
+}
+
+Value Builder::broadcast(Value x, const Shape &shape) {
+  if (!impl->usable("broadcast", {x}))
+    return impl->invalid();
+  if (rankOf(x) > int64_t(shape.size()))
+    return impl->fail("broadcast", {x},
+                      fmt::format("shape {} has fewer dimensions", toString(shape)));
+  return impl->broadcastTo(x, shape);
+}
+
+Value Builder::slice(Value x, const std::vector<int64_t> &offsets,
+                     const std::vector<int64_t> &limits, const std::vector<int64_t> &strides) {
+  std::vector<int64_t> steps = strides.empty() ? std::vector<int64_t>(offsets.size(), 1) : strides;
+  return impl->infer<graph::SliceOp>({x}, {impl->integers("offsets", offsets),
+                                           impl->integers("limits", limits),
+                                           impl->integers("strides", steps)});
+}
+
+Value Builder::slice(Value x, int64_t dimension, int64_t offset, int64_t limit) {
+  if (!impl->usable("slice", {x}))
+    return impl->invalid();
+  std::vector<int64_t> chosen = {dimension};
+  if (!normalize(chosen, rankOf(x)))
+    return impl->fail("slice", {x}, fmt::format("there is no dimension {}", dimension));
+  std::vector<int64_t> offsets(x.shape().size(), 0), limits = x.shape();
+  offsets[chosen[0]] = offset;
+  limits[chosen[0]] = limit;
+  return slice(x, offsets, limits);
+}
+
+Value Builder::concat(std::span<const Value> xs, int64_t dimension) {
+  llvm::ArrayRef<Value> operands(xs.data(), xs.size());
+  if (!impl->usable("concat", operands))
+    return impl->invalid();
+  if (dimension < 0 && !operands.empty())
+    dimension += rankOf(operands.front());
+  return impl->infer<graph::ConcatOp>(operands, {impl->integer("dimension", dimension)});
+}
+
+Value Builder::pad(Value x, double value, const std::vector<int64_t> &low,
+                   const std::vector<int64_t> &high) {
+  if (!impl->usable("pad", {x}))
+    return impl->invalid();
+  std::vector<int64_t> interior(low.size(), 0);
+  return impl->infer<graph::PadOp>({x, scalar(value, x.type())},
+                                   {impl->integers("low", low), impl->integers("high", high),
+                                    impl->integers("interior", interior)});
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Reductions
+//===--------------------------------------------------------------------------------------------===//
+
+Value Builder::Impl::reduce(graph::ReduceKind kind, Value x, std::vector<int64_t> dimensions,
+                            bool keepDimensions) {
+  if (!usable("reduce", {x}))
+    return invalid();
+  if (dimensions.empty()) {
+    dimensions.resize(x.shape().size());
+    std::iota(dimensions.begin(), dimensions.end(), 0);
+  }
+  if (!normalize(dimensions, rankOf(x)))
+    return fail("reduce", {x}, "a dimension is out of range");
+  auto kindAttribute = graph::ReduceKindAttr::get(model->context.get(), kind);
+  Value reduced = infer<graph::ReduceOp>(
+      {x}, {builder.getNamedAttr("kind", kindAttribute), integers("dimensions", dimensions)});
+  if (!keepDimensions || !valid(reduced))
+    return reduced;
+  Shape kept = x.shape();
+  for (int64_t dimension : dimensions)
+    kept[dimension] = 1;
+  return owner.reshape(reduced, kept);
+}
+
+Value Builder::sum(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
+  return impl->reduce(graph::ReduceKind::Sum, x, std::move(dimensions), keepDimensions);
+}
+
+Value Builder::max(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
+  return impl->reduce(graph::ReduceKind::Max, x, std::move(dimensions), keepDimensions);
+}
+
+Value Builder::min(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
+  return impl->reduce(graph::ReduceKind::Min, x, std::move(dimensions), keepDimensions);
+}
+
+Value Builder::product(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
+  return impl->reduce(graph::ReduceKind::Product, x, std::move(dimensions), keepDimensions);
+}
+
+Value Builder::mean(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
+  Value total = sum(x, std::move(dimensions), keepDimensions);
+  if (!impl->valid(total))
+    return total;
+  double count = double(elementCount(x.shape())) / double(elementCount(total.shape()));
+  return div(total, scalar(count, x.type()));
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Contractions and indexing
+//===--------------------------------------------------------------------------------------------===//
+
+Value Builder::contract(Value a, Value b, std::vector<int64_t> batchA, std::vector<int64_t> batchB,
+                        std::vector<int64_t> overA, std::vector<int64_t> overB) {
+  if (!impl->usable("contract", {a, b}))
+    return impl->invalid();
+  if (!normalize(batchA, rankOf(a)) || !normalize(overA, rankOf(a)) ||
+      !normalize(batchB, rankOf(b)) || !normalize(overB, rankOf(b)))
+    return impl->fail("contract", {a, b}, "a dimension is out of range");
+  return impl->infer<graph::ContractOp>(
+      {a, b}, {impl->integers("lhs_batch", batchA), impl->integers("rhs_batch", batchB),
+               impl->integers("lhs_contract", overA), impl->integers("rhs_contract", overB)});
+}
+
+Value Builder::matmul(Value a, Value b) {
+  if (!impl->usable("matmul", {a, b}))
+    return impl->invalid();
+  if (rankOf(a) < 2 || rankOf(b) < 2)
+    return impl->fail("matmul", {a, b}, "both operands need at least two dimensions");
+  if (a.shape().back() != b.shape()[rankOf(b) - 2])
+    return impl->fail("matmul", {a, b},
+                      fmt::format("the first operand's last dimension is {}, the second's last "
+                                  "but one {}",
+                                  a.shape().back(), b.shape()[rankOf(b) - 2]));
+  // A matrix on the right serves every batch of the left without being repeated.
+  if (rankOf(b) == 2)
+    return contract(a, b, {}, {}, {-1}, {0});
+  auto leading = [](Value x) { return Shape(x.shape().begin(), x.shape().end() - 2); };
+  std::optional<Shape> batch = broadcastShape(leading(a), leading(b));
+  if (!batch)
+    return impl->fail("matmul", {a, b}, "the leading dimensions do not broadcast");
+  auto spread = [&](Value x) {
+    Shape full = *batch;
+    full.insert(full.end(), x.shape().end() - 2, x.shape().end());
+    return impl->broadcastTo(x, full);
+  };
+  std::vector<int64_t> batchDimensions(batch->size());
+  std::iota(batchDimensions.begin(), batchDimensions.end(), 0);
+  return contract(spread(a), spread(b), batchDimensions, batchDimensions, {-1}, {-2});
+}
+
+Value Builder::gather(Value x, Value indices, int64_t dimension) {
+  if (!impl->usable("gather", {x, indices}))
+    return impl->invalid();
+  return impl->infer<graph::GatherOp>(
+      {x, indices},
+      {impl->integer("dimension", dimension < 0 ? dimension + rankOf(x) : dimension)});
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Layers
+//===--------------------------------------------------------------------------------------------===//
+
+Value Builder::linear(Value x, Value weight, Value bias) {
+  Impl::Values operands = {x, weight};
+  if (bias.owner)
+    operands.push_back(bias);
+  return impl->infer<graph::LinearOp>(operands);
+}
+
+Value Builder::embedding(Value table, Value indices) {
+  return impl->infer<graph::EmbeddingOp>({table, indices});
+}
+
+Value Builder::layerNorm(Value x, Value scale, Value bias, double epsilon) {
+  return impl->infer<graph::LayerNormOp>({x, scale, bias}, {impl->number("epsilon", epsilon)});
+}
+
+Value Builder::softmax(Value x, int64_t dimension) {
+  if (!impl->usable("softmax", {x}))
+    return impl->invalid();
+  dimension += dimension < 0 ? rankOf(x) : 0;
+  return impl->make<graph::SoftmaxOp>(impl->type(x), {x}, {impl->integer("dimension", dimension)});
+}
+
+Value Builder::attention(Value query, Value key, Value value, bool causal, double scale) {
+  if (!impl->usable("attention", {query, key, value}))
+    return impl->invalid();
+  if (scale == 0 && !query.shape().empty())
+    scale = 1 / std::sqrt(double(query.shape().back()));
+  return impl->infer<graph::AttentionOp>(
+      {query, key, value}, {impl->number("scale", scale), impl->boolean("causal", causal)});
+}
+
+Value Builder::crossEntropy(Value logits, Value targets) {
+  return impl->infer<graph::CrossEntropyOp>({logits, targets});
+}
+
+Value Builder::mse(Value prediction, Value target) {
+  return impl->infer<graph::MseOp>({prediction, target});
+}
+
+} // namespace ingot

@@ -1,0 +1,157 @@
+/// Attributes of modules, arguments and results that the dialect defines (Base.td lists them).
+#include "ir/dialect/Graph.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/JSON.h"
+
+using namespace mlir;
+
+namespace ingot::graph {
+namespace {
+
+/// The attributes of a function's arguments or of its results.
+class Ports {
+public:
+  Ports(FunctionOpInterface function, bool results)
+      : types(results ? function.getResultTypes() : function.getArgumentTypes()),
+        dictionaries(results ? function.getAllResultAttrs() : function.getAllArgAttrs()) {}
+
+  Attribute get(unsigned index, StringRef name) const {
+    auto dictionary = cast<DictionaryAttr>(dictionaries[index]);
+    return dictionary.get(name);
+  }
+
+  const ArrayRef<Type> types;
+
+private:
+  ArrayAttr dictionaries;
+};
+
+LogicalResult verifyName(Operation *op, const Ports &ports, unsigned index, Attribute value) {
+  auto name = dyn_cast<StringAttr>(value);
+  if (!name || name.empty())
+    return op->emitOpError("graph.name must be a string that is not empty");
+  for (unsigned other = 0; other < index; ++other)
+    if (ports.get(other, "graph.name") == name)
+      return op->emitOpError("graph.name ")
+             << name << " stands at positions " << other << " and " << index;
+  return success();
+}
+
+LogicalResult verifyRole(Operation *op, Attribute value) {
+  auto role = dyn_cast<StringAttr>(value);
+  bool isKnown = role && llvm::StringSwitch<bool>(role)
+                             .Cases({"parameter", "state", "input", "target", "scalar"}, true)
+                             .Default(false);
+  if (!isKnown)
+    return op->emitOpError("graph.role must be parameter, state, input, target or scalar, but is ")
+           << value;
+  return success();
+}
+
+StringRef roleAt(const Ports &ports, unsigned index) {
+  auto role = dyn_cast_or_null<StringAttr>(ports.get(index, "graph.role"));
+  return role ? role.getValue() : "";
+}
+
+LogicalResult verifyInit(Operation *op, const Ports &ports, unsigned index, Attribute value) {
+  auto text = dyn_cast<StringAttr>(value);
+  auto [kind, number] = (text ? text.getValue() : "").split(':');
+  double unused;
+  bool isKnown = kind == "normal" || kind == "uniform" || kind == "constant";
+  if (!isKnown || number.getAsDouble(unused))
+    return op->emitOpError(
+               "graph.init must be normal:STD, uniform:LIMIT or constant:VALUE, but is ")
+           << value;
+  if (roleAt(ports, index) != "parameter")
+    return op->emitOpError("graph.init stands at argument ")
+           << index << ", which is not a parameter";
+  return success();
+}
+
+LogicalResult verifyDonated(FunctionOpInterface function, const Ports &ports, unsigned index,
+                            Attribute value) {
+  auto result = dyn_cast<IntegerAttr>(value);
+  if (!result || !result.getType().isInteger(64))
+    return function->emitOpError("graph.donated must be an i64, the index of a result");
+  int64_t target = result.getInt();
+  if (target < 0 || target >= int64_t(function.getNumResults()))
+    return function->emitOpError("argument ")
+           << index << " is donated to result " << target << " of " << function.getNumResults();
+  Type given = ports.types[index], taken = function.getResultTypes()[target];
+  if (given != taken)
+    return function->emitOpError("argument ") << index << ", " << given << ", is donated to result "
+                                              << target << " of another type, " << taken;
+  if (StringRef role = roleAt(ports, index);
+      !role.empty() && role != "parameter" && role != "state")
+    return function->emitOpError("argument ") << index << " is donated, but its role is " << role;
+  for (unsigned other = 0; other < index; ++other)
+    if (ports.get(other, "graph.donated") == value)
+      return function->emitOpError("arguments ")
+             << other << " and " << index << " are donated to the same result " << target;
+  return success();
+}
+
+LogicalResult verifySymbols(Operation *op, Type type, unsigned index, Attribute value) {
+  auto symbols = dyn_cast<ArrayAttr>(value);
+  auto ranked = dyn_cast<RankedTensorType>(type);
+  bool areNames = symbols && llvm::all_of(symbols, [](Attribute symbol) {
+                    auto name = dyn_cast<StringAttr>(symbol);
+                    return name && !name.empty();
+                  });
+  if (!areNames || !ranked || int64_t(symbols.size()) != int64_t(ranked.getNumDynamicDims()))
+    return op->emitOpError("graph.symbols of argument ")
+           << index << " must name each `?` of " << type << ", but is " << value;
+  return success();
+}
+
+} // namespace
+
+LogicalResult GraphDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  if (attribute.getName() != "graph.metadata")
+    return success();
+  auto text = dyn_cast<StringAttr>(attribute.getValue());
+  if (!isa<ModuleOp>(op) || !text)
+    return op->emitOpError("graph.metadata must be a string of a module");
+  llvm::Expected<llvm::json::Value> json = llvm::json::parse(text.getValue());
+  if (!json)
+    return op->emitOpError("graph.metadata is not JSON: ") << llvm::toString(json.takeError());
+  if (!json->getAsObject())
+    return op->emitOpError("graph.metadata must be a JSON object");
+  return success();
+}
+
+LogicalResult GraphDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned index,
+                                                     NamedAttribute attribute) {
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (!function)
+    return success();
+  Ports ports(function, /*results=*/false);
+  StringRef name = attribute.getName();
+  if (name == "graph.name")
+    return verifyName(op, ports, index, attribute.getValue());
+  if (name == "graph.role")
+    return verifyRole(op, attribute.getValue());
+  if (name == "graph.init")
+    return verifyInit(op, ports, index, attribute.getValue());
+  if (name == "graph.donated")
+    return verifyDonated(function, ports, index, attribute.getValue());
+  if (name == "graph.symbols")
+    return verifySymbols(op, ports.types[index], index, attribute.getValue());
+  return success();
+}
+
+LogicalResult GraphDialect::verifyRegionResultAttribute(Operation *op, unsigned, unsigned index,
+                                                        NamedAttribute attribute) {
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (!function)
+    return success();
+  if (attribute.getName() == "graph.name")
+    return verifyName(op, Ports(function, /*results=*/true), index, attribute.getValue());
+  if (attribute.getName() == "graph.role")
+    return verifyRole(op, attribute.getValue());
+  return success();
+}
+
+} // namespace ingot::graph

@@ -1,0 +1,290 @@
+//===- Composite.td - ops that are defined by smaller ones (Decompose.cpp) -----------------------===//
+#ifndef INGOT_IR_COMPOSITE
+#define INGOT_IR_COMPOSITE
+
+include "ir/dialect/Base.td"
+
+// Composites compute in f32 where the element type is narrower and round their results once.
+// Row statistics and losses (mean, rstd, lse, loss) are results of type f32 or wider.
+
+def Graph_GeluOp : Graph_CompositeOp<"gelu", [SameOperandsAndResultType, Elementwise]> {
+  let summary = "Gaussian error linear unit x·Φ(x), exactly by erf or by tanh's approximation";
+  let description = [{
+    `tanh false`: x/2·(1 + erf(x/√2)). `tanh true`: x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))), which is
+    GPT-2's (Hendrycks & Gimpel 2016).
+
+    ```mlir
+    func.func @gelu(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %y = graph.gelu %x tanh true : tensor<4x8xf32>
+      return %y : tensor<4x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$operand, BoolAttr:$tanh);
+  let results = (outs Graph_FloatTensor:$result);
+  let assemblyFormat = "$operand `tanh` $tanh attr-dict `:` type($result)";
+}
+
+def Graph_SoftmaxOp : Graph_CompositeOp<"softmax", [SameOperandsAndResultType]> {
+  let summary = "Probabilities exp(x - max) / Σ exp(x - max) along one dimension";
+  let description = [{
+    -inf gives 0; a line of nothing but -inf gives NaN.
+
+    1. `dimension` is one of the operand's.
+
+    ```mlir
+    func.func @softmax(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %y = graph.softmax %x dimension 1 : tensor<4x8xf32>
+      return %y : tensor<4x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$operand, I64Attr:$dimension);
+  let results = (outs Graph_FloatTensor:$result);
+  let assemblyFormat = "$operand `dimension` $dimension attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Graph_LayerNormOp : Graph_CompositeOp<"layer_norm", [InferTypeOpAdaptorWithIsCompatible]> {
+  let summary = "Normalisation (x - mean)·rstd·scale + bias over the last dimension; mean and rstd are results too";
+  let description = [{
+    mean = Σx/n; rstd = 1/√(Σ(x - mean)²/n + epsilon), in two passes. The gradient uses mean and rstd.
+
+    1. `scale` and `bias` have the shape of the operand's last dimension and its element type.
+
+    ```mlir
+    func.func @layer_norm(%x: tensor<4x8xf32>, %g: tensor<8xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {
+      %y, %mean, %rstd = graph.layer_norm %x, %g, %b epsilon 1.0e-5
+        : tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32> -> tensor<4x8xf32>, tensor<4xf32>, tensor<4xf32>
+      return %y : tensor<4x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$operand, Graph_FloatTensor:$scale, Graph_FloatTensor:$bias,
+                       F64Attr:$epsilon);
+  let results = (outs Graph_FloatTensor:$result, Graph_FloatTensor:$mean, Graph_FloatTensor:$rstd);
+  let assemblyFormat = [{
+    $operand `,` $scale `,` $bias `epsilon` $epsilon attr-dict
+    `:` type($operand) `,` type($scale) `,` type($bias) `->` type($result) `,` type($mean) `,` type($rstd)
+  }];
+}
+
+def Graph_LinearOp : Graph_CompositeOp<"linear", [InferTypeOpAdaptorWithIsCompatible]> {
+  let summary = "Product x·weightᵀ + bias over the last dimension, weight [out, in] as in PyTorch";
+  let description = [{
+    1. `weight` is [out, in], `in` being the operand's last dimension, of its element type.
+    2. `bias`, where present, is [out] of that element type.
+
+    ```mlir
+    func.func @linear(%x: tensor<2x4x8xf32>, %w: tensor<3x8xf32>, %b: tensor<3xf32>) -> tensor<2x4x3xf32> {
+      %y = graph.linear %x, %w, %b
+        : tensor<2x4x8xf32>, tensor<3x8xf32>, tensor<3xf32> -> tensor<2x4x3xf32>
+      return %y : tensor<2x4x3xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$operand, Graph_FloatTensor:$weight, Optional<Graph_FloatTensor>:$bias);
+  let results = (outs Graph_FloatTensor:$result);
+  let assemblyFormat = [{
+    $operand `,` $weight (`,` $bias^)? attr-dict
+    `:` type($operand) `,` type($weight) (`,` type($bias)^)? `->` type($result)
+  }];
+}
+
+def Graph_EmbeddingOp : Graph_CompositeOp<"embedding", [InferTypeOpAdaptorWithIsCompatible]> {
+  let summary = "Rows of a table [vocabulary, width] chosen by integer indices";
+  let description = [{
+    result[i…, :] = table[indices[i…], :]; indices out of range as in gather.
+
+    1. `table` has rank 2.
+
+    ```mlir
+    func.func @embedding(%table: tensor<65x8xf32>, %tokens: tensor<2x4xi32>) -> tensor<2x4x8xf32> {
+      %y = graph.embedding %table, %tokens : tensor<65x8xf32>, tensor<2x4xi32> -> tensor<2x4x8xf32>
+      return %y : tensor<2x4x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$table, Graph_IndexTensor:$indices);
+  let results = (outs Graph_FloatTensor:$result);
+  let assemblyFormat = "$table `,` $indices attr-dict `:` type($table) `,` type($indices) `->` type($result)";
+}
+
+def Graph_AttentionOp : Graph_CompositeOp<"attention", [InferTypeOpAdaptorWithIsCompatible]> {
+  let summary = "Attention softmax(scale·q·kᵀ + causal mask)·v for q, k, v [batch, heads, sequence, head]";
+  let description = [{
+    The second result is the row-wise log-sum-exp of the masked, scaled scores
+    [batch, heads, sequence]: what the backward kernel needs to recompute probabilities by block.
+    `causal` hides key j from query i where j > i + (keys - queries).
+
+    1. `query`, `key` and `value` have rank 4 and one element type.
+    2. `query` and `key` agree in batch, heads and head size.
+    3. `key` and `value` agree in batch, heads and sequence.
+    4. Every query sees a key: there is one, and with `causal` there are no more queries than keys.
+
+    ```mlir
+    func.func @attention(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x5x8xf32>, %v: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {
+      %y, %lse = graph.attention %q, %k, %v scale 0.35 causal true
+        : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32> -> tensor<2x3x5x8xf32>, tensor<2x3x5xf32>
+      return %y : tensor<2x3x5x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$query, Graph_FloatTensor:$key, Graph_FloatTensor:$value,
+                       F64Attr:$scale, BoolAttr:$causal);
+  let results = (outs Graph_FloatTensor:$result, Graph_FloatTensor:$lse);
+  let assemblyFormat = [{
+    $query `,` $key `,` $value `scale` $scale `causal` $causal attr-dict
+    `:` type($query) `,` type($key) `,` type($value) `->` type($result) `,` type($lse)
+  }];
+}
+
+def Graph_AttentionBackwardOp : Graph_CompositeOp<"attention_backward", [InferTypeOpAdaptorWithIsCompatible]> {
+  let summary = "Gradients of attention for query, key and value, recomputing scores from lse";
+  let description = [{
+    With p = exp(scale·q·kᵀ - lse), δ = Σ gradient·output over the head and
+    s = p·(gradient·vᵀ - δ)·scale: query gradient s·k, key gradient sᵀ·q, value gradient pᵀ·gradient
+    (Dao et al. 2022, FlashAttention).
+
+    The constraints 1 to 4 of attention hold, and:
+    5. `output`, `gradient` and `lse` have the types of attention's results.
+
+    ```mlir
+    func.func @attention_backward(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x5x8xf32>, %v: tensor<2x3x5x8xf32>,
+                                  %y: tensor<2x3x5x8xf32>, %lse: tensor<2x3x5xf32>,
+                                  %dy: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {
+      %dq, %dk, %dv = graph.attention_backward %q, %k, %v, %y, %lse, %dy scale 0.35 causal true
+        : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5xf32>, tensor<2x3x5x8xf32>
+        -> tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>
+      return %dq : tensor<2x3x5x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$query, Graph_FloatTensor:$key, Graph_FloatTensor:$value,
+                       Graph_FloatTensor:$output, Graph_FloatTensor:$lse, Graph_FloatTensor:$gradient,
+                       F64Attr:$scale, BoolAttr:$causal);
+  let results = (outs Graph_FloatTensor:$query_gradient, Graph_FloatTensor:$key_gradient,
+                      Graph_FloatTensor:$value_gradient);
+  let assemblyFormat = [{
+    $query `,` $key `,` $value `,` $output `,` $lse `,` $gradient `scale` $scale `causal` $causal attr-dict
+    `:` type(operands) `->` type(results)
+  }];
+}
+
+def Graph_CrossEntropyOp : Graph_CompositeOp<"cross_entropy", [InferTypeOpAdaptorWithIsCompatible]> {
+  let summary = "Mean of lse(logits) - logits[target] over all positions; classes are the last dimension";
+  let description = [{
+    The second result is the row-wise log-sum-exp of the logits, which the gradient uses. A target
+    outside [0, classes) is an error in the reference; in compiled code it contributes lse alone.
+
+    1. `targets` has the shape of the logits without their last dimension.
+
+    ```mlir
+    func.func @cross_entropy(%logits: tensor<2x4x65xf32>, %targets: tensor<2x4xi32>) -> tensor<f32> {
+      %loss, %lse = graph.cross_entropy %logits, %targets
+        : tensor<2x4x65xf32>, tensor<2x4xi32> -> tensor<f32>, tensor<2x4xf32>
+      return %loss : tensor<f32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$logits, Graph_IndexTensor:$targets);
+  let results = (outs Graph_FloatScalar:$loss, Graph_FloatTensor:$lse);
+  let assemblyFormat = [{
+    $logits `,` $targets attr-dict `:` type($logits) `,` type($targets) `->` type($loss) `,` type($lse)
+  }];
+}
+
+def Graph_MseOp : Graph_CompositeOp<"mse", [InferTypeOpAdaptorWithIsCompatible]> {
+  let summary = "Mean of (prediction - target)² over all elements";
+  let description = [{
+    1. `prediction` and `target` have one type.
+
+    ```mlir
+    func.func @mse(%y: tensor<4x8xf32>, %t: tensor<4x8xf32>) -> tensor<f32> {
+      %loss = graph.mse %y, %t : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<f32>
+      return %loss : tensor<f32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$prediction, Graph_FloatTensor:$target);
+  let results = (outs Graph_FloatScalar:$loss);
+  let assemblyFormat = "$prediction `,` $target attr-dict `:` type($prediction) `,` type($target) `->` type($loss)";
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Optimizers: one op updates a bucket of parameters
+//===--------------------------------------------------------------------------------------------===//
+
+def Graph_AdamWOp : Graph_CompositeOp<"adamw", [AttrSizedOperandSegments, AttrSizedResultSegments]> {
+  let summary = "AdamW on a bucket of parameters: decoupled weight decay, epsilon outside the root";
+  let description = [{
+    g  = gradient·gradient_scale                      m' = beta1·m + (1-beta1)·g
+    v' = beta2·v + (1-beta2)·g²                       p' = p·(1 - lr·weight_decay)
+    p' = p' - lr·(m'/correction1) / (√(v'/correction2) + epsilon)
+    with correction_i = 1 - beta_i^t (Loshchilov & Hutter 2019, as PyTorch computes it).
+
+    1. Parameters, gradients, moments and results pair up in number and type.
+    2. 0 ≤ beta < 1.
+
+    ```mlir
+    func.func @adamw(%p: tensor<8xf32>, %g: tensor<8xf32>, %m: tensor<8xf32>, %v: tensor<8xf32>, %lr: tensor<f32>,
+                     %c1: tensor<f32>, %c2: tensor<f32>, %s: tensor<f32>) -> tensor<8xf32> {
+      %p1, %m1, %v1 = graph.adamw (%p) gradients (%g) moments (%m) (%v) scalars (%lr, %c1, %c2, %s)
+        {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64}
+        : tensor<8xf32> : tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
+        : tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
+      return %p1 : tensor<8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Graph_FloatTensor>:$parameters, Variadic<Graph_FloatTensor>:$gradients,
+                       Variadic<Graph_FloatTensor>:$first_moments, Variadic<Graph_FloatTensor>:$second_moments,
+                       Graph_FloatScalar:$learning_rate, Graph_FloatScalar:$correction1,
+                       Graph_FloatScalar:$correction2, Graph_FloatScalar:$gradient_scale,
+                       F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon, F64Attr:$weight_decay);
+  let results = (outs Variadic<Graph_FloatTensor>:$new_parameters, Variadic<Graph_FloatTensor>:$new_first_moments,
+                      Variadic<Graph_FloatTensor>:$new_second_moments);
+  let assemblyFormat = [{
+    `(` $parameters `)` `gradients` `(` $gradients `)` `moments` `(` $first_moments `)` `(` $second_moments `)`
+    `scalars` `(` $learning_rate `,` $correction1 `,` $correction2 `,` $gradient_scale `)` attr-dict
+    `:` type($parameters) `:` type($gradients) `:` type($first_moments) `:` type($second_moments)
+    `:` type($learning_rate) `,` type($correction1) `,` type($correction2) `,` type($gradient_scale)
+    `->` type($new_parameters) `:` type($new_first_moments) `:` type($new_second_moments)
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_SgdOp : Graph_CompositeOp<"sgd", [AttrSizedOperandSegments, AttrSizedResultSegments]> {
+  let summary = "SGD on a bucket of parameters, with momentum buffers where momentum is not 0";
+  let description = [{
+    g = gradient·gradient_scale + weight_decay·p;  b' = momentum·b + g;  p' = p - lr·b' (b' = g without momentum)
+
+    1. Parameters, gradients and new parameters pair up in number and type.
+    2. Momenta, where present, pair up with the parameters, new momenta with the momenta.
+
+    ```mlir
+    func.func @sgd(%p: tensor<8xf32>, %g: tensor<8xf32>, %b: tensor<8xf32>, %lr: tensor<f32>, %s: tensor<f32>) -> tensor<8xf32> {
+      %p1, %b1 = graph.sgd (%p) gradients (%g) momenta (%b) scalars (%lr, %s)
+        {momentum = 0.9 : f64, weight_decay = 0.0 : f64}
+        : tensor<8xf32> : tensor<8xf32> momenta tensor<8xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<8xf32>
+      %p2 = graph.sgd (%p1) gradients (%g) scalars (%lr, %s) {momentum = 0.0 : f64, weight_decay = 0.0 : f64}
+        : tensor<8xf32> : tensor<8xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32>
+      return %p2 : tensor<8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Graph_FloatTensor>:$parameters, Variadic<Graph_FloatTensor>:$gradients,
+                       Variadic<Graph_FloatTensor>:$momenta, Graph_FloatScalar:$learning_rate,
+                       Graph_FloatScalar:$gradient_scale, F64Attr:$momentum, F64Attr:$weight_decay);
+  let results = (outs Variadic<Graph_FloatTensor>:$new_parameters, Variadic<Graph_FloatTensor>:$new_momenta);
+  let assemblyFormat = [{
+    `(` $parameters `)` `gradients` `(` $gradients `)` (`momenta` `(` $momenta^ `)`)?
+    `scalars` `(` $learning_rate `,` $gradient_scale `)` attr-dict
+    `:` type($parameters) `:` type($gradients) (`momenta` type($momenta)^)?
+    `:` type($learning_rate) `,` type($gradient_scale)
+    `->` type($new_parameters) (`:` type($new_momenta)^)?
+  }];
+  let hasVerifier = 1;
+}
+
+#endif

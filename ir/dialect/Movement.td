@@ -1,0 +1,165 @@
+//===- Movement.td - ops that move elements without computing ------------------------------------===//
+#ifndef INGOT_IR_MOVEMENT
+#define INGOT_IR_MOVEMENT
+
+include "ir/dialect/Base.td"
+
+def Graph_ReshapeOp : Graph_FoldedOp<"reshape", [SameOperandsAndResultElementType]> {
+  let summary = "The same elements in row-major order under another shape";
+  let description = [{
+    1. Both shapes have the same number of elements.
+
+    ```mlir
+    func.func @reshape(%x: tensor<2x3x4xf32>) -> tensor<6x4xf32> {
+      %y = graph.reshape %x : tensor<2x3x4xf32> -> tensor<6x4xf32>
+      return %y : tensor<6x4xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($operand) `->` type($result)";
+  let hasFolder = 1;
+  let hasVerifier = 1;
+}
+
+def Graph_TransposeOp : Graph_InferredOp<"transpose"> {
+  let summary = "Permutes dimensions";
+  let description = [{
+    Result dimension i is operand dimension `permutation[i]`.
+
+    1. `permutation` names each of the operand's dimensions once.
+
+    ```mlir
+    func.func @transpose(%x: tensor<2x3x4xf32>) -> tensor<4x2x3xf32> {
+      %y = graph.transpose %x [2, 0, 1] : tensor<2x3x4xf32> -> tensor<4x2x3xf32>
+      return %y : tensor<4x2x3xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand, DenseI64ArrayAttr:$permutation);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$operand $permutation attr-dict `:` type($operand) `->` type($result)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Graph_BroadcastOp : Graph_FoldedOp<"broadcast", [SameOperandsAndResultElementType]> {
+  let summary = "Repeats along dimensions";
+  let description = [{
+    Operand dimension i becomes result dimension `dimensions[i]`; the others are new and repeat.
+
+    1. `dimensions` has one entry per operand dimension, strictly increasing.
+    2. Operand dimension i equals result dimension `dimensions[i]`, or is 1 and is repeated.
+
+    ```mlir
+    func.func @broadcast(%bias: tensor<8xf32>) -> tensor<4x8xf32> {
+      %y = graph.broadcast %bias [1] : tensor<8xf32> -> tensor<4x8xf32>
+      return %y : tensor<4x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand, DenseI64ArrayAttr:$dimensions);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$operand $dimensions attr-dict `:` type($operand) `->` type($result)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+  let hasVerifier = 1;
+}
+
+def Graph_SliceOp : Graph_InferredOp<"slice"> {
+  let summary = "A box of a tensor";
+  let description = [{
+    Elements `offsets`, `offsets + strides`, … below `limits` in every dimension.
+
+    1. `offsets`, `limits` and `strides` have one entry per dimension.
+    2. 0 ≤ offset ≤ limit ≤ size and stride > 0.
+
+    ```mlir
+    func.func @slice(%x: tensor<4x10xf32>) -> tensor<4x3xf32> {
+      %y = graph.slice %x [0, 2] to [4, 8] by [1, 2] : tensor<4x10xf32> -> tensor<4x3xf32>
+      return %y : tensor<4x3xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand, DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$limits,
+                       DenseI64ArrayAttr:$strides);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$operand $offsets `to` $limits `by` $strides attr-dict `:` type($operand) `->` type($result)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Graph_PadOp : Graph_InferredOp<"pad"> {
+  let summary = "Surrounds a tensor with a scalar";
+  let description = [{
+    `low` elements before, `high` after and `interior` between neighbours in each dimension.
+
+    1. `value` is a scalar of the operand's element type.
+    2. `low`, `high` and `interior` have one entry per dimension.
+    3. No entry is negative.
+
+    ```mlir
+    func.func @pad(%x: tensor<4x3xf32>, %zero: tensor<f32>) -> tensor<5x10xf32> {
+      %y = graph.pad %x, %zero low [0, 2] high [1, 3] interior [0, 1]
+        : tensor<4x3xf32>, tensor<f32> -> tensor<5x10xf32>
+      return %y : tensor<5x10xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$value, DenseI64ArrayAttr:$low,
+                       DenseI64ArrayAttr:$high, DenseI64ArrayAttr:$interior);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = [{
+    $operand `,` $value `low` $low `high` $high `interior` $interior attr-dict
+    `:` type($operand) `,` type($value) `->` type($result)
+  }];
+  let hasFolder = 1;
+}
+
+def Graph_ConcatOp : Graph_InferredOp<"concat"> {
+  let summary = "Joins tensors along one dimension";
+  let description = [{
+    1. There is at least one operand.
+    2. `dimension` is one of the operands'.
+    3. Operands agree in rank and element type.
+    4. Operands agree in every dimension but `dimension`.
+
+    ```mlir
+    func.func @concat(%x: tensor<4x3xf32>, %y: tensor<4x5xf32>) -> tensor<4x8xf32> {
+      %z = graph.concat %x, %y dimension 1 : tensor<4x3xf32>, tensor<4x5xf32> -> tensor<4x8xf32>
+      return %z : tensor<4x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<Graph_Tensor>:$operands, I64Attr:$dimension);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$operands `dimension` $dimension attr-dict `:` type($operands) `->` type($result)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Graph_GatherOp : Graph_InferredOp<"gather"> {
+  let summary = "Picks slices of a dimension by index";
+  let description = [{
+    result[a…, i…, b…] = operand[a…, indices[i…], b…]; `indices` stand in for `dimension`. An index
+    outside [0, size) is an error in the reference; compiled code clamps it.
+
+    1. `dimension` is one of the operand's.
+
+    ```mlir
+    func.func @gather(%x: tensor<65x8xf32>, %i: tensor<2x3xi32>) -> tensor<2x3x8xf32> {
+      %y = graph.gather %x, %i dimension 0 : tensor<65x8xf32>, tensor<2x3xi32> -> tensor<2x3x8xf32>
+      return %y : tensor<2x3x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand, Graph_IndexTensor:$indices, I64Attr:$dimension);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = [{
+    $operand `,` $indices `dimension` $dimension attr-dict
+    `:` type($operand) `,` type($indices) `->` type($result)
+  }];
+}
+
+#endif

@@ -1,0 +1,156 @@
+/// Verifiers of ops whose result types are given. A number in an error is the op's constraint in
+/// its documentation.
+#include "ir/dialect/GraphBuilder.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+
+namespace ingot::graph {
+
+static bool compatible(int64_t a, int64_t b) {
+  return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
+}
+
+LogicalResult IotaOp::verify() {
+  int64_t dimension = getDimension(), rank = getType().getRank();
+  if (dimension < 0 || dimension >= rank)
+    return emitOpError("(1) dimension ") << dimension << " is not one of the result's " << rank;
+  return success();
+}
+
+LogicalResult ReshapeOp::verify() {
+  auto from = getOperand().getType(), to = getType();
+  if (from.hasStaticShape() && to.hasStaticShape() && from.getNumElements() != to.getNumElements())
+    return emitOpError("(1) ") << from.getNumElements() << " elements do not fit a shape of "
+                               << to.getNumElements();
+  return success();
+}
+
+LogicalResult BroadcastOp::verify() {
+  auto from = getOperand().getType(), to = getType();
+  ArrayRef<int64_t> dimensions = getDimensions();
+  if (int64_t(dimensions.size()) != from.getRank())
+    return emitOpError("(1) dimensions need one entry for each of the operand's ")
+           << from.getRank();
+  int64_t previous = -1;
+  for (auto [index, dim] : llvm::enumerate(dimensions)) {
+    if (dim <= previous || dim >= to.getRank())
+      return emitOpError("(1) dimensions must increase strictly and stay below the result's rank ")
+             << to.getRank();
+    previous = dim;
+    int64_t size = from.getDimSize(index);
+    if (size != 1 && !compatible(size, to.getDimSize(dim)))
+      return emitOpError("(2) operand dimension ")
+             << index << " has size " << size << ", result dimension " << dim << " "
+             << to.getDimSize(dim);
+  }
+  return success();
+}
+
+LogicalResult ScatterAddOp::verify() {
+  auto base = getBase().getType();
+  int64_t dimension = getDimension();
+  if (dimension < 0 || dimension >= base.getRank())
+    return emitOpError("(1) dimension ")
+           << dimension << " is not one of the base's " << base.getRank();
+  SmallVector<int64_t> expected(base.getShape().take_front(dimension));
+  llvm::append_range(expected, getIndices().getType().getShape());
+  llvm::append_range(expected, base.getShape().drop_front(dimension + 1));
+  if (getUpdates().getType() != RankedTensorType::get(expected, base.getElementType()))
+    return emitOpError("(2) updates must be ")
+           << RankedTensorType::get(expected, base.getElementType());
+  return success();
+}
+
+LogicalResult SoftmaxOp::verify() {
+  int64_t dimension = getDimension(), rank = getType().getRank();
+  if (dimension < 0 || dimension >= rank)
+    return emitOpError("(1) dimension ") << dimension << " is not one of the operand's " << rank;
+  return success();
+}
+
+LogicalResult AdamWOp::verify() {
+  for (TypeRange group :
+       {TypeRange(getGradients().getTypes()), TypeRange(getFirstMoments().getTypes()),
+        TypeRange(getSecondMoments().getTypes()), TypeRange(getNewParameters().getTypes()),
+        TypeRange(getNewFirstMoments().getTypes()), TypeRange(getNewSecondMoments().getTypes())})
+    if (group != TypeRange(getParameters().getTypes()))
+      return emitOpError("(1) parameters, gradients and moments must pair up in number and type");
+  for (const APFloat &beta : {getBeta1(), getBeta2()})
+    if (double value = beta.convertToDouble(); !(value >= 0 && value < 1))
+      return emitOpError("(2) beta ") << value << " is not in [0, 1)";
+  return success();
+}
+
+LogicalResult SgdOp::verify() {
+  if (TypeRange(getGradients().getTypes()) != TypeRange(getParameters().getTypes()) ||
+      TypeRange(getNewParameters().getTypes()) != TypeRange(getParameters().getTypes()))
+    return emitOpError("(1) parameters and gradients must pair up in number and type");
+  if (!getMomenta().empty() &&
+      TypeRange(getMomenta().getTypes()) != TypeRange(getParameters().getTypes()))
+    return emitOpError("(2) momenta, where present, must pair up with parameters");
+  if (TypeRange(getNewMomenta().getTypes()) != TypeRange(getMomenta().getTypes()))
+    return emitOpError("(2) new momenta must pair up with momenta");
+  return success();
+}
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (!symbols.lookupNearestSymbolFrom(*this, getKernelAttr()))
+    return emitOpError("(1) there is no kernel named ") << getKernelAttr();
+  return success();
+}
+
+static LogicalResult verifyRandomId(Operation *op, int64_t id) {
+  if (id < 0 || id > int64_t(UINT32_MAX))
+    return op->emitOpError("(1) id ") << id << " is not in [0, 2^32)";
+  return success();
+}
+LogicalResult RandomUniformOp::verify() { return verifyRandomId(*this, getId()); }
+LogicalResult RandomNormalOp::verify() { return verifyRandomId(*this, getId()); }
+
+LogicalResult UnbucketOp::verify() {
+  FailureOr<RankedTensorType> expected = bucketType(getResultTypes(), getLoc());
+  if (failed(expected))
+    return failure();
+  if (getOperand().getType() != *expected)
+    return emitOpError("(1) the bucket of the results is ") << *expected;
+  return success();
+}
+
+LogicalResult LoopOp::verify() {
+  Block &body = getBody().front();
+  if (body.getNumArguments() != getCarried().size() + 1 ||
+      body.getArgument(0).getType() != getTripCount().getType())
+    return emitOpError("(1) the body takes the iteration number, ")
+           << getTripCount().getType() << ", and the carried values";
+  auto yield = dyn_cast<YieldOp>(body.getTerminator());
+  if (!yield || yield.getNumOperands() != getNumResults() || getNumResults() < getCarried().size())
+    return emitOpError("(2) the body yields the carried values, then one value per stacked result");
+  for (auto [index, carried] : llvm::enumerate(getCarried()))
+    if (body.getArgument(index + 1).getType() != carried.getType() ||
+        yield.getOperand(index).getType() != carried.getType() ||
+        getResult(index).getType() != carried.getType())
+      return emitOpError("(3) carried value ") << index << " changes its type";
+  for (size_t index = getCarried().size(); index < getNumResults(); ++index) {
+    auto part = dyn_cast<RankedTensorType>(yield.getOperand(index).getType());
+    auto stack = dyn_cast<RankedTensorType>(getResult(index).getType());
+    if (!part || !stack || stack.getRank() == 0 ||
+        stack.getShape().drop_front() != part.getShape() ||
+        stack.getElementType() != part.getElementType())
+      return emitOpError("(4) result ") << index << " does not stack what the body yields";
+  }
+  return success();
+}
+
+LogicalResult IfOp::verify() {
+  if (tensorType(getCondition()).getRank() != 0)
+    return emitOpError("(1) the condition must be a scalar");
+  for (Region *region : getRegions()) {
+    auto yield = dyn_cast<YieldOp>(region->front().getTerminator());
+    if (!yield || TypeRange(yield->getOperandTypes()) != TypeRange(getResultTypes()))
+      return emitOpError("(2) both regions must yield the result types");
+  }
+  return success();
+}
+
+} // namespace ingot::graph

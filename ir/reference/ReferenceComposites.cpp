@@ -1,0 +1,286 @@
+/// Composites by their own formulas in double, independent of Decompose.cpp: tests compare the two.
+#include "ir/reference/ReferenceMath.h"
+#include "ir/reference/ReferenceOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include <cmath>
+#include <numbers>
+
+using namespace mlir;
+
+namespace ingot::graph {
+namespace {
+
+using Doubles = std::vector<double>;
+
+double scalarOf(const Tensor &tensor) { return load<double>(tensor)[0]; }
+
+/// Maximum of `count` elements `stride` apart and Σ exp(x - max).
+struct Exponentials {
+  double max = -std::numeric_limits<double>::infinity(), sum = 0;
+
+  Exponentials(const double *x, int64_t count, int64_t stride = 1) {
+    for (int64_t i = 0; i < count; ++i)
+      max = x[i * stride] > max || std::isnan(x[i * stride]) ? x[i * stride] : max;
+    for (int64_t i = 0; i < count; ++i)
+      sum += std::exp(x[i * stride] - max);
+  }
+  double logarithm() const { return max + std::log(sum); }
+  double share(double x) const { return std::exp(x - max) / sum; }
+};
+
+Tensors evaluateGelu(GeluOp op, const Tensor &operand) {
+  Doubles x = load<double>(operand);
+  for (double &element : x) {
+    double u = std::sqrt(2 / std::numbers::pi) * (element + 0.044715 * element * element * element);
+    double phi = op.getTanh() ? std::tanh(u) : std::erf(element / std::numbers::sqrt2);
+    element = 0.5 * element * (1 + phi);
+  }
+  return {storeResult(op, x)};
+}
+
+Tensors evaluateSoftmax(SoftmaxOp op, const Tensor &operand) {
+  Doubles x = load<double>(operand);
+  int64_t count = operand.shape()[op.getDimension()];
+  int64_t inner = stridesOf(operand.shape())[op.getDimension()];
+  for (int64_t line = 0; line < (x.empty() ? 0 : operand.size() / count); ++line) {
+    double *first = x.data() + line / inner * inner * count + line % inner;
+    Exponentials e(first, count, inner);
+    for (int64_t i = 0; i < count; ++i)
+      first[i * inner] = e.share(first[i * inner]);
+  }
+  return {storeResult(op, x)};
+}
+
+Tensors evaluateLayerNorm(LayerNormOp op, Operands operands) {
+  Doubles x = load<double>(operands[0]), scale = load<double>(operands[1]);
+  Doubles bias = load<double>(operands[2]), means, rstds;
+  int64_t width = operands[0].shape().back(), rows = elementCount(resultShape(op, 1));
+  for (int64_t row = 0; row < rows; ++row) {
+    double *values = x.data() + row * width;
+    double mean = 0, variance = 0;
+    for (int64_t i = 0; i < width; ++i)
+      mean += values[i] / double(width);
+    for (int64_t i = 0; i < width; ++i)
+      variance += (values[i] - mean) * (values[i] - mean) / double(width);
+    double rstd = 1 / std::sqrt(variance + op.getEpsilon().convertToDouble());
+    for (int64_t i = 0; i < width; ++i)
+      values[i] = (values[i] - mean) * rstd * scale[i] + bias[i];
+    means.push_back(width ? mean : NAN);
+    rstds.push_back(width ? rstd : NAN);
+  }
+  return {storeResult(op, x), storeResult(op, means, 1), storeResult(op, rstds, 2)};
+}
+
+Tensors evaluateLinear(LinearOp op, Operands operands) {
+  Doubles x = load<double>(operands[0]), weight = load<double>(operands[1]);
+  int64_t outputs = operands[1].shape()[0], inputs = operands[1].shape()[1];
+  int64_t rows = elementCount(resultShape(op)) / std::max<int64_t>(outputs, 1);
+  Doubles transposed(weight.size()), result(rows * outputs, 0.0);
+  for (int64_t o = 0; o < outputs; ++o)
+    for (int64_t i = 0; i < inputs; ++i)
+      transposed[i * outputs + o] = weight[o * inputs + i];
+  if (op.getBias()) {
+    Doubles bias = load<double>(operands[2]);
+    for (size_t i = 0; i < result.size(); ++i)
+      result[i] = bias[i % outputs];
+  }
+  multiplyAdd(rows, outputs, inputs, x.data(), transposed.data(), result.data());
+  return {storeResult(op, result)};
+}
+
+Result<Tensors> evaluateEmbedding(EmbeddingOp op, Operands operands) {
+  int64_t vocabulary = operands[0].shape()[0];
+  size_t bytes = operands[0].shape()[1] * byteSize(operands[0].type());
+  Tensor result(operands[0].type(), resultShape(op));
+  char *target = result.as<char>();
+  for (auto [position, index] : llvm::enumerate(load<int64_t>(operands[1]))) {
+    if (index < 0 || index >= vocabulary)
+      return errorAt(op, Error::Code::BadInput, "index {} at position {} is outside [0, {})", index,
+                     position, vocabulary);
+    std::memcpy(target, operands[0].as<char>() + index * bytes, bytes);
+    target += bytes;
+  }
+  return Tensors{result};
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Attention, one (batch, head) at a time
+//===--------------------------------------------------------------------------------------------===//
+
+struct AttentionShape {
+  int64_t heads, queries, keys, width, valueWidth;
+  double scale;
+  bool causal;
+
+  template <typename Op>
+  AttentionShape(Op op, const Tensor &query, const Tensor &value)
+      : heads(query.shape()[0] * query.shape()[1]), queries(query.shape()[2]),
+        keys(value.shape()[2]), width(query.shape()[3]), valueWidth(value.shape()[3]),
+        scale(op.getScale().convertToDouble()), causal(op.getCausal()) {}
+
+  /// Keys that query `i` sees are [0, visible(i)).
+  int64_t visible(int64_t i) const {
+    return causal ? std::clamp<int64_t>(i + keys - queries + 1, 0, keys) : keys;
+  }
+};
+
+double dot(const double *a, const double *b, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i)
+    sum += a[i] * b[i];
+  return sum;
+}
+
+void addScaled(double *target, double factor, const double *source, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    target[i] += factor * source[i];
+}
+
+/// The scaled scores of one query with the keys that it sees.
+Doubles scoresOf(const AttentionShape &s, const double *query, const double *keys, int64_t i) {
+  Doubles scores(s.visible(i));
+  for (size_t j = 0; j < scores.size(); ++j)
+    scores[j] = s.scale * dot(query, keys + j * s.width, s.width);
+  return scores;
+}
+
+Tensors evaluateAttention(AttentionOp op, Operands operands) {
+  AttentionShape s(op, operands[0], operands[2]);
+  Doubles q = load<double>(operands[0]), k = load<double>(operands[1]),
+          v = load<double>(operands[2]);
+  Doubles result(s.heads * s.queries * s.valueWidth, 0.0), lse;
+  for (int64_t head = 0; head < s.heads; ++head)
+    for (int64_t i = 0; i < s.queries; ++i) {
+      int64_t row = head * s.queries + i;
+      Doubles scores = scoresOf(s, &q[row * s.width], k.data() + head * s.keys * s.width, i);
+      Exponentials e(scores.data(), scores.size());
+      lse.push_back(e.logarithm());
+      for (size_t j = 0; j < scores.size(); ++j)
+        addScaled(result.data() + row * s.valueWidth, e.share(scores[j]),
+                  v.data() + (head * s.keys + j) * s.valueWidth, s.valueWidth);
+    }
+  return {storeResult(op, result), storeResult(op, lse, 1)};
+}
+
+Tensors evaluateAttentionBackward(AttentionBackwardOp op, Operands operands) {
+  AttentionShape s(op, operands[0], operands[2]);
+  Doubles q = load<double>(operands[0]), k = load<double>(operands[1]),
+          v = load<double>(operands[2]);
+  Doubles output = load<double>(operands[3]), lse = load<double>(operands[4]);
+  Doubles gradient = load<double>(operands[5]);
+  Doubles dq(q.size(), 0.0), dk(k.size(), 0.0), dv(v.size(), 0.0);
+  for (int64_t head = 0; head < s.heads; ++head)
+    for (int64_t i = 0; i < s.queries; ++i) {
+      int64_t row = head * s.queries + i;
+      const double *rowGradient = gradient.data() + row * s.valueWidth;
+      double delta = dot(rowGradient, output.data() + row * s.valueWidth, s.valueWidth);
+      Doubles scores = scoresOf(s, q.data() + row * s.width, k.data() + head * s.keys * s.width, i);
+      for (size_t j = 0; j < scores.size(); ++j) {
+        int64_t column = head * s.keys + j;
+        double p = std::exp(scores[j] - lse[row]);
+        double dp = dot(rowGradient, v.data() + column * s.valueWidth, s.valueWidth);
+        double ds = p * (dp - delta) * s.scale;
+        addScaled(dq.data() + row * s.width, ds, k.data() + column * s.width, s.width);
+        addScaled(dk.data() + column * s.width, ds, q.data() + row * s.width, s.width);
+        addScaled(dv.data() + column * s.valueWidth, p, rowGradient, s.valueWidth);
+      }
+    }
+  return {storeResult(op, dq), storeResult(op, dk, 1), storeResult(op, dv, 2)};
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Losses and optimizers
+//===--------------------------------------------------------------------------------------------===//
+
+Result<Tensors> evaluateCrossEntropy(CrossEntropyOp op, Operands operands) {
+  Doubles logits = load<double>(operands[0]), lse;
+  std::vector<int64_t> targets = load<int64_t>(operands[1]);
+  int64_t classes = operands[0].shape().back();
+  double sum = 0;
+  for (auto [position, target] : llvm::enumerate(targets)) {
+    if (target < 0 || target >= classes)
+      return errorAt(op, Error::Code::BadInput, "target {} at position {} is outside [0, {})",
+                     target, position, classes);
+    const double *row = logits.data() + position * classes;
+    lse.push_back(Exponentials(row, classes).logarithm());
+    sum += lse.back() - row[target];
+  }
+  return Tensors{storeResult(op, Doubles{sum / double(targets.size())}), storeResult(op, lse, 1)};
+}
+
+Tensors evaluateMse(MseOp op, Operands operands) {
+  Doubles prediction = load<double>(operands[0]), target = load<double>(operands[1]);
+  double sum = 0;
+  for (size_t i = 0; i < prediction.size(); ++i)
+    sum += (prediction[i] - target[i]) * (prediction[i] - target[i]);
+  return {storeResult(op, Doubles{sum / double(prediction.size())})};
+}
+
+Tensors evaluateAdamW(AdamWOp op, Operands operands) {
+  size_t count = op.getParameters().size();
+  Operands scalars = operands.subspan(4 * count);
+  double rate = scalarOf(scalars[0]), correction1 = scalarOf(scalars[1]);
+  double correction2 = scalarOf(scalars[2]), gradientScale = scalarOf(scalars[3]);
+  double beta1 = op.getBeta1().convertToDouble(), beta2 = op.getBeta2().convertToDouble();
+  double epsilon = op.getEpsilon().convertToDouble(), decay = op.getWeightDecay().convertToDouble();
+  Tensors results(3 * count);
+  for (size_t index = 0; index < count; ++index) {
+    Doubles p = load<double>(operands[index]), g = load<double>(operands[count + index]);
+    Doubles m = load<double>(operands[2 * count + index]);
+    Doubles v = load<double>(operands[3 * count + index]);
+    for (size_t i = 0; i < p.size(); ++i) {
+      g[i] *= gradientScale;
+      m[i] = beta1 * m[i] + (1 - beta1) * g[i];
+      v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
+      p[i] *= 1 - rate * decay;
+      p[i] -= rate * (m[i] / correction1) / (std::sqrt(v[i] / correction2) + epsilon);
+    }
+    results[index] = storeResult(op, p, index);
+    results[count + index] = storeResult(op, m, count + index);
+    results[2 * count + index] = storeResult(op, v, 2 * count + index);
+  }
+  return results;
+}
+
+Tensors evaluateSgd(SgdOp op, Operands operands) {
+  size_t count = op.getParameters().size();
+  bool hasMomenta = !op.getMomenta().empty();
+  Operands scalars = operands.subspan((hasMomenta ? 3 : 2) * count);
+  double rate = scalarOf(scalars[0]), gradientScale = scalarOf(scalars[1]);
+  double momentum = op.getMomentum().convertToDouble(),
+         decay = op.getWeightDecay().convertToDouble();
+  Tensors results(op->getNumResults());
+  for (size_t index = 0; index < count; ++index) {
+    Doubles p = load<double>(operands[index]), direction = load<double>(operands[count + index]);
+    Doubles buffer =
+        hasMomenta ? load<double>(operands[2 * count + index]) : Doubles(p.size(), 0.0);
+    for (size_t i = 0; i < p.size(); ++i) {
+      direction[i] = direction[i] * gradientScale + decay * p[i] + momentum * buffer[i];
+      p[i] -= rate * direction[i];
+    }
+    results[index] = storeResult(op, p, index);
+    if (hasMomenta)
+      results[count + index] = storeResult(op, direction, count + index);
+  }
+  return results;
+}
+
+} // namespace
+
+std::optional<Result<Tensors>> evaluateComposite(Operation *op, Operands operands) {
+  return TypeSwitch<Operation *, std::optional<Result<Tensors>>>(op)
+      .Case([&](GeluOp op) { return evaluateGelu(op, operands[0]); })
+      .Case([&](SoftmaxOp op) { return evaluateSoftmax(op, operands[0]); })
+      .Case([&](LayerNormOp op) { return evaluateLayerNorm(op, operands); })
+      .Case([&](LinearOp op) { return evaluateLinear(op, operands); })
+      .Case([&](EmbeddingOp op) { return evaluateEmbedding(op, operands); })
+      .Case([&](AttentionOp op) { return evaluateAttention(op, operands); })
+      .Case([&](AttentionBackwardOp op) { return evaluateAttentionBackward(op, operands); })
+      .Case([&](CrossEntropyOp op) { return evaluateCrossEntropy(op, operands); })
+      .Case([&](MseOp op) { return evaluateMse(op, operands); })
+      .Case([&](AdamWOp op) { return evaluateAdamW(op, operands); })
+      .Case([&](SgdOp op) { return evaluateSgd(op, operands); })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+} // namespace ingot::graph

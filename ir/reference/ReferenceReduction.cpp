@@ -1,0 +1,128 @@
+/// Reductions and contractions: floats accumulate in double, whatever their type.
+#include "ir/reference/ReferenceMath.h"
+#include "ir/reference/ReferenceOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace ingot::graph {
+namespace {
+
+template <typename T> T identityOf(ReduceKind kind) {
+  using Limits = std::numeric_limits<T>;
+  T lowest = Limits::has_infinity ? T(-Limits::infinity()) : Limits::lowest();
+  T highest = Limits::has_infinity ? Limits::infinity() : Limits::max();
+  switch (kind) {
+  case ReduceKind::Sum:
+    return 0;
+  case ReduceKind::Max:
+    return lowest;
+  case ReduceKind::Min:
+    return highest;
+  case ReduceKind::Product:
+    break;
+  }
+  return 1;
+}
+
+/// Integers wrap, so they combine as unsigned numbers; NaN wins over everything.
+template <typename T> T combine(ReduceKind kind, T x, T y) {
+  using Modular = std::conditional_t<std::is_same_v<T, double>, double, uint64_t>;
+  switch (kind) {
+  case ReduceKind::Sum:
+    return T(Modular(x) + Modular(y));
+  case ReduceKind::Max:
+    return x != x || x > y ? x : y;
+  case ReduceKind::Min:
+    return x != x || x < y ? x : y;
+  case ReduceKind::Product:
+    break;
+  }
+  return T(Modular(x) * Modular(y));
+}
+
+/// The identity of max and min for a narrow integer is its own limit.
+template <typename T> T clampToType(T value, ElementType type) {
+  if constexpr (std::is_same_v<T, int64_t>)
+    return std::clamp(value, -(int64_t(1) << (bitWidth(type) - 1)),
+                      int64_t(uint64_t(-1) >> (65 - bitWidth(type))));
+  else if constexpr (std::is_same_v<T, uint64_t>)
+    return std::min(value, uint64_t(-1) >> (64 - bitWidth(type)));
+  return value;
+}
+
+Tensors evaluateReduce(ReduceOp op, const Tensor &operand) {
+  std::vector<int64_t> kept = stridesOf(resultShape(op)), strides;
+  size_t next = 0;
+  for (int64_t dim = 0; dim < int64_t(operand.shape().size()); ++dim)
+    strides.push_back(llvm::is_contained(op.getDimensions(), dim) ? 0 : kept[next++]);
+  return dispatch(operand.type(), [&](auto zero) -> Tensors {
+    using Wide = decltype(zero);
+    Wide identity = identityOf<Wide>(op.getKind());
+    if (op.getKind() == ReduceKind::Max || op.getKind() == ReduceKind::Min)
+      identity = clampToType(identity, operand.type());
+    std::vector<Wide> elements = load<Wide>(operand);
+    std::vector<Wide> result(elementCount(resultShape(op)), identity);
+    auto element = elements.begin();
+    forEachPoint<1>(operand.shape(), {strides}, [&](std::array<int64_t, 1> at) {
+      result[at[0]] = combine(op.getKind(), result[at[0]], *element++);
+    });
+    return {storeResult(op, result)};
+  });
+}
+
+/// Elements of `tensor` as a dense [groups[0]…, groups[1]…, …] array: a transposition.
+std::vector<double> arrange(const Tensor &tensor, ArrayRef<ArrayRef<int64_t>> groups) {
+  std::vector<int64_t> strides = stridesOf(tensor.shape()), permuted;
+  Shape shape;
+  for (ArrayRef<int64_t> group : groups)
+    for (int64_t dim : group) {
+      shape.push_back(tensor.shape()[dim]);
+      permuted.push_back(strides[dim]);
+    }
+  std::vector<double> elements = load<double>(tensor), result;
+  result.reserve(elements.size());
+  forEachPoint<1>(shape, {permuted},
+                  [&](std::array<int64_t, 1> at) { result.push_back(elements[at[0]]); });
+  return result;
+}
+
+SmallVector<int64_t> freeDimensions(const Tensor &tensor, ArrayRef<int64_t> batch,
+                                    ArrayRef<int64_t> contracted) {
+  SmallVector<int64_t> free;
+  for (int64_t dim = 0; dim < int64_t(tensor.shape().size()); ++dim)
+    if (!llvm::is_contained(batch, dim) && !llvm::is_contained(contracted, dim))
+      free.push_back(dim);
+  return free;
+}
+
+int64_t sizeOf(const Tensor &tensor, ArrayRef<int64_t> dimensions) {
+  int64_t size = 1;
+  for (int64_t dim : dimensions)
+    size *= tensor.shape()[dim];
+  return size;
+}
+
+Tensors evaluateContract(ContractOp op, const Tensor &lhs, const Tensor &rhs) {
+  auto rows = freeDimensions(lhs, op.getLhsBatch(), op.getLhsContract());
+  auto columns = freeDimensions(rhs, op.getRhsBatch(), op.getRhsContract());
+  int64_t batch = sizeOf(lhs, op.getLhsBatch()), m = sizeOf(lhs, rows), n = sizeOf(rhs, columns);
+  int64_t k = sizeOf(lhs, op.getLhsContract());
+  std::vector<double> a = arrange(lhs, {op.getLhsBatch(), rows, op.getLhsContract()});
+  std::vector<double> b = arrange(rhs, {op.getRhsBatch(), op.getRhsContract(), columns});
+  std::vector<double> c(batch * m * n, 0.0);
+  for (int64_t i = 0; i < batch; ++i)
+    multiplyAdd(m, n, k, a.data() + i * m * k, b.data() + i * k * n, c.data() + i * m * n);
+  return {storeResult(op, c)};
+}
+
+} // namespace
+
+std::optional<Result<Tensors>> evaluateReduction(Operation *op, Operands operands) {
+  return TypeSwitch<Operation *, std::optional<Result<Tensors>>>(op)
+      .Case([&](ReduceOp op) { return evaluateReduce(op, operands[0]); })
+      .Case([&](ContractOp op) { return evaluateContract(op, operands[0], operands[1]); })
+      .Default([](Operation *) { return std::nullopt; });
+}
+
+} // namespace ingot::graph

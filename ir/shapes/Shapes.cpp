@@ -1,0 +1,361 @@
+/// Result types from operand types and attributes. A number in an error is the op's constraint in
+/// its documentation.
+#include "ir/dialect/GraphBuilder.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallBitVector.h"
+
+using namespace mlir;
+
+namespace ingot::graph {
+namespace {
+
+using Dims = SmallVector<int64_t>;
+
+RankedTensorType ranked(Value value) { return cast<RankedTensorType>(value.getType()); }
+
+/// True if `dims` are distinct and inside [0, rank).
+bool areDistinctDims(ArrayRef<int64_t> dims, int64_t rank) {
+  llvm::SmallBitVector seen(rank);
+  for (int64_t dim : dims) {
+    if (dim < 0 || dim >= rank || seen.test(dim))
+      return false;
+    seen.set(dim);
+  }
+  return true;
+}
+
+bool compatible(int64_t a, int64_t b) {
+  return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
+}
+
+LogicalResult oneResult(SmallVectorImpl<Type> &results, ArrayRef<int64_t> shape, Type element) {
+  results.push_back(RankedTensorType::get(shape, element));
+  return success();
+}
+
+/// One value per row: the operand without its last dimension, never narrower than f32.
+RankedTensorType statisticsType(RankedTensorType type) {
+  return RankedTensorType::get(type.getShape().drop_back(1),
+                               accumulationType(type.getElementType()));
+}
+
+/// Inferred and stated types agree where both are known: a stated `?` dimension may be known
+/// better.
+bool areCompatible(TypeRange inferred, TypeRange stated) {
+  return inferred.size() == stated.size() &&
+         llvm::all_of(llvm::zip(inferred, stated), [](auto pair) {
+           auto a = cast<ShapedType>(std::get<0>(pair)), b = cast<ShapedType>(std::get<1>(pair));
+           return a.getElementType() == b.getElementType() &&
+                  succeeded(verifyCompatibleShape(a, b));
+         });
+}
+
+} // namespace
+
+#define COMPATIBLE_RESULTS(OP)                                                                     \
+  bool OP::isCompatibleReturnTypes(TypeRange inferred, TypeRange stated) {                         \
+    return areCompatible(inferred, stated);                                                        \
+  }
+COMPATIBLE_RESULTS(AttentionBackwardOp)
+COMPATIBLE_RESULTS(AttentionOp)
+COMPATIBLE_RESULTS(BucketOp)
+COMPATIBLE_RESULTS(CompareOp)
+COMPATIBLE_RESULTS(ConcatOp)
+COMPATIBLE_RESULTS(ContractOp)
+COMPATIBLE_RESULTS(CrossEntropyOp)
+COMPATIBLE_RESULTS(EmbeddingOp)
+COMPATIBLE_RESULTS(GatherOp)
+COMPATIBLE_RESULTS(LayerNormOp)
+COMPATIBLE_RESULTS(LinearOp)
+COMPATIBLE_RESULTS(MseOp)
+COMPATIBLE_RESULTS(PadOp)
+COMPATIBLE_RESULTS(ReduceOp)
+COMPATIBLE_RESULTS(SliceOp)
+COMPATIBLE_RESULTS(TransposeOp)
+#undef COMPATIBLE_RESULTS
+
+LogicalResult CompareOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
+                                          Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  return oneResult(results, ranked(adaptor.getLhs()).getShape(), IntegerType::get(context, 1));
+}
+
+LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  ArrayRef<int64_t> permutation = adaptor.getPermutation();
+  if (int64_t(permutation.size()) != type.getRank() ||
+      !areDistinctDims(permutation, type.getRank()))
+    return emitOptionalError(location, "(1) permutation must name each of the operand's ",
+                             type.getRank(), " dimensions once");
+  Dims shape;
+  for (int64_t dim : permutation)
+    shape.push_back(type.getDimSize(dim));
+  return oneResult(results, shape, type.getElementType());
+}
+
+LogicalResult SliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                        Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  size_t rank = type.getRank();
+  if (adaptor.getOffsets().size() != rank || adaptor.getLimits().size() != rank ||
+      adaptor.getStrides().size() != rank)
+    return emitOptionalError(
+        location, "(1) offsets, limits and strides need one entry for each of the operand's ", rank,
+        " dimensions");
+  Dims shape;
+  for (auto [dim, offset, limit, stride] : llvm::zip_equal(
+           type.getShape(), adaptor.getOffsets(), adaptor.getLimits(), adaptor.getStrides())) {
+    bool inside = offset >= 0 && offset <= limit && (ShapedType::isDynamic(dim) || limit <= dim);
+    if (!inside || stride <= 0)
+      return emitOptionalError(location, "(2) slice ", offset, " to ", limit, " by ", stride,
+                               " is not inside a dimension of size ", dim);
+    shape.push_back((limit - offset + stride - 1) / stride);
+  }
+  return oneResult(results, shape, type.getElementType());
+}
+
+LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                      Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  auto value = ranked(adaptor.getValue());
+  if (value.getRank() != 0 || value.getElementType() != type.getElementType())
+    return emitOptionalError(
+        location, "(1) the padding value must be a scalar of the operand's element type");
+  size_t rank = type.getRank();
+  if (adaptor.getLow().size() != rank || adaptor.getHigh().size() != rank ||
+      adaptor.getInterior().size() != rank)
+    return emitOptionalError(location,
+                             "(2) low, high and interior need one entry for each of the operand's ",
+                             rank, " dimensions");
+  Dims shape;
+  for (auto [dim, low, high, interior] : llvm::zip_equal(
+           type.getShape(), adaptor.getLow(), adaptor.getHigh(), adaptor.getInterior())) {
+    if (low < 0 || high < 0 || interior < 0)
+      return emitOptionalError(location, "(3) padding must not be negative");
+    shape.push_back(ShapedType::isDynamic(dim)
+                        ? dim
+                        : low + dim + std::max<int64_t>(dim - 1, 0) * interior + high);
+  }
+  return oneResult(results, shape, type.getElementType());
+}
+
+LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                         Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  if (adaptor.getOperands().empty())
+    return emitOptionalError(location, "(1) concat needs at least one operand");
+  auto first = ranked(adaptor.getOperands().front());
+  int64_t dimension = adaptor.getDimension();
+  if (dimension < 0 || dimension >= first.getRank())
+    return emitOptionalError(location, "(2) dimension ", dimension, " is not one of the operands' ",
+                             first.getRank());
+  Dims shape(first.getShape());
+  shape[dimension] = 0;
+  for (Value operand : adaptor.getOperands()) {
+    auto type = ranked(operand);
+    if (type.getRank() != first.getRank() || type.getElementType() != first.getElementType())
+      return emitOptionalError(location, "(3) operands differ in rank or element type: ", first,
+                               " and ", type);
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      if (dim != dimension && !compatible(type.getDimSize(dim), first.getDimSize(dim)))
+        return emitOptionalError(location, "(4) operands differ in dimension ", dim, ": ", first,
+                                 " and ", type);
+    int64_t size = type.getDimSize(dimension);
+    bool dynamic = ShapedType::isDynamic(size) || ShapedType::isDynamic(shape[dimension]);
+    shape[dimension] = dynamic ? ShapedType::kDynamic : shape[dimension] + size;
+  }
+  return oneResult(results, shape, first.getElementType());
+}
+
+LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                         Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  if (!areDistinctDims(adaptor.getDimensions(), type.getRank()))
+    return emitOptionalError(
+        location, "(1) dimensions must be distinct and below the operand's rank ", type.getRank());
+  Dims shape;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim)
+    if (!llvm::is_contained(adaptor.getDimensions(), dim))
+      shape.push_back(type.getDimSize(dim));
+  return oneResult(results, shape, type.getElementType());
+}
+
+LogicalResult ContractOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                           Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto lhs = ranked(adaptor.getLhs()), rhs = ranked(adaptor.getRhs());
+  if (lhs.getElementType() != rhs.getElementType())
+    return emitOptionalError(location, "(1) operands differ in element type: ", lhs, " and ", rhs);
+  auto paired = [&](ArrayRef<int64_t> left, ArrayRef<int64_t> right) {
+    return left.size() == right.size() && llvm::all_of(llvm::zip(left, right), [&](auto pair) {
+             auto [l, r] = pair;
+             return l >= 0 && l < lhs.getRank() && r >= 0 && r < rhs.getRank() &&
+                    compatible(lhs.getDimSize(l), rhs.getDimSize(r));
+           });
+  };
+  Dims lhsUsed(adaptor.getLhsBatch()), rhsUsed(adaptor.getRhsBatch());
+  llvm::append_range(lhsUsed, adaptor.getLhsContract());
+  llvm::append_range(rhsUsed, adaptor.getRhsContract());
+  if (!paired(adaptor.getLhsBatch(), adaptor.getRhsBatch()) ||
+      !paired(adaptor.getLhsContract(), adaptor.getRhsContract()) ||
+      !areDistinctDims(lhsUsed, lhs.getRank()) || !areDistinctDims(rhsUsed, rhs.getRank()))
+    return emitOptionalError(
+        location, "(2) batch and contracted dimensions must be distinct and pair up in size: ", lhs,
+        " and ", rhs);
+  Dims shape;
+  for (int64_t dim : adaptor.getLhsBatch())
+    shape.push_back(lhs.getDimSize(dim));
+  for (int64_t dim = 0; dim < lhs.getRank(); ++dim)
+    if (!llvm::is_contained(lhsUsed, dim))
+      shape.push_back(lhs.getDimSize(dim));
+  for (int64_t dim = 0; dim < rhs.getRank(); ++dim)
+    if (!llvm::is_contained(rhsUsed, dim))
+      shape.push_back(rhs.getDimSize(dim));
+  return oneResult(results, shape, lhs.getElementType());
+}
+
+LogicalResult GatherOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                         Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  int64_t dimension = adaptor.getDimension();
+  if (dimension < 0 || dimension >= type.getRank())
+    return emitOptionalError(location, "(1) dimension ", dimension, " is not one of the operand's ",
+                             type.getRank());
+  Dims shape(type.getShape().take_front(dimension));
+  llvm::append_range(shape, ranked(adaptor.getIndices()).getShape());
+  llvm::append_range(shape, type.getShape().drop_front(dimension + 1));
+  return oneResult(results, shape, type.getElementType());
+}
+
+LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  auto vector = RankedTensorType::get(type.getShape().take_back(1), type.getElementType());
+  if (type.getRank() == 0 || adaptor.getScale().getType() != vector ||
+      adaptor.getBias().getType() != vector)
+    return emitOptionalError(
+        location, "(1) scale and bias must have the shape of the operand's last dimension");
+  results.append({type, statisticsType(type), statisticsType(type)});
+  return success();
+}
+
+LogicalResult LinearOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                         Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand()), weight = ranked(adaptor.getWeight());
+  if (type.getRank() < 1 || weight.getRank() != 2 ||
+      weight.getElementType() != type.getElementType() ||
+      !compatible(weight.getDimSize(1), type.getShape().back()))
+    return emitOptionalError(location, "(1) weight must be [out, ",
+                             type.getRank() ? type.getShape().back() : 0,
+                             "] of the operand's element type, but is ", weight);
+  Dims shape(type.getShape());
+  shape.back() = weight.getDimSize(0);
+  if (adaptor.getBias() &&
+      adaptor.getBias().getType() != RankedTensorType::get({shape.back()}, type.getElementType()))
+    return emitOptionalError(location, "(2) bias must be [", shape.back(),
+                             "] of the operand's element type");
+  return oneResult(results, shape, type.getElementType());
+}
+
+LogicalResult EmbeddingOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto table = ranked(adaptor.getTable());
+  if (table.getRank() != 2)
+    return emitOptionalError(location, "(1) the table must be [vocabulary, width], but is ", table);
+  Dims shape(ranked(adaptor.getIndices()).getShape());
+  shape.push_back(table.getDimSize(1));
+  return oneResult(results, shape, table.getElementType());
+}
+
+/// Appends the types of attention's results.
+static LogicalResult inferAttention(std::optional<Location> location, RankedTensorType query,
+                                    RankedTensorType key, RankedTensorType value, bool causal,
+                                    SmallVectorImpl<Type> &results) {
+  if (query.getRank() != 4 || key.getRank() != 4 || value.getRank() != 4)
+    return emitOptionalError(location,
+                             "(1) query, key and value must be [batch, heads, sequence, head]");
+  if (query.getElementType() != key.getElementType() ||
+      key.getElementType() != value.getElementType())
+    return emitOptionalError(location, "(1) query, key and value differ in element type");
+  for (int64_t dim : {0, 1, 3})
+    if (!compatible(query.getDimSize(dim), key.getDimSize(dim)))
+      return emitOptionalError(location, "(2) query and key differ in dimension ", dim);
+  for (int64_t dim : {0, 1, 2})
+    if (!compatible(key.getDimSize(dim), value.getDimSize(dim)))
+      return emitOptionalError(location, "(3) key and value differ in dimension ", dim);
+  int64_t queries = query.getDimSize(2), keys = key.getDimSize(2);
+  bool areKnown = !ShapedType::isDynamic(queries) && !ShapedType::isDynamic(keys);
+  if (areKnown && queries > 0 && keys < (causal ? queries : 1))
+    return emitOptionalError(location, "(4) ", queries, causal ? " causal" : "",
+                             " queries do not all see one of ", keys, " keys");
+  Dims shape(query.getShape());
+  shape.back() = value.getShape().back();
+  results.push_back(RankedTensorType::get(shape, query.getElementType()));
+  results.push_back(statisticsType(query));
+  return success();
+}
+
+LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  return inferAttention(location, ranked(adaptor.getQuery()), ranked(adaptor.getKey()),
+                        ranked(adaptor.getValue()), adaptor.getCausal(), results);
+}
+
+LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                                    Adaptor adaptor,
+                                                    SmallVectorImpl<Type> &results) {
+  auto query = ranked(adaptor.getQuery()), key = ranked(adaptor.getKey()),
+       value = ranked(adaptor.getValue());
+  SmallVector<Type> forward;
+  if (failed(inferAttention(location, query, key, value, adaptor.getCausal(), forward)))
+    return failure();
+  Type given[] = {adaptor.getOutput().getType(), adaptor.getLse().getType()};
+  if (!areCompatible(forward, given) || !areCompatible(forward[0], adaptor.getGradient().getType()))
+    return emitOptionalError(location, "(5) output, gradient and lse must be ", forward[0], ", ",
+                             forward[0], " and ", forward[1]);
+  results.append({query, key, value});
+  return success();
+}
+
+LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                               Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto logits = ranked(adaptor.getLogits());
+  if (logits.getRank() < 1 ||
+      logits.getShape().drop_back(1) != ranked(adaptor.getTargets()).getShape())
+    return emitOptionalError(
+        location, "(1) targets must have the shape of the logits without their last dimension");
+  results.push_back(RankedTensorType::get({}, accumulationType(logits.getElementType())));
+  results.push_back(statisticsType(logits));
+  return success();
+}
+
+LogicalResult MseOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                      Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getPrediction());
+  if (adaptor.getTarget().getType() != type)
+    return emitOptionalError(location, "(1) prediction and target differ in type");
+  return oneResult(results, {}, accumulationType(type.getElementType()));
+}
+
+FailureOr<RankedTensorType> bucketType(TypeRange parts, std::optional<Location> location) {
+  if (parts.empty())
+    return emitOptionalError(location, "(1) a bucket needs at least one tensor");
+  Type element = cast<RankedTensorType>(parts.front()).getElementType();
+  int64_t size = 0;
+  for (Type part : parts) {
+    auto type = cast<RankedTensorType>(part);
+    if (!type.hasStaticShape() || type.getElementType() != element)
+      return emitOptionalError(location,
+                               "(2) a bucket's tensors have static shapes and one element type");
+    size += llvm::alignTo(type.getNumElements(), 16);
+  }
+  return RankedTensorType::get({size}, element);
+}
+
+LogicalResult BucketOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                         Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  FailureOr<RankedTensorType> type = bucketType(adaptor.getOperands().getTypes(), location);
+  if (succeeded(type))
+    results.push_back(*type);
+  return type;
+}
+
+} // namespace ingot::graph

@@ -1,0 +1,128 @@
+/// Functions of linalg and named ops become calls of kernels. The rules are in KernelGroups.cpp
+/// (which ops run together), KernelValues.cpp (what is stored between kernels) and
+/// SplitReductions.cpp; README.md shows them at work.
+#include "passes/Passes.h"
+#include "passes/kernels/OutlineKernels.h"
+#include "passes/linalg/SplitReductions.h"
+
+using namespace mlir;
+
+namespace ingot {
+
+#define GEN_PASS_DEF_FORMKERNELS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// A generic over the shape of `like`: of the scalar, or a copy of `like` itself.
+Value materialize(OpBuilder &builder, Location location, Value like, TypedAttr scalar) {
+  auto type = cast<RankedTensorType>(like.getType());
+  Value empty = tensor::EmptyOp::create(builder, location, type.getShape(), type.getElementType());
+  Value constant =
+      scalar ? arith::ConstantOp::create(builder, location, scalar).getResult() : Value();
+  AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
+  SmallVector<AffineMap> maps(scalar ? 1 : 2, identity);
+  SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
+  auto generic = linalg::GenericOp::create(
+      builder, location, type, scalar ? ValueRange() : ValueRange(like), empty, maps, loops,
+      [&](OpBuilder &b, Location where, ValueRange values) {
+        linalg::YieldOp::create(b, where, scalar ? constant : values[0]);
+      });
+  return generic.getResult(0);
+}
+
+/// Uses that give a tensor its place in memory: results, parameters, gradients and state in
+/// buckets, and what a scatter_add writes into.
+bool placesOperand(OpOperand &use) {
+  Operation *owner = use.getOwner();
+  if (isa<func::ReturnOp>(owner))
+    return true;
+  if (isa<graph::ScatterAddOp>(owner))
+    return use.getOperandNumber() == 0;
+  return isa<graph::AdamWOp, graph::SgdOp>(owner) &&
+         cast<RankedTensorType>(use.get().getType()).getRank() > 0;
+}
+
+/// True if the argument is the memory of this result.
+bool isOwnResult(func::FuncOp function, BlockArgument argument, OpOperand &use) {
+  auto donated = function.getArgAttrOfType<IntegerAttr>(argument.getArgNumber(), "graph.donated");
+  return isa<func::ReturnOp>(use.getOwner()) && donated &&
+         donated.getInt() == use.getOperandNumber() && use.get() == argument;
+}
+
+/// Gives every tensor that a use places memory of its own: constants are filled in, a tensor with
+/// two places and an argument that is returned are copied.
+void separatePlaces(func::FuncOp function) {
+  llvm::DenseSet<Value> placed;
+  auto separate = [&](OpOperand &use) {
+    Value source = viewSource(use.get());
+    Operation *owner = use.getOwner(), *constant = source.getDefiningOp<arith::ConstantOp>();
+    auto argument = dyn_cast<BlockArgument>(source);
+    bool isUpdated = isa<graph::AdamWOp, graph::SgdOp>(owner) && argument;
+    if (!constant && (isUpdated || (argument && isOwnResult(function, argument, use)) ||
+                      (!argument && placed.insert(source).second)))
+      return;
+    OpBuilder builder(owner);
+    Location location = owner->getLoc();
+    if (isa<func::ReturnOp>(owner))
+      if (auto name =
+              function.getResultAttrOfType<StringAttr>(use.getOperandNumber(), "graph.name"))
+        location = NameLoc::get(name);
+    DenseElementsAttr value;
+    if (constant && use.get() == source)
+      matchPattern(constant, m_Constant(&value));
+    bool isSplat = value && value.isSplat();
+    use.set(materialize(builder, location, use.get(),
+                        isSplat ? value.getSplatValue<TypedAttr>() : TypedAttr()));
+  };
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))
+    for (OpOperand &use : op.getOpOperands())
+      if (isa<RankedTensorType>(use.get().getType()) && placesOperand(use))
+        separate(use);
+}
+
+/// Named ops read whole tensors from memory: constants are filled in.
+void fillOperands(func::FuncOp function) {
+  function.walk([&](Operation *op) {
+    if (!isa<graph::ContractOp, graph::AttentionOp, graph::AttentionBackwardOp,
+             graph::ScatterAddOp>(op))
+      return;
+    OpBuilder builder(op);
+    for (OpOperand &use : op->getOpOperands()) {
+      DenseElementsAttr value;
+      if (matchPattern(use.get(), m_Constant(&value)) && value.isSplat())
+        use.set(materialize(builder, op->getLoc(), use.get(), value.getSplatValue<TypedAttr>()));
+    }
+  });
+}
+
+/// The order is settled: it is that of the kernels' calls.
+void dropAfter(func::FuncOp function) {
+  for (auto after : llvm::to_vector(function.getOps<graph::AfterOp>())) {
+    after.replaceAllUsesWith(after.getOperand());
+    after.erase();
+  }
+}
+
+struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
+  void runOnOperation() override {
+    KernelOutliner outliner(getOperation());
+    for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
+      if (function->hasAttr("graph.kernel"))
+        continue;
+      splitReductions(function);
+      separatePlaces(function);
+      fillOperands(function);
+      KernelGroups groups;
+      if (failed(groups.form(function)))
+        return signalPassFailure();
+      KernelValues values(groups, function);
+      dropAfter(function);
+      if (failed(outliner.outline(function, groups, values)))
+        return signalPassFailure();
+    }
+  }
+};
+
+} // namespace
+} // namespace ingot

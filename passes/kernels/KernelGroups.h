@@ -1,0 +1,72 @@
+/// Which ops become one kernel. README.md tells the rules with examples.
+#pragma once
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/kernels/KernelOps.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SetVector.h"
+#include <vector>
+
+namespace ingot {
+
+enum class Root {
+  Elementwise,
+  Row,
+  Column,
+  Contraction,
+  Attention,
+  AttentionBackward,
+  Update,
+  Indexing
+};
+
+/// The value of `graph.kernel`.
+llvm::StringRef name(Root root);
+
+/// Ops that share one iteration space.
+struct KernelGroup {
+  Root root;
+  /// Extents of the iteration space; for row kernels the reduced dimensions are the last ones, for
+  /// column kernels the first ones (columns of other widths may join: the first one's count).
+  llvm::SmallVector<int64_t> domain;
+  int64_t reduced = 0; ///< how many dimensions are reduced
+  std::vector<mlir::Operation *> ops;
+  llvm::SmallSetVector<unsigned, 8> predecessors; ///< groups whose values the ops read
+};
+
+/// Every op of a function but views and sources has one group, its home. Groups are acyclic: each
+/// can run as a whole after the groups it reads from.
+class KernelGroups {
+public:
+  /// A failure has reported the op that fits no kernel.
+  llvm::LogicalResult form(mlir::func::FuncOp function);
+
+  std::vector<KernelGroup> groups; ///< those without ops were merged into others
+  /// The group that computes `value`, looking through views; none for arguments and sources.
+  std::optional<unsigned> home(mlir::Value value) const;
+  /// Position of an op in the function before kernels were formed.
+  unsigned position(mlir::Operation *op) const { return positions.lookup(op); }
+  /// Groups with ops, each after those it reads from, otherwise in the order of their first op.
+  std::vector<unsigned> order() const;
+
+private:
+  llvm::LogicalResult place(mlir::Operation *op);
+  void placePoint(mlir::Operation *op);
+  void placeReduction(mlir::linalg::GenericOp op);
+  unsigned open(Root root, llvm::ArrayRef<int64_t> domain, int64_t reduced, mlir::Operation *op);
+  void add(unsigned group, mlir::Operation *op);
+  void merge(unsigned into, unsigned from);
+  llvm::SmallVector<unsigned> operandGroups(mlir::Operation *op, bool waits) const;
+
+  bool reaches(unsigned from, unsigned to, std::optional<unsigned> avoiding = {}) const;
+  bool canAdd(unsigned group, mlir::Operation *op) const;
+  bool fits(unsigned group, mlir::Operation *op) const;
+  bool fitsDomain(const KernelGroup &group, unsigned index, mlir::linalg::GenericOp op) const;
+  bool fitsAttention(unsigned group, mlir::Operation *op) const;
+  bool haveSameDomain(unsigned a, unsigned b) const;
+  bool canMerge(unsigned a, unsigned b) const;
+
+  llvm::DenseMap<mlir::Operation *, unsigned> homes, positions;
+  llvm::DenseMap<unsigned, mlir::Operation *> sums; ///< of whose shares a row group was opened
+};
+
+} // namespace ingot

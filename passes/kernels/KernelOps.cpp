@@ -1,0 +1,111 @@
+#include "passes/kernels/KernelOps.h"
+#include "ir/dialect/Graph.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/linalg/GraphToLinalg.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+/// Kernels may expect their tensors at multiples of this many bytes.
+constexpr int64_t alignment = 64;
+
+/// True if the slice lies in one piece and starts aligned: all dimensions inside the outermost one
+/// that is cut and longer than 1 are taken whole.
+bool isContiguous(tensor::ExtractSliceOp slice) {
+  auto from = slice.getSourceType();
+  bool whole = true;
+  int64_t start = 0, stride = std::max(1u, from.getElementTypeBitWidth() / 8);
+  for (int64_t dim = from.getRank() - 1; dim >= 0; --dim) {
+    int64_t size = slice.getStaticSize(dim);
+    if (slice.getStaticStride(dim) != 1 || (!whole && size != 1))
+      return false;
+    whole &= size == from.getDimSize(dim);
+    start += slice.getStaticOffset(dim) * stride;
+    stride *= from.getDimSize(dim);
+  }
+  return start % alignment == 0;
+}
+
+OpKind kindOfGeneric(linalg::GenericOp op) {
+  if (op.getNumResults() != 1)
+    return OpKind::Unknown;
+  return op.getNumReductionLoops() == 0 ? OpKind::Point : OpKind::Reduction;
+}
+
+} // namespace
+
+OpKind kindOf(Operation *op) {
+  return TypeSwitch<Operation *, OpKind>(op)
+      .Case([](linalg::GenericOp op) { return kindOfGeneric(op); })
+      .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp, graph::AfterOp>(
+          [](auto) { return OpKind::View; })
+      .Case(
+          [](tensor::ExtractSliceOp op) { return isContiguous(op) ? OpKind::View : OpKind::Point; })
+      .Case<tensor::PadOp, tensor::ConcatOp, graph::GatherOp>([](auto) { return OpKind::Point; })
+      .Case<arith::ConstantOp, tensor::EmptyOp, linalg::FillOp>([](auto) { return OpKind::Source; })
+      .Case([](graph::ContractOp) { return OpKind::Contraction; })
+      .Case([](graph::AttentionOp) { return OpKind::Attention; })
+      .Case([](graph::AttentionBackwardOp) { return OpKind::AttentionBackward; })
+      .Case<graph::AdamWOp, graph::SgdOp>([](auto) { return OpKind::Update; })
+      .Case([](graph::ScatterAddOp) { return OpKind::Indexing; })
+      .Case([](func::ReturnOp) { return OpKind::Return; })
+      .Default([](Operation *) { return OpKind::Unknown; });
+}
+
+Value viewSource(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (kindOf(op) != OpKind::View)
+      break;
+    value = op->getOperand(0);
+  }
+  return value;
+}
+
+bool isStridedMove(Operation *op) {
+  if (isa<tensor::ExtractSliceOp>(op))
+    return true;
+  return isCopy(op) && cast<linalg::GenericOp>(op).getIndexingMapsArray()[0].isPermutation();
+}
+
+bool isInlinedConstant(Operation *op) {
+  auto constant = dyn_cast<arith::ConstantOp>(op);
+  if (!constant)
+    return false;
+  auto value = dyn_cast<DenseElementsAttr>(constant.getValue());
+  if (!value) // a scalar that a region uses
+    return true;
+  bool isCounter = value.getType().getRank() == 0 && value.getElementType().isInteger(64);
+  return value.isSplat() && !isCounter;
+}
+
+int64_t elementsOf(Value value) { return cast<RankedTensorType>(value.getType()).getNumElements(); }
+
+int64_t bytesOf(Value value) {
+  unsigned bits = cast<RankedTensorType>(value.getType()).getElementTypeBitWidth();
+  return elementsOf(value) * std::max(1u, bits / 8);
+}
+
+double costPerElement(Operation *op) {
+  if (isa<graph::GatherOp>(op))
+    return 4;
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  if (!generic)
+    return 1;
+  double cost = isStridedMove(op) ? 4 : 0;
+  for (Operation &inner : generic.getBody()->without_terminator())
+    cost += TypeSwitch<Operation *, double>(&inner)
+                .Case<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::SinOp, math::CosOp,
+                      math::PowFOp>([](auto) { return 6.0; })
+                .Case<arith::DivFOp, arith::DivSIOp, arith::DivUIOp, math::SqrtOp, math::RsqrtOp>(
+                    [](auto) { return 1.0; })
+                .Case<arith::ConstantOp>([](auto) { return 0.0; })
+                .Default(0.25);
+  return cost;
+}
+
+} // namespace ingot

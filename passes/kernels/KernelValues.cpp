@@ -1,0 +1,206 @@
+#include "passes/kernels/KernelValues.h"
+#include "ir/dialect/Graph.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "passes/kernels/MinimumCut.h"
+#include <cmath>
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+/// Ops with an emitter of their own read whole tensors, not points of them.
+bool readsWhole(Operation *op, unsigned operand) {
+  switch (kindOf(op)) {
+  case OpKind::Contraction:
+  case OpKind::Attention:
+  case OpKind::AttentionBackward:
+  case OpKind::Update:
+  case OpKind::Indexing:
+    return true;
+  default:
+    return isa<graph::GatherOp>(op) && operand == 0; // a table is read at random
+  }
+}
+
+bool readsStridedViews(Root root) {
+  return root == Root::Contraction || root == Root::Attention || root == Root::AttentionBackward;
+}
+
+/// Bytes to store once and to load by every reader. Flags are dear: they are recomputed from what
+/// they compare.
+int64_t storeCost(Value value, int64_t readers) {
+  bool isFlag = cast<RankedTensorType>(value.getType()).getElementType().isInteger(1);
+  return bytesOf(value) * (isFlag ? 16 : 1) * (1 + readers);
+}
+
+/// A vector kernel computes a value that is the same for all its lanes once.
+constexpr int64_t lanes = 16;
+
+} // namespace
+
+KernelValues::KernelValues(const KernelGroups &groups, func::FuncOp function)
+    : groups(groups), own(groups.groups.size()), repeated(groups.groups.size()) {
+  for (Value value : function.getBody().front().getTerminator()->getOperands())
+    if (groups.home(value)) {
+      Value source = viewSource(value);
+      forced.insert(source);
+      demands[source];
+    }
+  std::vector<unsigned> order = groups.order();
+  for (unsigned group : llvm::reverse(order))
+    decide(group);
+}
+
+/// Notes that `group` reads a value of another group.
+void KernelValues::need(unsigned group, Value value, bool wholeTensor) {
+  Value source = viewSource(value);
+  std::optional<unsigned> home = groups.home(source);
+  if (!home || *home == group)
+    return;
+  Operation *op = source.getDefiningOp();
+  bool isView = wholeTensor && readsStridedViews(groups.groups[group].root) && isStridedMove(op) &&
+                groups.groups[*home].root == Root::Elementwise;
+  if (isView) { // strides express it: read what it moves
+    repeated[group].insert(op);
+    need(group, op->getOperand(0), true);
+    return;
+  }
+  if (wholeTensor)
+    forced.insert(source);
+  demands[source].insert(group);
+}
+
+void KernelValues::needOperands(unsigned group, Operation *op) {
+  for (OpOperand &operand : op->getOpOperands())
+    need(group, operand.get(), readsWhole(op, operand.getOperandNumber()));
+}
+
+void KernelValues::decide(unsigned group) {
+  SmallVector<Value> demanded;
+  for (Operation *op : groups.groups[group].ops)
+    for (Value result : op->getResults())
+      if (demands.contains(result))
+        demanded.push_back(result);
+  if (demanded.empty())
+    return;
+  cut(group, demanded);
+  keepOwn(group);
+  for (Value value : demanded)
+    if (!stored.contains(value))
+      for (unsigned reader : demands[value])
+        repeat(reader, value);
+}
+
+/// Each value is two nodes: where it is computed and where it is available. A value that lies on
+/// the source's side at the first and on the sink's side at the second is stored; one that lies on
+/// the sink's side at both is computed again by its readers.
+void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
+  const KernelGroup &kernel = groups.groups[group];
+  llvm::SmallSetVector<unsigned, 4> readers;
+  int64_t points = 1;
+  for (Value value : demanded) {
+    if (forced.contains(value))
+      continue;
+    for (unsigned reader : demands[value]) {
+      readers.insert(reader);
+      int64_t extent = 1;
+      for (int64_t size : groups.groups[reader].domain)
+        extent *= size;
+      points = std::max(points, extent / lanes);
+    }
+  }
+  bool runsAnyway = llvm::any_of(demanded, [&](Value value) { return forced.contains(value); }) ||
+                    kernel.root != Root::Elementwise;
+  int64_t repeats = std::max<int64_t>(readers.size(), 1), extra = repeats - !runsAnyway;
+
+  CutNetwork network;
+  llvm::DenseMap<Value, std::pair<int, int>> nodes; // computed, available
+  std::function<int(Value)> available = [&](Value value) {
+    Value source = viewSource(value);
+    if (auto known = nodes.find(source); known != nodes.end())
+      return known->second.second;
+    int computed = network.add(), shown = network.add();
+    nodes[source] = {computed, shown};
+    Operation *op = source.getDefiningOp();
+    if (!groups.home(source) || groups.home(source) != group) { // there already; reading costs
+      network.connect(CutNetwork::source, computed, CutNetwork::unlimited);
+      bool isFree = op && kindOf(op) == OpKind::Source;
+      network.connect(computed, shown, isFree ? 0 : bytesOf(source) * extra);
+      return shown;
+    }
+    network.connect(computed, shown, storeCost(source, repeats));
+    bool isPoint = kindOf(op) == OpKind::Point;
+    if (!isPoint || forced.contains(source)) {
+      network.connect(CutNetwork::source, computed, CutNetwork::unlimited);
+    } else {
+      int64_t elements = elementsOf(source);
+      double work = repeats * double(std::max(elements, points)) - (runsAnyway ? 0 : elements);
+      network.connect(CutNetwork::source, computed,
+                      std::llround(std::max(0.0, work) * costPerElement(op)));
+      for (Value operand : op->getOperands())
+        network.connect(available(operand), computed, CutNetwork::unlimited);
+    }
+    return shown;
+  };
+  for (Value value : demanded)
+    network.connect(available(value), CutNetwork::sink, CutNetwork::unlimited);
+  network.solve();
+  for (auto &[value, node] : nodes)
+    if (groups.home(value) == group && !network.isSinkSide(node.first) &&
+        network.isSinkSide(node.second))
+      stored.insert(value);
+}
+
+/// Keeps the group's ops that its stored values need; what they read is needed in turn.
+void KernelValues::keepOwn(unsigned group) {
+  SmallVector<Operation *> stack;
+  for (Operation *op : groups.groups[group].ops)
+    if (llvm::any_of(op->getResults(), [&](Value result) { return stored.contains(result); }))
+      stack.push_back(op);
+  while (!stack.empty()) {
+    Operation *op = stack.pop_back_val();
+    if (!own[group].insert(op))
+      continue;
+    needOperands(group, op);
+    for (Value operand : op->getOperands())
+      if (groups.home(operand) == group)
+        stack.push_back(viewSource(operand).getDefiningOp());
+  }
+}
+
+/// Has `group` compute a value of another group again, down to what is stored.
+void KernelValues::repeat(unsigned group, Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!repeated[group].insert(op))
+    return;
+  std::optional<unsigned> home = groups.home(value);
+  for (OpOperand &operand : op->getOpOperands()) {
+    Value source = viewSource(operand.get());
+    if (groups.home(source) != home)
+      need(group, source, readsWhole(op, operand.getOperandNumber()));
+    else if (!stored.contains(source))
+      repeat(group, source);
+  }
+}
+
+std::vector<Value> KernelValues::results(unsigned group) const {
+  std::vector<Value> values;
+  for (Operation *op : groups.groups[group].ops)
+    for (Value result : op->getResults())
+      if (stored.contains(result))
+        values.push_back(result);
+  return values;
+}
+
+std::vector<Operation *> KernelValues::body(unsigned group) const {
+  std::vector<Operation *> ops(own[group].begin(), own[group].end());
+  if (ops.empty())
+    return ops;
+  ops.insert(ops.end(), repeated[group].begin(), repeated[group].end());
+  llvm::sort(ops,
+             [&](Operation *a, Operation *b) { return groups.position(a) < groups.position(b); });
+  return ops;
+}
+
+} // namespace ingot

@@ -1,0 +1,40 @@
+/// Kernels as functions of the module.
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
+#include "passes/kernels/KernelValues.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace ingot {
+
+/// Makes private functions of kernels. Kernels with the same body are one function, across all
+/// functions of the module.
+class KernelOutliner {
+public:
+  explicit KernelOutliner(mlir::ModuleOp module) : module(module), symbols(module) {}
+
+  /// Replaces the body of `function` by calls of its kernels, views, and bucket ops.
+  llvm::LogicalResult outline(mlir::func::FuncOp function, const KernelGroups &groups,
+                              const KernelValues &values);
+
+private:
+  friend class FunctionOutliner;
+  /// The one function with this body and root; `kernel` itself unless there is one already.
+  mlir::func::FuncOp unique(mlir::func::FuncOp kernel, Root root, llvm::StringRef ops);
+
+  mlir::ModuleOp module;
+  mlir::SymbolTable symbols;
+  llvm::StringMap<mlir::func::FuncOp> kernels; ///< by printed body
+};
+
+/// The names of the model's nodes in `locations`, each once, joined by commas.
+std::string nodeNames(llvm::ArrayRef<mlir::Location> locations);
+
+/// The body of an update kernel on flat storage: the decomposition of `update` (graph.adamw or
+/// graph.sgd) on one tensor per group. Null after a located diagnostic.
+mlir::func::FuncOp buildUpdateKernel(mlir::Operation *update, int64_t elements);
+
+/// The update's tensors, group after group: parameters, gradients, state.
+llvm::SmallVector<mlir::ValueRange> updateOperandGroups(mlir::Operation *update);
+llvm::SmallVector<mlir::ValueRange> updateResultGroups(mlir::Operation *update);
+
+} // namespace ingot

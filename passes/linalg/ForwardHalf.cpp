@@ -1,0 +1,119 @@
+#include "passes/linalg/ForwardHalf.h"
+#include "ir/dialect/Graph.h"
+#include "passes/kernels/KernelOps.h"
+#include <functional>
+#include <optional>
+
+using namespace mlir;
+
+namespace ingot {
+
+bool isHeavy(Operation *op) { return isa<graph::ContractOp, graph::AttentionOp>(op); }
+
+double flopsOf(Operation *op) {
+  if (auto attention = dyn_cast<graph::AttentionOp>(op)) {
+    auto query = cast<RankedTensorType>(attention.getQuery().getType());
+    auto key = cast<RankedTensorType>(attention.getKey().getType());
+    double scores = double(query.getNumElements()) * key.getDimSize(key.getRank() - 2);
+    return (attention.getCausal() ? 2 : 4) * scores;
+  }
+  auto contract = cast<graph::ContractOp>(op);
+  double flops = 2.0 * elementsOf(contract);
+  for (int64_t dimension : contract.getLhsContract())
+    flops *= cast<RankedTensorType>(contract.getLhs().getType()).getDimSize(dimension);
+  return flops;
+}
+
+bool ForwardPass::read(func::FuncOp function) {
+  ops.clear();
+  positions.clear();
+  times.clear();
+  Operation *terminator = function.front().getTerminator();
+  SmallVector<Operation *> pending;
+  for (unsigned index = 0; index < function.getNumResults(); ++index)
+    if (auto name = function.getResultAttrOfType<StringAttr>(index, "graph.name");
+        name && name.getValue() == "loss")
+      if (Operation *op = terminator->getOperand(index).getDefiningOp())
+        pending.push_back(op);
+  llvm::DenseSet<Operation *> found(pending.begin(), pending.end());
+  while (!pending.empty()) {
+    Operation *op = pending.pop_back_val();
+    // What `after` waits for is order, not data.
+    for (Value operand :
+         op->getOperands().take_front(isa<graph::AfterOp>(op) ? 1 : op->getNumOperands()))
+      if (Operation *maker = operand.getDefiningOp(); maker && found.insert(maker).second)
+        pending.push_back(maker);
+  }
+  unsigned next = 0, heavy = 0;
+  for (Operation &op : function.front()) {
+    positions[&op] = next++;
+    times[&op] = heavy;
+    heavy += isHeavy(&op);
+    if (found.contains(&op))
+      ops.insert(&op);
+  }
+  return !ops.empty() && ops.size() + 1 < next;
+}
+
+SmallVector<OpOperand *> ForwardPass::backwardUses(Value value) const {
+  SmallVector<OpOperand *> uses;
+  for (OpOperand &use : value.getUses()) {
+    Operation *user = use.getOwner();
+    if (kindOf(user) == OpKind::View && use.getOperandNumber() == 0)
+      llvm::append_range(uses, backwardUses(user->getResult(0)));
+    else if (!contains(user) && kindOf(user) != OpKind::View)
+      uses.push_back(&use);
+  }
+  return uses;
+}
+
+bool ForwardPass::waits(Value value) const {
+  unsigned lastForward = 0, firstBackward = ~0u;
+  std::function<void(Value)> visit = [&](Value shown) {
+    for (Operation *user : shown.getUsers()) {
+      if (kindOf(user) == OpKind::View && user->getOperand(0) == shown)
+        visit(user->getResult(0));
+      else if (contains(user))
+        lastForward = std::max(lastForward, time(user));
+      else
+        firstBackward = std::min(firstBackward, time(user));
+    }
+  };
+  visit(value);
+  return firstBackward != ~0u && firstBackward > lastForward + 2;
+}
+
+std::vector<Value> ForwardPass::narrowPoints(int64_t smallestBytes) const {
+  std::function<unsigned(Value)> lastUse = [&](Value value) {
+    unsigned last = 0;
+    for (Operation *user : value.getUsers())
+      if (kindOf(user) == OpKind::View && user->getOperand(0) == value)
+        last = std::max(last, lastUse(user->getResult(0)));
+      else if (contains(user))
+        last = std::max(last, position(user));
+    return last;
+  };
+  std::vector<Value> points;
+  std::optional<unsigned> lastTime;
+  SmallVector<std::pair<Value, unsigned>> alive;
+  for (Operation *op : ops) {
+    if (kindOf(op) == OpKind::View || kindOf(op) == OpKind::Source)
+      continue;
+    for (Value result : op->getResults())
+      if (bytesOf(result) >= smallestBytes)
+        alive.push_back({result, lastUse(result)});
+    llvm::erase_if(alive, [&](const auto &entry) { return entry.second <= position(op); });
+    if (alive.size() != 1)
+      continue;
+    Value value = alive.front().first;
+    unsigned made = time(value.getDefiningOp()) + isHeavy(value.getDefiningOp());
+    if (lastTime != made)
+      points.push_back(value);
+    else if (bytesOf(value) < bytesOf(points.back()))
+      points.back() = value;
+    lastTime = made;
+  }
+  return points;
+}
+
+} // namespace ingot

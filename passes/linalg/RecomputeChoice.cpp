@@ -1,0 +1,141 @@
+#include "passes/linalg/RecomputeChoice.h"
+#include "ir/dialect/Graph.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "passes/kernels/KernelOps.h"
+#include "passes/kernels/MinimumCut.h"
+#include "llvm/ADT/MapVector.h"
+#include <functional>
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+/// What a byte that is kept costs beside `costPerElement` of what is computed: memory is what this
+/// saves.
+constexpr int64_t pricePerByte = 16;
+constexpr int64_t flopsPerCost = 1024;
+constexpr double nearlyLeast = 1.25;
+
+} // namespace
+
+std::vector<Operation *> RecomputeChoice::candidates(int64_t stride) const {
+  SmallVector<Operation *> heavy;
+  llvm::copy_if(forward.inOrder(), std::back_inserter(heavy), isHeavy);
+  std::vector<std::pair<double, Operation *>> priced;
+  for (Operation *op : solve(heavy, stride).ops) {
+    if (!isHeavy(op))
+      continue;
+    int64_t bytes = 0;
+    for (Value result : op->getResults())
+      bytes += bytesOf(result);
+    priced.push_back({flopsOf(op) / double(std::max<int64_t>(bytes, 1)), op});
+  }
+  llvm::sort(priced, [&](const auto &a, const auto &b) {
+    return std::pair(a.first, forward.position(a.second)) <
+           std::pair(b.first, forward.position(b.second));
+  });
+  std::vector<Operation *> ops;
+  for (auto &[price, op] : priced)
+    ops.push_back(op);
+  return ops;
+}
+
+Repetition RecomputeChoice::solve(ArrayRef<Operation *> heavy, int64_t stride) const {
+  llvm::DenseSet<Operation *> mayRepeat;
+  for (Operation *op : forward.inOrder())
+    if (isa<linalg::GenericOp>(op) && kindOf(op) == OpKind::Point)
+      mayRepeat.insert(op);
+  if (heavy.empty())
+    return cut(mayRepeat);
+  mayRepeat.insert(heavy.begin(), heavy.end());
+  for (Operation *op : forward.inOrder()) // a slice of what is computed again
+    if (kindOf(op) == OpKind::Point && isStridedMove(op))
+      mayRepeat.insert(op);
+  const std::vector<Value> points = forward.narrowPoints(smallestBytes);
+  // Where the checkpoints start decides what lies before them (the perceptron is dearer than
+  // attention's last projection): of the starts that keep hardly more than any, the cheapest.
+  std::vector<Repetition> starts;
+  for (int64_t start = 0; start < stride; ++start) {
+    llvm::DenseSet<Operation *> between = mayRepeat;
+    for (int64_t index = start; index < int64_t(points.size()); index += stride)
+      between.erase(points[index].getDefiningOp());
+    starts.push_back(cut(between));
+  }
+  int64_t least = llvm::min_element(starts, [](const Repetition &a, const Repetition &b) {
+                    return a.kept < b.kept;
+                  })->kept;
+  llvm::erase_if(starts, [&](const Repetition &start) {
+    return double(start.kept) > nearlyLeast * double(least);
+  });
+  return *llvm::min_element(
+      starts, [](const Repetition &a, const Repetition &b) { return a.flops < b.flops; });
+}
+
+Repetition RecomputeChoice::cut(const llvm::DenseSet<Operation *> &mayRepeat) const {
+  CutNetwork network;
+  llvm::MapVector<Operation *, int> computed;
+  llvm::MapVector<Value, int> shown;
+  std::function<int(Value)> available = [&](Value value) -> int {
+    value = viewSource(value);
+    if (auto known = shown.find(value); known != shown.end())
+      return known->second;
+    int node = shown[value] = network.add();
+    Operation *op = value.getDefiningOp();
+    if (!forward.contains(op) || kindOf(op) == OpKind::Source)
+      return node; // there anyway: it costs nothing to show it
+    bool isNew = !computed.contains(op);
+    if (isNew)
+      computed[op] = network.add();
+    int made = computed.lookup(op);
+    bool isFree = bytesOf(value) < smallestBytes ||
+                  (!forward.backwardUses(value).empty() && !forward.waits(value));
+    network.connect(made, node, isFree ? 0 : bytesOf(value) * pricePerByte);
+    if (!isNew)
+      return node;
+    if (!mayRepeat.contains(op) || isFree) {
+      network.connect(CutNetwork::source, made, CutNetwork::unlimited);
+      return node;
+    }
+    double cost = isHeavy(op) ? flopsOf(op) / flopsPerCost
+                              : costPerElement(op) * double(elementsOf(op->getResult(0)));
+    network.connect(CutNetwork::source, made, std::max<int64_t>(1, int64_t(cost)));
+    for (Value operand : op->getOperands())
+      if (Operation *maker = operand.getDefiningOp(); !maker || kindOf(maker) != OpKind::Source)
+        network.connect(available(operand), made, CutNetwork::unlimited);
+    return node;
+  };
+  SmallVector<Value> demanded;
+  for (Operation *op : forward.inOrder())
+    if (kindOf(op) != OpKind::View && kindOf(op) != OpKind::Source)
+      for (Value result : op->getResults())
+        if (!forward.backwardUses(result).empty() && forward.waits(result) &&
+            bytesOf(result) >= smallestBytes)
+          demanded.push_back(result);
+  for (Value value : demanded)
+    network.connect(available(value), CutNetwork::sink, CutNetwork::unlimited);
+  network.solve();
+  Repetition repetition;
+  auto isRepeated = [&](Operation *op) {
+    auto made = computed.find(op);
+    return made != computed.end() && network.isSinkSide(made->second);
+  };
+  for (Operation *op : forward.inOrder())
+    if (isRepeated(op)) {
+      repetition.ops.insert(op);
+      repetition.flops += isHeavy(op) ? flopsOf(op) : 0;
+    }
+  for (Value value : demanded)
+    (isRepeated(value.getDefiningOp()) ? repetition.spared : repetition.kept) += bytesOf(value);
+  for (auto &[value, node] : shown) { // what is kept in their stead
+    Operation *op = value.getDefiningOp();
+    bool isKept = op && computed.contains(op) && !isRepeated(op) && network.isSinkSide(node);
+    if (isKept && forward.backwardUses(value).empty()) {
+      repetition.spared -= bytesOf(value);
+      repetition.kept += bytesOf(value);
+    }
+  }
+  return repetition;
+}
+
+} // namespace ingot

@@ -1,0 +1,74 @@
+/// Pass add-initializers: `graph.init` attributes → @init.
+#include "ir/dialect/GraphBuilder.h"
+#include "passes/Passes.h"
+#include "passes/Signature.h"
+
+using namespace mlir;
+using namespace ingot::graph;
+
+namespace ingot {
+
+#define GEN_PASS_DEF_ADDINITIALIZERS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// A distribution and its one number: `normal:0.02`.
+struct Initializer {
+  StringRef kind;
+  double number = 0;
+};
+
+FailureOr<Initializer> parseInitializer(BlockArgument parameter, func::FuncOp function) {
+  auto text = function.getArgAttrOfType<StringAttr>(parameter.getArgNumber(), initAttribute);
+  if (!text)
+    return emitError(parameter.getLoc())
+           << "parameter '" << argumentName(parameter) << "' has no " << initAttribute;
+  auto [kind, number] = text.getValue().split(':');
+  Initializer init = {kind};
+  [[maybe_unused]] bool isMalformed = number.getAsDouble(init.number);
+  assert(!isMalformed && "the dialect verifies graph.init");
+  return init;
+}
+
+Value buildInitial(GraphBuilder &build, const Initializer &init, RankedTensorType type, Value seed,
+                   int64_t id) {
+  if (init.kind == "constant")
+    return build.splat(type, init.number);
+  Value step = build.scalar(build.builder.getI64Type(), 0);
+  if (init.kind == "normal")
+    return build.mul(build.make<RandomNormalOp>(type, seed, step, id), init.number);
+  Value unit = build.make<RandomUniformOp>(type, seed, step, id);
+  return build.sub(build.mul(unit, 2 * init.number), init.number);
+}
+
+class AddInitializers : public impl::AddInitializersBase<AddInitializers> {
+  void runOnOperation() override {
+    func::FuncOp forward = requireFunction(getOperation(), "forward", "the frontend");
+    if (!forward || failed(verifySignature(forward)))
+      return signalPassFailure();
+
+    OpBuilder builder(forward);
+    auto init =
+        func::FuncOp::create(builder, forward.getLoc(), "init", builder.getFunctionType({}, {}));
+    builder.setInsertionPointToStart(init.addEntryBlock());
+    auto seedType = RankedTensorType::get({}, builder.getI64Type());
+    Value seed = insertArgument(init, ArgumentRole::Scalar, "seed", seedType, forward.getLoc());
+    SmallVector<NamedResult> results;
+    for (auto [id, parameter] : llvm::enumerate(argumentsOf(forward, ArgumentRole::Parameter))) {
+      auto initializer = parseInitializer(parameter, forward);
+      if (failed(initializer)) {
+        init.erase();
+        return signalPassFailure();
+      }
+      GraphBuilder build(builder, parameter.getLoc());
+      results.push_back({buildInitial(build, *initializer, tensorType(parameter), seed, id),
+                         argumentName(parameter).str(), roleName(ArgumentRole::Parameter)});
+    }
+    func::ReturnOp::create(builder, forward.getLoc());
+    setResults(init, results);
+  }
+};
+
+} // namespace
+} // namespace ingot

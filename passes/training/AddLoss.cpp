@@ -1,0 +1,100 @@
+/// Pass add-loss: @forward → @evaluate.
+#include "ir/dialect/GraphBuilder.h"
+#include "passes/Passes.h"
+#include "passes/Signature.h"
+
+using namespace mlir;
+using namespace ingot::graph;
+
+namespace ingot {
+
+#define GEN_PASS_DEF_ADDLOSS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+using Loss = TrainingOptions::Loss;
+
+/// The result called `logits` (without a loss: `loss`), or the only one; null with an error if
+/// there is none.
+Value findPrediction(func::FuncOp function, Loss loss) {
+  Operation *terminator = function.front().getTerminator();
+  StringRef name = loss == Loss::None ? "loss" : "logits";
+  for (unsigned index = 0; index < function.getNumResults(); ++index)
+    if (resultName(function, index) == name)
+      return terminator->getOperand(index);
+  if (function.getNumResults() == 1)
+    return terminator->getOperand(0);
+  emitError(function.getLoc()) << "@forward returns " << function.getNumResults()
+                               << " values and none is named '" << name << "'";
+  return {};
+}
+
+LogicalResult checkPrediction(Value prediction, Loss loss) {
+  auto type = dyn_cast<RankedTensorType>(prediction.getType());
+  if (!type || !isa<FloatType>(type.getElementType()))
+    return emitError(prediction.getLoc())
+           << "the loss needs a tensor of floats, but @forward returns " << prediction.getType();
+  if (loss == Loss::None && type.getRank() != 0)
+    return emitError(prediction.getLoc())
+           << "without a loss, @forward must return a scalar, but it returns " << type;
+  if (loss == Loss::CrossEntropy && type.getRank() < 2)
+    return emitError(prediction.getLoc())
+           << "cross-entropy needs logits [batch…, classes], but @forward returns " << type;
+  return success();
+}
+
+class AddLoss : public impl::AddLossBase<AddLoss> {
+public:
+  using AddLossBase::AddLossBase;
+
+  void runOnOperation() override {
+    func::FuncOp forward = requireFunction(getOperation(), "forward", "the frontend");
+    if (!forward || failed(verifySignature(forward)))
+      return signalPassFailure();
+    if (getOperation().lookupSymbol("evaluate")) {
+      emitError(forward.getLoc()) << "the module already has an @evaluate";
+      return signalPassFailure();
+    }
+    Value prediction = findPrediction(forward, loss);
+    if (!prediction || failed(checkPrediction(prediction, loss)))
+      return signalPassFailure();
+    if (loss != Loss::None && hasArgument(forward, "targets")) {
+      emitError(forward.getLoc()) << "an argument of @forward is already named 'targets'";
+      return signalPassFailure();
+    }
+
+    OpBuilder builder(forward);
+    builder.setInsertionPointAfter(forward);
+    auto evaluate = cast<func::FuncOp>(builder.clone(*forward));
+    evaluate.setName("evaluate");
+    builder.setInsertionPoint(evaluate.front().getTerminator());
+    setResults(evaluate, {{buildLoss(builder, evaluate), "loss"}});
+  }
+
+private:
+  static bool hasArgument(func::FuncOp function, StringRef name) {
+    return llvm::any_of(function.getArguments(),
+                        [&](Value argument) { return argumentName(argument) == name; });
+  }
+
+  Value buildLoss(OpBuilder &builder, func::FuncOp evaluate) {
+    Value prediction = findPrediction(evaluate, loss);
+    auto type = tensorType(prediction);
+    Location location = NameLoc::get(builder.getStringAttr("loss"));
+    if (loss == Loss::None)
+      return prediction;
+    if (loss == Loss::Mse) {
+      Value targets =
+          insertArgument(evaluate, ArgumentRole::Target, "targets", type, prediction.getLoc());
+      return MseOp::create(builder, location, prediction, targets).getLoss();
+    }
+    auto classes = RankedTensorType::get(type.getShape().drop_back(), builder.getI32Type());
+    Value targets =
+        insertArgument(evaluate, ArgumentRole::Target, "targets", classes, prediction.getLoc());
+    return CrossEntropyOp::create(builder, location, prediction, targets).getLoss();
+  }
+};
+
+} // namespace
+} // namespace ingot

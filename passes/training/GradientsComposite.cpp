@@ -1,0 +1,178 @@
+/// Gradients of composites, from the results their forward ops saved.
+#include "passes/training/Gradients.h"
+#include "llvm/ADT/Sequence.h"
+#include <numbers>
+
+using namespace mlir;
+using namespace ingot::graph;
+
+namespace ingot {
+namespace {
+
+using G = GradientBuilder;
+using Dims = SmallVector<int64_t>;
+
+/// All dimensions but the last.
+Dims leadingDims(Value value) {
+  return llvm::to_vector(llvm::seq<int64_t>(0, tensorType(value).getRank() - 1));
+}
+
+/// Narrow floats are widened, as composites do forward.
+Value widen(G &g, Value x) { return g.cast(x, accumulationType(tensorType(x).getElementType())); }
+
+int64_t lastDim(Value value) { return tensorType(value).getRank() - 1; }
+int64_t lastSize(Value value) { return tensorType(value).getShape().back(); }
+
+/// The same rows without the structure above them: [rows, width].
+Value flattenRows(G &g, Value value) {
+  int64_t width = lastSize(value), rows = 1;
+  for (int64_t size : tensorType(value).getShape().drop_back())
+    rows *= size;
+  return g.reshape(value, {rows, width});
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Activations
+//===--------------------------------------------------------------------------------------------===//
+
+/// Φ(x) + x·φ(x).
+Value geluErfSlope(G &g, Value x) {
+  Value phi = g.mul(g.add(g.geluErf(x), 1.0), 0.5);
+  Value density =
+      g.mul(g.exp(g.mul(g.square(x), -0.5)), std::numbers::inv_sqrtpi / std::numbers::sqrt2);
+  return g.add(phi, g.mul(x, density));
+}
+
+/// (1 + t)/2 + x/2·(1 - t²)·u' with t = tanh(u), u = c·(x + 0.044715·x³). The tangent is the
+/// forward's own, so that a kernel that computes both has it once.
+Value geluTanhSlope(G &g, Value x) {
+  constexpr double c = std::numbers::sqrt2 * std::numbers::inv_sqrtpi, cubic = 0.044715;
+  Value t = g.geluTanh(x);
+  Value inner = g.mul(g.add(g.mul(g.square(x), 3 * cubic), 1.0), c);
+  Value rise = g.mul(g.mul(x, g.sub(1.0, g.square(t))), inner);
+  return g.mul(g.add(g.add(t, 1.0), rise), 0.5);
+}
+
+void softmaxGradient(G &g, SoftmaxOp op, Value dy) {
+  Value y = widen(g, op.getResult());
+  dy = widen(g, dy);
+  Dims dims = {int64_t(op.getDimension())};
+  Value weighted = g.broadcastReducedLike(g.reduceSum(g.mul(dy, y), dims), y, dims);
+  g.give(op.getOperand(), g.mul(y, g.sub(dy, weighted)));
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Layer norm
+//===--------------------------------------------------------------------------------------------===//
+
+/// With n = (x - mean)·rstd and d = dy·scale: dx = rstd·(d - mean(d) - n·mean(d·n)).
+void layerNormGradient(G &g, LayerNormOp op) {
+  Value x = widen(g, op.getOperand());
+  Dims last = {lastDim(x)}, rows = leadingDims(x);
+  auto spread = [&](Value row) { return g.broadcastReducedLike(row, x, last); };
+  Value rstd = spread(op.getRstd());
+  Value normal = g.mul(g.sub(x, spread(op.getMean())), rstd);
+  if (Value narrow = g.cotangent(op.getResult())) {
+    Value dy = widen(g, narrow);
+    g.give(op.getScale(), g.reduceSum(g.mul(dy, normal), rows));
+    g.give(op.getBias(), g.reduceSum(dy, rows));
+    Value d = g.mul(dy, g.broadcastLike(widen(g, op.getScale()), x));
+    Value mean = spread(g.reduceMean(d, last));
+    Value slope = spread(g.reduceMean(g.mul(d, normal), last));
+    g.give(op.getOperand(), g.mul(rstd, g.sub(g.sub(d, mean), g.mul(normal, slope))));
+  }
+  double share = 1.0 / lastSize(x);
+  if (Value dmean = g.cotangent(op.getMean()))
+    g.give(op.getOperand(), spread(g.mul(dmean, share)));
+  // d rstd / dx = -rstd²·n / width.
+  if (Value drstd = g.cotangent(op.getRstd()))
+    g.give(op.getOperand(),
+           g.mul(normal, spread(g.mul(g.mul(drstd, g.square(op.getRstd())), -share))));
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Linear and attention
+//===--------------------------------------------------------------------------------------------===//
+
+/// dX = dY·W, dW = dYᵀ·X, db = Σ_rows dY on flattened rows.
+void linearGradient(G &g, LinearOp op, Value dy) {
+  Value x = op.getOperand(), weight = op.getWeight(), rows = flattenRows(g, dy);
+  if (g.isActive(x)) {
+    Value dx = g.contract(rows, weight, {}, {}, {1}, {0});
+    g.give(x, g.reshape(dx, tensorType(x).getShape()));
+  }
+  if (g.isActive(weight))
+    g.give(weight, g.contract(rows, flattenRows(g, x), {}, {}, {0}, {0}));
+  if (Value bias = op.getBias())
+    g.give(bias, g.reduceSum(rows, {0}));
+}
+
+LogicalResult attentionGradient(G &g, AttentionOp op) {
+  if (g.cotangent(op.getLse()))
+    return emitError(op.getLoc(), "the log-sum-exp of attention cannot be differentiated");
+  Value dy = g.cotangent(op.getResult());
+  auto backward = AttentionBackwardOp::create(g.builder, g.location, op.getQuery(), op.getKey(),
+                                              op.getValue(), op.getResult(), op.getLse(), dy,
+                                              op.getScaleAttr(), op.getCausalAttr());
+  g.give(op.getQuery(), backward.getQueryGradient());
+  g.give(op.getKey(), backward.getKeyGradient());
+  g.give(op.getValue(), backward.getValueGradient());
+  return success();
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Losses
+//===--------------------------------------------------------------------------------------------===//
+
+/// dlogits = (softmax - onehot)·dloss/count, softmax = exp(logits - lse); a cotangent of lse adds
+/// softmax·dlse.
+void crossEntropyGradient(G &g, CrossEntropyOp op) {
+  Value logits = widen(g, op.getLogits());
+  auto type = tensorType(logits);
+  Dims last = {lastDim(logits)};
+  auto spread = [&](Value row) { return g.broadcastReducedLike(row, logits, last); };
+  Value probability = g.exp(g.sub(logits, spread(op.getLse())));
+  if (Value dloss = g.cotangent(op.getLoss())) {
+    Type index = tensorType(op.getTargets()).getElementType();
+    Value isTarget = g.compare(Comparison::Eq, g.iota(type.getShape(), index, last.front()),
+                               spread(op.getTargets()));
+    Value error = g.select(isTarget, g.sub(probability, 1.0), probability);
+    int64_t count = tensorType(op.getTargets()).getNumElements();
+    g.give(op.getLogits(), g.mul(error, g.broadcastLike(g.mul(dloss, 1.0 / count), logits)));
+  }
+  if (Value dlse = g.cotangent(op.getLse()))
+    g.give(op.getLogits(), g.mul(probability, spread(dlse)));
+}
+
+void mseGradient(G &g, MseOp op, Value dloss) {
+  Value difference = g.sub(widen(g, op.getPrediction()), widen(g, op.getTarget()));
+  double share = 2.0 / tensorType(difference).getNumElements();
+  Value gradient = g.mul(difference, g.broadcastLike(g.mul(dloss, share), difference));
+  g.give(op.getPrediction(), gradient);
+  g.give(op.getTarget(), g.neg(gradient));
+}
+
+} // namespace
+
+ArrayRef<GradientRow> compositeGradients() {
+  static const GradientRow rows[] = {
+      gradientRow<GeluOp>([](G &g, GeluOp op, Value dy) {
+        Value x = widen(g, op.getOperand());
+        g.give(op.getOperand(),
+               g.mul(widen(g, dy), op.getTanh() ? geluTanhSlope(g, x) : geluErfSlope(g, x)));
+      }),
+      gradientRow<SoftmaxOp>([](G &g, SoftmaxOp op, Value dy) { softmaxGradient(g, op, dy); }),
+      gradientRow<LayerNormOp>([](G &g, LayerNormOp op) { layerNormGradient(g, op); }),
+      gradientRow<LinearOp>([](G &g, LinearOp op, Value dy) { linearGradient(g, op, dy); }),
+      gradientRow<EmbeddingOp>([](G &g, EmbeddingOp op, Value dy) {
+        Value zeros = g.zerosLike(op.getTable());
+        g.give(op.getTable(), g.scatterAdd(zeros, op.getIndices(), dy, 0));
+      }),
+      gradientRow<AttentionOp>([](G &g, AttentionOp op) { return attentionGradient(g, op); }),
+      gradientRow<CrossEntropyOp>([](G &g, CrossEntropyOp op) { crossEntropyGradient(g, op); }),
+      gradientRow<MseOp>([](G &g, MseOp op, Value dy) { mseGradient(g, op, dy); }),
+  };
+  return rows;
+}
+
+} // namespace ingot

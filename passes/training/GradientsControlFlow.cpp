@@ -1,0 +1,197 @@
+/// Gradients of ops with regions: the regions are computed again and walked backwards.
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "passes/training/Gradients.h"
+
+using namespace mlir;
+using namespace ingot::graph;
+
+namespace ingot {
+namespace {
+
+using G = GradientBuilder;
+
+/// Values from outside that the regions of `op` use and whose gradients are wanted.
+SmallVector<Value> activeCaptures(G &g, Operation *op) {
+  SmallVector<Value> values;
+  for (Value value : llvm::drop_begin(operandsAndCaptures(op), op->getNumOperands()))
+    if (g.isActive(value))
+      values.push_back(value);
+  return values;
+}
+
+/// Copies the ops of `block` but its terminator; returns the copies.
+SmallVector<Operation *> cloneBody(OpBuilder &builder, Block &block, IRMapping &mapping) {
+  SmallVector<Operation *> tape;
+  for (Operation &op : block.without_terminator())
+    tape.push_back(builder.clone(op, mapping));
+  return tape;
+}
+
+/// Ends a region with cotangents, zeros of the type of `inputs` for null.
+void yieldCotangents(G &g, OpBuilder &builder, ArrayRef<Value> cotangents, ValueRange inputs) {
+  GraphBuilder inner(builder, g.location);
+  SmallVector<Value> values;
+  for (auto [cotangent, input] : llvm::zip_equal(cotangents, inputs))
+    values.push_back(cotangent ? cotangent : inner.zerosLike(input));
+  YieldOp::create(builder, g.location, values);
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// If
+//===--------------------------------------------------------------------------------------------===//
+
+/// Fills a region with a copy of `forward` and its backward walk.
+LogicalResult buildBranch(G &g, IfOp op, Region &forward, Region &region, ValueRange captures) {
+  OpBuilder builder = OpBuilder::atBlockBegin(&region.emplaceBlock());
+  IRMapping mapping;
+  SmallVector<Operation *> tape = cloneBody(builder, forward.front(), mapping);
+  SmallVector<Value> outputs, seeds;
+  for (auto [yielded, result] :
+       llvm::zip_equal(forward.front().getTerminator()->getOperands(), op.getResults())) {
+    outputs.push_back(mapping.lookupOrDefault(yielded));
+    seeds.push_back(g.cotangent(result));
+  }
+  auto cotangents = backpropagate(builder, tape, outputs, seeds, captures);
+  if (failed(cotangents))
+    return failure();
+  yieldCotangents(g, builder, *cotangents, captures);
+  return success();
+}
+
+LogicalResult ifGradient(G &g, IfOp op) {
+  SmallVector<Value> captures = activeCaptures(g, op);
+  auto backward =
+      IfOp::create(g.builder, g.location, TypeRange(ValueRange(captures)), op.getCondition());
+  if (failed(buildBranch(g, op, op.getThenRegion(), backward.getThenRegion(), captures)) ||
+      failed(buildBranch(g, op, op.getElseRegion(), backward.getElseRegion(), captures)))
+    return failure();
+  for (auto [capture, result] : llvm::zip_equal(captures, backward.getResults()))
+    g.give(capture, result);
+  return success();
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Loop
+//===--------------------------------------------------------------------------------------------===//
+
+/// The loop again, with the carried values at the start of each iteration stacked behind its
+/// other results. It takes the old loop's place.
+LoopOp stackCarries(LoopOp op, int64_t trips) {
+  OpBuilder builder(op);
+  SmallVector<Type> types(op.getResultTypes());
+  for (Value carried : op.getCarried()) {
+    auto type = tensorType(carried);
+    SmallVector<int64_t> shape = {trips};
+    llvm::append_range(shape, type.getShape());
+    types.push_back(type.clone(shape));
+  }
+  auto stacked = LoopOp::create(builder, op.getLoc(), types, op.getTripCount(), op.getCarried());
+  IRMapping mapping;
+  op.getBody().cloneInto(&stacked.getBody(), mapping);
+  Block &body = stacked.getBody().front();
+  Operation *yield = body.getTerminator();
+  yield->insertOperands(yield->getNumOperands(), body.getArguments().drop_front());
+  op->replaceAllUsesWith(stacked->getResults().take_front(op->getNumResults()));
+  return stacked;
+}
+
+/// What the backward loop of `op` is made of. It runs from the last iteration to the first and
+/// carries the cotangents of the carried values and those of the captured ones.
+struct BackwardLoop {
+  G &g;
+  LoopOp forward;
+  int64_t trips;
+  ValueRange stacks;                  ///< carried values at the start of every iteration
+  ArrayRef<Value> captures;           ///< floats from outside that the body uses
+  SmallVector<Value> seeds = {};      ///< cotangents of forward's results; zeros for carried ones
+  SmallVector<unsigned> carries = {}; ///< indices of carried values with cotangents
+
+  LogicalResult fill(LoopOp backward, ValueRange arguments);
+};
+
+LogicalResult BackwardLoop::fill(LoopOp backward, ValueRange arguments) {
+  Block &source = forward.getBody().front();
+  OpBuilder builder = OpBuilder::atBlockEnd(&backward.getBody().front());
+  GraphBuilder b(builder, g.location);
+  Value last = b.splatLike(arguments.front(), trips - 1);
+  Value iteration = b.sub(last, arguments.front());
+  IRMapping mapping;
+  mapping.map(source.getArgument(0), iteration);
+  for (auto [argument, stack] : llvm::zip_equal(source.getArguments().drop_front(), stacks))
+    mapping.map(argument, b.gather(stack, iteration, 0));
+  SmallVector<Operation *> tape = cloneBody(builder, source, mapping);
+
+  SmallVector<Value> outputs, outputSeeds, inputs;
+  for (Value yielded : source.getTerminator()->getOperands())
+    outputs.push_back(mapping.lookupOrDefault(yielded));
+  outputSeeds.assign(outputs.size(), Value());
+  for (auto [position, carry] : llvm::enumerate(carries)) {
+    outputSeeds[carry] = arguments[1 + position];
+    inputs.push_back(mapping.lookup(source.getArgument(1 + carry)));
+  }
+  for (size_t index = forward.getCarried().size(); index < outputs.size(); ++index)
+    if (seeds[index])
+      outputSeeds[index] = b.gather(seeds[index], iteration, 0);
+  llvm::append_range(inputs, captures);
+
+  auto cotangents = backpropagate(builder, tape, outputs, outputSeeds, inputs);
+  if (failed(cotangents))
+    return failure();
+  for (size_t index = carries.size(); index < inputs.size(); ++index) {
+    Value sum = arguments[1 + index], &share = (*cotangents)[index];
+    share = share ? b.add(sum, share) : sum;
+  }
+  yieldCotangents(g, builder, *cotangents, inputs);
+  return success();
+}
+
+LogicalResult loopGradient(G &g, LoopOp op) {
+  DenseIntElementsAttr trips;
+  if (!matchPattern(op.getTripCount(), m_Constant(&trips)))
+    return emitError(op.getLoc(), "a loop is differentiated only if its trip count is a constant");
+  int64_t count = trips.getSplatValue<APInt>().getSExtValue();
+  SmallVector<Value> captures = activeCaptures(g, op), seeds;
+  for (Value result : op.getResults())
+    seeds.push_back(g.cotangent(result));
+  LoopOp stacked = stackCarries(op, count);
+  BackwardLoop loop{g,        stacked, count, stacked.getResults().drop_front(op.getNumResults()),
+                    captures, seeds};
+
+  SmallVector<Value> initial;
+  for (auto [index, carried] : llvm::enumerate(op.getCarried()))
+    if (isFloatTensor(carried)) {
+      loop.carries.push_back(index);
+      initial.push_back(seeds[index] ? seeds[index] : g.zerosLike(carried));
+    }
+  for (Value capture : captures)
+    initial.push_back(g.zerosLike(capture));
+  auto backward = LoopOp::create(g.builder, g.location, TypeRange(ValueRange(initial)),
+                                 op.getTripCount(), initial);
+  Block &body = backward.getBody().emplaceBlock();
+  body.addArgument(op.getTripCount().getType(), g.location);
+  for (Value value : initial)
+    body.addArgument(value.getType(), g.location);
+  // The stacked yields have no cotangents: the body's extra operands keep null seeds.
+  loop.seeds.resize(stacked->getNumResults());
+  if (failed(loop.fill(backward, body.getArguments())))
+    return failure();
+  for (auto [position, carry] : llvm::enumerate(loop.carries))
+    g.give(op.getCarried()[carry], backward.getResult(position));
+  for (auto [capture, result] :
+       llvm::zip_equal(captures, backward.getResults().drop_front(loop.carries.size())))
+    g.give(capture, result);
+  return success();
+}
+
+} // namespace
+
+ArrayRef<GradientRow> controlFlowGradients() {
+  static const GradientRow rows[] = {
+      gradientRow<IfOp>([](G &g, IfOp op) { return ifGradient(g, op); }),
+      gradientRow<LoopOp>([](G &g, LoopOp op) { return loopGradient(g, op); }),
+  };
+  return rows;
+}
+
+} // namespace ingot

@@ -1,0 +1,213 @@
+/// Gradients of ops that move elements, reduce, contract and index.
+#include "passes/training/Gradients.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace ingot::graph;
+
+namespace ingot {
+namespace {
+
+using G = GradientBuilder;
+using Dims = SmallVector<int64_t>;
+
+ArrayRef<int64_t> shapeOf(Value value) { return tensorType(value).getShape(); }
+
+//===--------------------------------------------------------------------------------------------===//
+// Shape
+//===--------------------------------------------------------------------------------------------===//
+
+Dims inverse(ArrayRef<int64_t> permutation) {
+  Dims result(permutation.size());
+  for (auto [index, dim] : llvm::enumerate(permutation))
+    result[dim] = index;
+  return result;
+}
+
+/// The transpose, or the value itself where nothing moves.
+Value permute(G &g, Value x, ArrayRef<int64_t> permutation) {
+  return llvm::is_sorted(permutation) ? x : g.transpose(x, permutation);
+}
+
+/// What was repeated is summed.
+void broadcastGradient(G &g, BroadcastOp op, Value dy) {
+  ArrayRef<int64_t> from = shapeOf(op.getOperand()), to = shapeOf(dy);
+  Dims summed;
+  for (int64_t dim = 0, rank = to.size(); dim < rank; ++dim) {
+    auto source = llvm::find(op.getDimensions(), dim);
+    bool isKept =
+        source != op.getDimensions().end() && from[source - op.getDimensions().begin()] == to[dim];
+    if (!isKept)
+      summed.push_back(dim);
+  }
+  g.give(op.getOperand(), g.reshape(g.reduceSum(dy, summed), from));
+}
+
+/// Elements that were not picked get zeros: before, after and between.
+void sliceGradient(G &g, SliceOp op, Value dy) {
+  Dims high, interior;
+  for (auto [size, picked, offset, stride] :
+       llvm::zip_equal(shapeOf(op.getOperand()), shapeOf(dy), op.getOffsets(), op.getStrides())) {
+    int64_t end = picked == 0 ? offset : offset + (picked - 1) * stride + 1;
+    high.push_back(size - end);
+    interior.push_back(stride - 1);
+  }
+  Value zero = g.scalar(tensorType(dy).getElementType(), 0);
+  g.give(op.getOperand(), g.make<PadOp>(dy, zero, op.getOffsets(), high, interior));
+}
+
+/// The operand takes what lies at its places, the padding value the sum of the rest.
+void padGradient(G &g, PadOp op, Value dy) {
+  Dims limits, strides;
+  for (auto [size, low, interior] :
+       llvm::zip_equal(shapeOf(op.getOperand()), op.getLow(), op.getInterior())) {
+    limits.push_back(size == 0 ? low : low + (size - 1) * (interior + 1) + 1);
+    strides.push_back(interior + 1);
+  }
+  Value inside = g.make<SliceOp>(dy, op.getLow(), limits, strides);
+  g.give(op.getOperand(), inside);
+  if (g.isActive(op.getValue()))
+    g.give(op.getValue(), g.sub(g.sumAll(dy), g.sumAll(inside)));
+}
+
+void concatGradient(G &g, ConcatOp op, Value dy) {
+  int64_t dimension = op.getDimension(), offset = 0;
+  for (Value operand : op.getOperands()) {
+    int64_t limit = offset + shapeOf(operand)[dimension];
+    g.give(operand, g.slice(dy, dimension, offset, limit));
+    offset = limit;
+  }
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Reductions
+//===--------------------------------------------------------------------------------------------===//
+
+Value equals(G &g, Value lhs, Value rhs) { return g.compare(Comparison::Eq, lhs, rhs); }
+
+/// Equal extrema share the cotangent evenly, as PyTorch's amax.
+void extremumGradient(G &g, ReduceOp op, Value dy) {
+  Value x = op.getOperand();
+  auto spread = [&](Value reduced) {
+    return g.broadcastReducedLike(reduced, x, op.getDimensions());
+  };
+  Value zeros = g.zerosLike(x);
+  Value chosen = g.select(equals(g, x, spread(op.getResult())), g.splatLike(x, 1), zeros);
+  Value share = g.div(dy, g.reduceSum(chosen, op.getDimensions()));
+  g.give(x, g.mul(chosen, spread(share)));
+}
+
+/// The product of all other elements, right also where some are 0.
+void productGradient(G &g, ReduceOp op, Value dy) {
+  Value x = op.getOperand(), zeros = g.zerosLike(x), ones = g.splatLike(x, 1);
+  auto spread = [&](Value reduced) {
+    return g.broadcastReducedLike(reduced, x, op.getDimensions());
+  };
+  Value isZero = equals(g, x, zeros);
+  Value factors = g.select(isZero, ones, x);
+  Value zero = g.select(isZero, ones, zeros);
+  Value otherZeros = g.sub(spread(g.reduceSum(zero, op.getDimensions())), zero);
+  Value product = g.reduce(ReduceKind::Product, factors, op.getDimensions());
+  Value others = g.select(equals(g, otherZeros, zeros), g.div(spread(product), factors), zeros);
+  g.give(x, g.mul(spread(dy), others));
+}
+
+void reduceGradient(G &g, ReduceOp op, Value dy) {
+  switch (op.getKind()) {
+  case ReduceKind::Sum:
+    return g.give(op.getOperand(), g.broadcastReducedLike(dy, op.getOperand(), op.getDimensions()));
+  case ReduceKind::Max:
+  case ReduceKind::Min:
+    return extremumGradient(g, op, dy);
+  case ReduceKind::Product:
+    return productGradient(g, op, dy);
+  }
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Contraction
+//===--------------------------------------------------------------------------------------------===//
+
+/// One operand of a contraction: its dimensions by what they do.
+struct Side {
+  Value value;
+  ArrayRef<int64_t> batch, contract;
+  Dims free = {};
+  Dims freeInResult = {};
+
+  Side(Value value, ArrayRef<int64_t> batch, ArrayRef<int64_t> contract, int64_t firstFree)
+      : value(value), batch(batch), contract(contract) {
+    for (int64_t dim = 0; dim < tensorType(value).getRank(); ++dim)
+      if (!llvm::is_contained(batch, dim) && !llvm::is_contained(contract, dim)) {
+        free.push_back(dim);
+        freeInResult.push_back(firstFree++);
+      }
+  }
+
+  /// This side's contracted dimensions as they follow each other in a contraction that keeps them.
+  Dims sortedContract() const {
+    Dims sorted(contract);
+    llvm::sort(sorted);
+    return sorted;
+  }
+};
+
+/// The cotangent of `side`: dy contracted with the other operand over the other's free dimensions.
+/// The operand order that needs no transpose is taken where there is one.
+Value contractionGradient(G &g, const Side &side, const Side &other, Value dy) {
+  Dims batch = llvm::to_vector(llvm::seq<int64_t>(0, side.batch.size()));
+  // Dimensions of `side` in the order in which the contraction's result has them.
+  Dims kept;
+  for (int64_t dim : other.sortedContract())
+    kept.push_back(side.contract[llvm::find(other.contract, dim) - other.contract.begin()]);
+  Dims gradientFirst(side.batch), otherFirst(side.batch);
+  llvm::append_range(gradientFirst, side.free);
+  llvm::append_range(gradientFirst, kept);
+  llvm::append_range(otherFirst, kept);
+  llvm::append_range(otherFirst, side.free);
+  if (llvm::is_sorted(otherFirst) && !llvm::is_sorted(gradientFirst))
+    return g.contract(other.value, dy, other.batch, batch, other.free, other.freeInResult);
+  Value product = g.contract(dy, other.value, batch, other.batch, other.freeInResult, other.free);
+  return permute(g, product, inverse(gradientFirst));
+}
+
+void contractGradient(G &g, ContractOp op, Value dy) {
+  int64_t batches = op.getLhsBatch().size();
+  Side lhs(op.getLhs(), op.getLhsBatch(), op.getLhsContract(), batches);
+  Side rhs(op.getRhs(), op.getRhsBatch(), op.getRhsContract(), batches + lhs.free.size());
+  if (g.isActive(op.getLhs()))
+    g.give(op.getLhs(), contractionGradient(g, lhs, rhs, dy));
+  if (g.isActive(op.getRhs()))
+    g.give(op.getRhs(), contractionGradient(g, rhs, lhs, dy));
+}
+
+} // namespace
+
+ArrayRef<GradientRow> tensorGradients() {
+  static const GradientRow rows[] = {
+      gradientRow<ReshapeOp>([](G &g, ReshapeOp op, Value dy) {
+        g.give(op.getOperand(), g.reshape(dy, shapeOf(op.getOperand())));
+      }),
+      gradientRow<TransposeOp>([](G &g, TransposeOp op, Value dy) {
+        g.give(op.getOperand(), permute(g, dy, inverse(op.getPermutation())));
+      }),
+      gradientRow<BroadcastOp>(
+          [](G &g, BroadcastOp op, Value dy) { broadcastGradient(g, op, dy); }),
+      gradientRow<SliceOp>([](G &g, SliceOp op, Value dy) { sliceGradient(g, op, dy); }),
+      gradientRow<PadOp>([](G &g, PadOp op, Value dy) { padGradient(g, op, dy); }),
+      gradientRow<ConcatOp>([](G &g, ConcatOp op, Value dy) { concatGradient(g, op, dy); }),
+      gradientRow<ReduceOp>([](G &g, ReduceOp op, Value dy) { reduceGradient(g, op, dy); }),
+      gradientRow<ContractOp>([](G &g, ContractOp op, Value dy) { contractGradient(g, op, dy); }),
+      gradientRow<GatherOp>([](G &g, GatherOp op, Value dy) {
+        Value zeros = g.zerosLike(op.getOperand());
+        g.give(op.getOperand(), g.scatterAdd(zeros, op.getIndices(), dy, op.getDimension()));
+      }),
+      gradientRow<ScatterAddOp>([](G &g, ScatterAddOp op, Value dy) {
+        g.give(op.getBase(), dy);
+        g.give(op.getUpdates(), g.gather(dy, op.getIndices(), op.getDimension()));
+      }),
+  };
+  return rows;
+}
+
+} // namespace ingot

@@ -1,0 +1,110 @@
+/// Drives a compiled training step: data in, losses out, evaluation, checkpoints, resuming.
+#pragma once
+#include "runtime/data/BatchSource.h"
+#include "runtime/program/Device.h"
+#include "runtime/training/Checkpoint.h"
+#include "runtime/training/Curve.h"
+#include "runtime/training/Schedule.h"
+#include <atomic>
+#include <optional>
+
+namespace ingot {
+
+struct TrainerOptions {
+  int64_t steps = 0; ///< total: a run resumed at step 30 with steps = 60 does 30 more
+  Schedule schedule;
+  uint64_t seed = 0;
+  int64_t evaluateEvery = 0;     ///< steps; 0: only at the start and the end
+  int64_t evaluationBatches = 8; ///< the validation source's batches 0 … N-1
+  std::string out = {};  ///< directory of checkpoints, losses.json, loss.svg, loss.txt; empty: none
+  int64_t saveEvery = 0; ///< steps; 0: only at the end
+  int keep = 3;          ///< checkpoints
+  bool resume = false;   ///< go on from the newest checkpoint in `out`, if there is one
+  bool allowNonFinite = false; ///< go on after a loss that is NaN or infinite
+  /// JSON text kept in every checkpoint: model, tokenizer, training options. It must not hold what
+  /// differs between a run and its resumption (the total of steps), or their files would differ.
+  std::string description = "{}";
+};
+
+struct StepReport {
+  int64_t step = 0; ///< from 1; its loss is of the model before this step's update
+  int64_t steps = 0;
+  double loss = 0;
+  double ms = 0;      ///< batch in, step run, loss out
+  int64_t tokens = 0; ///< tokens, or examples where the model takes none
+  double learningRate = 0;
+  std::optional<double> gradientNorm = {};
+};
+
+/// What a run tells while it goes on. Calls come from the trainer's thread.
+class TrainingObserver {
+public:
+  virtual ~TrainingObserver() = default;
+  virtual void onStep(const StepReport &report) {}
+  /// Mean loss over the validation batches after `step` updates.
+  virtual void onEvaluation(int64_t step, double loss) {}
+  virtual void onCheckpoint(int64_t step, const std::string &file) {}
+  /// Anything else a user should know, such as a damaged checkpoint that was passed over.
+  virtual void onNote(const std::string &text) {}
+};
+
+struct TrainingResult {
+  int64_t firstStep = 0;      ///< updates done before this run
+  int64_t step = 0;           ///< updates done after it
+  bool stopped = false;       ///< the stop flag ended it early
+  Curve curve;                ///< of the whole training, earlier runs included
+  std::vector<double> stepMs; ///< of this run
+  int64_t tokensPerStep = 0;
+  double seconds = 0; ///< of this run, evaluation and checkpoints included
+};
+
+class Trainer {
+public:
+  /// `session` holds a program with functions `step`, `init` (unless resuming) and, for validation,
+  /// `evaluate`. The sources' ports must be those of `step` and `evaluate`; `validation` may be
+  /// null. All references must outlive the trainer.
+  Trainer(Session &session, const BatchSource &training, const BatchSource *validation,
+          TrainerOptions options, TrainingObserver &observer);
+
+  /// Starts afresh or resumes, then trains. `stop` is looked at between steps: when it is set, the
+  /// running step is finished, a checkpoint saved and the result says `stopped`; setting it from a
+  /// signal handler is safe. A fresh run moves an earlier run's directory `out` aside.
+  /// Errors: BadInput for a loss that is not finite (naming the step) and for a checkpoint that
+  /// does not fit the program; Usage for another seed than the checkpoint's; what sources and
+  /// session report.
+  Result<TrainingResult> run(const std::atomic<bool> &stop);
+
+private:
+  Status begin();
+  Status initialize();
+  Status restore();
+  Status trainStep(const Batch &batch, double start);
+  Status evaluate();
+  Status save();
+  Status writeScalars(double learningRate);
+  /// Whether a periodic action is due after the step just done.
+  bool isDue(int64_t every) const { return every > 0 && result.step % every == 0; }
+
+  Session &session;
+  const BatchSource &training;
+  const BatchSource *validation;
+  TrainerOptions options;
+  TrainingObserver &observer;
+  TrainingResult result;
+  int64_t savedStep = -1;     ///< of the newest checkpoint
+  int64_t evaluatedStep = -1; ///< of the newest evaluation
+};
+
+/// Mean of `loss` of function `evaluate` over batches 0 … batches-1; the session holds parameters.
+Result<double> evaluateLoss(Session &session, const BatchSource &source, int64_t batches);
+
+/// Writes a checkpoint's tensors into the parameters and state of a function (`step` to go on
+/// training, `forward` or `evaluate` to use the model). BadInput names what is missing or has
+/// another type or shape.
+Status loadParameters(Session &session, std::string_view function, const Checkpoint &checkpoint,
+                      const std::string &place);
+
+/// Reads a float scalar (f32 or f64) from a port.
+Result<double> readScalar(const Session &session, std::string_view function, std::string_view port);
+
+} // namespace ingot

@@ -1,0 +1,491 @@
+/// Every gradient rule against central differences in f64, with the reference as evaluator.
+#include "passes/training/Gradients.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Passes.h"
+#include "passes/Signature.h"
+#include "test/ir/Testing.h"
+#include <algorithm>
+#include <numeric>
+
+using namespace mlir;
+using namespace ingot::graph;
+
+namespace ingot::testing {
+namespace {
+
+/// A function @evaluate in the making, with values for its arguments. The loss is a random
+/// combination of all elements of all outputs.
+class Trial {
+public:
+  Trial(MLIRContext &context, std::mt19937_64 &generator)
+      : generator(generator), module(ModuleOp::create(UnknownLoc::get(&context))),
+        builder(&context), g(builder, UnknownLoc::get(&context)) {
+    builder.setInsertionPointToStart(module->getBody());
+    evaluate =
+        func::FuncOp::create(builder, g.location, "evaluate", builder.getFunctionType({}, {}));
+    builder.setInsertionPointToStart(evaluate.addEntryBlock());
+  }
+
+  int64_t between(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(generator);
+  }
+  /// A size, 1 every now and then.
+  int64_t size() { return between(1, 4); }
+  Shape shape(int64_t rank) {
+    Shape sizes(rank);
+    std::generate(sizes.begin(), sizes.end(), [&] { return size(); });
+    return sizes;
+  }
+
+  /// A parameter with values in (low, high). No two of them are equal, none is equal to one of
+  /// another parameter of that range and size, none is 0: rules with kinks can be differenced.
+  Value parameter(const Shape &shape, double low = -1, double high = 1) {
+    std::vector<double> values(elementCount(shape));
+    std::iota(values.begin(), values.end(), 0.53 + 0.03 * double(arguments.size()));
+    std::shuffle(values.begin(), values.end(), generator);
+    for (double &value : values)
+      value = low + (high - low) * value / double(values.size() + 1);
+    return argument(ArgumentRole::Parameter, builder.getF64Type(),
+                    store(ElementType::F64, shape, values));
+  }
+
+  Value indices(const Shape &shape, int64_t limit) {
+    std::vector<uint64_t> values(elementCount(shape));
+    for (uint64_t &value : values)
+      value = generator() % limit;
+    return argument(ArgumentRole::Input, builder.getI32Type(),
+                    store(ElementType::I32, shape, values));
+  }
+
+  /// Made from an input; about half of the elements are true.
+  Value condition(const Shape &shape) {
+    Value bits = indices(shape, 2);
+    return g.compare(Comparison::Ne, bits, g.zerosLike(bits));
+  }
+
+  void output(Value value) {
+    std::vector<double> weights(tensorType(value).getNumElements());
+    std::normal_distribution<double> normal;
+    for (double &weight : weights)
+      weight = normal(generator);
+    Shape shape = tensorType(value).getShape().vec();
+    Value weight = argument(ArgumentRole::Input, builder.getF64Type(),
+                            store(ElementType::F64, shape, weights));
+    Value share = g.sumAll(g.mul(value, weight));
+    loss = loss ? g.add(loss, share) : share;
+  }
+
+  /// Compares all gradients with differences of the loss.
+  void check() {
+    func::ReturnOp::create(builder, g.location);
+    setResults(evaluate, {{loss, "loss"}});
+    PassManager passes(module->getContext());
+    passes.addPass(createDifferentiate());
+    ASSERT_TRUE(succeeded(passes.run(*module)));
+    auto gradients = interpret(module->lookupSymbol<func::FuncOp>("gradients"), arguments);
+    ASSERT_TRUE(gradients) << gradients.error().text();
+    ASSERT_NEAR((*gradients)[0].as<double>()[0], lossOf(), 1e-12);
+
+    size_t result = 1;
+    for (BlockArgument parameter : argumentsOf(evaluate, ArgumentRole::Parameter))
+      compare(parameter.getArgNumber(), (*gradients)[result++]);
+  }
+
+  /// Ops of that name anywhere in @evaluate.
+  bool contains(StringRef op) {
+    return evaluate
+        .walk([&](Operation *found) {
+          return found->getName().getStringRef() == op ? WalkResult::interrupt()
+                                                       : WalkResult::advance();
+        })
+        .wasInterrupted();
+  }
+
+private:
+  Value argument(ArgumentRole role, Type element, Tensor value) {
+    std::string name =
+        (role == ArgumentRole::Parameter ? "p" : "x") + std::to_string(arguments.size());
+    auto type = RankedTensorType::get(value.shape(), element);
+    // Parameters stand before inputs: values are kept in the same order.
+    BlockArgument argument = insertArgument(evaluate, role, name, type, g.location);
+    arguments.insert(arguments.begin() + argument.getArgNumber(), std::move(value));
+    return argument;
+  }
+
+  double lossOf() {
+    auto results = interpret(evaluate, arguments);
+    EXPECT_TRUE(results) << (results ? "" : results.error().text());
+    return results ? (*results)[0].as<double>()[0] : std::nan("");
+  }
+
+  void compare(unsigned index, const Tensor &gradient) {
+    constexpr double step = 1e-5;
+    double *values = arguments[index].as<double>();
+    for (int64_t i = 0; i < arguments[index].size(); ++i) {
+      double value = values[i];
+      values[i] = value + step;
+      double above = lossOf();
+      values[i] = value - step;
+      double below = lossOf();
+      values[i] = value;
+      double expected = (above - below) / (2 * step);
+      ASSERT_NEAR(gradient.as<double>()[i], expected, 1e-6 * (1 + std::fabs(expected)))
+          << "parameter " << index << ", element " << i;
+    }
+  }
+
+  std::mt19937_64 &generator;
+  OwningOpRef<ModuleOp> module;
+  func::FuncOp evaluate;
+  Tensors arguments;
+  Value loss;
+
+public:
+  OpBuilder builder;
+  GraphBuilder g;
+};
+
+/// What one op's rule is tried on.
+struct Case {
+  StringRef op;
+  void (*build)(Trial &);
+};
+
+template <typename Op, double low = -1.0, double high = 1.0> void unary(Trial &t) {
+  t.output(t.g.make<Op>(t.parameter(t.shape(t.between(0, 3)), low, high)));
+}
+
+template <typename Op, double low = -1.0, double high = 1.0, double rhsLow = -1.0,
+          double rhsHigh = 1.0>
+void binary(Trial &t) {
+  Shape shape = t.shape(t.between(0, 3));
+  Value lhs = t.parameter(shape, low, high);
+  t.output(t.g.make<Op>(lhs, t.parameter(shape, rhsLow, rhsHigh)));
+}
+
+template <ReduceKind kind> void reduce(Trial &t) {
+  Value x = t.parameter(t.shape(3));
+  SmallVector<int64_t> dims;
+  for (int64_t dim = 0; dim < 3; ++dim)
+    if (t.between(0, 1))
+      dims.push_back(dim);
+  t.output(t.g.make<ReduceOp>(kind, x, dims));
+}
+
+/// Products of rows with one zero, with two, with none.
+void productWithZeros(Trial &t) {
+  Value x = t.parameter({3, 4});
+  auto mask = DenseElementsAttr::get(RankedTensorType::get({3, 4}, t.builder.getF64Type()),
+                                     ArrayRef<double>{1, 1, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1});
+  t.output(t.g.reduce(ReduceKind::Product, t.g.mul(x, t.g.make<ConstantOp>(mask)), {1}));
+}
+
+/// Batch, free and contracted dimensions in a random order on both sides.
+void contract(Trial &t) {
+  enum Kind { Batch, Contract, Free };
+  std::vector<Kind> lhsKinds, rhsKinds;
+  int64_t counts[3];
+  for (int64_t &count : counts)
+    count = t.between(0, 2);
+  auto arrange = [&](std::vector<Kind> &kinds, int64_t free) {
+    kinds.insert(kinds.end(), counts[Batch], Batch);
+    kinds.insert(kinds.end(), counts[Contract], Contract);
+    kinds.insert(kinds.end(), free, Free);
+    for (size_t i = kinds.size(); i > 1; --i)
+      std::swap(kinds[i - 1], kinds[t.between(0, i - 1)]);
+  };
+  arrange(lhsKinds, counts[Free]);
+  arrange(rhsKinds, t.between(0, 2));
+  auto positions = [](const std::vector<Kind> &kinds, Kind kind) {
+    SmallVector<int64_t> found;
+    for (size_t i = 0; i < kinds.size(); ++i)
+      if (kinds[i] == kind)
+        found.push_back(i);
+    return found;
+  };
+  Shape lhs = t.shape(lhsKinds.size()), rhs = t.shape(rhsKinds.size());
+  // Small, or the differences take long.
+  for (Shape *shape : {&lhs, &rhs})
+    for (int64_t &size : *shape)
+      size = std::min<int64_t>(size, 3);
+  SmallVector<int64_t> pairs[2][2];
+  for (Kind kind : {Batch, Contract}) {
+    pairs[kind][0] = positions(lhsKinds, kind);
+    pairs[kind][1] = positions(rhsKinds, kind);
+    if (t.between(0, 1))
+      std::reverse(pairs[kind][1].begin(), pairs[kind][1].end());
+    for (auto [l, r] : llvm::zip_equal(pairs[kind][0], pairs[kind][1]))
+      rhs[r] = lhs[l];
+  }
+  Value a = t.parameter(lhs), b = t.parameter(rhs);
+  t.output(
+      t.g.contract(a, b, pairs[Batch][0], pairs[Batch][1], pairs[Contract][0], pairs[Contract][1]));
+}
+
+void broadcast(Trial &t) {
+  Shape to = t.shape(4), from = {to[1], to[3]};
+  if (t.between(0, 1))
+    from[t.between(0, 1)] = 1;
+  auto type = RankedTensorType::get(to, t.builder.getF64Type());
+  t.output(t.g.make<BroadcastOp>(type, t.parameter(from), ArrayRef<int64_t>{1, 3}));
+}
+
+void slice(Trial &t) {
+  Shape shape = {t.between(1, 5), t.between(1, 5)};
+  SmallVector<int64_t> offsets, limits, strides;
+  for (int64_t size : shape) {
+    offsets.push_back(t.between(0, size - 1));
+    limits.push_back(t.between(offsets.back() + 1, size));
+    strides.push_back(t.between(1, 3));
+  }
+  t.output(t.g.make<SliceOp>(t.parameter(shape), offsets, limits, strides));
+}
+
+void pad(Trial &t) {
+  Value x = t.parameter(t.shape(2)), value = t.parameter({});
+  auto sizes = [&] { return SmallVector<int64_t>{t.between(0, 2), t.between(0, 2)}; };
+  SmallVector<int64_t> low = sizes(), high = sizes(), interior = sizes();
+  t.output(t.g.make<PadOp>(x, value, low, high, interior));
+}
+
+void concat(Trial &t) {
+  int64_t dimension = t.between(0, 1);
+  Shape first = t.shape(2), second = first, third = first;
+  second[dimension] = t.size();
+  Value x = t.parameter(first);
+  t.output(t.g.concat({x, t.parameter(second), x, t.parameter(third)}, dimension));
+}
+
+void gather(Trial &t) {
+  Shape shape = t.shape(3);
+  int64_t dimension = t.between(0, 2);
+  Value x = t.parameter(shape);
+  t.output(t.g.gather(x, t.indices(t.shape(t.between(0, 2)), shape[dimension]), dimension));
+}
+
+void scatterAdd(Trial &t) {
+  Shape base = t.shape(2), updates = {t.size(), base[1]};
+  Value x = t.parameter(base), y = t.parameter(updates);
+  t.output(t.g.scatterAdd(x, t.indices({updates[0]}, base[0]), y, 0));
+}
+
+void layerNorm(Trial &t) {
+  Shape shape = t.shape(t.between(1, 3));
+  shape.back() = t.between(2, 5);
+  Value x = t.parameter(shape), scale = t.parameter({shape.back()});
+  auto norm = LayerNormOp::create(t.builder, t.g.location, x, scale, t.parameter({shape.back()}),
+                                  t.builder.getF64FloatAttr(1e-5));
+  for (Value result : norm->getResults())
+    t.output(result);
+}
+
+void linear(Trial &t) {
+  Shape shape = t.shape(t.between(1, 3));
+  int64_t out = t.size();
+  Value x = t.parameter(shape), weight = t.parameter({out, shape.back()});
+  t.output(t.g.make<LinearOp>(x, weight, t.between(0, 1) ? t.parameter({out}) : Value()));
+}
+
+void embedding(Trial &t) {
+  int64_t vocabulary = t.size();
+  Value table = t.parameter({vocabulary, t.size()});
+  t.output(t.g.make<EmbeddingOp>(table, t.indices(t.shape(t.between(0, 2)), vocabulary)));
+}
+
+void attention(Trial &t) {
+  int64_t batch = t.between(1, 2), heads = t.between(1, 2), queries = t.between(1, 3),
+          head = t.size();
+  int64_t keys = queries + t.between(0, 2);
+  Value q = t.parameter({batch, heads, queries, head}), k = t.parameter({batch, heads, keys, head});
+  Value v = t.parameter({batch, heads, keys, t.size()});
+  t.output(t.g.make<AttentionOp>(q, k, v, t.builder.getF64FloatAttr(0.7),
+                                 t.builder.getBoolAttr(t.between(0, 1))));
+}
+
+void crossEntropy(Trial &t) {
+  Shape shape = t.shape(t.between(2, 3));
+  Value logits = t.parameter(shape, -3, 3);
+  Value targets = t.indices(Shape(shape.begin(), shape.end() - 1), shape.back());
+  auto loss = CrossEntropyOp::create(t.builder, t.g.location, logits, targets);
+  t.output(loss.getLoss());
+  t.output(loss.getLse());
+}
+
+void mse(Trial &t) {
+  Shape shape = t.shape(t.between(0, 3));
+  Value prediction = t.parameter(shape);
+  t.output(t.g.make<MseOp>(prediction, t.parameter(shape)));
+}
+
+/// A pad or an op that only one branch uses gets zeros from the other.
+void branches(Trial &t) {
+  Shape shape = t.shape(2);
+  Value x = t.parameter(shape), y = t.parameter(shape), condition = t.condition({});
+  auto op = IfOp::create(t.builder, t.g.location, TypeRange{x.getType(), y.getType()}, condition);
+  auto fill = [&](Region &region, auto build) {
+    OpBuilder builder = OpBuilder::atBlockBegin(&region.emplaceBlock());
+    GraphBuilder g(builder, t.g.location);
+    YieldOp::create(builder, t.g.location, build(g));
+  };
+  fill(op.getThenRegion(), [&](GraphBuilder &g) { return SmallVector<Value>{g.mul(x, y), x}; });
+  fill(op.getElseRegion(), [&](GraphBuilder &g) { return SmallVector<Value>{g.exp(x), g.exp(x)}; });
+  t.output(op.getResult(0));
+  t.output(op.getResult(1));
+}
+
+/// Carries x → tanh(x·w) + i, stacks its squares; w is captured.
+void loop(Trial &t) {
+  Shape shape = t.shape(1);
+  Value x = t.parameter(shape), w = t.parameter(shape);
+  int64_t trips = t.between(0, 3);
+  Type index = t.builder.getI64Type();
+  Value count = t.g.scalar(index, trips);
+  auto stacked = RankedTensorType::get({trips, shape[0]}, t.builder.getF64Type());
+  auto op = LoopOp::create(t.builder, t.g.location, TypeRange{x.getType(), stacked}, count, x);
+  Block &body = op.getBody().emplaceBlock();
+  body.addArguments({count.getType(), x.getType()}, {t.g.location, t.g.location});
+  OpBuilder builder = OpBuilder::atBlockBegin(&body);
+  GraphBuilder g(builder, t.g.location);
+  Value iteration = g.broadcastLike(g.cast(body.getArgument(0), t.builder.getF64Type()), x);
+  Value next = g.add(g.tanh(g.mul(body.getArgument(1), w)), iteration);
+  YieldOp::create(builder, t.g.location, ValueRange{next, g.square(next)});
+  t.output(op.getResult(0));
+  t.output(op.getResult(1));
+}
+
+/// Constant between jumps: the other factor makes the loss depend on the parameter.
+template <typename Op> void flat(Trial &t) {
+  Value x = t.parameter(t.shape(2), 0.1, 0.9);
+  t.output(t.g.mul(x, t.g.add(t.g.make<Op>(x), 2.0)));
+}
+
+const Case cases[] = {
+    {"graph.neg", unary<NegOp>},
+    {"graph.abs", unary<AbsOp>},
+    {"graph.sign", flat<SignOp>},
+    {"graph.floor", flat<FloorOp>},
+    {"graph.ceil", flat<CeilOp>},
+    {"graph.exp", unary<ExpOp>},
+    {"graph.log", unary<LogOp, 0.2, 3.0>},
+    {"graph.sqrt", unary<SqrtOp, 0.2, 3.0>},
+    {"graph.rsqrt", unary<RsqrtOp, 0.2, 3.0>},
+    {"graph.reciprocal", unary<ReciprocalOp, 0.2, 3.0>},
+    {"graph.reciprocal", unary<ReciprocalOp, -3.0, -0.2>},
+    {"graph.tanh", unary<TanhOp>},
+    {"graph.erf", unary<ErfOp>},
+    {"graph.sin", unary<SinOp, -4.0, 4.0>},
+    {"graph.cos", unary<CosOp, -4.0, 4.0>},
+    {"graph.sigmoid", unary<SigmoidOp, -4.0, 4.0>},
+    {"graph.relu", unary<ReluOp>},
+    {"graph.cast",
+     [](Trial &t) {
+       // Through f32 differences drown in rounding: the step must be seen.
+       Value x = t.parameter(t.shape(2));
+       t.output(t.g.make<CastOp>(x.getType(), t.g.square(x)));
+     }},
+    {"graph.add", binary<AddOp>},
+    {"graph.sub", binary<SubOp>},
+    {"graph.mul", binary<MulOp>},
+    {"graph.mul",
+     [](Trial &t) {
+       Value x = t.parameter(t.shape(2));
+       t.output(t.g.mul(t.g.mul(x, x), x));
+     }},
+    {"graph.div", binary<DivOp, -1.0, 1.0, 0.3, 2.0>},
+    {"graph.div", binary<DivOp, -1.0, 1.0, -2.0, -0.3>},
+    {"graph.remainder", binary<RemainderOp, 2.6, 3.4, 1.15, 1.2>},
+    {"graph.remainder", binary<RemainderOp, -3.4, -2.6, 1.15, 1.2>},
+    {"graph.pow", binary<PowOp, 0.3, 2.0, -2.0, 2.0>},
+    {"graph.maximum", binary<MaximumOp>},
+    {"graph.minimum", binary<MinimumOp>},
+    {"graph.select",
+     [](Trial &t) {
+       Shape shape = t.shape(2);
+       Value x = t.parameter(shape), y = t.parameter(shape);
+       t.output(t.g.select(t.condition(shape), x, y));
+     }},
+    {"graph.reshape",
+     [](Trial &t) {
+       Shape shape = t.shape(3);
+       t.output(t.g.make<ReshapeOp>(
+           RankedTensorType::get({shape[2], shape[0] * shape[1]}, t.builder.getF64Type()),
+           t.parameter(shape)));
+     }},
+    {"graph.transpose",
+     [](Trial &t) { t.output(t.g.transpose(t.parameter(t.shape(3)), {2, 0, 1})); }},
+    {"graph.broadcast", broadcast},
+    {"graph.slice", slice},
+    {"graph.pad", pad},
+    {"graph.concat", concat},
+    {"graph.reduce", reduce<ReduceKind::Sum>},
+    {"graph.reduce", reduce<ReduceKind::Max>},
+    {"graph.reduce", reduce<ReduceKind::Min>},
+    {"graph.reduce", reduce<ReduceKind::Product>},
+    {"graph.reduce", productWithZeros},
+    {"graph.contract", contract},
+    {"graph.gather", gather},
+    {"graph.scatter_add", scatterAdd},
+    {"graph.gelu",
+     [](Trial &t) { t.output(t.g.make<GeluOp>(t.parameter(t.shape(2), -3, 3), true)); }},
+    {"graph.gelu",
+     [](Trial &t) { t.output(t.g.make<GeluOp>(t.parameter(t.shape(2), -3, 3), false)); }},
+    {"graph.softmax",
+     [](Trial &t) { t.output(t.g.make<SoftmaxOp>(t.parameter(t.shape(3)), t.between(0, 2))); }},
+    {"graph.layer_norm", layerNorm},
+    {"graph.linear", linear},
+    {"graph.embedding", embedding},
+    {"graph.attention", attention},
+    {"graph.cross_entropy", crossEntropy},
+    {"graph.mse", mse},
+    {"graph.if", branches},
+    {"graph.loop", loop},
+};
+
+/// Ops without a rule, each for a reason.
+const StringRef withoutGradient[] = {
+    "graph.constant",
+    "graph.iota",
+    "graph.random_uniform",
+    "graph.random_normal", // no operand
+    "graph.compare",
+    "graph.and",
+    "graph.or",
+    "graph.xor",
+    "graph.not",                // no floats
+    "graph.attention_backward", // second derivatives
+    "graph.adamw",
+    "graph.sgd",
+    "graph.bucket",
+    "graph.unbucket",
+    "graph.after", // made behind this pass
+    "graph.launch",
+    "graph.yield",
+};
+
+class GradientsTest : public GraphTest {};
+
+TEST_F(GradientsTest, EveryRuleAgreesWithDifferences) {
+  for (const Case &one : cases)
+    for (int repeat = 0; repeat < 4; ++repeat) {
+      SCOPED_TRACE(one.op.str());
+      Trial trial(context, generator);
+      one.build(trial);
+      ASSERT_TRUE(trial.contains(one.op));
+      trial.check();
+      if (HasFatalFailure())
+        return;
+    }
+}
+
+TEST_F(GradientsTest, EveryOpHasATestedRuleOrAReasonForNone) {
+  for (RegisteredOperationName name : context.getRegisteredOperationsByDialect("graph")) {
+    StringRef op = name.getStringRef();
+    bool isTested = llvm::any_of(cases, [&](const Case &one) { return one.op == op; });
+    bool isExempt = llvm::is_contained(withoutGradient, op);
+    EXPECT_EQ(findGradientRule(op) != nullptr, isTested) << op.str();
+    EXPECT_NE(isTested, isExempt) << op.str();
+  }
+}
+
+} // namespace
+} // namespace ingot::testing

@@ -1,0 +1,146 @@
+#include "runtime/program/Device.h"
+#include "test/runtime/TestPrograms.h"
+#include <cstdio>
+#include <gtest/gtest.h>
+#include <map>
+
+namespace ingot {
+namespace {
+
+std::unique_ptr<Session> open(const Program &program, int threads) {
+  Result<std::unique_ptr<Device>> device = openDevice("cpu", {.threads = threads});
+  EXPECT_TRUE(device);
+  auto session = (*device)->load(std::make_shared<Program>(program));
+  EXPECT_TRUE(session) << session.error().text();
+  return session ? std::move(*session) : nullptr;
+}
+
+Tensor randomTensor(std::mt19937_64 &random, int64_t elements) {
+  Tensor value(ElementType::F32, {elements});
+  for (int64_t i = 0; i < elements; ++i)
+    value.as<float>()[i] = float(random() % 1000) / 7;
+  return value;
+}
+
+Tensor boolean(bool value) {
+  Tensor tensor(ElementType::I1, {});
+  *tensor.as<uint8_t>() = value;
+  return tensor;
+}
+
+class CpuSessionTest : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Threads, CpuSessionTest, testing::Values(1, 2, 3, 8));
+
+TEST_P(CpuSessionTest, runsLoopsBranchesAndWorkspaces) {
+  std::mt19937_64 random(test::freshSeed());
+  const int64_t elements = 32 * (1 + int64_t(random() % 500));
+  auto session = open(test::affineProgram(elements), GetParam());
+  ASSERT_TRUE(session);
+  std::vector<float> sum(elements, 0);
+  for (bool through : {true, false, true}) {
+    Tensor x = randomTensor(random, elements);
+    ASSERT_TRUE(session->write("step", "x", x));
+    ASSERT_TRUE(session->write("step", "condition", boolean(through)));
+    ASSERT_TRUE(session->run("step"));
+    Result<Tensor> y = session->read("step", "y"), total = session->read("step", "sum");
+    ASSERT_TRUE(y && total);
+    for (int64_t i = 0; i < elements; ++i) {
+      const float expected = 2 * x.as<float>()[i] + 1;
+      sum[i] += expected;
+      ASSERT_EQ(y->as<float>()[i], expected) << i;
+      ASSERT_EQ(total->as<float>()[i], sum[i]) << i;
+    }
+  }
+}
+
+TEST(CpuSession, fillsConstantsIn) {
+  Program program = test::affineProgram(64);
+  std::mt19937_64 random(test::freshSeed());
+  Tensor value = randomTensor(random, 16);
+  program.functions[0].ports[0].offset = 64; // `sum` makes room
+  program.persistentBytes += 64;
+  program.arenaBytes += 64;
+  program.functions[0].arenaBytes += 64;
+  for (size_t i = 1; i < program.functions[0].ports.size(); ++i)
+    program.functions[0].ports[i].offset += 64;
+  program.constants = {{0, value}};
+  program.functions[0].ports.push_back(
+      {"constant", BufferKind::Constant, ElementType::F32, {16}, 0});
+  auto session = open(program, 1);
+  ASSERT_TRUE(session);
+  Result<Tensor> seen = session->read("step", "constant");
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(std::memcmp(seen->data(), value.data(), value.bytes()), 0);
+}
+
+TEST(CpuSession, profilesEveryCall) {
+  auto session = open(test::affineProgram(6400), 2);
+  std::map<std::string, int64_t> grains;
+  double lastStart = 0, lastEnd[2] = {};
+  int spans = 0;
+  session->profile([&](const ProfileSpan &span) {
+    ++spans;
+    grains[span.kernel->name] += span.grains;
+    EXPECT_EQ(span.call->op, span.kernel->name);
+    EXPECT_LE(lastStart, span.start);
+    EXPECT_LE(lastEnd[span.worker], span.start); // a thread does one thing at a time
+    EXPECT_LE(span.start, span.end);
+    lastStart = span.start;
+    lastEnd[span.worker] = span.end;
+  });
+  ASSERT_TRUE(session->run("step"));
+  EXPECT_EQ(grains, (std::map<std::string, int64_t>{{"scratch", 400}, {"add", 400}}));
+  EXPECT_GE(spans, 4);
+  session->profile(nullptr);
+  grains.clear();
+  ASSERT_TRUE(session->run("step"));
+  EXPECT_TRUE(grains.empty());
+}
+
+TEST(CpuSession, namesWhatIsWrong) {
+  auto session = open(test::affineProgram(64), 1);
+  auto message = [](const Status &status) { return status ? "" : status.error().text(); };
+  EXPECT_EQ(message(session->run("train")), "the program has no function 'train', only: step");
+  EXPECT_EQ(message(session->write("step", "z", boolean(true))),
+            "function 'step' has no port 'z', only: sum, x, condition, y");
+  EXPECT_EQ(message(session->write("step", "x", boolean(true))),
+            "'x' of function 'step' takes 64 of f32, not scalar of i1");
+  EXPECT_FALSE(session->read("step", "z"));
+  EXPECT_FALSE(session->read("train", "x"));
+}
+
+TEST(CpuDevice, refusesWhatItCannotRun) {
+  auto device = openDevice("cpu", {.threads = 1});
+  ASSERT_TRUE(device);
+  auto error = [&](Program program) {
+    auto session = (*device)->load(std::make_shared<Program>(std::move(program)));
+    return session ? "" : session.error().text();
+  };
+  Program program = test::affineProgram(64);
+  program.features = {"sse2", "avx1024"};
+  EXPECT_NE(error(program).find("needs avx1024, which this processor"), std::string::npos);
+  program = test::affineProgram(64);
+  program.arenaBytes = program.functions[0].arenaBytes = int64_t(1) << 45;
+  EXPECT_NE(error(program).find("the program's arena needs 32768.00 GiB"), std::string::npos)
+      << error(program);
+  program = test::affineProgram(64);
+  program.kernels[0].entry = 1 << 20;
+  EXPECT_NE(error(program).find("unsound program: kernel 'affine' starts at byte 1048576"),
+            std::string::npos);
+}
+
+TEST(Devices, areListedAndOpenedByName) {
+  std::vector<DeviceInfo> devices = listDevices();
+  ASSERT_FALSE(devices.empty());
+  EXPECT_EQ(devices[0].name, "cpu");
+  EXPECT_GT(devices[0].cores, 0);
+  EXPECT_GT(devices[0].memoryBytes, 0);
+  EXPECT_FALSE(devices[0].features.empty());
+  auto unknown = openDevice("tpu", {});
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().text(), "unknown device 'tpu'; devices: cpu");
+  EXPECT_FALSE(openDevice("cpu", {.threads = -1}));
+}
+
+} // namespace
+} // namespace ingot
