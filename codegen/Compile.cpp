@@ -36,10 +36,13 @@ std::string describe(const std::optional<TrainingOptions> &training) {
 }
 
 std::string describe(const MemoryOptions &memory) {
+  auto text = [](const std::optional<int64_t> &bytes) {
+    return bytes ? std::to_string(*bytes) : std::string("derived");
+  };
   return fmt::format(
       "budget {} largest tensor {} least recomputed {} smallest {} heavy {} stride {}",
-      memory.budget, memory.largestTensor, memory.leastRecomputed, memory.smallestRecomputed,
-      memory.heavyRecomputed, memory.checkpointStride);
+      memory.budget, text(memory.largestTensor), text(memory.leastRecomputed),
+      text(memory.smallestRecomputed), memory.heavyRecomputed, memory.checkpointStride);
 }
 
 std::string describe(const BlockChoices &blocks) {

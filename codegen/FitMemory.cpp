@@ -1,6 +1,7 @@
 #include "codegen/FitMemory.h"
 #include "codegen/EmitProgram.h"
 #include "codegen/RunStages.h"
+#include "codegen/Target.h"
 #include <algorithm>
 #include <limits>
 
@@ -64,6 +65,7 @@ int64_t countHeavy(ModuleOp module) {
 
 Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   const int64_t budget = options.memory.budget;
+  INGOT_ASSIGN(std::shared_ptr<const Backend> backend, parseTarget(options.target));
   CompileOptions unbounded = options;
   unbounded.memory.budget = 0;
   INGOT_ASSIGN(OwningOpRef<ModuleOp> trained,
@@ -77,7 +79,7 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   INGOT_ASSIGN(bytes, planner.bytes(plan));
   if (bytes <= budget)
     return plan;
-  const int64_t all = countHeavy(*trained), blocks = plan.largestTensor;
+  const int64_t all = countHeavy(*trained), blocks = plan.largestTensor.value_or(backend->costs().largestTensor);
   for (int64_t part : {1, 4, 16}) {
     plan.largestTensor = std::max<int64_t>(1, blocks / part);
     plan.heavyRecomputed = all;

@@ -1,5 +1,5 @@
 #include "codegen/RunStages.h"
-#include "codegen/cpu/Target.h"
+#include "codegen/Target.h"
 #include "ir/dialect/Diagnostics.h"
 #include "ir/dialect/Graph.h"
 #include "mlir/IR/Verifier.h"
@@ -65,10 +65,10 @@ Status checkDumpOptions(const CompileOptions &options) {
 
 /// Runs the passes of one stage.
 LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &options,
-                       const MachineShape &machine, TimingScope &timing, int &dumps) {
+                       const Backend &backend, TimingScope &timing, int &dumps) {
   PassManager passes(module.getContext());
   passes.enableVerifier(false); // every stage ends in its own verifier
-  buildStage(passes, stage, options.training, options.memory, machine, options.tuning.blocks);
+  buildStage(passes, stage, options.training, options.memory, backend, options.tuning.blocks);
   passes.enableTiming(timing);
   if (!options.dumpDirectory.empty())
     passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory, dumps));
@@ -108,8 +108,7 @@ Stage stageOf(ModuleOp module) {
 Result<OwningOpRef<ModuleOp>> runStages(Stage stage, ModuleOp model,
                                         const CompileOptions &options) {
   INGOT_TRY(checkDumpOptions(options));
-  INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
-  const MachineShape machine = target.machine();
+  INGOT_ASSIGN(std::shared_ptr<const Backend> backend, parseTarget(options.target));
   OwningOpRef<ModuleOp> module = model.clone();
   DiagnosticCollector diagnostics(*module->getContext());
   if (failed(verify(*module)))
@@ -123,7 +122,7 @@ Result<OwningOpRef<ModuleOp>> runStages(Stage stage, ModuleOp model,
   Stage from = stageOf(model);
   for (Stage next = from == Stage::Graph ? from : Stage(int(from) + 1); next <= stage;
        next = Stage(int(next) + 1)) {
-    if (failed(runStage(next, *module, options, machine, timing, dumps)))
+    if (failed(runStage(next, *module, options, *backend, timing, dumps)))
       return tl::unexpected(
           diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
   }

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
+#include "passes/options/TargetCosts.h"
 #include "passes/options/TrainingOptions.h"
 
 namespace ingot {
@@ -18,5 +19,9 @@ namespace ingot {
 #include "passes/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
+
+// The same by the costs of a target; those above take a CPU's.
+std::unique_ptr<mlir::Pass> createRecompute(const TargetCosts &costs, RecomputeOptions options);
+std::unique_ptr<mlir::Pass> createFormKernels(const TargetCosts &costs);
 
 } // namespace ingot

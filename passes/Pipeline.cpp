@@ -36,18 +36,19 @@ void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &tra
 }
 
 /// From here on everything but the named roots is linalg on tensors.
-void linalgStage(OpPassManager &passes, const MemoryOptions &memory) {
+void linalgStage(OpPassManager &passes, const MemoryOptions &memory, const TargetCosts &costs) {
   passes.addPass(createGraphToLinalg());
   simplify(passes);
-  passes.addPass(createBlockRows({memory.largestTensor}));
+  passes.addPass(createBlockRows({memory.largestTensor.value_or(costs.largestTensor)}));
   // Must run after block-rows because a block's weight gradient reads the layer's input in place.
-  passes.addPass(createRecompute({memory.leastRecomputed, memory.smallestRecomputed,
-                                  memory.heavyRecomputed, memory.checkpointStride}));
+  passes.addPass(createRecompute(costs, {memory.leastRecomputed.value_or(costs.recomputedTogether),
+                                         memory.smallestRecomputed.value_or(costs.worthRecomputing),
+                                         memory.heavyRecomputed, memory.checkpointStride}));
 }
 
 /// From here on entry functions only call kernels; identical kernels are one function.
-void kernelsStage(OpPassManager &passes, const BlockChoices &blocks) {
-  passes.addPass(createFormKernels());
+void kernelsStage(OpPassManager &passes, const TargetCosts &costs, const BlockChoices &blocks) {
+  passes.addPass(createFormKernels(costs));
   if (blocks.empty())
     return;
   ChooseBlocksOptions options;
@@ -58,9 +59,9 @@ void kernelsStage(OpPassManager &passes, const BlockChoices &blocks) {
 
 /// From here on every tensor is a place in the arena. Kernels are lowered before planning, because
 /// the planner needs to know what they may update in place and how much workspace they want.
-void planStage(OpPassManager &passes, const MachineShape &machine) {
+void planStage(OpPassManager &passes, const Backend &backend) {
   passes.addPass(createLaunchKernels());
-  passes.addPass(createLowerKernels({machine.vectorBytes, machine.l1Bytes, machine.l2Bytes}));
+  backend.addLowering(passes);
   passes.addPass(createPlanMemory());
 }
 
@@ -78,8 +79,7 @@ Result<Stage> parseStage(std::string_view text) {
 }
 
 void buildStage(OpPassManager &passes, Stage stage, const std::optional<TrainingOptions> &training,
-                const MemoryOptions &memory, const MachineShape &machine,
-                const BlockChoices &blocks) {
+                const MemoryOptions &memory, const Backend &backend, const BlockChoices &blocks) {
   switch (stage) {
   case Stage::Graph:
     graphStage(passes);
@@ -88,13 +88,13 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
     trainStage(passes, training);
     break;
   case Stage::Linalg:
-    linalgStage(passes, memory);
+    linalgStage(passes, memory, backend.costs());
     break;
   case Stage::Kernels:
-    kernelsStage(passes, blocks);
+    kernelsStage(passes, backend.costs(), blocks);
     break;
   case Stage::Plan:
-    planStage(passes, machine);
+    planStage(passes, backend);
     break;
   case Stage::Llvm:
   case Stage::Program:

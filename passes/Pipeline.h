@@ -1,8 +1,8 @@
 /// The one list of everything that happens between a model and machine code.
 #pragma once
 #include "mlir/Pass/PassManager.h"
+#include "passes/Backend.h"
 #include "passes/options/BlockChoice.h"
-#include "passes/options/MachineShape.h"
 #include "passes/options/MemoryOptions.h"
 #include "passes/options/TrainingOptions.h"
 #include "runtime/support/Result.h"
@@ -22,6 +22,6 @@ Result<Stage> parseStage(std::string_view text);
 /// @forward alone. `blocks` are what tuning found; without any all sizes are derived.
 void buildStage(mlir::OpPassManager &passes, Stage stage,
                 const std::optional<TrainingOptions> &training, const MemoryOptions &memory,
-                const MachineShape &machine, const BlockChoices &blocks);
+                const Backend &backend, const BlockChoices &blocks);
 
 } // namespace ingot

@@ -1,4 +1,5 @@
 /// Runs passes on IR of any stage: mlir-opt with Ingot's dialect and passes.
+#include "codegen/Passes.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -12,6 +13,7 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
   ingot::registerIngotPasses();
+  ingot::registerIngotCodegenPasses();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Ingot's optimizer driver\n", registry));
 }

@@ -2,7 +2,7 @@
 #pragma once
 #include "codegen/cpu/MicroKernel.h"
 #include "passes/options/BlockChoice.h"
-#include "passes/options/MachineShape.h"
+#include "codegen/cpu/MachineShape.h"
 #include <cstdint>
 
 namespace ingot {

@@ -4,7 +4,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "passes/options/BlockChoice.h"
-#include "passes/options/MachineShape.h"
+#include "codegen/cpu/MachineShape.h"
 
 namespace ingot {
 

@@ -9,7 +9,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "passes/Passes.h"
+#include "codegen/Passes.h"
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -17,7 +17,7 @@ using namespace mlir;
 namespace ingot {
 
 #define GEN_PASS_DEF_LOWERKERNELS
-#include "passes/Passes.h.inc"
+#include "codegen/Passes.h.inc"
 
 namespace {
 

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
+#include "codegen/Passes.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -11,7 +12,7 @@ using namespace mlir;
 namespace ingot {
 
 #define GEN_PASS_DEF_RANGEKERNELSIGNATURE
-#include "passes/Passes.h.inc"
+#include "codegen/Passes.h.inc"
 
 namespace {
 

@@ -1,6 +1,6 @@
 /// What the compiler knows of the machine it compiles for.
 #pragma once
-#include "passes/options/MachineShape.h"
+#include "codegen/cpu/MachineShape.h"
 #include "runtime/support/Result.h"
 #include <memory>
 #include <string>

@@ -105,6 +105,9 @@ void dropAfter(func::FuncOp function) {
 }
 
 struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
+  FormKernelsPass() = default;
+  explicit FormKernelsPass(const TargetCosts &costs) : costs(costs) {}
+
   void runOnOperation() override {
     KernelOutliner outliner(getOperation());
     for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
@@ -122,7 +125,14 @@ struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
         return signalPassFailure();
     }
   }
+
+  TargetCosts costs;
 };
 
 } // namespace
+
+std::unique_ptr<Pass> createFormKernels(const TargetCosts &costs) {
+  return std::make_unique<FormKernelsPass>(costs);
+}
+
 } // namespace ingot

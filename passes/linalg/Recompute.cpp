@@ -211,6 +211,8 @@ void sinkMoves(const ForwardPass &forward, func::FuncOp function) {
 
 struct RecomputePass : impl::RecomputeBase<RecomputePass> {
   using RecomputeBase::RecomputeBase;
+  RecomputePass(const TargetCosts &costs, RecomputeOptions options)
+      : RecomputeBase(std::move(options)), costs(costs) {}
 
   void runOnOperation() override {
     if (stride < 1) {
@@ -223,6 +225,8 @@ struct RecomputePass : impl::RecomputeBase<RecomputePass> {
   }
 
 private:
+  TargetCosts costs;
+
   void recompute(func::FuncOp function) {
     ForwardPass forward;
     if (!forward.read(function))
@@ -243,4 +247,9 @@ private:
 };
 
 } // namespace
+
+std::unique_ptr<Pass> createRecompute(const TargetCosts &costs, RecomputeOptions options) {
+  return std::make_unique<RecomputePass>(costs, std::move(options));
+}
+
 } // namespace ingot

@@ -1,4 +1,5 @@
 #include "test/codegen/CompiledKernel.h"
+#include "codegen/Passes.h"
 #include "codegen/cpu/Image.h"
 #include "codegen/cpu/Object.h"
 #include "mlir/Parser/Parser.h"

@@ -18,6 +18,15 @@ ALLOWED = {
     "frontend": ["frontend/", "codegen/", "passes/", "ir/", "runtime/", "mlir/", "llvm/"],
     "tools": ["tools/", "frontend/", "codegen/", "passes/", "ir/", "runtime/", "mlir/", "llvm/"],
 }
+# The libraries of the project that a folder's library links: those of the folders below.
+LINKED = {
+    "runtime": [],
+    "ir": ["ingot_runtime"],
+    "passes": ["ingot_ir", "ingot_runtime"],
+    "codegen": ["ingot_passes", "ingot_ir", "ingot_runtime"],
+    "frontend": ["ingot_codegen", "ingot_passes", "ingot_ir", "ingot_runtime"],
+}
+LINK = re.compile(r"target_link_libraries\(\s*(ingot_\w+)([^)]*)\)")
 LAYERED = (*(f"{folder}/" for folder in ALLOWED), "test/", "mlir/", "llvm/")
 
 
@@ -26,7 +35,23 @@ def violations(folder, allowed, text):
             if path.startswith(LAYERED) and not path.startswith(tuple(allowed))]
 
 
+def link_violations(folder, allowed, text):
+    """What the libraries made by a CMakeLists.txt link of the project, but for themselves and the precompiled header."""
+    own = set(re.findall(r"add_library\((ingot_\w+)", text)) | {"ingot_pch"}
+    return [f"{target} links {library}" for target, libraries in LINK.findall(text)
+            for library in re.findall(r"\bingot_\w+", libraries) if library not in (*own, *allowed)]
+
+
 class Layers(unittest.TestCase):
+    def test_no_library_links_one_above_it(self):
+        found = []
+        for folder, allowed in LINKED.items():
+            files = glob.glob(f"{ROOT}/{folder}/**/CMakeLists.txt", recursive=True)
+            texts = "".join(open(file).read() for file in files)
+            self.assertIn(f"ingot_{folder}", texts)
+            found += [f"{folder}: {what}" for what in link_violations(folder, allowed, texts)]
+        self.assertEqual(found, [])
+
     def test_no_folder_includes_what_stands_above_it(self):
         found = []
         for folder, allowed in ALLOWED.items():
@@ -42,6 +67,9 @@ class Layers(unittest.TestCase):
                          ["ir includes runtime/program/Device.h"])
         self.assertEqual(violations("runtime", ALLOWED["runtime"], '#include "llvm/ADT/APInt.h"\n#include <vector>\n'),
                          ["runtime includes llvm/ADT/APInt.h"])
+        self.assertEqual(link_violations("passes", LINKED["passes"],
+                                         "add_library(ingot_passes a.cpp)\ntarget_link_libraries(ingot_passes PUBLIC ingot_ir\n ingot_codegen)"),
+                         ["ingot_passes links ingot_codegen"])
 
 
 if __name__ == "__main__":

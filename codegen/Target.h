@@ -1,0 +1,12 @@
+/// The targets that code can be generated for.
+#pragma once
+#include "passes/Backend.h"
+#include "runtime/support/Result.h"
+#include <memory>
+
+namespace ingot {
+
+/// The backend of a `--target`: `cpu` (this machine) or `cpu:NAME`.
+Result<std::shared_ptr<const Backend>> parseTarget(const std::string &text);
+
+} // namespace ingot
