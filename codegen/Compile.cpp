@@ -25,46 +25,27 @@ std::string printed(ModuleOp module) {
   return text;
 }
 
-std::string describe(const std::optional<TrainingOptions> &training) {
-  if (!training)
-    return "inference";
-  return fmt::format(
-      "loss {} optimizer {} betas {} {} epsilon {} decay {} momentum {} clip {} accumulate {}",
-      int(training->loss), int(training->optimizer), training->beta1, training->beta2,
-      training->epsilon, training->decay(), training->momentum, training->clip,
-      training->accumulate);
-}
-
-std::string describe(const MemoryOptions &memory) {
-  auto text = [](const std::optional<int64_t> &bytes) {
-    return bytes ? std::to_string(*bytes) : std::string("derived");
-  };
-  return fmt::format(
-      "budget {} largest tensor {} least recomputed {} smallest {} heavy {} stride {}",
-      memory.budget, text(memory.largestTensor), text(memory.leastRecomputed),
-      text(memory.smallestRecomputed), memory.heavyRecomputed, memory.checkpointStride);
-}
-
-std::string describe(const BlockChoices &blocks) {
-  if (blocks.empty())
-    return "off";
-  std::string text;
-  for (const auto &[kernel, choice] : blocks)
-    text += kernel + " " + choice.text() + "\n";
-  return contentHash(text);
-}
-
-ProgramKey keyOf(ModuleOp model, const CompileOptions &options, const CpuTarget &target) {
-  return {{{"model", contentHash(printed(model))},
-           {"options", describe(options.training)},
-           {"memory", describe(options.memory)},
-           {"target", fmt::format("{} {} caches {} {}", target.cpu, contentHash(target.features),
-                                  target.l1Bytes, target.l2Bytes)},
-           {"tuning", describe(options.tuning.blocks)},
-           {"compiler", compilerBuildId()}}};
-}
-
 } // namespace
+
+ProgramKey programKey(ModuleOp model, const CompileOptions &options, const CpuTarget &target) {
+  constexpr size_t longest = 400; // of what a person reads when a miss is explained
+  ProgramKey key;
+  key.parts.emplace_back("model", contentHash(printed(model)));
+  auto resolved = options;
+  if (resolved.training)
+    resolved.training = resolved.training->resolved();
+  CompileOptions::fields(resolved, [&](const Field &field, const auto &value) {
+    if (!field.shapes)
+      return;
+    std::string text = fieldText(value);
+    key.parts.emplace_back(field.name, text.size() > longest ? contentHash(text) : text);
+  });
+  key.parts.emplace_back("machine",
+                         fmt::format("{} {} caches {} {}", target.cpu, contentHash(target.features),
+                                     target.l1Bytes, target.l2Bytes));
+  key.parts.emplace_back("compiler", compilerBuildId());
+  return key;
+}
 
 Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const CompileOptions &options) {
   CompileOptions fitted = options;
@@ -106,7 +87,7 @@ Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileRe
   bool observed = options.timing || !options.dumpDirectory.empty() || !options.printAfter.empty();
   DiskCache disk(options.cacheDirectory);
   ProgramCache cache(disk);
-  ProgramKey key = keyOf(model, options, target);
+  ProgramKey key = programKey(model, options, target);
   if (!observed) {
     if (std::optional<Program> program = cache.get(key)) {
       done.programCached = true;

@@ -1,6 +1,8 @@
 /// The compiler: a model in the graph dialect becomes a program.
 #pragma once
 #include "codegen/RunStages.h"
+#include "codegen/cache/ProgramCache.h"
+#include "codegen/cpu/Target.h"
 #include "runtime/program/Program.h"
 
 namespace ingot {
@@ -23,6 +25,10 @@ Result<mlir::OwningOpRef<mlir::ModuleOp>> lowerTo(Stage stage, mlir::ModuleOp mo
 
 /// The IR of a stage as text: what `--emit` prints.
 Result<std::string> printStage(Stage stage, mlir::ModuleOp model, const CompileOptions &options);
+
+/// What a program depends on: the model, every option whose field shapes the program, the machine
+/// and this build of the compiler.
+ProgramKey programKey(mlir::ModuleOp model, const CompileOptions &options, const CpuTarget &target);
 
 /// Compiles a module of any stage up to `plan`. Errors carry the model's node as place.
 Result<Program> compile(mlir::ModuleOp model, const CompileOptions &options,

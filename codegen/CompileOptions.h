@@ -13,6 +13,11 @@ namespace ingot {
 struct Tuning {
   BlockChoices blocks;
   std::string note; ///< if there was a file that is of no use: why; else empty
+
+  static void fields(auto &self, auto &&visit) {
+    visit(Field{"blocks"}, self.blocks);
+    visit(Field{.name = "note", .shapes = false}, self.note);
+  }
 };
 
 struct CompileOptions {
@@ -25,6 +30,18 @@ struct CompileOptions {
   std::string dumpDirectory;           ///< numbered IR after every pass, LLVM IR of every kernel
   std::vector<std::string> printAfter; ///< passes after which the IR goes to stderr
   bool timing = false;                 ///< pass timings to stderr
+
+  static void fields(auto &self, auto &&visit) {
+    visit(Field{"training"}, self.training);
+    visit(Field{"memory"}, self.memory);
+    visit(Field{"target"}, self.target);
+    visit(Field{"tuning"}, self.tuning);
+    visit(Field{.name = "threads", .shapes = false}, self.threads);
+    visit(Field{.name = "cache", .shapes = false}, self.cacheDirectory);
+    visit(Field{.name = "dump_dir", .shapes = false}, self.dumpDirectory);
+    visit(Field{.name = "print_after", .shapes = false}, self.printAfter);
+    visit(Field{.name = "timing", .shapes = false}, self.timing);
+  }
 };
 
 } // namespace ingot

@@ -1,5 +1,6 @@
 /// What the compiler may do to save memory: the one place where these options live.
 #pragma once
+#include "runtime/support/Fields.h"
 #include <cstdint>
 #include <optional>
 
@@ -20,6 +21,15 @@ struct MemoryOptions {
   int64_t heavyRecomputed = 0;
   /// Where these are, every how many-th value to which the forward pass narrows is kept.
   int64_t checkpointStride = 1;
+
+  static void fields(auto &self, auto &&visit) {
+    visit(Field{"budget"}, self.budget);
+    visit(Field{"largest_tensor"}, self.largestTensor);
+    visit(Field{"least_recomputed"}, self.leastRecomputed);
+    visit(Field{"smallest_recomputed"}, self.smallestRecomputed);
+    visit(Field{"heavy_recomputed"}, self.heavyRecomputed);
+    visit(Field{"checkpoint_stride"}, self.checkpointStride);
+  }
 };
 
 } // namespace ingot

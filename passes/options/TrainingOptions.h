@@ -1,5 +1,7 @@
 /// How a model is trained: the one place where these options and their defaults live.
 #pragma once
+#include "runtime/support/Fields.h"
+#include <array>
 #include <optional>
 
 namespace ingot {
@@ -25,6 +27,32 @@ struct TrainingOptions {
   int accumulate = 1;  ///< micro-batches a step; the batch has this many times the rows
 
   double decay() const { return weightDecay.value_or(optimizer == Optimizer::AdamW ? 0.01 : 0); }
+  /// With the defaults that depend on other options filled in: what keys and files hold.
+  TrainingOptions resolved() const {
+    TrainingOptions options = *this;
+    options.weightDecay = decay();
+    return options;
+  }
+
+  static void fields(auto &self, auto &&visit) {
+    visit(Field{"loss", "cross_entropy (default), mse, or none if the model's output is it"},
+          self.loss);
+    visit(Field{"optimizer", "adamw (default) or sgd"}, self.optimizer);
+    visit(Field{"weight_decay", "default: adamw 0.01, sgd 0"}, self.weightDecay);
+    visit(Field{"beta1", "adamw's; default 0.9"}, self.beta1);
+    visit(Field{"beta2", "adamw's; default 0.999"}, self.beta2);
+    visit(Field{"epsilon", "adamw's; default 1e-8"}, self.epsilon);
+    visit(Field{"momentum", "sgd's; default 0"}, self.momentum);
+    visit(Field{"clip", "largest global gradient norm; default off"}, self.clip);
+    visit(Field{"accumulate", "batches whose gradients make one update"}, self.accumulate);
+  }
 };
+
+constexpr std::array<std::string_view, 3> enumNames(TrainingOptions::Loss) {
+  return {"none", "cross_entropy", "mse"};
+}
+constexpr std::array<std::string_view, 2> enumNames(TrainingOptions::Optimizer) {
+  return {"adamw", "sgd"};
+}
 
 } // namespace ingot

@@ -51,6 +51,14 @@ double JsonReader::number(const char *key) const {
   return 0;
 }
 
+bool JsonReader::boolean(const char *key) const {
+  JsonReader child = at(key);
+  if (child.value->is_boolean())
+    return child.value->get<bool>();
+  child.fail("must be true or false");
+  return false;
+}
+
 std::vector<JsonReader> JsonReader::list(const char *key) const {
   JsonReader child = at(key);
   std::vector<JsonReader> elements;

@@ -28,6 +28,8 @@ public:
   std::string text(const char *key) const { return at(key).asText(); }
   int64_t integer(const char *key) const { return at(key).asInteger(); }
   double number(const char *key) const;
+  bool boolean(const char *key) const;
+  bool isNull(const char *key) const { return has(key) && value->at(key).is_null(); }
   std::vector<int64_t> integers(const char *key) const;
   std::vector<std::string> texts(const char *key) const;
   std::vector<JsonReader> list(const char *key) const;

@@ -1,0 +1,58 @@
+/// Options structs as JSON objects, by their lists of fields.
+#pragma once
+#include "runtime/support/Fields.h"
+#include "runtime/support/Json.h"
+
+namespace ingot {
+
+template <HasFields T> nlohmann::json fieldsToJson(const T &options) {
+  nlohmann::json object = nlohmann::json::object();
+  T::fields(options, [&]<typename V>(const Field &field, const V &value) {
+    nlohmann::json &to = object[std::string(field.name)];
+    if constexpr (NamedEnum<V>)
+      to = enumName(value);
+    else if constexpr (HasFields<V>)
+      to = fieldsToJson(value);
+    else if constexpr (requires { value.has_value(); })
+      to = value ? nlohmann::json(*value) : nlohmann::json();
+    else
+      to = value;
+  });
+  return object;
+}
+
+template <typename V> void readField(const JsonReader &json, const char *key, V &value) {
+  if constexpr (NamedEnum<V>) {
+    std::optional<V> parsed = parseEnum<V>(json.text(key));
+    if (!parsed)
+      json.at(key).fail("is not one that Ingot knows");
+    value = parsed.value_or(V());
+  } else if constexpr (HasFields<V>) {
+    readFields(json.at(key), value);
+  } else if constexpr (requires { value.has_value(); }) {
+    if (json.isNull(key))
+      value.reset();
+    else
+      readField(json, key, value.emplace());
+  } else if constexpr (std::same_as<V, bool>) {
+    value = json.boolean(key);
+  } else if constexpr (std::floating_point<V>) {
+    value = static_cast<V>(json.number(key));
+  } else if constexpr (std::integral<V>) {
+    const int64_t read = json.integer(key);
+    value = static_cast<V>(read);
+    if (static_cast<int64_t>(value) != read)
+      json.at(key).fail("is out of range");
+  } else {
+    value = json.text(key);
+  }
+}
+
+/// Reads every field of the list; the reader's `status` says what is missing or wrong.
+template <HasFields T> void readFields(const JsonReader &json, T &options) {
+  T::fields(options, [&](const Field &field, auto &value) {
+    readField(json, std::string(field.name).c_str(), value);
+  });
+}
+
+} // namespace ingot
