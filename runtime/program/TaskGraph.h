@@ -28,8 +28,8 @@ struct TaskGraph {
   size_t size() const { return predecessors.size(); }
 };
 
-/// Of at most `largestTaskGraph` tasks; time and memory grow with the square of their number.
+/// Time and memory grow with the number of tasks and of the bytes' owners, as long as most tasks
+/// come after most that are older, as in a training step.
 TaskGraph buildTaskGraph(std::span<const TaskMemory> tasks);
-constexpr size_t largestTaskGraph = 4096;
 
 } // namespace ingot

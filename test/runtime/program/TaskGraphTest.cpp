@@ -87,6 +87,64 @@ TEST(TaskGraph, ordersWhatConflictsByAsFewEdgesAsPossible) {
   }
 }
 
+/// The definition, pair by pair: latest first, an edge to what conflicts and is not implied.
+std::vector<std::vector<uint32_t>> edgesByDefinition(const std::vector<TaskMemory> &tasks) {
+  TaskGraph graph{std::vector<std::vector<uint32_t>>(tasks.size()), {}};
+  std::vector<std::vector<bool>> after(tasks.size(), std::vector<bool>(tasks.size()));
+  for (uint32_t task = 0; task < tasks.size(); ++task)
+    for (uint32_t other = task; other-- > 0;) {
+      if (after[task][other] || !conflict(tasks[task], tasks[other]))
+        continue;
+      graph.predecessors[task].push_back(other);
+      after[task][other] = true;
+      for (uint32_t earlier = 0; earlier < other; ++earlier)
+        after[task][earlier] = after[task][earlier] || after[other][earlier];
+    }
+  return graph.predecessors;
+}
+
+TEST(TaskGraph, hasTheEdgesOfTheDefinition) {
+  std::mt19937_64 random(test::freshSeed());
+  for (int round = 0; round < 20; ++round) {
+    const std::vector<TaskMemory> tasks = randomTasks(random, 1 + random() % 400);
+    ASSERT_EQ(buildTaskGraph(tasks).predecessors, edgesByDefinition(tasks));
+  }
+}
+
+// A step of 20,000 calls, as training makes them; with pairs of calls this would take minutes.
+TEST(TaskGraph, longStepsAreNoTrouble) {
+  constexpr int64_t layers = 6666, bytes = 64;
+  auto place = [](int64_t tensor, int64_t layer) {
+    const int64_t first = (tensor * (layers + 1) + layer) * bytes;
+    return ByteRange{first, first + bytes};
+  };
+  enum { Parameter, Activation, Gradient, Derivative };
+  std::vector<TaskMemory> tasks;
+  for (int64_t layer = 0; layer < layers; ++layer)
+    tasks.push_back(
+        {{place(Parameter, layer), place(Activation, layer)}, {place(Activation, layer + 1)}});
+  for (int64_t layer = layers; layer-- > 0;) {
+    tasks.push_back({{place(Parameter, layer), place(Activation, layer),
+                      place(Activation, layer + 1), place(Derivative, layer + 1)},
+                     {place(Derivative, layer), place(Gradient, layer)}});
+    tasks.push_back({{place(Gradient, layer), place(Parameter, layer)}, {place(Parameter, layer)}});
+  }
+  // Whoever reads or writes everything comes after all that nothing else comes after.
+  tasks.push_back({{{0, 4 * (layers + 1) * bytes}}, {}});
+  tasks.push_back({{}, {{0, 4 * (layers + 1) * bytes}}});
+  const TaskGraph graph = buildTaskGraph(tasks);
+  ASSERT_EQ(graph.size(), 20000u);
+  for (uint32_t layer = 1; layer < layers; ++layer) // forward: a chain
+    ASSERT_EQ(graph.predecessors[layer], std::vector<uint32_t>{layer - 1});
+  for (uint32_t back = 0; back < layers; ++back) { // backward: a chain with an update at each link
+    const uint32_t task = layers + 2 * back, previous = back ? task - 2 : task - 1;
+    ASSERT_EQ(graph.predecessors[task], std::vector<uint32_t>{previous});
+    ASSERT_EQ(graph.predecessors[task + 1], std::vector<uint32_t>{task});
+  }
+  ASSERT_EQ(graph.predecessors[19998].size(), size_t(layers)); // the updates
+  ASSERT_EQ(graph.predecessors[19999], std::vector<uint32_t>{19998});
+}
+
 // The example in runtime/README.md.
 TEST(TaskGraph, readmeExample) {
   const std::vector<TaskMemory> tasks = {{{{0, 64}}, {{128, 192}}},
