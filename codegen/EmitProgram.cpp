@@ -14,15 +14,6 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-std::optional<BufferKind> parseKind(StringRef text) {
-  for (BufferKind kind :
-       {BufferKind::Parameter, BufferKind::State, BufferKind::Gradient, BufferKind::Input,
-        BufferKind::Output, BufferKind::Constant, BufferKind::Activation, BufferKind::Workspace})
-    if (name(kind) == std::string_view(text))
-      return kind;
-  return std::nullopt;
-}
-
 int64_t integer(DictionaryAttr attrs, StringRef key) {
   return attrs.getAs<IntegerAttr>(key).getInt();
 }
@@ -33,20 +24,22 @@ StringRef string(DictionaryAttr attrs, StringRef key) {
 Port readPort(DictionaryAttr attrs) {
   auto type = cast<RankedTensorType>(attrs.getAs<TypeAttr>("type").getValue());
   ElementType element = *graph::elementTypeOf(type.getElementType());
-  return Port{string(attrs, "name").str(), *parseKind(string(attrs, "kind")), element,
+  return Port{string(attrs, "name").str(), *parseRole(string(attrs, "kind")), element,
               Shape(type.getShape()), integer(attrs, "offset")};
 }
 
 /// A kernel takes operands, results, the workspace if it has one, and the range of grains.
-void readArguments(func::FuncOp function, Kernel &kernel) {
-  const size_t tensors = function.getNumArguments() - 2 - (kernel.workspace > 0);
+void readParameters(func::FuncOp function, int64_t workspace, Kernel &kernel) {
+  const size_t tensors = function.getNumArguments() - 2 - (workspace > 0);
   auto operands = function->getAttrOfType<IntegerAttr>("graph.operands");
   for (auto [index, type] : llvm::enumerate(function.getArgumentTypes().take_front(tensors))) {
     Access access = !operands                            ? Access::Update // nobody said
                     : int64_t(index) < operands.getInt() ? Access::Read
                                                          : Access::Write;
-    kernel.arguments.push_back({storageBytes(type), access});
+    kernel.parameters.push_back(KernelParameter::buffer(storageBytes(type), access));
   }
+  if (workspace > 0)
+    kernel.parameters.push_back(KernelParameter::scratch(workspace));
 }
 
 Kernel readKernel(func::FuncOp function) {
@@ -63,9 +56,8 @@ Kernel readKernel(func::FuncOp function) {
   };
   Kernel kernel;
   kernel.name = function.getName().str();
-  kernel.grains = number("graph.grains", int64_t(1));
-  kernel.workspace = number("graph.workspace", int64_t(0));
-  readArguments(function, kernel);
+  kernel.launch = CpuRange{number("graph.grains", int64_t(1))};
+  readParameters(function, number("graph.workspace", int64_t(0)), kernel);
   kernel.flops = number("graph.flops", 0.0);
   kernel.bytes = number("graph.bytes", 0.0);
   kernel.root = text("graph.kernel");
@@ -82,7 +74,7 @@ Function readFunction(func::FuncOp entry, const llvm::StringMap<uint32_t> &kerne
     function.ports.push_back(readPort(attrs));
   }
   for (auto attrs : entry->getAttrOfType<ArrayAttr>("graph.buffers").getAsRange<DictionaryAttr>())
-    function.buffers.push_back({string(attrs, "name").str(), *parseKind(string(attrs, "kind")),
+    function.buffers.push_back({string(attrs, "name").str(), *parseRole(string(attrs, "kind")),
                                 integer(attrs, "offset"), integer(attrs, "bytes"),
                                 integer(attrs, "first"), integer(attrs, "last")});
   for (auto call : entry.getOps<func::CallOp>()) {
@@ -128,7 +120,8 @@ Result<Program> emitProgram(ModuleOp planned) {
     if (function->hasAttr("graph.kernel")) {
       kernels[function.getName()] = program.kernels.size();
       program.kernels.push_back(readKernel(function));
-      program.workspaceBytes = std::max(program.workspaceBytes, program.kernels.back().workspace);
+      program.workspaceBytes =
+          std::max(program.workspaceBytes, program.kernels.back().scratchBytes());
     }
   for (auto function : planned.getOps<func::FuncOp>())
     if (function->hasAttr("graph.ports")) {

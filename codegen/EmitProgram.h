@@ -6,7 +6,7 @@
 namespace ingot {
 
 /// Everything of the program but its code: functions, ports, steps, buffers, constants and kernels
-/// in the order of the module's kernel functions (`entry` is left at 0).
+/// in the order of the module's kernel functions.
 Result<Program> emitProgram(mlir::ModuleOp planned);
 
 } // namespace ingot

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "runtime/program/CpuImage.h"
 #include <atomic>
 #include <fstream>
 #include <thread>
@@ -130,10 +131,16 @@ Result<KernelCodeReport> generateKernelCode(ModuleOp planned, const CpuTarget &t
     INGOT_TRY(std::move(outcome));
 
   ImageBuilder image;
+  std::vector<ImageEntry> entries;
   for (size_t index = 0; index < sources.size(); ++index) {
-    INGOT_ASSIGN(program.kernels[index].entry, image.add(objects[index], sources[index].name));
+    const std::string &symbol = sources[index].name;
+    INGOT_ASSIGN(int64_t offset, image.add(objects[index], symbol));
+    entries.push_back({symbol, offset, interfaceOf(program.kernels[index])});
   }
-  program.code = image.take();
+  CodeObject object{
+      .kind = CodeObject::Kind::CpuImage, .architecture = target.name(), .bytes = image.take()};
+  appendEntries(object.bytes, entries);
+  program.objects = {std::move(object)};
   return report;
 }
 

@@ -12,8 +12,8 @@ struct KernelCodeReport {
   size_t cached = 0;   ///< kernels whose code was in the cache
 };
 
-/// Fills `program.code` and the entries of `program.kernels`, which are in the order of the
-/// module's kernel functions. The image does not depend on the number of threads or on what was
+/// Gives the program its code object; `program.kernels` are in the order of the module's kernel
+/// functions. The image does not depend on the number of threads or on what was
 /// cached.
 Result<KernelCodeReport> generateKernelCode(mlir::ModuleOp planned, const CpuTarget &target,
                                             const DiskCache &cache, const CompileOptions &options,

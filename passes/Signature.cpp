@@ -5,16 +5,10 @@ using namespace mlir;
 
 namespace ingot {
 
-static constexpr StringLiteral roleNames[] = {"parameter", "state", "input", "target", "scalar"};
-
-StringRef roleName(ArgumentRole role) { return roleNames[unsigned(role)]; }
-
-ArgumentRole roleOf(func::FuncOp function, unsigned index) {
+Role roleOf(func::FuncOp function, unsigned index) {
   if (auto attribute = function.getArgAttrOfType<StringAttr>(index, roleAttribute))
-    for (auto [role, name] : llvm::enumerate(roleNames))
-      if (attribute.getValue() == name)
-        return ArgumentRole(role);
-  return ArgumentRole::Input;
+    return parseRole(attribute.getValue()).value_or(Role::Input);
+  return Role::Input;
 }
 
 StringRef argumentName(func::FuncOp function, unsigned index) {
@@ -41,11 +35,10 @@ StringRef resultName(func::FuncOp function, unsigned index) {
 
 bool isParameter(Value value) {
   func::FuncOp function = functionOf(value);
-  return function &&
-         roleOf(function, cast<BlockArgument>(value).getArgNumber()) == ArgumentRole::Parameter;
+  return function && roleOf(function, cast<BlockArgument>(value).getArgNumber()) == Role::Parameter;
 }
 
-SmallVector<BlockArgument> argumentsOf(func::FuncOp function, ArgumentRole role) {
+SmallVector<BlockArgument> argumentsOf(func::FuncOp function, Role role) {
   SmallVector<BlockArgument> found;
   for (BlockArgument argument : function.getArguments())
     if (roleOf(function, argument.getArgNumber()) == role)
@@ -54,14 +47,14 @@ SmallVector<BlockArgument> argumentsOf(func::FuncOp function, ArgumentRole role)
 }
 
 LogicalResult verifySignature(func::FuncOp function) {
-  ArgumentRole previous = ArgumentRole::Parameter;
+  Role previous = Role::Parameter;
   for (BlockArgument argument : function.getArguments()) {
     unsigned index = argument.getArgNumber();
     for (StringRef attribute : {nameAttribute, roleAttribute})
       if (!function.getArgAttr(index, attribute))
         return emitError(argument.getLoc())
                << "argument " << index << " of @" << function.getName() << " has no " << attribute;
-    ArgumentRole role = roleOf(function, index);
+    Role role = roleOf(function, index);
     if (role < previous)
       return emitError(argument.getLoc())
              << roleName(role) << " '" << argumentName(function, index)
@@ -72,7 +65,7 @@ LogicalResult verifySignature(func::FuncOp function) {
   return success();
 }
 
-BlockArgument insertArgument(func::FuncOp function, ArgumentRole role, StringRef name, Type type,
+BlockArgument insertArgument(func::FuncOp function, Role role, StringRef name, Type type,
                              Location location) {
   unsigned index = 0;
   while (index < function.getNumArguments() && roleOf(function, index) <= role)

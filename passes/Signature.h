@@ -2,23 +2,21 @@
 #pragma once
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "runtime/program/Role.h"
 
 namespace ingot {
-
-/// Roles in the order in which arguments stand in every function.
-enum class ArgumentRole { Parameter, State, Input, Target, Scalar };
 
 inline constexpr llvm::StringLiteral nameAttribute = "graph.name";
 inline constexpr llvm::StringLiteral roleAttribute = "graph.role";
 inline constexpr llvm::StringLiteral initAttribute = "graph.init";
 inline constexpr llvm::StringLiteral donatedAttribute = "graph.donated";
 
-/// `parameter`, `state`, `input`, `target`, `scalar`.
-llvm::StringRef roleName(ArgumentRole role);
+/// The role's spelling in the IR.
+inline llvm::StringRef roleName(Role role) { return name(role); }
 
 /// The role and name of a function's argument; an argument without a role is an input, one without
 /// a name has an empty one.
-ArgumentRole roleOf(mlir::func::FuncOp function, unsigned index);
+Role roleOf(mlir::func::FuncOp function, unsigned index);
 llvm::StringRef argumentName(mlir::func::FuncOp function, unsigned index);
 llvm::StringRef argumentName(mlir::Value argument);
 llvm::StringRef resultName(mlir::func::FuncOp function, unsigned index);
@@ -26,15 +24,15 @@ llvm::StringRef resultName(mlir::func::FuncOp function, unsigned index);
 /// True for function arguments of role `parameter`.
 bool isParameter(mlir::Value value);
 /// The arguments of one role, in order.
-llvm::SmallVector<mlir::BlockArgument> argumentsOf(mlir::func::FuncOp function, ArgumentRole role);
+llvm::SmallVector<mlir::BlockArgument> argumentsOf(mlir::func::FuncOp function, Role role);
 
 /// Checks that arguments have names and roles and stand in the order of roles. (What the attributes
 /// say is verified by the dialect.)
 llvm::LogicalResult verifySignature(mlir::func::FuncOp function);
 
 /// Inserts an argument behind those of its role. Its location is `location`, named after it.
-mlir::BlockArgument insertArgument(mlir::func::FuncOp function, ArgumentRole role,
-                                   llvm::StringRef name, mlir::Type type, mlir::Location location);
+mlir::BlockArgument insertArgument(mlir::func::FuncOp function, Role role, llvm::StringRef name,
+                                   mlir::Type type, mlir::Location location);
 
 /// A result of a function, its name and, where not empty, its role.
 struct NamedResult {

@@ -5,7 +5,7 @@
 namespace ingot {
 namespace {
 
-constexpr int64_t portAlignment = 64, codeAlignment = 4096;
+constexpr int64_t portAlignment = 64;
 
 bool sameCalls(const Function &a, const Function &b) {
   return std::ranges::equal(a.steps, b.steps, [](const Step &x, const Step &y) {
@@ -24,12 +24,11 @@ Status checkSamePlan(const Program &a, const Program &b, const std::string &func
 }
 
 void appendKernels(Program &joined, const Program &version) {
-  joined.code.resize((joined.code.size() + codeAlignment - 1) / codeAlignment * codeAlignment);
   for (Kernel kernel : version.kernels) {
-    kernel.entry += int64_t(joined.code.size());
+    kernel.object += uint32_t(joined.objects.size());
     joined.kernels.push_back(std::move(kernel));
   }
-  joined.code.insert(joined.code.end(), version.code.begin(), version.code.end());
+  joined.objects.insert(joined.objects.end(), version.objects.begin(), version.objects.end());
   joined.workspaceBytes = std::max(joined.workspaceBytes, version.workspaceBytes);
 }
 
@@ -76,21 +75,21 @@ void VersionedProgram::addProbes(Program &program, const Function &measured,
       probed[call.kernel] = true;
       Probe probe;
       before.name = probe.before = fmt::format("probe {}", probes.size());
-      const std::vector<KernelArgument> &arguments = program.kernels[call.kernel].arguments;
+      const std::vector<const KernelParameter *> arguments = program.kernels[call.kernel].placed();
       for (size_t i = 0; i < arguments.size(); ++i) {
-        if (!arguments[i].writes())
+        if (!arguments[i]->writes())
           continue;
-        const int64_t begin = call.arguments[i], end = begin + arguments[i].bytes;
+        const int64_t begin = call.arguments[i], end = begin + arguments[i]->bytes;
         const int64_t skip = begin % portAlignment;
         Written written{.port = {.name = fmt::format("argument {}", i),
-                                 .kind = BufferKind::Output,
+                                 .role = Role::Output,
                                  .type = ElementType::U8,
                                  .shape = {end - begin + skip},
                                  .offset = begin - skip},
                         .skip = size_t(skip)};
         for (size_t other = 0; other < arguments.size(); ++other)
-          written.isRead |= arguments[other].reads() && call.arguments[other] < end &&
-                            begin < call.arguments[other] + arguments[other].bytes;
+          written.isRead |= arguments[other]->reads() && call.arguments[other] < end &&
+                            begin < call.arguments[other] + arguments[other]->bytes;
         probe.written.push_back(std::move(written));
       }
       versions.insert(versions.begin(), 0);

@@ -4,6 +4,7 @@
 #include "frontend/api/LoadedModel.h"
 #include "frontend/api/ModelModule.h"
 #include "frontend/api/SavedModel.h"
+#include "runtime/program/Scalars.h"
 #include "runtime/training/Trainer.h"
 #include <mutex>
 
@@ -25,27 +26,18 @@ Result<CompileOptions> toCompileOptions(const Options &options,
   return result;
 }
 
-template <typename T> Tensor scalarTensor(ElementType type, T value) {
-  Tensor tensor(type, {});
-  *tensor.as<T>() = value;
-  return tensor;
-}
-
-bool isPersistent(const Port &port) {
-  return port.kind == BufferKind::Parameter || port.kind == BufferKind::State;
-}
-
-/// Fed by the trainer itself, not by the caller.
-bool isScalarInput(const Port &port) {
-  return port.name == "learning_rate" || port.name == "step" || port.name == "seed";
+Status writeScalars(Session &session, const Function &function, const Scalars &scalars) {
+  INGOT_ASSIGN(std::vector<NamedTensor> inputs, scalarInputs(function, scalars));
+  for (const NamedTensor &scalar : inputs)
+    INGOT_TRY(session.write(function.name, scalar.name, scalar.value));
+  return {};
 }
 
 Status initializeParameters(Session &session, uint64_t seed) {
   const Function *init = session.program().function("init");
   if (!init)
     return {};
-  if (init->port("seed"))
-    INGOT_TRY(session.write("init", "seed", scalarTensor(ElementType::I64, int64_t(seed))));
+  INGOT_TRY(writeScalars(session, *init, {.seed = seed}));
   return session.run("init");
 }
 
@@ -53,20 +45,17 @@ Status initializeParameters(Session &session, uint64_t seed) {
 Status writeInputs(Session &session, const Function &function, const Tensors &inputs) {
   size_t used = 0;
   for (const Port &port : function.ports) {
-    if (port.kind != BufferKind::Input)
+    if (!isBatch(port.role)) // scalars are fed by the trainer itself
       continue;
     auto found = inputs.find(port.name);
-    if (found == inputs.end()) {
-      if (isScalarInput(port))
-        continue;
+    if (found == inputs.end())
       return failure(Error::Code::Usage, port.name, "the input is missing: {} {}",
                      toString(port.shape), name(port.type));
-    }
     INGOT_TRY(session.write(function.name, port.name, found->second));
     ++used;
   }
   for (const auto &[inputName, value] : inputs)
-    if (const Port *port = function.port(inputName); !port || port->kind != BufferKind::Input)
+    if (const Port *port = function.port(inputName); !port || !isBatch(port->role))
       return failure(Error::Code::Usage, inputName, "@{} has no such input", function.name);
   return {};
 }
@@ -74,7 +63,7 @@ Status writeInputs(Session &session, const Function &function, const Tensors &in
 Result<Tensors> readOutputs(const Session &session, const Function &function) {
   Tensors outputs;
   for (const Port &port : function.ports)
-    if (port.kind == BufferKind::Output) {
+    if (port.role == Role::Output) {
       INGOT_ASSIGN(outputs[port.name], session.read(function.name, port.name));
     }
   return outputs;
@@ -210,12 +199,7 @@ const Program &CompiledProgram::program() const { return impl->loaded.session->p
 Result<float> ModelTrainer::step(const Tensors &batch) {
   Session &session = impl->session();
   const Function &function = *session.program().function("step");
-  auto feed = [&](const char *port, const Tensor &value) -> Status {
-    return function.port(port) ? session.write("step", port, value) : Status();
-  };
-  INGOT_TRY(feed("learning_rate", scalarTensor(ElementType::F32, float(impl->learningRate))));
-  INGOT_TRY(feed("step", scalarTensor(ElementType::I64, impl->steps)));
-  INGOT_TRY(feed("seed", scalarTensor(ElementType::I64, int64_t(impl->seed))));
+  INGOT_TRY(writeScalars(session, function, {impl->learningRate, impl->steps, impl->seed}));
   INGOT_TRY(writeInputs(session, function, batch));
   INGOT_TRY(session.run("step"));
   INGOT_ASSIGN(double loss, readScalar(session, "step", "loss"));
@@ -253,7 +237,7 @@ Status ModelTrainer::save(const std::string &directory) const {
   checkpoint.seed = impl->seed;
   checkpoint.options = describe({impl->model, impl->tokenizer, *impl->options.training});
   for (const Port &port : program().function("step")->ports)
-    if (isPersistent(port)) {
+    if (isPersistent(port.role)) {
       INGOT_ASSIGN(checkpoint.tensors[port.name], impl->session().read("step", port.name));
     }
   return CheckpointDirectory(directory).save(checkpoint);

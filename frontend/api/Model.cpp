@@ -3,18 +3,9 @@
 #include "ir/dialect/Elements.h"
 #include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include <array>
 
 namespace ingot {
 namespace {
-
-constexpr std::array<std::string_view, 6> roleNames = {"parameter", "state",  "input",
-                                                       "target",    "scalar", "output"};
-
-PortRole parseRole(std::string_view text) {
-  auto found = llvm::find(roleNames, text);
-  return found == roleNames.end() ? PortRole::Input : PortRole(found - roleNames.begin());
-}
 
 /// Null once the module is planned: then there are no tensors any more.
 mlir::func::FuncOp forwardOf(const Model &model) {
@@ -28,7 +19,7 @@ std::string stringAttribute(mlir::DictionaryAttr attributes, llvm::StringRef nam
   return value ? value.str() : std::string();
 }
 
-ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, PortRole role) {
+ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, Role role) {
   auto tensor = mlir::cast<mlir::RankedTensorType>(type);
   ModelPort port{stringAttribute(attributes, "graph.name"), role,
                  *graph::elementTypeOf(tensor.getElementType()), Shape(tensor.getShape()),
@@ -40,8 +31,6 @@ ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, PortRole role
 
 } // namespace
 
-std::string_view name(PortRole role) { return roleNames[size_t(role)]; }
-
 mlir::ModuleOp moduleOf(const Model &model) { return *model.internals().module; }
 
 std::vector<ModelPort> Model::ports() const {
@@ -51,17 +40,19 @@ std::vector<ModelPort> Model::ports() const {
     return ports;
   for (auto [index, type] : llvm::enumerate(forward.getArgumentTypes())) {
     mlir::DictionaryAttr attributes = forward.getArgAttrDict(index);
-    ports.push_back(portOf(type, attributes, parseRole(stringAttribute(attributes, "graph.role"))));
+    ports.push_back(
+        portOf(type, attributes,
+               parseRole(stringAttribute(attributes, "graph.role")).value_or(Role::Input)));
   }
   for (auto [index, type] : llvm::enumerate(forward.getResultTypes()))
-    ports.push_back(portOf(type, forward.getResultAttrDict(index), PortRole::Output));
+    ports.push_back(portOf(type, forward.getResultAttrDict(index), Role::Output));
   return ports;
 }
 
 int64_t Model::parameterCount() const {
   int64_t count = 0;
   for (const ModelPort &port : ports())
-    if (port.role == PortRole::Parameter)
+    if (port.role == Role::Parameter)
       count += elementCount(port.shape);
   return count;
 }

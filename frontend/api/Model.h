@@ -1,6 +1,7 @@
 /// A model: a graph with named parameters, before anything is compiled. No MLIR types here.
 #pragma once
 #include "passes/options/TrainingOptions.h"
+#include "runtime/program/Role.h"
 #include "runtime/program/Tensor.h"
 #include <memory>
 #include <string>
@@ -9,15 +10,10 @@
 
 namespace ingot {
 
-/// What a tensor at a model's boundary is for.
-enum class PortRole { Parameter, State, Input, Target, Scalar, Output };
-/// `parameter`, `state`, `input`, `target`, `scalar`, `output`: the spelling in IR and JSON.
-std::string_view name(PortRole role);
-
 /// A named argument or result of a model's forward function. Unknown dimensions are -1.
 struct ModelPort {
   std::string name;
-  PortRole role = PortRole::Input;
+  Role role = Role::Input;
   ElementType type = ElementType::F32;
   Shape shape;
   std::string initializer; ///< parameters: `normal:STD`, `uniform:LIMIT` or `constant:VALUE`

@@ -156,7 +156,7 @@ Builder::Scope Builder::scope(std::string_view name) {
   return Scope(this, impl->scopes.size() - 1);
 }
 
-Builder::Value Builder::Impl::boundary(std::string name, PortRole role, ElementType type,
+Builder::Value Builder::Impl::boundary(std::string name, Role role, ElementType type,
                                        const Shape &shape, const std::string &initializer) {
   auto refuse = [&](const std::string &message) {
     errors.push_back(fmt::format("{}: {}", name, message));
@@ -186,16 +186,16 @@ Builder::Value Builder::Impl::boundary(std::string name, PortRole role, ElementT
 }
 
 Builder::Value Builder::input(std::string_view name, ElementType type, const Shape &shape) {
-  return impl->boundary(std::string(name), PortRole::Input, type, shape, "");
+  return impl->boundary(std::string(name), Role::Input, type, shape, "");
 }
 
 Builder::Value Builder::target(std::string_view name, ElementType type, const Shape &shape) {
-  return impl->boundary(std::string(name), PortRole::Target, type, shape, "");
+  return impl->boundary(std::string(name), Role::Target, type, shape, "");
 }
 
 Builder::Value Builder::parameter(std::string_view name, const Shape &shape,
                                   Initializer initializer, ElementType type) {
-  return impl->boundary(impl->qualified(name), PortRole::Parameter, type, shape,
+  return impl->boundary(impl->qualified(name), Role::Parameter, type, shape,
                         initializerText(initializer));
 }
 

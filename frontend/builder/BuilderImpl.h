@@ -30,7 +30,7 @@ struct Builder::Impl {
   bool usable(llvm::StringRef operation, llvm::ArrayRef<Value> operands);
   /// Records an error at the current node; returns the invalid value.
   Value fail(llvm::StringRef operation, llvm::ArrayRef<Value> operands, const std::string &message);
-  Value boundary(std::string name, PortRole role, ElementType type, const Shape &shape,
+  Value boundary(std::string name, Role role, ElementType type, const Shape &shape,
                  const std::string &initializer);
 
   bool valid(const Value &value) const { return value.owner == &owner && value.index >= 0; }
@@ -102,7 +102,7 @@ struct Builder::Impl {
   std::vector<Shape> shapes; ///< of `values`, for callers without MLIR
   std::vector<std::string> scopes;
   llvm::StringSet<> portNames;
-  llvm::SmallVector<PortRole> roles; ///< of the arguments, sorted
+  llvm::SmallVector<Role> roles; ///< of the arguments, sorted
   llvm::SmallVector<mlir::DictionaryAttr> argumentAttributes, resultAttributes;
   llvm::SmallVector<mlir::Value> results;
   std::vector<std::string> errors;

@@ -8,6 +8,7 @@
 #include "ir/reference/Reference.h"
 #include "passes/Signature.h"
 #include "runtime/data/Random.h"
+#include "runtime/program/Scalars.h"
 #include <set>
 
 namespace ingot {
@@ -30,28 +31,25 @@ Tensor randomTensor(const Port &port, double low, double high, uint64_t seed, ui
 /// Inputs that keep a step well-conditioned: moments small beside gradients, but not zero, so that
 /// no update hangs on the sign of a rounding error.
 Tensor inputFor(const Port &port, int64_t integerLimit, uint64_t seed, uint64_t number) {
-  if (port.name == "learning_rate")
-    return randomTensor(port, 1e-2, 1e-2, seed, number);
-  if (port.name == "step")
-    return randomTensor(port, 10, 10, seed, number);
+  if (Result<Tensor> scalar = scalarInput(port, {.learningRate = 1e-2, .step = 10, .seed = seed});
+      scalar && port.role == Role::Scalar)
+    return *scalar;
   if (graph::kindOf(port.type) != graph::ElementKind::Float)
     return randomTensor(port, 0, double(integerLimit), seed, number);
-  if (port.kind == BufferKind::State)
+  if (port.role == Role::State)
     return randomTensor(port, 0.25e-6, 1e-6, seed, number);
-  if (port.kind == BufferKind::Parameter)
+  if (port.role == Role::Parameter)
     return randomTensor(port, -0.2, 0.2, seed, number);
   return randomTensor(port, -1, 1, seed, number);
 }
 
 bool isWritten(const Port &port, const Function &function) {
-  return port.kind == BufferKind::Output ||
-         ((function.name == "step" || function.name == "init") &&
-          (port.kind == BufferKind::Parameter || port.kind == BufferKind::State));
+  return port.role == Role::Output ||
+         ((function.name == "step" || function.name == "init") && isPersistent(port.role));
 }
 
 bool isRead(const Port &port, const Function &function) {
-  return port.kind != BufferKind::Output &&
-         (function.name != "init" || port.kind == BufferKind::Input);
+  return port.role != Role::Output && (function.name != "init" || isFed(port.role));
 }
 
 class Checker {
@@ -63,7 +61,7 @@ public:
   Result<CheckReport> run() {
     INGOT_ASSIGN(module, lowerTo(Stage::Train, moduleOf(model), options.compile));
     for (const ModelPort &port : model.ports())
-      if (port.role == PortRole::Output && !port.shape.empty())
+      if (port.role == Role::Output && !port.shape.empty())
         integerLimit = port.shape.back();
     INGOT_ASSIGN(LoadedModel tested,
                  loadModel(model, options.compile, options.device, options.threads));

@@ -8,28 +8,13 @@
 namespace ingot {
 namespace {
 
-BufferKind kindOf(ArgumentRole role) {
-  switch (role) {
-  case ArgumentRole::Parameter:
-    return BufferKind::Parameter;
-  case ArgumentRole::State:
-    return BufferKind::State;
-  default:
-    return BufferKind::Input;
-  }
-}
-
-bool isPersistent(BufferKind kind) {
-  return kind == BufferKind::Parameter || kind == BufferKind::State;
-}
-
-Result<Port> makePort(std::string name, BufferKind kind, mlir::Type type) {
+Result<Port> makePort(std::string name, Role role, mlir::Type type) {
   auto tensor = mlir::dyn_cast<mlir::RankedTensorType>(type);
   std::optional<ElementType> element =
       tensor ? graph::elementTypeOf(tensor.getElementType()) : std::nullopt;
   if (!element || !tensor.hasStaticShape())
     return failure(Error::Code::Unsupported, name, "the reference needs tensors of static shape");
-  return Port{std::move(name), kind, *element, Shape(tensor.getShape()), 0};
+  return Port{std::move(name), role, *element, Shape(tensor.getShape()), 0};
 }
 
 /// The argument whose storage result `index` takes over, if any.
@@ -47,25 +32,26 @@ std::string storageName(mlir::func::FuncOp function, unsigned index) {
   return (argument ? argumentName(function, *argument) : resultName(function, index)).str();
 }
 
-BufferKind resultKind(mlir::func::FuncOp function, unsigned index) {
+Role resultRole(mlir::func::FuncOp function, unsigned index) {
   if (std::optional<unsigned> argument = donor(function, index))
-    return kindOf(roleOf(function, *argument));
+    return roleOf(function, *argument);
   auto role = function.getResultAttrOfType<mlir::StringAttr>(index, roleAttribute);
-  return role && role == "parameter" ? BufferKind::Parameter : BufferKind::Output;
+  std::optional<Role> persistent = role ? parseRole(role.getValue()) : std::nullopt;
+  return persistent && isPersistent(*persistent) ? *persistent : Role::Output;
 }
 
 Result<Function> describeFunction(mlir::func::FuncOp function) {
   Function description;
   description.name = function.getName().str();
   for (unsigned i = 0; i < function.getNumArguments(); ++i) {
-    INGOT_ASSIGN(Port port, makePort(argumentName(function, i).str(), kindOf(roleOf(function, i)),
+    INGOT_ASSIGN(Port port, makePort(argumentName(function, i).str(), roleOf(function, i),
                                      function.getArgumentTypes()[i]));
     description.ports.push_back(std::move(port));
   }
   for (unsigned i = 0; i < function.getNumResults(); ++i) {
     if (donor(function, i))
       continue;
-    INGOT_ASSIGN(Port port, makePort(storageName(function, i), resultKind(function, i),
+    INGOT_ASSIGN(Port port, makePort(storageName(function, i), resultRole(function, i),
                                      function.getResultTypes()[i]));
     description.ports.push_back(std::move(port));
   }
@@ -124,7 +110,7 @@ private:
   }
   /// Parameters and state are shared by all functions.
   static std::string key(std::string_view function, const Port &port) {
-    return isPersistent(port.kind) ? port.name : fmt::format("{}\n{}", function, port.name);
+    return isPersistent(port.role) ? port.name : fmt::format("{}\n{}", function, port.name);
   }
 
   Model model; ///< owns the context of `module`

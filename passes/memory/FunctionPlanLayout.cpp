@@ -159,8 +159,8 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
     unsigned index = argument.getArgNumber();
     StringRef role = roleName(roleOf(function, index));
     auto name = function.getArgAttrOfType<StringAttr>(index, "graph.name");
-    ports.push_back(portAttr(name ? name.getValue() : "input" + std::to_string(index),
-                             isPersistentRole(role) ? role : "input", argument));
+    ports.push_back(
+        portAttr(name ? name.getValue() : "input" + std::to_string(index), role, argument));
   }
   llvm::SmallDenseSet<int64_t> donatedResults;
   for (unsigned index = 0; index < function.getNumArguments(); ++index)

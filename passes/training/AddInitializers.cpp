@@ -53,9 +53,9 @@ class AddInitializers : public impl::AddInitializersBase<AddInitializers> {
         func::FuncOp::create(builder, forward.getLoc(), "init", builder.getFunctionType({}, {}));
     builder.setInsertionPointToStart(init.addEntryBlock());
     auto seedType = RankedTensorType::get({}, builder.getI64Type());
-    Value seed = insertArgument(init, ArgumentRole::Scalar, "seed", seedType, forward.getLoc());
+    Value seed = insertArgument(init, Role::Scalar, "seed", seedType, forward.getLoc());
     SmallVector<NamedResult> results;
-    for (auto [id, parameter] : llvm::enumerate(argumentsOf(forward, ArgumentRole::Parameter))) {
+    for (auto [id, parameter] : llvm::enumerate(argumentsOf(forward, Role::Parameter))) {
       auto initializer = parseInitializer(parameter, forward);
       if (failed(initializer)) {
         init.erase();
@@ -63,7 +63,7 @@ class AddInitializers : public impl::AddInitializersBase<AddInitializers> {
       }
       GraphBuilder build(builder, parameter.getLoc());
       results.push_back({buildInitial(build, *initializer, tensorType(parameter), seed, id),
-                         argumentName(parameter).str(), roleName(ArgumentRole::Parameter)});
+                         argumentName(parameter).str(), roleName(Role::Parameter)});
     }
     func::ReturnOp::create(builder, forward.getLoc());
     setResults(init, results);

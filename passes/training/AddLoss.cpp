@@ -85,13 +85,11 @@ private:
     if (loss == Loss::None)
       return prediction;
     if (loss == Loss::Mse) {
-      Value targets =
-          insertArgument(evaluate, ArgumentRole::Target, "targets", type, prediction.getLoc());
+      Value targets = insertArgument(evaluate, Role::Target, "targets", type, prediction.getLoc());
       return MseOp::create(builder, location, prediction, targets).getLoss();
     }
     auto classes = RankedTensorType::get(type.getShape().drop_back(), builder.getI32Type());
-    Value targets =
-        insertArgument(evaluate, ArgumentRole::Target, "targets", classes, prediction.getLoc());
+    Value targets = insertArgument(evaluate, Role::Target, "targets", classes, prediction.getLoc());
     return CrossEntropyOp::create(builder, location, prediction, targets).getLoss();
   }
 };

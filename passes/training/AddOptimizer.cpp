@@ -159,7 +159,7 @@ private:
         return error() << name << " must not be negative, but is " << value;
     if (accumulate < 1)
       return error() << "accumulate must be at least 1, but is " << int(accumulate);
-    if (!argumentsOf(function, ArgumentRole::State).empty())
+    if (!argumentsOf(function, Role::State).empty())
       return error() << "a model with state of its own cannot be trained yet";
     return success();
   }
@@ -171,7 +171,7 @@ private:
     llvm::StringMap<Value> gradients;
     for (unsigned index = 1; index < function.getNumResults(); ++index)
       gradients[resultName(function, index)] = terminator->getOperand(index);
-    for (BlockArgument parameter : argumentsOf(function, ArgumentRole::Parameter)) {
+    for (BlockArgument parameter : argumentsOf(function, Role::Parameter)) {
       Value gradient = gradients.lookup(("gradient." + argumentName(parameter)).str());
       if (!gradient)
         continue;
@@ -213,8 +213,8 @@ LogicalResult AddOptimizer::splitMicroBatches() {
     return success();
   Block &block = function.front();
   auto body = llvm::map_to_vector(block.without_terminator(), [](Operation &op) { return &op; });
-  SmallVector<BlockArgument> batches = argumentsOf(function, ArgumentRole::Input);
-  llvm::append_range(batches, argumentsOf(function, ArgumentRole::Target));
+  SmallVector<BlockArgument> batches = argumentsOf(function, Role::Input);
+  llvm::append_range(batches, argumentsOf(function, Role::Target));
   SmallVector<int64_t> rows;
   for (BlockArgument batch : batches) {
     auto type = tensorType(batch);
@@ -263,17 +263,17 @@ LogicalResult AddOptimizer::splitMicroBatches() {
 }
 
 BlockArgument AddOptimizer::scalarArgument(StringRef name, Type element) {
-  for (BlockArgument argument : argumentsOf(function, ArgumentRole::Scalar))
+  for (BlockArgument argument : argumentsOf(function, Role::Scalar))
     if (argumentName(argument) == name)
       return argument;
-  return insertArgument(function, ArgumentRole::Scalar, name, RankedTensorType::get({}, element),
+  return insertArgument(function, Role::Scalar, name, RankedTensorType::get({}, element),
                         function.getLoc());
 }
 
 void AddOptimizer::addArguments() {
   for (StringRef prefix : statePrefixes())
     for (Trained &one : trained)
-      one.state.push_back(insertArgument(function, ArgumentRole::State,
+      one.state.push_back(insertArgument(function, Role::State,
                                          (prefix + argumentName(one.parameter)).str(), one.type(),
                                          one.parameter.getLoc()));
   Builder builder(&getContext());
@@ -364,7 +364,7 @@ void AddOptimizer::nameResults() {
   }
   SmallVector<NamedResult> results;
   Builder builder(&getContext());
-  for (ArgumentRole role : {ArgumentRole::Parameter, ArgumentRole::State})
+  for (Role role : {Role::Parameter, Role::State})
     for (BlockArgument argument : argumentsOf(function, role)) {
       function.setArgAttr(argument.getArgNumber(), donatedAttribute,
                           builder.getI64IntegerAttr(results.size()));

@@ -95,7 +95,7 @@ class Differentiate : public impl::DifferentiateBase<Differentiate> {
   static LogicalResult addGradients(func::FuncOp function) {
     Value loss = findLoss(function);
     SmallVector<Value> parameters;
-    for (Value parameter : argumentsOf(function, ArgumentRole::Parameter))
+    for (Value parameter : argumentsOf(function, Role::Parameter))
       if (isFloatTensor(parameter))
         parameters.push_back(parameter);
     if (parameters.empty())

@@ -1,5 +1,6 @@
 #include "runtime/cpu/CpuSession.h"
 #include "runtime/cpu/CpuInfo.h"
+#include "runtime/program/CpuImage.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -23,9 +24,12 @@ int64_t smallestShare(const Kernel &kernel) {
       std::max(kernel.flops / mostFlopsPerSecond, kernel.bytes / mostBytesPerSecond);
   if (seconds <= 0)
     return 1;
-  const double grains = std::ceil(double(kernel.grains) * smallestShareSeconds / seconds);
-  return int64_t(std::clamp(grains, 1.0, double(std::max<int64_t>(1, kernel.grains))));
+  const double grains = std::ceil(double(kernel.grains()) * smallestShareSeconds / seconds);
+  return int64_t(std::clamp(grains, 1.0, double(std::max<int64_t>(1, kernel.grains()))));
 }
+
+/// Whoever looks for an open task reads a bit of each, so a list is kept this short.
+constexpr size_t longestTaskList = 4096;
 
 double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -54,9 +58,9 @@ template <typename T> std::string namesOf(const std::vector<T> &rows) {
 Result<std::unique_ptr<CpuSession>> CpuSession::create(std::shared_ptr<const Program> program,
                                                        std::shared_ptr<ThreadPool> pool) {
   INGOT_TRY(program->validate());
-  INGOT_TRY(checkCpuFeatures(*program));
+  INGOT_TRY(checkRunnable(*program));
   std::unique_ptr<CpuSession> session(new CpuSession(program, pool));
-  INGOT_ASSIGN(session->code, mapCode(program->code));
+  INGOT_TRY(session->mapKernels());
   INGOT_ASSIGN(session->arena, Pages::allocate(program->arenaBytes, "the program's arena"));
   session->arena.populate(*pool);
   // Whole pages a worker, and one more so that all workspaces do not start in the same cache sets.
@@ -74,6 +78,35 @@ Result<std::unique_ptr<CpuSession>> CpuSession::create(std::shared_ptr<const Pro
   return session;
 }
 
+/// Maps the code and finds every kernel's first instruction in it.
+Status CpuSession::mapKernels() {
+  std::vector<std::map<std::string, int64_t>> offsets;
+  for (const CodeObject &object : source->objects) {
+    std::map<std::string, int64_t> &byName = offsets.emplace_back();
+    Pages &mapped = code.emplace_back();
+    if (object.kind != CodeObject::Kind::CpuImage)
+      continue;
+    INGOT_ASSIGN(std::vector<ImageEntry> listed, entriesOf(object.bytes));
+    for (const ImageEntry &entry : listed)
+      byName.emplace(entry.symbol, entry.offset);
+    INGOT_ASSIGN(mapped, mapCode(object.bytes));
+  }
+  for (const Kernel &kernel : source->kernels)
+    entries.push_back(reinterpret_cast<Entry>(code[kernel.object].data() +
+                                              offsets[kernel.object].at(kernel.name)));
+  return {};
+}
+
+/// A program may hold code for several targets; a session runs it on one.
+Status CpuSession::checkRunnable(const Program &program) {
+  for (const Kernel &kernel : program.kernels)
+    if (!std::holds_alternative<CpuRange>(kernel.launch))
+      return failure(Error::Code::Unsupported, "",
+                     "the program is for {}: its kernel '{}' runs on a GPU alone", program.target,
+                     kernel.name);
+  return checkCpuFeatures(program);
+}
+
 CpuSession::Nodes CpuSession::prepare(std::span<const Step> steps, int64_t trips) const {
   Nodes nodes;
   for (size_t i = 0; i < steps.size();) {
@@ -86,7 +119,7 @@ CpuSession::Nodes CpuSession::prepare(std::span<const Step> steps, int64_t trips
       ++i;
     } else {
       size_t count = 1;
-      while (i + count < steps.size() && count < largestTaskGraph &&
+      while (i + count < steps.size() && count < longestTaskList &&
              std::holds_alternative<CallStep>(steps[i + count].node))
         ++count;
       nodes.push_back({prepareSegment(steps.subspan(i, count), trips)});
@@ -103,8 +136,8 @@ CpuSession::Segment CpuSession::prepareSegment(std::span<const Step> steps, int6
   for (const Step &step : steps) {
     const Call &call = segment.calls.emplace_back(prepareCall(std::get<CallStep>(step.node)));
     memory.push_back(memoryOf(*call.kernel, *call.step, std::max<int64_t>(1, trips)));
-    tasks.push_back({.grains = std::max<int64_t>(1, call.kernel->grains),
-                     .smallest = smallestShare(*call.kernel)});
+    tasks.push_back(
+        {.grains = std::max<int64_t>(1, call.grains), .smallest = smallestShare(*call.kernel)});
   }
   segment.tasks = std::make_unique<TaskList>(tasks, buildTaskGraph(memory));
   return segment;
@@ -114,14 +147,16 @@ CpuSession::Call CpuSession::prepareCall(const CallStep &step) const {
   const Kernel &kernel = source->kernels[step.kernel];
   Call call{.step = &step,
             .kernel = &kernel,
-            .entry = reinterpret_cast<Entry>(code.data() + kernel.entry),
-            .width = step.arguments.size() + (kernel.workspace > 0),
+            .entry = entries[step.kernel],
+            .grains = kernel.grains(),
+            .width = kernel.parameters.size(),
+            .hasScratch = kernel.parameters.size() > step.arguments.size(),
             .arguments = {}};
-  const int rows = kernel.workspace > 0 ? pool->size() : 1;
+  const int rows = call.hasScratch ? pool->size() : 1;
   for (int worker = 0; worker < rows; ++worker) {
     for (int64_t offset : step.arguments)
       call.arguments.push_back(arena.data() + offset);
-    if (kernel.workspace > 0)
+    if (call.hasScratch)
       call.arguments.push_back(workspace.data() + worker * workspaceStride);
   }
   return call;
@@ -158,11 +193,11 @@ void CpuSession::runSegment(Segment &segment, int64_t iteration) {
     record.segment = record.spans.size();
   pool->run(*segment.tasks, [&](int worker, const TaskList::Range &range) {
     const Call &call = segment.calls[range.task];
-    const size_t row = call.kernel->workspace > 0 ? static_cast<size_t>(worker) : 0;
+    const size_t row = call.hasScratch ? static_cast<size_t>(worker) : 0;
     const double start = sink ? seconds() : 0;
     // A kernel without grains is a task all the same, since others may wait for it.
     callKernel(call.entry, call.arguments.data() + row * call.width, range.lo,
-               std::min(range.hi, call.kernel->grains));
+               std::min(range.hi, call.grains));
     if (sink)
       record(records[static_cast<size_t>(worker)], call, range.hi - range.lo, start, seconds());
   });

@@ -30,7 +30,9 @@ private:
     const CallStep *step;
     const Kernel *kernel;
     Entry entry;
-    size_t width; ///< pointers in one worker's row of `arguments`
+    int64_t grains;
+    size_t width;    ///< pointers in one worker's row of `arguments`
+    bool hasScratch; ///< then there is a row a worker
     /// One row; with a workspace one row a worker, whose last pointer is the worker's own memory.
     std::vector<void *> arguments;
   };
@@ -62,6 +64,8 @@ private:
   CpuSession(std::shared_ptr<const Program> program, std::shared_ptr<ThreadPool> pool)
       : source(std::move(program)), pool(std::move(pool)) {}
 
+  static Status checkRunnable(const Program &program);
+  Status mapKernels();
   Nodes prepare(std::span<const Step> steps, int64_t trips) const;
   Segment prepareSegment(std::span<const Step> steps, int64_t trips) const;
   Call prepareCall(const CallStep &step) const;
@@ -75,8 +79,10 @@ private:
 
   std::shared_ptr<const Program> source;
   std::shared_ptr<ThreadPool> pool;
-  Pages arena, code;
-  Pages workspace; ///< one stretch of `workspaceStride` bytes a worker
+  Pages arena;
+  std::vector<Pages> code;    ///< one an object
+  std::vector<Entry> entries; ///< one a kernel
+  Pages workspace;            ///< one stretch of `workspaceStride` bytes a worker
   int64_t workspaceStride = 0;
   std::map<std::string_view, Nodes> functions;
   ProfileSink sink;

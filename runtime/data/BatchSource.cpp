@@ -5,9 +5,7 @@ namespace ingot {
 std::vector<BatchPort> batchPorts(const Function &function, int64_t limit) {
   std::vector<BatchPort> ports;
   for (const Port &port : function.ports) {
-    bool scalar = port.shape.empty() &&
-                  (port.name == "learning_rate" || port.name == "step" || port.name == "seed");
-    if (port.kind != BufferKind::Input || scalar)
+    if (!isBatch(port.role))
       continue;
     bool integer = port.type == ElementType::I32 || port.type == ElementType::I64;
     ports.push_back({port.name, port.type, port.shape, integer ? limit : 0});

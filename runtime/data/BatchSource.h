@@ -13,14 +13,9 @@ struct BatchPort {
   int64_t limit = 0; ///< integers must lie in [0, limit): classes or vocabulary; 0: any value
 };
 
-struct NamedTensor {
-  std::string name;
-  Tensor value;
-};
 using Batch = std::vector<NamedTensor>;
 
-/// The inputs and targets of a function, in order, without the scalars that the trainer feeds
-/// (`learning_rate`, `step`, `seed`). `limit` is set on the integer ports.
+/// The inputs and targets of a function, in order. `limit` is set on the integer ports.
 std::vector<BatchPort> batchPorts(const Function &function, int64_t limit = 0);
 
 /// Batches as a pure function of the step, so that the position in the data is the step's number

@@ -72,7 +72,7 @@ void Profile::add(const ProfileSpan &span) {
 }
 
 double Profile::Event::calls() const {
-  return double(span.grains) / double(std::max<int64_t>(1, span.kernel->grains));
+  return double(span.grains) / double(std::max<int64_t>(1, span.kernel->grains()));
 }
 
 void Profile::beginRun() {
@@ -199,7 +199,7 @@ Status Profile::writeTrace(const std::string &path) const {
                      {"args",
                       {{"kernel", kernel.name},
                        {"ops", kernel.ops},
-                       {"grains", fmt::format("{} of {}", event.span.grains, kernel.grains)},
+                       {"grains", fmt::format("{} of {}", event.span.grains, kernel.grains())},
                        {"flops", kernel.flops * calls},
                        {"bytes", kernel.bytes * calls},
                        {"of_roofline", seconds > 0 ? limitSeconds / seconds : 0},

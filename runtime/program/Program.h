@@ -5,70 +5,130 @@
 /// at fixed offsets, the same for every function. Behind it every function lays out its own inputs,
 /// outputs, activations and workspace; the arena is as large as the largest function needs.
 #pragma once
+#include "runtime/program/Role.h"
 #include "runtime/program/Tensor.h"
+#include <array>
 #include <optional>
 #include <span>
 #include <variant>
 
 namespace ingot {
 
-/// What a port's or buffer's memory is for; `ingot plan` reports bytes by kind.
-enum class BufferKind : uint8_t {
-  Parameter,
-  State,
-  Gradient,
-  Input,
-  Output,
-  Constant,
-  Activation,
-  Workspace
-};
-std::string_view name(BufferKind kind);
+/// How the elements of a port lie in memory. Checkpoints and callers see the logical tensor;
+/// whoever reads or writes the port converts.
+enum class Layout : uint8_t { Plain /**< row-major, without gaps */ };
+std::string_view name(Layout layout);
 
 /// A named tensor of a function that the caller reads or writes, at a fixed place in the arena.
 struct Port {
   std::string name;
-  BufferKind kind = BufferKind::Input;
+  Role role = Role::Input;
   ElementType type = ElementType::F32;
   Shape shape;
   int64_t offset = 0; ///< bytes from the start of the arena, a multiple of 64
+  Layout layout = Layout::Plain;
   size_t bytes() const { return elementCount(shape) * byteSize(type); }
 };
 
-/// What a kernel does with the memory behind an argument.
+/// What a kernel does with the memory behind a parameter.
 enum class Access : uint8_t { Read, Write, Update /**< reads and writes */ };
 std::string_view name(Access access);
 
-/// The stretch of the arena that one argument of a kernel reaches.
-struct KernelArgument {
-  int64_t bytes = 0;
-  Access access = Access::Update;
-  bool reads() const { return access != Access::Write; }
-  bool writes() const { return access != Access::Read; }
+/// A box of a tensor in memory as Hopper's copy engine reads it. The runtime encodes it, since it
+/// holds an address.
+struct TensorMap {
+  ElementType type = ElementType::F32;
+  Shape sizes;                  ///< elements, innermost first, at most five dimensions
+  std::vector<int64_t> strides; ///< bytes, of all dimensions but the innermost
+  Shape box;                    ///< elements that one copy moves
+  Shape steps;                  ///< between elements of the box, in each dimension
+  int64_t swizzle = 0;          ///< bytes: 0 (none), 32, 64 or 128
+  int64_t promotion = 0;        ///< bytes fetched to L2: 0 (none), 64, 128 or 256
+  bool operator==(const TensorMap &) const = default;
 };
 
-/// A range kernel of the code image: `void f(void *const *arguments, int64_t lo, int64_t hi)`
-/// computes grains lo … hi-1. Grains are independent of each other; their number and contents
-/// depend on shapes alone, so that results do not depend on the number of threads.
+/// What a kernel's code takes, in the order of its signature.
+struct KernelParameter {
+  enum class Kind : uint8_t {
+    Buffer,   ///< the address of a stretch of the arena; each call says where
+    Scratch,  ///< the address of memory that belongs to one worker, contents undefined
+    Scalar,   ///< a number, the same for all calls
+    TensorMap ///< a description of a stretch of the arena; each call says where
+  };
+  Kind kind = Kind::Buffer;
+  int64_t bytes = 0; ///< reached behind the address; of a scalar: 1, 2, 4 or 8
+  Access access = Access::Update;
+  uint64_t value = 0; ///< of a scalar: its bits
+  TensorMap map = {};
+
+  /// Each call gives it a place in the arena.
+  bool hasPlace() const { return kind == Kind::Buffer || kind == Kind::TensorMap; }
+  bool reads() const { return access != Access::Write; }
+  bool writes() const { return access != Access::Read; }
+
+  static KernelParameter buffer(int64_t bytes, Access access) {
+    return {Kind::Buffer, bytes, access};
+  }
+  static KernelParameter scratch(int64_t bytes) { return {Kind::Scratch, bytes}; }
+};
+std::string_view name(KernelParameter::Kind kind);
+
+/// How a CPU kernel `void f(void *const *parameters, int64_t lo, int64_t hi)` is run: it computes
+/// grains lo … hi-1. Grains are independent of each other; their number and contents depend on
+/// shapes alone, so that results do not depend on the number of threads.
+struct CpuRange {
+  int64_t grains = 1; ///< of one call
+  bool operator==(const CpuRange &) const = default;
+};
+
+/// How a CUDA kernel is launched.
+struct CudaGrid {
+  using Extents = std::array<int64_t, 3>;
+  Extents grid = {1, 1, 1}, block = {1, 1, 1}, cluster = {1, 1, 1};
+  int64_t sharedBytes = 0; ///< dynamic shared memory
+  bool operator==(const CudaGrid &) const = default;
+};
+using Launch = std::variant<CpuRange, CudaGrid>;
+
+/// Code of one target.
+struct CodeObject {
+  enum class Kind : uint8_t {
+    CpuImage, ///< position-independent, without external symbols; lists its entries (CpuImage.h)
+    Ptx,      ///< text
+    Cubin
+  };
+  Kind kind = Kind::CpuImage;
+  std::string architecture; ///< `cpu:znver4`, `sm_90a`
+  std::vector<uint8_t> bytes = {};
+};
+std::string_view name(CodeObject::Kind kind);
+
+/// An entry of a code object with the interface that callers must keep to.
 struct Kernel {
-  std::string name;
-  int64_t entry = 0;  ///< byte offset of the function in the code image
-  int64_t grains = 1; ///< grains of one call
-  int64_t workspace =
-      0; ///< bytes of scratch memory that each worker passes as the last argument; 0: none
-  std::vector<KernelArgument> arguments; ///< without the workspace
-  double flops = 0;                      ///< of one call
-  double bytes = 0;                      ///< memory read and written at least, of one call
-  std::string root;  ///< contraction, attention, row, elementwise, update, indexing, …
-  std::string ops;   ///< the model's ops that it computes, for profiles and error messages
-  std::string tuned; ///< sizes of blocks that `ingot tune` chose; empty: all are derived
+  std::string name;    ///< its symbol in the code object
+  uint32_t object = 0; ///< of `Program::objects`
+  Launch launch = {};
+  /// A CPU kernel takes buffers and then at most one scratch.
+  std::vector<KernelParameter> parameters = {};
+  double flops = 0;       ///< of one call
+  double bytes = 0;       ///< memory read and written at least, of one call
+  std::string root = {};  ///< contraction, attention, row, elementwise, update, indexing, …
+  std::string ops = {};   ///< the model's ops that it computes, for profiles and error messages
+  std::string tuned = {}; ///< sizes of blocks that `ingot tune` chose; empty: all are derived
+
+  /// Grains of a call on a CPU; blocks of the grid on a GPU.
+  int64_t grains() const;
+  /// Bytes of scratch that each worker must have.
+  int64_t scratchBytes() const;
+  /// Parameters that each call places, in order: `CallStep::arguments` are theirs.
+  std::vector<const KernelParameter *> placed() const;
 };
 
 /// Calls a kernel on places in the arena. In a loop's body, argument i moves by strides[i] bytes an
 /// iteration.
 struct CallStep {
   uint32_t kernel = 0;
-  std::vector<int64_t> arguments; ///< byte offsets into the arena, one per argument of the kernel
+  std::vector<int64_t> arguments; ///< byte offsets into the arena, of the parameters with a place
   std::vector<int64_t> strides;   ///< empty, or one per argument
   std::string op;                 ///< the model op this call computes
 };
@@ -95,7 +155,7 @@ struct Step {
 /// A stretch of the arena, for `ingot plan`.
 struct PlannedBuffer {
   std::string name;
-  BufferKind kind = BufferKind::Activation;
+  Role role = Role::Activation;
   int64_t offset = 0;
   int64_t bytes = 0;
   int64_t firstStep = 0, lastStep = 0; ///< live from the start of firstStep to the end of lastStep
@@ -118,28 +178,35 @@ struct Constant {
 };
 
 struct Program {
+  std::string name;                  ///< in a file of several: its shapes, its purpose
   std::string target;                ///< `cpu:znver4`, …: where the code may run
   std::vector<std::string> features; ///< CPU features that the code needs, as in /proc/cpuinfo
   std::vector<Kernel> kernels;
   std::vector<Function> functions;
   std::vector<Constant> constants;
-  std::vector<uint8_t> code; ///< position-independent image without external symbols
+  std::vector<CodeObject> objects;
   int64_t persistentBytes = 0;
   int64_t arenaBytes = 0;     ///< maximum over functions
-  int64_t workspaceBytes = 0; ///< maximum over kernels: what each worker allocates once
+  int64_t workspaceBytes = 0; ///< largest scratch of a kernel: what each worker allocates once
   int64_t operators = 0;      ///< the model's operations in the busiest function, before fusion
   /// What the trainer and `inspect` need to know of the model: family, sizes, tokenizer, optimizer,
   /// seed, … JSON text.
   std::string metadata = "{}";
 
   const Function *function(std::string_view functionName) const;
+  int64_t codeBytes() const; ///< of all objects
   /// Checks every offset, index, alignment and size; a program that passes cannot make the runtime
   /// read or write outside its arena by its own tables.
   Status validate() const;
   /// Writes a `.ingot` file atomically: JSON header + 64-byte aligned blobs.
   Status save(const std::string &path) const;
-  /// Reads and validates a `.ingot` file.
+  /// Reads and validates a `.ingot` file of one program.
   static Result<Program> load(const std::string &path);
 };
+
+/// Writes several programs into one file; code and constants that are the same are there once.
+Status savePrograms(const std::string &path, std::span<const Program *const> programs);
+/// Reads and validates all programs of a file.
+Result<std::vector<Program>> loadPrograms(const std::string &path);
 
 } // namespace ingot

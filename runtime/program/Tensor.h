@@ -72,4 +72,9 @@ private:
   std::shared_ptr<void> memory;
 };
 
+struct NamedTensor {
+  std::string name;
+  Tensor value;
+};
+
 } // namespace ingot

@@ -1,5 +1,6 @@
 #include "runtime/training/Trainer.h"
 #include "runtime/data/Prefetch.h"
+#include "runtime/program/Scalars.h"
 #include "runtime/support/File.h"
 #include "runtime/training/Plot.h"
 #include <chrono>
@@ -12,16 +13,6 @@ namespace {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-bool isPersistent(const Port &port) {
-  return port.kind == BufferKind::Parameter || port.kind == BufferKind::State;
-}
-
-template <typename T> Tensor scalar(ElementType type, T value) {
-  Tensor tensor(type, {});
-  *tensor.as<T>() = value;
-  return tensor;
 }
 
 Result<const Function *> requireFunction(const Session &session, std::string_view name) {
@@ -155,8 +146,8 @@ Status Trainer::begin() {
 
 Status Trainer::initialize() {
   INGOT_ASSIGN(const Function *init, requireFunction(session, "init"));
-  if (init->port("seed"))
-    INGOT_TRY(session.write("init", "seed", scalar(ElementType::I64, int64_t(options.seed))));
+  INGOT_ASSIGN(Batch seed, scalarInputs(*init, {.seed = options.seed}));
+  INGOT_TRY(writeBatch(session, "init", seed));
   return session.run("init");
 }
 
@@ -190,15 +181,9 @@ Status Trainer::restore() {
 }
 
 Status Trainer::writeScalars(double learningRate) {
-  const Function &step = *session.program().function("step");
-  if (step.port("learning_rate"))
-    INGOT_TRY(
-        session.write("step", "learning_rate", scalar(ElementType::F32, float(learningRate))));
-  if (step.port("step"))
-    INGOT_TRY(session.write("step", "step", scalar(ElementType::I64, result.step)));
-  if (step.port("seed"))
-    INGOT_TRY(session.write("step", "seed", scalar(ElementType::I64, int64_t(options.seed))));
-  return {};
+  INGOT_ASSIGN(Batch scalars, scalarInputs(*session.program().function("step"),
+                                           {learningRate, result.step, options.seed}));
+  return writeBatch(session, "step", scalars);
 }
 
 Status Trainer::trainStep(const Batch &batch, double start) {
@@ -245,7 +230,7 @@ Status Trainer::save() {
   checkpoint.seed = options.seed;
   checkpoint.options = options.description;
   for (const Port &port : session.program().function("step")->ports)
-    if (isPersistent(port)) {
+    if (isPersistent(port.role)) {
       INGOT_ASSIGN(checkpoint.tensors[port.name], session.read("step", port.name));
     }
   CheckpointDirectory directory(options.out, options.keep);
@@ -262,7 +247,7 @@ Status loadParameters(Session &session, std::string_view functionName, const Che
                       const std::string &place) {
   INGOT_ASSIGN(const Function *function, requireFunction(session, functionName));
   for (const Port &port : function->ports) {
-    if (!isPersistent(port))
+    if (!isPersistent(port.role))
       continue;
     auto found = checkpoint.tensors.find(port.name);
     if (found == checkpoint.tensors.end())

@@ -38,9 +38,11 @@ struct EmptyCalls {
 Program makeProgram(const EmptyCalls &shape, int calls) {
   Program program = test::affineProgram(64);
   Kernel &kernel = program.kernels[test::AffineKernel];
-  kernel.grains = shape.grains;
+  kernel.launch = CpuRange{shape.grains};
   kernel.flops = shape.grains > 1 ? 1e9 : 0; // as if they were worth sharing
-  kernel.arguments = {{64 * shape.grains, Access::Read}, {64 * shape.grains, Access::Write}};
+  kernel.parameters = {KernelParameter::buffer(64 * shape.grains, Access::Read),
+                       KernelParameter::buffer(64 * shape.grains, Access::Write)};
+  test::sealImages(program);
   const int64_t stretch = 64 * std::max<int64_t>(1, shape.grains), start = program.arenaBytes;
   program.arenaBytes += stretch * (calls + 1);
   Function &function = program.functions[0];

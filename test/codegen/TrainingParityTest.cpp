@@ -45,7 +45,7 @@ Result<std::unique_ptr<StepRunner>> makeStepInBlocks(const Model &model,
   CompileOptions compile;
   compile.training = options;
   for (const ModelPort &port : model.ports())
-    if (port.role == PortRole::Output)
+    if (port.role == Role::Output)
       compile.memory.largestTensor =
           std::accumulate(port.shape.begin(), port.shape.end(), int64_t(4), std::multiplies()) / 3;
   return CompiledRunner::make(moduleOf(model), "step", compile);

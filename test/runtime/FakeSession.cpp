@@ -15,7 +15,7 @@ std::string FakeSession::key(std::string_view function, std::string_view port) c
   const Port *found = table.function(function) ? table.function(function)->port(port) : nullptr;
   if (!found)
     return "";
-  bool persistent = found->kind == BufferKind::Parameter || found->kind == BufferKind::State;
+  bool persistent = isPersistent(found->role);
   return persistent ? std::string(port) : fmt::format("{}/{}", function, port);
 }
 
@@ -66,13 +66,13 @@ float quadraticLoss(FakeSession &session, std::string_view function, float *grad
 } // namespace
 
 FakeSession quadraticModel() {
-  const Port w{"w", BufferKind::Parameter, ElementType::F32, {weights}, 0};
-  const Port momentum{"momentum", BufferKind::State, ElementType::F32, {weights}, 0};
-  const Port x{"x", BufferKind::Input, ElementType::F32, {rows, weights}, 0};
-  const Port loss{"loss", BufferKind::Output, ElementType::F32, {}, 0};
-  const Port rate{"learning_rate", BufferKind::Input, ElementType::F32, {}, 0};
-  const Port step{"step", BufferKind::Input, ElementType::I64, {}, 0};
-  const Port seed{"seed", BufferKind::Input, ElementType::I64, {}, 0};
+  const Port w{"w", Role::Parameter, ElementType::F32, {weights}, 0};
+  const Port momentum{"momentum", Role::State, ElementType::F32, {weights}, 0};
+  const Port x{"x", Role::Input, ElementType::F32, {rows, weights}, 0};
+  const Port loss{"loss", Role::Output, ElementType::F32, {}, 0};
+  const Port rate{"learning_rate", Role::Scalar, ElementType::F32, {}, 0};
+  const Port step{"step", Role::Scalar, ElementType::I64, {}, 0};
+  const Port seed{"seed", Role::Scalar, ElementType::I64, {}, 0};
   FakeSession session;
   session.define("init", {w, seed}, [](FakeSession &self) {
     for (int64_t i = 0; i < weights; ++i)
@@ -100,8 +100,8 @@ FakeSession textModel(int64_t window, int64_t vocabulary,
                       std::function<float(std::span<const int32_t>, int32_t)> logit) {
   FakeSession session;
   session.define("forward",
-                 {{"tokens", BufferKind::Input, ElementType::I32, {1, window}, 0},
-                  {"logits", BufferKind::Output, ElementType::F32, {1, window, vocabulary}, 0}},
+                 {{"tokens", Role::Input, ElementType::I32, {1, window}, 0},
+                  {"logits", Role::Output, ElementType::F32, {1, window, vocabulary}, 0}},
                  [=](FakeSession &self) {
                    const int32_t *tokens = self.at("forward", "tokens").as<int32_t>();
                    for (int64_t i = 0; i < window; ++i)

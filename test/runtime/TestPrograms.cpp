@@ -1,8 +1,10 @@
 #include "test/runtime/TestPrograms.h"
+#include "runtime/program/CpuImage.h"
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 
 // void f(void *const *arguments [rdi], int64_t lo [rsi], int64_t hi [rdx]), position-independent,
 // SSE2 alone. A grain is 64 bytes.
@@ -78,24 +80,32 @@ namespace ingot::test {
 Program affineProgram(int64_t elements) {
   const int64_t bytes = elements * 4, aligned = (bytes + 63) / 64 * 64;
   // Large costs, so that the device shares every call among its threads.
-  auto kernel = [&](const char *name, const uint8_t *entry, int64_t workspace, Access second) {
-    return Kernel{.name = name,
-                  .entry = entry - ingot_test_image,
-                  .grains = elements / 32, // the loop calls each kernel on both halves
-                  .workspace = workspace,
-                  .arguments = {{bytes / 2, Access::Read}, {bytes / 2, second}},
+  auto kernel = [&](const char *name, int64_t scratch, Access second) {
+    Kernel kernel{.name = name,
+                  .launch = CpuRange{elements / 32}, // the loop calls each kernel on both halves
+                  .parameters = {KernelParameter::buffer(bytes / 2, Access::Read),
+                                 KernelParameter::buffer(bytes / 2, second)},
                   .flops = 1e9,
                   .bytes = 1e9,
                   .root = "elementwise",
                   .ops = name};
+    if (scratch)
+      kernel.parameters.push_back(KernelParameter::scratch(scratch));
+    return kernel;
   };
   Program program;
   program.target = "cpu:x86-64";
   program.features = {"sse2"};
-  program.code.assign(ingot_test_image, ingot_test_image_end);
-  program.kernels = {kernel("affine", ingot_test_affine, 0, Access::Write),
-                     kernel("add", ingot_test_add, 0, Access::Update),
-                     kernel("scratch", ingot_test_scratch, 64, Access::Write)};
+  program.objects = {{CodeObject::Kind::CpuImage, "cpu:x86-64", {}}};
+  program.objects[0].bytes.assign(ingot_test_image, ingot_test_image_end);
+  program.kernels = {kernel("affine", 0, Access::Write), kernel("add", 0, Access::Update),
+                     kernel("scratch", 64, Access::Write)};
+  appendEntries(
+      program.objects[0].bytes,
+      std::vector<ImageEntry>{
+          {"affine", ingot_test_affine - ingot_test_image, interfaceOf(program.kernels[0])},
+          {"add", ingot_test_add - ingot_test_image, interfaceOf(program.kernels[1])},
+          {"scratch", ingot_test_scratch - ingot_test_image, interfaceOf(program.kernels[2])}});
   program.persistentBytes = aligned;
   program.workspaceBytes = 64;
   program.arenaBytes = 3 * aligned + 64;
@@ -105,10 +115,10 @@ Program affineProgram(int64_t elements) {
   step.name = "step";
   step.arenaBytes = program.arenaBytes;
   const Shape shape = {elements};
-  step.ports = {{"sum", BufferKind::State, ElementType::F32, shape, sum},
-                {"x", BufferKind::Input, ElementType::F32, shape, x},
-                {"condition", BufferKind::Input, ElementType::I1, {}, condition},
-                {"y", BufferKind::Output, ElementType::F32, shape, y}};
+  step.ports = {{"sum", Role::State, ElementType::F32, shape, sum},
+                {"x", Role::Input, ElementType::F32, shape, x},
+                {"condition", Role::Input, ElementType::I1, {}, condition},
+                {"y", Role::Output, ElementType::F32, shape, y}};
   auto call = [&](uint32_t index, int64_t from, int64_t to) {
     return Step{CallStep{index, {from, to}, {half, half}, program.kernels[index].name}};
   };
@@ -118,6 +128,27 @@ Program affineProgram(int64_t elements) {
   step.steps = {Step{LoopStep{2, {Step{branch}, call(AddKernel, y, sum)}}}};
   program.functions = {step};
   return program;
+}
+
+void sealImages(Program &program) {
+  for (size_t number = 0; number < program.objects.size(); ++number) {
+    CodeObject &object = program.objects[number];
+    if (object.kind != CodeObject::Kind::CpuImage)
+      continue;
+    std::map<std::string, int64_t> offsets;
+    if (auto listed = entriesOf(object.bytes)) {
+      for (const ImageEntry &entry : *listed)
+        offsets[entry.symbol] = entry.offset;
+      uint64_t tableBytes = 0;
+      std::memcpy(&tableBytes, &object.bytes[object.bytes.size() - 32], 8);
+      object.bytes.resize(object.bytes.size() - 32 - tableBytes);
+    }
+    std::vector<ImageEntry> entries;
+    for (const Kernel &kernel : program.kernels)
+      if (kernel.object == number)
+        entries.push_back({kernel.name, offsets[kernel.name], interfaceOf(kernel)});
+    appendEntries(object.bytes, entries);
+  }
 }
 
 namespace {
@@ -133,13 +164,18 @@ public:
     program.persistentBytes = 64 * below(100);
     program.arenaBytes = program.persistentBytes + 64 * (1 + below(100));
     program.workspaceBytes = below(10000);
-    program.code.resize(1 + static_cast<size_t>(below(300)));
-    for (uint8_t &byte : program.code)
-      byte = static_cast<uint8_t>(random());
+    for (int64_t i = 1 + below(3); i > 0; --i) {
+      CodeObject object{static_cast<CodeObject::Kind>(below(3)), text(), {}};
+      object.bytes.resize(1 + static_cast<size_t>(below(300)));
+      for (uint8_t &byte : object.bytes)
+        byte = static_cast<uint8_t>(random());
+      program.objects.push_back(std::move(object));
+    }
     addKernels();
     addConstants();
     for (int64_t i = below(4); i > 0; --i)
       addFunction(i);
+    sealImages(program);
     return std::move(program);
   }
 
@@ -155,24 +191,61 @@ private:
     return result;
   }
 
-  std::vector<KernelArgument> arguments() {
-    std::vector<KernelArgument> result;
-    for (int64_t i = below(5); i > 0; --i)
-      result.push_back({below(program.arenaBytes), static_cast<Access>(below(3))});
-    return result;
+  KernelParameter parameter() {
+    // On either side of the end of the persistent part, so that a place for it can be found.
+    const int64_t transient = program.arenaBytes - program.persistentBytes;
+    return KernelParameter::buffer(below(std::max<int64_t>(1, transient)),
+                                   static_cast<Access>(below(3)));
+  }
+
+  KernelParameter gpuParameter() {
+    switch (below(4)) {
+    case 0:
+      return KernelParameter::scratch(below(program.workspaceBytes + 1));
+    case 1:
+      return {.kind = KernelParameter::Kind::Scalar,
+              .bytes = int64_t(1) << below(4),
+              .value = random()};
+    case 2:
+      return {.kind = KernelParameter::Kind::TensorMap,
+              .bytes = 64,
+              .access = static_cast<Access>(below(3)),
+              .map = {.type = ElementType::U8,
+                      .sizes = {16, 1 + below(4)},
+                      .strides = {16},
+                      .box = {1 + below(256), 1 + below(256)},
+                      .steps = {1, 1 + below(8)},
+                      .swizzle = int64_t(32) << below(3),
+                      .promotion = int64_t(64) << below(3)}};
+    default:
+      return parameter();
+    }
   }
 
   void addKernels() {
-    for (int64_t i = 1 + below(5); i > 0; --i)
-      program.kernels.push_back({.name = text(),
-                                 .entry = below(static_cast<int64_t>(program.code.size())),
-                                 .grains = below(1000),
-                                 .workspace = below(program.workspaceBytes + 1),
-                                 .arguments = arguments(),
-                                 .flops = real(),
-                                 .bytes = real(),
-                                 .root = text(),
-                                 .ops = text()});
+    for (int64_t i = 1 + below(5); i > 0; --i) {
+      Kernel kernel{.name = fmt::format("k{}{}", i, text()),
+                    .object = uint32_t(below(int64_t(program.objects.size()))),
+                    .flops = real(),
+                    .bytes = real(),
+                    .root = text(),
+                    .ops = text()};
+      const bool onCpu = program.objects[kernel.object].kind == CodeObject::Kind::CpuImage;
+      for (int64_t count = below(5); count > 0; --count)
+        kernel.parameters.push_back(onCpu ? parameter() : gpuParameter());
+      if (onCpu) {
+        kernel.launch = CpuRange{below(1000)};
+        if (below(2))
+          kernel.parameters.push_back(KernelParameter::scratch(below(program.workspaceBytes + 1)));
+      } else {
+        const int64_t cluster = 1 + below(4);
+        kernel.launch = CudaGrid{.grid = {cluster * (1 + below(100)), 1 + below(9), 1},
+                                 .block = {32 * (1 + below(8)), 1 + below(4), 1},
+                                 .cluster = {cluster, 1, 1},
+                                 .sharedBytes = below(100000)};
+      }
+      program.kernels.push_back(std::move(kernel));
+    }
   }
 
   void addConstants() {
@@ -183,6 +256,14 @@ private:
         value.as<uint8_t>()[i] = static_cast<uint8_t>(random());
       program.constants.push_back({offset, value});
     }
+  }
+
+  /// Anywhere in the persistent part, if the bytes fit, or in what follows it.
+  int64_t place(const Function &function, int64_t bytes) {
+    if (bytes <= program.persistentBytes && below(2))
+      return below(program.persistentBytes - bytes + 1);
+    return program.persistentBytes +
+           below(function.arenaBytes - program.persistentBytes - bytes + 1);
   }
 
   Step step(const Function &function, int depth, bool inLoop) {
@@ -196,8 +277,8 @@ private:
       CallStep call;
       call.kernel = uint32_t(below(int64_t(program.kernels.size())));
       call.op = text();
-      for (const KernelArgument &argument : program.kernels[call.kernel].arguments)
-        call.arguments.push_back(below(function.arenaBytes - argument.bytes));
+      for (const KernelParameter *parameter : program.kernels[call.kernel].placed())
+        call.arguments.push_back(place(function, parameter->bytes));
       if (inLoop && below(2))
         call.strides.assign(call.arguments.size(), 0);
       return {call};
@@ -217,13 +298,13 @@ private:
     function.arenaBytes = program.arenaBytes;
     for (int64_t i = below(5); i > 0; --i) {
       const int64_t offset = 64 * below(function.arenaBytes / 64);
-      const BufferKind kind = below(2) ? BufferKind::Input : BufferKind::Output;
+      const Role kind = below(2) ? Role::Input : Role::Output;
       function.ports.push_back({fmt::format("p{}{}", i, text()),
                                 kind,
                                 static_cast<ElementType>(below(17)),
                                 {below(3), 1, below(3)},
                                 offset});
-      function.buffers.push_back({text(), BufferKind::Activation, offset, 64, i, i + below(5)});
+      function.buffers.push_back({text(), Role::Activation, offset, 64, i, i + below(5)});
     }
     function.steps = steps(function, 0, false);
     program.functions.push_back(std::move(function));

@@ -16,6 +16,10 @@ enum TestKernel : uint32_t {
 /// multiple of 16): y = 2x + 1, twice through a loop; sum += y.
 Program affineProgram(int64_t elements);
 
+/// Lists the kernels of a program's CPU images in the images' tables, as they are now declared; a
+/// kernel that is not listed yet starts at byte 0.
+void sealImages(Program &program);
+
 /// A program with random tables, loops, branches, ports, buffers and constants; valid, but not
 /// made to run.
 Program randomProgram(std::mt19937_64 &random);

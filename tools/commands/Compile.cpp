@@ -45,7 +45,7 @@ void printSummary(const CompileCommandFlags &flags, const Program &program,
                               {"distinct_kernels", distinct},
                               {"tuned_kernels", report.kernelsTuned},
                               {"planned_bytes", program.arenaBytes},
-                              {"code_bytes", program.code.size()},
+                              {"code_bytes", program.codeBytes()},
                               {"cached", report.programCached},
                               {"target", program.target}};
     fmt::print("{}\n", summary.dump());
@@ -55,7 +55,7 @@ void printSummary(const CompileCommandFlags &flags, const Program &program,
              program.operators, launches, distinct, report.milliseconds / 1e3,
              report.programCached ? " (cached)" : "");
   fmt::print(stderr, "{} planned, {} of code for {}\n", humanBytes(program.arenaBytes),
-             humanBytes(int64_t(program.code.size())), program.target);
+             humanBytes(program.codeBytes()), program.target);
 }
 
 Status compileModel(const CompileCommandFlags &flags) {

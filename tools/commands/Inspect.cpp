@@ -53,8 +53,8 @@ Json inspectProgram(const Program &program) {
     kernels.push_back({{"name", kernel.name},
                        {"root", kernel.root},
                        {"ops", kernel.ops},
-                       {"grains", kernel.grains},
-                       {"workspace_bytes", kernel.workspace},
+                       {"grains", kernel.grains()},
+                       {"workspace_bytes", kernel.scratchBytes()},
                        {"flops", kernel.flops},
                        {"bytes", kernel.bytes}});
   return {{"kind", "program"},
@@ -62,7 +62,7 @@ Json inspectProgram(const Program &program) {
           {"features", program.features},
           {"planned_bytes", program.arenaBytes},
           {"persistent_bytes", program.persistentBytes},
-          {"code_bytes", program.code.size()},
+          {"code_bytes", program.codeBytes()},
           {"metadata", metadataOf(program.metadata)},
           {"functions", functions},
           {"kernels", kernels}};

@@ -1,5 +1,6 @@
 #include "tools/commands/MadeUpInputs.h"
 #include "runtime/data/RandomSource.h"
+#include "runtime/program/Scalars.h"
 
 namespace ingot {
 namespace {
@@ -11,30 +12,24 @@ int64_t integerLimit(const Program &program) {
   if (!program.function("step") || !forward)
     return 0;
   for (const Port &port : forward->ports)
-    if (port.kind == BufferKind::Output && !port.shape.empty())
+    if (port.role == Role::Output && !port.shape.empty())
       return port.shape.back();
   return 0;
 }
 
-Status writeScalar(Session &session, const Function &function, const char *name, double value) {
-  const Port *port = function.port(name);
-  if (!port || port->kind != BufferKind::Input || !port->shape.empty())
-    return {};
-  Tensor scalar(port->type, {});
-  if (port->type == ElementType::F32)
-    *scalar.as<float>() = float(value);
-  else if (port->type == ElementType::I64)
-    *scalar.as<int64_t>() = int64_t(value);
-  else
-    return {};
-  return session.write(function.name, name, scalar);
+Status writeAll(Session &session, const Function &function, const Batch &values) {
+  for (const NamedTensor &tensor : values)
+    INGOT_TRY(session.write(function.name, tensor.name, tensor.value));
+  return {};
 }
 
 } // namespace
 
 Status fillMadeUpInputs(Session &session, const Function &function) {
+  const Scalars scalars{.learningRate = 1e-4};
   if (const Function *init = session.program().function("init"); init && init != &function) {
-    INGOT_TRY(writeScalar(session, *init, "seed", 0));
+    INGOT_ASSIGN(Batch seed, scalarInputs(*init, scalars));
+    INGOT_TRY(writeAll(session, *init, seed));
     INGOT_TRY(session.run("init"));
   }
   INGOT_ASSIGN(
@@ -42,11 +37,9 @@ Status fillMadeUpInputs(Session &session, const Function &function) {
       RandomSource::create(batchPorts(function, integerLimit(session.program())), /*seed=*/0));
   Batch batch = source->makeBatch();
   INGOT_TRY(source->fill(0, batch));
-  for (const NamedTensor &tensor : batch)
-    INGOT_TRY(session.write(function.name, tensor.name, tensor.value));
-  INGOT_TRY(writeScalar(session, function, "learning_rate", 1e-4));
-  INGOT_TRY(writeScalar(session, function, "step", 0));
-  return writeScalar(session, function, "seed", 0);
+  INGOT_TRY(writeAll(session, function, batch));
+  INGOT_ASSIGN(Batch fed, scalarInputs(function, scalars));
+  return writeAll(session, function, fed);
 }
 
 } // namespace ingot

@@ -26,13 +26,9 @@ struct Peak {
   std::string function;
   int64_t step = 0;
   std::string op;                             ///< that runs then
-  std::map<BufferKind, int64_t> bytes;        ///< by kind
+  std::map<Role, int64_t> bytes;              ///< by kind
   std::vector<const PlannedBuffer *> buffers; ///< alive then, largest first
 };
-
-bool isPersistent(BufferKind kind) {
-  return kind == BufferKind::Parameter || kind == BufferKind::State;
-}
 
 bool isAlive(const PlannedBuffer &buffer, int64_t step) {
   return buffer.firstStep <= step && step <= buffer.lastStep;
@@ -68,7 +64,7 @@ std::map<int64_t, const Port *> persistentPorts(const Program &program) {
   std::map<int64_t, const Port *> ports;
   for (const Function &function : program.functions)
     for (const Port &port : function.ports)
-      if (isPersistent(port.kind))
+      if (isPersistent(port.role))
         ports[port.offset] = &port;
   return ports;
 }
@@ -79,11 +75,11 @@ Peak findPeak(const Program &program, const Function &function) {
   peak.step = busiestStep(function);
   peak.op = opAt(function, peak.step);
   for (const auto &[offset, port] : persistentPorts(program))
-    peak.bytes[port->kind] += int64_t(port->bytes());
+    peak.bytes[port->role] += int64_t(port->bytes());
   for (const PlannedBuffer &buffer : function.buffers) {
-    if (isPersistent(buffer.kind) || !isAlive(buffer, peak.step))
+    if (isPersistent(buffer.role) || !isAlive(buffer, peak.step))
       continue;
-    peak.bytes[buffer.kind] += buffer.bytes;
+    peak.bytes[buffer.role] += buffer.bytes;
     peak.buffers.push_back(&buffer);
   }
   std::ranges::stable_sort(peak.buffers, std::greater<>(),
@@ -137,7 +133,7 @@ void printJson(const Program &program, const Peak &peak, int threads,
   bytes["workspace"] = program.workspaceBytes * threads;
   for (const PlannedBuffer *buffer : peak.buffers)
     held.push_back(
-        {{"name", buffer->name}, {"kind", name(buffer->kind)}, {"bytes", buffer->bytes}});
+        {{"name", buffer->name}, {"kind", name(buffer->role)}, {"bytes", buffer->bytes}});
   nlohmann::json report = {{"planned_bytes", program.arenaBytes},
                            {"persistent_bytes", program.persistentBytes},
                            {"workspace_bytes_per_thread", program.workspaceBytes},
@@ -174,7 +170,7 @@ void printText(const Program &program, const Peak &peak, int threads, size_t top
   fmt::print("\nwhat holds the peak besides parameters and state:\n");
   for (const PlannedBuffer *buffer :
        std::span(peak.buffers).first(std::min(top, peak.buffers.size())))
-    fmt::print("  {:>12}  {:<10}  {}\n", humanBytes(buffer->bytes), name(buffer->kind),
+    fmt::print("  {:>12}  {:<10}  {}\n", humanBytes(buffer->bytes), name(buffer->role),
                buffer->name);
   if (peak.buffers.size() > top)
     fmt::print("  … and {} smaller ones\n", peak.buffers.size() - top);

@@ -2,6 +2,7 @@
 #include "frontend/api/SavedModel.h"
 #include "frontend/check/Compare.h"
 #include "runtime/data/Npy.h"
+#include "runtime/program/Scalars.h"
 #include "runtime/training/Trainer.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
@@ -62,25 +63,23 @@ Status fillParameters(const RunFlags &flags, Target &target) {
   const Function *init = session.program().function("init");
   if (!init || flags.function == "init")
     return {};
-  if (init->port("seed")) {
-    Tensor seed(ElementType::I64, {});
-    *seed.as<int64_t>() = int64_t(flags.seed);
-    INGOT_TRY(session.write("init", "seed", seed));
-  }
+  INGOT_ASSIGN(std::vector<NamedTensor> seed, scalarInputs(*init, {.seed = flags.seed}));
+  for (const NamedTensor &scalar : seed)
+    INGOT_TRY(session.write("init", scalar.name, scalar.value));
   return session.run("init");
 }
 
-std::vector<const Port *> portsOf(const Function &function, BufferKind kind) {
+std::vector<const Port *> portsOf(const Function &function, bool (*isWanted)(Role)) {
   std::vector<const Port *> ports;
   for (const Port &port : function.ports)
-    if (port.kind == kind)
+    if (isWanted(port.role))
       ports.push_back(&port);
   return ports;
 }
 
 /// `NAME=VALUE` where NAME is a port; else VALUE for the next port that has none.
 Status writeInputs(const RunFlags &flags, Session &session, const Function &function) {
-  std::vector<const Port *> open = portsOf(function, BufferKind::Input);
+  std::vector<const Port *> open = portsOf(function, isFed);
   for (const std::string &text : flags.inputs) {
     size_t equals = text.find('=');
     const Port *named = equals == text.npos ? nullptr : function.port(text.substr(0, equals));
@@ -146,7 +145,8 @@ Status run(const RunFlags &flags) {
     return failure(Error::Code::Usage, "--function", "there is no function '{}'; functions are {}",
                    flags.function, fmt::join(names, ", "));
   }
-  std::vector<const Port *> ports = portsOf(*function, BufferKind::Output);
+  std::vector<const Port *> ports =
+      portsOf(*function, [](Role role) { return role == Role::Output; });
   if (flags.outputs.size() > ports.size() || flags.expected.size() > ports.size())
     return failure(Error::Code::Usage,
                    flags.outputs.size() > ports.size() ? "--output" : "--expected_output",

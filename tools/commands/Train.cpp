@@ -127,7 +127,7 @@ int64_t integerLimit(const Model &model, const TrainingOptions &training) {
   if (training.loss != TrainingOptions::Loss::CrossEntropy)
     return 0;
   for (const ModelPort &port : model.ports())
-    if (port.role == PortRole::Output && !port.shape.empty())
+    if (port.role == Role::Output && !port.shape.empty())
       return port.shape.back();
   return 0;
 }

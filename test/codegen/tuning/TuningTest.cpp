@@ -189,7 +189,7 @@ Program smallProgram(double factor, const BlockChoices &blocks = {}) {
 
 Status fillWithNumbers(Session &session, const Function &function) {
   for (const Port &port : function.ports)
-    if (port.kind != BufferKind::Output && port.type == ElementType::F32) {
+    if (port.role != Role::Output && port.type == ElementType::F32) {
       Tensor value(port.type, port.shape);
       for (int64_t i = 0; i < value.size(); ++i)
         value.as<float>()[i] = float((i * 7919) % 1009) / 1009 - 0.4f;
@@ -225,7 +225,7 @@ TEST(VersionedProgram, FindsTheKernelsWithOtherBits) {
     tuned[kernel.name] = {.tileRows = 3, .tileColumns = 32, .depth = 32, .rows = 6};
   const Program blocked = smallProgram(2, tuned);
   EXPECT_EQ(blocked.kernels[0].tuned, tuned.begin()->second.text());
-  EXPECT_NE(blocked.code, two.code);
+  EXPECT_NE(blocked.objects[0].bytes, two.objects[0].bytes);
   EXPECT_TRUE(differing(two, blocked).empty());
   // Another factor is in the first kernel alone; the second one works on what version 0 gave.
   using Place = VersionedProgram::Place;
@@ -257,12 +257,12 @@ TEST_F(Files, ChoicesAreInTheKeyOfTheCache) {
   EXPECT_FALSE(report.programCached);
   EXPECT_EQ(report.kernelsTuned, 1u);
   EXPECT_NE(report.cacheMiss.find("tuning"), std::string::npos) << report.cacheMiss;
-  EXPECT_NE(tuned.code, derived.code);
-  EXPECT_EQ(compile(*module, options, &report)->code, tuned.code);
+  EXPECT_NE(tuned.objects[0].bytes, derived.objects[0].bytes);
+  EXPECT_EQ(compile(*module, options, &report)->objects[0].bytes, tuned.objects[0].bytes);
   EXPECT_TRUE(report.programCached);
   EXPECT_EQ(report.kernelsTuned, 1u);
   options.tuning.blocks.clear();
-  EXPECT_EQ(compile(*module, options, &report)->code, derived.code);
+  EXPECT_EQ(compile(*module, options, &report)->objects[0].bytes, derived.objects[0].bytes);
   EXPECT_EQ(report.kernelsTuned, 0u);
 }
 

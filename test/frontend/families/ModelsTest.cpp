@@ -38,10 +38,10 @@ TEST(Models, gptNamesAndShapesAreGpt2s) {
   ASSERT_TRUE(model) << model.error().text();
   auto ports = portsByName(*model);
   EXPECT_EQ(ports.size(), 2u + 2 + 12 * 2 + 2);
-  EXPECT_EQ(ports["tokens"].role, PortRole::Input);
+  EXPECT_EQ(ports["tokens"].role, Role::Input);
   EXPECT_EQ(ports["tokens"].type, ElementType::I32);
   EXPECT_EQ(ports["tokens"].shape, (Shape{3, 5}));
-  EXPECT_EQ(ports["logits"].role, PortRole::Output);
+  EXPECT_EQ(ports["logits"].role, Role::Output);
   EXPECT_EQ(ports["logits"].shape, (Shape{3, 5, 11}));
   EXPECT_EQ(ports["wte.weight"].shape, (Shape{11, 8}));
   EXPECT_EQ(ports["wpe.weight"].shape, (Shape{5, 8}));
@@ -52,7 +52,7 @@ TEST(Models, gptNamesAndShapesAreGpt2s) {
   EXPECT_EQ(ports["h.0.mlp.c_proj.bias"].initializer, "constant:0");
   EXPECT_EQ(ports["h.0.mlp.c_fc.weight"].shape, (Shape{32, 8}));
   EXPECT_EQ(ports["ln_f.weight"].initializer, "constant:1");
-  EXPECT_EQ(ports["ln_f.weight"].role, PortRole::Parameter);
+  EXPECT_EQ(ports["ln_f.weight"].role, Role::Parameter);
 }
 
 TEST(Models, mlpFollowsPyTorchsLinear) {

@@ -45,16 +45,14 @@ public:
     std::shuffle(values.begin(), values.end(), generator);
     for (double &value : values)
       value = low + (high - low) * value / double(values.size() + 1);
-    return argument(ArgumentRole::Parameter, builder.getF64Type(),
-                    store(ElementType::F64, shape, values));
+    return argument(Role::Parameter, builder.getF64Type(), store(ElementType::F64, shape, values));
   }
 
   Value indices(const Shape &shape, int64_t limit) {
     std::vector<uint64_t> values(elementCount(shape));
     for (uint64_t &value : values)
       value = generator() % limit;
-    return argument(ArgumentRole::Input, builder.getI32Type(),
-                    store(ElementType::I32, shape, values));
+    return argument(Role::Input, builder.getI32Type(), store(ElementType::I32, shape, values));
   }
 
   /// Made from an input; about half of the elements are true.
@@ -69,8 +67,8 @@ public:
     for (double &weight : weights)
       weight = normal(generator);
     Shape shape = tensorType(value).getShape().vec();
-    Value weight = argument(ArgumentRole::Input, builder.getF64Type(),
-                            store(ElementType::F64, shape, weights));
+    Value weight =
+        argument(Role::Input, builder.getF64Type(), store(ElementType::F64, shape, weights));
     Value share = g.sumAll(g.mul(value, weight));
     loss = loss ? g.add(loss, share) : share;
   }
@@ -87,7 +85,7 @@ public:
     ASSERT_NEAR((*gradients)[0].as<double>()[0], lossOf(), 1e-12);
 
     size_t result = 1;
-    for (BlockArgument parameter : argumentsOf(evaluate, ArgumentRole::Parameter))
+    for (BlockArgument parameter : argumentsOf(evaluate, Role::Parameter))
       compare(parameter.getArgNumber(), (*gradients)[result++]);
   }
 
@@ -102,9 +100,8 @@ public:
   }
 
 private:
-  Value argument(ArgumentRole role, Type element, Tensor value) {
-    std::string name =
-        (role == ArgumentRole::Parameter ? "p" : "x") + std::to_string(arguments.size());
+  Value argument(Role role, Type element, Tensor value) {
+    std::string name = (role == Role::Parameter ? "p" : "x") + std::to_string(arguments.size());
     auto type = RankedTensorType::get(value.shape(), element);
     // Parameters stand before inputs: values are kept in the same order.
     BlockArgument argument = insertArgument(evaluate, role, name, type, g.location);

@@ -35,7 +35,7 @@ private:
   /// State starts at zero; everything else must have been written.
   Tensor argument(unsigned index) {
     std::string name = argumentName(function, index).str();
-    if (!values.contains(name) && roleOf(function, index) == ArgumentRole::State) {
+    if (!values.contains(name) && roleOf(function, index) == Role::State) {
       auto type = cast<RankedTensorType>(function.getArgumentTypes()[index]);
       values[name] = Tensor(*graph::elementTypeOf(type.getElementType()), type.getShape().vec());
     }

@@ -64,8 +64,7 @@ TEST(CpuSession, fillsConstantsIn) {
   for (size_t i = 1; i < program.functions[0].ports.size(); ++i)
     program.functions[0].ports[i].offset += 64;
   program.constants = {{0, value}};
-  program.functions[0].ports.push_back(
-      {"constant", BufferKind::Constant, ElementType::F32, {16}, 0});
+  program.functions[0].ports.push_back({"constant", Role::Constant, ElementType::F32, {16}, 0});
   auto session = open(program, 1);
   ASSERT_TRUE(session);
   Result<Tensor> seen = session->read("step", "constant");
@@ -124,9 +123,13 @@ TEST(CpuDevice, refusesWhatItCannotRun) {
   EXPECT_NE(error(program).find("the program's arena needs 32768.00 GiB"), std::string::npos)
       << error(program);
   program = test::affineProgram(64);
-  program.kernels[0].entry = 1 << 20;
-  EXPECT_NE(error(program).find("unsound program: kernel 'affine' starts at byte 1048576"),
+  program.kernels[0].name = "fine";
+  EXPECT_NE(error(program).find("unsound program: kernel 'fine' is no entry of its code"),
             std::string::npos);
+  program = test::affineProgram(64);
+  program.objects.push_back({CodeObject::Kind::Ptx, "sm_80", {'/', '/'}});
+  program.kernels.push_back({.name = "k", .object = 1, .launch = CudaGrid{}});
+  EXPECT_NE(error(program).find("its kernel 'k' runs on a GPU alone"), std::string::npos);
 }
 
 TEST(Devices, areListedAndOpenedByName) {

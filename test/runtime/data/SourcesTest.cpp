@@ -274,11 +274,11 @@ TEST(Prefetch, ReportsAnErrorAtItsStep) {
 
 TEST(BatchPorts, AreTheInputsWithoutTheTrainersScalars) {
   Function function;
-  function.ports = {{"w", BufferKind::Parameter, ElementType::F32, {2}, 0},
-                    {"tokens", BufferKind::Input, ElementType::I32, {2, 4}, 64},
-                    {"learning_rate", BufferKind::Input, ElementType::F32, {}, 128},
-                    {"x", BufferKind::Input, ElementType::F32, {2}, 192},
-                    {"loss", BufferKind::Output, ElementType::F32, {}, 256}};
+  function.ports = {{"w", Role::Parameter, ElementType::F32, {2}, 0},
+                    {"tokens", Role::Input, ElementType::I32, {2, 4}, 64},
+                    {"learning_rate", Role::Scalar, ElementType::F32, {}, 128},
+                    {"x", Role::Input, ElementType::F32, {2}, 192},
+                    {"loss", Role::Output, ElementType::F32, {}, 256}};
   auto ports = batchPorts(function, 65);
   ASSERT_EQ(ports.size(), 2u);
   EXPECT_EQ(ports[0].name, "tokens");

@@ -8,8 +8,12 @@ namespace ingot {
 namespace {
 
 Kernel kernel(const char *name, double flops) {
-  return {
-      .name = name, .grains = 4, .flops = flops, .bytes = 4e6, .root = "row", .ops = "h.0.ln_1"};
+  return {.name = name,
+          .launch = CpuRange{4},
+          .flops = flops,
+          .bytes = 4e6,
+          .root = "row",
+          .ops = "h.0.ln_1"};
 }
 
 /// 1e12 operations a second; 1e10 bytes a second where more than 1e6 bytes are touched.

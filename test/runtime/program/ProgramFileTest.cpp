@@ -1,3 +1,4 @@
+#include "runtime/program/CpuImage.h"
 #include "runtime/program/Device.h"
 #include "runtime/support/File.h"
 #include "test/runtime/TestPrograms.h"
@@ -40,7 +41,15 @@ TEST(ProgramFile, randomProgramsRoundTrip) {
     ASSERT_TRUE(loaded) << loaded.error().text();
     // Equal bytes mean equal tables: each field is in the file.
     ASSERT_EQ(fileOf(*loaded, folder, "again.ingot"), bytes);
-    ASSERT_EQ(loaded->code, program.code);
+    ASSERT_EQ(loaded->objects.size(), program.objects.size());
+    for (size_t o = 0; o < program.objects.size(); ++o)
+      ASSERT_EQ(loaded->objects[o].bytes, program.objects[o].bytes);
+    for (size_t k = 0; k < program.kernels.size(); ++k) {
+      ASSERT_EQ(loaded->kernels[k].launch, program.kernels[k].launch);
+      ASSERT_EQ(interfaceOf(loaded->kernels[k]), interfaceOf(program.kernels[k]));
+      for (size_t p = 0; p < program.kernels[k].parameters.size(); ++p)
+        ASSERT_EQ(loaded->kernels[k].parameters[p].map, program.kernels[k].parameters[p].map);
+    }
     ASSERT_EQ(loaded->constants.size(), program.constants.size());
     for (size_t c = 0; c < program.constants.size(); ++c) {
       const Tensor &value = loaded->constants[c].value, &expected = program.constants[c].value;
@@ -61,13 +70,13 @@ TEST(ProgramFile, keepsEveryField) {
   EXPECT_EQ(loaded->workspaceBytes, 64);
   EXPECT_EQ(loaded->arenaBytes, program.arenaBytes);
   EXPECT_EQ(loaded->persistentBytes, program.persistentBytes);
-  EXPECT_EQ(loaded->kernels[2].workspace, 64);
-  EXPECT_EQ(loaded->kernels[1].entry, program.kernels[1].entry);
+  EXPECT_EQ(loaded->objects[0].architecture, "cpu:x86-64");
+  EXPECT_EQ(loaded->kernels[2].scratchBytes(), 64);
   EXPECT_EQ(loaded->kernels[1].flops, 1e9);
-  EXPECT_EQ(loaded->kernels[1].arguments[1].bytes, 128);
-  EXPECT_EQ(loaded->kernels[1].arguments[1].access, Access::Update);
+  EXPECT_EQ(loaded->kernels[1].parameters[1].bytes, 128);
+  EXPECT_EQ(loaded->kernels[1].parameters[1].access, Access::Update);
   EXPECT_EQ(loaded->functions[0].port("y")->offset, program.functions[0].port("y")->offset);
-  EXPECT_EQ(loaded->functions[0].port("sum")->kind, BufferKind::State);
+  EXPECT_EQ(loaded->functions[0].port("sum")->role, Role::State);
   EXPECT_EQ(std::get<LoopStep>(loaded->functions[0].steps[0].node).trips, 2);
 }
 
@@ -107,8 +116,11 @@ TEST(ProgramFile, saysWhatIsDamaged) {
   flipped[100] ^= 1;
   EXPECT_EQ(error(flipped), path + ": damaged: its checksum does not match its contents");
   std::string newer = good;
-  newer[8] = 4;
-  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 4; this build reads format 3");
+  newer[8] = 5;
+  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 5; this build reads format 4");
+  newer[8] = 3;
+  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 3; this build reads format 4: "
+                                 "compile the model again");
   // A header that seems to reach into the zeros behind it, where a reader of JSON stops by itself.
   std::string longer = good;
   uint64_t headerBytes = 0;
@@ -129,15 +141,49 @@ TEST(ProgramFile, saysWhatIsDamaged) {
     sealAgain(bytes);
     return error(bytes);
   };
-  EXPECT_EQ(edited("\"code_bytes\":1", "\"code_bytes\":9"),
-            path + ": code_bytes: is more than the file holds");
+  EXPECT_EQ(edited("\"blobs\":[", "\"blobs\":[9"),
+            path + ": blobs[0]: is more than the file holds");
+  EXPECT_EQ(edited("\"blob\":0", "\"blob\":7"),
+            path + ": programs[0]: objects[0]: blob: is none of the file's 1");
+  EXPECT_EQ(edited("\"layout\":\"plain\"", "\"layout\":\"tiled\""),
+            path + ": programs[0]: functions[0]: ports[0]: layout: 'tiled' is not known");
+  EXPECT_EQ(edited("\"layout\":\"plain\"", "\"layout\":\"plain\",\"shard\":1"),
+            path + ": programs[0]: functions[0]: ports[0]: shard: is reserved: this build does not "
+                   "know what it asks for");
+  // An entry that is right by its checksum and leads into another kernel, or is no entry at all.
+  EXPECT_EQ(
+      edited("\"symbol\":\"affine\"", "\"symbol\":\"scratch\"")
+          .find(path + ": unsound program: kernel 'scratch' is declared with other parameters"),
+      0u);
   EXPECT_EQ(edited("\"type\":\"i1\"", "\"type\":\"i9\"")
-                .find(path + ": functions[0]: ports[2]: type: "
+                .find(path + ": programs[0]: functions[0]: ports[2]: type: "
                              "unknown element type 'i9'"),
             0u);
   EXPECT_EQ(edited("\"trips\":2", "\"trips\":\""), path + ": damaged: not valid JSON");
   EXPECT_EQ(edited("\"shape\":[64]", "\"shape\":[-4]").substr(0, path.size() + 18),
             path + ": unsound program:");
+}
+
+TEST(ProgramFile, severalProgramsShareTheirBlobs) {
+  test::TemporaryFolder folder;
+  Program first = test::affineProgram(64), second = test::affineProgram(64);
+  first.name = "64";
+  second.name = "32";
+  for (Port &port : second.functions[0].ports)
+    if (port.shape == Shape{64})
+      port.shape = {32}; // half of the same memory
+  const Program *both[] = {&first, &second};
+  ASSERT_TRUE(savePrograms(folder / "both.ingot", both));
+  const size_t size = readFile(folder / "both.ingot")->size(), code = first.objects[0].bytes.size();
+  EXPECT_LT(size, 64 + 2 * (fileOf(first, folder).size() - 64 - code) + code + 64);
+  Result<std::vector<Program>> loaded = loadPrograms(folder / "both.ingot");
+  ASSERT_TRUE(loaded) << loaded.error().text();
+  ASSERT_EQ(loaded->size(), 2u);
+  EXPECT_EQ((*loaded)[1].name, "32");
+  EXPECT_EQ((*loaded)[1].functions[0].ports[0].shape, Shape{32});
+  EXPECT_EQ((*loaded)[1].objects[0].bytes, first.objects[0].bytes);
+  EXPECT_EQ(loadError(folder / "both.ingot"),
+            (folder / "both.ingot") + ": holds 2 programs where one is wanted: '64', '32'");
 }
 
 TEST(ProgramFile, truncationIsAlwaysSeen) {

@@ -1,3 +1,4 @@
+#include "runtime/program/CpuImage.h"
 #include "test/runtime/TestPrograms.h"
 #include <functional>
 #include <gtest/gtest.h>
@@ -17,6 +18,26 @@ CallStep &firstCall(Program &program) {
 }
 
 constexpr int64_t huge = INT64_MAX;
+using Kind = KernelParameter::Kind;
+
+KernelParameter map(int64_t rows, int64_t bytes, int64_t stride = 32) {
+  return {Kind::TensorMap,
+          bytes,
+          Access::Read,
+          0,
+          {ElementType::U8, {16, rows}, {stride}, {16, 1}, {1, 1}}};
+}
+
+/// The first kernel as one of a GPU.
+std::function<void(Program &)> gpu(void (*damage)(Kernel &, CudaGrid &)) {
+  return [=](Program &p) {
+    p.objects.push_back({CodeObject::Kind::Ptx, "sm_80", {'/', '/'}});
+    p.kernels[0].object = 1;
+    CudaGrid grid;
+    damage(p.kernels[0], grid);
+    p.kernels[0].launch = grid;
+  };
+}
 
 const Unsound unsound[] = {
     {"negativeArena", [](Program &p) { p.arenaBytes = -1; }, "an arena of -1 bytes"},
@@ -24,11 +45,54 @@ const Unsound unsound[] = {
     {"absurdWorkspace", [](Program &p) { p.workspaceBytes = huge; }, "a workspace of"},
     {"persistentPartTooLarge", [](Program &p) { p.persistentBytes = p.arenaBytes + 1; },
      "persistent bytes in an arena"},
-    {"entryOutside", [](Program &p) { p.kernels[0].entry = int64_t(p.code.size()); },
-     "kernel 'affine' starts at byte"},
-    {"negativeGrains", [](Program &p) { p.kernels[1].grains = -1; }, "has -1 grains"},
-    {"workspaceTooLarge", [](Program &p) { p.kernels[2].workspace = 65; },
+    {"noSuchObject", [](Program &p) { p.kernels[0].object = 1; }, "is in code object 1 of 1"},
+    {"noSuchEntry", [](Program &p) { p.kernels[0].name = "affin"; },
+     "kernel 'affin' is no entry of its code"},
+    {"anotherKernelsEntry", [](Program &p) { p.kernels[0].name = "scratch"; },
+     "is declared with other parameters or grains"},
+    {"otherGrains", [](Program &p) { p.kernels[0].launch = CpuRange{3}; },
+     "is declared with other parameters or grains"},
+    {"otherAccess", [](Program &p) { p.kernels[0].parameters[1].access = Access::Read; },
+     "is declared with other parameters or grains"},
+    {"noTableOfEntries", [](Program &p) { p.objects[0].bytes.pop_back(); },
+     "its code's table of entries is missing"},
+    {"damagedTableOfEntries", [](Program &p) { p.objects[0].bytes.end()[-40] ^= 1; },
+     "its code's table of entries is damaged"},
+    {"entryOutside",
+     [](Program &p) {
+       appendEntries(p.objects[0].bytes, std::vector<ImageEntry>{{"affine", 1 << 20, 0}});
+     },
+     "table of entries leads outside the code"},
+    {"entryTwice",
+     [](Program &p) {
+       appendEntries(p.objects[0].bytes, std::vector<ImageEntry>{{"a", 0, 0}, {"a", 1, 0}});
+     },
+     "table of entries has 'a' twice"},
+    {"negativeGrains", [](Program &p) { p.kernels[1].launch = CpuRange{-1}; }, "has -1 grains"},
+    {"workspaceTooLarge", [](Program &p) { p.kernels[2].parameters[2].bytes = 65; },
      "needs 65 bytes of workspace"},
+    {"scratchNotLast",
+     [](Program &p) { std::swap(p.kernels[2].parameters[1], p.kernels[2].parameters[2]); },
+     "takes a scratch as parameter 1"},
+    {"scalarOnACpu", [](Program &p) { p.kernels[1].parameters[1] = {Kind::Scalar, 4}; },
+     "takes a scalar as parameter 1"},
+    {"oddScalar", [](Program &p) { p.kernels[1].parameters[1] = {Kind::Scalar, 3}; },
+     "a scalar of 3 bytes"},
+    {"gridOnACpu", [](Program &p) { p.kernels[0].launch = CudaGrid{}; },
+     "is launched on a GPU, but its code is cpu_image"},
+    {"rangeOnAGpu", [](Program &p) { p.objects[0].kind = CodeObject::Kind::Ptx; },
+     "is launched on a CPU, but its code is ptx"},
+    {"blockTooLarge", gpu([](Kernel &, CudaGrid &g) { g.block = {1024, 2, 1}; }),
+     "which no GPU does"},
+    {"noBlocks", gpu([](Kernel &, CudaGrid &g) { g.grid = {0, 1, 1}; }), "which no GPU does"},
+    {"sharedTooLarge", gpu([](Kernel &, CudaGrid &g) { g.sharedBytes = 1 << 20; }),
+     "which no GPU does"},
+    {"unevenClusters", gpu([](Kernel &, CudaGrid &g) { g.grid[0] = 3, g.cluster[0] = 2; }),
+     "that clusters of 2x1x1 do not divide"},
+    {"mapOutside", gpu([](Kernel &k, CudaGrid &) { k.parameters[0] = map(4, 64); }),
+     "tensor map of 16x4 with strides 32"},
+    {"mapMisaligned", gpu([](Kernel &k, CudaGrid &) { k.parameters[0] = map(2, 64, 24); }),
+     "tensor map of 16x2 with strides 24"},
     {"infiniteCost", [](Program &p) { p.kernels[0].flops = HUGE_VAL; }, "counts inf operations"},
     {"functionTwice", [](Program &p) { p.functions.push_back(p.functions[0]); },
      "function 'step' is there twice"},
@@ -52,7 +116,7 @@ const Unsound unsound[] = {
      "'sum' of function 'other' (32 f32 at byte 0) differs"},
     {"statesOverlap",
      [](Program &p) {
-       p.functions[0].ports.push_back({"m", BufferKind::State, ElementType::F32, {1}, 64});
+       p.functions[0].ports.push_back({"m", Role::State, ElementType::F32, {1}, 64});
      },
      "'sum' and 'm' overlap"},
     {"constantOverlaps", [](Program &p) { p.constants = {{128, Tensor(ElementType::F32, {4})}}; },
@@ -69,9 +133,13 @@ const Unsound unsound[] = {
     {"unknownKernel", [](Program &p) { firstCall(p).kernel = 3; }, "calls kernel 3 of 3"},
     {"argumentMissing", [](Program &p) { firstCall(p).arguments.pop_back(); },
      "has 1 arguments instead of 2"},
-    {"argumentNegativeBytes", [](Program &p) { p.kernels[1].arguments[0].bytes = -1; },
+    {"argumentNegativeBytes", [](Program &p) { p.kernels[1].parameters[0].bytes = -1; },
      "kernel 'add' has an argument of -1 bytes"},
-    {"argumentTooLong", [](Program &p) { p.kernels[1].arguments[0].bytes = p.arenaBytes; },
+    {"argumentTooLong",
+     [](Program &p) {
+       p.kernels[1].parameters[0].bytes = p.arenaBytes;
+       test::sealImages(p);
+     },
      "argument 0 of a call of kernel 'add'"},
     {"argumentOutside", [](Program &p) { firstCall(p).arguments[0] = p.arenaBytes + 1; },
      "argument 0 of a call of kernel 'add'"},
@@ -88,12 +156,10 @@ const Unsound unsound[] = {
     {"conditionOutside",
      [](Program &p) { p.functions[0].steps = {{IfStep{p.arenaBytes, {}, {}}}}; }, "branches on"},
     {"bufferOutside",
-     [](Program &p) {
-       p.functions[0].buffers = {{"b", BufferKind::Activation, p.arenaBytes, 1, 0, 0}};
-     },
+     [](Program &p) { p.functions[0].buffers = {{"b", Role::Activation, p.arenaBytes, 1, 0, 0}}; },
      "buffer 'b'"},
     {"bufferDiesBeforeItLives",
-     [](Program &p) { p.functions[0].buffers = {{"b", BufferKind::Activation, 0, 1, 1, 0}}; },
+     [](Program &p) { p.functions[0].buffers = {{"b", Role::Activation, 0, 1, 1, 0}}; },
      "buffer 'b'"},
     {"tooDeep",
      [](Program &p) {
