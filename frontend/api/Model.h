@@ -22,7 +22,7 @@ struct ModelPort {
 struct GptSizes;
 struct MlpSizes;
 struct Options;
-struct TrainOptions;
+struct ModelTrainerOptions;
 struct AdamW;
 struct Sgd;
 class CompiledProgram;
@@ -46,7 +46,7 @@ public:
   /// The whole training step: forward, loss, backward, update.
   Result<ModelTrainer> trainer(TrainingOptions::Loss loss,
                                const std::variant<AdamW, Sgd> &optimizer,
-                               const TrainOptions &options) const;
+                               const ModelTrainerOptions &options) const;
   Result<ModelTrainer> trainer(TrainingOptions::Loss loss,
                                const std::variant<AdamW, Sgd> &optimizer) const;
 

@@ -68,7 +68,7 @@ ProfileSink Profile::sink() {
 }
 
 void Profile::add(const ProfileSpan &span) {
-  events.push_back({span, span.call->op.empty() ? span.kernel->ops : span.call->op, run});
+  events.push_back({span, span.call->op.empty() ? span.kernel->ops : span.call->op, run + span.run});
 }
 
 double Profile::Event::calls() const {
@@ -76,8 +76,8 @@ double Profile::Event::calls() const {
 }
 
 void Profile::beginRun() {
-  if (!events.empty() && events.back().run == run)
-    ++run;
+  if (!events.empty())
+    run = events.back().run + 1;
 }
 
 std::vector<Profile::Row> Profile::rows() const {
@@ -86,7 +86,7 @@ std::vector<Profile::Row> Profile::rows() const {
     std::set<std::string_view> ops;
     double calls = 0;
   };
-  const size_t runs = run + 1;
+  const size_t runs = events.empty() ? 1 : events.back().run + 1;
   const double threads = std::max(1, limits.threads);
   std::map<const Kernel *, Sums> kernels;
   for (const Event &event : events) {

@@ -30,7 +30,8 @@ public:
   /// A sink that adds to this profile, which must stay where it is while the session has it.
   ProfileSink sink();
   void add(const ProfileSpan &span);
-  /// Calls from now on belong to another run of the function.
+  /// The runs that a sink hears of are counted anew from the next sink on: before it is made, this
+  /// keeps them apart from the earlier ones.
   void beginRun();
 
   /// All calls of one kernel in one run.

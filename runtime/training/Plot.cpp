@@ -7,7 +7,7 @@ namespace ingot {
 
 namespace {
 
-/// The region of a curve that a plot shows; never empty in either direction.
+/// The region of a losses that a plot shows; never empty in either direction.
 struct Bounds {
   double lastStep = 1;
   double low = std::numeric_limits<double>::infinity(), high = -low;
@@ -21,9 +21,9 @@ std::vector<LossPoint> finitePoints(const std::vector<LossPoint> &points) {
   return finite;
 }
 
-Bounds boundsOf(const Curve &curve) {
+Bounds boundsOf(const LossHistory &losses) {
   Bounds bounds;
-  for (const auto *points : {&curve.training, &curve.validation})
+  for (const auto *points : {&losses.training, &losses.validation})
     for (const LossPoint &point : *points) {
       bounds.lastStep = std::max(bounds.lastStep, double(point.step));
       bounds.low = std::min(bounds.low, point.loss);
@@ -161,9 +161,9 @@ std::vector<double> roundTicks(double low, double high, int count) {
   return ticks;
 }
 
-std::string plotText(const Curve &whole, const TextPlotOptions &options) {
-  Curve curve{finitePoints(whole.training), finitePoints(whole.validation)};
-  Bounds bounds = boundsOf(curve);
+std::string plotText(const LossHistory &whole, const TextPlotOptions &options) {
+  LossHistory losses{finitePoints(whole.training), finitePoints(whole.validation)};
+  Bounds bounds = boundsOf(losses);
   if (!bounds.hasLoss())
     return "no finite loss to plot\n";
 
@@ -182,12 +182,12 @@ std::string plotText(const Curve &whole, const TextPlotOptions &options) {
         std::lround((bounds.high - loss) / (bounds.high - bounds.low) * (canvas.dotRows() - 1)));
   };
 
-  auto training = bucketMeans(curve.training, size_t(canvas.dotColumns()));
+  auto training = bucketMeans(losses.training, size_t(canvas.dotColumns()));
   for (size_t i = 0; i < training.size(); ++i) {
     const LossPoint &from = training[i ? i - 1 : 0], &to = training[i];
     canvas.line(x(double(from.step)), y(from.loss), x(double(to.step)), y(to.loss));
   }
-  for (const LossPoint &point : curve.validation)
+  for (const LossPoint &point : losses.validation)
     canvas.mark(x(double(point.step)), y(point.loss));
 
   std::vector<std::string> labels(height);
@@ -198,8 +198,8 @@ std::string plotText(const Curve &whole, const TextPlotOptions &options) {
     text += fmt::format("{:>{}}{}{}\n", labels[row], labelWidth, labels[row].empty() ? "│" : "┤",
                         canvas.row(row, options.colour));
   text += stepAxis(bounds, columns, labelWidth);
-  std::string legend = curve.training.empty() ? "" : "⠤⠤ training loss  ";
-  legend += curve.validation.empty() ? "" : "● validation loss";
+  std::string legend = losses.training.empty() ? "" : "⠤⠤ training loss  ";
+  legend += losses.validation.empty() ? "" : "● validation loss";
   return text + fmt::format("{:{}} {}\n", "", labelWidth, legend);
 }
 
@@ -283,9 +283,9 @@ std::string svgLegend(bool training, bool validation) {
 
 } // namespace
 
-std::string plotSvg(const Curve &whole, const std::string &title) {
-  Curve curve{finitePoints(whole.training), finitePoints(whole.validation)};
-  SvgScale scale{boundsOf(curve)};
+std::string plotSvg(const LossHistory &whole, const std::string &title) {
+  LossHistory losses{finitePoints(whole.training), finitePoints(whole.validation)};
+  SvgScale scale{boundsOf(losses)};
   std::string text = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} "
       "{1}\" "
@@ -300,18 +300,18 @@ std::string plotSvg(const Curve &whole, const std::string &title) {
     return text + fmt::format("<text x=\"{}\" y=\"{}\">no finite loss to plot</text>\n</svg>\n",
                               left, svgHeight / 2);
   text += svgAxes(scale);
-  if (!curve.training.empty()) {
-    auto points = bucketMeans(curve.training, 1600);
+  if (!losses.training.empty()) {
+    auto points = bucketMeans(losses.training, 1600);
     text += svgLine(points, scale, "raw");
     text += svgLine(runningMean(points, points.size() / 60), scale, "training");
   }
-  if (!curve.validation.empty()) {
-    text += svgLine(curve.validation, scale, "validation");
-    for (const LossPoint &point : curve.validation)
+  if (!losses.validation.empty()) {
+    text += svgLine(losses.validation, scale, "validation");
+    for (const LossPoint &point : losses.validation)
       text += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"#e0701a\"/>\n",
                           scale.x(double(point.step)), scale.y(point.loss));
   }
-  return text + svgLegend(!curve.training.empty(), !curve.validation.empty()) + "</svg>\n";
+  return text + svgLegend(!losses.training.empty(), !losses.validation.empty()) + "</svg>\n";
 }
 
 } // namespace ingot

@@ -1,6 +1,6 @@
 /// Loss curves as text for the terminal and as SVG.
 #pragma once
-#include "runtime/training/Curve.h"
+#include "runtime/training/LossHistory.h"
 
 namespace ingot {
 
@@ -12,11 +12,11 @@ struct TextPlotOptions {
 
 /// Training losses as a line of braille dots, validation losses as marks, with axes and a legend.
 /// Losses that are not finite are left out; without any finite loss the text says so.
-std::string plotText(const Curve &curve, const TextPlotOptions &options = {});
+std::string plotText(const LossHistory &losses, const TextPlotOptions &options = {});
 
 /// A stand-alone SVG document of 800 × 450 pixels: training losses thin with a running mean,
 /// validation losses with dots, ticks at round values.
-std::string plotSvg(const Curve &curve, const std::string &title);
+std::string plotSvg(const LossHistory &losses, const std::string &title);
 
 /// Round values (1, 2 or 5 times a power of ten) inside [low, high], about `count` of them.
 std::vector<double> roundTicks(double low, double high, int count);

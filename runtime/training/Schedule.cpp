@@ -18,13 +18,8 @@ double Schedule::at(int64_t step) const {
 }
 
 Result<Schedule::Kind> parseScheduleKind(std::string_view text) {
-  constexpr std::pair<std::string_view, Schedule::Kind> kinds[] = {
-      {"constant", Schedule::Kind::Constant},
-      {"linear", Schedule::Kind::Linear},
-      {"cosine", Schedule::Kind::Cosine}};
-  for (const auto &[name, kind] : kinds)
-    if (text == name)
-      return kind;
+  if (std::optional<Schedule::Kind> kind = parseEnum<Schedule::Kind>(text))
+    return *kind;
   return failure(Error::Code::Usage, "--schedule", "'{}' is not constant, linear or cosine", text);
 }
 

@@ -1,6 +1,8 @@
 /// The learning rate as a function of the step, computed on the host and fed as a scalar.
 #pragma once
+#include "runtime/support/Fields.h"
 #include "runtime/support/Result.h"
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -18,7 +20,19 @@ struct Schedule {
   int64_t steps = 0;  ///< where the decay ends; usually the run's total
   /// The rate of a step, counted from 0.
   double at(int64_t step) const;
+
+  static void fields(auto &self, auto &&visit) {
+    visit(Field{"kind", "constant (default), linear or cosine"}, self.kind);
+    visit(Field{"peak", "learning rate; default 1e-3"}, self.peak);
+    visit(Field{"final", "learning rate at the end of linear and cosine"}, self.final);
+    visit(Field{"warmup", "steps of linear warm-up"}, self.warmup);
+    visit(Field{"steps", "where the decay ends"}, self.steps);
+  }
 };
+
+constexpr std::array<std::string_view, 3> enumNames(Schedule::Kind) {
+  return {"constant", "linear", "cosine"};
+}
 
 /// `constant`, `linear` or `cosine`; Usage error otherwise.
 Result<Schedule::Kind> parseScheduleKind(std::string_view text);

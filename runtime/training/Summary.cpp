@@ -85,8 +85,8 @@ TrainingSummary summarize(const Program &program, const TrainingResult &result, 
     summary.tokensPerSecond = double(result.tokensPerStep) / summary.stepMsMedian * 1e3;
   summary.plannedBytes = program.arenaBytes;
   summary.peakRssBytes = peakResidentBytes();
-  setEnds(result.curve.training, summary.firstLoss, summary.lastLoss);
-  setEnds(result.curve.validation, summary.firstValidationLoss, summary.lastValidationLoss);
+  setEnds(result.losses.training, summary.firstLoss, summary.lastLoss);
+  setEnds(result.losses.validation, summary.firstValidationLoss, summary.lastValidationLoss);
   return summary;
 }
 

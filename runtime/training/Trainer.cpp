@@ -1,6 +1,5 @@
 #include "runtime/training/Trainer.h"
 #include "runtime/data/Prefetch.h"
-#include "runtime/program/Scalars.h"
 #include "runtime/support/File.h"
 #include "runtime/training/Plot.h"
 #include <chrono>
@@ -19,12 +18,6 @@ Result<const Function *> requireFunction(const Session &session, std::string_vie
   if (const Function *function = session.program().function(name))
     return function;
   return failure(Error::Code::Unsupported, "", "the program has no function '{}'", name);
-}
-
-Status writeBatch(Session &session, std::string_view function, const Batch &batch) {
-  for (const NamedTensor &tensor : batch)
-    INGOT_TRY(session.write(function, tensor.name, tensor.value));
-  return {};
 }
 
 std::string freshName(const std::string &folder) {
@@ -66,17 +59,6 @@ Status checkWritable(const std::string &directory) {
 
 } // namespace
 
-Result<double> readScalar(const Session &session, std::string_view function,
-                          std::string_view port) {
-  INGOT_ASSIGN(Tensor value, session.read(function, port));
-  if (value.size() == 1 && value.type() == ElementType::F32)
-    return double(*value.as<float>());
-  if (value.size() == 1 && value.type() == ElementType::F64)
-    return *value.as<double>();
-  return failure(Error::Code::Unsupported, std::string(port), "{} {} is not a float scalar",
-                 name(value.type()), toString(value.shape()));
-}
-
 Result<double> evaluateLoss(Session &session, const BatchSource &source, int64_t batches) {
   if (batches < 1)
     return failure(Error::Code::Usage, "", "an evaluation needs at least one batch");
@@ -84,17 +66,15 @@ Result<double> evaluateLoss(Session &session, const BatchSource &source, int64_t
   double sum = 0;
   for (int64_t step = 0; step < batches; ++step) {
     INGOT_TRY(source.fill(step, batch));
-    INGOT_TRY(writeBatch(session, "evaluate", batch));
-    INGOT_TRY(session.run("evaluate"));
-    INGOT_ASSIGN(double loss, readScalar(session, "evaluate", "loss"));
+    INGOT_ASSIGN(double loss, evaluateBatch(session, batch));
     sum += loss;
   }
   return sum / double(batches);
 }
 
 Trainer::Trainer(Session &session, const BatchSource &training, const BatchSource *validation,
-                 TrainerOptions options, TrainingObserver &observer)
-    : session(session), training(training), validation(validation), options(std::move(options)),
+                 RunOptions options, TrainingObserver &observer)
+    : session(session), driver(session, options.seed), training(training), validation(validation), options(std::move(options)),
       observer(observer) {}
 
 Result<TrainingResult> Trainer::run(const std::atomic<bool> &stop) {
@@ -103,13 +83,17 @@ Result<TrainingResult> Trainer::run(const std::atomic<bool> &stop) {
   INGOT_TRY(evaluate());
   if (result.step < options.steps) {
     Prefetch batches(training, result.step, options.steps);
-    while (result.step < options.steps && !stop) {
-      double stepStart = now();
-      INGOT_ASSIGN(const Batch *batch, batches.next());
-      INGOT_TRY(trainStep(*batch, stepStart));
-      if (isDue(options.evaluateEvery))
+    for (double stepStart = now();; stepStart = now()) {
+      while (mayEnqueue(stop)) {
+        INGOT_ASSIGN(const Batch *batch, batches.next());
+        INGOT_TRY(driver.enqueue(*batch, rateOf(result.step + driver.inFlight())));
+      }
+      if (driver.inFlight() == 0)
+        break;
+      INGOT_TRY(finishStep(stepStart));
+      if (isDue(options.evaluateEvery, result.step))
         INGOT_TRY(evaluate());
-      if (isDue(options.saveEvery))
+      if (isDue(options.saveEvery, result.step))
         INGOT_TRY(save());
     }
   }
@@ -119,6 +103,17 @@ Result<TrainingResult> Trainer::run(const std::atomic<bool> &stop) {
   INGOT_TRY(save());
   result.seconds = now() - start;
   return std::move(result);
+}
+
+/// One step runs and the next one waits behind it, with its batch: while the loss is read and told,
+/// the device does not stand still. Nothing runs ahead of an evaluation or a checkpoint.
+bool Trainer::mayEnqueue(const std::atomic<bool> &stop) const {
+  constexpr int64_t mostInFlight = 2;
+  const int64_t before = result.step + driver.inFlight();
+  if (driver.inFlight() == mostInFlight || before >= options.steps || stop)
+    return false;
+  return driver.inFlight() == 0 ||
+         (!isDue(options.evaluateEvery, before) && !isDue(options.saveEvery, before));
 }
 
 Status Trainer::begin() {
@@ -134,7 +129,7 @@ Status Trainer::begin() {
       INGOT_TRY(moveAside(options.out, observer));
       INGOT_TRY(checkWritable(options.out));
     }
-    INGOT_TRY(initialize());
+    INGOT_TRY(driver.initialize());
   }
   result.firstStep = result.step;
   const BatchPort &first = training.ports().at(0);
@@ -142,13 +137,6 @@ Status Trainer::begin() {
                              ? elementCount(first.shape)
                              : first.shape.at(0);
   return {};
-}
-
-Status Trainer::initialize() {
-  INGOT_ASSIGN(const Function *init, requireFunction(session, "init"));
-  INGOT_ASSIGN(Batch seed, scalarInputs(*init, {.seed = options.seed}));
-  INGOT_TRY(writeBatch(session, "init", seed));
-  return session.run("init");
 }
 
 Status Trainer::restore() {
@@ -165,43 +153,33 @@ Status Trainer::restore() {
   if (checkpoint->seed != options.seed)
     return failure(Error::Code::Usage, "--seed", "the checkpoint was trained with seed {}, not {}",
                    checkpoint->seed, options.seed);
-  INGOT_TRY(loadParameters(session, "step", *checkpoint, options.out));
+  INGOT_TRY(driver.restore(*checkpoint, options.out));
   result.step = savedStep = checkpoint->step;
   if (result.step >= options.steps)
     observer.onNote(fmt::format("{} is at step {} already, and {} steps are asked for in all",
                                 options.out, result.step, options.steps));
   if (std::string losses = options.out + "/losses.json"; std::filesystem::exists(losses)) {
     INGOT_ASSIGN(std::string text, readFile(losses));
-    INGOT_ASSIGN(result.curve, Curve::parse(text, losses));
-    result.curve.truncate(result.step);
-    if (!result.curve.validation.empty())
-      evaluatedStep = result.curve.validation.back().step;
+    INGOT_ASSIGN(result.losses, LossHistory::parse(text, losses));
+    result.losses.truncate(result.step);
+    if (!result.losses.validation.empty())
+      evaluatedStep = result.losses.validation.back().step;
   }
   return {};
 }
 
-Status Trainer::writeScalars(double learningRate) {
-  INGOT_ASSIGN(Batch scalars, scalarInputs(*session.program().function("step"),
-                                           {learningRate, result.step, options.seed}));
-  return writeBatch(session, "step", scalars);
-}
-
-Status Trainer::trainStep(const Batch &batch, double start) {
+Status Trainer::finishStep(double start) {
   StepReport report;
-  report.learningRate = options.schedule.at(result.step);
-  INGOT_TRY(writeBatch(session, "step", batch));
-  INGOT_TRY(writeScalars(report.learningRate));
-  INGOT_TRY(session.run("step"));
-  INGOT_ASSIGN(report.loss, readScalar(session, "step", "loss"));
-  if (session.program().function("step")->port("gradient_norm")) {
-    INGOT_ASSIGN(report.gradientNorm, readScalar(session, "step", "gradient_norm"));
-  }
+  report.learningRate = rateOf(result.step);
+  INGOT_ASSIGN(StepDriver::Outcome outcome, driver.finish());
+  report.loss = outcome.loss;
+  report.gradientNorm = outcome.gradientNorm;
   report.ms = (now() - start) * 1e3;
   report.step = ++result.step;
   report.steps = options.steps;
   report.tokens = result.tokensPerStep;
   result.stepMs.push_back(report.ms);
-  result.curve.training.push_back({report.step, report.loss});
+  result.losses.training.push_back({report.step, report.loss});
   observer.onStep(report);
   if (std::isfinite(report.loss) || options.allowNonFinite)
     return {};
@@ -217,7 +195,7 @@ Status Trainer::evaluate() {
     return {};
   INGOT_ASSIGN(double loss, evaluateLoss(session, *validation, options.evaluationBatches));
   evaluatedStep = result.step;
-  result.curve.validation.push_back({result.step, loss});
+  result.losses.validation.push_back({result.step, loss});
   observer.onEvaluation(result.step, loss);
   return {};
 }
@@ -225,42 +203,15 @@ Status Trainer::evaluate() {
 Status Trainer::save() {
   if (options.out.empty() || savedStep == result.step)
     return {};
-  Checkpoint checkpoint;
-  checkpoint.step = checkpoint.dataPosition = result.step;
-  checkpoint.seed = options.seed;
+  INGOT_ASSIGN(Checkpoint checkpoint, driver.checkpoint());
   checkpoint.options = options.description;
-  for (const Port &port : session.program().function("step")->ports)
-    if (isPersistent(port.role)) {
-      INGOT_ASSIGN(checkpoint.tensors[port.name], session.read("step", port.name));
-    }
   CheckpointDirectory directory(options.out, options.keep);
   INGOT_TRY(directory.save(checkpoint));
-  INGOT_TRY(writeFile(options.out + "/losses.json", result.curve.toJson()));
-  INGOT_TRY(writeFile(options.out + "/loss.svg", plotSvg(result.curve, "Loss")));
-  INGOT_TRY(writeFile(options.out + "/loss.txt", plotText(result.curve)));
+  INGOT_TRY(writeFile(options.out + "/losses.json", result.losses.toJson()));
+  INGOT_TRY(writeFile(options.out + "/loss.svg", plotSvg(result.losses, "Loss")));
+  INGOT_TRY(writeFile(options.out + "/loss.txt", plotText(result.losses)));
   savedStep = result.step;
   observer.onCheckpoint(result.step, directory.file(result.step));
-  return {};
-}
-
-Status loadParameters(Session &session, std::string_view functionName, const Checkpoint &checkpoint,
-                      const std::string &place) {
-  INGOT_ASSIGN(const Function *function, requireFunction(session, functionName));
-  for (const Port &port : function->ports) {
-    if (!isPersistent(port.role))
-      continue;
-    auto found = checkpoint.tensors.find(port.name);
-    if (found == checkpoint.tensors.end())
-      return failure(Error::Code::BadInput, place,
-                     "the checkpoint lacks '{}': it is of another model or optimizer", port.name);
-    const Tensor &value = found->second;
-    if (value.type() != port.type || value.shape() != port.shape)
-      return failure(Error::Code::BadInput, place,
-                     "the checkpoint's '{}' is {} {}, but the model's is {} {}", port.name,
-                     name(value.type()), toString(value.shape()), name(port.type),
-                     toString(port.shape));
-    INGOT_TRY(session.write(functionName, port.name, value));
-  }
   return {};
 }
 

@@ -2,15 +2,16 @@
 #pragma once
 #include "runtime/data/BatchSource.h"
 #include "runtime/program/Device.h"
-#include "runtime/training/Checkpoint.h"
-#include "runtime/training/Curve.h"
+#include "runtime/training/LossHistory.h"
 #include "runtime/training/Schedule.h"
+#include "runtime/training/StepDriver.h"
 #include <atomic>
 #include <optional>
 
 namespace ingot {
 
-struct TrainerOptions {
+/// How long a run is, what drives it and what it leaves behind.
+struct RunOptions {
   int64_t steps = 0; ///< total: a run resumed at step 30 with steps = 60 does 30 more
   Schedule schedule;
   uint64_t seed = 0;
@@ -24,13 +25,27 @@ struct TrainerOptions {
   /// JSON text kept in every checkpoint: model, tokenizer, training options. It must not hold what
   /// differs between a run and its resumption (the total of steps), or their files would differ.
   std::string description = "{}";
+
+  static void fields(auto &self, auto &&visit) {
+    visit(Field{"steps", "updates in all, a resumed run's included", false}, self.steps);
+    visit(Field{"schedule"}, self.schedule);
+    visit(Field{"seed", "of initial weights and data order"}, self.seed);
+    visit(Field{"eval_every", "steps; default: at start and end"}, self.evaluateEvery);
+    visit(Field{"eval_batches", "batches an evaluation"}, self.evaluationBatches);
+    visit(Field{"out", "directory for checkpoints and losses", false}, self.out);
+    visit(Field{"save_every", "steps; default: at the end", false}, self.saveEvery);
+    visit(Field{"keep", "checkpoints to keep; default 3", false}, self.keep);
+    visit(Field{"resume", "go on from the newest checkpoint in --out", false}, self.resume);
+    visit(Field{.name = "allow_non_finite", .shapes = false}, self.allowNonFinite);
+    visit(Field{.name = "description", .shapes = false}, self.description);
+  }
 };
 
 struct StepReport {
   int64_t step = 0; ///< from 1; its loss is of the model before this step's update
   int64_t steps = 0;
   double loss = 0;
-  double ms = 0;      ///< batch in, step run, loss out
+  double ms = 0;      ///< since the step before was told, or the batch was wanted
   int64_t tokens = 0; ///< tokens, or examples where the model takes none
   double learningRate = 0;
   std::optional<double> gradientNorm = {};
@@ -52,7 +67,7 @@ struct TrainingResult {
   int64_t firstStep = 0;      ///< updates done before this run
   int64_t step = 0;           ///< updates done after it
   bool stopped = false;       ///< the stop flag ended it early
-  Curve curve;                ///< of the whole training, earlier runs included
+  LossHistory losses;                ///< of the whole training, earlier runs included
   std::vector<double> stepMs; ///< of this run
   int64_t tokensPerStep = 0;
   double seconds = 0; ///< of this run, evaluation and checkpoints included
@@ -64,10 +79,10 @@ public:
   /// `evaluate`. The sources' ports must be those of `step` and `evaluate`; `validation` may be
   /// null. All references must outlive the trainer.
   Trainer(Session &session, const BatchSource &training, const BatchSource *validation,
-          TrainerOptions options, TrainingObserver &observer);
+          RunOptions options, TrainingObserver &observer);
 
   /// Starts afresh or resumes, then trains. `stop` is looked at between steps: when it is set, the
-  /// running step is finished, a checkpoint saved and the result says `stopped`; setting it from a
+  /// steps in flight (at most two) are finished, a checkpoint saved and the result says `stopped`; setting it from a
   /// signal handler is safe. A fresh run moves an earlier run's directory `out` aside.
   /// Errors: BadInput for a loss that is not finite (naming the step) and for a checkpoint that
   /// does not fit the program; Usage for another seed than the checkpoint's; what sources and
@@ -76,19 +91,20 @@ public:
 
 private:
   Status begin();
-  Status initialize();
   Status restore();
-  Status trainStep(const Batch &batch, double start);
+  bool mayEnqueue(const std::atomic<bool> &stop) const;
+  Status finishStep(double start);
   Status evaluate();
   Status save();
-  Status writeScalars(double learningRate);
-  /// Whether a periodic action is due after the step just done.
-  bool isDue(int64_t every) const { return every > 0 && result.step % every == 0; }
+  double rateOf(int64_t step) const { return options.schedule.at(step); }
+  /// Whether a periodic action is due after so many steps.
+  static bool isDue(int64_t every, int64_t steps) { return every > 0 && steps % every == 0; }
 
   Session &session;
+  StepDriver driver;
   const BatchSource &training;
   const BatchSource *validation;
-  TrainerOptions options;
+  RunOptions options;
   TrainingObserver &observer;
   TrainingResult result;
   int64_t savedStep = -1;     ///< of the newest checkpoint
@@ -97,14 +113,5 @@ private:
 
 /// Mean of `loss` of function `evaluate` over batches 0 … batches-1; the session holds parameters.
 Result<double> evaluateLoss(Session &session, const BatchSource &source, int64_t batches);
-
-/// Writes a checkpoint's tensors into the parameters and state of a function (`step` to go on
-/// training, `forward` or `evaluate` to use the model). BadInput names what is missing or has
-/// another type or shape.
-Status loadParameters(Session &session, std::string_view function, const Checkpoint &checkpoint,
-                      const std::string &place);
-
-/// Reads a float scalar (f32 or f64) from a port.
-Result<double> readScalar(const Session &session, std::string_view function, std::string_view port);
 
 } // namespace ingot

@@ -21,7 +21,7 @@ Status train(const char *path, int64_t steps, int64_t vocabulary, uint64_t seed)
   INGOT_ASSIGN(std::unique_ptr<Session> session,
                device->load(std::make_shared<Program>(std::move(program))));
   JsonLines lines(stdout);
-  TrainerOptions options;
+  RunOptions options;
   options.steps = steps;
   options.seed = seed;
   options.schedule.peak = 1e-3;

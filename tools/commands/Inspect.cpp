@@ -42,7 +42,7 @@ Json inspectProgram(const Program &program) {
   for (const Function &function : program.functions) {
     Json ports = Json::array();
     for (const Port &port : function.ports)
-      ports.push_back(describePort(port.name, name(port.kind), port.type, port.shape));
+      ports.push_back(describePort(port.name, name(port.role), port.type, port.shape));
     functions.push_back({{"name", function.name},
                          {"kernels", countLaunches(function)},
                          {"distinct_kernels", countDistinctKernels(function)},

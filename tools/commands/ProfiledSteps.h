@@ -19,7 +19,6 @@ public:
   void onStep(const StepReport &report) override {
     observer->onStep(report);
     ++done;
-    profile.beginRun();
     if (done == 1)
       session.profile(profile.sink());
     else if (done == 1 + profiled)

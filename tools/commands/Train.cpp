@@ -22,7 +22,7 @@ struct TrainFlags {
   TrainingFlags training;
   DataFlags data;
   CompileFlags compile;
-  TrainerOptions trainer;
+  RunOptions trainer;
   std::string schedule = "constant";
   double learningRate = 1e-3;
   int64_t warmup = 0;

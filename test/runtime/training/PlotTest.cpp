@@ -6,13 +6,13 @@
 namespace ingot {
 namespace {
 
-Curve fallingCurve() {
-  Curve curve;
+LossHistory fallingCurve() {
+  LossHistory losses;
   for (int step = 1; step <= 200; ++step)
-    curve.training.push_back({step, 1 + 3 * std::exp(-step / 40.0)});
+    losses.training.push_back({step, 1 + 3 * std::exp(-step / 40.0)});
   for (int step = 0; step <= 200; step += 50)
-    curve.validation.push_back({step, 1.2 + 3 * std::exp(-step / 40.0)});
-  return curve;
+    losses.validation.push_back({step, 1.2 + 3 * std::exp(-step / 40.0)});
+  return losses;
 }
 
 std::vector<std::string> lines(const std::string &text) {
@@ -53,7 +53,7 @@ TEST(PlotText, FitsItsSizeAndFallsFromLeftToRight) {
     EXPECT_LE(codePoints(row), 60u) << row;
   EXPECT_EQ(occurrences(plotText(fallingCurve(), {.width = 60, .height = 10}), "●"),
             6u); // five and the legend's
-  // The curve starts in the top row's left and ends in a lower row's right.
+  // The losses starts in the top row's left and ends in a lower row's right.
   EXPECT_NE(rows[0].substr(0, 14).find_first_not_of(" 0123456789.\xE2\x94\x82\xA4"),
             std::string::npos)
       << rows[0];
@@ -69,11 +69,11 @@ TEST(PlotText, ColoursOnlyWhenAsked) {
 TEST(PlotText, TakesWhatIsOdd) {
   EXPECT_EQ(plotText({}), "no finite loss to plot\n");
   EXPECT_EQ(plotText({{{1, std::nan("")}}, {}}), "no finite loss to plot\n");
-  for (const Curve &curve :
-       {Curve{{{1, 0}}, {}}, Curve{{{1, 2}, {2, 2}, {3, 2}}, {}}, Curve{{}, {{0, 5}}},
-        Curve{{{1, 1e-30}, {2, 1e30}, {3, INFINITY}}, {{0, -4}}}}) {
-    EXPECT_GE(lines(plotText(curve, {.width = 1, .height = 1})).size(), 7u);
-    EXPECT_NE(plotSvg(curve, "t").find("</svg>"), std::string::npos);
+  for (const LossHistory &losses :
+       {LossHistory{{{1, 0}}, {}}, LossHistory{{{1, 2}, {2, 2}, {3, 2}}, {}}, LossHistory{{}, {{0, 5}}},
+        LossHistory{{{1, 1e-30}, {2, 1e30}, {3, INFINITY}}, {{0, -4}}}}) {
+    EXPECT_GE(lines(plotText(losses, {.width = 1, .height = 1})).size(), 7u);
+    EXPECT_NE(plotSvg(losses, "t").find("</svg>"), std::string::npos);
   }
 }
 
@@ -96,10 +96,10 @@ TEST(PlotSvg, DrawsBothCurvesInsideThePicture) {
 }
 
 TEST(PlotSvg, LongRunsStaySmall) {
-  Curve curve;
+  LossHistory losses;
   for (int step = 1; step <= 200000; ++step)
-    curve.training.push_back({step, 1.0 / step});
-  EXPECT_LT(plotSvg(curve, "t").size(), 80000u);
+    losses.training.push_back({step, 1.0 / step});
+  EXPECT_LT(plotSvg(losses, "t").size(), 80000u);
 }
 
 } // namespace

@@ -144,7 +144,7 @@ TEST(Summary, HoldsTheContractsFields) {
   result.step = 3;
   result.stepMs = {10, 2, 4};
   result.tokensPerStep = 100;
-  result.curve = {{{1, 4}, {2, 3}, {3, double(2.1f)}}, {{0, 4.5}}};
+  result.losses = {{{1, 4}, {2, 3}, {3, double(2.1f)}}, {{0, 4.5}}};
   auto json = nlohmann::json::parse(summarize(program, result, 12.5).toJson())["summary"];
   EXPECT_EQ(json["compile_ms"], 12.5);
   EXPECT_EQ(json["kernels"], 2);

@@ -1,5 +1,6 @@
 #include "runtime/training/Trainer.h"
 #include "runtime/data/RandomSource.h"
+#include "runtime/support/FieldsJson.h"
 #include "runtime/support/File.h"
 #include "test/runtime/FakeSession.h"
 #include "test/runtime/Support.h"
@@ -35,7 +36,7 @@ const std::vector<BatchPort> rowPorts = {{"x", ElementType::F32, {2, 4}}};
 
 /// One run on a fresh session, as a new process would make it.
 struct TestRun {
-  explicit TestRun(TrainerOptions options, std::function<void(FakeSession &)> prepare = {})
+  explicit TestRun(RunOptions options, std::function<void(FakeSession &)> prepare = {})
       : options(options) {
     if (prepare)
       prepare(session);
@@ -49,14 +50,14 @@ struct TestRun {
     return trainer.run(stop);
   }
 
-  TrainerOptions options;
+  RunOptions options;
   FakeSession session = quadraticModel();
   Recorder recorder;
   std::atomic<bool> stop = false;
   bool withValidation = true;
 };
 
-TrainerOptions options(int64_t steps, uint64_t seed = 3) {
+RunOptions options(int64_t steps, uint64_t seed = 3) {
   return {.steps = steps, .schedule = {.peak = 0.05}, .seed = seed, .evaluationBatches = 2};
 }
 
@@ -82,7 +83,7 @@ TEST(Trainer, FirstLossIsTheUntouchedModels) {
 }
 
 TEST(Trainer, EvaluatesAtTheStartRegularlyAndAtTheEnd) {
-  TrainerOptions given = options(25);
+  RunOptions given = options(25);
   given.evaluateEvery = 10;
   TestRun run(given);
   ASSERT_TRUE(run());
@@ -98,7 +99,7 @@ TEST(Trainer, ResumedRunEqualsAnUninterruptedOne) {
   SCOPED_TRACE(seed);
   TemporaryFolder folder;
   auto go = [&](const std::string &name, int64_t steps, bool resume) {
-    TrainerOptions given = options(steps, seed);
+    RunOptions given = options(steps, seed);
     given.schedule = {.kind = Schedule::Kind::Cosine, .peak = 0.05, .warmup = 7, .steps = 60};
     given.out = folder / name;
     given.resume = resume;
@@ -113,7 +114,7 @@ TEST(Trainer, ResumedRunEqualsAnUninterruptedOne) {
   TrainingResult second = go("parts", 60, true);
   EXPECT_EQ(second.firstStep, 30);
   EXPECT_EQ(second.stepMs.size(), 30u);
-  EXPECT_EQ(whole.curve.training, second.curve.training);
+  EXPECT_EQ(whole.losses.training, second.losses.training);
   EXPECT_EQ(readFile(CheckpointDirectory(folder / "whole").file(60)).value(),
             readFile(CheckpointDirectory(folder / "parts").file(60)).value());
   // Nothing is left to do: the model stays as it is.
@@ -124,7 +125,7 @@ TEST(Trainer, ResumedRunEqualsAnUninterruptedOne) {
 
 TEST(Trainer, StopFlagFinishesTheStepAndSaves) {
   TemporaryFolder folder;
-  TrainerOptions given = options(1000);
+  RunOptions given = options(1000);
   given.out = folder / "run";
   TestRun run(given);
   run.recorder.stop = &run.stop;
@@ -132,17 +133,18 @@ TEST(Trainer, StopFlagFinishesTheStepAndSaves) {
   auto result = run();
   ASSERT_TRUE(result) << result.error().text();
   EXPECT_TRUE(result->stopped);
-  EXPECT_EQ(result->step, 13);
-  EXPECT_EQ(run.recorder.checkpoints, std::vector<int64_t>{13});
+  EXPECT_EQ(result->step, 14) << "the next step was on its way";
+  EXPECT_EQ(run.recorder.steps.back().step, 14);
+  EXPECT_EQ(run.recorder.checkpoints, std::vector<int64_t>{14});
   given.steps = 15;
   given.resume = true;
   TestRun again(given);
-  EXPECT_EQ(again().value().firstStep, 13);
+  EXPECT_EQ(again().value().firstStep, 14);
 }
 
 TEST(Trainer, SavesRegularlyAndOnceAtTheEnd) {
   TemporaryFolder folder;
-  TrainerOptions given = options(20);
+  RunOptions given = options(20);
   given.out = folder / "run";
   given.saveEvery = 5;
   given.keep = 2;
@@ -152,12 +154,12 @@ TEST(Trainer, SavesRegularlyAndOnceAtTheEnd) {
   EXPECT_EQ(CheckpointDirectory(given.out).steps().value(), (std::vector<int64_t>{15, 20}));
   EXPECT_TRUE(std::filesystem::exists(given.out + "/loss.svg"));
   std::string losses = readFile(given.out + "/losses.json").value();
-  EXPECT_EQ(Curve::parse(losses, "t").value().training.size(), 20u);
+  EXPECT_EQ(LossHistory::parse(losses, "t").value().training.size(), 20u);
 }
 
 TEST(Trainer, FreshRunMovesAnEarlierOneAside) {
   TemporaryFolder folder;
-  TrainerOptions given = options(4);
+  RunOptions given = options(4);
   given.out = folder / "run";
   ASSERT_TRUE(TestRun(given)());
   given.steps = 2;
@@ -170,7 +172,7 @@ TEST(Trainer, FreshRunMovesAnEarlierOneAside) {
 
 TEST(Trainer, ResumeWithoutACheckpointStartsAfresh) {
   TemporaryFolder folder;
-  TrainerOptions given = options(3);
+  RunOptions given = options(3);
   given.out = folder / "none";
   given.resume = true;
   TestRun run(given);
@@ -181,7 +183,7 @@ TEST(Trainer, ResumeWithoutACheckpointStartsAfresh) {
 
 TEST(Trainer, RefusesAnotherSeedOrModel) {
   TemporaryFolder folder;
-  TrainerOptions given = options(3);
+  RunOptions given = options(3);
   given.out = folder / "run";
   ASSERT_TRUE(TestRun(given)());
   given.resume = true;
@@ -206,7 +208,7 @@ TEST(Trainer, RefusesAnotherSeedOrModel) {
 
 TEST(Trainer, LossThatIsNotFiniteStopsUnlessAllowed) {
   TemporaryFolder folder;
-  TrainerOptions given = options(500);
+  RunOptions given = options(500);
   given.schedule.peak = 1e30;
   given.out = folder / "run";
   TestRun run(given);
@@ -226,18 +228,34 @@ TEST(Trainer, LossThatIsNotFiniteStopsUnlessAllowed) {
   EXPECT_EQ(allowed.recorder.steps.size(), 10u);
 }
 
-TEST(Curve, SurvivesAFileAndRefusesDamage) {
-  Curve curve{{{1, 2.5}, {2, std::nan("")}, {3, 1e-30}}, {{0, 3}, {3, 1}}};
-  Curve read = Curve::parse(curve.toJson(), "t").value();
-  EXPECT_EQ(read.validation, curve.validation);
-  EXPECT_EQ(read.training[2], curve.training[2]);
+// What shapes a result must be the same on resuming; a list of fields says which.
+TEST(RunOptions, FieldsSayWhatShapesARun) {
+  RunOptions one = options(10), other = options(20, 4);
+  other.schedule.warmup = 3;
+  other.out = "elsewhere";
+  EXPECT_EQ(differingFields(one, other), (std::vector<std::string>{"schedule", "seed"}));
+  RunOptions read;
+  std::optional<Error> error;
+  const nlohmann::json json = fieldsToJson(other);
+  readFields(JsonReader(json, error, "t"), read);
+  ASSERT_FALSE(error) << error->text();
+  EXPECT_TRUE(differingFields(read, other).empty());
+  EXPECT_EQ(read.steps, 20);
+  EXPECT_EQ(read.schedule.warmup, 3);
+}
+
+TEST(LossHistory, SurvivesAFileAndRefusesDamage) {
+  LossHistory losses{{{1, 2.5}, {2, std::nan("")}, {3, 1e-30}}, {{0, 3}, {3, 1}}};
+  LossHistory read = LossHistory::parse(losses.toJson(), "t").value();
+  EXPECT_EQ(read.validation, losses.validation);
+  EXPECT_EQ(read.training[2], losses.training[2]);
   EXPECT_TRUE(std::isnan(read.training[1].loss));
   read.truncate(2);
   EXPECT_EQ(read.training.size(), 2u);
   EXPECT_EQ(read.validation.size(), 1u);
   for (const char *bad : {"", "{}", "[]", "{\"training\":[[1]],\"validation\":[]}",
                           "{\"training\":[[1,\"x\"]],\"validation\":[]}"})
-    EXPECT_FALSE(Curve::parse(bad, "t")) << bad;
+    EXPECT_FALSE(LossHistory::parse(bad, "t")) << bad;
 }
 
 } // namespace

@@ -14,13 +14,13 @@ struct LossPoint {
   bool operator==(const LossPoint &) const = default;
 };
 
-struct Curve {
+struct LossHistory {
   std::vector<LossPoint> training, validation;
 
   /// Forgets what lies beyond a step: a resumed run computes it again.
   void truncate(int64_t step);
   std::string toJson() const;
-  static Result<Curve> parse(std::string_view json, const std::string &place);
+  static Result<LossHistory> parse(std::string_view json, const std::string &place);
 };
 
 } // namespace ingot

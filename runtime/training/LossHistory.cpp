@@ -1,4 +1,4 @@
-#include "runtime/training/Curve.h"
+#include "runtime/training/LossHistory.h"
 #include "runtime/support/Json.h"
 #include <limits>
 
@@ -32,23 +32,23 @@ bool pointsFromJson(const Json &list, std::vector<LossPoint> &points) {
 
 } // namespace
 
-void Curve::truncate(int64_t step) {
+void LossHistory::truncate(int64_t step) {
   auto beyond = [step](const LossPoint &point) { return point.step > step; };
   std::erase_if(training, beyond);
   std::erase_if(validation, beyond);
 }
 
-std::string Curve::toJson() const {
+std::string LossHistory::toJson() const {
   return toText({{"training", pointsToJson(training)}, {"validation", pointsToJson(validation)}});
 }
 
-Result<Curve> Curve::parse(std::string_view text, const std::string &place) {
+Result<LossHistory> LossHistory::parse(std::string_view text, const std::string &place) {
   INGOT_ASSIGN(Json json, parseJson(text, place));
-  Curve curve;
-  if (!json.is_object() || !pointsFromJson(json.value("training", Json()), curve.training) ||
-      !pointsFromJson(json.value("validation", Json()), curve.validation))
+  LossHistory losses;
+  if (!json.is_object() || !pointsFromJson(json.value("training", Json()), losses.training) ||
+      !pointsFromJson(json.value("validation", Json()), losses.validation))
     return failure(Error::Code::BadInput, place, "these are not the losses of a run");
-  return curve;
+  return losses;
 }
 
 } // namespace ingot

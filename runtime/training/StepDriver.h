@@ -1,0 +1,56 @@
+/// Training step by step on a session: what the trainer and the C++ interface's ModelTrainer share.
+#pragma once
+#include "runtime/data/BatchSource.h"
+#include "runtime/program/Device.h"
+#include "runtime/training/Checkpoint.h"
+#include <deque>
+#include <optional>
+
+namespace ingot {
+
+/// Feeds a program's functions `init`, `step` and `evaluate` with batches and scalars. Steps may be
+/// enqueued while earlier ones run; everything else waits for them.
+class StepDriver {
+public:
+  /// The session must outlive the driver and have a function `step`.
+  StepDriver(Session &session, uint64_t seed) : session(session), seed(seed) {}
+
+  /// Initial parameters and state, a function of the seed.
+  Status initialize();
+
+  /// Starts the next step on a copy of the batch.
+  Status enqueue(std::span<const NamedTensor> batch, double learningRate);
+  int64_t inFlight() const { return int64_t(running.size()); }
+
+  struct Outcome {
+    double loss = 0; ///< of the model before the step's update
+    std::optional<double> gradientNorm = {};
+  };
+  /// Waits for the oldest step in flight.
+  Result<Outcome> finish();
+
+  int64_t steps() const { return done; } ///< finished, and those before a resumed checkpoint
+  /// Parameters, state, number of steps and seed; whoever saves it adds what describes the model.
+  Result<Checkpoint> checkpoint() const;
+  Status restore(const Checkpoint &checkpoint, const std::string &place);
+
+private:
+  Session &session;
+  uint64_t seed;
+  int64_t done = 0;
+  std::deque<Ticket> running; ///< oldest first
+};
+
+/// The loss of function `evaluate` on a batch.
+Result<double> evaluateBatch(Session &session, std::span<const NamedTensor> batch);
+
+/// Fills the parameters and state of a program that has a function `init`; others keep theirs.
+Status initializeParameters(Session &session, uint64_t seed);
+
+/// Writes a checkpoint's tensors into the parameters and state of a function (`step` to go on
+/// training, `forward` or `evaluate` to use the model). BadInput names what is missing or has
+/// another type or shape.
+Status loadParameters(Session &session, std::string_view function, const Checkpoint &checkpoint,
+                      const std::string &place);
+
+} // namespace ingot
