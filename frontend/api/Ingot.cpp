@@ -4,8 +4,7 @@
 #include "frontend/api/LoadedModel.h"
 #include "frontend/api/ModelModule.h"
 #include "frontend/api/SavedModel.h"
-#include "runtime/program/Scalars.h"
-#include "runtime/training/Trainer.h"
+#include "runtime/training/StepDriver.h"
 #include <mutex>
 
 namespace ingot {
@@ -26,24 +25,9 @@ Result<CompileOptions> toCompileOptions(const Options &options,
   return result;
 }
 
-Status writeScalars(Session &session, const Function &function, const Scalars &scalars) {
-  INGOT_ASSIGN(std::vector<NamedTensor> inputs, scalarInputs(function, scalars));
-  for (const NamedTensor &scalar : inputs)
-    INGOT_TRY(session.write(function.name, scalar.name, scalar.value));
-  return {};
-}
-
-Status initializeParameters(Session &session, uint64_t seed) {
-  const Function *init = session.program().function("init");
-  if (!init)
-    return {};
-  INGOT_TRY(writeScalars(session, *init, {.seed = seed}));
-  return session.run("init");
-}
-
-/// Writes every input of a function; each must be given, and nothing else.
-Status writeInputs(Session &session, const Function &function, const Tensors &inputs) {
-  size_t used = 0;
+/// The inputs of a function in its order; each must be given, and nothing else.
+Result<Batch> batchOf(const Function &function, const Tensors &inputs) {
+  Batch batch;
   for (const Port &port : function.ports) {
     if (!isBatch(port.role)) // scalars are fed by the trainer itself
       continue;
@@ -51,31 +35,29 @@ Status writeInputs(Session &session, const Function &function, const Tensors &in
     if (found == inputs.end())
       return failure(Error::Code::Usage, port.name, "the input is missing: {} {}",
                      toString(port.shape), name(port.type));
-    INGOT_TRY(session.write(function.name, port.name, found->second));
-    ++used;
+    batch.push_back({port.name, found->second});
   }
   for (const auto &[inputName, value] : inputs)
     if (const Port *port = function.port(inputName); !port || !isBatch(port->role))
       return failure(Error::Code::Usage, inputName, "@{} has no such input", function.name);
-  return {};
-}
-
-Result<Tensors> readOutputs(const Session &session, const Function &function) {
-  Tensors outputs;
-  for (const Port &port : function.ports)
-    if (port.role == Role::Output) {
-      INGOT_ASSIGN(outputs[port.name], session.read(function.name, port.name));
-    }
-  return outputs;
+  return batch;
 }
 
 Result<Tensors> runFunction(Session &session, std::string_view name, const Tensors &inputs) {
   const Function *function = session.program().function(name);
   if (!function)
     return failure(Error::Code::Usage, std::string(name), "the program has no such function");
-  INGOT_TRY(writeInputs(session, *function, inputs));
-  INGOT_TRY(session.run(name));
-  return readOutputs(session, *function);
+  INGOT_ASSIGN(Batch batch, batchOf(*function, inputs));
+  std::vector<std::string> names;
+  for (const Port &port : function->ports)
+    if (port.role == Role::Output)
+      names.push_back(port.name);
+  INGOT_ASSIGN(Ticket ticket, session.enqueue(name, batch, names));
+  INGOT_ASSIGN(std::vector<NamedTensor> values, session.wait(ticket));
+  Tensors outputs;
+  for (NamedTensor &output : values)
+    outputs[output.name] = std::move(output.value);
+  return outputs;
 }
 
 Result<std::string> printIr(const Model &model, const CompileOptions &options,
@@ -85,7 +67,7 @@ Result<std::string> printIr(const Model &model, const CompileOptions &options,
 }
 
 TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,
-                                  const TrainOptions &options) {
+                                  const ModelTrainerOptions &options) {
   TrainingOptions training;
   training.loss = loss;
   training.clip = options.clip;
@@ -119,13 +101,18 @@ struct CompiledProgram::Impl {
 };
 
 struct ModelTrainer::Impl {
+  Impl(Model model, CompileOptions options, LoadedModel loadedModel, double learningRate,
+       uint64_t seed, TokenizerPointer tokenizer)
+      : model(std::move(model)), options(std::move(options)), loaded(std::move(loadedModel)),
+        driver(*loaded.session, seed), learningRate(learningRate), tokenizer(std::move(tokenizer)) {
+  }
+
   Model model;
   CompileOptions options;
   LoadedModel loaded;
+  StepDriver driver;
   double learningRate;
-  uint64_t seed;
   TokenizerPointer tokenizer; ///< null if the model takes no text
-  int64_t steps = 0;
 
   Session &session() { return *loaded.session; }
 };
@@ -135,10 +122,13 @@ Result<Model> Model::mlp(const MlpSizes &sizes) { return buildMlp(sizes); }
 
 Result<CompiledProgram> Model::compile(const Options &options) const {
   INGOT_ASSIGN(CompileOptions compileOptions, toCompileOptions(options, std::nullopt));
-  bool initializers = parameterCount() > 0;
+  const bool initializers = parameterCount() > 0,
+             hadParameters = options.store && !options.store->names().empty();
   INGOT_ASSIGN(LoadedModel loaded,
-               loadModel(*this, compileOptions, options.device, options.threads, initializers));
-  INGOT_TRY(initializeParameters(*loaded.session, 0));
+               loadModel(*this, compileOptions, options.device, options.threads, initializers,
+                         options.store));
+  if (!hadParameters)
+    INGOT_TRY(initializeParameters(*loaded.session, 0));
   return CompiledProgram(
       std::make_shared<CompiledProgram::Impl>(*this, std::move(compileOptions), std::move(loaded)));
 }
@@ -146,19 +136,22 @@ Result<CompiledProgram> Model::compile(const Options &options) const {
 Result<CompiledProgram> Model::compile() const { return compile(Options()); }
 
 Result<ModelTrainer> Model::trainer(Loss loss, const Optimizer &optimizer,
-                                    const TrainOptions &options) const {
+                                    const ModelTrainerOptions &options) const {
   INGOT_ASSIGN(CompileOptions compileOptions,
                toCompileOptions(options, toTrainingOptions(loss, optimizer, options)));
+  const bool hadParameters = options.store && !options.store->names().empty();
   INGOT_ASSIGN(LoadedModel loaded,
-               loadModel(*this, compileOptions, options.device, options.threads));
-  INGOT_TRY(initializeParameters(*loaded.session, options.seed));
+               loadModel(*this, compileOptions, options.device, options.threads,
+                         /*initializers=*/false, options.store));
+  if (!hadParameters)
+    INGOT_TRY(initializeParameters(*loaded.session, options.seed));
   double rate = std::visit([](const auto &any) { return any.learningRate; }, optimizer);
   return ModelTrainer(std::make_shared<ModelTrainer::Impl>(
       *this, std::move(compileOptions), std::move(loaded), rate, options.seed, options.tokenizer));
 }
 
 Result<ModelTrainer> Model::trainer(Loss loss, const Optimizer &optimizer) const {
-  return trainer(loss, optimizer, TrainOptions());
+  return trainer(loss, optimizer, ModelTrainerOptions());
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -190,6 +183,8 @@ const std::string &CompiledProgram::note() const { return impl->loaded.report.no
 
 Status CompiledProgram::save(const std::string &path) const { return program().save(path); }
 
+std::shared_ptr<Store> CompiledProgram::store() const { return impl->loaded.session->store(); }
+
 const Program &CompiledProgram::program() const { return impl->loaded.session->program(); }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -197,21 +192,15 @@ const Program &CompiledProgram::program() const { return impl->loaded.session->p
 //===--------------------------------------------------------------------------------------------===//
 
 Result<float> ModelTrainer::step(const Tensors &batch) {
-  Session &session = impl->session();
-  const Function &function = *session.program().function("step");
-  INGOT_TRY(writeScalars(session, function, {impl->learningRate, impl->steps, impl->seed}));
-  INGOT_TRY(writeInputs(session, function, batch));
-  INGOT_TRY(session.run("step"));
-  INGOT_ASSIGN(double loss, readScalar(session, "step", "loss"));
-  ++impl->steps;
-  return float(loss);
+  INGOT_ASSIGN(Batch inputs, batchOf(*program().function("step"), batch));
+  INGOT_TRY(impl->driver.enqueue(inputs, impl->learningRate));
+  INGOT_ASSIGN(StepDriver::Outcome outcome, impl->driver.finish());
+  return float(outcome.loss);
 }
 
 Result<float> ModelTrainer::evaluate(const Tensors &batch) {
-  Session &session = impl->session();
-  INGOT_TRY(writeInputs(session, *session.program().function("evaluate"), batch));
-  INGOT_TRY(session.run("evaluate"));
-  INGOT_ASSIGN(double loss, readScalar(session, "evaluate", "loss"));
+  INGOT_ASSIGN(Batch inputs, batchOf(*program().function("evaluate"), batch));
+  INGOT_ASSIGN(double loss, evaluateBatch(impl->session(), inputs));
   return float(loss);
 }
 
@@ -229,26 +218,17 @@ Status ModelTrainer::write(std::string_view name, const Tensor &value) {
 
 void ModelTrainer::setLearningRate(double rate) { impl->learningRate = rate; }
 
-int64_t ModelTrainer::steps() const { return impl->steps; }
+int64_t ModelTrainer::steps() const { return impl->driver.steps(); }
 
 Status ModelTrainer::save(const std::string &directory) const {
-  Checkpoint checkpoint;
-  checkpoint.step = checkpoint.dataPosition = impl->steps;
-  checkpoint.seed = impl->seed;
+  INGOT_ASSIGN(Checkpoint checkpoint, impl->driver.checkpoint());
   checkpoint.options = describe({impl->model, impl->tokenizer, *impl->options.training});
-  for (const Port &port : program().function("step")->ports)
-    if (isPersistent(port.role)) {
-      INGOT_ASSIGN(checkpoint.tensors[port.name], impl->session().read("step", port.name));
-    }
   return CheckpointDirectory(directory).save(checkpoint);
 }
 
 Status ModelTrainer::load(const std::string &path) {
   INGOT_ASSIGN(Checkpoint checkpoint, readCheckpoint(path));
-  INGOT_TRY(loadParameters(impl->session(), "step", checkpoint, path));
-  impl->steps = checkpoint.step;
-  impl->seed = checkpoint.seed;
-  return {};
+  return impl->driver.restore(checkpoint, path);
 }
 
 Result<std::string> ModelTrainer::ir(std::string_view stage) const {
@@ -256,6 +236,8 @@ Result<std::string> ModelTrainer::ir(std::string_view stage) const {
 }
 
 const std::string &ModelTrainer::note() const { return impl->loaded.report.note; }
+
+std::shared_ptr<Store> ModelTrainer::store() const { return impl->loaded.session->store(); }
 
 const Program &ModelTrainer::program() const { return impl->loaded.session->program(); }
 

@@ -12,6 +12,7 @@
 #include "passes/options/TrainingOptions.h"
 #include "runtime/data/Tokenizer.h"
 #include "runtime/program/Program.h"
+#include "runtime/program/Store.h"
 #include <map>
 
 namespace ingot {
@@ -28,6 +29,10 @@ struct Options {
   bool cache = true;          ///< keep compiled code on disk
   /// Use what `ingot tune` found on this machine for as many threads; results are the same bits.
   bool tuned = true;
+  /// Parameters and state of other programs, which this one shares and does not initialise: a
+  /// trainer's, or a program's of another batch. The first program decides how they lie in memory,
+  /// and a trainer is particular about it, so it comes first. Null: its own.
+  std::shared_ptr<Store> store = nullptr;
 };
 
 /// A model compiled for a device, with its parameters. Copies share everything. `run` may be called
@@ -35,7 +40,7 @@ struct Options {
 class CompiledProgram {
 public:
   /// Fills the parameters with their initial values, a function of the seed. Done with seed 0 when
-  /// the program is made.
+  /// the program is made, unless it shares the parameters of others.
   Status initialize(uint64_t seed);
   /// Takes the parameters from a checkpoint: a file, or the newest in a directory.
   Status load(const std::string &path);
@@ -49,6 +54,8 @@ public:
   /// Writes a `.ingot` file, which the runtime alone can run.
   Status save(const std::string &path) const;
   const Program &program() const;
+  /// Its parameters, for `Options::store` of others; null on the device `reference`.
+  std::shared_ptr<Store> store() const;
 
   struct Impl;
   explicit CompiledProgram(std::shared_ptr<Impl> impl) : impl(std::move(impl)) {}
@@ -70,7 +77,7 @@ struct Sgd {
 };
 using Optimizer = std::variant<AdamW, Sgd>;
 
-struct TrainOptions : Options {
+struct ModelTrainerOptions : Options {
   double clip = 0;    ///< largest global gradient norm; 0: off
   int accumulate = 1; ///< micro-batches a step; the batch has this many times the rows
   uint64_t seed = 0;  ///< of the initial parameters
@@ -103,6 +110,8 @@ public:
   /// Why what `ingot tune` found is not used, if it was of no use; else empty.
   const std::string &note() const;
   const Program &program() const;
+  /// Its parameters and state, for `Options::store` of others; null on the device `reference`.
+  std::shared_ptr<Store> store() const;
 
   struct Impl;
   explicit ModelTrainer(std::shared_ptr<Impl> impl) : impl(std::move(impl)) {}

@@ -18,24 +18,30 @@ Result<Model> withInitializers(const Model &model) {
   return Model(std::move(impl));
 }
 
-Result<LoadedModel> loadProgram(Program program, const std::string &device, int threads) {
+Result<LoadedModel> loadProgram(Program program, const std::string &device, int threads,
+                                std::shared_ptr<Store> store) {
   LoadedModel loaded;
   if (device == "reference")
     return failure(Error::Code::Usage, "--device",
                    "the reference runs models, not compiled programs");
   INGOT_ASSIGN(loaded.device, openDevice(device, {threads}));
   INGOT_ASSIGN(loaded.session,
-               loaded.device->load(std::make_shared<const Program>(std::move(program))));
+               loaded.device->load(std::make_shared<const Program>(std::move(program)),
+                                   std::move(store)));
   return loaded;
 }
 
 Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
-                              const std::string &device, int threads, bool initializers) {
+                              const std::string &device, int threads, bool initializers,
+                              std::shared_ptr<Store> store) {
   if (initializers && !options.training) {
     INGOT_ASSIGN(Model initialised, withInitializers(model));
-    return loadModel(initialised, options, device, threads);
+    return loadModel(initialised, options, device, threads, false, std::move(store));
   }
   if (device == "reference") {
+    if (store)
+      return failure(Error::Code::Unsupported, "--device",
+                     "the reference keeps its parameters to itself: it shares no store");
     LoadedModel loaded;
     INGOT_ASSIGN(loaded.session, openReferenceSession(model, options));
     return loaded;
@@ -43,7 +49,7 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
   CompileReport report;
   INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
   releaseCompilerMemory(); // before the arena is touched
-  INGOT_ASSIGN(LoadedModel loaded, loadProgram(std::move(program), device, threads));
+  INGOT_ASSIGN(LoadedModel loaded, loadProgram(std::move(program), device, threads, std::move(store)));
   loaded.report = report;
   return loaded;
 }

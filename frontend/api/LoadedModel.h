@@ -14,14 +14,17 @@ struct LoadedModel {
 };
 
 /// `device` is what `openDevice` takes, or `reference` for the interpreter. With `initializers` a
-/// program that is not for training gets a function `init` too.
+/// program that is not for training gets a function `init` too. Parameters and state are in `store`;
+/// null: in one of its own.
 Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
-                              const std::string &device, int threads, bool initializers = false);
+                              const std::string &device, int threads, bool initializers = false,
+                              std::shared_ptr<Store> store = nullptr);
 
 /// The model with a function `init` that fills its parameters from a seed.
 Result<Model> withInitializers(const Model &model);
 
 /// A program already compiled, such as one from a `.ingot` file, on a device.
-Result<LoadedModel> loadProgram(Program program, const std::string &device, int threads);
+Result<LoadedModel> loadProgram(Program program, const std::string &device, int threads,
+                                std::shared_ptr<Store> store = nullptr);
 
 } // namespace ingot

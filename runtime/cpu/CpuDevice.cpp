@@ -1,5 +1,6 @@
 #include "runtime/cpu/CpuDevice.h"
 #include "runtime/cpu/CpuInfo.h"
+#include "runtime/cpu/CpuQueue.h"
 #include "runtime/cpu/CpuSession.h"
 
 namespace ingot {
@@ -8,19 +9,55 @@ namespace {
 
 constexpr int mostThreads = 1024;
 
-class CpuDevice final : public Device {
+/// Pages of this process, found by all threads at once.
+class CpuStoreMemory final : public StoreMemory {
 public:
-  explicit CpuDevice(std::shared_ptr<ThreadPool> pool) : pool(std::move(pool)) {}
+  CpuStoreMemory(std::shared_ptr<ThreadPool> pool, std::shared_ptr<CpuQueue> queue)
+      : pool(std::move(pool)), queue(std::move(queue)) {}
 
-  std::string_view name() const override { return "cpu"; }
-
-  Result<std::unique_ptr<Session>> load(std::shared_ptr<const Program> program) override {
-    INGOT_ASSIGN(std::unique_ptr<CpuSession> session, CpuSession::create(std::move(program), pool));
-    return session;
+  Result<uint8_t *> allocate(int64_t bytes) override {
+    INGOT_ASSIGN(Pages allocated, Pages::allocate(bytes, "parameters and state"));
+    queue->runHere([&] { allocated.populate(*pool); });
+    return pages.emplace_back(std::move(allocated)).data();
+  }
+  void copyIn(uint8_t *to, const void *from, size_t bytes) override {
+    if (bytes)
+      std::memcpy(to, from, bytes);
+  }
+  void copyOut(void *to, const uint8_t *from, size_t bytes) override {
+    if (bytes)
+      std::memcpy(to, from, bytes);
   }
 
 private:
   std::shared_ptr<ThreadPool> pool;
+  std::shared_ptr<CpuQueue> queue;
+  std::vector<Pages> pages;
+};
+
+class CpuDevice final : public Device {
+public:
+  explicit CpuDevice(std::shared_ptr<ThreadPool> pool)
+      : pool(std::move(pool)), queue(std::make_shared<CpuQueue>()) {}
+
+  std::string_view name() const override { return "cpu"; }
+
+  Result<std::unique_ptr<Session>> load(std::shared_ptr<const Program> program,
+                                        std::shared_ptr<Store> store) override {
+    if (!store)
+      store = makeStore();
+    INGOT_ASSIGN(std::unique_ptr<CpuSession> session,
+                 CpuSession::create(std::move(program), std::move(store), pool, queue));
+    return session;
+  }
+
+  std::shared_ptr<Store> makeStore() override {
+    return std::make_shared<Store>(std::make_unique<CpuStoreMemory>(pool, queue));
+  }
+
+private:
+  std::shared_ptr<ThreadPool> pool;
+  std::shared_ptr<CpuQueue> queue;
 };
 
 } // namespace

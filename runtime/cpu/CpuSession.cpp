@@ -35,10 +35,6 @@ double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-std::string typeAndShape(ElementType type, const Shape &shape) {
-  return fmt::format("{} of {}", toString(shape), name(type));
-}
-
 /// Generated code carries no type signature in front of it for the sanitizer to read.
 __attribute__((no_sanitize("function"))) void
 callKernel(void (*entry)(void *const *, int64_t, int64_t), void *const *arguments, int64_t lo,
@@ -56,26 +52,66 @@ template <typename T> std::string namesOf(const std::vector<T> &rows) {
 } // namespace
 
 Result<std::unique_ptr<CpuSession>> CpuSession::create(std::shared_ptr<const Program> program,
-                                                       std::shared_ptr<ThreadPool> pool) {
+                                                       std::shared_ptr<Store> store,
+                                                       std::shared_ptr<ThreadPool> pool,
+                                                       std::shared_ptr<CpuQueue> queue) {
   INGOT_TRY(program->validate());
   INGOT_TRY(checkRunnable(*program));
-  std::unique_ptr<CpuSession> session(new CpuSession(program, pool));
+  std::unique_ptr<CpuSession> session(
+      new CpuSession(program, std::move(store), std::move(pool), std::move(queue)));
   INGOT_TRY(session->mapKernels());
-  INGOT_ASSIGN(session->arena, Pages::allocate(program->arenaBytes, "the program's arena"));
-  session->arena.populate(*pool);
-  // Whole pages a worker, and one more so that all workspaces do not start in the same cache sets.
-  session->workspaceStride = (program->workspaceBytes + 4095) / 4096 * 4096 + 4096 + 64;
-  if (program->workspaceBytes > 0) {
-    INGOT_ASSIGN(session->workspace, Pages::allocate(session->workspaceStride * pool->size(),
-                                                     "the kernels' workspace"));
-  }
-  for (const Constant &constant : program->constants)
-    if (constant.value.bytes())
-      std::memcpy(session->arena.data() + constant.offset, constant.value.data(),
-                  constant.value.bytes());
+  INGOT_TRY(session->allocate());
   for (const Function &function : program->functions)
-    session->functions.emplace(function.name, session->prepare(function.steps, /*trips=*/1));
+    session->functions.emplace(function.name,
+                               Entrance{&function, session->prepare(function.steps, /*trips=*/1),
+                                        writesPersistent(*program, function)});
   return session;
+}
+
+CpuSession::~CpuSession() {
+  queue->runHere([&] { pool->release(); });
+}
+
+/// Finds memory for all of the program's addresses.
+Status CpuSession::allocate() {
+  INGOT_ASSIGN(const std::vector<PersistentGroup> groups, persistentGroups(*source));
+  INGOT_ASSIGN(const std::vector<uint8_t *> places, parameters->admit(groups));
+  auto aligned = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
+  int64_t ownBytes = 0;
+  for (size_t i = 0; i < groups.size(); ++i)
+    ownBytes += places[i] ? 0 : aligned(groups[i].end - groups[i].first);
+  INGOT_ASSIGN(constants, Pages::allocate(ownBytes, "the program's constants"));
+  uint8_t *next = constants.data();
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const PersistentGroup &group = groups[i];
+    stretches.push_back({group.first, group.end, places[i] ? places[i] : next});
+    if (places[i])
+      continue;
+    for (const Constant *constant : group.constants)
+      std::memcpy(next + (constant->offset - group.first), constant->value.data(),
+                  constant->value.bytes());
+    next += aligned(group.end - group.first);
+  }
+  INGOT_ASSIGN(
+      arena, Pages::allocate(source->arenaBytes - source->persistentBytes, "the program's arena"));
+  queue->runHere([&] { arena.populate(*pool); });
+  // Whole pages a worker, and one more so that all workspaces do not start in the same cache sets.
+  workspaceStride = (source->workspaceBytes + 4095) / 4096 * 4096 + 4096 + 64;
+  if (source->workspaceBytes > 0) {
+    INGOT_ASSIGN(workspace,
+                 Pages::allocate(workspaceStride * pool->size(), "the kernels' workspace"));
+  }
+  return {};
+}
+
+/// Where a byte of the program's addresses is. What reaches over it stays within its stretch.
+uint8_t *CpuSession::at(int64_t offset) const {
+  if (offset >= source->persistentBytes)
+    return arena.data() + (offset - source->persistentBytes);
+  auto after = std::ranges::upper_bound(stretches, offset, {}, &Stretch::first);
+  if (after == stretches.begin() || std::prev(after)->end <= offset)
+    return nullptr; // nobody reaches over a single byte of it
+  return std::prev(after)->memory + (offset - std::prev(after)->first);
 }
 
 /// Maps the code and finds every kernel's first instruction in it.
@@ -114,7 +150,7 @@ CpuSession::Nodes CpuSession::prepare(std::span<const Step> steps, int64_t trips
       nodes.push_back({Loop{loop->trips, prepare(loop->body, loop->trips)}});
       ++i;
     } else if (auto *branch = std::get_if<IfStep>(&steps[i].node)) {
-      nodes.push_back({If{arena.data() + branch->condition, prepare(branch->thenBody, trips),
+      nodes.push_back({If{at(branch->condition), prepare(branch->thenBody, trips),
                           prepare(branch->elseBody, trips)}});
       ++i;
     } else {
@@ -151,25 +187,133 @@ CpuSession::Call CpuSession::prepareCall(const CallStep &step) const {
             .grains = kernel.grains(),
             .width = kernel.parameters.size(),
             .hasScratch = kernel.parameters.size() > step.arguments.size(),
-            .arguments = {}};
+            .arguments = {},
+            .first = {}};
   const int rows = call.hasScratch ? pool->size() : 1;
   for (int worker = 0; worker < rows; ++worker) {
     for (int64_t offset : step.arguments)
-      call.arguments.push_back(arena.data() + offset);
+      call.arguments.push_back(at(offset));
     if (call.hasScratch)
       call.arguments.push_back(workspace.data() + worker * workspaceStride);
   }
+  if (!step.strides.empty())
+    for (int64_t offset : step.arguments)
+      call.first.push_back(at(offset));
   return call;
+}
+
+template <typename Around> void CpuSession::execute(Entrance &entrance, Around &&around) {
+  std::unique_lock<std::shared_mutex> alone(parameters->lock(), std::defer_lock);
+  std::shared_lock<std::shared_mutex> beside(parameters->lock(), std::defer_lock);
+  if (entrance.writesStore)
+    alone.lock();
+  else
+    beside.lock();
+  around([&] { runNodes(entrance.nodes, /*iteration=*/0); });
+  if (sink)
+    deliverRecords();
 }
 
 Status CpuSession::run(std::string_view function) {
   auto found = functions.find(function);
   if (found == functions.end())
     return tl::unexpected(findFunction(function).error());
-  runNodes(found->second, /*iteration=*/0);
+  Status status;
+  queue->runHere([&] {
+    execute(found->second, [&](auto &&runAll) {
+      runAll();
+      status = errorOf(*found->second.function);
+    });
+  });
+  return status;
+}
+
+Result<Ticket> CpuSession::enqueue(std::string_view function, std::span<const NamedTensor> inputs,
+                                   std::span<const std::string> outputs) {
+  auto found = functions.find(function);
+  if (found == functions.end())
+    return tl::unexpected(findFunction(function).error());
+  std::shared_ptr<Run> run;
+  if (!spare.empty()) {
+    run = std::move(spare.back());
+    spare.pop_back();
+  } else {
+    run = std::make_shared<Run>();
+  }
+  run->entrance = &found->second;
+  run->ended = false;
+  run->inputCount = 0;
+  run->inputs.resize(std::max(run->inputs.size(), inputs.size()));
+  for (const NamedTensor &input : inputs) {
+    INGOT_ASSIGN(const Port *port, findPort(function, input.name));
+    INGOT_TRY(checkValue(function, *port, input.value));
+    auto &[target, bytes] = run->inputs[run->inputCount++];
+    target = port;
+    const auto *data = input.value.as<uint8_t>();
+    bytes.assign(data, data + input.value.bytes());
+  }
+  run->outputs.clear();
+  for (const std::string &output : outputs) {
+    INGOT_ASSIGN(const Port *port, findPort(function, output));
+    run->outputs.push_back(port);
+  }
   if (sink)
-    deliverRecords();
+    queue->runHere([&] { executeRun(*run); });
+  else
+    queue->add([this, run] { executeRun(*run); });
+  pending.emplace(++tickets, std::move(run));
+  return Ticket{tickets};
+}
+
+Tensor CpuSession::valueOf(const Port &port) const {
+  Tensor value(port.type, port.shape);
+  if (value.bytes())
+    std::memcpy(value.data(), at(port.offset), value.bytes());
+  value.normalise();
+  return value;
+}
+
+/// What the run itself found wrong.
+Status CpuSession::errorOf(const Function &function) const {
+  for (const Port &port : function.ports)
+    if (port.role == Role::Error && *at(port.offset) & 1)
+      return failure(Error::Code::BadInput, "", "@{}: {}", function.name, port.name);
   return {};
+}
+
+void CpuSession::executeRun(Run &run) {
+  Result<std::vector<NamedTensor>> result;
+  execute(*run.entrance, [&](auto &&runAll) {
+    for (size_t i = 0; i < run.inputCount; ++i)
+      if (const auto &[port, bytes] = run.inputs[i]; !bytes.empty())
+        std::memcpy(at(port->offset), bytes.data(), bytes.size());
+    runAll();
+    if (Status status = errorOf(*run.entrance->function); !status)
+      result = tl::unexpected(status.error());
+    else
+      for (const Port *port : run.outputs)
+        result->push_back({port->name, valueOf(*port)});
+  });
+  // Nobody may wait for an end that he can see before it is told.
+  std::lock_guard lock(mutex);
+  run.result = std::move(result);
+  run.ended = true;
+  runEnded.notify_all();
+}
+
+Result<std::vector<NamedTensor>> CpuSession::wait(Ticket ticket) {
+  auto found = pending.find(ticket.number);
+  if (found == pending.end())
+    return failure(Error::Code::Usage, "", "run {} was waited for already", ticket.number);
+  std::shared_ptr<Run> run = std::move(found->second);
+  pending.erase(found);
+  {
+    std::unique_lock lock(mutex);
+    runEnded.wait(lock, [&] { return run->ended; });
+  }
+  Result<std::vector<NamedTensor>> result = std::move(run->result);
+  spare.push_back(std::move(run));
+  return result;
 }
 
 void CpuSession::runNodes(Nodes &nodes, int64_t iteration) {
@@ -204,6 +348,8 @@ void CpuSession::runSegment(Segment &segment, int64_t iteration) {
 }
 
 void CpuSession::profile(ProfileSink newSink) {
+  queue->drain();
+  profiledRuns = 0;
   sink = std::move(newSink);
   records.assign(sink ? static_cast<size_t>(pool->size()) : 0, {});
 }
@@ -220,7 +366,8 @@ void CpuSession::record(Record &record, const Call &call, int64_t grains, double
                             .worker = static_cast<int>(&record - records.data()),
                             .grains = grains,
                             .start = start,
-                            .end = end});
+                            .end = end,
+                            .run = profiledRuns});
   }
 }
 
@@ -233,13 +380,14 @@ void CpuSession::deliverRecords() {
   std::ranges::stable_sort(spans, {}, &ProfileSpan::start);
   for (const ProfileSpan &span : spans)
     sink(span);
+  ++profiledRuns;
 }
 
 void CpuSession::moveArguments(Call &call, int64_t iteration) const {
   const CallStep &step = *call.step;
   for (size_t row = 0; row < call.arguments.size(); row += call.width)
     for (size_t i = 0; i < step.arguments.size(); ++i)
-      call.arguments[row + i] = arena.data() + step.arguments[i] + iteration * step.strides[i];
+      call.arguments[row + i] = call.first[i] + iteration * step.strides[i];
 }
 
 Result<const Function *> CpuSession::findFunction(std::string_view name) const {
@@ -259,21 +407,19 @@ Result<const Port *> CpuSession::findPort(std::string_view function, std::string
 
 Status CpuSession::write(std::string_view function, std::string_view port, const Tensor &value) {
   INGOT_ASSIGN(const Port *target, findPort(function, port));
-  if (value.type() != target->type || value.shape() != target->shape)
-    return failure(Error::Code::BadInput, "", "'{}' of function '{}' takes {}, not {}", port,
-                   function, typeAndShape(target->type, target->shape),
-                   typeAndShape(value.type(), value.shape()));
+  INGOT_TRY(checkValue(function, *target, value));
+  queue->drain();
+  std::unique_lock alone(parameters->lock());
   if (value.bytes())
-    std::memcpy(arena.data() + target->offset, value.data(), value.bytes());
+    std::memcpy(at(target->offset), value.data(), value.bytes());
   return {};
 }
 
 Result<Tensor> CpuSession::read(std::string_view function, std::string_view port) const {
   INGOT_ASSIGN(const Port *origin, findPort(function, port));
-  Tensor value(origin->type, origin->shape);
-  if (value.bytes())
-    std::memcpy(value.data(), arena.data() + origin->offset, value.bytes());
-  return value;
+  queue->drain();
+  std::shared_lock beside(parameters->lock());
+  return valueOf(*origin);
 }
 
 } // namespace ingot

@@ -18,6 +18,33 @@ constexpr DeviceKind deviceKinds[] = {
 
 } // namespace
 
+/// Devices without a queue run at once.
+Result<Ticket> Session::enqueue(std::string_view function, std::span<const NamedTensor> inputs,
+                                std::span<const std::string> outputs) {
+  for (const NamedTensor &input : inputs)
+    INGOT_TRY(write(function, input.name, input.value));
+  auto runAndRead = [&]() -> Result<std::vector<NamedTensor>> {
+    INGOT_TRY(run(function));
+    std::vector<NamedTensor> values;
+    for (const std::string &output : outputs) {
+      INGOT_ASSIGN(Tensor value, read(function, output));
+      values.push_back({output, std::move(value)});
+    }
+    return values;
+  };
+  ended.emplace(++tickets, runAndRead());
+  return Ticket{tickets};
+}
+
+Result<std::vector<NamedTensor>> Session::wait(Ticket ticket) {
+  auto found = ended.find(ticket.number);
+  if (found == ended.end())
+    return failure(Error::Code::Usage, "", "run {} was waited for already", ticket.number);
+  Result<std::vector<NamedTensor>> result = std::move(found->second);
+  ended.erase(found);
+  return result;
+}
+
 Result<std::unique_ptr<Device>> openDevice(std::string_view name, const DeviceOptions &options) {
   std::string known;
   for (const DeviceKind &kind : deviceKinds) {

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <gtest/gtest.h>
 #include <map>
+#include <thread>
 
 namespace ingot {
 namespace {
@@ -51,6 +52,84 @@ TEST_P(CpuSessionTest, runsLoopsBranchesAndWorkspaces) {
       ASSERT_EQ(total->as<float>()[i], sum[i]) << i;
     }
   }
+}
+
+// Runs follow each other in the order of their tickets, each on its own inputs; nothing that was
+// enqueued before is disturbed by what is written or waited for meanwhile.
+TEST_P(CpuSessionTest, enqueuedRunsEqualRunsOneByOne) {
+  std::mt19937_64 random(test::freshSeed());
+  const int64_t elements = 32 * (1 + int64_t(random() % 500));
+  auto ahead = open(test::affineProgram(elements), GetParam()),
+       inStep = open(test::affineProgram(elements), GetParam());
+  ASSERT_TRUE(ahead && inStep);
+  std::vector<Ticket> tickets;
+  std::vector<Tensor> expected;
+  for (int run = 0; run < 20; ++run) {
+    std::vector<NamedTensor> inputs = {{"x", randomTensor(random, elements)},
+                                       {"condition", boolean(random() % 2)}};
+    for (const NamedTensor &input : inputs)
+      ASSERT_TRUE(inStep->write("step", input.name, input.value));
+    ASSERT_TRUE(inStep->run("step"));
+    expected.push_back(*inStep->read("step", "y"));
+    Result<Ticket> ticket = ahead->enqueue("step", inputs, {"y", "sum"});
+    ASSERT_TRUE(ticket) << ticket.error().text();
+    tickets.push_back(*ticket);
+    std::memset(inputs[0].value.data(), 0x7f, inputs[0].value.bytes()); // the batch is used again
+  }
+  for (size_t run : {size_t(3), size_t(0), size_t(19), size_t(7)}) {
+    auto outputs = ahead->wait(tickets[run]);
+    ASSERT_TRUE(outputs);
+    ASSERT_EQ(outputs->size(), 2u);
+    EXPECT_EQ((*outputs)[0].name, "y");
+    EXPECT_EQ(std::memcmp((*outputs)[0].value.data(), expected[run].data(), expected[run].bytes()),
+              0);
+  }
+  EXPECT_FALSE(ahead->wait(tickets[3])) << "a ticket is good for once";
+  EXPECT_EQ(std::memcmp(ahead->read("step", "sum")->data(), inStep->read("step", "sum")->data(),
+                        size_t(elements) * 4),
+            0);
+}
+
+// What is enqueued and never waited for is run, too, before the session goes.
+TEST(CpuSession, mayGoWithRunsInFlight) {
+  auto device = openDevice("cpu", {.threads = 2});
+  std::shared_ptr<Store> store = (*device)->makeStore();
+  {
+    auto session = (*device)->load(std::make_shared<Program>(test::affineProgram(64)), store);
+    ASSERT_TRUE(session);
+    for (int run = 0; run < 10; ++run)
+      ASSERT_TRUE((*session)->enqueue("step", {}, {}));
+  }
+  EXPECT_EQ(store->read("sum")->as<float>()[63], 10); // x is zero
+}
+
+// Sessions of one device, called by threads of their own, take turns.
+TEST(CpuSession, sessionsOfADeviceTakeTurns) {
+  auto device = openDevice("cpu", {.threads = 3});
+  std::shared_ptr<Store> store = (*device)->makeStore();
+  auto work = [&] {
+    auto session = (*device)->load(std::make_shared<Program>(test::affineProgram(640)), store);
+    for (int run = 0; run < 50; ++run)
+      if (run % 2)
+        EXPECT_TRUE((*session)->run("step"));
+      else
+        EXPECT_TRUE((*session)->enqueue("step", {}, {}));
+  };
+  std::thread other(work);
+  work();
+  other.join();
+  EXPECT_EQ(store->read("sum")->as<float>()[639], 100);
+}
+
+TEST(CpuSession, enqueueNamesWhatIsWrong) {
+  auto session = open(test::affineProgram(64), 1);
+  auto message = [](const Result<Ticket> &ticket) { return ticket ? "" : ticket.error().text(); };
+  EXPECT_EQ(message(session->enqueue("train", {}, {})),
+            "the program has no function 'train', only: step");
+  EXPECT_EQ(message(session->enqueue("step", {}, {"z"})),
+            "function 'step' has no port 'z', only: sum, x, condition, y");
+  EXPECT_EQ(message(session->enqueue("step", std::vector<NamedTensor>{{"x", boolean(true)}}, {})),
+            "'x' of function 'step' takes 64 of f32, not scalar of i1");
 }
 
 TEST(CpuSession, fillsConstantsIn) {
