@@ -18,11 +18,26 @@ double millisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-std::string printed(ModuleOp module) {
+/// Identifies a module with its locations. Large constants are not printed: each is hashed once.
+std::string moduleHash(ModuleOp module) {
+  constexpr int64_t largest = 16; // elements that are printed
   std::string text;
   llvm::raw_string_ostream stream(text);
-  module->print(stream, OpPrintingFlags().enableDebugInfo());
-  return text;
+  module->print(stream, OpPrintingFlags().enableDebugInfo().elideLargeElementsAttrs(largest));
+  llvm::DenseMap<Attribute, std::string> hashes;
+  module->walk([&](Operation *op) {
+    op->getAttrDictionary().walk([&](DenseElementsAttr constant) {
+      if (constant.getNumElements() <= largest)
+        return;
+      auto [known, isNew] = hashes.try_emplace(constant);
+      if (isNew) {
+        ArrayRef<char> bytes = constant.getRawData();
+        known->second = contentHash({bytes.data(), bytes.size()});
+      }
+      text += known->second;
+    });
+  });
+  return contentHash(text);
 }
 
 } // namespace
@@ -30,7 +45,7 @@ std::string printed(ModuleOp module) {
 ProgramKey programKey(ModuleOp model, const CompileOptions &options, const CpuTarget &target) {
   constexpr size_t longest = 400; // of what a person reads when a miss is explained
   ProgramKey key;
-  key.parts.emplace_back("model", contentHash(printed(model)));
+  key.parts.emplace_back("model", moduleHash(model));
   auto resolved = options;
   if (resolved.training)
     resolved.training = resolved.training->resolved();

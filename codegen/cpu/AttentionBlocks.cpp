@@ -117,7 +117,7 @@ void AttentionEmitter::prefetchNext(ArrayRef<Matrix *> matrices, Value pair, Val
   int64_t elementBytes = sumType.getIntOrFloatBitWidth() / 8, elements = 0;
   for (const Matrix *matrix : matrices)
     elements += matrix->rows * matrix->columns;
-  if (shape.pairs == 1 || elements * elementBytes > MachineShape().l2Bytes / 4)
+  if (shape.pairs == 1 || elements * elementBytes > kernel.machine.l2Bytes / 4)
     return;
   Value next = code.min(code.add(pair, 1), code.index(shape.pairs - 1));
   for (const Matrix *matrix : matrices) {

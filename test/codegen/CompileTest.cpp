@@ -224,6 +224,36 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
   EXPECT_EQ(count(options), 9u);
 }
 
+/// A model whose output is its input plus a constant of 64 numbers, one of which is given.
+mlir::OwningOpRef<mlir::ModuleOp> modelWithConstant(mlir::MLIRContext *context, int last) {
+  std::string numbers;
+  for (int i = 0; i < 63; ++i)
+    numbers += fmt::format("{}.0, ", i);
+  return mlir::parseSourceString<mlir::ModuleOp>(fmt::format(R"mlir(
+module {{
+  func.func @forward(%x: tensor<64xf32> {{graph.name = "x", graph.role = "input"}}) -> (tensor<64xf32> {{graph.name = "y"}}) {{
+    %c = graph.constant dense<[{}{}.0]> : tensor<64xf32>
+    %y = graph.add %x, %c : tensor<64xf32>
+    return %y : tensor<64xf32>
+  }}
+}}
+)mlir",
+                                                             numbers, last),
+                                                 context);
+}
+
+// Constants are hashed, not printed; another element is another program all the same.
+TEST_F(CompileTest, ConstantsAreInTheKey) {
+  const CpuTarget target = *CpuTarget::parse("cpu");
+  auto key = [&](int last) {
+    auto module = modelWithConstant(context.get(), last);
+    EXPECT_TRUE(module);
+    return programKey(*module, options, target).hash();
+  };
+  EXPECT_EQ(key(5), key(5));
+  EXPECT_NE(key(5), key(6));
+}
+
 TEST_F(CompileTest, ImageIsTheSameForEveryThreadCountAndCacheState) {
   options.threads = 1;
   Program one = *compile(*model, options);
