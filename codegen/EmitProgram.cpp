@@ -24,8 +24,11 @@ StringRef string(DictionaryAttr attrs, StringRef key) {
 Port readPort(DictionaryAttr attrs) {
   auto type = cast<RankedTensorType>(attrs.getAs<TypeAttr>("type").getValue());
   ElementType element = *graph::elementTypeOf(type.getElementType());
-  return Port{string(attrs, "name").str(), *parseRole(string(attrs, "kind")), element,
-              Shape(type.getShape()), integer(attrs, "offset")};
+  Port port{string(attrs, "name").str(), *parseRole(string(attrs, "kind")), element,
+            Shape(type.getShape()), integer(attrs, "offset")};
+  if (attrs.contains("limit"))
+    port.limit = integer(attrs, "limit");
+  return port;
 }
 
 /// A kernel takes operands, results, the workspace if it has one, and the range of grains.

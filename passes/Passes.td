@@ -290,6 +290,29 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
 }
 
 //===--------------------------------------------------------------------------------------------===//
+// Before linalg, where indices are still indices
+//===--------------------------------------------------------------------------------------------===//
+
+def CheckIndices : Pass<"check-indices", "::mlir::ModuleOp"> {
+  let summary = "Indices are checked where they enter, computed ones by the program";
+  let description = [{
+    An index that comes from a batch gives its argument `graph.limit`, and whoever writes the port is told
+    the first position and value that is not below it. Of a computed one the program clamps what is outside
+    and returns an i1 of role `error`, named after the op, which fails the run.
+
+    ```mlir
+    func.func @forward(%table: tensor<65x8xf32> …, %tokens: tensor<4xi32> …) -> … {
+      %0 = graph.gather %table, %tokens dimension 0 : …
+    ```
+    becomes
+    ```mlir
+    func.func @forward(%table: tensor<65x8xf32> …, %tokens: tensor<4xi32> {graph.limit = 65 : i64, …}) -> … {
+    ```
+  }];
+  let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
+}
+
+//===--------------------------------------------------------------------------------------------===//
 // After every stage
 //===--------------------------------------------------------------------------------------------===//
 

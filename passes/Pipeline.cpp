@@ -29,10 +29,12 @@ void graphStage(OpPassManager &passes) { simplify(passes); }
 /// From here on the module holds the whole training step: loss, gradients, optimizer, initial
 /// values.
 void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &training) {
-  if (!training)
-    return;
-  buildTrainingPipeline(passes, *training);
-  simplify(passes);
+  if (training) {
+    buildTrainingPipeline(passes, *training);
+    simplify(passes);
+  }
+  // Must run where the reference can see it too, which interprets this stage.
+  passes.addPass(createCheckIndices());
 }
 
 /// From here on everything but the named roots is linalg on tensors.

@@ -10,6 +10,10 @@ inline constexpr llvm::StringLiteral nameAttribute = "graph.name";
 inline constexpr llvm::StringLiteral roleAttribute = "graph.role";
 inline constexpr llvm::StringLiteral initAttribute = "graph.init";
 inline constexpr llvm::StringLiteral donatedAttribute = "graph.donated";
+/// Of an argument that holds indices: they must be below it, and the runtime checks that.
+inline constexpr llvm::StringLiteral limitAttribute = "graph.limit";
+/// Of an argument or result of unsigned type, since `linalg` has signless ones alone.
+inline constexpr llvm::StringLiteral unsignedAttribute = "graph.unsigned";
 
 /// The role's spelling in the IR.
 inline llvm::StringRef roleName(Role role) { return name(role); }

@@ -36,8 +36,7 @@ Role resultRole(mlir::func::FuncOp function, unsigned index) {
   if (std::optional<unsigned> argument = donor(function, index))
     return roleOf(function, *argument);
   auto role = function.getResultAttrOfType<mlir::StringAttr>(index, roleAttribute);
-  std::optional<Role> persistent = role ? parseRole(role.getValue()) : std::nullopt;
-  return persistent && isPersistent(*persistent) ? *persistent : Role::Output;
+  return role ? parseRole(role.getValue()).value_or(Role::Output) : Role::Output;
 }
 
 Result<Function> describeFunction(mlir::func::FuncOp function) {
@@ -46,6 +45,8 @@ Result<Function> describeFunction(mlir::func::FuncOp function) {
   for (unsigned i = 0; i < function.getNumArguments(); ++i) {
     INGOT_ASSIGN(Port port, makePort(argumentName(function, i).str(), roleOf(function, i),
                                      function.getArgumentTypes()[i]));
+    if (auto limit = function.getArgAttrOfType<mlir::IntegerAttr>(i, limitAttribute))
+      port.limit = limit.getInt();
     description.ports.push_back(std::move(port));
   }
   for (unsigned i = 0; i < function.getNumResults(); ++i) {
@@ -83,10 +84,7 @@ public:
 
   Status write(std::string_view function, std::string_view port, const Tensor &value) override {
     INGOT_ASSIGN(const Port *found, find(function, port));
-    if (value.type() != found->type || value.shape() != found->shape)
-      return failure(Error::Code::BadInput, found->name, "takes {} {}, not {} {}",
-                     ingot::name(found->type), toString(found->shape), ingot::name(value.type()),
-                     toString(value.shape()));
+    INGOT_TRY(checkValue(function, *found, value));
     storage.at(key(function, *found)) = value.clone();
     return {};
   }

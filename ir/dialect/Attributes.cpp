@@ -39,10 +39,12 @@ LogicalResult verifyName(Operation *op, const Ports &ports, unsigned index, Attr
   return success();
 }
 
-LogicalResult verifyRole(Operation *op, Attribute value) {
+/// The role of an argument, or of a result, which may also report an error.
+LogicalResult verifyRole(Operation *op, Attribute value, bool ofResult = false) {
   auto role = dyn_cast<StringAttr>(value);
   bool isKnown = role && llvm::StringSwitch<bool>(role)
                              .Cases({"parameter", "state", "input", "target", "scalar"}, true)
+                             .Case("error", ofResult)
                              .Default(false);
   if (!isKnown)
     return op->emitOpError("graph.role must be parameter, state, input, target or scalar, but is ")
@@ -93,6 +95,14 @@ LogicalResult verifyDonated(FunctionOpInterface function, const Ports &ports, un
   return success();
 }
 
+LogicalResult verifyLimit(Operation *op, unsigned index, Attribute value) {
+  auto limit = dyn_cast<IntegerAttr>(value);
+  if (!limit || !limit.getType().isInteger(64) || limit.getInt() < 1)
+    return op->emitOpError("graph.limit of argument ")
+           << index << " must be an i64 above 0, but is " << value;
+  return success();
+}
+
 LogicalResult verifySymbols(Operation *op, Type type, unsigned index, Attribute value) {
   auto symbols = dyn_cast<ArrayAttr>(value);
   auto ranked = dyn_cast<RankedTensorType>(type);
@@ -137,6 +147,8 @@ LogicalResult GraphDialect::verifyRegionArgAttribute(Operation *op, unsigned, un
     return verifyInit(op, ports, index, attribute.getValue());
   if (name == "graph.donated")
     return verifyDonated(function, ports, index, attribute.getValue());
+  if (name == "graph.limit")
+    return verifyLimit(op, index, attribute.getValue());
   if (name == "graph.symbols")
     return verifySymbols(op, ports.types[index], index, attribute.getValue());
   return success();
@@ -150,7 +162,7 @@ LogicalResult GraphDialect::verifyRegionResultAttribute(Operation *op, unsigned,
   if (attribute.getName() == "graph.name")
     return verifyName(op, Ports(function, /*results=*/true), index, attribute.getValue());
   if (attribute.getName() == "graph.role")
-    return verifyRole(op, attribute.getValue());
+    return verifyRole(op, attribute.getValue(), /*ofResult=*/true);
   return success();
 }
 

@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Passes.h"
+#include "passes/Signature.h"
 #include "passes/linalg/RandomNumbers.h"
 #include "passes/linalg/Reshape.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -86,10 +87,10 @@ void Converter::dropSigns() {
   FunctionType type = function.getFunctionType();
   for (auto [index, input] : llvm::enumerate(type.getInputs()))
     if (signless(input) != input)
-      function.setArgAttr(index, "graph.unsigned", builder.getUnitAttr());
+      function.setArgAttr(index, unsignedAttribute, builder.getUnitAttr());
   for (auto [index, result] : llvm::enumerate(type.getResults()))
     if (signless(result) != result)
-      function.setResultAttr(index, "graph.unsigned", builder.getUnitAttr());
+      function.setResultAttr(index, unsignedAttribute, builder.getUnitAttr());
   function.setType(builder.getFunctionType(convert(type.getInputs()), convert(type.getResults())));
 }
 

@@ -98,7 +98,8 @@ private:
   int64_t offsetOf(mlir::Value value);
   llvm::StringRef kindOf(mlir::Value root);
   std::string labelOf(mlir::Value value);
-  mlir::Attribute portAttr(llvm::StringRef name, llvm::StringRef kind, mlir::Value value);
+  mlir::Attribute portAttr(llvm::StringRef name, llvm::StringRef kind, mlir::Value value,
+                           mlir::DictionaryAttr attributes);
 
   mlir::func::FuncOp function;
   mlir::SymbolTable &symbols;

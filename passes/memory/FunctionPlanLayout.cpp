@@ -143,13 +143,22 @@ std::string FunctionPlan::labelOf(Value value) {
   return launch ? launch.getKernel().str() : "constant";
 }
 
-Attribute FunctionPlan::portAttr(StringRef name, StringRef kind, Value value) {
+/// `attributes` are those of the argument or result: what `linalg` could not say in the type.
+Attribute FunctionPlan::portAttr(StringRef name, StringRef kind, Value value,
+                                 DictionaryAttr attributes) {
   Builder builder(function.getContext());
-  return builder.getDictionaryAttr(
-      {builder.getNamedAttr("name", builder.getStringAttr(name)),
-       builder.getNamedAttr("kind", builder.getStringAttr(kind)),
-       builder.getNamedAttr("type", TypeAttr::get(value.getType())),
-       builder.getNamedAttr("offset", builder.getI64IntegerAttr(offsetOf(value)))});
+  auto type = cast<RankedTensorType>(value.getType());
+  if (attributes && attributes.contains(unsignedAttribute))
+    type = cast<RankedTensorType>(type.clone(IntegerType::get(
+        builder.getContext(), type.getElementTypeBitWidth(), IntegerType::Unsigned)));
+  SmallVector<NamedAttribute> entries = {
+      builder.getNamedAttr("name", builder.getStringAttr(name)),
+      builder.getNamedAttr("kind", builder.getStringAttr(kind)),
+      builder.getNamedAttr("type", TypeAttr::get(type)),
+      builder.getNamedAttr("offset", builder.getI64IntegerAttr(offsetOf(value)))};
+  if (Attribute limit = attributes ? attributes.get(limitAttribute) : Attribute())
+    entries.push_back(builder.getNamedAttr("limit", limit));
+  return builder.getDictionaryAttr(entries);
 }
 
 void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
@@ -159,8 +168,8 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
     unsigned index = argument.getArgNumber();
     StringRef role = roleName(roleOf(function, index));
     auto name = function.getArgAttrOfType<StringAttr>(index, "graph.name");
-    ports.push_back(
-        portAttr(name ? name.getValue() : "input" + std::to_string(index), role, argument));
+    ports.push_back(portAttr(name ? name.getValue() : "input" + std::to_string(index), role,
+                             argument, function.getArgAttrDict(index)));
   }
   llvm::SmallDenseSet<int64_t> donatedResults;
   for (unsigned index = 0; index < function.getNumArguments(); ++index)
@@ -170,9 +179,8 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
     if (donatedResults.contains(index))
       continue; // the argument's port shows it
     auto resultRole = function.getResultAttrOfType<StringAttr>(index, roleAttribute);
-    bool persistent = resultRole && isPersistentRole(resultRole.getValue());
-    ports.push_back(
-        portAttr(resultName(index), persistent ? resultRole.getValue() : "output", result));
+    ports.push_back(portAttr(resultName(index), resultRole ? resultRole.getValue() : "output",
+                             result, function.getResultAttrDict(index)));
   }
   for (auto &[root, buffer] : buffers) {
     Value origin = *llvm::find_if(storage.members(root),

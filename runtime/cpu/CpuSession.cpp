@@ -269,7 +269,7 @@ Tensor CpuSession::valueOf(const Port &port) const {
   Tensor value(port.type, port.shape);
   if (value.bytes())
     std::memcpy(value.data(), at(port.offset), value.bytes());
-  value.normalise();
+  normalise(value);
   return value;
 }
 

@@ -8,7 +8,8 @@ std::vector<BatchPort> batchPorts(const Function &function, int64_t limit) {
     if (!isBatch(port.role))
       continue;
     bool integer = port.type == ElementType::I32 || port.type == ElementType::I64;
-    ports.push_back({port.name, port.type, port.shape, integer ? limit : 0});
+    const int64_t own = port.limit > 0 ? port.limit : limit;
+    ports.push_back({port.name, port.type, port.shape, integer ? own : 0});
   }
   return ports;
 }

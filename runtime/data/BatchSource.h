@@ -15,7 +15,8 @@ struct BatchPort {
 
 using Batch = std::vector<NamedTensor>;
 
-/// The inputs and targets of a function, in order. `limit` is set on the integer ports.
+/// The inputs and targets of a function, in order. `limit` is set on the integer ports that
+/// have none of their own.
 std::vector<BatchPort> batchPorts(const Function &function, int64_t limit = 0);
 
 /// Batches as a pure function of the step, so that the position in the data is the step's number

@@ -5,8 +5,8 @@
 /// at fixed offsets, the same for every function. Behind it every function lays out its own inputs,
 /// outputs, activations and workspace; the arena is as large as the largest function needs.
 #pragma once
+#include "runtime/program/NamedTensor.h"
 #include "runtime/program/Role.h"
-#include "runtime/program/Tensor.h"
 #include <array>
 #include <optional>
 #include <span>
@@ -27,6 +27,7 @@ struct Port {
   Shape shape;
   int64_t offset = 0; ///< bytes from the start of the arena, a multiple of 64
   Layout layout = Layout::Plain;
+  int64_t limit = 0; ///< integers index something: they must lie in [0, limit); 0: any value
   size_t bytes() const { return elementCount(shape) * byteSize(type); }
 };
 
@@ -203,6 +204,14 @@ struct Program {
   /// Reads and validates a `.ingot` file of one program.
   static Result<Program> load(const std::string &path);
 };
+
+/// What a port takes: its type and shape, and indices inside its limit. The error names the
+/// position and the value of the first that is not.
+Status checkValue(std::string_view function, const Port &port, const Tensor &value);
+
+/// Gives elements narrower than a byte their one form in memory: their bits beyond the type's
+/// repeat its sign, or are zero. Code may leave them as it likes.
+void normalise(Tensor &tensor);
 
 /// Writes several programs into one file; code and constants that are the same are there once.
 Status savePrograms(const std::string &path, std::span<const Program *const> programs);

@@ -125,7 +125,8 @@ Port readPort(const JsonReader &row) {
           .type = readType(row),
           .shape = row.integers("shape"),
           .offset = row.integer("offset"),
-          .layout = readName(row, "layout", Layout::Plain)};
+          .layout = readName(row, "layout", Layout::Plain),
+          .limit = row.integer("limit")};
 }
 
 PlannedBuffer readBuffer(const JsonReader &row) {

@@ -15,6 +15,7 @@ enum class Role : uint8_t {
   Target, ///< what a batch's outputs should be
   Scalar, ///< fed by whoever drives the step: learning rate, step, seed
   Output,
+  Error, ///< an i1 that a run sets when it has met something forbidden, named after that
   Constant,
   Gradient,
   Activation,

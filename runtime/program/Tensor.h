@@ -72,9 +72,4 @@ private:
   std::shared_ptr<void> memory;
 };
 
-struct NamedTensor {
-  std::string name;
-  Tensor value;
-};
-
 } // namespace ingot

@@ -15,8 +15,8 @@ constexpr ElementType f32 = ElementType::F32;
 
 struct Devices : testing::TestWithParam<const char *> {
   Options options() const { return {.device = GetParam(), .threads = 1, .cache = false}; }
-  TrainOptions trainOptions() const {
-    TrainOptions result;
+  ModelTrainerOptions trainOptions() const {
+    ModelTrainerOptions result;
     static_cast<Options &>(result) = options();
     result.seed = 5;
     return result;
@@ -39,6 +39,147 @@ Model smallMlp() { return Model::mlp({.layers = {6, 5, 3}, .batch = 4}).value();
 
 bool sameBytes(const Tensor &a, const Tensor &b) {
   return a.bytes() == b.bytes() && std::memcmp(a.data(), b.data(), a.bytes()) == 0;
+}
+
+/// The only output of a model that is given as text.
+Result<Tensor> runText(const char *text, const Options &options, const Tensors &inputs) {
+  INGOT_ASSIGN(Model model, Model::parse(text));
+  INGOT_ASSIGN(CompiledProgram program, model.compile(options));
+  INGOT_ASSIGN(Tensors outputs, program.run(inputs));
+  return outputs.at("y");
+}
+
+template <typename T> Tensor tensorOf(ElementType type, Shape shape, std::vector<T> values) {
+  Tensor tensor(type, std::move(shape));
+  std::memcpy(tensor.data(), values.data(), tensor.bytes());
+  return tensor;
+}
+
+template <typename T> std::vector<T> elements(const Tensor &tensor) {
+  return {tensor.as<T>(), tensor.as<T>() + tensor.size()};
+}
+
+// Ports have the signedness that the model says, and elements of four bits their one form.
+TEST_P(Devices, UnsignedPorts) {
+  constexpr const char *images = R"(
+    func.func @forward(%x: tensor<4xui8> {graph.name = "x", graph.role = "input"}) -> (tensor<4xf32> {graph.name = "y"}) {
+      %y = graph.cast %x : tensor<4xui8> -> tensor<4xf32>
+      return %y : tensor<4xf32>
+    })";
+  Tensors inputs = {{"x", tensorOf<uint8_t>(ElementType::U8, {4}, {0, 7, 128, 255})}};
+  auto floats = runText(images, options(), inputs);
+  ASSERT_TRUE(floats) << floats.error().text();
+  EXPECT_EQ(elements<float>(*floats), (std::vector<float>{0, 7, 128, 255}));
+  EXPECT_FALSE(runText(images, options(),
+                       {{"x", tensorOf<int8_t>(ElementType::I8, {4}, {0, 7, -128, -1})}}));
+
+  constexpr const char *nibbles = R"(
+    func.func @forward(%x: tensor<4xui8> {graph.name = "x", graph.role = "input"}) -> (tensor<4xui4> {graph.name = "y"}) {
+      %y = graph.cast %x : tensor<4xui8> -> tensor<4xui4>
+      return %y : tensor<4xui4>
+    })";
+  auto four =
+      runText(nibbles, options(), {{"x", tensorOf<uint8_t>(ElementType::U8, {4}, {0, 7, 8, 15})}});
+  ASSERT_TRUE(four) << four.error().text();
+  EXPECT_EQ(four->type(), ElementType::U4);
+  EXPECT_EQ(elements<uint8_t>(*four), (std::vector<uint8_t>{0, 7, 8, 15}));
+}
+
+// An index that enters is checked there; a computed one fails the run, on every device.
+TEST_P(Devices, IndicesAreChecked) {
+  constexpr const char *entering = R"(
+    func.func @forward(%t: tensor<5xf32> {graph.name = "t", graph.role = "input"},
+                       %i: tensor<3xi32> {graph.name = "i", graph.role = "input"}) -> (tensor<3xf32> {graph.name = "y"}) {
+      %y = graph.gather %t, %i dimension 0 : tensor<5xf32>, tensor<3xi32> -> tensor<3xf32>
+      return %y : tensor<3xf32>
+    })";
+  constexpr const char *computed = R"(
+    func.func @forward(%t: tensor<5xf32> {graph.name = "t", graph.role = "input"},
+                       %i: tensor<3xi32> {graph.name = "i", graph.role = "input"}) -> (tensor<3xf32> {graph.name = "y"}) {
+      %j = graph.add %i, %i : tensor<3xi32>
+      %y = graph.gather %t, %j dimension 0 : tensor<5xf32>, tensor<3xi32> -> tensor<3xf32>
+      return %y : tensor<3xf32>
+    })";
+  const Tensor table = tensorOf<float>(f32, {5}, {0, 10, 20, 30, 40});
+  auto run = [&](const char *text, std::vector<int32_t> indices) {
+    return runText(text, options(),
+                   {{"t", table}, {"i", tensorOf<int32_t>(ElementType::I32, {3}, indices)}});
+  };
+  auto fine = run(entering, {4, 0, 3});
+  ASSERT_TRUE(fine) << fine.error().text();
+  EXPECT_EQ(elements<float>(*fine), (std::vector<float>{40, 0, 30}));
+  for (int wrong : {5, -1}) {
+    auto refused = run(entering, {0, wrong, 2});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().text(),
+              fmt::format("'i' of function 'forward' has {} at position 1, outside [0, 5)", wrong));
+  }
+  auto doubled = run(computed, {2, 0, 1});
+  ASSERT_TRUE(doubled) << doubled.error().text();
+  EXPECT_EQ(elements<float>(*doubled), (std::vector<float>{40, 0, 20}));
+  for (int wrong : {3, -1}) {
+    auto failed = run(computed, {0, wrong, 2});
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code, Error::Code::BadInput);
+    EXPECT_NE(failed.error().text().find("outside [0, 5)"), std::string::npos)
+        << failed.error().text();
+  }
+  EXPECT_TRUE(run(computed, {2, 0, 1})) << "an error is of its run alone";
+}
+
+TEST_P(Devices, LabelsAreChecked) {
+  auto trainer = smallMlp().trainer(Loss::CrossEntropy, Sgd{}, trainOptions());
+  ASSERT_TRUE(trainer) << trainer.error().text();
+  Tensors batch = randomBatch(1);
+  batch.at("targets").as<int32_t>()[2] = 77;
+  for (auto loss : {trainer->step(batch), trainer->evaluate(batch)}) {
+    ASSERT_FALSE(loss);
+    EXPECT_NE(loss.error().text().find("has 77 at position 2, outside [0, 3)"), std::string::npos)
+        << loss.error().text();
+  }
+  EXPECT_EQ(trainer->steps(), 0);
+  EXPECT_TRUE(trainer->step(randomBatch(1)));
+}
+
+// A trainer and a program of another batch over one store: the parameters are there once.
+TEST(Ingot, ProgramsShareAStore) {
+  ModelTrainerOptions options;
+  options.threads = 2;
+  options.cache = false;
+  auto trainer = smallMlp().trainer(Loss::CrossEntropy, AdamW{.learningRate = 0.1}, options);
+  ASSERT_TRUE(trainer) << trainer.error().text();
+  std::shared_ptr<Store> store = trainer->store();
+  const int64_t bytes = store->bytes();
+  EXPECT_GE(bytes, 3 * 4 * (6 * 5 + 5 + 5 * 3 + 3)); // parameters and two moments
+  Options sharing{.threads = 1, .cache = false, .store = store};
+  const Model single = Model::mlp({.layers = {6, 5, 3}, .batch = 1}).value();
+  auto program = single.compile(sharing);
+  ASSERT_TRUE(program) << program.error().text();
+  EXPECT_EQ(store->bytes(), bytes) << "no second copy";
+  for (uint32_t step = 0; step < 4; ++step) {
+    const Tensors batch = randomBatch(step);
+    ASSERT_TRUE(trainer->step(batch));
+    auto all = trainer->run({{"x", batch.at("x")}});
+    ASSERT_TRUE(all);
+    Tensor row(f32, {1, 6});
+    std::memcpy(row.data(), batch.at("x").data(), row.bytes());
+    auto one = program->run({{"x", row}});
+    ASSERT_TRUE(one) << one.error().text();
+    for (int i = 0; i < 3; ++i)
+      EXPECT_NEAR(one->begin()->second.as<float>()[i], all->begin()->second.as<float>()[i], 1e-5);
+  }
+  // A second trainer finds parameters and moments as the first left them.
+  options.store = store;
+  auto second = smallMlp().trainer(Loss::CrossEntropy, AdamW{.learningRate = 0.1}, options);
+  ASSERT_TRUE(second) << second.error().text();
+  EXPECT_EQ(store->bytes(), bytes);
+  EXPECT_EQ(trainer->evaluate(randomBatch(9)).value(), second->evaluate(randomBatch(9)).value());
+
+  auto other = Model::mlp({.layers = {6, 4, 3}, .batch = 1}).value().compile(sharing);
+  ASSERT_FALSE(other);
+  EXPECT_NE(other.error().text().find("does not fit the store"), std::string::npos);
+  sharing.device = "reference";
+  EXPECT_FALSE(single.compile(sharing));
 }
 
 TEST_P(Devices, aProgramRuns) {
@@ -118,7 +259,7 @@ TEST(Trainer, keepsTheTokenizerInCheckpoints) {
                     .value();
   for (const TokenizerPointer &kept : {*tokenizer, TokenizerPointer()}) {
     fs::remove_all(folder);
-    TrainOptions options;
+    ModelTrainerOptions options;
     options.device = "reference";
     options.tokenizer = kept;
     Result<ModelTrainer> trainer = model.trainer(Loss::CrossEntropy, AdamW{}, options);

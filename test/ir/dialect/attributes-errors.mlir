@@ -65,6 +65,20 @@ func.func @symbols(%x: tensor<?x4x?xf32> {graph.symbols = ["batch"]}) { return }
 
 // -----
 
+// expected-error @+1 {{graph.limit of argument 0 must be an i64 above 0, but is 0 : i64}}
+func.func @limit(%i: tensor<4xi32> {graph.limit = 0 : i64}) { return }
+
+// -----
+
+// expected-error @+1 {{graph.role must be parameter, state, input, target or scalar, but is "error"}}
+func.func @error_argument(%e: tensor<i1> {graph.role = "error"}) { return }
+
+// -----
+
+func.func private @error_result() -> (tensor<i1> {graph.role = "error"})
+
+// -----
+
 // expected-error @+1 {{graph.metadata is not JSON}}
 module attributes {graph.metadata = "{"} {}
 

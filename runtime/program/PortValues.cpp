@@ -1,0 +1,47 @@
+#include "runtime/program/Program.h"
+
+namespace ingot {
+namespace {
+
+std::string typeAndShape(ElementType type, const Shape &shape) {
+  return fmt::format("{} of {}", toString(shape), name(type));
+}
+
+template <typename T>
+Status checkIndices(std::string_view function, const Port &port, const Tensor &value) {
+  const int64_t count = value.size();
+  const T *indices = value.as<T>();
+  for (int64_t i = 0; i < count; ++i)
+    if (indices[i] < 0 || indices[i] >= port.limit)
+      return failure(Error::Code::BadInput, "",
+                     "'{}' of function '{}' has {} at position {}, outside [0, {})", port.name,
+                     function, indices[i], i, port.limit);
+  return {};
+}
+
+} // namespace
+
+void normalise(Tensor &tensor) {
+  const int64_t count = tensor.size();
+  auto *elements = tensor.as<uint8_t>();
+  if (tensor.type() == ElementType::I4)
+    for (int64_t i = 0; i < count; ++i)
+      elements[i] = static_cast<uint8_t>(static_cast<int8_t>(elements[i] << 4) >> 4);
+  if (tensor.type() == ElementType::U4 || tensor.type() == ElementType::I1)
+    for (int64_t i = 0; i < count; ++i)
+      elements[i] &= tensor.type() == ElementType::U4 ? 0xf : 1;
+}
+
+Status checkValue(std::string_view function, const Port &port, const Tensor &value) {
+  if (value.type() != port.type || value.shape() != port.shape)
+    return failure(Error::Code::BadInput, "", "'{}' of function '{}' takes {}, not {}", port.name,
+                   function, typeAndShape(port.type, port.shape),
+                   typeAndShape(value.type(), value.shape()));
+  if (port.limit > 0 && port.type == ElementType::I32)
+    return checkIndices<int32_t>(function, port, value);
+  if (port.limit > 0 && port.type == ElementType::I64)
+    return checkIndices<int64_t>(function, port, value);
+  return {};
+}
+
+} // namespace ingot
