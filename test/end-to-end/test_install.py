@@ -40,6 +40,9 @@ class Install(unittest.TestCase):
         for path in headers:
             with open(path) as file:
                 self.assertNotRegex(file.read(), r"(mlir|llvm)::|include .(mlir|llvm)/")
+        # Headers of a library that is not installed would compile and not link.
+        rooms = os.path.join(folder, "ingot", "runtime")
+        self.assertEqual(set(os.listdir(rooms)), {"cpu", "data", "program", "support", "training"})
 
     def test_readme_shows_the_example(self):
         with open(os.path.join(EXAMPLE, "example.cpp")) as file:

@@ -136,6 +136,7 @@ TEST(CpuSession, fillsConstantsIn) {
   Program program = test::affineProgram(64);
   std::mt19937_64 random(test::freshSeed());
   Tensor value = randomTensor(random, 16);
+  program.functions[0].steps.clear();
   program.functions[0].ports[0].offset = 64; // `sum` makes room
   program.persistentBytes += 64;
   program.arenaBytes += 64;
