@@ -124,9 +124,8 @@ Result<CompiledProgram> Model::compile(const Options &options) const {
   INGOT_ASSIGN(CompileOptions compileOptions, toCompileOptions(options, std::nullopt));
   const bool initializers = parameterCount() > 0,
              hadParameters = options.store && !options.store->names().empty();
-  INGOT_ASSIGN(LoadedModel loaded,
-               loadModel(*this, compileOptions, options.device, options.threads, initializers,
-                         options.store));
+  INGOT_ASSIGN(LoadedModel loaded, loadModel(*this, compileOptions, options.device, options.threads,
+                                             initializers, options.store));
   if (!hadParameters)
     INGOT_TRY(initializeParameters(*loaded.session, 0));
   return CompiledProgram(
@@ -140,9 +139,8 @@ Result<ModelTrainer> Model::trainer(Loss loss, const Optimizer &optimizer,
   INGOT_ASSIGN(CompileOptions compileOptions,
                toCompileOptions(options, toTrainingOptions(loss, optimizer, options)));
   const bool hadParameters = options.store && !options.store->names().empty();
-  INGOT_ASSIGN(LoadedModel loaded,
-               loadModel(*this, compileOptions, options.device, options.threads,
-                         /*initializers=*/false, options.store));
+  INGOT_ASSIGN(LoadedModel loaded, loadModel(*this, compileOptions, options.device, options.threads,
+                                             /*initializers=*/false, options.store));
   if (!hadParameters)
     INGOT_TRY(initializeParameters(*loaded.session, options.seed));
   double rate = std::visit([](const auto &any) { return any.learningRate; }, optimizer);

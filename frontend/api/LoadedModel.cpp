@@ -25,9 +25,9 @@ Result<LoadedModel> loadProgram(Program program, const std::string &device, int 
     return failure(Error::Code::Usage, "--device",
                    "the reference runs models, not compiled programs");
   INGOT_ASSIGN(loaded.device, openDevice(device, {threads}));
-  INGOT_ASSIGN(loaded.session,
-               loaded.device->load(std::make_shared<const Program>(std::move(program)),
-                                   std::move(store)));
+  INGOT_ASSIGN(
+      loaded.session,
+      loaded.device->load(std::make_shared<const Program>(std::move(program)), std::move(store)));
   return loaded;
 }
 
@@ -49,7 +49,8 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
   CompileReport report;
   INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
   releaseCompilerMemory(); // before the arena is touched
-  INGOT_ASSIGN(LoadedModel loaded, loadProgram(std::move(program), device, threads, std::move(store)));
+  INGOT_ASSIGN(LoadedModel loaded,
+               loadProgram(std::move(program), device, threads, std::move(store)));
   loaded.report = report;
   return loaded;
 }

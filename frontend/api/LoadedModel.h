@@ -14,8 +14,8 @@ struct LoadedModel {
 };
 
 /// `device` is what `openDevice` takes, or `reference` for the interpreter. With `initializers` a
-/// program that is not for training gets a function `init` too. Parameters and state are in `store`;
-/// null: in one of its own.
+/// program that is not for training gets a function `init` too. Parameters and state are in
+/// `store`; null: in one of its own.
 Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
                               const std::string &device, int threads, bool initializers = false,
                               std::shared_ptr<Store> store = nullptr);

@@ -8,7 +8,7 @@ namespace ingot {
 
 /// A stretch of the persistent part of a program's address space that no access leaves.
 struct PersistentGroup {
-  int64_t first = 0, end = 0; ///< bytes
+  int64_t first = 0, end = 0;              ///< bytes
   std::vector<const Port *> tensors;       ///< parameters and state in it, by offset
   std::vector<const Constant *> constants; ///< in it; then there are no tensors
 };

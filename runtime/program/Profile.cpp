@@ -68,7 +68,8 @@ ProfileSink Profile::sink() {
 }
 
 void Profile::add(const ProfileSpan &span) {
-  events.push_back({span, span.call->op.empty() ? span.kernel->ops : span.call->op, run + span.run});
+  events.push_back(
+      {span, span.call->op.empty() ? span.kernel->ops : span.call->op, run + span.run});
 }
 
 double Profile::Event::calls() const {

@@ -74,8 +74,8 @@ Result<double> evaluateLoss(Session &session, const BatchSource &source, int64_t
 
 Trainer::Trainer(Session &session, const BatchSource &training, const BatchSource *validation,
                  RunOptions options, TrainingObserver &observer)
-    : session(session), driver(session, options.seed), training(training), validation(validation), options(std::move(options)),
-      observer(observer) {}
+    : session(session), driver(session, options.seed), training(training), validation(validation),
+      options(std::move(options)), observer(observer) {}
 
 Result<TrainingResult> Trainer::run(const std::atomic<bool> &stop) {
   double start = now();

@@ -67,7 +67,7 @@ struct TrainingResult {
   int64_t firstStep = 0;      ///< updates done before this run
   int64_t step = 0;           ///< updates done after it
   bool stopped = false;       ///< the stop flag ended it early
-  LossHistory losses;                ///< of the whole training, earlier runs included
+  LossHistory losses;         ///< of the whole training, earlier runs included
   std::vector<double> stepMs; ///< of this run
   int64_t tokensPerStep = 0;
   double seconds = 0; ///< of this run, evaluation and checkpoints included
@@ -82,10 +82,10 @@ public:
           RunOptions options, TrainingObserver &observer);
 
   /// Starts afresh or resumes, then trains. `stop` is looked at between steps: when it is set, the
-  /// steps in flight (at most two) are finished, a checkpoint saved and the result says `stopped`; setting it from a
-  /// signal handler is safe. A fresh run moves an earlier run's directory `out` aside.
-  /// Errors: BadInput for a loss that is not finite (naming the step) and for a checkpoint that
-  /// does not fit the program; Usage for another seed than the checkpoint's; what sources and
+  /// steps in flight (at most two) are finished, a checkpoint saved and the result says `stopped`;
+  /// setting it from a signal handler is safe. A fresh run moves an earlier run's directory `out`
+  /// aside. Errors: BadInput for a loss that is not finite (naming the step) and for a checkpoint
+  /// that does not fit the program; Usage for another seed than the checkpoint's; what sources and
   /// session report.
   Result<TrainingResult> run(const std::atomic<bool> &stop);
 

@@ -15,7 +15,9 @@ public:
     auto address = reinterpret_cast<uintptr_t>(blocks.back()->data());
     return reinterpret_cast<uint8_t *>((address + 63) / 64 * 64);
   }
-  void copyIn(uint8_t *to, const void *from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void copyIn(uint8_t *to, const void *from, size_t bytes) override {
+    std::memcpy(to, from, bytes);
+  }
   void copyOut(void *to, const uint8_t *from, size_t bytes) override {
     std::memcpy(to, from, bytes);
   }
@@ -165,8 +167,8 @@ TEST(Store, SessionsShareParameters) {
   Tensor x(ElementType::F32, {elements}), condition(ElementType::I1, {});
   std::fill_n(x.as<float>(), elements, 1.0f);
   for (int step = 1; step <= 3; ++step) {
-    auto ticket = train->enqueue("step", std::vector<NamedTensor>{{"x", x}, {"condition", condition}},
-                                 {"y"});
+    auto ticket =
+        train->enqueue("step", std::vector<NamedTensor>{{"x", x}, {"condition", condition}}, {"y"});
     ASSERT_TRUE(ticket);
     ASSERT_TRUE(train->wait(*ticket));
     EXPECT_EQ(evaluate->read("step", "sum")->as<float>()[elements - 1], 3 * step);

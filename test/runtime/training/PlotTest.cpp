@@ -70,7 +70,8 @@ TEST(PlotText, TakesWhatIsOdd) {
   EXPECT_EQ(plotText({}), "no finite loss to plot\n");
   EXPECT_EQ(plotText({{{1, std::nan("")}}, {}}), "no finite loss to plot\n");
   for (const LossHistory &losses :
-       {LossHistory{{{1, 0}}, {}}, LossHistory{{{1, 2}, {2, 2}, {3, 2}}, {}}, LossHistory{{}, {{0, 5}}},
+       {LossHistory{{{1, 0}}, {}}, LossHistory{{{1, 2}, {2, 2}, {3, 2}}, {}},
+        LossHistory{{}, {{0, 5}}},
         LossHistory{{{1, 1e-30}, {2, 1e30}, {3, INFINITY}}, {{0, -4}}}}) {
     EXPECT_GE(lines(plotText(losses, {.width = 1, .height = 1})).size(), 7u);
     EXPECT_NE(plotSvg(losses, "t").find("</svg>"), std::string::npos);
