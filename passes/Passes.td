@@ -14,11 +14,11 @@ def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
     `cross-entropy` takes the result `logits` and a new argument `targets` of i32 class numbers, `mse` the
     result `logits` and `targets` of its type; `none` expects @forward to return the scalar `loss` itself.
     An only result may have any name.
-    ```mlir
+    ```
     func.func @forward(%w …, %x …) -> (tensor<4x10xf32> {graph.name = "logits"})
     ```
     gets the company of
-    ```mlir
+    ```
     func.func @evaluate(%w …, %x …, %targets: tensor<4xi32> …) -> (tensor<f32> {graph.name = "loss"}) {
       …
       %loss, %lse = graph.cross_entropy %logits, %targets : …
@@ -39,16 +39,49 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
   let summary = "Makes @gradients, the loss and its gradients, from @evaluate";
   let description = [{
     Reverse mode over graph ops with one rule per op (Gradients*.cpp). Only ops between parameters and the
-    loss take part; integers carry no gradient. Gradient ops stand behind the forward ops and are located
+    loss take part; integers carry no gradient. Gradient ops follow the forward ops and are located
     at `<node>.backward`. A parameter that does not reach the loss gets no gradient and is not trained.
-    ```mlir
-    %y = graph.tanh %w : tensor<8xf32>
+    ```mlir --differentiate --cse
+    func.func @evaluate(%w: tensor<3x8xf32> {graph.name = "w", graph.role = "parameter"},
+                        %x: tensor<4x8xf32> {graph.name = "x", graph.role = "input"},
+                        %targets: tensor<4x3xf32> {graph.name = "targets", graph.role = "target"})
+        -> (tensor<f32> {graph.name = "loss"}) {
+      %hidden = graph.tanh %x : tensor<4x8xf32>
+      %logits = graph.linear %hidden, %w : tensor<4x8xf32>, tensor<3x8xf32> -> tensor<4x3xf32>
+      %loss = graph.mse %logits, %targets : tensor<4x3xf32>, tensor<4x3xf32> -> tensor<f32>
+      return %loss : tensor<f32>
+    }
     ```
-    makes, for a cotangent %dy,
+    becomes
     ```mlir
-    %0 = graph.mul %y, %y : tensor<8xf32>
-    %1 = graph.sub %ones, %0 : tensor<8xf32>
-    %dw = graph.mul %dy, %1 : tensor<8xf32>
+    func.func @evaluate(
+        %arg0: tensor<3x8xf32> {graph.name = "w", graph.role = "parameter"},
+        %arg1: tensor<4x8xf32> {graph.name = "x", graph.role = "input"},
+        %arg2: tensor<4x3xf32> {graph.name = "targets", graph.role = "target"})
+        -> (tensor<f32> {graph.name = "loss"}) {
+      %0 = graph.tanh %arg1 : tensor<4x8xf32>
+      %1 = graph.linear %0, %arg0 : tensor<4x8xf32>, tensor<3x8xf32> -> tensor<4x3xf32>
+      %2 = graph.mse %1, %arg2 : tensor<4x3xf32>, tensor<4x3xf32> -> tensor<f32>
+      return %2 : tensor<f32>
+    }
+    func.func @gradients(
+        %arg0: tensor<3x8xf32> {graph.name = "w", graph.role = "parameter"},
+        %arg1: tensor<4x8xf32> {graph.name = "x", graph.role = "input"},
+        %arg2: tensor<4x3xf32> {graph.name = "targets", graph.role = "target"})
+        -> (tensor<f32> {graph.name = "loss"},
+            tensor<3x8xf32> {graph.name = "gradient.w"}) {
+      %0 = graph.tanh %arg1 : tensor<4x8xf32>
+      %1 = graph.linear %0, %arg0 : tensor<4x8xf32>, tensor<3x8xf32> -> tensor<4x3xf32>
+      %2 = graph.mse %1, %arg2 : tensor<4x3xf32>, tensor<4x3xf32> -> tensor<f32>
+      %3 = graph.constant dense<1.000000e+00> : tensor<f32>
+      %4 = graph.sub %1, %arg2 : tensor<4x3xf32>
+      %5 = graph.constant dense<0.166666672> : tensor<f32>
+      %6 = graph.mul %3, %5 : tensor<f32>
+      %7 = graph.broadcast %6 [] : tensor<f32> -> tensor<4x3xf32>
+      %8 = graph.mul %4, %7 : tensor<4x3xf32>
+      %9 = graph.contract %8, %0 batch [] x [] over [0] x [0] : tensor<4x3xf32>, tensor<4x8xf32> -> tensor<3x8xf32>
+      return %2, %9 : tensor<f32>, tensor<3x8xf32>
+    }
     ```
     @gradients takes the arguments of @evaluate and returns `loss`, then `gradient.<parameter>` for each.
   }];
@@ -62,14 +95,48 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     1 MB; one for the vectors of all larger layers), as soon as its gradients are final and its parameters used for the last time. Parameters and
     state are donated: they are updated in place. Clipping by global norm and `accumulate` micro-batches
     (slices of the batch arguments, whose mean counts) are part of @step.
-    ```mlir
-    func.func @gradients(%w …, %x …, %targets …) -> (loss, gradient.w)
+    ```mlir --add-optimizer=optimizer=sgd --cse
+    func.func @gradients(
+        %arg0: tensor<3x8xf32> {graph.name = "w", graph.role = "parameter"},
+        %arg1: tensor<4x8xf32> {graph.name = "x", graph.role = "input"},
+        %arg2: tensor<4x3xf32> {graph.name = "targets", graph.role = "target"})
+        -> (tensor<f32> {graph.name = "loss"},
+            tensor<3x8xf32> {graph.name = "gradient.w"}) {
+      %0 = graph.tanh %arg1 : tensor<4x8xf32>
+      %1 = graph.linear %0, %arg0 : tensor<4x8xf32>, tensor<3x8xf32> -> tensor<4x3xf32>
+      %2 = graph.mse %1, %arg2 : tensor<4x3xf32>, tensor<4x3xf32> -> tensor<f32>
+      %3 = graph.constant dense<1.000000e+00> : tensor<f32>
+      %4 = graph.sub %1, %arg2 : tensor<4x3xf32>
+      %5 = graph.constant dense<0.166666672> : tensor<f32>
+      %6 = graph.mul %3, %5 : tensor<f32>
+      %7 = graph.broadcast %6 [] : tensor<f32> -> tensor<4x3xf32>
+      %8 = graph.mul %4, %7 : tensor<4x3xf32>
+      %9 = graph.contract %8, %0 batch [] x [] over [0] x [0] : tensor<4x3xf32>, tensor<4x8xf32> -> tensor<3x8xf32>
+      return %2, %9 : tensor<f32>, tensor<3x8xf32>
+    }
     ```
     becomes
     ```mlir
-    func.func @step(%w: tensor<4x4xf32> {graph.name = "w", graph.role = "parameter", graph.donated = 0 : i64},
-                    %m {graph.name = "adam.m.w" …}, %v {graph.name = "adam.v.w" …}, %x …, %targets …,
-                    %learning_rate: tensor<f32>, %step: tensor<i64>) -> (w, adam.m.w, adam.v.w, loss)
+    func.func @step(
+        %arg0: tensor<3x8xf32> {graph.donated = 0 : i64, graph.name = "w", graph.role = "parameter"},
+        %arg1: tensor<4x8xf32> {graph.name = "x", graph.role = "input"},
+        %arg2: tensor<4x3xf32> {graph.name = "targets", graph.role = "target"},
+        %arg3: tensor<f32> {graph.name = "learning_rate", graph.role = "scalar"})
+        -> (tensor<3x8xf32> {graph.name = "w", graph.role = "parameter"},
+            tensor<f32> {graph.name = "loss"}) {
+      %0 = graph.constant dense<1.000000e+00> : tensor<f32>
+      %1 = graph.tanh %arg1 : tensor<4x8xf32>
+      %2 = graph.linear %1, %arg0 : tensor<4x8xf32>, tensor<3x8xf32> -> tensor<4x3xf32>
+      %3 = graph.mse %2, %arg2 : tensor<4x3xf32>, tensor<4x3xf32> -> tensor<f32>
+      %4 = graph.sub %2, %arg2 : tensor<4x3xf32>
+      %5 = graph.constant dense<0.166666672> : tensor<f32>
+      %6 = graph.mul %0, %5 : tensor<f32>
+      %7 = graph.broadcast %6 [] : tensor<f32> -> tensor<4x3xf32>
+      %8 = graph.mul %4, %7 : tensor<4x3xf32>
+      %9 = graph.contract %8, %1 batch [] x [] over [0] x [0] : tensor<4x3xf32>, tensor<4x8xf32> -> tensor<3x8xf32>
+      %new_parameters = graph.sgd(%arg0) gradients(%9) scalars(%arg3, %0) {momentum = 0.000000e+00 : f64, weight_decay = 1.000000e-02 : f64} : tensor<3x8xf32> : tensor<3x8xf32> : tensor<f32>, tensor<f32> -> tensor<3x8xf32>
+      return %new_parameters, %3 : tensor<3x8xf32>, tensor<f32>
+    }
     ```
   }];
   let options = [
@@ -93,11 +160,11 @@ def AddInitializers : Pass<"add-initializers", "::mlir::ModuleOp"> {
   let description = [{
     `normal:STD`, `uniform:LIMIT` (±LIMIT) and `constant:VALUE`. Parameter number i draws from the random
     stream with id i, so that its values depend on seed and position alone.
-    ```mlir
+    ```
     %w: tensor<4x4xf32> {graph.init = "normal:0.02", …}
     ```
     makes
-    ```mlir
+    ```
     %0 = graph.random_normal %seed, %zero id 0 : tensor<i64>, tensor<i64> -> tensor<4x4xf32>
     %1 = graph.mul %0, %std : tensor<4x4xf32>
     ```
@@ -110,18 +177,32 @@ def GraphToLinalg : Pass<"graph-to-linalg", "::mlir::ModuleOp"> {
   let description = [{
     Composites are decomposed but for attention; elementwise ops become all-parallel generics,
     reductions generics over a fill. Copies (broadcast, transpose) live on as indexing maps of their
-    consumers. Floats may be contracted and reassociated as CONTRACT allows; floats narrower than
-    f32 are computed in f32.
+    consumers. Floats narrower than f32 are computed in f32.
 
+    ```mlir --graph-to-linalg --cse
+    func.func @forward(%x: tensor<4x16xf32>, %w: tensor<8x16xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {
+      %0 = graph.linear %x, %w, %b : tensor<4x16xf32>, tensor<8x16xf32>, tensor<8xf32> -> tensor<4x8xf32>
+      %1 = graph.relu %0 : tensor<4x8xf32>
+      return %1 : tensor<4x8xf32>
+    }
+    ```
+    becomes
     ```mlir
-    %0 = graph.broadcast %b [1] : tensor<8xf32> -> tensor<4x8xf32>
-    %1 = graph.add %x, %0 : tensor<4x8xf32>
-    // becomes, with #m = affine_map<(i, j) -> (i, j)>
-    %1 = linalg.generic {indexing_maps = [#m, affine_map<(i, j) -> (j)>, #m], …}
-        ins(%x, %b : tensor<4x8xf32>, tensor<8xf32>) outs(%empty : tensor<4x8xf32>) {
-    ^bb0(%p: f32, %q: f32, %out: f32):
-      %s = arith.addf %p, %q fastmath<nsz,arcp,contract,afn> : f32
-      linalg.yield %s : f32
+    func.func @forward(%arg0: tensor<4x16xf32>, %arg1: tensor<8x16xf32>, %arg2: tensor<8xf32>) -> tensor<4x8xf32> {
+      %cst = arith.constant 0.000000e+00 : f32
+      %0 = graph.contract %arg0, %arg1 batch [] x [] over [1] x [1] : tensor<4x16xf32>, tensor<8x16xf32> -> tensor<4x8xf32>
+      %1 = tensor.empty() : tensor<4x8xf32>
+      %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0, %arg2 : tensor<4x8xf32>, tensor<8xf32>) outs(%1 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %in_0: f32, %out: f32):
+        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract,afn> : f32
+        linalg.yield %4 : f32
+      } -> tensor<4x8xf32>
+      %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract,afn> : f32
+        linalg.yield %4 : f32
+      } -> tensor<4x8xf32>
+      return %3 : tensor<4x8xf32>
     }
     ```
   }];
@@ -140,18 +221,40 @@ def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
     whole anyway (the function returns it, say) and ops that mix rows. The number of blocks follows from
     the shapes, and is 64 at most: each is code of its own. Numbers: sums over rows (weight gradients) are added in another order, all else is the same.
 
+    ```mlir --block-rows=limit=16 --cse
+    func.func @rows(%x: tensor<4x2xf32>, %w: tensor<2x2xf32>) -> tensor<4xf32> {
+      %zero = arith.constant dense<0.0> : tensor<4xf32>
+      %y = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<4x2xf32>, tensor<2x2xf32> -> tensor<4x2xf32>
+      %s = linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r)>], iterator_types = ["parallel", "reduction"]} ins(%y : tensor<4x2xf32>) outs(%zero : tensor<4xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %0 = arith.addf %in, %out : f32
+        linalg.yield %0 : f32
+      } -> tensor<4xf32>
+      return %s : tensor<4xf32>
+    }
+    ```
+    becomes
     ```mlir
-    %y = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<8x4xf32>, tensor<1000x4xf32> -> tensor<8x1000xf32>
-    %max = linalg.generic … ins(%y : tensor<8x1000xf32>) outs(%low : tensor<8xf32>)
-    // becomes, with limit=16000
-    %x0 = tensor.extract_slice %x[0, 0] [4, 4] [1, 1] : tensor<8x4xf32> to tensor<4x4xf32>
-    %y0 = graph.contract %x0, %w … -> tensor<4x1000xf32>
-    %max0 = linalg.generic … ins(%y0 : tensor<4x1000xf32>) outs(%low0 : tensor<4xf32>)
-    %x1 = tensor.extract_slice %x[4, 0] [4, 4] [1, 1] : tensor<8x4xf32> to tensor<4x4xf32>
-    %late = graph.after %x1, %max0 apart : tensor<4x4xf32>, tensor<4xf32>
-    %y1 = graph.contract %late, %w … -> tensor<4x1000xf32>
-    %max1 = linalg.generic … ins(%y1 : tensor<4x1000xf32>) outs(%low1 : tensor<4xf32>)
-    %max = tensor.concat dim(0) %max0, %max1 : (tensor<4xf32>, tensor<4xf32>) -> tensor<8xf32>
+    func.func @rows(%arg0: tensor<4x2xf32>, %arg1: tensor<2x2xf32>) -> tensor<4xf32> {
+      %extracted_slice = tensor.extract_slice %arg0[0, 0] [2, 2] [1, 1] : tensor<4x2xf32> to tensor<2x2xf32>
+      %0 = graph.contract %extracted_slice, %arg1 batch [] x [] over [1] x [1] : tensor<2x2xf32>, tensor<2x2xf32> -> tensor<2x2xf32>
+      %cst = arith.constant dense<0.000000e+00> : tensor<2xf32>
+      %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%0 : tensor<2x2xf32>) outs(%cst : tensor<2xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %5 = arith.addf %in, %out : f32
+        linalg.yield %5 : f32
+      } -> tensor<2xf32>
+      %extracted_slice_0 = tensor.extract_slice %arg0[2, 0] [2, 2] [1, 1] : tensor<4x2xf32> to tensor<2x2xf32>
+      %2 = graph.after %extracted_slice_0, %1 apart : tensor<2x2xf32>, tensor<2xf32>
+      %3 = graph.contract %2, %arg1 batch [] x [] over [1] x [1] : tensor<2x2xf32>, tensor<2x2xf32> -> tensor<2x2xf32>
+      %4 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%3 : tensor<2x2xf32>) outs(%cst : tensor<2xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %5 = arith.addf %in, %out : f32
+        linalg.yield %5 : f32
+      } -> tensor<2xf32>
+      %concat = tensor.concat dim(0) %1, %4 : (tensor<2xf32>, tensor<2xf32>) -> tensor<4xf32>
+      return %concat : tensor<4xf32>
+    }
     ```
   }];
   let options = [Option<"limit", "limit", "int64_t", "64 << 20", "bytes of a tensor that is stored whole">];
@@ -160,27 +263,76 @@ def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
 }
 
 def Recompute : Pass<"recompute", "::mlir::ModuleOp"> {
-  let summary = "Values of the forward pass are dropped and computed again in the backward pass";
+  let summary = "Values of the forward pass are dropped and recomputed in the backward pass";
   let description = [{
     In functions that return `loss`: what the backward pass reads of the forward pass (the ops that the
-    loss needs) is kept, or computed again from what is kept, so that the fewest bytes wait between the
+    loss needs) is kept or recomputed from what is kept, so that the fewest bytes are live between the
     passes: a minimum cut. Elementwise ops may run again, of contractions and attention the first `heavy`
     by FLOPs a byte. With these, every `stride`-th value to which the forward pass narrows (the residual
-    stream before attention and before the perceptron of every layer) is a checkpoint and kept. The clones
+    stream before attention and before the MLP of every layer) is a checkpoint and kept. The clones
     stand before their first reader and read kept values behind `graph.after`, which holds them back. Nothing happens where the backward pass reads less
     than `least-bytes` of what is dropped. Numbers stay the same bit by bit: the same ops run on the same values.
 
+    ```mlir --recompute
+    func.func @gradients(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>, %dy: tensor<4x8xf32>) -> (tensor<f32> {graph.name = "loss"}, tensor<8x8xf32>, tensor<4x8xf32>) {
+      %zero = arith.constant dense<0.0> : tensor<f32>
+      %e = tensor.empty() : tensor<4x8xf32>
+      %p = graph.contract %x, %w batch [] x [] over [1] x [0] : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+      %a = linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r, c)>], iterator_types = ["parallel", "parallel"]} ins(%p : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %0 = math.tanh %in : f32
+        linalg.yield %0 : f32
+      } -> tensor<4x8xf32>
+      %loss = linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> ()>], iterator_types = ["reduction", "reduction"]} ins(%a : tensor<4x8xf32>) outs(%zero : tensor<f32>) {
+      ^bb0(%in: f32, %out: f32):
+        %0 = arith.addf %in, %out : f32
+        linalg.yield %0 : f32
+      } -> tensor<f32>
+      %g = graph.contract %dy, %w batch [] x [] over [1] x [0] : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+      %h = graph.contract %g, %w batch [] x [] over [1] x [0] : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+      %da = graph.contract %h, %w batch [] x [] over [1] x [0] : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+      %dw = graph.contract %h, %a batch [] x [] over [0] x [0] : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<8x8xf32>
+      %dp = linalg.generic {indexing_maps = [affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r, c)>, affine_map<(r, c) -> (r, c)>], iterator_types = ["parallel", "parallel"]} ins(%da, %p : tensor<4x8xf32>, tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %q: f32, %out: f32):
+        %0 = arith.mulf %in, %q : f32
+        linalg.yield %0 : f32
+      } -> tensor<4x8xf32>
+      return %loss, %dw, %dp : tensor<f32>, tensor<8x8xf32>, tensor<4x8xf32>
+    }
+    ```
+    becomes
     ```mlir
-    %p = graph.contract %x, %w …                   // forward
-    %a = linalg.generic … ins(%p) { tanh }
-    …
-    %da = graph.contract %dy, %v …                 // backward
-    %dv = graph.contract %dy, %a …
-    // becomes
-    %da = graph.contract %dy, %v …
-    %late = graph.after %p, %da : …
-    %again = linalg.generic … ins(%late) { tanh }
-    %dv = graph.contract %dy, %again …
+    func.func @gradients(%arg0: tensor<4x8xf32>, %arg1: tensor<8x8xf32>, %arg2: tensor<4x8xf32>) -> (tensor<f32> {graph.name = "loss"}, tensor<8x8xf32>, tensor<4x8xf32>) {
+      %cst = arith.constant dense<0.000000e+00> : tensor<f32>
+      %0 = tensor.empty() : tensor<4x8xf32>
+      %1 = graph.contract %arg0, %arg1 batch [] x [] over [1] x [0] : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+      %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%1 : tensor<4x8xf32>) outs(%0 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %11 = math.tanh %in : f32
+        linalg.yield %11 : f32
+      } -> tensor<4x8xf32>
+      %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> ()>], iterator_types = ["reduction", "reduction"]} ins(%2 : tensor<4x8xf32>) outs(%cst : tensor<f32>) {
+      ^bb0(%in: f32, %out: f32):
+        %11 = arith.addf %in, %out : f32
+        linalg.yield %11 : f32
+      } -> tensor<f32>
+      %4 = graph.contract %arg2, %arg1 batch [] x [] over [1] x [0] : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+      %5 = graph.contract %4, %arg1 batch [] x [] over [1] x [0] : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+      %6 = graph.contract %5, %arg1 batch [] x [] over [1] x [0] : tensor<4x8xf32>, tensor<8x8xf32> -> tensor<4x8xf32>
+      %7 = graph.after %1, %6 : tensor<4x8xf32>, tensor<4x8xf32>
+      %8 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%7 : tensor<4x8xf32>) outs(%0 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %11 = math.tanh %in : f32
+        linalg.yield %11 : f32
+      } -> tensor<4x8xf32>
+      %9 = graph.contract %5, %8 batch [] x [] over [0] x [0] : tensor<4x8xf32>, tensor<4x8xf32> -> tensor<8x8xf32>
+      %10 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%6, %7 : tensor<4x8xf32>, tensor<4x8xf32>) outs(%0 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %in_0: f32, %out: f32):
+        %11 = arith.mulf %in, %in_0 : f32
+        linalg.yield %11 : f32
+      } -> tensor<4x8xf32>
+      return %3, %9, %10 : tensor<f32>, tensor<8x8xf32>, tensor<4x8xf32>
+    }
     ```
   }];
   let options = [Option<"leastBytes", "least-bytes", "int64_t", "1", "bytes that must be dropped">,
@@ -198,13 +350,46 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
     buckets. Numbers change in one place: a reduction of more than 4096 elements to a scalar adds up
     fixed chunks first.
 
+    ```mlir --form-kernels
+    func.func @forward(%arg0: tensor<4x16xf32>, %arg1: tensor<8x16xf32>, %arg2: tensor<8xf32>) -> tensor<4x8xf32> {
+      %cst = arith.constant 0.000000e+00 : f32
+      %0 = graph.contract %arg0, %arg1 batch [] x [] over [1] x [1] : tensor<4x16xf32>, tensor<8x16xf32> -> tensor<4x8xf32>
+      %1 = tensor.empty() : tensor<4x8xf32>
+      %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0, %arg2 : tensor<4x8xf32>, tensor<8xf32>) outs(%1 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %in_0: f32, %out: f32):
+        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract,afn> : f32
+        linalg.yield %4 : f32
+      } -> tensor<4x8xf32>
+      %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract,afn> : f32
+        linalg.yield %4 : f32
+      } -> tensor<4x8xf32>
+      return %3 : tensor<4x8xf32>
+    }
+    ```
+    becomes
     ```mlir
-    %0 = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<4x8xf32>, tensor<16x8xf32> -> tensor<4x16xf32>
-    %1 = linalg.generic … ins(%0, %b) …
-    %2 = linalg.generic … ins(%1) …
-    // becomes
-    %2 = call @contraction_5be0c1d2(%x, %w, %b)
-        : (tensor<4x8xf32>, tensor<16x8xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+    func.func @forward(%arg0: tensor<4x16xf32>, %arg1: tensor<8x16xf32>, %arg2: tensor<8xf32>) -> tensor<4x8xf32> {
+      %0 = call @contraction_ea28d55d(%arg0, %arg1, %arg2) : (tensor<4x16xf32>, tensor<8x16xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+      return %0 : tensor<4x8xf32>
+    }
+    func.func private @contraction_ea28d55d(%arg0: tensor<4x16xf32>, %arg1: tensor<8x16xf32>, %arg2: tensor<8xf32>) -> tensor<4x8xf32> attributes {graph.kernel = "contraction", graph.ops = ""} {
+      %0 = graph.contract %arg0, %arg1 batch [] x [] over [1] x [1] : tensor<4x16xf32>, tensor<8x16xf32> -> tensor<4x8xf32>
+      %1 = tensor.empty() : tensor<4x8xf32>
+      %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0, %arg2 : tensor<4x8xf32>, tensor<8xf32>) outs(%1 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %in_0: f32, %out: f32):
+        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract,afn> : f32
+        linalg.yield %4 : f32
+      } -> tensor<4x8xf32>
+      %cst = arith.constant 0.000000e+00 : f32
+      %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %out: f32):
+        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract,afn> : f32
+        linalg.yield %4 : f32
+      } -> tensor<4x8xf32>
+      return %3 : tensor<4x8xf32>
+    }
     ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
@@ -213,17 +398,24 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
 }
 
 def ChooseBlocks : Pass<"choose-blocks", "::mlir::ModuleOp"> {
-  let summary = "Kernels hear which sizes of blocks were found best for them on this machine";
+  let summary = "Kernels get the block sizes that were found fastest for them on this machine";
   let description = [{
     Sizes of blocks follow from a kernel's shape and the machine; what `ingot tune` found to be faster
     stands here by the kernel's name, a hash of its body. No choice changes a bit. Names that the module
     does not hold are passed over.
 
+    ```mlir --choose-blocks=choices=product:tile_rows=5
+    func.func private @product(%x: tensor<8x8xf32>) -> tensor<8x8xf32> attributes {graph.kernel = "contraction"} {
+      %0 = graph.contract %x, %x batch [] x [] over [1] x [0] : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+      return %0 : tensor<8x8xf32>
+    }
+    ```
+    becomes
     ```mlir
-    func.func private @contraction_5be0c1d2(…) attributes {graph.kernel = "contraction"} { … }
-    // becomes, with choices='contraction_5be0c1d2:tile_rows=14 tile_columns=32'
-    func.func private @contraction_5be0c1d2(…)
-        attributes {graph.kernel = "contraction", graph.tuned = "tile_rows=14 tile_columns=32"} { … }
+    func.func private @product(%x: tensor<8x8xf32>) -> tensor<8x8xf32> attributes {graph.kernel = "contraction", graph.tuned = "tile_rows=5"} {
+      %0 = graph.contract %x, %x batch [] x [] over [1] x [0] : tensor<8x8xf32>, tensor<8x8xf32> -> tensor<8x8xf32>
+      return %0 : tensor<8x8xf32>
+    }
     ```
   }];
   let options = [ListOption<"choices", "choices", "std::string", "NAME:SIZES, one for each kernel">];
@@ -232,7 +424,7 @@ def ChooseBlocks : Pass<"choose-blocks", "::mlir::ModuleOp"> {
 def LaunchKernels : Pass<"launch-kernels", "::mlir::ModuleOp"> {
   let summary = "Calls of kernels become launches, so that kernels can change their signature";
   let description = [{
-    ```mlir
+    ```
     %0 = call @row_1f3a(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32>
     // becomes
     %0 = graph.launch @row_1f3a(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32>
@@ -244,12 +436,20 @@ def LaunchKernels : Pass<"launch-kernels", "::mlir::ModuleOp"> {
 def ExpandMath : Pass<"expand-math"> {
   let summary = "exp, log, tanh, erf, sin, cos, pow and their kin become adds and multiplies";
   let description = [{
+    ```mlir --expand-math
+    func.func @root(%x: vector<16xf32>) -> vector<16xf32> {
+      %0 = math.rsqrt %x : vector<16xf32>
+      return %0 : vector<16xf32>
+    }
+    ```
+    becomes
     ```mlir
-    %1 = math.rsqrt %0 : vector<16xf32>
-    // becomes
-    %one = arith.constant dense<1.0> : vector<16xf32>
-    %root = math.sqrt %0 : vector<16xf32>
-    %1 = arith.divf %one, %root : vector<16xf32>
+    func.func @root(%x: vector<16xf32>) -> vector<16xf32> {
+      %root = math.sqrt %x : vector<16xf32>
+      %one = arith.constant dense<1.0> : vector<16xf32>
+      %0 = arith.divf %one, %root : vector<16xf32>
+      return %0 : vector<16xf32>
+    }
     ```
     Scalars and vectors round alike, and so do all devices. Largest errors stand in the README of
     passes/. An op of the math dialect without an expansion is an error: nothing calls a C library.

@@ -3,7 +3,8 @@
 
 gtest executables of BUILD_DIR/bin/tests, lit over test/**/*.mlir and the end-to-end tests of
 test/end-to-end/test_*.py run side by side. Names that contain FILTER run (an executable, file or
-test); `all` sets INGOT_LONG_TESTS=1 for the long tiers. The last line is
+test); `all` adds the long tiers: INGOT_LONG_TESTS=1, lint over the whole tree, and the unit tests of
+the builds asan and tsan beside BUILD_DIR. The last line is
 `N passed, N failed, N skipped`; the exit code is 1 if a test failed or if nothing ran.
 """
 import concurrent.futures
@@ -53,6 +54,7 @@ class Job:
     command: list
     read: object  # (Outcome, results path, process output, exit code) -> None
     environment: dict = dataclasses.field(default_factory=dict)
+    timeout: int = TIMEOUT
 
     def run(self, environment):
         outcome = Outcome()
@@ -65,12 +67,12 @@ class Job:
             try:
                 process = subprocess.run(
                     command, env=own, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT, text=True, errors="replace", timeout=TIMEOUT)
+                    stderr=subprocess.STDOUT, text=True, errors="replace", timeout=self.timeout)
                 output, code = process.stdout, process.returncode
             except subprocess.TimeoutExpired as expired:
                 text = expired.stdout or b""
                 output = text.decode(errors="replace") if isinstance(text, bytes) else text
-                output, code = f"{output}\nstopped after {TIMEOUT} s", -1
+                output, code = f"{output}\nstopped after {self.timeout} s", -1
             self.read(outcome, results, output, code)
             if code != 0 and not outcome.failed:
                 outcome.add(self.name, "failed", f"exit code {code}\n{output}")
@@ -120,7 +122,8 @@ def read_gtest(outcome, results, output, code):
                 outcome.add(test, "passed")
 
 
-def gtest_jobs(build, pattern):
+def gtest_jobs(build, pattern, label=""):
+    """`label` tells a sanitized build's tests from the release build's."""
     for path in sorted(glob.glob(os.path.join(build, "bin", "tests", "*"))):
         if not os.access(path, os.X_OK) or os.path.isdir(path):
             continue
@@ -129,7 +132,7 @@ def gtest_jobs(build, pattern):
         if pattern and pattern not in name:
             command.append(f"--gtest_filter=*{pattern}*")
         for shard in range(WORKERS):
-            yield Job(f"{name} {shard + 1}/{WORKERS}", command, read_gtest,
+            yield Job(f"{label}{name} {shard + 1}/{WORKERS}", command, read_gtest,
                       {"GTEST_TOTAL_SHARDS": str(WORKERS), "GTEST_SHARD_INDEX": str(shard)})
 
 
@@ -209,6 +212,17 @@ def run_unittest(path, results, pattern):
         json.dump(list(rows.values()), file)
 
 
+# --- lint ----------------------------------------------------------------------------------------
+
+
+def lint_jobs(build, pattern):
+    if pattern and pattern not in "lint":
+        return
+    command = [sys.executable, os.path.join(ROOT, "tools", "lint"), build, "all"]
+    yield Job("lint", command, lambda outcome, results, output, code:
+              outcome.add("lint", "failed" if code else "passed", output if code else ""), timeout=4 * TIMEOUT)
+
+
 # --- the run -------------------------------------------------------------------------------------
 
 
@@ -222,6 +236,9 @@ def environment_for(build, scratch, long):
         environment["SHARED"] = shared
     # Undefined behaviour fails a test instead of printing a line that nobody sees.
     environment.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+    # LLVM's and MLIR's libraries are not instrumented: containers that cross into them look overrun.
+    environment.setdefault("ASAN_OPTIONS", "detect_container_overflow=0")
+    environment.setdefault("TSAN_OPTIONS", "halt_on_error=1")
     if long:
         environment["INGOT_LONG_TESTS"] = "1"
     return environment
@@ -254,6 +271,10 @@ def main(arguments):
     long = "all" in rest
     pattern = next((word for word in rest if word != "all"), "")
     jobs = [*python_jobs(build, pattern), *gtest_jobs(build, pattern), *lit_jobs(build, pattern)]
+    if long:
+        for sanitizer in ("asan", "tsan"):
+            jobs += gtest_jobs(os.path.join(os.path.dirname(build), sanitizer), pattern, f"{sanitizer} ")
+        jobs += lint_jobs(build, pattern)
     total = Outcome()
     with tempfile.TemporaryDirectory() as scratch, \
             concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:

@@ -1,4 +1,4 @@
-"""The IR in the folders' README files is real: every ```mlir block parses and verifies.
+"""The IR in the folders' README files and in the descriptions of passes is real: every ```mlir block parses and verifies.
 
 A block that opens with ```mlir --pass-name [--more] must, run through `ingot-opt` with these options,
 give the next block of the file (names of values aside).
@@ -8,11 +8,13 @@ import os
 import re
 import shlex
 import subprocess
+import textwrap
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 INGOT_OPT = os.path.join(os.path.dirname(os.environ["INGOT"]), "ingot-opt")
-BLOCK = re.compile(r"^```mlir[ \t]*(.*?)\n(.*?)^```", re.M | re.S)
+# In Passes.td blocks are indented as the description is.
+BLOCK = re.compile(r"^[ ]*```mlir[ \t]*(.*?)\n(.*?)^[ ]*```", re.M | re.S)
 
 
 def ingot_opt(text, options=()):
@@ -22,7 +24,7 @@ def ingot_opt(text, options=()):
 class Readme(unittest.TestCase):
     def check(self, path):
         with open(path) as file:
-            blocks = BLOCK.findall(file.read())
+            blocks = [(options, textwrap.dedent(text)) for options, text in BLOCK.findall(file.read())]
         for index, (options, text) in enumerate(blocks):
             with self.subTest(block=index):
                 run = ingot_opt(text, shlex.split(options))
@@ -34,9 +36,9 @@ class Readme(unittest.TestCase):
 
 
 def add_tests():
-    readmes = glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "*", "README.md"))
-    for path in sorted(readmes):
-        name = os.path.relpath(path, ROOT).replace(os.sep, "_").replace(".md", "")
+    readmes = glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "*", "**", "README.md"), recursive=True)
+    for path in sorted([*readmes, os.path.join(ROOT, "passes", "Passes.td")]):
+        name = re.sub(r"\W", "_", os.path.relpath(path, ROOT).removesuffix(".md"))
         setattr(Readme, f"test_{name}", lambda self, path=path: self.check(path))
 
 
