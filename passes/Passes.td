@@ -471,7 +471,7 @@ def PlanMemory : Pass<"plan-memory", "::mlir::ModuleOp"> {
     Views, buckets, donated results and in-place updates share storage; what is left is laid out by
     lifetime. A launch with a large result waits for its first reader where the arena gets smaller. Entry functions then take the arena and the workspace and only call kernels on places:
 
-    ```mlir
+    ```
     func.func @forward(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
       %0 = graph.launch @k(%x) : (tensor<4x8xf32>) -> tensor<4x8xf32>
       return %0 : tensor<4x8xf32>

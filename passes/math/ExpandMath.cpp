@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Passes.h"
 #include "passes/math/MathFunctions.h"
+#include "passes/math/Narrowing.h"
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -80,6 +81,13 @@ struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
     for (Operation *op : functions)
       if (failed(expand(op, vectorBytes)))
         return signalPassFailure();
+    // After the functions, which round results of their own.
+    getOperation()->walk([](arith::TruncFOp op) {
+      if (!needsExpansion(op))
+        return;
+      op.replaceAllUsesWith(expandNarrowing(op));
+      op.erase();
+    });
   }
 };
 

@@ -88,7 +88,7 @@ TEST_F(DocumentationTest, EveryOpHasAnExampleThatRoundTrips) {
 }
 
 TEST_F(DocumentationTest, EveryNumberedConstraintHasAnErrorTest) {
-  std::string errors = readFile(std::string(INGOT_SOURCE_DIR) + "/test/ir/ops-errors.mlir");
+  std::string errors = readFile(std::string(INGOT_SOURCE_DIR) + "/test/ir/dialect/ops-errors.mlir");
   std::regex numbered("\n([0-9])\\. ");
   for (const auto &[name, section] : sections())
     for (auto match = std::sregex_iterator(section.text.begin(), section.text.end(), numbered);
@@ -136,12 +136,11 @@ bool mentions(const std::string &text, const std::string &name) {
 
 /// What exists for each op, from the sources: a row is true as long as the code is.
 std::string table() {
-  std::string reference = sources("ir", "Reference"), gradients = sources("passes", "Gradients");
+  std::string reference = sources("ir/reference", ""), gradients = sources("passes", "Gradients");
   // Stage `linalg` names control flow only to refuse it.
-  std::string control = sources("codegen", "") + sources("passes", "FunctionPlan"),
-              lowering = control;
-  for (const char *pass : {"GraphToLinalg", "FormKernels", "Launch", "Point", "Storage"})
-    lowering += sources("passes", pass);
+  std::string control = sources("codegen", "") + sources("passes/memory", ""), lowering = control;
+  for (const char *room : {"passes/linalg", "passes/kernels", "passes/schedule"})
+    lowering += sources(room, "");
   std::string composites = sources("ir", "Decompose");
   std::string rows = "| op | what | reference | gradient | lowering |\n|---|---|---|---|---|\n";
   for (const auto &[name, section] : sections()) {
