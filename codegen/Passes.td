@@ -35,12 +35,29 @@ def LowerKernels : Pass<"lower-kernels", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"vectorBytes", "vector-bytes", "int64_t", "64", "of the widest vector register">,
-    Option<"l1Bytes", "l1-bytes", "int64_t", "49152", "of a core's first data cache">,
-    Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "of a core's second cache">,
+    Option<"l1Bytes", "l1-bytes", "int64_t", "49152", "of a core's L1 data cache">,
+    Option<"l2Bytes", "l2-bytes", "int64_t", "1048576", "of a core's L2 cache">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
                            "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect", "::mlir::LLVM::LLVMDialect"];
+}
+
+def HalfWordAccess : Pass<"half-word-access", "::mlir::ModuleOp"> {
+  let summary = "Masked accesses of bf16 move words of 16 bits";
+  let description = [{
+    `llvm.intr.masked.load` and `llvm.intr.masked.store` of bf16 vectors become those of i16 with bitcasts around
+    them. Where a CPU has no masked move of 16 bits, LLVM takes such an access apart; with bf16 elements it does so
+    through f32, and rounds them by calling a library function (`__truncsfbf2`), which code on its own does not have.
+    No bit changes.
+    ```
+    llvm.intr.masked.store %v, %p, %mask : vector<16xbf16>, vector<16xi1> into !llvm.ptr
+    // becomes
+    %w = llvm.bitcast %v : vector<16xbf16> to vector<16xi16>
+    llvm.intr.masked.store %w, %p, %mask : vector<16xi16>, vector<16xi1> into !llvm.ptr
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
 def RangeKernelSignature : Pass<"range-kernel-signature", "::mlir::ModuleOp"> {

@@ -500,12 +500,12 @@ def CheckIndices : Pass<"check-indices", "::mlir::ModuleOp"> {
     the first position and value that is not below it. Of a computed one the program clamps what is outside
     and returns an i1 of role `error`, named after the op, which fails the run.
 
-    ```mlir
+    ```
     func.func @forward(%table: tensor<65x8xf32> …, %tokens: tensor<4xi32> …) -> … {
       %0 = graph.gather %table, %tokens dimension 0 : …
     ```
     becomes
-    ```mlir
+    ```
     func.func @forward(%table: tensor<65x8xf32> …, %tokens: tensor<4xi32> {graph.limit = 65 : i64, …}) -> … {
     ```
   }];

@@ -84,6 +84,7 @@ void buildLlvmPipeline(OpPassManager &passes, const CpuTarget &target) {
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createUBToLLVMConversionPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
+  passes.addPass(createHalfWordAccess());
   passes.addPass(createRangeKernelSignature());
 }
 

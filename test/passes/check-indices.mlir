@@ -1,4 +1,4 @@
-// RUN: %ingot-opt --check-indices %s | %FileCheck %s
+// RUN: %ingot-opt --check-indices %s | FileCheck %s
 
 // An index that enters gets its limit there, the smaller one of two; what moves it on does not matter.
 // CHECK-LABEL: func.func @enters

@@ -4,6 +4,7 @@
 #include "codegen/tuning/VersionTimes.h"
 #include "codegen/tuning/VersionedProgram.h"
 #include "mlir/Parser/Parser.h"
+#include "runtime/program/CpuImage.h"
 #include "runtime/support/File.h"
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -201,8 +202,19 @@ Status fillWithNumbers(Session &session, const Function &function) {
 
 /// Which kernels of version 1 give other bits.
 std::vector<VersionedProgram::Place> differing(const Program &first, Program second) {
-  for (size_t kernel = 0; kernel < second.kernels.size(); ++kernel)
-    second.kernels[kernel].name = first.kernels[kernel].name; // as if they were one's versions
+  // As if they were one's versions: the names of one in the other's kernels and in its image's
+  // table.
+  std::vector<uint8_t> &image = second.objects.front().bytes;
+  Result<std::vector<ImageEntry>> entries = entriesOf(image);
+  EXPECT_TRUE(entries) << entries.error().text();
+  for (size_t kernel = 0; kernel < second.kernels.size(); ++kernel) {
+    const std::string name = second.kernels[kernel].name;
+    second.kernels[kernel].name = first.kernels[kernel].name;
+    for (ImageEntry &entry : *entries)
+      if (entry.symbol == name)
+        entry.symbol = first.kernels[kernel].name;
+  }
+  appendEntries(image, *entries);
   std::vector<VersionedProgram::Place> varied;
   for (size_t kernel = 0; kernel < first.kernels.size(); ++kernel)
     varied.push_back({1, kernel});
