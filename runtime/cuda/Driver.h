@@ -29,6 +29,7 @@ enum CUresult : int {
   CUDA_ERROR_INVALID_VALUE = 1,
   CUDA_ERROR_OUT_OF_MEMORY = 2,
   CUDA_ERROR_NOT_INITIALIZED = 3,
+  CUDA_ERROR_DEINITIALIZED = 4,
   CUDA_ERROR_NO_DEVICE = 100,
   CUDA_ERROR_INVALID_DEVICE = 101,
   CUDA_ERROR_INVALID_IMAGE = 200,
@@ -248,6 +249,11 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
     (CUtensorMap * map, int type, uint32_t rank, void *address, const uint64_t *dimensions,        \
      const uint64_t *strides, const uint32_t *box, const uint32_t *elementStrides, int interleave, \
      int swizzle, int l2Promotion, int outOfBoundsFill))                                           \
+  X(cuTensorMapEncodeIm2col, cuTensorMapEncodeIm2col,                                              \
+    (CUtensorMap * map, int type, uint32_t rank, void *address, const uint64_t *dimensions,        \
+     const uint64_t *strides, const int *lowerCorner, const int *upperCorner,                      \
+     uint32_t channelsPerPixel, uint32_t pixelsPerColumn, const uint32_t *elementStrides,          \
+     int interleave, int swizzle, int l2Promotion, int outOfBoundsFill))                           \
   X(cuGraphInstantiate, cuGraphInstantiateWithFlags,                                               \
     (CUgraphExec * executable, CUgraph graph, unsigned long long flags))                           \
   X(cuGraphGetNodes, cuGraphGetNodes, (CUgraph graph, CUgraphNode * nodes, size_t *count))         \

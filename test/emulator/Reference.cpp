@@ -21,12 +21,18 @@ Layout layout(FloatType type) {
     return {4, 3, false};
   case FloatType::E5M2:
     return {5, 2, true};
+  case FloatType::E2M3:
+    return {2, 3, false, false};
+  case FloatType::E3M2:
+    return {3, 2, false, false};
+  case FloatType::E2M1:
+    return {2, 1, false, false};
   }
   __builtin_unreachable();
 }
 
 const std::vector<double> &magnitudes(FloatType type) {
-  static std::array<std::vector<double>, 7> tables;
+  static std::array<std::vector<double>, 10> tables;
   std::vector<double> &table = tables[static_cast<int>(type)];
   if (!table.empty())
     return table;
@@ -36,7 +42,7 @@ const std::vector<double> &magnitudes(FloatType type) {
   for (int exponent = 0; exponent < 1 << format.exponentBits; ++exponent)
     for (int mantissa = 0; mantissa < units; ++mantissa) {
       const bool top = exponent + 1 == 1 << format.exponentBits;
-      if (top && (format.hasInfinity || mantissa + 1 == units))
+      if (top && (format.hasInfinity || (format.hasNan && mantissa + 1 == units)))
         return table;
       table.push_back(exponent ? std::ldexp(units + mantissa, exponent - bias - format.mantissaBits)
                                : std::ldexp(mantissa, 1 - bias - format.mantissaBits));
@@ -78,6 +84,8 @@ uint64_t roundByTable(FloatType type, double value, Rounding rounding) {
     }
     index += up || std::isinf(magnitude);
   }
+  if (index == table.size() && !format.hasNan) // the largest, whatever comes
+    --index;
   if (index == table.size() && !format.hasInfinity)
     return (uint64_t(1) << (format.width() - 1)) - 1; // the only NaN
   return (uint64_t(index) | uint64_t(negative) << (format.width() - 1)) << shift;
@@ -170,7 +178,7 @@ uint64_t randomValue(FloatType type, std::mt19937_64 &random) {
   const uint64_t bits = random();
   switch (random() % 4) {
   case 0: {
-    static thread_local std::array<std::vector<uint64_t>, 7> cached;
+    static thread_local std::array<std::vector<uint64_t>, 10> cached;
     std::vector<uint64_t> &values = cached[static_cast<int>(type)];
     if (values.empty())
       values = boundaryValues(type);

@@ -12,6 +12,7 @@ namespace ingot::emulator::test {
 struct Layout {
   int exponentBits, mantissaBits;
   bool hasInfinity;
+  bool hasNan = true; ///< without infinities: all ones
   int width() const { return 1 + exponentBits + mantissaBits; }
 };
 Layout layout(FloatType type);

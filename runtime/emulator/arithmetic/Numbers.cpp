@@ -6,6 +6,28 @@ namespace ingot::emulator {
 
 namespace {
 
+/// A format of finite values alone: all ones is the largest.
+template <int exponentBits, int mantissaBits>
+struct FiniteFloat : NarrowFloat<exponentBits, mantissaBits, false> {
+  using Base = NarrowFloat<exponentBits, mantissaBits, false>;
+  static constexpr uint32_t largest = Base::signBit - 1, nan = ~uint32_t(0);
+  static constexpr double largestValue =
+      ((2 << mantissaBits) - 1) * double(1 << (Base::bias + 1)) / (1 << mantissaBits);
+
+  static uint32_t encode(double value, Rounding rounding) {
+    if (std::isnan(value))
+      return largest;
+    if (std::abs(value) >= largestValue)
+      return largest | (std::signbit(value) ? Base::signBit : 0);
+    return Base::encode(value, rounding); // what it calls NaN is the largest value
+  }
+  static float decode(uint32_t bits) {
+    if ((bits & largest) != largest)
+      return Base::decode(bits);
+    return float(bits & Base::signBit ? -largestValue : largestValue);
+  }
+};
+
 /// Calls `visit` with the format's codec; f64 has none.
 template <typename Visit> auto withFormat(FloatType type, Visit visit) {
   switch (type) {
@@ -19,6 +41,12 @@ template <typename Visit> auto withFormat(FloatType type, Visit visit) {
     return visit(Float8E4M3FN{});
   case FloatType::E5M2:
     return visit(Float8E5M2{});
+  case FloatType::E2M3:
+    return visit(FiniteFloat<2, 3>{});
+  case FloatType::E3M2:
+    return visit(FiniteFloat<3, 2>{});
+  case FloatType::E2M1:
+    return visit(FiniteFloat<2, 1>{});
   case FloatType::F32:
   case FloatType::F64:
     break;
@@ -213,6 +241,28 @@ uint64_t encode(FloatType type, double value, FloatMode mode) {
   return mode.flush ? flushSubnormal(type, bits) : bits;
 }
 
+uint64_t encodeStochastic(FloatType type, double value, FloatMode mode, uint32_t random,
+                          int randomBits) {
+  if (mode.relu && value <= 0)
+    value = 0;
+  if (!std::isfinite(value))
+    return encode(type, value, mode);
+  FloatMode truncates = mode;
+  truncates.rounding = Rounding::Zero;
+  const uint64_t below = encode(type, value, truncates);
+  const double kept = std::abs(decode(type, below)), rest = std::abs(value) - kept;
+  // The unit of the kept value; that of the largest one is its distance from the one before.
+  const uint64_t magnitude = below & (uint64_t(1) << (bitWidth(type) - 1)) - 1;
+  const double next = std::abs(decode(type, magnitude + 1));
+  const bool isLargest = !std::isfinite(next) || next <= kept;
+  const double unit = isLargest ? kept - decode(type, magnitude - 1) : next - kept;
+  if (std::floor(std::ldexp(rest / unit, randomBits)) + random < std::ldexp(1.0, randomBits))
+    return below;
+  if (isLargest)
+    return encode(type, std::copysign(HUGE_VAL, value), mode);
+  return below + 1;
+}
+
 uint64_t add(FloatType type, uint64_t a, uint64_t b, FloatMode mode) {
   const double x = operand(type, a, mode.flush), y = operand(type, b, mode.flush);
   if (type == FloatType::F64)
@@ -305,6 +355,11 @@ void lanesF32(LaneOp op, uint32_t *out, const uint32_t *a, const uint32_t *b, co
   }
 }
 
+int elementsOf(Type type) {
+  const std::string_view name = typeName(type);
+  return name.ends_with("x2") ? 2 : name.ends_with("x4") ? 4 : 1;
+}
+
 std::optional<FloatType> floatType(Type type) {
   switch (type) {
   case Type::F64:
@@ -321,10 +376,24 @@ std::optional<FloatType> floatType(Type type) {
     return FloatType::BF16;
   case Type::E4M3:
   case Type::E4M3x2:
+  case Type::E4M3x4:
     return FloatType::E4M3;
   case Type::E5M2:
   case Type::E5M2x2:
+  case Type::E5M2x4:
     return FloatType::E5M2;
+  case Type::E2M3:
+  case Type::E2M3x2:
+  case Type::E2M3x4:
+    return FloatType::E2M3;
+  case Type::E3M2:
+  case Type::E3M2x2:
+  case Type::E3M2x4:
+    return FloatType::E3M2;
+  case Type::E2M1:
+  case Type::E2M1x2:
+  case Type::E2M1x4:
+    return FloatType::E2M1;
   default:
     return std::nullopt;
   }

@@ -3,6 +3,8 @@
 /// Every result is the exact one rounded once, by integer code: nothing depends on the host's
 /// rounding mode, on its fused instructions or on what an optimiser thinks of them. NaN results are
 /// the canonical ones of PTX (0x7fffffff for f32, 0x7fff for f16 and bf16); f64 keeps the host's.
+/// The formats of 4 and 6 bits have neither infinities nor NaN: what exceeds their largest value
+/// becomes that value, and NaN the positive one.
 /// Flushing (`.ftz`) looks at operands and at the rounded result.
 #pragma once
 #include "runtime/emulator/ptx/Type.h"
@@ -10,7 +12,7 @@
 
 namespace ingot::emulator {
 
-enum class FloatType : uint8_t { F64, F32, TF32, F16, BF16, E4M3, E5M2 };
+enum class FloatType : uint8_t { F64, F32, TF32, F16, BF16, E4M3, E5M2, E2M3, E3M2, E2M1 };
 
 /// What the modifiers of an instruction ask for.
 struct FloatMode {
@@ -35,12 +37,20 @@ constexpr int bitWidth(FloatType type) {
   case FloatType::E4M3:
   case FloatType::E5M2:
     return 8;
+  case FloatType::E2M3:
+  case FloatType::E3M2:
+    return 6;
+  case FloatType::E2M1:
+    return 4;
   }
   __builtin_unreachable();
 }
 
 /// The NaN that PTX instructions produce.
 uint64_t canonicalNan(FloatType type);
+/// What tensor maps with NaN fill put out of bounds, 16 bits after 16 whatever the format, and what
+/// fma.oob looks for in its factors.
+inline constexpr uint16_t outOfBoundsNan = 0x7ff7;
 /// A subnormal becomes a zero of its sign; everything else stays.
 uint64_t flushSubnormal(FloatType type, uint64_t bits);
 /// The value as a double: exact in every format.
@@ -48,6 +58,12 @@ double decode(FloatType type, uint64_t bits);
 /// The double rounded to the format, with modes applied. For results of arithmetic the double must
 /// be exact or rounded to odd.
 uint64_t encode(FloatType type, double value, FloatMode mode);
+
+/// Stochastic rounding (cvt.rs): the value is cut off, and grows by one unit where the first
+/// `randomBits` bits behind the cut and `random` have a carry. Of `mode` relu and saturateFinite
+/// apply.
+uint64_t encodeStochastic(FloatType type, double value, FloatMode mode, uint32_t random,
+                          int randomBits);
 
 /// a + b, a * b, a * b + c, a / b and the square root, rounded once. `flush`, `saturate` and `relu`
 /// apply; f64 ignores `flush`, as PTX does.
@@ -84,7 +100,9 @@ enum class LaneOp : uint8_t { Add, Subtract, Multiply, Fma };
 void lanesF32(LaneOp op, uint32_t *out, const uint32_t *a, const uint32_t *b, const uint32_t *c,
               FloatMode mode);
 
-/// The format of a type's elements (f16x2 → F16); nothing for integers and bits.
+/// Elements of a float type: 2 of f16x2, 4 of e4m3x4.
+int elementsOf(Type type);
+/// The format of a type's elements (f16x2 → F16); nothing for integers, bits and ue8m0.
 std::optional<FloatType> floatType(Type type);
 
 } // namespace ingot::emulator

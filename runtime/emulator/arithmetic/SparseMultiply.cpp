@@ -6,7 +6,29 @@ namespace {
 
 bool is8(MatrixType type) { return bitWidth(type) == 8; }
 
-/// The k of every element that A holds: [m][k / 2]. False if metadata is invalid.
+template <typename Element, typename Sum>
+bool multiplyAll(const SparseMultiply &sparse, Registers d, ConstRegisters a, ConstRegisters b,
+                 ConstRegisters c, const uint32_t *metadata) {
+  const MatrixMultiply &shape = sparse.shape;
+  const int perRow = shape.k / 2;
+  Element left[matrix::maximumElements], right[8 * 128];
+  Sum sums[16 * 8];
+  uint8_t places[matrix::maximumElements];
+  matrix::collect(shape.a, shape.m, perRow, sparse.registersOfA(), a, false, left);
+  matrix::collect(shape.b, 8, shape.k, shape.registersOfB(), b, true, right);
+  matrix::loadSums(shape, c, sums);
+  const bool valid = findPlaces(sparse, metadata, places);
+  for (int row = 0; row < shape.m; ++row)
+    for (int i = 0; i < perRow; ++i)
+      for (int column = 0; column < 8; ++column)
+        sums[row * 8 + column] +=
+            Sum(left[row * perRow + i]) * Sum(right[places[row * perRow + i] * 8 + column]);
+  matrix::storeSums(shape, d, sums);
+  return valid;
+}
+
+} // namespace
+
 bool findPlaces(const SparseMultiply &sparse, const uint32_t *metadata, uint8_t *places) {
   const MatrixMultiply &shape = sparse.shape;
   const int size = sparse.groupSize(), perRow = shape.k / 2;
@@ -34,29 +56,6 @@ bool findPlaces(const SparseMultiply &sparse, const uint32_t *metadata, uint8_t 
     }
   return valid;
 }
-
-template <typename Element, typename Sum>
-bool multiplyAll(const SparseMultiply &sparse, Registers d, ConstRegisters a, ConstRegisters b,
-                 ConstRegisters c, const uint32_t *metadata) {
-  const MatrixMultiply &shape = sparse.shape;
-  const int perRow = shape.k / 2;
-  Element left[matrix::maximumElements], right[8 * 128];
-  Sum sums[16 * 8];
-  uint8_t places[matrix::maximumElements];
-  matrix::collect(shape.a, shape.m, perRow, sparse.registersOfA(), a, false, left);
-  matrix::collect(shape.b, 8, shape.k, shape.registersOfB(), b, true, right);
-  matrix::loadSums(shape, c, sums);
-  const bool valid = findPlaces(sparse, metadata, places);
-  for (int row = 0; row < shape.m; ++row)
-    for (int i = 0; i < perRow; ++i)
-      for (int column = 0; column < 8; ++column)
-        sums[row * 8 + column] +=
-            Sum(left[row * perRow + i]) * Sum(right[places[row * perRow + i] * 8 + column]);
-  matrix::storeSums(shape, d, sums);
-  return valid;
-}
-
-} // namespace
 
 int SparseMultiply::groupSize() const {
   switch (bitWidth(shape.a)) {

@@ -29,6 +29,9 @@ struct SparseMultiply {
   int groupSize() const;
 };
 
+/// The k of every element that A holds: [m][k / 2]. False if metadata is invalid.
+bool findPlaces(const SparseMultiply &sparse, const uint32_t *metadata, uint8_t *places);
+
 /// D = A * B + C; `metadata` has the values of 32 lanes. False if a group's metadata is none that
 /// the ISA allows: its result is then not defined.
 bool multiply(const SparseMultiply &sparse, Registers d, ConstRegisters a, ConstRegisters b,

@@ -182,7 +182,9 @@ void AsyncChecks::asyncDone(uint64_t id, bool readingAlone) {
   numbers.erase(found);
 }
 
-void AsyncChecks::proxyFence(Warp &warp, uint32_t mask) {
+void AsyncChecks::proxyFence(Warp &warp, uint32_t mask, ProxyFence fence, uint64_t) {
+  if (fence != ProxyFence::Async)
+    return;
   ++time;
   forLanes(mask, [&](int lane) { shared[warp.block->rank].fenced[threadOf(warp, lane)] = time; });
 }

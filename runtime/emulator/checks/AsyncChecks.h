@@ -23,7 +23,7 @@ public:
   void asyncRegisters(Warp &warp, const Instruction &instruction, uint64_t operation,
                       std::span<const Slot> read, std::span<const Slot> written) override;
   void asyncDone(uint64_t operation, bool readingAlone) override;
-  void proxyFence(Warp &warp, uint32_t mask) override;
+  void proxyFence(Warp &warp, uint32_t mask, ProxyFence fence, uint64_t address) override;
   void registerFence(Warp &warp) override;
 
 private:

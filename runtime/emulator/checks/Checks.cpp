@@ -190,9 +190,9 @@ public:
     }
     copies.erase(known);
   }
-  void proxyFence(Warp &warp, uint32_t mask) override {
+  void proxyFence(Warp &warp, uint32_t mask, ProxyFence fence, uint64_t address) override {
     if (options.async)
-      async.proxyFence(warp, mask);
+      async.proxyFence(warp, mask, fence, address);
   }
   void registerFence(Warp &warp) override {
     if (options.async)

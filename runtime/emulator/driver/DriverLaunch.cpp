@@ -121,9 +121,9 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
   std::lock_guard lock(state.mutex);
   if (!config)
     return driverError(CUDA_ERROR_INVALID_VALUE, "no launch configuration");
-  const FunctionHandle *function = state.function(handle);
-  if (!function)
-    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function, or its module was unloaded");
+  const FunctionHandle *function = nullptr;
+  if (const CUresult result = state.runnable(handle, function))
+    return result;
   const CompiledKernel &kernel = *function->kernel;
   LaunchRequest request;
   request.kernel = &kernel;
@@ -190,8 +190,8 @@ CUresult setAttribute(CUfunction handle, CUfunction_attribute attribute, int val
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
   FunctionHandle *function = state.function(handle);
-  if (!function)
-    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
+  if (const FunctionHandle *found; const CUresult result = state.runnable(handle, found))
+    return result;
   switch (attribute) {
   case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: {
     const int most =
@@ -219,9 +219,11 @@ CUresult setAttribute(CUfunction handle, CUfunction_attribute attribute, int val
 CUresult getAttribute(int *value, CUfunction_attribute attribute, CUfunction handle) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  const FunctionHandle *function = state.function(handle);
-  if (!function || !value)
-    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
+  const FunctionHandle *function = nullptr;
+  if (const CUresult result = state.runnable(handle, function))
+    return result;
+  if (!value)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "nowhere to write the attribute to");
   const CompiledKernel &kernel = *function->kernel;
   const auto &most = kernel.source->maximumThreads;
   switch (attribute) {
@@ -256,9 +258,11 @@ CUresult getAttribute(int *value, CUfunction_attribute attribute, CUfunction han
 CUresult occupancy(int *blocks, CUfunction handle, int threads, size_t dynamicSharedBytes) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  const FunctionHandle *function = state.function(handle);
-  if (!function || !blocks || threads <= 0)
-    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function");
+  const FunctionHandle *function = nullptr;
+  if (const CUresult result = state.runnable(handle, function))
+    return result;
+  if (!blocks || threads <= 0)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "a block needs threads");
   *blocks =
       residentBlocks(*function->kernel, threads, int64_t(dynamicSharedBytes), state.capability());
   return CUDA_SUCCESS;
@@ -359,29 +363,54 @@ CUresult launchGraph(CUgraphExec executable, CUstream stream) {
   });
 }
 
-CUresult encodeTensorMap(CUtensorMap *map, int type, uint32_t rank, void *address,
-                         const uint64_t *dimensions, const uint64_t *strides, const uint32_t *box,
-                         const uint32_t *elementStrides, int interleave, int swizzle,
-                         int l2Promotion, int outOfBoundsFill) {
+CUresult encode(CUtensorMap *map, const TensorMapArguments &arguments) {
   if (!map || reinterpret_cast<uintptr_t>(map) % 64)
     return driverError(CUDA_ERROR_INVALID_VALUE, "a tensor map is aligned to 64 bytes");
-  TensorMapArguments arguments;
-  arguments.dataType = uint32_t(type);
-  arguments.rank = rank;
-  arguments.address = reinterpret_cast<uint64_t>(address);
-  arguments.dimensions = dimensions;
-  arguments.strides = strides;
-  arguments.box = box;
-  arguments.elementStrides = elementStrides;
-  arguments.interleave = uint32_t(interleave);
-  arguments.swizzle = uint32_t(swizzle);
-  arguments.l2Promotion = uint32_t(l2Promotion);
-  arguments.outOfBoundsFill = uint32_t(outOfBoundsFill);
   auto made = TensorMap::make(arguments);
   if (!made)
     return driverError(CUDA_ERROR_INVALID_VALUE, made.error().text());
   made->encode(reinterpret_cast<uint8_t *>(map));
   return CUDA_SUCCESS;
+}
+
+CUresult encodeTiled(CUtensorMap *map, int type, uint32_t rank, void *address,
+                     const uint64_t *dimensions, const uint64_t *strides, const uint32_t *box,
+                     const uint32_t *elementStrides, int interleave, int swizzle, int l2Promotion,
+                     int outOfBoundsFill) {
+  if (!box)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "a tiled map needs boxDim");
+  return encode(map, {.dataType = uint32_t(type),
+                      .rank = rank,
+                      .address = reinterpret_cast<uint64_t>(address),
+                      .dimensions = dimensions,
+                      .strides = strides,
+                      .box = box,
+                      .elementStrides = elementStrides,
+                      .interleave = uint32_t(interleave),
+                      .swizzle = uint32_t(swizzle),
+                      .l2Promotion = uint32_t(l2Promotion),
+                      .outOfBoundsFill = uint32_t(outOfBoundsFill)});
+}
+
+CUresult encodeIm2col(CUtensorMap *map, int type, uint32_t rank, void *address,
+                      const uint64_t *dimensions, const uint64_t *strides, const int *lower,
+                      const int *upper, uint32_t channels, uint32_t pixels,
+                      const uint32_t *elementStrides, int interleave, int swizzle, int l2Promotion,
+                      int outOfBoundsFill) {
+  return encode(map, {.dataType = uint32_t(type),
+                      .rank = rank,
+                      .address = reinterpret_cast<uint64_t>(address),
+                      .dimensions = dimensions,
+                      .strides = strides,
+                      .elementStrides = elementStrides,
+                      .interleave = uint32_t(interleave),
+                      .swizzle = uint32_t(swizzle),
+                      .l2Promotion = uint32_t(l2Promotion),
+                      .outOfBoundsFill = uint32_t(outOfBoundsFill),
+                      .lower = lower,
+                      .upper = upper,
+                      .channels = channels,
+                      .pixels = pixels});
 }
 
 template <typename Handle> CUresult checkStream(Handle stream) {
@@ -430,7 +459,8 @@ void fillLaunchFunctions(Driver &driver) {
                                    blockZ, sharedBytes, stream, &cooperative, 1};
     return launch(&config, function, parameters, nullptr);
   };
-  driver.cuTensorMapEncodeTiled = encodeTensorMap;
+  driver.cuTensorMapEncodeTiled = encodeTiled;
+  driver.cuTensorMapEncodeIm2col = encodeIm2col;
 
   driver.cuStreamCreate = [](CUstream *stream, unsigned flags) {
     DriverState &state = driverState();

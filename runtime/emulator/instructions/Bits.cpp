@@ -22,18 +22,30 @@ template <Logic op, typename T> INGOT_INLINE T logic(T a, T b) {
   return op == Logic::And ? a & b : op == Logic::Or ? a | b : a ^ b;
 }
 
-/// Predicates are masks: 32 lanes in one operation.
+/// Predicates are masks: 32 lanes in one operation. Bit i of `mode`: source i is negated.
+uint32_t predicateSource(Warp &warp, const Instruction &in, int source) {
+  return warp.predicate(in.slots[1 + source]) ^ (in.mode >> source & 1 ? allLanes : 0);
+}
 template <Logic op> void runPredicateLogic(Warp &warp, const Instruction &in, uint32_t mask) {
   storePredicate(warp.predicate(in.slots[0]),
-                 logic<op>(warp.predicate(in.slots[1]), warp.predicate(in.slots[2])), mask);
+                 logic<op>(predicateSource(warp, in, 0), predicateSource(warp, in, 1)), mask);
+}
+
+Handler withPredicates(Decoder &d, int sources, Handler handler) {
+  d.classify(Class::Integer);
+  d.writePredicate();
+  for (int i = 0; i < sources; ++i) {
+    bool negated = false;
+    d.readPredicate(negated);
+    d.instruction().mode |= negated << i;
+  }
+  return handler;
 }
 
 template <Logic op> Handler decodeLogic(Decoder &d) {
   const Type type = d.type();
-  if (type == Type::Pred) {
-    const Handler handler = regular(d, type, 2, runPredicateLogic<op>);
-    return handler;
-  }
+  if (type == Type::Pred)
+    return withPredicates(d, 2, runPredicateLogic<op>);
   if (!isBits(type))
     return nullptr;
   return regular(d, type, 2, forInteger(type, []<typename T>() {
@@ -42,13 +54,13 @@ template <Logic op> Handler decodeLogic(Decoder &d) {
 }
 
 void runPredicateNot(Warp &warp, const Instruction &in, uint32_t mask) {
-  storePredicate(warp.predicate(in.slots[0]), ~warp.predicate(in.slots[1]), mask);
+  storePredicate(warp.predicate(in.slots[0]), ~predicateSource(warp, in, 0), mask);
 }
 
 Handler decodeNot(Decoder &d) {
   const Type type = d.type();
   if (type == Type::Pred)
-    return regular(d, type, 1, runPredicateNot);
+    return withPredicates(d, 1, runPredicateNot);
   if (!isBits(type))
     return nullptr;
   return regular(d, type, 1, forInteger(type, []<typename T>() {

@@ -22,7 +22,10 @@ struct Bulk {
   MemoryOperand destination, source, barrier;
   MemoryOperand map;
   int rank = 0; ///< of a tensor; 0: a plain range
+  bool im2col = false, fourRows = false;
+  int coordinateCount = 0, offsetCount = 0;
   Slot coordinates[5] = {};
+  Slot offsets[3] = {};
   Slot size = noSlot;
   Slot multicast = noSlot;
   Slot byteMask = noSlot;
@@ -189,11 +192,11 @@ Type reductionType(TensorElement element) {
 
 /// The tile's bytes in order, cut where bounds or swizzled chunks begin. `shared` is the tile's
 /// address, `memory` its host memory. False after a report.
-bool cutTile(const Origin &origin, const TensorMap &map, const int32_t *coordinates,
+bool cutTile(const Origin &origin, const TensorMap &map, const TensorMap::Request &request,
              uint32_t shared, std::byte *memory, bool loads, BulkCopy &copy) {
   const uint32_t offset = sharedOffset(shared);
   const auto kind = loads ? Access::Kind::AsyncRead : Access::Kind::AsyncWrite;
-  for (const TensorMap::Row &row : map.rows(coordinates)) {
+  for (const TensorMap::Row &row : map.rows(request)) {
     std::byte *inside = nullptr;
     if (row.bytes && !(inside = globalRange(origin, row.address, row.bytes,
                                             static_cast<uint32_t>(map.strides[0]), kind)))
@@ -219,6 +222,29 @@ bool cutTile(const Origin &origin, const TensorMap &map, const int32_t *coordina
   return true;
 }
 
+void roundWordsToTf32(std::byte *data, uint32_t bytes) {
+  for (uint32_t at = 0; at < bytes; at += 4) {
+    uint32_t word;
+    std::memcpy(&word, data + at, 4);
+    word = roundToTf32(word);
+    std::memcpy(data + at, &word, 4);
+  }
+}
+
+/// What the ISA forbids of stores and reductions: tiles that begin, and pixel boxes that reach,
+/// outside of the tensor.
+std::string storeError(const TensorMap &map, const TensorMap::Request &request, const Bulk &bulk) {
+  for (int i = 0; i < bulk.coordinateCount; ++i)
+    if (request.coordinates[i] < 0)
+      return fmt::format("a store begins at coordinate {} of dimension {}: it must not be negative",
+                         request.coordinates[i], bulk.fourRows ? std::min(i, 1) : i);
+  for (uint32_t i = 0; map.isIm2col && i < map.spatial(); ++i)
+    if (map.lower[i] < 0 || map.upper[i] > 0)
+      return fmt::format("a store through a pixel box that leaves the tensor: corners {} and {}",
+                         map.lower[i], map.upper[i]);
+  return {};
+}
+
 void startTile(const Origin &origin, const Bulk &bulk) {
   Warp &warp = *origin.warp;
   const uint64_t address = bulk.map.of(warp, origin.lane);
@@ -228,25 +254,46 @@ void startTile(const Origin &origin, const Bulk &bulk) {
   const Result<TensorMap> map = TensorMap::decode(reinterpret_cast<const uint8_t *>(bytes));
   if (!map)
     return origin.report("async", map.error().text(), address);
-  if (static_cast<int>(map->rank) != bulk.rank)
-    return origin.report("async", fmt::format("the tensor map has rank {}", map->rank), address);
-  int32_t coordinates[5] = {};
-  for (int i = 0; i < bulk.rank; ++i)
-    coordinates[i] = static_cast<int32_t>(lane32(warp, bulk.coordinates[i], origin.lane));
-  if (bulk.direction == Direction::Prefetch)
+  if (std::string problem =
+          map->mismatch(static_cast<uint32_t>(bulk.rank), bulk.im2col, bulk.fourRows);
+      !problem.empty())
+    return origin.report("async", std::move(problem), address);
+  TensorMap::Request request;
+  request.fourRows = bulk.fourRows;
+  for (int i = 0; i < bulk.coordinateCount; ++i)
+    request.coordinates[i] = static_cast<int32_t>(lane32(warp, bulk.coordinates[i], origin.lane));
+  const uint32_t offsetLimit = bulk.rank == 3 ? 1 << 16 : bulk.rank == 4 ? 1 << 8 : 1 << 5;
+  for (int i = 0; i < bulk.offsetCount; ++i) {
+    request.offsets[i] = warp.reg<uint16_t>(bulk.offsets[i])[origin.lane];
+    if (request.offsets[i] >= offsetLimit)
+      return origin.report("async",
+                           fmt::format("im2col offset {} is not below {} for {} dimensions",
+                                       request.offsets[i], offsetLimit, bulk.rank),
+                           address);
+  }
+  if (bulk.direction == Direction::FromShared)
+    if (const std::string problem = storeError(*map, request, bulk); !problem.empty())
+      return origin.report("async", problem, address);
+  const uint64_t mapAddress = spaceOf(address) == Space::Param ? 0 : address;
+  if (bulk.direction == Direction::Prefetch) {
+    if (mapAddress && warp.observer)
+      warp.observer->tensorMapUse(warp, *origin.instruction, origin.lane, 0, mapAddress);
     return;
-  const uint32_t size = map->tileBytes();
+  }
+  const uint32_t size = map->tileBytes(bulk.fourRows);
   // A swizzled tile stays inside its 128-byte lines, so its range in shared memory is closed.
   const auto begin = [&](uint32_t shared, bool loads) -> std::unique_ptr<BulkCopy> {
     std::byte *memory = sharedRange(origin, shared, size, TensorMap::tileAlignment,
                                     loads ? Access::Kind::AsyncWrite : Access::Kind::AsyncRead);
     auto copy = std::make_unique<BulkCopy>();
+    copy->map = mapAddress;
     copy->fill = map->fill();
+    copy->transform = loads && map->roundsToTf32() ? roundWordsToTf32 : nullptr;
     copy->fillBytes = static_cast<uint32_t>(map->strides[0]);
     copy->readsShared = !loads;
     copy->ranges.push_back({loads ? Access::Kind::AsyncWrite : Access::Kind::AsyncRead,
                             Space::Shared, sharedWindow + shared, size});
-    if (!memory || !cutTile(origin, *map, coordinates, shared, memory, loads, *copy))
+    if (!memory || !cutTile(origin, *map, request, shared, memory, loads, *copy))
       return nullptr;
     return copy;
   };
@@ -316,12 +363,65 @@ void takeTile(Decoder &d, Bulk &bulk) {
   const ptx::Operand &coordinates = operand->elements[1];
   const bool vector = coordinates.kind == ptx::Operand::Kind::Vector;
   const size_t count = vector ? coordinates.elements.size() : 1;
-  if (count != static_cast<size_t>(bulk.rank)) {
-    d.fail(fmt::format("{} coordinates for a tensor of rank {}", count, bulk.rank));
+  if (bulk.fourRows ? count != 5 : count != static_cast<size_t>(bulk.rank)) {
+    d.fail(bulk.fourRows ? fmt::format("{} coordinates instead of a column and four rows", count)
+                         : fmt::format("{} coordinates for a tensor of rank {}", count, bulk.rank));
     return;
   }
+  bulk.coordinateCount = static_cast<int>(count);
   for (size_t i = 0; i < count; ++i)
     bulk.coordinates[i] = d.read(vector ? coordinates.elements[i] : coordinates, Type::B32);
+}
+
+/// {offset of W, of H, of D} of im2col
+void takeOffsets(Decoder &d, Bulk &bulk) {
+  const ptx::Operand *operand = d.takeOperand();
+  if (!operand)
+    return;
+  const bool vector = operand->kind == ptx::Operand::Kind::Vector;
+  const size_t count = vector ? operand->elements.size() : 1;
+  if (count != static_cast<size_t>(bulk.rank - 2)) {
+    d.fail(fmt::format("{} im2col offsets for a tensor of rank {}", count, bulk.rank));
+    return;
+  }
+  bulk.offsetCount = static_cast<int>(count);
+  for (size_t i = 0; i < count; ++i)
+    bulk.offsets[i] = d.read(vector ? operand->elements[i] : *operand, Type::B16);
+}
+
+/// How a tensor is read or written; false after a failure.
+bool takeMode(Decoder &d, Bulk &bulk, bool toOwnBlock) {
+  const int mode = d.oneOf({"tile", "im2col", "im2col_no_offs", "tile::gather4", "tile::scatter4",
+                            "im2col::w", "im2col::w::128"});
+  const bool stores = bulk.direction == Direction::FromShared;
+  const auto fail = [&](std::string_view why) {
+    d.fail(std::string(why));
+    return false;
+  };
+  switch (mode) {
+  case 1:
+  case 2:
+    if (stores != (mode == 2))
+      return fail(stores ? "stores have .im2col_no_offs" : "loads have .im2col");
+    if (bulk.rank < 3)
+      return fail("im2col needs 3 dimensions or more");
+    bulk.im2col = true;
+    return true;
+  case 3:
+  case 4:
+    if (stores != (mode == 4))
+      return fail(stores ? "stores have .tile::scatter4" : "loads have .tile::gather4");
+    if (bulk.rank != 2)
+      return fail("gather4 and scatter4 copy tensors of 2 dimensions");
+    bulk.fourRows = true;
+    // A gather into the own block is of every chip from sm_100 on.
+    return toOwnBlock ? d.needsTarget(100) : d.needsSpecificTarget({100, 103, 110}, true);
+  case 5:
+  case 6:
+    return fail(".im2col::w is not emulated");
+  default:
+    return true;
+  }
 }
 
 /// Operands after those that say what is copied.
@@ -361,6 +461,7 @@ Handler decodeBulk(Decoder &d) {
   }
   // The spaces, destination first.
   Space destination = Space::Generic;
+  bool toOwnBlock = false;
   if (prefetches) {
     bulk.direction = Direction::Prefetch;
     if (!d.flag("L2") || !d.flag("global"))
@@ -375,15 +476,14 @@ Handler decodeBulk(Decoder &d) {
     if (to != "shared::cluster" && to != "shared::cta")
       return d.fail(fmt::format("unknown destination '.{}'", to));
     destination = Space::SharedCluster;
+    toOwnBlock = to == "shared::cta";
     if (d.flag("shared::cta"))
       bulk.direction = Direction::Across;
     else if (!d.flag("global"))
       return d.fail("the source must be .global or .shared::cta");
   }
-  const int mode = d.oneOf({"tile", "im2col", "im2col_no_offs", "tile::gather4", "tile::scatter4",
-                            "im2col::w", "im2col::w::128"});
-  if (mode > 0)
-    return d.fail("only .tile is emulated");
+  if (tensor && !takeMode(d, bulk, toOwnBlock))
+    return nullptr;
   const bool signals = d.flag("mbarrier::complete_tx::bytes"), groups = d.flag("bulk_group");
   const bool toShared =
       bulk.direction == Direction::ToShared || bulk.direction == Direction::Across;
@@ -407,6 +507,8 @@ Handler decodeBulk(Decoder &d) {
   // The operands: destination, source, size, barrier, in the order of each form.
   if (prefetches && tensor) {
     takeTile(d, bulk);
+    if (bulk.im2col)
+      takeOffsets(d, bulk);
   } else if (prefetches) {
     bulk.source = MemoryOperand::decode(d, Space::Global);
     bulk.size = d.read(Type::B32);
@@ -414,6 +516,8 @@ Handler decodeBulk(Decoder &d) {
     bulk.destination = MemoryOperand::decode(d, destination);
     takeTile(d, bulk);
     bulk.barrier = MemoryOperand::decode(d, Space::SharedCluster);
+    if (bulk.im2col)
+      takeOffsets(d, bulk);
   } else if (tensor) {
     takeTile(d, bulk);
     bulk.source = MemoryOperand::decode(d, Space::Shared);

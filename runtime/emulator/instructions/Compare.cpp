@@ -120,8 +120,8 @@ bool relate(Relation relation, float a, float b) {
     CASE(Ne)
     CASE(Lt)
     CASE(Le)
-    CASE(Gt) CASE(Ge) CASE(Equ) CASE(Neu) CASE(Ltu) CASE(Leu) CASE(Gtu) CASE(Geu) CASE(Num)
-        CASE(Nan)
+    CASE(Gt)
+    CASE(Ge) CASE(Equ) CASE(Neu) CASE(Ltu) CASE(Leu) CASE(Gtu) CASE(Geu) CASE(Num) CASE(Nan)
 #undef CASE
   }
   return false;
@@ -372,11 +372,14 @@ Handler decodeSelp(Decoder &d) {
   if (!isSelectable(type))
     return nullptr;
   d.write(type);
-  d.read(type);
-  d.read(type);
+  const ptx::Operand *first = d.takeOperand(), *second = d.takeOperand();
+  if (!first || !second)
+    return nullptr;
+  if (const ptx::Operand *chosen = d.peekOperand(); chosen && chosen->negated)
+    std::swap(first, second);
+  d.read(*first, type);
+  d.read(*second, type);
   d.readPredicate();
-  if (d.instruction().negated)
-    return d.fail("selp takes no negated predicate");
   return bits == 16
              ? lanesOf<[](uint16_t a, uint16_t b, bool c) -> uint16_t { return c ? a : b; }>()
          : bits == 32

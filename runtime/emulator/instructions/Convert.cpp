@@ -1,4 +1,4 @@
-/// cvt and cvt.pack.
+/// cvt of single values, and cvt.pack; pairs and quads of narrow floats are in ConvertPacked.cpp.
 #include "runtime/emulator/arithmetic/Conversions.h"
 #include "runtime/emulator/machine/InstructionSet.h"
 #include "runtime/emulator/machine/Lanes.h"
@@ -6,37 +6,9 @@
 namespace ingot::emulator {
 namespace {
 
-/// Bits of one element of a packed type; 0 for types that are not packed.
-int elementBits(Type type) {
-  switch (type) {
-  case Type::F16x2:
-  case Type::BF16x2:
-    return 16;
-  case Type::E4M3x2:
-  case Type::E5M2x2:
-    return 8;
-  default:
-    return 0;
-  }
-}
-
 bool isCvtInteger(Type type) {
   return isInteger(type) && type != Type::B8 && type != Type::B16 && type != Type::B32 &&
          type != Type::B64 && type != Type::B128;
-}
-
-uint64_t readLane(Warp &warp, Slot slot, int bits, int lane) {
-  return bits <= 16   ? warp.reg<uint16_t>(slot)[lane]
-         : bits == 32 ? warp.reg<uint32_t>(slot)[lane]
-                      : warp.reg<uint64_t>(slot)[lane];
-}
-void writeLane(Warp &warp, Slot slot, int bits, int lane, uint64_t value) {
-  if (bits <= 16)
-    warp.reg<uint16_t>(slot)[lane] = uint16_t(value);
-  else if (bits == 32)
-    warp.reg<uint32_t>(slot)[lane] = uint32_t(value);
-  else
-    warp.reg<uint64_t>(slot)[lane] = value;
 }
 
 // The general way, lane by lane.
@@ -68,35 +40,6 @@ void runConversion(Warp &warp, const Instruction &in, uint32_t mask) {
     const int lane = std::countr_zero(left);
     writeLane(warp, in.slots[0], conversion.toBits, lane,
               conversion(readLane(warp, in.slots[1], conversion.fromBits, lane)));
-  }
-}
-
-/// Two f32 into a pair: a is the upper half. slots: d, a, b
-void runPackFloats(Warp &warp, const Instruction &in, uint32_t mask) {
-  const auto &conversion = *static_cast<const Conversion *>(in.extra);
-  const int bits = elementBits(conversion.to);
-  const FloatType to = *floatType(conversion.to);
-  const auto *a = warp.reg<uint32_t>(in.slots[1]), *b = warp.reg<uint32_t>(in.slots[2]);
-  for (uint32_t left = mask; left; left &= left - 1) {
-    const int lane = std::countr_zero(left);
-    const uint64_t high = convertFloat(to, FloatType::F32, a[lane], conversion.mode);
-    const uint64_t low = convertFloat(to, FloatType::F32, b[lane], conversion.mode);
-    writeLane(warp, in.slots[0], conversion.toBits, lane, high << bits | low);
-  }
-}
-
-/// f16x2 to a pair of f8 and back.
-void runConvertPair(Warp &warp, const Instruction &in, uint32_t mask) {
-  const auto &conversion = *static_cast<const Conversion *>(in.extra);
-  const int toBits = elementBits(conversion.to), fromBits = elementBits(conversion.from);
-  const FloatType to = *floatType(conversion.to), from = *floatType(conversion.from);
-  const uint64_t element = (uint64_t(1) << fromBits) - 1;
-  for (uint32_t left = mask; left; left &= left - 1) {
-    const int lane = std::countr_zero(left);
-    const uint64_t pair = readLane(warp, in.slots[1], conversion.fromBits, lane);
-    const uint64_t low = convertFloat(to, from, pair & element, conversion.mode);
-    const uint64_t high = convertFloat(to, from, pair >> fromBits & element, conversion.mode);
-    writeLane(warp, in.slots[0], conversion.toBits, lane, high << toBits | low);
   }
 }
 
@@ -153,10 +96,6 @@ Handler convertIntegers(Decoder &d, const Conversion &c) {
 
 INGOT_INLINE uint32_t canonicalBits(uint32_t bits) {
   return (bits & 0x7fffffff) > 0x7f800000 ? 0x7fffffff : bits;
-}
-INGOT_INLINE uint16_t roundToBf16(uint32_t bits) {
-  const uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
-  return uint16_t((bits & 0x7fffffff) > 0x7f800000 ? 0x7fff : rounded >> 16);
 }
 INGOT_INLINE uint32_t halfToFloat(uint16_t half) {
   const uint32_t magnitude = half & 0x7fff, sign = uint32_t(half & 0x8000) << 16;
@@ -224,10 +163,8 @@ std::string roundingError(const Conversion &c, const RoundingModifier *rounding)
     return ".rna is for tf32";
   const bool directed =
       rounding && (rounding->rounding == Rounding::Down || rounding->rounding == Rounding::Up);
-  if (directed && (elementBits(c.to) || *to == FloatType::TF32))
-    return ".rm and .rp are not for packed formats and tf32";
-  if (rounding && elementBits(c.to) == 8 && rounding->rounding != Rounding::NearestEven)
-    return "f8 is rounded to nearest";
+  if (directed && *to == FloatType::TF32)
+    return ".rm and .rp are not for tf32";
   if (*to == *from)
     return rounding && !integral ? "this rounding is for narrower formats" : "";
   if (integral)
@@ -236,29 +173,24 @@ std::string roundingError(const Conversion &c, const RoundingModifier *rounding)
                        (bitWidth(*to) == bitWidth(*from));
   if (narrows)
     return rounding ? "" : "a rounding (.rn, .rz, …) is needed";
-  // From f8 the ISA wants .rn although nothing is lost.
-  if (bitWidth(*from) == 8)
-    return rounding && rounding->rounding == Rounding::NearestEven ? "" : ".rn is needed";
   return rounding ? "nothing is rounded" : "";
 }
 
 /// What the ISA says about .ftz, .sat, .relu and .satfinite. The types are known.
 const char *modifierError(const Conversion &c, const RoundingModifier *rounding) {
   const auto to = floatType(c.to), from = floatType(c.from);
-  const bool paired = elementBits(c.to) || elementBits(c.from);
   const bool plain = !c.mode.relu && !c.mode.saturateFinite;
-  if (c.mode.flush && (paired || !plain || c.to == Type::TF32))
-    return ".ftz does not go with packed formats, tf32, .relu and .satfinite";
-  if (c.mode.saturate && (paired || !plain || to == FloatType::BF16 || to == FloatType::TF32))
+  if (c.mode.flush && (!plain || c.to == Type::TF32))
+    return ".ftz does not go with tf32, .relu and .satfinite";
+  if (c.mode.saturate && (!plain || to == FloatType::BF16 || to == FloatType::TF32))
     return ".sat is for integers, f16, f32 and f64, without .relu and .satfinite";
   if (c.mode.saturate && !to && !from && includes(c.to, c.from))
     return ".sat is for values that may lie outside";
   if (plain)
     return nullptr;
-  const bool narrow = to && bitWidth(*to) <= 16;
-  const bool widensPair = elementBits(c.from) == 8 && !c.mode.saturateFinite;
-  if (c.from != Type::F32 && !widensPair && elementBits(c.to) != 8)
+  if (c.from != Type::F32)
     return ".relu and .satfinite need an f32 or a pair";
+  const bool narrow = to && bitWidth(*to) <= 16;
   if ((!narrow && c.to != Type::TF32) || !rounding ||
       (rounding->rounding != Rounding::NearestEven && rounding->rounding != Rounding::Zero &&
        (rounding->rounding != Rounding::NearestAway || c.mode.relu)))
@@ -285,7 +217,8 @@ Handler decodeCvt(Decoder &d) {
   c.to = d.type();
   c.from = d.type();
   const bool toFloat = floatType(c.to).has_value(), fromFloat = floatType(c.from).has_value();
-  if ((!toFloat && !isCvtInteger(c.to)) || (!fromFloat && !isCvtInteger(c.from)))
+  if ((!toFloat && !isCvtInteger(c.to)) || (!fromFloat && !isCvtInteger(c.from)) ||
+      elementsOf(c.to) > 1 || elementsOf(c.from) > 1)
     return nullptr;
   if (std::string error = roundingError(c, rounding); !error.empty())
     return d.fail(std::move(error));
@@ -297,33 +230,14 @@ Handler decodeCvt(Decoder &d) {
     return d.fail(".ftz needs .f32");
   if (const char *error = modifierError(c, rounding))
     return d.fail(error);
-  const int toPair = elementBits(c.to), fromPair = elementBits(c.from);
-  if (toPair == 8 && !c.mode.saturateFinite)
-    return d.fail(".satfinite is needed");
-  if (toPair || fromPair) {
-    d.write(c.to);
-    c.toBits = bitsOf(c.to);
-    c.fromBits = bitsOf(c.from);
-    if (c.from == Type::F32) {
-      d.read(Type::F32);
-      d.read(Type::F32);
-      if (c.to == Type::BF16x2 && c.mode.rounding == Rounding::NearestEven && !c.mode.relu &&
-          !c.mode.saturateFinite)
-        return lanesOf<[](uint32_t a, uint32_t b) -> uint32_t {
-          return uint32_t(roundToBf16(a)) << 16 | roundToBf16(b);
-        }>();
-      d.instruction().extra = d.make(c);
-      return runPackFloats;
-    }
-    if ((toPair == 8) == (fromPair == 8) || !toPair || !fromPair || c.to == Type::BF16x2)
-      return d.fail("no such conversion of pairs");
-    d.read(c.from);
-    d.instruction().extra = d.make(c);
-    return runConvertPair;
-  }
-  if ((c.to == Type::TF32 && c.from != Type::F32) || c.to == Type::E4M3 || c.to == Type::E5M2 ||
-      c.from == Type::E4M3 || c.from == Type::E5M2 || c.from == Type::TF32)
+  // Formats of 8 bits and fewer come in pairs and quads.
+  const auto alone = [](Type type) { return !isFloat(type) || bitsOf(type) >= 16; };
+  if ((c.to == Type::TF32 && c.from != Type::F32) || c.from == Type::TF32 || !alone(c.to) ||
+      !alone(c.from))
     return d.fail("no such conversion");
+  if (c.to == Type::TF32 && c.mode.saturateFinite && c.mode.rounding != Rounding::NearestAway &&
+      !d.needsTarget(100))
+    return nullptr;
   d.writeWide(c.to, c.toBits);
   d.readWide(c.from, c.fromBits);
   if (d.failed())

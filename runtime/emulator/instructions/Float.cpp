@@ -1,6 +1,7 @@
 /// Floating-point arithmetic of f32 and f64, and of f16, bf16 and their pairs: add, sub, mul, fma,
 /// mad, div, rcp, sqrt, rsqrt, sin, cos, lg2, ex2, tanh, min, max, abs, neg, copysign, testp.
 #include "runtime/emulator/arithmetic/Approximations.h"
+#include "runtime/emulator/arithmetic/Conversions.h"
 #include "runtime/emulator/arithmetic/Numbers.h"
 #include "runtime/emulator/machine/InstructionSet.h"
 #include "runtime/emulator/machine/Lanes.h"
@@ -71,6 +72,8 @@ template <auto function, int operands>
 Handler ofTwo(Decoder &d, Rounding rounding, bool flush, bool saturate) {
   if (saturate)
     return d.fail(".f32x2 has no .sat");
+  if (!d.needsTarget(100))
+    return nullptr;
   d.classify(Class::Float);
   d.write(Type::B64);
   for (int i = 0; i < operands; ++i)
@@ -180,12 +183,18 @@ template <Sum op> Handler decodeSum(Decoder &d) {
 uint64_t fmaExactly(const Arguments &m, uint64_t a, uint64_t b, uint64_t c) {
   return fusedMultiplyAdd(m.type, a, b, c, m.mode);
 }
+/// .oob: a factor that a tensor map's NaN fill has made is no factor, the result +0.
+uint64_t fmaInBounds(const Arguments &m, uint64_t a, uint64_t b, uint64_t c) {
+  const auto isFill = [](uint64_t bits) { return (bits & 0x7fff) == outOfBoundsNan; };
+  return isFill(a) || isFill(b) ? 0 : fmaExactly(m, a, b, c);
+}
 
 Handler decodeFma(Decoder &d) {
   const std::optional<Rounding> rounding = takeRounding(d);
-  const bool flush = d.flag("ftz"), saturate = d.flag("sat"), relu = d.flag("relu");
+  const bool flush = d.flag("ftz"), saturate = d.flag("sat"), relu = d.flag("relu"),
+             oob = d.flag("oob");
   const Type type = d.type();
-  if (type == Type::F32x2 && rounding && !relu && d.opcode() == "fma")
+  if (type == Type::F32x2 && !oob && rounding && !relu && d.opcode() == "fma")
     return ofTwo<fmaExactly, 3>(d, *rounding, flush, saturate);
   if (!elementType(type))
     return nullptr;
@@ -202,8 +211,14 @@ Handler decodeFma(Decoder &d) {
     return d.fail("mad has no halves");
   if (isHalf(type) && *rounding != Rounding::NearestEven)
     return d.fail("halves are rounded to nearest");
+  if (oob && (!isHalf(type) || flush))
+    return d.fail(".oob needs halves, and no .ftz");
+  if (oob && !d.needsTarget(90))
+    return nullptr;
   Handler handler;
-  if (type == Type::F32 && *rounding == Rounding::NearestEven)
+  if (oob)
+    handler = general<fmaInBounds, 3>(d, type, {{}, {.saturate = saturate, .relu = relu}, {}});
+  else if (type == Type::F32 && *rounding == Rounding::NearestEven)
     handler = forModes(flush, saturate, []<bool flushes, bool saturates>() {
       return lanesOf<[](float a, float b, float c) -> float {
         return finish<flushes, saturates>(
@@ -218,6 +233,62 @@ Handler decodeFma(Decoder &d) {
         d, type,
         {{}, {.rounding = *rounding, .flush = flush, .saturate = saturate, .relu = relu}, {}});
   return withOperands(d, type, 3, handler);
+}
+
+// add, sub and fma of f32 with halves: of sm_100.
+
+struct Mixed {
+  FloatType half = FloatType::F16;
+  FloatMode mode;
+};
+
+/// d = a + c, or a - c
+template <bool subtracts> void runMixedSum(Warp &warp, const Instruction &in, uint32_t mask) {
+  const auto &mixed = *static_cast<const Mixed *>(in.extra);
+  for (uint32_t left = mask; left; left &= left - 1) {
+    const int lane = std::countr_zero(left);
+    const uint64_t a =
+        convertFloat(FloatType::F32, mixed.half, warp.reg<uint16_t>(in.slots[1])[lane], {});
+    const uint64_t c = warp.reg<uint32_t>(in.slots[2])[lane];
+    warp.reg<uint32_t>(in.slots[0])[lane] =
+        uint32_t(subtracts ? subtract(FloatType::F32, a, c, mixed.mode)
+                           : add(FloatType::F32, a, c, mixed.mode));
+  }
+}
+
+/// d = a * b + c
+void runMixedFma(Warp &warp, const Instruction &in, uint32_t mask) {
+  const auto &mixed = *static_cast<const Mixed *>(in.extra);
+  for (uint32_t left = mask; left; left &= left - 1) {
+    const int lane = std::countr_zero(left);
+    const auto factor = [&](int slot) {
+      return convertFloat(FloatType::F32, mixed.half, warp.reg<uint16_t>(in.slots[slot])[lane], {});
+    };
+    warp.reg<uint32_t>(in.slots[0])[lane] = uint32_t(fusedMultiplyAdd(
+        FloatType::F32, factor(1), factor(2), warp.reg<uint32_t>(in.slots[3])[lane], mixed.mode));
+  }
+}
+
+Handler decodeMixed(Decoder &d) {
+  const bool isFma = d.opcode() == "fma";
+  const std::optional<Rounding> rounding = takeRounding(d);
+  const bool saturate = d.flag("sat");
+  const Type to = d.type(), half = d.type();
+  if (to != Type::F32 || (half != Type::F16 && half != Type::BF16))
+    return nullptr;
+  if (isFma && !rounding)
+    return d.fail("a rounding (.rn, .rz, .rm, .rp) is needed");
+  if (!d.needsTarget(100))
+    return nullptr;
+  d.classify(Class::Float);
+  d.instruction().extra =
+      d.make<Mixed>({*floatType(half),
+                     {.rounding = rounding.value_or(Rounding::NearestEven), .saturate = saturate}});
+  d.write(to);
+  for (int i = 0; i < (isFma ? 2 : 1); ++i)
+    d.read(half);
+  d.read(to);
+  return isFma ? runMixedFma : d.opcode() == "sub" ? runMixedSum<true> : runMixedSum<false>;
 }
 
 uint64_t divideExactly(const Arguments &m, uint64_t a, uint64_t b) {
@@ -415,6 +486,9 @@ constexpr InstructionRow rows[] = {
     {"sub", decodeSum<Sum::Subtract>},
     {"mul", decodeSum<Sum::Multiply>},
     {"fma", decodeFma},
+    {"add", decodeMixed},
+    {"sub", decodeMixed},
+    {"fma", decodeMixed},
     {"mad", decodeFma},
     {"div", decodeDiv},
     {"rcp", decodeRoot<reciprocalExactly, Function::Reciprocal>},

@@ -344,14 +344,16 @@ void runWgmma(Warp &warp, const Instruction &in, uint32_t mask) {
   else
     part.descriptorA = descriptor();
   part.descriptorB = descriptor();
-  shape.addsD = wgmma.addsD >= 0 ? wgmma.addsD != 0 : (warp.predicate(*slots) & 1) != 0;
+  if (shape.sparse)
+    std::copy_n(warp.reg<uint32_t>(*slots++), lanes, part.metadata.begin());
+  shape.addsD =
+      wgmma.addsD >= 0 ? wgmma.addsD != 0 : ((warp.predicate(*slots) & 1) != 0) != in.negated;
   AsyncEngine::of(*warp.block).start(shape, std::move(part));
 }
 
 Handler decodeWgmmaProduct(Decoder &d) {
   Wgmma wgmma;
-  if (d.flag("sp"))
-    return d.fail("sparse matrices are not emulated");
+  wgmma.shape.sparse = d.flag("sp");
   if (!d.flag("sync") || !d.flag("aligned"))
     return d.fail(".sync.aligned is missing");
   wgmma.shape.saturate = d.flag("satfinite");
@@ -377,11 +379,13 @@ Handler decodeWgmmaProduct(Decoder &d) {
   else
     d.read(Type::B64);
   d.read(Type::B64);
+  if (wgmma.shape.sparse) {
+    d.read(Type::B32);
+    wgmma.shape.selector = static_cast<int>(std::clamp<int64_t>(d.integer(), -1, 4));
+  }
   if (const ptx::Operand *scale = d.peekOperand();
       scale && scale->kind == ptx::Operand::Kind::Immediate)
     wgmma.addsD = d.integer() != 0;
-  else if (scale && scale->negated)
-    return d.fail("a negated scale-d is not emulated");
   else
     d.readPredicate();
   if (!integers) {
@@ -431,6 +435,8 @@ void runWgmmaWait(Warp &warp, const Instruction &in, uint32_t mask) {
 }
 
 Handler decodeWgmma(Decoder &d) {
+  if (!d.needsSpecificTarget({90}, false))
+    return nullptr;
   const int what = d.oneOf({"mma_async", "fence", "commit_group", "wait_group"});
   if (what < 0)
     return d.fail("unknown kind of wgmma");

@@ -222,7 +222,7 @@ void runNothing(Warp &, const Instruction &, uint32_t) {}
 
 void runProxyFence(Warp &warp, const Instruction &, uint32_t mask) {
   if (warp.observer)
-    warp.observer->proxyFence(warp, mask);
+    warp.observer->proxyFence(warp, mask, ProxyFence::Async, 0);
 }
 
 Handler decodeFence(Decoder &d) {
@@ -230,25 +230,25 @@ Handler decodeFence(Decoder &d) {
   if (d.flag("mbarrier_init"))
     return d.flag("release") && d.flag("cluster") ? runNothing
                                                   : d.fail(".release.cluster is missing");
-  const std::string_view kind = d.peekModifier();
-  if (!kind.starts_with("proxy"))
+  if (!d.flag("proxy") || d.peekModifier().starts_with("tensormap"))
     return nullptr;
-  d.nextModifier();
-  if (kind == "proxy") {
-    const bool async = d.flag("async");
-    if (!async && !d.flag("alias"))
-      return d.fail("unknown proxy");
+  if (d.flag("alias"))
+    return runNothing;
+  if (d.flag("async")) {
     d.oneOf({"global", "shared::cta", "shared::cluster"});
-    return async ? runProxyFence : runNothing;
+    return runProxyFence;
   }
-  // proxy.tensormap::generic with its scope, address and size.
-  d.oneOf({"acquire", "release"});
-  d.oneOf({"cta", "cluster", "gpu", "sys"});
-  if (d.operandsLeft()) {
-    d.address(Space::Generic);
-    d.integer();
-  }
-  return runNothing;
+  // Of one direction: of what mbarriers of the cluster have signalled.
+  if (!d.flag("async::generic"))
+    return d.fail("unknown proxy");
+  const bool acquires = d.flag("acquire");
+  if (!acquires && !d.flag("release"))
+    return d.fail(".acquire or .release is missing");
+  if (!d.flag(acquires ? "sync_restrict::shared::cluster" : "sync_restrict::shared::cta") ||
+      !d.flag("cluster"))
+    return d.fail(acquires ? ".sync_restrict::shared::cluster.cluster is missing"
+                           : ".sync_restrict::shared::cta.cluster is missing");
+  return d.needsTarget(90) ? runProxyFence : nullptr;
 }
 
 constexpr InstructionRow rows[] = {{"mbarrier", decodeMemoryBarrier}, {"fence", decodeFence}};

@@ -9,7 +9,8 @@ namespace {
 using ptx::Operand;
 
 void runPredicateMove(Warp &warp, const Instruction &in, uint32_t mask) {
-  storePredicate(warp.predicate(in.slots[0]), warp.predicate(in.slots[1]), mask);
+  storePredicate(warp.predicate(in.slots[0]),
+                 warp.predicate(in.slots[1]) ^ (in.negated ? allLanes : 0), mask);
 }
 
 /// Registers of 128 bits are two rows of 64.
@@ -162,10 +163,14 @@ Handler decodeMov(Decoder &d) {
       return bitsOf(type) == 64 ? runReadSpecial<uint64_t> : runReadSpecial<uint32_t>;
     }
   }
+  if (type == Type::Pred) {
+    Operand plain = *from;
+    in.negated = std::exchange(plain.negated, false);
+    d.read(plain, type);
+    return runPredicateMove;
+  }
   d.read(*from, type);
   switch (bitsOf(type)) {
-  case 1:
-    return runPredicateMove;
   case 16:
     return lanesOf<[](uint16_t a) -> uint16_t { return a; }>();
   case 32:

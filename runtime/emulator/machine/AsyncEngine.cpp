@@ -128,11 +128,14 @@ void BulkCopy::read() {
   data.resize(bytes);
   std::byte *out = data.data();
   for (const Piece &piece : pieces) {
-    if (piece.source)
+    if (piece.source) {
       std::memcpy(out, piece.source, piece.bytes);
-    else
+      if (transform)
+        transform(out, piece.bytes);
+    } else {
       for (uint32_t i = 0; i < piece.bytes; ++i)
         out[i] = static_cast<std::byte>(fill >> 8 * (i % fillBytes));
+    }
     out += piece.bytes;
   }
 }
@@ -163,9 +166,9 @@ bool WarpgroupOperation::isIssued() const {
 
 void WarpgroupOperation::run() {
   const auto gather = [](const Part &part, const MatrixDescriptor &descriptor, bool transposed,
-                         int first, int rows, uint8_t *out) {
+                         int first, int rows, int bytes, uint8_t *out) {
     const uint32_t rank = part.origin.block().rank;
-    for (const uint32_t address : descriptor.chunks(transposed, first, rows)) {
+    for (const uint32_t address : descriptor.chunks(transposed, first, rows, bytes)) {
       const std::byte *chunk =
           sharedRange(part.origin, mapToRank(address, rank), 16, 16, Access::Kind::AsyncRead);
       if (!chunk)
@@ -175,20 +178,25 @@ void WarpgroupOperation::run() {
     }
     return true;
   };
-  uint8_t chunksA[4][16 * 32], chunksB[256 * 32];
+  uint8_t chunksA[4][16 * 32], chunksB[256 * 64];
   std::array<WarpgroupPart, 4> operands;
   for (int warp = 0; warp < 4; ++warp) {
     const Part &part = parts[warp];
     operands[warp].d = part.d.data();
     operands[warp].a = part.a.data();
+    operands[warp].metadata = part.metadata.data();
     if (part.a[0])
       continue;
-    if (!gather(part, part.descriptorA, shape.transposeA, 16 * warp, 16, chunksA[warp]))
+    if (!gather(part, part.descriptorA, shape.transposeA, 16 * warp, 16, 32, chunksA[warp]))
       return;
     operands[warp].aChunks = chunksA[warp];
   }
-  if (gather(parts[0], parts[0].descriptorB, shape.transposeB, 0, shape.n, chunksB))
-    multiply(shape, operands, chunksB);
+  if (!gather(parts[0], parts[0].descriptorB, shape.transposeB, 0, shape.n, shape.bytesOfB(),
+              chunksB))
+    return;
+  if (!multiply(shape, operands, chunksB))
+    parts[0].origin.report("sparse-metadata",
+                           "metadata of A names a place twice: the result is not defined");
 }
 
 AsyncEngine::AsyncEngine(Block &block)
@@ -231,6 +239,9 @@ void AsyncEngine::start(std::unique_ptr<BulkCopy> copy) {
     for (const BulkCopy::Range &range : copy->ranges)
       observer->asyncRange(*copy->origin.warp, *copy->origin.instruction, copy->operation,
                            range.kind, range.space, range.address, range.bytes);
+  if (ClusterObserver *observer = block.cluster->observer.get(); observer && copy->map)
+    observer->tensorMapUse(*copy->origin.warp, *copy->origin.instruction, copy->origin.lane,
+                           copy->operation, copy->map);
   copies.push_back(std::move(copy));
 }
 
@@ -262,15 +273,16 @@ void tellObserver(ClusterObserver &observer, const WarpgroupOperation &operation
   Warp &issuer = *part.origin.warp;
   const Instruction &instruction = *part.origin.instruction;
   const auto tellChunks = [&](const MatrixDescriptor &descriptor, bool transposed, int first,
-                              int rows) {
-    for (const uint32_t address : descriptor.chunks(transposed, first, rows))
+                              int rows, int bytes) {
+    for (const uint32_t address : descriptor.chunks(transposed, first, rows, bytes))
       observer.asyncRange(issuer, instruction, operation.operation, Access::Kind::AsyncRead,
                           Space::Shared, sharedWindow + mapToRank(address, issuer.block->rank), 16);
   };
   if (!part.a[0])
-    tellChunks(part.descriptorA, operation.shape.transposeA, 16 * warp, 16);
+    tellChunks(part.descriptorA, operation.shape.transposeA, 16 * warp, 16, 32);
   if (warp == 0) // all warps read the same B
-    tellChunks(part.descriptorB, operation.shape.transposeB, 0, operation.shape.n);
+    tellChunks(part.descriptorB, operation.shape.transposeB, 0, operation.shape.n,
+               operation.shape.bytesOfB());
   const std::span slots(instruction.slots, part.d.size() + (part.a[0] ? 4 : 0));
   observer.asyncRegisters(issuer, instruction, operation.operation, slots.subspan(part.d.size()),
                           slots.first(part.d.size()));

@@ -63,6 +63,8 @@ struct BulkCopy {
   std::vector<Piece> pieces;
   uint64_t fill = 0;
   uint32_t fillBytes = 1;
+  /// Changes what was read, but not the fill; null: it stays.
+  void (*transform)(std::byte *data, uint32_t bytes) = nullptr;
   /// Adds `bytes` of `data` to the destination; empty: a plain copy.
   std::function<void(std::byte *destination, const std::byte *data, uint32_t bytes)> reduce;
   uint64_t operation = 0;     ///< for the observer
@@ -71,6 +73,7 @@ struct BulkCopy {
   uint32_t bytes = 0;
   uint32_t group = 0;
   bool readsShared = false; ///< of the issuing block
+  uint64_t map = 0;         ///< address of a tensor map in memory; 0: there is none
   struct Range {
     Access::Kind kind;
     Space space;
@@ -93,6 +96,7 @@ struct WarpgroupOperation {
     std::vector<uint32_t *> d;
     std::array<uint32_t *, 4> a{}; ///< null: the descriptor
     MatrixDescriptor descriptorA, descriptorB;
+    std::array<uint32_t, lanes> metadata{}; ///< of a sparse A, as it was at issue
     uint32_t group = 0;
   };
   WarpgroupMultiply shape;

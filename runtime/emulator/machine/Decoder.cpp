@@ -1,5 +1,6 @@
 #include "runtime/emulator/machine/Compile.h"
 #include "runtime/emulator/machine/SpecialRegisters.h"
+#include <algorithm>
 #include <bit>
 
 namespace ingot::emulator {
@@ -47,6 +48,37 @@ Type Decoder::type() {
     return Type::None;
   nextModifier();
   return *type;
+}
+
+Decoder::Target Decoder::target() const {
+  const std::string_view name = compiler.image.module->target;
+  Target result;
+  for (const char c : name)
+    if (c >= '0' && c <= '9')
+      result.number = 10 * result.number + (c - '0');
+    else if (result.number)
+      result.suffix = c;
+  return result;
+}
+
+bool Decoder::needsTarget(int number) {
+  if (target().number >= number)
+    return true;
+  fail(fmt::format("sm_{} or newer is needed, the target is {}", number,
+                   compiler.image.module->target));
+  return false;
+}
+
+bool Decoder::needsSpecificTarget(std::initializer_list<int> numbers, bool families) {
+  const Target own = target();
+  if ((own.suffix == 'a' || (families && own.suffix == 'f')) &&
+      std::find(numbers.begin(), numbers.end(), own.number) != numbers.end())
+    return true;
+  std::string names;
+  for (const int number : numbers)
+    names += fmt::format("{}sm_{}a", names.empty() ? "" : ", ", number);
+  fail(fmt::format("one of {} is needed, the target is {}", names, compiler.image.module->target));
+  return false;
 }
 
 // Operands.
@@ -137,6 +169,11 @@ Slot Decoder::symbolAddress(const Operand &operand, int bits) {
 
 /// A register's slot, or one that holds the value of another kind of operand, `bits` wide.
 Slot Decoder::registerSlot(const Operand &operand, int &bits, bool written) {
+  if (operand.negated || operand.minus)
+    fail(fmt::format("'{}' cannot be negated here", operand.name));
+  if (!operand.selector.empty())
+    fail(fmt::format("'{}.{}': only video instructions select parts of registers", operand.name,
+                     operand.selector));
   if (operand.kind == Operand::Kind::Register) {
     bits = bitsOf(function.source->registers[operand.index].type);
     const Slot slot = compiler.layout.registers[operand.index];
@@ -269,12 +306,16 @@ Slot Decoder::writeWide(Type type, int &bits) {
   return operand ? writeWide(*operand, type, bits) : 0;
 }
 
-Slot Decoder::readPredicate() {
-  const Operand *operand = peekOperand();
-  if (operand && operand->negated)
-    result.negated = true;
-  return read(Type::Pred);
+Slot Decoder::readPredicate(bool &negated) {
+  const Operand *operand = next("a source operand");
+  if (!operand)
+    return 0;
+  negated = operand->negated;
+  Operand plain = *operand;
+  plain.negated = false;
+  return read(plain, Type::Pred);
 }
+Slot Decoder::readPredicate() { return readPredicate(result.negated); }
 Slot Decoder::writePredicate() { return write(Type::Pred); }
 
 int64_t Decoder::integer() {

@@ -45,6 +45,17 @@ public:
   /// The next modifier that was not taken; "" at the end.
   std::string_view peekModifier() const;
 
+  // The module's `.target`: "sm_90a" is 90 and 'a'.
+  struct Target {
+    int number = 0;
+    char suffix = 0;
+  };
+  Target target() const;
+  /// Fails for targets below sm_N.
+  bool needsTarget(int number);
+  /// Fails but for sm_Na of these numbers, or sm_Nf too where families of chips have it.
+  bool needsSpecificTarget(std::initializer_list<int> numbers, bool families);
+
   // Operands, in order. Each puts a slot into `Instruction::slots` and returns it.
   size_t operandsLeft() const { return source.operands.size() - nextOperand; }
   const ptx::Operand *peekOperand() const;
@@ -57,6 +68,8 @@ public:
   Slot writeWide(Type type, int &bits);
   /// `negated` is stored in the instruction.
   Slot readPredicate();
+  /// For instructions with several of them; `negated` says whether it is !p.
+  Slot readPredicate(bool &negated);
   Slot writePredicate();
   /// An operand that has to be an integer constant.
   int64_t integer();

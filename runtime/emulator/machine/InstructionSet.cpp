@@ -7,21 +7,23 @@ namespace ingot::emulator {
 namespace {
 
 constexpr Family (*families[])() = {
-    integerFamily,  bitsFamily,       compareFamily,    moveFamily,          floatFamily,
-    convertFamily,  memoryFamily,     controlFamily,    warpFamily,          atomicFamily,
-    barrierFamily,  matrixFamily,     warpMatrixFamily, memoryBarrierFamily, asyncCopyFamily,
-    bulkCopyFamily, asyncStoreFamily, registerFamily,
+    integerFamily,       bitsFamily,       compareFamily,    moveFamily,          floatFamily,
+    convertFamily,       memoryFamily,     controlFamily,    warpFamily,          atomicFamily,
+    barrierFamily,       matrixFamily,     warpMatrixFamily, memoryBarrierFamily, asyncCopyFamily,
+    bulkCopyFamily,      asyncStoreFamily, registerFamily,   videoFamily,         tensorMapFamily,
+    convertPackedFamily,
 };
 
 using Table = std::map<std::string_view, std::vector<InstructionRow>>;
 
 const Table &table() {
-  static const Table table = [] {
-    Table rows;
+  // Never destroyed: a program's own statics may still load modules when it ends.
+  static const Table &table = *[] {
+    auto rows = std::make_unique<Table>();
     for (const auto family : families)
       for (const InstructionRow &row : family())
-        rows[row.opcode].push_back(row);
-    return rows;
+        (*rows)[row.opcode].push_back(row);
+    return rows.release();
   }();
   return table;
 }

@@ -15,6 +15,7 @@ Family compareFamily();
 Family moveFamily();
 Family floatFamily();
 Family convertFamily();
+Family convertPackedFamily();
 Family memoryFamily();
 Family controlFamily();
 Family warpFamily();
@@ -27,5 +28,7 @@ Family memoryBarrierFamily();
 Family asyncCopyFamily();
 Family bulkCopyFamily();
 Family asyncStoreFamily();
+Family videoFamily();
+Family tensorMapFamily();
 
 } // namespace ingot::emulator

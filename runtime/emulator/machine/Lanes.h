@@ -133,6 +133,27 @@ template <auto function> struct ScalarHandler {
 };
 template <auto function> Handler scalarLanesOf() { return ScalarHandler<function>::run; }
 
+/// An f32 rounded to nearest even; NaN is the canonical one.
+INGOT_INLINE uint16_t roundToBf16(uint32_t bits) {
+  const uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
+  return uint16_t((bits & 0x7fffffff) > 0x7f800000 ? 0x7fff : rounded >> 16);
+}
+
+/// One lane of a register of at most 64 bits; those of 8 bits use 16.
+inline uint64_t readLane(Warp &warp, Slot slot, int bits, int lane) {
+  return bits <= 16   ? warp.reg<uint16_t>(slot)[lane]
+         : bits == 32 ? warp.reg<uint32_t>(slot)[lane]
+                      : warp.reg<uint64_t>(slot)[lane];
+}
+inline void writeLane(Warp &warp, Slot slot, int bits, int lane, uint64_t value) {
+  if (bits <= 16)
+    warp.reg<uint16_t>(slot)[lane] = uint16_t(value);
+  else if (bits == 32)
+    warp.reg<uint32_t>(slot)[lane] = uint32_t(value);
+  else
+    warp.reg<uint64_t>(slot)[lane] = value;
+}
+
 /// Calls `use.operator()<T>()` with the C++ type of an integer type; untyped bits are unsigned.
 template <typename Use> Handler forInteger(Type type, Use use) {
   switch (type) {

@@ -37,6 +37,9 @@ struct Access {
   const uint64_t *addresses = nullptr; ///< of 32 lanes: global, or generic with the space's window
 };
 
+/// What a proxy fence orders.
+enum class ProxyFence : uint8_t { Async, TensorMapRelease, TensorMapAcquire };
+
 /// Watches one cluster; called by the one thread that runs it.
 class ClusterObserver {
 public:
@@ -62,8 +65,12 @@ public:
                               std::span<const Slot> read, std::span<const Slot> written) {}
   /// Somebody has waited for the operation, or for its reading alone.
   virtual void asyncDone(uint64_t operation, bool readingAlone) {}
-  /// fence.proxy.async
-  virtual void proxyFence(Warp &warp, uint32_t mask) {}
+  /// `address`: of the tensor map of an acquiring fence, or of the one that is published alone.
+  virtual void proxyFence(Warp &warp, uint32_t lanes, ProxyFence fence, uint64_t address) {}
+  /// A copy, or a prefetch (operation 0), reads a tensor map in global memory through the tensormap
+  /// proxy; the copy may do so until it is done.
+  virtual void tensorMapUse(Warp &warp, const Instruction &instruction, int lane,
+                            uint64_t operation, uint64_t address) {}
   /// wgmma.fence
   virtual void registerFence(Warp &warp) {}
 };

@@ -5,20 +5,20 @@ namespace ingot::emulator {
 
 namespace {
 
-constexpr int rowsOfWarp = 16, maximumColumns = 256, maximumK = 32;
+constexpr int rowsOfWarp = 16, maximumColumns = 256, maximumK = 64;
 
-/// 32 bytes along k of `rows` rows, as chunks, into [row][k] or [k][row].
+/// k elements of `rows` rows, as chunks, into [row][k] or [k][row].
 template <typename T>
 void unpackChunks(MatrixType type, bool transposed, int rows, int k, const uint8_t *chunks,
                   bool kFirst, T *out) {
-  const int perChunk = 128 / bitWidth(type);
-  for (int chunk = 0; chunk < 2 * rows; ++chunk) {
+  const int perChunk = 128 / bitWidth(type), perRow = k / perChunk;
+  for (int chunk = 0; chunk < perRow * rows; ++chunk) {
     uint32_t words[4];
     T elements[16];
     std::memcpy(words, chunks + 16 * chunk, 16);
     matrix::unpack(type, words, 4, elements);
-    const int row = transposed ? chunk % (rows / 8) * 8 : chunk / 2;
-    const int column = transposed ? chunk / (rows / 8) : chunk % 2 * perChunk;
+    const int row = transposed ? chunk % (rows / 8) * 8 : chunk / perRow;
+    const int column = transposed ? chunk / (rows / 8) : chunk % perRow * perChunk;
     for (int i = 0; i < perChunk; ++i) {
       const int r = transposed ? row + i : row, c = transposed ? column : column + i;
       out[kFirst ? c * rows + r : r * k + c] = elements[i];
@@ -54,7 +54,7 @@ template <typename Visit> void forAccumulator(const WarpgroupMultiply &shape, Vi
 
 template <typename T>
 void unpackA(const WarpgroupMultiply &shape, const WarpgroupPart &part, T *out) {
-  const int k = shape.k();
+  const int k = shape.storedK();
   if (part.aChunks)
     unpackChunks(shape.a, shape.transposeA, rowsOfWarp, k, part.aChunks, false, out);
   else
@@ -64,13 +64,30 @@ void unpackA(const WarpgroupMultiply &shape, const WarpgroupPart &part, T *out) 
       out[i] = -out[i];
 }
 
+/// sums[16, n] += what A holds times the elements of B [k, n] that the metadata names.
+template <typename Element, typename Sum>
+bool accumulateSparse(const WarpgroupMultiply &shape, Sum *sums, const Element *a, const Element *b,
+                      const uint32_t *metadata) {
+  const int perRow = shape.storedK(), n = shape.n;
+  uint8_t places[rowsOfWarp * maximumK / 2];
+  const bool valid = findPlaces(shape.sparseRows(), metadata, places);
+  for (int row = 0; row < rowsOfWarp; ++row)
+    for (int i = 0; i < perRow; ++i) {
+      const Element left = a[row * perRow + i], *right = b + places[row * perRow + i] * n;
+      for (int column = 0; column < n; ++column)
+        sums[row * n + column] += Sum(left) * Sum(right[column]);
+    }
+  return valid;
+}
+
 /// `load` and `store` convert between registers and sums: (register, lane, shift, sum).
 template <typename Element, typename Sum, typename Load, typename Store>
-void multiplyAll(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> parts,
+bool multiplyAll(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> parts,
                  const uint8_t *bChunks, Load load, Store store) {
   const int n = shape.n, k = shape.k();
   Element a[rowsOfWarp * maximumK], b[maximumK * maximumColumns];
   Sum sums[rowsOfWarp * maximumColumns];
+  bool valid = true;
   unpackChunks(shape.b, shape.transposeB, n, k, bChunks, true, b);
   for (const WarpgroupPart &part : parts) {
     unpackA(shape, part, a);
@@ -80,13 +97,17 @@ void multiplyAll(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> 
       });
     else
       std::fill_n(sums, rowsOfWarp * n, Sum(0));
-    matrix::accumulate(sums, a, b, rowsOfWarp, n, k);
+    if (shape.sparse)
+      valid &= accumulateSparse(shape, sums, a, b, part.metadata);
+    else
+      matrix::accumulate(sums, a, b, rowsOfWarp, n, k);
     forAccumulator(shape, [&](int index, int lane, int shift, int place) {
       const uint32_t bits = store(sums[place]);
       uint32_t &out = part.d[index][lane];
       out = shift ? out | bits << shift : bits; // the lower half comes first
     });
   }
+  return valid;
 }
 
 } // namespace
@@ -110,23 +131,24 @@ uint64_t MatrixDescriptor::encode() const {
          modes[static_cast<int>(swizzle)] << 62;
 }
 
-std::vector<uint32_t> MatrixDescriptor::chunks(bool transposed, int first, int rows) const {
+std::vector<uint32_t> MatrixDescriptor::chunks(bool transposed, int first, int rows,
+                                               int bytes) const {
   std::vector<uint32_t> addresses;
-  addresses.reserve(2 * rows);
+  addresses.reserve(bytes / 16 * rows);
   const uint32_t span = swizzleSpan(swizzle), perRow = span / 16;
   auto place = [&](uint32_t offset) {
     addresses.push_back(swizzled(swizzle, start + offset, baseOffset));
   };
   if (!transposed) {
-    // Patterns of 8 rows follow each other at `stride`. Without swizzle the halves of k are
-    // `leading` apart, else they are neighbours within the pattern's rows.
+    // Patterns of 8 rows follow each other at `stride`, and along k at `leading`; without swizzle
+    // their rows hold 16 bytes.
     for (int row = first; row < first + rows; ++row)
-      for (uint32_t half = 0; half < 2; ++half)
-        place(row / 8 * stride + row % 8 * span + half * (swizzle == Swizzle::None ? leading : 16));
+      for (uint32_t chunk = 0; chunk < uint32_t(bytes) / 16; ++chunk)
+        place(row / 8 * stride + row % 8 * span + chunk / perRow * leading + chunk % perRow * 16);
     return addresses;
   }
   // 8 values of k make a pattern whose rows hold `perRow` blocks of 8 rows of the operand.
-  for (uint32_t k = 0; k < 16; ++k)
+  for (uint32_t k = 0; k < uint32_t(bytes) / 2; ++k)
     for (uint32_t block = first / 8; block < uint32_t(first + rows) / 8; ++block) {
       if (swizzle == Swizzle::None)
         place(block * stride + k % 8 * 16 + k / 8 * leading);
@@ -145,6 +167,9 @@ bool WarpgroupMultiply::isSupported() const {
     return false;
   if (saturate && !integers)
     return false;
+  // All lanes hold the metadata of 8-bit types.
+  if (selector < 0 || selector > (sparse && width > 8))
+    return false;
   if (integers)
     return (b == MatrixType::S8 || b == MatrixType::U8) && accumulator == Accumulator::S32 &&
            !negateA && !negateB && (n <= 32 || n % 16 == 0);
@@ -156,7 +181,7 @@ bool WarpgroupMultiply::isSupported() const {
   return (a == MatrixType::BF16 || a == MatrixType::TF32) && accumulator == Accumulator::F32;
 }
 
-void multiply(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> parts,
+bool multiply(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> parts,
               const uint8_t *bChunks) {
   const auto store = [&](float sum) { return matrix::accumulatorBits(shape.accumulator, sum); };
   switch (shape.accumulator) {

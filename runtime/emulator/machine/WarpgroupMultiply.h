@@ -1,7 +1,8 @@
 /// `wgmma.mma_async`: matrix descriptors, operands in shared memory, and one warp's quarter of the
-/// product. The rule of accumulation is that of MatrixMultiply.h.
+/// product. The rule of accumulation is that of MatrixMultiply.h, the sparse form (.sp) that of
+/// SparseMultiply.h.
 #pragma once
-#include "runtime/emulator/arithmetic/MatrixMultiply.h"
+#include "runtime/emulator/arithmetic/SparseMultiply.h"
 #include <span>
 #include <vector>
 
@@ -29,10 +30,10 @@ struct MatrixDescriptor {
   static MatrixDescriptor decode(uint64_t bits);
   uint64_t encode() const;
 
-  /// Addresses of the 16-byte chunks that hold rows [first, first + rows) of an operand of 32 bytes
-  /// along k (`2 * rows` of them). K-major: [row][half of k]. MN-major (`transposed`; 16-bit
-  /// elements): [k = 0..15][block of 8 rows].
-  std::vector<uint32_t> chunks(bool transposed, int first, int rows) const;
+  /// Addresses of the 16-byte chunks that hold rows [first, first + rows) of an operand of `bytes`
+  /// bytes along k, 32 or (B of a sparse product) 64. K-major: [row][16 bytes along k]. MN-major
+  /// (`transposed`; 16-bit elements): [k][block of 8 rows].
+  std::vector<uint32_t> chunks(bool transposed, int first, int rows, int bytes = 32) const;
 };
 
 /// wgmma.mma_async.sync.aligned.m64nNkK: D[64, n] = A[64, k] * B[k, n] (+ D).
@@ -44,11 +45,19 @@ struct WarpgroupMultiply {
   bool negateA = false, negateB = false;
   bool transposeA = false, transposeB = false; ///< MN-major in shared memory
   bool saturate = false;                       ///< .satfinite, integers alone
+  bool sparse = false;                         ///< A holds half of its elements
+  int selector = 0;                            ///< sparse: which lanes of four hold the metadata
 
   /// Whether the ISA has these types, shape and modifiers.
   bool isSupported() const;
-  /// Both operands are 32 bytes along k.
-  int k() const { return 256 / bitWidth(a); }
+  /// What is stored of A is 32 bytes along k.
+  int storedK() const { return 256 / bitWidth(a); }
+  int k() const { return sparse ? 2 * storedK() : storedK(); }
+  int bytesOfB() const { return sparse ? 64 : 32; } ///< along k
+  /// A warp's rows of a sparse A, as mma.sp has them.
+  SparseMultiply sparseRows() const {
+    return {.shape = {.k = k(), .a = a, .b = b, .accumulator = accumulator}, .selector = selector};
+  }
   /// Registers of D in each lane.
   int registersOfD() const { return n / (accumulator == Accumulator::F16 ? 4 : 2); }
   int64_t operations() const { return 2 * int64_t(64) * n * k(); }
@@ -60,10 +69,11 @@ struct WarpgroupPart {
   Registers d = nullptr;
   ConstRegisters a = nullptr;
   const uint8_t *aChunks = nullptr;
+  const uint32_t *metadata = nullptr; ///< sparse: of 32 lanes
 };
 
-/// The products of some warps with the same B.
-void multiply(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> parts,
+/// The products of some warps with the same B. False if metadata is invalid, see SparseMultiply.h.
+bool multiply(const WarpgroupMultiply &shape, std::span<const WarpgroupPart> parts,
               const uint8_t *bChunks);
 
 } // namespace ingot::emulator

@@ -81,6 +81,14 @@ Result<Operand> Parser::operand(const Function &function, int scope) {
     result.negated = true;
     return result;
   }
+  if (current().is("-") && ahead(1).kind == Token::Kind::Name && !ahead(1).named("WARP_SZ")) {
+    take();
+    INGOT_ASSIGN(result, named(function, scope));
+    if (result.kind != Operand::Kind::Register)
+      return error(fmt::format("'{}' cannot be negated", result.name));
+    result.minus = true;
+    return result;
+  }
   if (current().kind != Token::Kind::Name || current().named("WARP_SZ"))
     return constant();
   INGOT_ASSIGN(result, named(function, scope));
@@ -137,6 +145,8 @@ Result<Operand> Parser::named(const Function &function, int scope) {
   if (entity && entity->kind == Entity::Kind::Register) {
     result.kind = Operand::Kind::Register;
     result.index = entity->index;
+    if (current().kind == Token::Kind::Dotted)
+      result.selector = take().text;
     return result;
   }
   if (word.starts_with("%")) {

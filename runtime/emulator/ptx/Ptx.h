@@ -58,12 +58,14 @@ struct Operand {
   };
   Kind kind = Kind::Sink;
   bool negated = false; ///< !p
+  bool minus = false;   ///< -r
   bool isFloat = false;
   bool isFloat32 = false;
   int index = -1;
   uint64_t bits = 0;
   int64_t offset = 0;
   std::string_view name;
+  std::string_view selector; ///< of r.b0: parts of a register, in video instructions
   std::vector<Operand> elements;
 };
 

@@ -26,11 +26,18 @@ constexpr Row rows[] = {
     {Type::TF32, "tf32", 32, Class::Float},     {Type::F32, "f32", 32, Class::Float},
     {Type::F32x2, "f32x2", 64, Class::Float},   {Type::F64, "f64", 64, Class::Float},
     {Type::E4M3, "e4m3", 8, Class::Float},      {Type::E5M2, "e5m2", 8, Class::Float},
+    {Type::E2M3, "e2m3", 6, Class::Float},      {Type::E3M2, "e3m2", 6, Class::Float},
+    {Type::E2M1, "e2m1", 4, Class::Float},      {Type::UE8M0, "ue8m0", 8, Class::Float},
     {Type::E4M3x2, "e4m3x2", 16, Class::Float}, {Type::E5M2x2, "e5m2x2", 16, Class::Float},
-    {Type::U16x2, "u16x2", 32, Class::Other},   {Type::S16x2, "s16x2", 32, Class::Other},
-    {Type::U8x4, "u8x4", 32, Class::Other},     {Type::S8x4, "s8x4", 32, Class::Other},
-    {Type::U4, "u4", 4, Class::Other},          {Type::S4, "s4", 4, Class::Other},
-    {Type::B1, "b1", 1, Class::Other},          {Type::Pred, "pred", 1, Class::Other},
+    {Type::E2M3x2, "e2m3x2", 16, Class::Float}, {Type::E3M2x2, "e3m2x2", 16, Class::Float},
+    {Type::E2M1x2, "e2m1x2", 8, Class::Float},  {Type::UE8M0x2, "ue8m0x2", 16, Class::Float},
+    {Type::E4M3x4, "e4m3x4", 32, Class::Float}, {Type::E5M2x4, "e5m2x4", 32, Class::Float},
+    {Type::E2M3x4, "e2m3x4", 32, Class::Float}, {Type::E3M2x4, "e3m2x4", 32, Class::Float},
+    {Type::E2M1x4, "e2m1x4", 16, Class::Float}, {Type::U16x2, "u16x2", 32, Class::Other},
+    {Type::S16x2, "s16x2", 32, Class::Other},   {Type::U8x4, "u8x4", 32, Class::Other},
+    {Type::S8x4, "s8x4", 32, Class::Other},     {Type::U4, "u4", 4, Class::Other},
+    {Type::S4, "s4", 4, Class::Other},          {Type::B1, "b1", 1, Class::Other},
+    {Type::Pred, "pred", 1, Class::Other},
 };
 
 constexpr bool rowsInOrder() {

@@ -187,9 +187,12 @@ void addFloats(std::vector<InstructionCase> &cases) {
     for (bool relu : {false, true})
       for (bool satfinite : {false, true})
         for (const auto &[name, rounding] : {roundings[0], roundings[1]})
-          if (relu || satfinite || to.format == FloatType::TF32)
+          if (relu || satfinite || to.format == FloatType::TF32) {
             push(fmt::format(".{}", name), to, f32, {rounding, false, false, relu, satfinite},
                  false);
+            if (satfinite && to.format == FloatType::TF32)
+              cases.back().target = "sm_100a";
+          }
   for (bool satfinite : {false, true})
     push(".rna", tf32, f32, {Rounding::NearestAway, false, false, false, satfinite}, false);
 }
@@ -197,12 +200,16 @@ void addFloats(std::vector<InstructionCase> &cases) {
 struct PairKind {
   std::string name;
   FloatType format;
-  int element;
+  int element; ///< bits of each in the register
+  bool isNew() const { return bitWidth(format) < 8; }
 };
 const std::vector<PairKind> halfPairs = {{"f16x2", FloatType::F16, 16},
                                          {"bf16x2", FloatType::BF16, 16}};
 const std::vector<PairKind> narrowPairs = {{"e4m3x2", FloatType::E4M3, 8},
-                                           {"e5m2x2", FloatType::E5M2, 8}};
+                                           {"e5m2x2", FloatType::E5M2, 8},
+                                           {"e2m3x2", FloatType::E2M3, 8},
+                                           {"e3m2x2", FloatType::E3M2, 8},
+                                           {"e2m1x2", FloatType::E2M1, 4}};
 
 void addPairs(std::vector<InstructionCase> &cases) {
   const auto ofTwo = [&](const PairKind &to, std::string_view rounding, const Modes &modes) {
@@ -214,6 +221,8 @@ void addPairs(std::vector<InstructionCase> &cases) {
                   converted(to.format, FloatType::F32, modes, b);
          }});
     cases.back().formats = {FloatType::F32, FloatType::F32, {}};
+    if (to.isNew())
+      cases.back().target = "sm_100a";
   };
   const auto ofPair = [&](const PairKind &to, const PairKind &from, std::string_view rounding,
                           const Modes &modes) {
@@ -226,6 +235,8 @@ void addPairs(std::vector<InstructionCase> &cases) {
                               converted(to.format, from.format, modes, a);
                      }});
     cases.back().formats[0] = from.format;
+    if (to.isNew() || from.isNew())
+      cases.back().target = "sm_120f";
   };
   for (bool relu : {false, true}) {
     for (const PairKind &to : halfPairs)
@@ -234,9 +245,130 @@ void addPairs(std::vector<InstructionCase> &cases) {
           ofTwo(to, name, {rounding, false, false, relu, satfinite});
     for (const PairKind &narrow : narrowPairs) {
       ofTwo(narrow, "rn", {.relu = relu, .satfinite = true});
-      for (const PairKind &from : halfPairs)
-        ofPair(narrow, from, "rn", {.relu = relu, .satfinite = true});
+      if (!narrow.isNew() || narrow.format == FloatType::E2M1)
+        ofPair(narrow, halfPairs[0], "rn", {.relu = relu, .satfinite = true});
       ofPair(halfPairs[0], narrow, "rn", {.relu = relu});
+    }
+  }
+}
+
+/// The exponent of the next power of two: below, or above with .rp.
+uint64_t scaleOf(double value, bool up, bool satfinite) {
+  if (std::isnan(value))
+    return 0xff;
+  value = std::abs(value);
+  int exponent = value == 0 ? -127 : std::isinf(value) ? 128 : std::ilogb(value);
+  if (up && value > std::ldexp(1, exponent))
+    ++exponent;
+  return uint64_t(std::clamp(exponent + 127, 0, satfinite ? 254 : 255));
+}
+
+void addScales(std::vector<InstructionCase> &cases) {
+  for (const bool up : {false, true})
+    for (const bool satfinite : {false, true}) {
+      const std::string head =
+          fmt::format("cvt.{}{}.ue8m0x2", up ? "rp" : "rz", satfinite ? ".satfinite" : "");
+      const auto of = [=](FloatType from, uint64_t bits) {
+        return scaleOf(valueOf(from, bits & kindMask(from)), up, satfinite);
+      };
+      cases.push_back({head + ".f32 d16, a32, b32", [=](uint64_t a, uint64_t b, uint64_t) {
+                         return of(FloatType::F32, a) << 8 | of(FloatType::F32, b);
+                       }});
+      cases.back().formats = {FloatType::F32, FloatType::F32, {}};
+      cases.back().target = "sm_103a";
+      cases.push_back({head + ".bf16x2 d16, a32", [=](uint64_t a, uint64_t, uint64_t) {
+                         return of(FloatType::BF16, a >> 16) << 8 | of(FloatType::BF16, a);
+                       }});
+      cases.back().formats[0] = FloatType::BF16;
+      cases.back().target = "sm_110a";
+    }
+  cases.push_back({"cvt.rn.bf16x2.ue8m0x2 d32, a16", [](uint64_t a, uint64_t, uint64_t) {
+                     uint64_t result = 0;
+                     for (int i : {8, 0}) {
+                       const int exponent = int(a >> i & 0xff);
+                       result = result << 16 |
+                                (exponent == 255
+                                     ? nanOf(FloatType::BF16)
+                                     : rounded(FloatType::BF16, std::ldexp(1, exponent - 127), {}));
+                     }
+                     return result;
+                   }});
+  cases.back().formats[0] = FloatType::BF16; // all 65536 values
+  cases.back().target = "sm_100a";
+}
+
+/// Stochastic rounding: the lower neighbour in the table of values, and its distance in 2^-bits of
+/// the step to the next.
+uint64_t stochastic(FloatType to, const Modes &modes, uint64_t bits, uint64_t random, int count) {
+  const double value = valueOf(FloatType::F32, bits & kindMask(FloatType::F32));
+  if (std::isnan(value) || (modes.relu && value <= 0))
+    return std::isnan(value) ? nanOf(to) : 0;
+  const uint64_t sign = std::signbit(value) ? signOf(to) : 0;
+  const std::vector<double> &table = magnitudes(to);
+  const auto above = std::upper_bound(table.begin(), table.end(), std::abs(value));
+  uint64_t index = uint64_t(above - table.begin()) - 1;
+  const double step =
+      index + 1 == table.size() ? table[index] - table[index - 1] : table[index + 1] - table[index];
+  const double steps = (std::abs(value) - table[index]) / step; // infinite where value is
+  if (std::floor(std::ldexp(steps, count)) + double(random) >= std::ldexp(1, count))
+    ++index;
+  if (index == table.size() && (modes.satfinite || !layout(to).hasInfinity))
+    --index;
+  return sign | index; // behind the last is infinity
+}
+
+void addStochastic(std::vector<InstructionCase> &cases) {
+  const auto push = [&](std::string text, auto expected) {
+    cases.push_back({std::move(text), expected});
+    cases.back().target = cases.size() % 2 ? "sm_100a" : "sm_103a";
+  };
+  for (bool relu : {false, true}) {
+    for (bool satfinite : {false, true}) {
+      const Modes modes{.relu = relu, .satfinite = satfinite};
+      const std::string head =
+          fmt::format("cvt.rs{}{}", relu ? ".relu" : "", satfinite ? ".satfinite" : "");
+      push(head + ".f16x2.f32 d32, a32, b32, c32", [=](uint64_t a, uint64_t b, uint64_t c) {
+        return stochastic(FloatType::F16, modes, a, c >> 16 & 0x1fff, 13) << 16 |
+               stochastic(FloatType::F16, modes, b, c & 0x1fff, 13);
+      });
+      cases.back().formats = {FloatType::F32, FloatType::F32, {}};
+      // The range of f32: adding the random bits to the lower half of the word is all.
+      push(head + ".bf16x2.f32 d32, a32, b32, c32", [=](uint64_t a, uint64_t b, uint64_t c) {
+        const auto one = [&](uint64_t bits, uint64_t random) -> uint64_t {
+          bits &= 0xffffffff;
+          const uint64_t magnitude = bits & 0x7fffffff;
+          if (magnitude > 0x7f800000)
+            return 0x7fff;
+          if (relu && (bits >> 31 || !magnitude))
+            return 0;
+          const uint64_t sum = (magnitude == 0x7f800000 ? magnitude : magnitude + random) >> 16;
+          return (satfinite ? std::min<uint64_t>(sum, 0x7f7f) : sum) | bits >> 31 << 15;
+        };
+        return one(a, c >> 16 & 0xffff) << 16 | one(b, c & 0xffff);
+      });
+      cases.back().formats = {FloatType::F32, FloatType::F32, {}};
+    }
+    // Four sources: e and f are bits of a and b, swapped.
+    const Modes modes{.relu = relu, .satfinite = true};
+    const std::string head = fmt::format("cvt.rs{}.satfinite", relu ? ".relu" : "");
+    for (const PairKind &kind : narrowPairs) {
+      std::string name = kind.name;
+      name.back() = '4';
+      const bool nibbles = kind.element == 4;
+      push(fmt::format("xor.b32 e32, a32, b32;\n @k xor.b32 f32, e32, 0x80000000;\n @k "
+                       "{}.{}.f32 d{}, {{a32, b32, e32, f32}}, c32",
+                       head, name, 4 * kind.element),
+           [=](uint64_t a, uint64_t b, uint64_t c) {
+             const uint64_t sources[] = {a, b, a ^ b, a ^ b ^ 0x80000000};
+             // The random byte of each, by its place in the word.
+             const int bytes[] = {3, nibbles ? 1 : 2, nibbles ? 2 : 1, 0};
+             uint64_t result = 0;
+             for (int i = 0; i < 4; ++i)
+               result = result << kind.element |
+                        stochastic(kind.format, modes, sources[i], c >> 8 * bytes[i] & 0xff, 8);
+             return result;
+           });
+      cases.back().formats = {FloatType::F32, FloatType::F32, {}};
     }
   }
 }
@@ -271,10 +403,44 @@ std::vector<InstructionCase> convertCases() {
   addMixed(cases);
   addFloats(cases);
   addPairs(cases);
+  addScales(cases);
+  addStochastic(cases);
   addPacks(cases);
   return cases;
 }
 
 TEST(Convert, instructions) { checkInstructions(convertCases()); }
+
+// What the assembler refuses: formats and roundings by chip, registers of another size.
+TEST(Convert, refusals) {
+  struct Refused {
+    const char *text;
+    std::string_view target;
+  };
+  for (const auto &[text, target] : {
+           Refused{"cvt.rs.f16x2.f32 d32, a32, b32, c32", "sm_90a"},
+           {"cvt.rs.f16x2.f32 d32, a32, b32, c32", "sm_100f"},
+           {"cvt.rs.f16x2.f32 d32, a32, b32, c32", "sm_120a"},
+           {"cvt.rs.f16x2.f32 d32, a32, b32", "sm_100a"},
+           {"cvt.rs.e4m3x4.f32 d32, {a32, b32, a32, b32}, c32", "sm_100a"},
+           {"cvt.rs.satfinite.e4m3x2.f32 d16, a32, b32, c32", "sm_100a"},
+           {"cvt.rs.f16.f32 d16, a32, c32", "sm_100a"},
+           {"cvt.rn.satfinite.e2m1x2.f32 d8, a32, b32", "sm_90a"},
+           {"cvt.rn.satfinite.e2m1x2.f32 d8, a32, b32", "sm_100"},
+           {"cvt.rn.satfinite.e2m1x2.f32 d16, a32, b32", "sm_100a"},
+           {"cvt.rn.e2m1x2.f32 d8, a32, b32", "sm_100a"},
+           {"cvt.rz.satfinite.e2m3x2.f32 d16, a32, b32", "sm_100a"},
+           {"cvt.rn.satfinite.e2m3x2.f16x2 d16, a32", "sm_100a"},
+           {"cvt.rn.satfinite.e4m3x2.bf16x2 d16, a32", "sm_100a"},
+           {"cvt.rn.satfinite.f16x2.e2m3x2 d32, a16", "sm_100a"},
+           {"cvt.rn.ue8m0x2.f32 d16, a32, b32", "sm_100a"},
+           {"cvt.rz.relu.ue8m0x2.f32 d16, a32, b32", "sm_100a"},
+           {"cvt.rn.relu.bf16x2.ue8m0x2 d32, a16", "sm_100a"},
+           {"cvt.rn.f16x2.ue8m0x2 d32, a16", "sm_100a"},
+           {"cvt.rn.satfinite.tf32.f32 d32, a32", "sm_90a"},
+           {"cvt.rn.satfinite.e4m3x2.f32 d16, a32, b32", "sm_80"},
+       })
+    EXPECT_FALSE(decodes(text, target)) << text << " on " << target;
+}
 
 } // namespace ingot::emulator::test

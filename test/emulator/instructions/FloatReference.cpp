@@ -23,7 +23,8 @@ uint64_t nanOf(FloatType type) {
 
 bool isNan(FloatType type, uint64_t bits) {
   const uint64_t magnitude = bits & (signOf(type) - 1);
-  return layout(type).hasInfinity ? magnitude > infinityOf(type) : magnitude == signOf(type) - 1;
+  return layout(type).hasNan &&
+         (layout(type).hasInfinity ? magnitude > infinityOf(type) : magnitude == signOf(type) - 1);
 }
 
 double valueOf(FloatType type, uint64_t bits) {

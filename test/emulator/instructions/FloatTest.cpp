@@ -115,6 +115,42 @@ void addArithmetic(std::vector<InstructionCase> &cases) {
   }
 }
 
+/// fma.oob: 0x7ff7 of either sign as a factor makes the result +0. The factor is drawn as it is,
+/// and among values near that one.
+void addOutOfBounds(std::vector<InstructionCase> &cases) {
+  for (const Kind &kind : kinds) {
+    if (!kind.isHalf())
+      continue;
+    for (const char *how : {"", ".relu", ".sat"}) {
+      const ReferenceMode mode{.saturate = how[0] && how[1] == 's',
+                               .relu = how[0] && how[1] == 'r'};
+      if (mode.saturate && kind.format == FloatType::BF16)
+        continue;
+      const auto one = [=](uint64_t a, uint64_t b, uint64_t c) -> uint64_t {
+        a &= 0xffff, b &= 0xffff;
+        const bool isOutside = a == 0x7ff7 || a == 0xfff7 || b == 0x7ff7 || b == 0xfff7;
+        return isOutside ? 0 : reference(HostOp::Fma, kind.format, mode, a, b, c);
+      };
+      const std::string suffix = fmt::format(".rn.oob{}", how);
+      cases.push_back(caseOf("fma" + suffix, kind, 3, one));
+      const auto near = [](uint64_t a) { return (a & 0x800f) | 0x7ff0; };
+      for (const bool isFirst : {true, false}) {
+        const auto expected = elementwise(16, kind.bits, [=](uint64_t a, uint64_t b, uint64_t c) {
+          return isFirst ? one(near(a), b, c) : one(b, near(a), c);
+        });
+        const int bits = kind.bits;
+        cases.push_back({fmt::format("and.b{0} e{0}, a{0}, {1};\n @k or.b{0} e{0}, e{0}, {2};\n @k "
+                                     "fma{3}.{4} d{0}, {5}{0}, {6}{0}, c{0}",
+                                     bits, bits == 16 ? "0x800f" : "0x800f800f",
+                                     bits == 16 ? "0x7ff0" : "0x7ff07ff0", suffix, kind.name,
+                                     isFirst ? 'e' : 'b', isFirst ? 'b' : 'e'),
+                         expected});
+        cases.back().formats = {std::nullopt, kind.format, kind.format};
+      }
+    }
+  }
+}
+
 /// add, sub, mul and fma of two f32 in 64 bits.
 void addPairs(std::vector<InstructionCase> &cases) {
   const Kind pair{"f32x2", FloatType::F32, 64};
@@ -141,6 +177,41 @@ void addPairs(std::vector<InstructionCase> &cases) {
     }));
     for (size_t i = first; i < cases.size(); ++i)
       cases[i].target = "sm_100a";
+  }
+}
+
+/// add, sub and fma of f32 with halves, in every rounding; the halves' values are f32, too.
+void addMixed(std::vector<InstructionCase> &cases) {
+  for (const auto &[half, name] : {std::pair(FloatType::F16, "f16"), {FloatType::BF16, "bf16"}}) {
+    const auto wide = [half](uint64_t bits) -> uint64_t {
+      return std::bit_cast<uint32_t>(float(valueOf(half, bits & 0xffff)));
+    };
+    for (const std::string_view rounding : {"", "rn", "rz", "rm", "rp"})
+      for (const bool sat : {false, true}) {
+        ReferenceMode mode{.saturate = sat};
+        for (const auto &[each, value] : roundings)
+          if (each == rounding)
+            mode.rounding = value;
+        const std::string suffix = fmt::format("{}{}{}.f32.{}", rounding.empty() ? "" : ".",
+                                               rounding, sat ? ".sat" : "", name);
+        for (const bool subtracts : {false, true}) {
+          cases.push_back({fmt::format("{}{} d32, a16, b32", subtracts ? "sub" : "add", suffix),
+                           [=](uint64_t a, uint64_t b, uint64_t) {
+                             return reference(HostOp::Add, FloatType::F32, mode, wide(a),
+                                              subtracts ? b ^ 0x80000000 : b, 0);
+                           }});
+          cases.back().formats = {half, FloatType::F32, {}};
+          cases.back().target = "sm_100";
+        }
+        if (rounding.empty())
+          continue;
+        cases.push_back({fmt::format("fma{} d32, a16, b16, c32", suffix),
+                         [=](uint64_t a, uint64_t b, uint64_t c) {
+                           return reference(HostOp::Fma, FloatType::F32, mode, wide(a), wide(b), c);
+                         }});
+        cases.back().formats = {half, half, FloatType::F32};
+        cases.back().target = "sm_120";
+      }
   }
 }
 
@@ -323,6 +394,8 @@ void addApproximations(std::vector<InstructionCase> &cases) {
 std::vector<InstructionCase> floatCases() {
   std::vector<InstructionCase> cases;
   addArithmetic(cases);
+  addOutOfBounds(cases);
+  addMixed(cases);
   addPairs(cases);
   addSigns(cases);
   addTests(cases);

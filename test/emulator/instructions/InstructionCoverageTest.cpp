@@ -47,6 +47,7 @@ constexpr Elsewhere elsewhere[] = {
     {"setmaxnreg", "MatrixInstructions.*"},
     {"st", "Memory.*"},
     {"stmatrix", "MatrixInstructions.*"},
+    {"tensormap", "TensorMapInstructions.*"},
     {"trap", "Control.*"},
     {"wgmma", "MatrixInstructions.*"},
     {"wmma", "All/TensorKernels.*"},
@@ -92,7 +93,7 @@ std::vector<Statement> statementsOf(std::string_view text) {
 std::vector<Statement> testedStatements() {
   std::vector<std::string> texts;
   for (const auto table :
-       {integerCases, bitCases, compareCases, floatCases, convertCases, atomicCases})
+       {integerCases, bitCases, compareCases, floatCases, convertCases, videoCases, atomicCases})
     for (const InstructionCase &test : table())
       texts.push_back(test.text);
   for (const WarpCase &test : warpCases())

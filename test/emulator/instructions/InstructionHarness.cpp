@@ -84,6 +84,7 @@ int widthOf(std::string_view result) {
 /// Registers that every kernel declares; the loads put operands into them.
 constexpr std::string_view declarations = R"(
   .reg .pred out, k, p, q, r;
+  .reg .b8 a8, d8;
   .reg .b16 a16, b16, c16, d16, e16;
   .reg .b32 a32, b32, c32, d32, e32, f32, m, t, i, lane, sa;
   .reg .b64 a64, b64, c64, d64, e64, f64, ra, rb, rc, rd, rw, rs, at;
@@ -129,6 +130,7 @@ std::string kernelOf(std::string_view text, bool isWarp) {
   ld.param.u64 rc, [pc]; add.u64 rc, rc, at;
   ld.param.u64 rd, [pd]; add.u64 rd, rd, at;
   ld.global.b64 a64, [ra]; cvt.u32.u64 a32, a64; cvt.u16.u64 a16, a64;
+  ld.global.b8 a8, [ra]; ld.global.b8 d8, [rd];
   ld.global.b64 b64, [rb]; cvt.u32.u64 b32, b64; cvt.u16.u64 b16, b64;
   ld.global.b64 c64, [rc]; cvt.u32.u64 c32, c64; cvt.u16.u64 c16, c64;
   ld.global.b64 d64, [rd]; cvt.u32.u64 d32, d64; cvt.u16.u64 d16, d64;
@@ -187,6 +189,13 @@ std::string kernelAround(std::string_view name, std::string_view statements,
                          std::string_view parameters) {
   return fmt::format(".visible .entry {}({})\n{{\n{}\n{};\nret;\n}}\n", name, parameters,
                      declarations, statements);
+}
+
+bool decodes(std::string_view statement, std::string_view target) {
+  GlobalMemory memory;
+  const auto module =
+      Module::load(header(target) + kernelAround("probe", statement), "probe.ptx", memory);
+  return module && (*module)->kernel("probe");
 }
 
 void checkInstructions(const std::vector<InstructionCase> &cases) {

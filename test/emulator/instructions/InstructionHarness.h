@@ -7,9 +7,9 @@
 namespace ingot::emulator::test {
 
 /// Operands are 64 bits of random or boundary values; the instruction sees their lower parts as
-/// a16, a32, a64, b16, …; it writes d16, d32, d64, or the predicate p. q is (c < 0) and r (b < 0),
-/// as s32. [ra] is a global cell of 8 bytes that holds a, [sa] one in shared memory ([rs] by a
-/// generic address), [rw] a global one of 16 bytes that holds a and b. v16_0 … and o16_0 … are
+/// a8, a16, a32, a64, b16, …; it writes d8, d16, d32, d64, or the predicate p. q is (c < 0) and r
+/// (b < 0), as s32. [ra] is a global cell of 8 bytes that holds a, [sa] one in shared memory ([rs]
+/// by a generic address), [rw] a global one of 16 bytes that holds a and b. v16_0 … and o16_0 … are
 /// free, v32_0, o32_0 too. Statements after the first name their guard: ";\n @k …".
 struct InstructionCase {
   std::string text; ///< "add.s32 d32, a32, b32"
@@ -47,6 +47,9 @@ struct WarpCase {
   std::string_view target = "sm_90a";
 };
 void checkWarpInstructions(const std::vector<WarpCase> &cases);
+
+/// Whether the machine takes the statement; registers as above.
+bool decodes(std::string_view statement, std::string_view target = "sm_90a");
 
 /// A kernel that holds these statements, with all the registers that cases may name.
 std::string kernelAround(std::string_view name, std::string_view statements,

@@ -10,6 +10,7 @@ std::vector<InstructionCase> bitCases();
 std::vector<InstructionCase> compareCases();
 std::vector<InstructionCase> floatCases();
 std::vector<InstructionCase> convertCases();
+std::vector<InstructionCase> videoCases();
 std::vector<InstructionCase> atomicCases();
 std::vector<WarpCase> warpCases();
 

@@ -198,6 +198,120 @@ TEST(MatrixInstructions, productsLandWhenTheyAreWaitedFor) {
   EXPECT_LT(right("", "wgmma.wait_group.sync.aligned 0;"), 32);
 }
 
+// A sparse product of a warpgroup, A in registers or in shared memory: what it reads from where.
+TEST(MatrixInstructions, sparseProductsOfAWarpgroup) {
+  std::mt19937_64 random(freshSeed());
+  for (const bool inRegisters : {false, true})
+    for (const int selector : {0, 1})
+      for (const bool negated : {false, true}) { // !p as scale-d
+        // Small integers, so that sums are exact. A [64][32] keeps places 1 and 3 or 0 and 2 of 4.
+        std::array<std::array<float, 32>, 64> a{};
+        std::array<std::array<float, 32>, 8> b{};
+        std::vector<uint16_t> stored(64 * 16), image(64 * 16 + 8 * 32);
+        std::vector<uint32_t> metadata(128, 0xffffffff), fragments(128 * 4);
+        const auto draw = [&] { return float(int(random() % 17) - 8); };
+        const auto half = [](float value) { return uint16_t(encode(FloatType::F16, value, {})); };
+        // Without swizzle: 8 rows of 16 bytes; 16 bytes further along k is 128 bytes on.
+        for (int row = 0; row < 64; ++row)
+          for (int group = 0; group < 8; ++group) {
+            const bool odd = random() % 2;
+            const int lane = row / 16 * 32 + row % 8 * 4 + 2 * selector + group / 4;
+            const int shift = row % 16 / 8 * 16 + group % 4 * 4;
+            metadata[lane] = (metadata[lane] & ~(15u << shift)) | (odd ? 0b1101u : 0b1000u)
+                                                                      << shift;
+            for (int i = 0; i < 2; ++i) {
+              const float value = draw();
+              a[row][4 * group + 2 * i + odd] = value;
+              const int k = 2 * group + i;
+              stored[row * 16 + k] = half(value);
+              image[row / 8 * 128 + k / 8 * 64 + row % 8 * 8 + k % 8] = half(value);
+            }
+          }
+        for (int column = 0; column < 8; ++column)
+          for (int k = 0; k < 32; ++k) {
+            b[column][k] = draw();
+            image[1024 + k / 8 * 64 + column * 8 + k % 8] = half(b[column][k]);
+          }
+        for (int thread = 0; thread < 128; ++thread)
+          for (int index = 0; index < 4; ++index) {
+            const int row = thread / 32 * 16 + thread % 32 / 4 + index % 2 * 8;
+            const int k = thread % 4 * 2 + index / 2 * 8;
+            fragments[4 * thread + index] =
+                stored[row * 16 + k] | uint32_t(stored[row * 16 + k + 1]) << 16;
+          }
+        Device device(header() +
+                      fmt::format(R"(.visible .entry kernel(.param .u64 from, .param .u64 meta,
+                       .param .u64 fragments, .param .u64 to)
+{{
+.reg .b32 %r<32>;
+.reg .b64 %rd<16>;
+.reg .f32 %f<8>;
+.reg .pred %p<3>;
+.shared .align 1024 .b8 tile[2560];
+ld.param.u64 %rd1, [from];
+mov.u32 %r1, %tid.x;
+mov.u32 %r2, tile;
+mov.u32 %r3, %r1;
+LOOP:
+mul.wide.u32 %rd2, %r3, 4;
+add.u64 %rd2, %rd1, %rd2;
+ld.global.b32 %r4, [%rd2];
+shl.b32 %r5, %r3, 2;
+add.u32 %r5, %r2, %r5;
+st.shared.b32 [%r5], %r4;
+add.u32 %r3, %r3, 128;
+setp.lt.u32 %p1, %r3, 640;
+@%p1 bra LOOP;
+fence.proxy.async.shared::cta;
+bar.sync 0;
+ld.param.u64 %rd3, [meta];
+mul.wide.u32 %rd4, %r1, 4;
+add.u64 %rd3, %rd3, %rd4;
+ld.global.b32 %r6, [%rd3];
+ld.param.u64 %rd5, [fragments];
+mul.wide.u32 %rd6, %r1, 16;
+add.u64 %rd5, %rd5, %rd6;
+ld.global.v4.b32 {{%r10, %r11, %r12, %r13}}, [%rd5];
+// Leading 128 bytes, stride 256.
+shr.u32 %r7, %r2, 4;
+or.b32 %r7, %r7, 0x80000;
+mov.b32 %r8, 0x10;
+mov.b64 %rd7, {{%r7, %r8}};
+add.u32 %r9, %r7, 128;
+mov.b64 %rd8, {{%r9, %r8}};
+mov.f32 %f1, 0f3f800000;
+mov.f32 %f2, %f1;
+mov.f32 %f3, %f1;
+mov.f32 %f4, %f1;
+setp.eq.u32 %p2, 0, 0;
+wgmma.fence.sync.aligned;
+wgmma.mma_async.sp.sync.aligned.m64n8k32.f32.f16.f16 {{%f1, %f2, %f3, %f4}}, {}, %rd8, %r6, {}, {}%p2, 1, -1, {}0;
+wgmma.commit_group.sync.aligned;
+wgmma.wait_group.sync.aligned 0;
+ld.param.u64 %rd9, [to];
+add.u64 %rd9, %rd9, %rd6;
+st.global.v4.f32 [%rd9], {{%f1, %f2, %f3, %f4}};
+ret;
+}}
+)",
+                                  inRegisters ? "{%r10, %r11, %r12, %r13}" : "%rd7", selector,
+                                  negated ? "!" : "", inRegisters ? "" : "0, "));
+        const uint64_t to = device.upload(std::vector<float>(512));
+        device.launch("kernel", {1}, {128}, device.upload(image), device.upload(metadata),
+                      device.upload(fragments), to);
+        const std::vector<float> d = device.download<float>(to, 512);
+        for (int row = 0; row < 64; ++row)
+          for (int column = 0; column < 8; ++column) {
+            float sum = negated ? 0 : 1;
+            for (int k = 0; k < 32; ++k)
+              sum -= a[row][k] * b[column][k];
+            const int thread = row / 16 * 32 + row % 8 * 4 + column / 2;
+            ASSERT_EQ(d[4 * thread + row % 16 / 8 * 2 + column % 2], sum)
+                << "row " << row << " column " << column;
+          }
+      }
+}
+
 TEST(MatrixInstructions, checksFindRegistersAndOperandsInUse) {
   const auto findings = [](std::string_view wait) {
     Device device(wgmmaKernel(wait, "wgmma.wait_group.sync.aligned 0;"));
@@ -253,6 +367,19 @@ TEST(MatrixInstructions, unknownFormsAreErrors) {
         "wgmma.mma_async.sync.aligned.m64n12k16.f32.f16.f16 {%f1}, %rd1, %rd1, 1, 1, 1, 0, 0;",
         "wgmma.mma_async.sync.aligned.m64n8k16.f32.f16.f16 {%f1,%f2,%f3,%f4}, %rd1, %rd1, 1, 2, 1, "
         "0, 0;",
+        "wgmma.mma_async.sp.sync.aligned.m64n8k16.f32.f16.f16 {%f1,%f2,%f3,%f4}, %rd1, %rd1, %r1, "
+        "0, "
+        "1, 1, 1, 0, 0;",
+        "wgmma.mma_async.sp.sync.aligned.m64n8k32.f32.f16.f16 {%f1,%f2,%f3,%f4}, %rd1, %rd1, %r1, "
+        "2, "
+        "1, 1, 1, 0, 0;",
+        "wgmma.mma_async.sp.sync.aligned.m64n8k32.f32.f16.f16 {%f1,%f2,%f3,%f4}, %rd1, %rd1, %r1, "
+        "%r2, 1, 1, 1, 0, 0;",
+        "wgmma.mma_async.sp.sync.aligned.m64n8k64.f32.e4m3.e4m3 {%f1,%f2,%f3,%f4}, %rd1, %rd1, "
+        "%r1, "
+        "1, 1, 1, 1;",
+        "wgmma.mma_async.sp.sync.aligned.m64n40k64.s32.s8.s8 {%r1,%r2,%r3,%r4,%r1,%r2,%r3,%r4,%r1,"
+        "%r2,%r3,%r4,%r1,%r2,%r3,%r4,%r1,%r2,%r3,%r4}, %rd1, %rd1, %r1, 0, 1;",
         "setmaxnreg.inc.sync.aligned.u32 233;", "cp.async.cg.shared.global [%r1], [%rd1], 8;",
         "cp.async.bulk.tensor.2d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes [%r1], "
         "[%rd1, {%r1, %r2}], [%r3];",

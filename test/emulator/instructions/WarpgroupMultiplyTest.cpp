@@ -81,6 +81,46 @@ std::vector<uint8_t> gather(const std::vector<uint8_t> &shared,
   return bytes;
 }
 
+/// Half of the elements of A's rows become zeros: two of every four, of tf32 one of every two.
+/// Returns the others, side by side, and the metadata of each warp as the ISA's figures have it:
+/// four bits for every group; a word holds eight groups of a row, or (16 and 32 bits) four groups
+/// of row r and four of row r + 8; `selector` chooses a pair of lanes among four.
+Operand thinnedOut(Operand &a, int selector, std::array<std::array<uint32_t, 32>, 4> &metadata,
+                   std::mt19937_64 &random) {
+  const bool single = a.type == MatrixType::TF32, bytes = bitWidth(a.type) == 8;
+  const int group = single ? 2 : 4, kept = group / 2;
+  Operand stored = a;
+  stored.k = a.k / 2;
+  stored.bits.clear();
+  stored.values.clear();
+  for (auto &lanes : metadata)
+    for (uint32_t &word : lanes)
+      word = uint32_t(random()); // lanes that hold none are not looked at
+  for (int row = 0; row < a.rows; ++row)
+    for (int g = 0; g < a.k / group; ++g) {
+      const int first = int(random() % uint64_t(single ? 2 : 3));
+      const int second = single ? -1 : first + 1 + int(random() % uint64_t(3 - first));
+      const uint32_t code = single ? first ? 0b1110 : 0b0100 : uint32_t(first | second << 2);
+      for (int i = 0; i < group; ++i) {
+        const int at = row * a.k + g * group + i;
+        if (i == first || i == second) {
+          stored.bits.push_back(a.bits[at]);
+          stored.values.push_back(a.values[at]);
+        } else {
+          a.bits[at] = 0;
+          a.values[at] = 0;
+        }
+      }
+      const int inWarp = row % 16, lane = inWarp % 8 * 4;
+      const int place = bytes ? lane + g / 8 * 2 + inWarp / 8 : lane + 2 * selector + g / 4;
+      const int shift = bytes ? g % 8 * 4 : inWarp / 8 * 16 + g % 4 * 4;
+      uint32_t &word = metadata[row / 16][place];
+      word = (word & ~(15u << shift)) | code << shift;
+    }
+  EXPECT_EQ(int(stored.bits.size()), a.rows * a.k / group * kept);
+  return stored;
+}
+
 struct Case {
   WarpgroupMultiply shape;
   Swizzle swizzleA, swizzleB;
@@ -90,13 +130,19 @@ struct Case {
 void check(const Case &test, std::mt19937_64 &random) {
   const WarpgroupMultiply &shape = test.shape;
   const int n = shape.n, k = shape.k();
-  const Operand a(shape.a, 64, k, random), b(shape.b, n, k, random);
+  Operand a(shape.a, 64, k, random);
+  const Operand b(shape.b, n, k, random);
+  // A sparse A is stored without its zeros; the metadata says where the rest belongs.
+  std::array<std::array<uint32_t, 32>, 4> metadata{};
+  Operand stored = a;
+  if (shape.sparse)
+    stored = thinnedOut(a, shape.selector, metadata, random);
   std::vector<uint8_t> shared(256 * 1024);
   const int bytes = bitWidth(shape.a) / 8;
   // Tiles of 8 rows follow each other closely; larger steps are as right.
   auto placement = [&](Swizzle swizzle, bool transposed, uint32_t start, int rows) {
     const uint32_t span = swizzleSpan(swizzle), tile = 8 * span;
-    const uint32_t count = transposed ? 16 / 8 : rows / 8;
+    const uint32_t count = transposed ? shape.k() / 8 : rows / 8;
     Placement result{swizzle, transposed, bytes, start, 0, 0};
     if (swizzle == Swizzle::None) {
       result.leading = transposed ? tile * (rows / 8) : tile * count;
@@ -109,11 +155,12 @@ void check(const Case &test, std::mt19937_64 &random) {
   };
   const Placement placeA = placement(test.swizzleA, shape.transposeA, 4096, 64);
   const Placement placeB = placement(test.swizzleB, shape.transposeB, 65536, n);
-  a.store(placeA, shared);
+  stored.store(placeA, shared);
   b.store(placeB, shared);
   const MatrixDescriptor descriptorA{placeA.start, placeA.leading, placeA.stride, 0, test.swizzleA};
   const MatrixDescriptor descriptorB{placeB.start, placeB.leading, placeB.stride, 0, test.swizzleB};
-  const std::vector<uint8_t> chunksB = gather(shared, descriptorB.chunks(shape.transposeB, 0, n));
+  const std::vector<uint8_t> chunksB =
+      gather(shared, descriptorB.chunks(shape.transposeB, 0, n, shape.sparse ? 64 : 32));
 
   for (int warp = 0; warp < 4; ++warp) {
     const std::vector<uint8_t> chunksA =
@@ -124,9 +171,10 @@ void check(const Case &test, std::mt19937_64 &random) {
       for (int index = 0; index < 4; ++index)
         for (int i = 0; i < perRegister; ++i) {
           const int row = 16 * warp + lane / 4 + (index % 2 ? 8 : 0);
-          const int column = lane % 4 * perRegister + i + (index / 2 ? k / 2 : 0);
-          registersA[index][lane] |= static_cast<uint32_t>(
-              a.bits[row * k + column] << (perRegister == 1 ? 0 : i * bitWidth(shape.a)));
+          const int column = lane % 4 * perRegister + i + (index / 2 ? stored.k / 2 : 0);
+          registersA[index][lane] |=
+              static_cast<uint32_t>(stored.bits[row * stored.k + column]
+                                    << (perRegister == 1 ? 0 : i * bitWidth(shape.a)));
         }
     std::vector<std::array<uint32_t, 32>> d(shape.registersOfD());
     std::vector<uint32_t *> pointers;
@@ -145,8 +193,8 @@ void check(const Case &test, std::mt19937_64 &random) {
     const auto before = d;
     const uint32_t *aPointers[4] = {registersA[0], registersA[1], registersA[2], registersA[3]};
     const WarpgroupPart part{pointers.data(), aPointers,
-                             test.aInRegisters ? nullptr : chunksA.data()};
-    multiply(shape, {&part, 1}, chunksB.data());
+                             test.aInRegisters ? nullptr : chunksA.data(), metadata[warp].data()};
+    ASSERT_TRUE(multiply(shape, {&part, 1}, chunksB.data()));
 
     auto element = [&](const std::vector<std::array<uint32_t, 32>> &from, int row,
                        int column) -> double {
@@ -211,6 +259,52 @@ TEST(WarpgroupMultiply, everyTypeAndLayout) {
             if (HasFatalFailure())
               return;
           }
+}
+
+TEST(WarpgroupMultiply, sparseOperands) {
+  std::mt19937_64 random(freshSeed());
+  for (int round = 0; round < 600; ++round) {
+    const auto type = MatrixType(random() % (int(MatrixType::U8) + 1));
+    const uint64_t flags = random();
+    Case test{{.n = 8 * int(1 + random() % 32),
+               .a = type,
+               .b = type,
+               .accumulator =
+                   std::array{Accumulator::F16, Accumulator::F32, Accumulator::S32}[random() % 3],
+               .addsD = bool(flags & 1),
+               .negateA = bool(flags & 2),
+               .negateB = bool(flags & 4),
+               .transposeA = bool(flags & 8),
+               .transposeB = bool(flags & 16),
+               .sparse = true,
+               .selector = int(flags >> 5 & 1)},
+              swizzles[random() % 4],
+              swizzles[random() % 4],
+              bool(flags & 64)};
+    if (type == MatrixType::E4M3 && random() % 2)
+      test.shape.b = MatrixType::E5M2;
+    if ((test.aInRegisters && test.shape.transposeA) || !test.shape.isSupported())
+      continue;
+    check(test, random);
+    if (HasFatalFailure())
+      return;
+  }
+}
+
+// Metadata that names a place twice.
+TEST(WarpgroupMultiply, invalidMetadataIsTold) {
+  const WarpgroupMultiply shape{.n = 8, .sparse = true};
+  std::vector<uint8_t> a(32 * 16), b(64 * 8);
+  uint32_t d[4][32] = {}, *pointers[4] = {d[0], d[1], d[2], d[3]};
+  std::array<uint32_t, 32> metadata;
+  metadata.fill(0x44444444);
+  const WarpgroupPart part{pointers, nullptr, a.data(), metadata.data()};
+  EXPECT_TRUE(multiply(shape, {&part, 1}, b.data()));
+  metadata[8] = 0x44544444;
+  EXPECT_FALSE(multiply(shape, {&part, 1}, b.data()));
+  metadata[8] = 0x44444444;
+  metadata[10] = 0; // of a lane that the selector leaves out
+  EXPECT_TRUE(multiply(shape, {&part, 1}, b.data()));
 }
 
 // The next 32 bytes along k within a swizzled row: the start moves, the pattern stays.

@@ -1,6 +1,6 @@
 // Tiles of tensors, loaded and stored: every rank, swizzle and bound.
 #include "runtime/emulator/machine/TensorMap.h"
-#include "test/emulator/machine/AsyncSupport.h"
+#include "test/emulator/machine/TensorSupport.h"
 
 namespace ingot::emulator {
 namespace {
@@ -86,86 +86,16 @@ struct Tile {
   }
 };
 
-std::string tileKernel(uint32_t rank, bool loads, std::string_view reduction = {}) {
-  std::string coordinates;
-  std::string body = R"(
-.shared .align 1024 .b8 tile[32768];
-.shared .align 8 .b64 full;
-mov.b64 %rd1, map;
-cvta.param.u64 %rd1, %rd1;
-ld.param.u64 %rd2, [buffer];
-mov.u32 %r1, %tid.x;
-mov.u32 %r2, tile;
-mov.u32 %r3, full;
-)";
-  for (uint32_t i = 0; i < rank; ++i) {
-    body += fmt::format("ld.param.b32 %r{}, [at+{}];\n", 10 + i, 4 * i);
-    coordinates += fmt::format("{}%r{}", i ? ", " : "", 10 + i);
-  }
-  // Copies `bytes` of the buffer to shared memory or back.
-  const std::string_view move = loads ? "ld.shared.b16 %h1, [%r5];\nst.global.b16 [%rd3], %h1;"
-                                      : "ld.global.b16 %h1, [%rd3];\nst.shared.b16 [%r5], %h1;";
-  const std::string loop = fmt::format(R"(
-ld.param.b32 %r4, [bytes];
-mov.u32 %r6, 0;
-LOOP:
-add.u32 %r5, %r2, %r6;
-mul.wide.u32 %rd4, %r6, 1;
-add.u64 %rd3, %rd2, %rd4;
-{}
-add.u32 %r6, %r6, 2;
-setp.lt.u32 %p3, %r6, %r4;
-@%p3 bra LOOP;
-)",
-                                       move);
-  if (loads)
-    body += fmt::format(R"(
-mbarrier.init.shared::cta.b64 [%r3], 1;
-fence.mbarrier_init.release.cluster;
-ld.param.b32 %r4, [bytes];
-mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r3], %r4;
-cp.async.bulk.tensor.{}d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r2], [%rd1, {{{}}}], [%r3];
-WAIT:
-mbarrier.try_wait.parity.shared::cta.b64 %p1, [%r3], 0;
-@!%p1 bra WAIT;
-{})",
-                        rank, coordinates, loop);
-  else if (reduction.empty())
-    body += fmt::format(R"({}
-fence.proxy.async.shared::cta;
-cp.async.bulk.tensor.{}d.global.shared::cta.tile.bulk_group [%rd1, {{{}}}], [%r2];
-cp.async.bulk.commit_group;
-cp.async.bulk.wait_group 0;
-)",
-                        loop, rank, coordinates);
-  else
-    body += fmt::format(R"({}
-fence.proxy.async.shared::cta;
-cp.reduce.async.bulk.tensor.{}d.global.shared::cta.{}.tile.bulk_group [%rd1, {{{}}}], [%r2];
-cp.async.bulk.commit_group;
-cp.async.bulk.wait_group 0;
-)",
-                        loop, rank, reduction, coordinates);
-  return kernel(".param .align 64 .b8 map[128], .param .u64 buffer, .param .align 4 .b8 at[20], "
-                ".param .u32 bytes",
-                body);
-}
-
 TEST(Async, tensorTilesOfEveryRankAndSwizzle) {
   std::mt19937_64 random(freshSeed());
   for (int round = 0; round < 60; ++round) {
     const Tile tile(random);
     const uint32_t count = tile.elements();
-    Device device(tileKernel(tile.rank, true));
+    Device device(tileKernel(true, tileLoad(int(tile.rank), "tile", int(tile.rank))));
     const uint64_t tensor = device.upload(tile.tensor);
     const uint64_t to = device.upload(std::vector<uint16_t>(count, 0xffff));
-    // The machine's layout of parameters: 128, 8, 20 and 4 bytes without gaps.
-    struct {
-      std::array<uint8_t, 128> map;
-      uint64_t buffer;
-      std::array<int32_t, 5> at;
-      uint32_t bytes;
-    } parameters{tile.map(tensor), to, tile.at, count * 2};
+    const TileParameters parameters{
+        .map = tile.map(tensor), .buffer = to, .at = tile.at, .bytes = count * 2};
     device.launch("kernel", {1}, {1}, parameters);
     const std::vector<uint16_t> out = device.download<uint16_t>(to, count);
     tile.forElements([&](uint32_t shared, int64_t place) {
@@ -180,19 +110,19 @@ TEST(Async, tensorTilesOfEveryRankAndSwizzle) {
 TEST(Async, tensorStoresAndReductionsStayInBounds) {
   std::mt19937_64 random(freshSeed());
   for (int round = 0; round < 40; ++round) {
-    const Tile tile(random);
+    Tile tile(random);
+    for (int32_t &at : tile.at) // stores begin inside
+      at = std::max(at, 0);
     const uint32_t count = tile.elements();
-    Device device(tileKernel(tile.rank, false));
+    Device device(tileKernel(false, tileStore(int(tile.rank), "tile", int(tile.rank))));
     const uint64_t tensor = device.upload(tile.tensor);
     std::vector<uint16_t> values(count);
     for (uint16_t &value : values)
       value = static_cast<uint16_t>(random());
-    struct {
-      std::array<uint8_t, 128> map;
-      uint64_t buffer;
-      std::array<int32_t, 5> at;
-      uint32_t bytes;
-    } parameters{tile.map(tensor), device.upload(values), tile.at, count * 2};
+    const TileParameters parameters{.map = tile.map(tensor),
+                                    .buffer = device.upload(values),
+                                    .at = tile.at,
+                                    .bytes = count * 2};
     device.launch("kernel", {1}, {1}, parameters);
     std::vector<uint16_t> expected = tile.tensor;
     tile.forElements([&](uint32_t shared, int64_t place) {
@@ -213,15 +143,12 @@ TEST(Async, tilesOutsideOfTheBufferAreFound) {
   tile.strides = {0, 128, 0, 0, 0};
   tile.box = {64, 8, 1, 1, 1};
   tile.at = {0, 40, 0, 0, 0};
-  Device device(tileKernel(2, true));
+  Device device(tileKernel(true, tileLoad(2, "tile", 2)));
   device.expectFindings = true;
-  struct {
-    std::array<uint8_t, 128> map;
-    uint64_t buffer;
-    std::array<int32_t, 5> at;
-    uint32_t bytes;
-  } parameters{tile.map(device.upload(std::vector<uint16_t>(64 * 32))),
-               device.upload(std::vector<uint16_t>(512)), tile.at, 1024};
+  const TileParameters parameters{.map = tile.map(device.upload(std::vector<uint16_t>(64 * 32))),
+                                  .buffer = device.upload(std::vector<uint16_t>(512)),
+                                  .at = tile.at,
+                                  .bytes = 1024};
   EXPECT_TRUE(finds(device.launch("kernel", {1}, {1}, parameters), "out-of-bounds"));
 }
 
