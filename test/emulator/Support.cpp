@@ -89,7 +89,10 @@ CUfunction Device::function(const std::string &name) {
 
 const CompiledKernel *Device::kernel(const std::string &name) {
   const CUfunction found = function(name);
-  return found ? emulatedKernel(found) : nullptr;
+  const CompiledKernel *kernel = found ? emulatedKernel(found) : nullptr;
+  if (found && !kernel)
+    ADD_FAILURE() << lastEmulatedError();
+  return kernel;
 }
 
 LaunchResult Device::launchBytes(const std::string &kernel, Dim3 grid, Dim3 block,

@@ -233,7 +233,10 @@ Status emulate(const EmulateFlags &flags) {
   INGOT_TRY(check(driver.cuDevicePrimaryCtxRetain(&context, 0), "cuda:emulated"));
   INGOT_TRY(check(driver.cuModuleLoadData(&module, text.c_str()), file));
   INGOT_ASSIGN(const cuda::CUfunction function, findKernel(module, flags, file));
-  const CompiledKernel &kernel = *emulatedKernel(function);
+  const CompiledKernel *found = emulatedKernel(function);
+  if (!found)
+    return failure(Error::Code::Unsupported, file, "{}", lastEmulatedError());
+  const CompiledKernel &kernel = *found;
   const std::string &name = kernel.source->name;
   std::vector<std::byte> parameters;
   std::map<size_t, Buffer> buffers;

@@ -9,7 +9,8 @@ namespace ingot::emulator {
 using namespace cuda;
 
 DriverState &driverState() {
-  static DriverState state;
+  // Never destroyed: a program's own statics may still call the driver when it ends.
+  static DriverState &state = *new DriverState;
   return state;
 }
 
@@ -30,6 +31,13 @@ FunctionHandle *DriverState::function(CUfunction function) {
       if (reinterpret_cast<CUfunction>(handle.get()) == function)
         return handle.get();
   return nullptr;
+}
+
+CUresult DriverState::runnable(CUfunction handle, const FunctionHandle *&found) {
+  found = function(handle);
+  if (!found)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such function, or its module was unloaded");
+  return found->kernel ? CUDA_SUCCESS : driverError(CUDA_ERROR_INVALID_PTX, found->refusal);
 }
 
 std::string DriverState::nextAllocation() {
@@ -90,6 +98,7 @@ constexpr ErrorRow errors[] = {
     {CUDA_ERROR_INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
     {CUDA_ERROR_OUT_OF_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"},
     {CUDA_ERROR_NOT_INITIALIZED, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
+    {CUDA_ERROR_DEINITIALIZED, "CUDA_ERROR_DEINITIALIZED", "driver shutting down"},
     {CUDA_ERROR_NO_DEVICE, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
     {CUDA_ERROR_INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
     {CUDA_ERROR_INVALID_IMAGE, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
@@ -247,12 +256,12 @@ template <typename Handle> CUresult load(Handle *handle, const void *image) {
   if (const CUresult result = checkTarget((*loaded)->text()))
     return result;
   module->module = std::move(*loaded);
-  // As the real driver, which compiles everything when it loads.
-  if (auto compiled = module->module->compileAll(); !compiled)
-    return driverError(CUDA_ERROR_INVALID_PTX, compiled.error().text());
+  // As the real driver, which compiles everything when it loads; but a kernel that cannot run here
+  // keeps no other from running: its launch says why.
   for (const std::string &name : module->module->kernels())
-    if (const Status status = checkAssembly(**module->module->kernel(name)); !status)
-      return driverError(CUDA_ERROR_INVALID_PTX, status.error().text());
+    if (const auto kernel = module->module->kernel(name); kernel)
+      if (const Status status = checkAssembly(**kernel); !status)
+        return driverError(CUDA_ERROR_INVALID_PTX, status.error().text());
   *handle = reinterpret_cast<Handle>(module.get());
   state.modules[module.get()] = std::move(module);
   return CUDA_SUCCESS;
@@ -273,14 +282,18 @@ CUresult getFunction(Function *function, Handle handle, const char *name) {
   if (module == state.modules.end() || !function || !name)
     return driverError(CUDA_ERROR_INVALID_HANDLE, "no such module");
   auto kernel = module->second->module->kernel(name);
-  if (!kernel)
+  if (!kernel && kernel.error().code == Error::Code::Usage)
     return driverError(CUDA_ERROR_NOT_FOUND, kernel.error().text());
   auto &entry = module->second->functions[name];
   if (!entry) {
     entry = std::make_unique<FunctionHandle>();
     entry->module = module->second->module.get();
-    entry->kernel = *kernel;
-    entry->maximumDynamicShared = Budget::staticSharedBytes - int((*kernel)->staticSharedBytes);
+    if (kernel) {
+      entry->kernel = *kernel;
+      entry->maximumDynamicShared = Budget::staticSharedBytes - int((*kernel)->staticSharedBytes);
+    } else {
+      entry->refusal = kernel.error().text();
+    }
   }
   *function = reinterpret_cast<Function>(entry.get());
   return CUDA_SUCCESS;
@@ -401,12 +414,49 @@ CUresult driverError(CUresult code, std::string message) {
   return code;
 }
 
-const Driver &emulatedDriver() {
+namespace {
+
+/// Whether the process is ending: statics from before the first call of the driver go after this.
+/// Threads' own data, the text of errors among them, is gone then.
+bool &hasEnded() {
+  static bool ended = false;
+  struct End {
+    ~End() { ended = true; }
+  };
+  static End end;
+  return ended;
+}
+
+const Driver &unguarded() {
   static const Driver driver = [] {
     Driver table;
     fillDeviceFunctions(table);
     fillMemoryFunctions(table);
     fillLaunchFunctions(table);
+    return table;
+  }();
+  return driver;
+}
+
+/// A function of the table that says so when it is called too late, as the real driver does.
+template <auto member> struct Guarded;
+template <typename... A, CUresult (*Driver::*member)(A...)> struct Guarded<member> {
+  static CUresult call(A... arguments) {
+    return hasEnded() ? CUDA_ERROR_DEINITIALIZED : (unguarded().*member)(arguments...);
+  }
+};
+
+} // namespace
+
+const Driver &emulatedDriver() {
+  static const Driver driver = [] {
+    hasEnded();
+    Driver table;
+#define INGOT_GUARD(member, symbol, parameters) table.member = Guarded<&Driver::member>::call;
+    INGOT_CUDA_FUNCTIONS(INGOT_GUARD)
+#undef INGOT_GUARD
+    table.cuGetErrorName = unguarded().cuGetErrorName;
+    table.cuGetErrorString = unguarded().cuGetErrorString;
     return table;
   }();
   return driver;
@@ -428,7 +478,10 @@ void resetEmulatedDevice() {
 }
 
 GlobalMemory &emulatedMemory() { return *driverState().memory; }
-const std::string &lastEmulatedError() { return errorText(); }
+const std::string &lastEmulatedError() {
+  static const std::string &late = *new std::string("the process is ending");
+  return hasEnded() ? late : errorText();
+}
 
 std::vector<Finding> takeEmulatedFindings() {
   DriverState &state = driverState();
@@ -446,8 +499,8 @@ Module *emulatedModule(CUmodule module) {
 const CompiledKernel *emulatedKernel(CUfunction function) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  const FunctionHandle *handle = state.function(function);
-  return handle ? handle->kernel : nullptr;
+  const FunctionHandle *handle = nullptr;
+  return state.runnable(function, handle) == CUDA_SUCCESS ? handle->kernel : nullptr;
 }
 
 } // namespace ingot::emulator

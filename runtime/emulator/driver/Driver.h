@@ -38,7 +38,8 @@ GlobalMemory &emulatedMemory();
 const std::string &lastEmulatedError();
 /// All findings since the last call: of launches, and leaks.
 std::vector<Finding> takeEmulatedFindings();
-/// What stands behind the handles; null if there is no such thing.
+/// What stands behind the handles; null if there is no such thing, or if the kernel cannot run
+/// here: then `lastEmulatedError` says why.
 Module *emulatedModule(cuda::CUmodule module);
 const CompiledKernel *emulatedKernel(cuda::CUfunction function);
 

@@ -24,7 +24,8 @@ struct EventHandle {
 };
 struct FunctionHandle {
   Module *module = nullptr;
-  const CompiledKernel *kernel = nullptr;
+  const CompiledKernel *kernel = nullptr; ///< null: it cannot run here
+  std::string refusal;                    ///< then
   int maximumDynamicShared = 0;
   bool nonPortableCluster = false;
 };
@@ -54,6 +55,8 @@ struct DriverState {
 
   StreamHandle *stream(cuda::CUstream stream);
   FunctionHandle *function(cuda::CUfunction function);
+  /// A function whose kernel can run, or the error of the call that needs one.
+  cuda::CUresult runnable(cuda::CUfunction handle, const FunctionHandle *&found);
   int capability() const;
   void configure(EmulatedDeviceOptions options);
   /// "allocation 3, after launch 2 (of 'gemm')": counts an allocation.

@@ -136,23 +136,21 @@ bool Cluster::step() {
   for (const auto &block : blocks)
     if (block->async)
       progress |= block->async->advance(random);
-  launch->instructions.fetch_add(executed, std::memory_order_relaxed);
+  const uint64_t total =
+      launch->instructions.fetch_add(executed, std::memory_order_relaxed) + executed;
+  const uint64_t limit = launch->options.instructionLimit;
   if (liveThreads == 0) {
     for (const auto &block : blocks)
       if (block->async)
         block->async->finish();
+    if (limit && total > limit && !launch->lastHasBegun.load(std::memory_order_relaxed))
+      reportNoEnd(nullptr);
     return false;
   }
-  if (launch->options.instructionLimit &&
-      launch->instructions.load(std::memory_order_relaxed) > launch->options.instructionLimit) {
+  if (limit && total > limit) {
     // One that still runs: some of them may have ended in this very slice.
-    Warp &warp = **std::find_if(order.begin(), order.end(),
-                                [](const Warp *each) { return !each->finished(); });
-    warp.report(warp.frame->function->code[warp.pc], warp.active, "no-end",
-                fmt::format("the launch has not ended after {} instructions of warps; the first "
-                            "of them: {}",
-                            launch->options.instructionLimit, warp.describe()));
-    launch->stopped = true;
+    reportNoEnd(*std::find_if(order.begin(), order.end(),
+                              [](const Warp *each) { return !each->finished(); }));
     return false;
   }
   if (progress)
@@ -160,6 +158,28 @@ bool Cluster::step() {
   reportDeadlock();
   launch->stopped = true;
   return false;
+}
+
+void Cluster::reportNoEnd(Warp *running) {
+  const uint64_t limit = launch->options.instructionLimit;
+  if (running) {
+    running->report(running->frame->function->code[running->pc], running->active, "no-end",
+                    fmt::format("the launch has not ended after {} instructions of warps; the "
+                                "first of them: {}",
+                                limit, running->describe()));
+  } else {
+    const ptx::Function &kernel = *launch->request.kernel->source;
+    Finding finding;
+    finding.check = "no-end";
+    finding.message = fmt::format(
+        "the launch has not ended after {} instructions of warps: blocks are left to run", limit);
+    finding.kernel = kernel.name;
+    finding.line = kernel.line;
+    finding.text = kernel.name;
+    finding.block = {blocks[0]->index.x, blocks[0]->index.y, blocks[0]->index.z};
+    launch->report(std::move(finding));
+  }
+  launch->stopped = true;
 }
 
 bool Cluster::onlyPolled() {
@@ -256,6 +276,8 @@ private:
     const uint64_t number = next.fetch_add(1);
     if (number >= count)
       return false;
+    if (number + 1 == count)
+      launch.lastHasBegun.store(true, std::memory_order_relaxed);
     std::unique_ptr<Cluster> cluster;
     if (spare.empty()) {
       cluster = std::make_unique<Cluster>();

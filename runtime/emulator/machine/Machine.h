@@ -45,6 +45,7 @@ struct Launch {
   Observer *observer = nullptr;
   std::atomic<bool> stopped{false};      ///< set by a finding after which nothing makes sense
   std::atomic<uint64_t> instructions{0}; ///< warp instructions of finished slices
+  std::atomic<bool> lastHasBegun{false}; ///< no block is left that has not
 
   Launch(LaunchRequest request, LaunchOptions options, GlobalMemory &memory)
       : request(std::move(request)), options(options), memory(memory) {}
@@ -235,6 +236,8 @@ struct Cluster {
   void checkBarrier();
   /// All warps wait and no work is outstanding.
   void reportDeadlock();
+  /// The launch's limit is reached: by this warp, or (null) when the cluster ended.
+  void reportNoEnd(Warp *running);
 };
 
 /// Runs a launch to its end.

@@ -102,12 +102,6 @@ Result<const CompiledKernel *> Module::kernel(std::string_view name) {
   return (compiled[std::string(name)] = std::move(kernel)).get();
 }
 
-Status Module::compileAll() {
-  for (const std::string &name : kernels())
-    INGOT_TRY(kernel(name));
-  return {};
-}
-
 Result<Module::Global> Module::global(std::string_view name) const {
   const ptx::Variable *variable = module.variable(name);
   if (!variable || !needsMemory(*variable))

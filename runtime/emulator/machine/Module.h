@@ -18,8 +18,6 @@ public:
 
   /// Decodes the kernel when it is asked for the first time. Errors name kernel, line and text.
   Result<const CompiledKernel *> kernel(std::string_view name);
-  /// Decodes every kernel, for those who want all errors at once.
-  Status compileAll();
   /// Address and bytes of a module variable.
   struct Global {
     uint64_t address = 0, bytes = 0;

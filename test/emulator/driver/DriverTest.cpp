@@ -247,7 +247,7 @@ TEST_F(EmulatedDriver, launchesCooperatively) {
 TEST_F(EmulatedDriver, saysWhatIsWrong) {
   CUmodule module;
   EXPECT_EQ(driver.cuModuleLoadData(&module, ".version 8.0\n.target sm_80\n.visible .entry k()\n{\n"
-                                             "  frobnicate.u32 %r1, 2;\n}\n"),
+                                             "  add.u32 a, 2\n}\n"),
             CUDA_ERROR_INVALID_PTX);
   EXPECT_NE(lastEmulatedError().find("module:5"), std::string::npos) << lastEmulatedError();
   EXPECT_EQ(driver.cuModuleLoadData(&module, ".version 8.0\n.target sm_90a\n"),
@@ -269,6 +269,67 @@ TEST_F(EmulatedDriver, saysWhatIsWrong) {
   EXPECT_NE(lastEmulatedError().find("which was freed"), std::string::npos) << lastEmulatedError();
   ASSERT_EQ(driver.cuLibraryUnload(library), CUDA_SUCCESS);
   EXPECT_EQ(launch(in, in, 1, 1), CUDA_ERROR_INVALID_HANDLE);
+}
+
+// An instruction that is refused keeps its own kernel from running, and no other.
+TEST_F(EmulatedDriver, refusesKernelsAndNotFiles) {
+  CUmodule module;
+  ASSERT_EQ(driver.cuModuleLoadData(
+                &module, ".version 8.0\n.target sm_80\n.visible .entry refused(.param .u64 p)\n{\n"
+                         "  .reg .b32 a;\n  frobnicate.u32 a, 2;\n  ret;\n}\n"
+                         ".visible .entry fine()\n{\n  ret;\n}\n"),
+            CUDA_SUCCESS)
+      << lastEmulatedError();
+  CUfunction fine, refused;
+  ASSERT_EQ(driver.cuModuleGetFunction(&fine, module, "fine"), CUDA_SUCCESS);
+  ASSERT_EQ(driver.cuModuleGetFunction(&refused, module, "refused"), CUDA_SUCCESS);
+  EXPECT_EQ(driver.cuLaunchKernel(fine, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr),
+            CUDA_SUCCESS)
+      << lastEmulatedError();
+  CUdeviceptr parameter = 0;
+  void *parameters[] = {&parameter};
+  EXPECT_EQ(driver.cuLaunchKernel(refused, 1, 1, 1, 32, 1, 1, 0, nullptr, parameters, nullptr),
+            CUDA_ERROR_INVALID_PTX);
+  EXPECT_EQ(lastEmulatedError(), "module:6: kernel 'refused': unknown instruction 'frobnicate': "
+                                 "frobnicate.u32 a, 2");
+  EXPECT_EQ(emulatedKernel(refused), nullptr);
+  int value = 0;
+  EXPECT_EQ(driver.cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, refused),
+            CUDA_ERROR_INVALID_PTX);
+  EXPECT_EQ(driver.cuFuncSetAttribute(refused, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 1),
+            CUDA_ERROR_INVALID_PTX);
+  EXPECT_EQ(driver.cuModuleUnload(module), CUDA_SUCCESS);
+}
+
+// A program's own statics may outlive the driver's use: the calls say so and touch nothing.
+TEST(EmulatedDriverDeathTest, staticDestructorsComeTooLate) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const auto run = [] {
+    struct Late {
+      CUdeviceptr memory = 0;
+      ~Late() {
+        const Driver &driver = emulatedDriver();
+        CUdeviceptr other = 0;
+        CUmodule module;
+        const char *name = nullptr;
+        const bool right = driver.cuMemFree(memory) == CUDA_ERROR_DEINITIALIZED &&
+                           driver.cuMemAlloc(&other, 4) == CUDA_ERROR_DEINITIALIZED &&
+                           driver.cuModuleLoadData(&module, kernels) == CUDA_ERROR_DEINITIALIZED &&
+                           driver.cuCtxSynchronize() == CUDA_ERROR_DEINITIALIZED &&
+                           lastEmulatedError() == "the process is ending" &&
+                           driver.cuGetErrorName(CUDA_ERROR_DEINITIALIZED, &name) == CUDA_SUCCESS &&
+                           std::string_view(name) == "CUDA_ERROR_DEINITIALIZED";
+        std::_Exit(right ? 42 : 1);
+      }
+    };
+    static Late late; // before the driver's first call, so it goes after the driver
+    CUcontext context;
+    emulatedDriver().cuInit(0);
+    emulatedDriver().cuDevicePrimaryCtxRetain(&context, 0);
+    emulatedDriver().cuMemAlloc(&late.memory, 256);
+    std::exit(late.memory ? 0 : 2);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(42), "");
 }
 
 TEST_F(EmulatedDriver, kernelsUsePinnedHostMemory) {

@@ -254,6 +254,20 @@ TEST(Control, stopsWhatNeverEnds) {
   EXPECT_EQ(result.findings[0].check, "no-end");
 }
 
+// Blocks that end within their first slice count, too.
+TEST(Control, stopsAfterManyShortBlocks) {
+  for (const int threads : {1, 3}) {
+    Device device(kernel("  mov.u32 %r1, 1;\n"));
+    device.expectFindings = true;
+    device.options.threads = threads;
+    device.options.instructionLimit = 1000;
+    const LaunchResult result = device.launch("run", {1 << 20}, {32}, uint64_t(0), uint64_t(0));
+    ASSERT_EQ(result.findings.size(), 1u);
+    EXPECT_EQ(result.findings[0].check, "no-end");
+    EXPECT_LT(result.warpInstructions, 10'000u);
+  }
+}
+
 TEST(Control, aLaunchThatHasEndedIsNotStuck) {
   Device device(kernel("  mov.u32 %r1, 1;\n"));
   device.options.instructionLimit = 1;
