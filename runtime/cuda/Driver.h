@@ -43,6 +43,8 @@ enum CUresult : int {
   CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES = 701,
   CUDA_ERROR_LAUNCH_TIMEOUT = 702,
   CUDA_ERROR_ASSERT = 710,
+  CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED = 712,
+  CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED = 713,
   CUDA_ERROR_MISALIGNED_ADDRESS = 716,
   CUDA_ERROR_LAUNCH_FAILED = 719,
   CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE = 720,
@@ -204,6 +206,9 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
   X(cuMemFreeHost, cuMemFreeHost, (void *host))                                                    \
   X(cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2,                                       \
     (CUdeviceptr * address, void *host, unsigned flags))                                           \
+  X(cuMemAllocManaged, cuMemAllocManaged, (CUdeviceptr * address, size_t bytes, unsigned flags))   \
+  X(cuMemHostRegister, cuMemHostRegister_v2, (void *host, size_t bytes, unsigned flags))           \
+  X(cuMemHostUnregister, cuMemHostUnregister, (void *host))                                        \
   X(cuMemcpy, cuMemcpy, (CUdeviceptr to, CUdeviceptr from, size_t bytes))                          \
   X(cuMemcpyAsync, cuMemcpyAsync,                                                                  \
     (CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream))                             \
@@ -226,6 +231,7 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
   X(cuStreamDestroy, cuStreamDestroy_v2, (CUstream stream))                                        \
   X(cuStreamSynchronize, cuStreamSynchronize, (CUstream stream))                                   \
   X(cuStreamQuery, cuStreamQuery, (CUstream stream))                                               \
+  X(cuLaunchHostFunc, cuLaunchHostFunc, (CUstream stream, void (*function)(void *), void *data))   \
   X(cuStreamWaitEvent, cuStreamWaitEvent, (CUstream stream, CUevent event, unsigned flags))        \
   X(cuStreamBeginCapture, cuStreamBeginCapture_v2, (CUstream stream, CUstreamCaptureMode mode))    \
   X(cuStreamEndCapture, cuStreamEndCapture, (CUstream stream, CUgraph * graph))                    \

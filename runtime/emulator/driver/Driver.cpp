@@ -1,5 +1,6 @@
 #include "runtime/emulator/driver/Driver.h"
 #include "runtime/emulator/driver/DriverState.h"
+#include "runtime/emulator/driver/FatBinary.h"
 #include "runtime/emulator/machine/Budget.h"
 #include <algorithm>
 #include <cstring>
@@ -47,19 +48,33 @@ std::string DriverState::nextAllocation() {
                   : fmt::format("allocation {}, before the first launch", allocations);
 }
 
+/// What a program allocates; "" for what comes with its modules.
+static std::string_view kindOf(const Allocation &allocation) {
+  switch (allocation.kind) {
+  case Allocation::Kind::Device:
+    return "device";
+  case Allocation::Kind::Host:
+    return "host";
+  case Allocation::Kind::Managed:
+    return allocation.origin.empty() ? "" : "managed"; // a __managed__ variable
+  default:
+    return "";
+  }
+}
+
 void DriverState::reportLeaks() {
   const std::vector<std::string> &off = options.launch.off;
   if (std::find(off.begin(), off.end(), "leak") != off.end())
     return;
   for (const Allocation *allocation : memory->live()) {
-    if (allocation->kind != Allocation::Kind::Device && allocation->kind != Allocation::Kind::Host)
+    const std::string_view kind = kindOf(*allocation);
+    if (kind.empty())
       continue;
     Finding finding;
     finding.check = "leak";
     finding.message = fmt::format(
         "{} bytes of {} memory at {:#x}{} have not been freed before the context is destroyed: {}",
-        allocation->bytes, allocation->kind == Allocation::Kind::Host ? "host" : "device",
-        allocation->address,
+        allocation->bytes, kind, allocation->address,
         allocation->name.empty() ? "" : fmt::format(" ('{}')", allocation->name),
         allocation->origin);
     finding.address = allocation->address;
@@ -77,6 +92,7 @@ void DriverState::clear() {
   memory = std::make_unique<GlobalMemory>();
   memory->rememberWrites(options.checks.memory);
   hostMemory.clear();
+  registered.clear();
   allocated = allocations = launches = 0;
   moduleCapability = 0;
 }
@@ -117,6 +133,10 @@ constexpr ErrorRow errors[] = {
      "the launch timed out and was terminated"},
     {CUDA_ERROR_ASSERT, "CUDA_ERROR_ASSERT", "device-side assert triggered"},
     {CUDA_ERROR_MISALIGNED_ADDRESS, "CUDA_ERROR_MISALIGNED_ADDRESS", "misaligned address"},
+    {CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED",
+     "part or all of the requested memory range is already mapped"},
+    {CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED",
+     "pointer does not correspond to a registered memory region"},
     {CUDA_ERROR_LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
     {CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE, "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE",
      "too many blocks in cooperative launch"},
@@ -241,16 +261,24 @@ template <typename Handle> CUresult load(Handle *handle, const void *image) {
     return notInitialized();
   if (!handle || !image)
     return driverError(CUDA_ERROR_INVALID_VALUE, "no image to load");
-  const char *text = static_cast<const char *>(image);
-  if (std::memcmp(text,
-                  "\x7f"
-                  "ELF",
-                  4) == 0 ||
-      std::memcmp(text, "\x50\xed\x55\xba", 4) == 0)
+  std::string text, name = state.options.moduleName;
+  if (FatBinary::isFatBinary(image)) {
+    const Result<FatBinary> container = FatBinary::read(image);
+    const Result<std::string> ptx =
+        container ? container->ptx(state.options.capability) : tl::unexpected(container.error());
+    if (!ptx)
+      return driverError(CUDA_ERROR_NO_BINARY_FOR_GPU, ptx.error().text());
+    text = *ptx;
+    if (!container->name().empty())
+      name = container->name();
+  } else if (std::memcmp(image, "\x7f\x45LF", 4) == 0) {
     return driverError(CUDA_ERROR_INVALID_IMAGE,
                        "the emulated device runs PTX; this image is machine code");
+  } else {
+    text = static_cast<const char *>(image);
+  }
   auto module = std::make_unique<ModuleHandle>();
-  auto loaded = Module::load(text, state.options.moduleName, *state.memory);
+  auto loaded = Module::load(std::move(text), std::move(name), *state.memory);
   if (!loaded)
     return driverError(CUDA_ERROR_INVALID_PTX, loaded.error().text());
   if (const CUresult result = checkTarget((*loaded)->text()))
@@ -487,6 +515,12 @@ std::vector<Finding> takeEmulatedFindings() {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
   return std::exchange(state.findings, {});
+}
+
+void reportEmulatedLeaks() {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  state.reportLeaks();
 }
 
 Module *emulatedModule(CUmodule module) {

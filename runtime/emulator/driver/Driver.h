@@ -18,7 +18,10 @@ struct EmulatedDeviceOptions {
   int capability = 80; ///< 90: sm_90 and sm_90a; 0: whatever the loaded modules are made for
   uint64_t memoryBytes = uint64_t(80) << 30; ///< what allocations may take together
   LaunchOptions launch;
-  CheckOptions checks;               ///< all on
+  CheckOptions checks; ///< all on
+  /// Whether a launch with findings fails. If not, it fails for what also ends it on a card: bad
+  /// addresses, assertions, traps, and whatever else stops it.
+  bool findingsAreErrors = true;
   std::string moduleName = "module"; ///< what errors call the next module that is loaded
   /// Called after every launch, before its findings become an error.
   std::function<void(const LaunchRequest &, const LaunchResult &, const MemoryCounters &)> launched;
@@ -38,6 +41,8 @@ GlobalMemory &emulatedMemory();
 const std::string &lastEmulatedError();
 /// All findings since the last call: of launches, and leaks.
 std::vector<Finding> takeEmulatedFindings();
+/// Memory that nobody has freed becomes findings.
+void reportEmulatedLeaks();
 /// What stands behind the handles; null if there is no such thing, or if the kernel cannot run
 /// here: then `lastEmulatedError` says why.
 Module *emulatedModule(cuda::CUmodule module);

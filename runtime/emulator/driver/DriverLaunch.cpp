@@ -32,7 +32,10 @@ CUresult submit(CUstream handle, Work work) {
 namespace {
 
 /// The code that a launch ends with, from the first finding for which the driver has one.
-CUresult fail(const std::vector<Finding> &findings) {
+CUresult codeOf(const LaunchResult &result, bool findingsAreErrors) {
+  const std::vector<Finding> &findings = result.findings;
+  if (findings.empty())
+    return CUDA_SUCCESS;
   struct Row {
     std::string_view check;
     CUresult code;
@@ -46,7 +49,9 @@ CUresult fail(const std::vector<Finding> &findings) {
     for (const Row &row : rows)
       if (finding.check == row.check)
         return driverError(row.code, finding.str());
-  return driverError(CUDA_ERROR_LAUNCH_FAILED, findings.front().str());
+  return findingsAreErrors || result.stopped
+             ? driverError(CUDA_ERROR_LAUNCH_FAILED, findings.front().str())
+             : CUDA_SUCCESS;
 }
 
 CUresult runNow(const LaunchRequest &request) {
@@ -61,9 +66,7 @@ CUresult runNow(const LaunchRequest &request) {
   state.lastKernel = request.kernel->source->name;
   if (state.options.launched)
     state.options.launched(request, *result, checks.counters());
-  if (result->findings.empty())
-    return CUDA_SUCCESS;
-  const CUresult code = fail(result->findings);
+  const CUresult code = codeOf(*result, state.options.findingsAreErrors);
   for (Finding &finding : result->findings)
     state.findings.push_back(std::move(finding));
   return code;
@@ -481,6 +484,14 @@ void fillLaunchFunctions(Driver &driver) {
     return checkStream(stream);
   };
   driver.cuStreamQuery = [](CUstream stream) { return checkStream(stream); };
+  driver.cuLaunchHostFunc = [](CUstream stream, void (*function)(void *), void *data) {
+    if (!function)
+      return driverError(CUDA_ERROR_INVALID_VALUE, "no function");
+    return submit(stream, [=] {
+      function(data);
+      return CUDA_SUCCESS;
+    });
+  };
   driver.cuStreamWaitEvent = waitEvent;
   driver.cuStreamBeginCapture = beginCapture;
   driver.cuStreamEndCapture = endCapture;

@@ -8,7 +8,8 @@ using namespace cuda;
 
 namespace {
 
-CUresult allocate(CUdeviceptr *address, size_t bytes) {
+CUresult allocate(CUdeviceptr *address, size_t bytes,
+                  Allocation::Kind kind = Allocation::Kind::Device) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
   if (!state.initialized)
@@ -20,7 +21,7 @@ CUresult allocate(CUdeviceptr *address, size_t bytes) {
                        fmt::format("{} bytes are asked for, {} of {} are free", bytes,
                                    state.options.memoryBytes - state.allocated,
                                    state.options.memoryBytes));
-  auto made = state.memory->allocate(bytes);
+  auto made = state.memory->allocate(bytes, kind);
   if (!made)
     return driverError(CUDA_ERROR_OUT_OF_MEMORY, made.error().text());
   state.memory->describe(*made, {}, state.nextAllocation());
@@ -36,6 +37,11 @@ CUresult release(CUdeviceptr address) {
     return CUDA_SUCCESS;
   const Allocation *allocation = state.memory->nearest(address);
   const uint64_t bytes = allocation ? allocation->bytes : 0;
+  if (allocation && !allocation->freed && allocation->kind != Allocation::Kind::Device &&
+      allocation->kind != Allocation::Kind::Managed)
+    return driverError(CUDA_ERROR_INVALID_VALUE,
+                       fmt::format("{:#x} is not cuMemAlloc's or cuMemAllocManaged's{}", address,
+                                   state.memory->describe(address)));
   if (auto freed = state.memory->release(address); !freed)
     return driverError(CUDA_ERROR_INVALID_VALUE, freed.error().text());
   state.allocated -= bytes;
@@ -90,12 +96,43 @@ CUresult allocateHost(void **host, size_t bytes, unsigned flags) {
   std::lock_guard lock(state.mutex);
   if (!host || bytes == 0)
     return driverError(CUDA_ERROR_INVALID_VALUE, "an allocation of no bytes");
-  auto owned = std::make_unique<std::byte[]>(bytes);
+  // Pages of its own, as from the real driver.
+  std::unique_ptr<std::byte, Free> owned(
+      static_cast<std::byte *>(std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096)));
+  if (!owned)
+    return driverError(CUDA_ERROR_OUT_OF_MEMORY, fmt::format("{} bytes of host memory", bytes));
+  std::memset(owned.get(), 0, bytes);
   if (auto adopted = state.memory->adopt(owned.get(), bytes); !adopted)
     return driverError(CUDA_ERROR_OUT_OF_MEMORY, adopted.error().text());
   state.memory->describe(asAddress(owned.get()), {}, state.nextAllocation());
   *host = owned.get();
   state.hostMemory.emplace(*host, std::pair(std::move(owned), bytes));
+  return CUDA_SUCCESS;
+}
+
+CUresult registerHost(void *host, size_t bytes, unsigned flags) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  if (!host || bytes == 0)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "a range of no bytes");
+  const Allocation *before = state.memory->nearest(asAddress(host) + bytes - 1);
+  if (before && !before->freed && before->address + before->bytes > asAddress(host))
+    return driverError(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED,
+                       "the range is known to the device already");
+  if (auto adopted = state.memory->adopt(host, bytes); !adopted)
+    return driverError(CUDA_ERROR_INVALID_VALUE, adopted.error().text());
+  state.memory->describe(asAddress(host), {}, state.nextAllocation());
+  state.registered.insert(host);
+  return CUDA_SUCCESS;
+}
+
+CUresult unregisterHost(void *host) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  if (!state.registered.erase(host))
+    return driverError(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED,
+                       "the memory is not cuMemHostRegister's");
+  (void)state.memory->release(asAddress(host));
   return CUDA_SUCCESS;
 }
 
@@ -118,7 +155,10 @@ void fillMemoryFunctions(Driver &driver) {
     *available = state.options.memoryBytes - state.allocated;
     return CUDA_SUCCESS;
   };
-  driver.cuMemAlloc = allocate;
+  driver.cuMemAlloc = [](CUdeviceptr *address, size_t bytes) { return allocate(address, bytes); };
+  driver.cuMemAllocManaged = [](CUdeviceptr *address, size_t bytes, unsigned flags) {
+    return allocate(address, bytes, Allocation::Kind::Managed);
+  };
   driver.cuMemFree = release;
   // In the order of the stream, which is the order of the calls.
   driver.cuMemAllocAsync = [](CUdeviceptr *address, size_t bytes, CUstream stream) {
@@ -135,11 +175,17 @@ void fillMemoryFunctions(Driver &driver) {
   };
   driver.cuMemHostAlloc = allocateHost;
   driver.cuMemFreeHost = releaseHost;
+  driver.cuMemHostRegister = registerHost;
+  driver.cuMemHostUnregister = unregisterHost;
   driver.cuMemHostGetDevicePointer = [](CUdeviceptr *address, void *host, unsigned flags) {
     *address = asAddress(host);
-    return driverState().hostMemory.count(host)
+    std::lock_guard lock(driverState().mutex);
+    const Allocation *allocation = emulatedMemory().nearest(*address);
+    return allocation && !allocation->freed && allocation->kind == Allocation::Kind::Host &&
+                   *address - allocation->address < allocation->bytes
                ? CUDA_SUCCESS
-               : driverError(CUDA_ERROR_INVALID_VALUE, "the memory is not cuMemHostAlloc's");
+               : driverError(CUDA_ERROR_INVALID_VALUE,
+                             "the memory is not cuMemHostAlloc's or cuMemHostRegister's");
   };
   driver.cuMemcpy = copy;
   driver.cuMemcpyDtoD = copy;

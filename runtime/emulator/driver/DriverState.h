@@ -34,6 +34,10 @@ struct ModuleHandle {
   std::map<std::string, std::unique_ptr<FunctionHandle>, std::less<>> functions;
 };
 
+struct Free {
+  void operator()(void *memory) const { std::free(memory); }
+};
+
 struct DriverState {
   std::recursive_mutex mutex;
   EmulatedDeviceOptions options;
@@ -50,7 +54,8 @@ struct DriverState {
   std::map<void *, std::unique_ptr<EventHandle>> events;
   std::map<void *, std::shared_ptr<GraphHandle>> graphs;
   std::map<void *, std::shared_ptr<GraphHandle>> executables;
-  std::map<void *, std::pair<std::unique_ptr<std::byte[]>, size_t>> hostMemory;
+  std::map<void *, std::pair<std::unique_ptr<std::byte, Free>, size_t>> hostMemory;
+  std::set<void *> registered; ///< of the host's memory
   StreamHandle defaultStream;
 
   StreamHandle *stream(cuda::CUstream stream);

@@ -327,6 +327,7 @@ Result<LaunchResult> run(LaunchRequest request, const LaunchOptions &options, Gl
     thread.join();
   LaunchResult result;
   result.findings = launch.takeFindings();
+  result.stopped = launch.stopped;
   result.counters.assign(launch.request.kernel->counters, 0);
   for (const auto &worker : workers)
     for (size_t i = 0; i < result.counters.size(); ++i)

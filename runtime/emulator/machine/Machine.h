@@ -243,6 +243,7 @@ struct Cluster {
 /// Runs a launch to its end.
 struct LaunchResult {
   std::vector<Finding> findings;
+  bool stopped = false; ///< by one of them, before its end
   uint64_t warpInstructions = 0;
   double seconds = 0;
   std::vector<uint64_t> counters; ///< executions, by CompiledFunction::firstCounter + index

@@ -44,6 +44,13 @@ Result<uint64_t> GlobalMemory::allocate(uint64_t bytes, Allocation::Kind kind, s
   void *host = zeroPages(bytes);
   if (!host)
     return failure(Error::Code::Io, "cuda:emulated", "out of memory: {} bytes", bytes);
+  if (kind == Allocation::Kind::Managed) {
+    if (const Status status = insertHost(host, bytes, kind, std::move(name)); !status) {
+      munmap(host, roundUp(std::max<uint64_t>(bytes, 1), pageBytes));
+      return tl::unexpected(status.error());
+    }
+    return reinterpret_cast<uint64_t>(host);
+  }
   // A gap after each allocation: an overrun never lands in a neighbour.
   next = roundUp(address + bytes + 1, pageBytes);
   auto allocation = std::make_unique<Allocation>(
@@ -91,14 +98,26 @@ void GlobalMemory::describe(uint64_t address, const std::string &name, const std
 }
 
 Status GlobalMemory::adopt(void *host, uint64_t bytes, std::string name) {
+  return insertHost(host, bytes, Allocation::Kind::Host, std::move(name));
+}
+
+Status GlobalMemory::insertHost(void *host, uint64_t bytes, Allocation::Kind kind,
+                                std::string name) {
   const auto address = reinterpret_cast<uint64_t>(host);
   if (address - globalWindow < functionWindow + windowBytes - globalWindow)
     return failure(Error::Code::Internal, "cuda:emulated",
                    "host memory lies where device addresses are");
-  auto allocation = std::make_unique<Allocation>(Allocation{
-      address, bytes, static_cast<std::byte *>(host), Allocation::Kind::Host, std::move(name)});
-  if (auto old = allocations.find(address); old != allocations.end())
-    dropExtents(*old->second); // the host gave the same address out again
+  auto allocation = std::make_unique<Allocation>(
+      Allocation{address, bytes, static_cast<std::byte *>(host), kind, std::move(name)});
+  // The host gives addresses out again: what was there before is forgotten.
+  auto old = allocations.upper_bound(address);
+  if (old != allocations.begin() &&
+      std::prev(old)->second->address + std::prev(old)->second->bytes > address)
+    --old;
+  while (old != allocations.end() && old->first < address + bytes) {
+    dropExtents(*old->second);
+    old = allocations.erase(old);
+  }
   insertExtent({address, bytes, allocation->host, allocation.get(), allocation->name});
   allocations[address] = std::move(allocation);
   return {};

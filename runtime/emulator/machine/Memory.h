@@ -32,7 +32,9 @@ constexpr Space spaceOf(uint64_t address) {
 }
 
 struct Allocation {
-  enum class Kind : uint8_t { Device, Host, Variable, Constant };
+  /// Host memory belongs to the host; managed memory is the device's, at an address that the host
+  /// can use too.
+  enum class Kind : uint8_t { Device, Host, Managed, Variable, Constant };
   uint64_t address = 0;
   uint64_t bytes = 0;
   std::byte *host = nullptr; ///< null once freed
@@ -64,7 +66,8 @@ public:
   ~GlobalMemory();
   GlobalMemory(const GlobalMemory &) = delete;
 
-  /// Zero-filled. Addresses are never used twice, so a stale pointer is always found out.
+  /// Zero-filled. Addresses are never used twice, so a stale pointer is always found out; but the
+  /// host's system may use those of managed memory again.
   Result<uint64_t> allocate(uint64_t bytes, Allocation::Kind kind = Allocation::Kind::Device,
                             std::string name = {}, uint64_t alignment = 512);
   /// Memory of the host that kernels may use under its own address.
@@ -105,6 +108,7 @@ public:
   std::vector<const Allocation *> live() const;
 
 private:
+  Status insertHost(void *host, uint64_t bytes, Allocation::Kind kind, std::string name);
   void dropExtents(const Allocation &allocation);
   void insertExtent(Extent extent);
 

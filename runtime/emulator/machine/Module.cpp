@@ -39,8 +39,9 @@ Status Module::place() {
   INGOT_TRY(each([&](const ptx::Variable &variable, const ptx::Function *) -> Status {
     if (variable.isExtern)
       return {};
-    const auto kind =
-        variable.space == Space::Const ? Allocation::Kind::Constant : Allocation::Kind::Variable;
+    const auto kind = variable.space == Space::Const ? Allocation::Kind::Constant
+                      : variable.managed             ? Allocation::Kind::Managed
+                                                     : Allocation::Kind::Variable;
     INGOT_ASSIGN(const uint64_t address,
                  memory.allocate(uint64_t(variable.bytes), kind, variable.name,
                                  uint64_t(std::max<int64_t>(variable.alignment, 16))));

@@ -133,6 +133,7 @@ Result<Parser::DeclaredType> Parser::declaredType() {
       // Where it points to is checked when it is used.
     } else if (token.text == "attribute") {
       INGOT_TRY(expect("("));
+      result.managed |= current().text == "managed";
       INGOT_TRY(skipPast(")"));
     } else if (const std::optional<Type> type = parseType(token.text);
                type && bitsOf(*type) % 8 == 0) {
@@ -181,6 +182,7 @@ Status Parser::variables(const Linkage &link, std::vector<Variable> &into) {
     INGOT_ASSIGN(Variable variable, declarator(space, declared));
     variable.isExtern = link.isExtern;
     variable.isVisible = link.isVisible;
+    variable.managed = declared.managed;
     if (accept("=")) {
       if (space != Space::Global && space != Space::Const)
         return error("only .global and .const variables have initial values");

@@ -39,6 +39,7 @@ private:
     Type type = Type::None;
     int vector = 1;
     int64_t alignment = 0;
+    bool managed = false;
   };
   Result<DeclaredType> declaredType();
 

@@ -34,6 +34,7 @@ struct Variable {
   int64_t alignment = 1;
   bool isExtern = false;
   bool isVisible = false; ///< .visible, .weak or .common: found by name from outside
+  bool managed = false;   ///< .attribute(.managed): the host uses it under the same address
   int line = 0;
   std::vector<uint8_t> initial; ///< empty: zeros; else as long as `bytes`
   std::vector<Relocation> relocations;
