@@ -1,5 +1,6 @@
 /// The command line: one row a subcommand, one place where errors become exit codes.
 #include "tools/commands/Command.h"
+#include "tools/commands/EmulateProgram.h"
 #include "tools/commands/Suggest.h"
 #include <cstdio>
 #include <new>
@@ -19,7 +20,8 @@ constexpr Command commands[] = {
     {"tune", "Search faster block sizes for a model's kernels on this machine", declareTune},
     {"inspect", "Show what a model, a .ingot file or a checkpoint holds", declareInspect},
     {"check", "Compare a device with the reference, op by op", declareCheck},
-    {"emulate", "Run a kernel of any PTX text on the PTX machine, with all checks", declareEmulate},
+    {"emulate", "Run a PTX kernel or a whole CUDA program on the PTX machine, with all checks",
+     declareEmulate},
     {"devices", "List the devices of this machine", declareDevices},
 };
 
@@ -64,9 +66,22 @@ int unknownArgument(const CLI::App &app, const std::string &argument) {
                            didYouMean(argument, names)));
 }
 
+/// Cuts `-- PROGRAM ARGUMENTS` off the command line of `emulate`: nothing of it is ours to parse.
+int cutProgramLine(int argc, char **argv) {
+  if (argc < 2 || std::string_view(argv[1]) != "emulate")
+    return argc;
+  char **end = argv + argc;
+  char **dashes = std::find(argv + 2, end, std::string_view("--"));
+  if (end - dashes < 2)
+    return argc;
+  programLine().assign(dashes + 1, end);
+  return int(dashes - argv);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
+  argc = cutProgramLine(argc, argv);
   CLI::App app("Ingot compiles a model, its loss and its optimizer into one fused training step.");
   app.set_version_flag("--version", "ingot " INGOT_VERSION);
   app.require_subcommand(0, 1);

@@ -1,8 +1,10 @@
-/// `ingot emulate`: a kernel of any PTX text on the PTX machine, with all checks.
+/// `ingot emulate`: a kernel of any PTX text, or a whole CUDA program, on the PTX machine with all
+/// checks.
 #include "runtime/data/Files.h"
 #include "runtime/data/Npy.h"
 #include "runtime/emulator/driver/Driver.h"
 #include "tools/commands/Command.h"
+#include "tools/commands/EmulateProgram.h"
 #include "tools/commands/TensorText.h"
 #include <charconv>
 #include <cmath>
@@ -17,13 +19,13 @@ namespace {
 using namespace emulator;
 
 struct EmulateFlags {
-  std::string file, kernel, grid = "1", block = "32", cluster = "1";
+  std::string file, kernel, grid = "1", block = "32", cluster = "1", chip;
   std::vector<std::string> arguments, outputs, off;
   int64_t shared = 0;
   uint64_t seed = 0;
   int threads = 0;
   int64_t limit = 0;
-  bool json = false;
+  bool json = false, strict = false;
 };
 
 /// A buffer in device memory that stands for an argument.
@@ -196,11 +198,44 @@ nlohmann::json jsonOf(const Finding &finding) {
           {"count", finding.count}};
 }
 
-Status emulate(const EmulateFlags &flags) {
+/// 80 for "sm_80"; 0 for no text.
+Result<int> parseChip(const std::string &text) {
+  constexpr std::string_view chips[] = {"sm_80", "sm_86", "sm_87", "sm_89", "sm_90"};
+  if (text.empty())
+    return 0;
+  if (std::find(std::begin(chips), std::end(chips), text) == std::end(chips))
+    return failure(Error::Code::Usage, "--chip", "'{}' is none of {}", text,
+                   fmt::join(chips, ", "));
+  return std::stoi(text.substr(3));
+}
+
+/// What both forms of the command need of their flags.
+Status checkFlags(const EmulateFlags &flags) {
   if (flags.threads < 0)
     return failure(Error::Code::Usage, "--threads", "must be 0 or more");
   if (flags.limit < 0)
     return failure(Error::Code::Usage, "--limit", "must be 0 or more");
+  return {};
+}
+
+Status emulateProgramLine(const EmulateFlags &flags, const std::vector<std::string> &line) {
+  INGOT_TRY(checkFlags(flags));
+  ProgramOptions options;
+  INGOT_ASSIGN(options.chip, parseChip(flags.chip));
+  CheckOptions checks;
+  LaunchOptions launch;
+  INGOT_TRY(turnOff(flags.off, checks, launch));
+  options.off = flags.off;
+  options.seed = flags.seed ? flags.seed : std::random_device()();
+  options.threads = flags.threads;
+  options.limit = uint64_t(flags.limit);
+  options.strict = flags.strict;
+  return emulateProgram(std::move(options), line);
+}
+
+Status emulate(const EmulateFlags &flags) {
+  INGOT_TRY(checkFlags(flags));
+  INGOT_ASSIGN(const int chip, parseChip(flags.chip));
   if (flags.shared < 0 || flags.shared > std::numeric_limits<int>::max())
     return failure(Error::Code::Usage, "--shared", "{} bytes are no size of shared memory",
                    flags.shared);
@@ -213,7 +248,7 @@ Status emulate(const EmulateFlags &flags) {
   resetEmulatedDevice();
   std::optional<KernelProfile> profile; // of the launch, if it came to one
   EmulatedDeviceOptions device;
-  device.capability = 0;
+  device.capability = chip;
   device.moduleName = file;
   device.launch.seed = flags.seed ? flags.seed : std::random_device()();
   device.launch.threads = flags.threads;
@@ -299,24 +334,46 @@ Status emulate(const EmulateFlags &flags) {
 
 Action declareEmulate(CLI::App &app) {
   auto flags = std::make_shared<EmulateFlags>();
-  app.add_option("ptx", flags->file, "PTX text: nvcc's, LLVM's, Triton's; - for standard input")
-      ->required();
-  app.add_option("--kernel", flags->kernel, "default: the only one");
-  app.add_option("--grid", flags->grid, "blocks: X, X,Y or X,Y,Z; default 1");
-  app.add_option("--block", flags->block, "threads of a block, likewise; default 32");
-  app.add_option("--cluster", flags->cluster, "blocks of a cluster, likewise; default 1");
-  app.add_option("--shared", flags->shared, "bytes of dynamic shared memory of a block");
-  addRepeatable(app, "--arg", flags->arguments,
-                "next argument: 100 is a scalar of the parameter's type, @a.npy and 2xf32=1,2 "
-                "buffers, 2xf32 a buffer that nobody has written");
-  addRepeatable(app, "--out", flags->outputs, "K:@b.npy writes argument K, counted from 0");
+  const std::vector<CLI::Option *> ofKernels = {
+      app.add_option("ptx", flags->file,
+                     "PTX text: nvcc's, LLVM's, Triton's; - for standard input"),
+      app.add_option("--kernel", flags->kernel, "default: the only one"),
+      app.add_option("--grid", flags->grid, "blocks: X, X,Y or X,Y,Z; default 1"),
+      app.add_option("--block", flags->block, "threads of a block, likewise; default 32"),
+      app.add_option("--cluster", flags->cluster, "blocks of a cluster, likewise; default 1"),
+      app.add_option("--shared", flags->shared, "bytes of dynamic shared memory of a block"),
+      addRepeatable(app, "--arg", flags->arguments,
+                    "next argument: 100 is a scalar of the parameter's type, @a.npy and 2xf32=1,2 "
+                    "buffers, 2xf32 a buffer that nobody has written"),
+      addRepeatable(app, "--out", flags->outputs, "K:@b.npy writes argument K, counted from 0"),
+      app.add_flag("--json", flags->json, "one JSON object to stdout"),
+  };
   addRepeatable(app, "--off", flags->off,
                 fmt::format("a check to leave out: {}", fmt::join(checkNames(), ", ")));
+  app.add_option("--chip", flags->chip,
+                 "sm_80, sm_86, sm_87, sm_89 or sm_90; default: the newest that there is PTX for");
   app.add_option("--seed", flags->seed, "of the order of blocks and warps; default: drawn");
   app.add_option("--threads", flags->threads, "of the host; default: one per CPU");
   app.add_option("--limit", flags->limit, "warp instructions after which a launch counts as stuck");
-  app.add_flag("--json", flags->json, "one JSON object to stdout");
-  return [flags] { return emulate(*flags); };
+  app.add_flag("--strict", flags->strict,
+               "of a program: memory that is never freed and calls that fail are findings, too");
+  app.footer(
+      "ingot emulate [--off, --chip, --seed, --threads, --limit, --strict] -- PROGRAM ARGUMENTS\n"
+      "runs an unmodified CUDA program on the PTX machine; compile it with\n"
+      "nvcc -cudart shared -lineinfo -gencode arch=compute_80,code=compute_80");
+  return [flags, ofKernels]() -> Status {
+    if (programLine().empty()) {
+      if (flags->file.empty())
+        return failure(Error::Code::Usage, "emulate",
+                       "a PTX file, or -- and a program, is missing");
+      return emulate(*flags);
+    }
+    for (const CLI::Option *option : ofKernels)
+      if (option->count())
+        return failure(Error::Code::Usage, option->get_name(),
+                       "is for a kernel, not for a program behind --");
+    return emulateProgramLine(*flags, programLine());
+  };
 }
 
 } // namespace ingot
