@@ -11,7 +11,7 @@
 
 namespace ingot {
 
-/// The element types of CONTRACT's tensors. Sub-byte types hold one element a byte in host memory.
+/// The element types of tensors. Sub-byte types hold one element a byte in host memory.
 enum class ElementType : uint8_t {
   F64,
   F32,

@@ -1,4 +1,4 @@
-/// The figures that end a training run: CONTRACT's JSON summary.
+/// The figures that end a training run, as `--json` prints them.
 #pragma once
 #include "runtime/training/Trainer.h"
 

@@ -198,7 +198,7 @@ void makeFatBinary(bool withPtx) {
   append<uint16_t>(0);
   append<uint16_t>(7);
   append<uint32_t>(80); // architecture
-  append<uint32_t>(64); // its name stands behind the header
+  append<uint32_t>(64); // its name follows the header
   append<uint32_t>(8);
   append<uint64_t>(0x11);
   append<uint64_t>(0);

@@ -4,7 +4,7 @@
 
 namespace ingot {
 
-/// What stands behind `--` on the command line of `emulate`: a program and its arguments.
+/// What follows `--` on the command line of `emulate`: a program and its arguments.
 std::vector<std::string> &programLine();
 
 /// Runs the program to its end. It keeps its streams, its signals and, if it fails, its exit code

@@ -43,7 +43,7 @@ const std::string &lastEmulatedError();
 std::vector<Finding> takeEmulatedFindings();
 /// Memory that nobody has freed becomes findings.
 void reportEmulatedLeaks();
-/// What stands behind the handles; null if there is no such thing, or if the kernel cannot run
+/// The objects of handles; null if there is no such thing, or if the kernel cannot run
 /// here: then `lastEmulatedError` says why.
 Module *emulatedModule(cuda::CUmodule module);
 const CompiledKernel *emulatedKernel(cuda::CUfunction function);
