@@ -21,7 +21,7 @@ namespace ingot {
 
 namespace {
 
-/// The emitter of each root (SEAMS: `graph.kernel`).
+/// The emitter of each root, by `graph.kernel`.
 KernelEmitter emitterFor(StringRef root) {
   return llvm::StringSwitch<KernelEmitter>(root)
       .Case("elementwise", emitElementwise)
