@@ -2,9 +2,9 @@
 #include "codegen/EmitProgram.h"
 #include "codegen/FitMemory.h"
 #include "codegen/KernelCode.h"
+#include "codegen/Target.h"
 #include "codegen/cache/BuildId.h"
 #include "codegen/cache/ProgramCache.h"
-#include "codegen/cpu/Target.h"
 #include <chrono>
 
 using namespace mlir;
@@ -42,7 +42,7 @@ std::string moduleHash(ModuleOp module) {
 
 } // namespace
 
-ProgramKey programKey(ModuleOp model, const CompileOptions &options, const CpuTarget &target) {
+ProgramKey programKey(ModuleOp model, const CompileOptions &options, const Backend &backend) {
   constexpr size_t longest = 400; // of what a person reads when a miss is explained
   ProgramKey key;
   key.parts.emplace_back("model", moduleHash(model));
@@ -55,9 +55,7 @@ ProgramKey programKey(ModuleOp model, const CompileOptions &options, const CpuTa
     std::string text = fieldText(value);
     key.parts.emplace_back(field.name, text.size() > longest ? contentHash(text) : text);
   });
-  key.parts.emplace_back("machine",
-                         fmt::format("{} {} caches {} {}", target.cpu, contentHash(target.features),
-                                     target.l1Bytes, target.l2Bytes));
+  key.parts.emplace_back("machine", backend.name() + " " + contentHash(backend.identity()));
   key.parts.emplace_back("compiler", compilerBuildId());
   return key;
 }
@@ -71,14 +69,16 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
 }
 
 Result<std::string> printStage(Stage stage, ModuleOp model, const CompileOptions &options) {
-  INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerTo(std::min(stage, Stage::Plan), model, options));
-  if (stage <= Stage::Plan) {
-    std::string text;
-    llvm::raw_string_ostream(text) << *module;
-    return text;
+  if (stage > Stage::Loops) {
+    INGOT_ASSIGN(OwningOpRef<ModuleOp> planned,
+                 lowerTo(std::max(stageOf(model), Stage::Plan), model, options));
+    INGOT_ASSIGN(std::shared_ptr<const Backend> backend, parseTarget(options.target));
+    return kernelsAsCode(*planned, *backend);
   }
-  INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
-  return kernelsAsLlvm(*module, target);
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerTo(stage, model, options));
+  std::string text;
+  llvm::raw_string_ostream(text) << *module;
+  return text;
 }
 
 namespace {
@@ -97,12 +97,12 @@ Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileRe
   CompileReport &done = report ? *report : local;
   done = {};
   done.note = options.tuning.note;
-  INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
+  INGOT_ASSIGN(std::shared_ptr<const Backend> backend, parseTarget(options.target));
 
   bool observed = options.timing || !options.dumpDirectory.empty() || !options.printAfter.empty();
   DiskCache disk(options.cacheDirectory);
   ProgramCache cache(disk);
-  ProgramKey key = programKey(model, options, target);
+  ProgramKey key = programKey(model, options, *backend);
   if (!observed) {
     if (std::optional<Program> program = cache.get(key)) {
       done.programCached = true;
@@ -114,13 +114,15 @@ Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileRe
     done.cacheMiss = "the passes run because their output was asked for";
   }
 
-  INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, model, options));
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> planned,
+               lowerTo(std::max(stageOf(model), Stage::Plan), model, options));
   INGOT_ASSIGN(Program program, emitProgram(*planned));
-  INGOT_ASSIGN(KernelCodeReport code, generateKernelCode(*planned, target, disk, options, program));
-  done.kernelsCompiled = code.compiled;
-  done.kernelsCached = code.cached;
-  program.target = target.name();
-  program.features = target.required;
+  INGOT_ASSIGN(done.kernels, generateKernelCode(*planned, *backend, disk, options, program));
+  if (options.timing)
+    fmt::print(stderr, "kernels: {} scheduled, {} emitted, {} from the cache\n",
+               done.kernels.scheduled, done.kernels.emitted, done.kernels.cached);
+  program.target = backend->name();
+  program.features = backend->requirements();
   INGOT_TRY(program.validate());
   cache.put(key, program);
   finish(done, program, start);

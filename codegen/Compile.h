@@ -1,8 +1,8 @@
 /// The compiler: a model in the graph dialect becomes a program.
 #pragma once
+#include "codegen/KernelCode.h"
 #include "codegen/RunStages.h"
 #include "codegen/cache/ProgramCache.h"
-#include "codegen/cpu/Target.h"
 #include "runtime/program/Program.h"
 
 namespace ingot {
@@ -11,8 +11,7 @@ namespace ingot {
 struct CompileReport {
   double milliseconds = 0;    ///< from the graph in hand to the program, cache look-up included
   bool programCached = false; ///< nothing was compiled: the program came whole from the cache
-  size_t kernelsCompiled = 0; ///< kernels that went through LLVM
-  size_t kernelsCached = 0;   ///< kernels whose code was in the cache
+  KernelCodeReport kernels;   ///< none was looked at if the program was cached
   std::string cacheMiss;      ///< why the program was not in the cache; empty if it was
   size_t kernelsTuned = 0;    ///< kernels of the program with sizes that `ingot tune` chose
   std::string note;           ///< why what was tuned is not used; else empty
@@ -28,9 +27,9 @@ Result<std::string> printStage(Stage stage, mlir::ModuleOp model, const CompileO
 
 /// What a program depends on: the model, every option whose field shapes the program, the machine
 /// and this build of the compiler.
-ProgramKey programKey(mlir::ModuleOp model, const CompileOptions &options, const CpuTarget &target);
+ProgramKey programKey(mlir::ModuleOp model, const CompileOptions &options, const Backend &backend);
 
-/// Compiles a module of any stage up to `plan`. Errors carry the model's node as place.
+/// Compiles a module of any stage up to `loops`. Errors carry the model's node as place.
 Result<Program> compile(mlir::ModuleOp model, const CompileOptions &options,
                         CompileReport *report = nullptr);
 

@@ -6,7 +6,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Matchers.h"
-#include "passes/memory/StorageClasses.h"
+#include "passes/schedule/KernelDialect.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
@@ -31,45 +31,52 @@ Port readPort(DictionaryAttr attrs) {
   return port;
 }
 
-/// A kernel takes operands, results, the workspace if it has one, and the range of grains.
-void readParameters(func::FuncOp function, int64_t workspace, Kernel &kernel) {
-  const size_t tensors = function.getNumArguments() - 2 - (workspace > 0);
-  auto operands = function->getAttrOfType<IntegerAttr>("graph.operands");
-  for (auto [index, type] : llvm::enumerate(function.getArgumentTypes().take_front(tensors))) {
-    Access access = !operands                            ? Access::Update // nobody said
-                    : int64_t(index) < operands.getInt() ? Access::Read
-                                                         : Access::Write;
-    kernel.parameters.push_back(KernelParameter::buffer(storageBytes(type), access));
+Access accessOf(kernel::Access access) {
+  switch (access) {
+  case kernel::Access::Read:
+    return Access::Read;
+  case kernel::Access::Write:
+    return Access::Write;
+  case kernel::Access::Update:
+    return Access::Update;
   }
-  if (workspace > 0)
-    kernel.parameters.push_back(KernelParameter::scratch(workspace));
+  llvm_unreachable("all are above");
 }
 
-Kernel readKernel(func::FuncOp function) {
-  auto number = [&](StringRef key, auto fallback) -> decltype(fallback) {
-    if (auto attr = function->getAttrOfType<IntegerAttr>(key))
-      return attr.getInt();
-    if (auto attr = function->getAttrOfType<FloatAttr>(key))
-      return attr.getValueAsDouble();
-    return fallback;
-  };
+/// The launches of a kernel, which take operands, results, the launch scratch, and the worker's
+/// scratch where there is some.
+void readKernel(func::FuncOp function, std::vector<Kernel> &kernels) {
   auto text = [&](StringRef key) {
     auto attr = function->getAttrOfType<StringAttr>(key);
     return attr ? attr.str() : std::string();
   };
+  kernel::ScheduleAttr schedule = kernel::scheduleOf(function);
   Kernel kernel;
-  kernel.name = function.getName().str();
-  kernel.launch = CpuRange{number("graph.grains", int64_t(1))};
-  readParameters(function, number("graph.workspace", int64_t(0)), kernel);
-  kernel.flops = number("graph.flops", 0.0);
-  kernel.bytes = number("graph.bytes", 0.0);
-  kernel.root = text("graph.kernel");
+  auto types = llvm::to_vector(
+      llvm::concat<const Type>(function.getArgumentTypes(), function.getResultTypes()));
+  for (auto [type, access] : llvm::zip_equal(types, schedule.getArguments()))
+    kernel.parameters.push_back(KernelParameter::buffer(kernel::memoryBytes(type), accessOf(access)));
+  if (int64_t bytes = schedule.getLaunchScratch())
+    kernel.parameters.push_back(KernelParameter::buffer(bytes, Access::Update));
+  if (int64_t bytes = schedule.getScratch())
+    kernel.parameters.push_back(KernelParameter::scratch(bytes));
+  kernel.root = kernel::rootOf(function).str();
   kernel.ops = text("graph.ops");
   kernel.tuned = text("graph.tuned");
-  return kernel;
+  const bool isOne = schedule.getLaunches().size() == 1;
+  for (auto [number, launch] : llvm::enumerate(schedule.getLaunches())) {
+    kernel.name = isOne ? function.getName().str() : kernel::launchName(function.getName(), number);
+    kernel.launch = CpuRange{launch.getGrains()};
+    kernel.flops = double(launch.getFlops());
+    kernel.bytes = double(launch.getBytes());
+    kernels.push_back(kernel);
+  }
 }
 
-Function readFunction(func::FuncOp entry, const llvm::StringMap<uint32_t> &kernels) {
+/// The number of a kernel's first launch, and how many there are.
+using LaunchNumbers = llvm::StringMap<std::pair<uint32_t, uint32_t>>;
+
+Function readFunction(func::FuncOp entry, const LaunchNumbers &kernels) {
   Function function;
   function.name = entry.getName().str();
   function.arenaBytes = cast<MemRefType>(entry.getArgumentTypes().front()).getNumElements();
@@ -80,18 +87,21 @@ Function readFunction(func::FuncOp entry, const llvm::StringMap<uint32_t> &kerne
     function.buffers.push_back({string(attrs, "name").str(), *parseRole(string(attrs, "kind")),
                                 integer(attrs, "offset"), integer(attrs, "bytes"),
                                 integer(attrs, "first"), integer(attrs, "last")});
-  for (auto call : entry.getOps<func::CallOp>()) {
+  for (auto call : entry.getOps<kernel::CallOp>()) {
     CallStep step;
-    step.kernel = kernels.lookup(call.getCallee());
     step.op = placeOf(call.getLoc());
-    for (Value operand : call.getOperands()) {
+    for (Value operand : call.getArguments()) {
       auto view = operand.getDefiningOp<memref::ViewOp>();
       APInt offset;
       if (view && view.getSource() == entry.getArgument(0) &&
           matchPattern(view.getByteShift(), m_ConstantInt(&offset)))
         step.arguments.push_back(offset.getSExtValue());
     }
-    function.steps.push_back(Step{std::move(step)});
+    auto [first, launches] = kernels.lookup(call.getKernel());
+    for (uint32_t launch = 0; launch < launches; ++launch) {
+      step.kernel = first + launch;
+      function.steps.push_back(Step{step});
+    }
   }
   return function;
 }
@@ -118,13 +128,13 @@ Result<Constant> readConstant(DictionaryAttr attrs) {
 
 Result<Program> emitProgram(ModuleOp planned) {
   Program program;
-  llvm::StringMap<uint32_t> kernels;
+  LaunchNumbers kernels;
   for (auto function : planned.getOps<func::FuncOp>())
-    if (function->hasAttr("graph.kernel")) {
-      kernels[function.getName()] = program.kernels.size();
-      program.kernels.push_back(readKernel(function));
-      program.workspaceBytes =
-          std::max(program.workspaceBytes, program.kernels.back().scratchBytes());
+    if (kernel::isKernel(function)) {
+      const auto first = uint32_t(program.kernels.size());
+      readKernel(function, program.kernels);
+      kernels[function.getName()] = {first, uint32_t(program.kernels.size()) - first};
+      program.workspaceBytes = std::max(program.workspaceBytes, program.kernels.back().scratchBytes());
     }
   for (auto function : planned.getOps<func::FuncOp>())
     if (function->hasAttr("graph.ports")) {

@@ -5,8 +5,9 @@
 
 namespace ingot {
 
-/// Everything of the program but its code: functions, ports, steps, buffers, constants and kernels
-/// in the order of the module's kernel functions.
+/// Everything of the program but its code: functions, ports, steps, buffers, constants, and the
+/// launches of kernels in the order of the module's kernel functions. Of
+/// kernels it reads the schedules alone: a module of stage `plan` or `loops` gives the same.
 Result<Program> emitProgram(mlir::ModuleOp planned);
 
 } // namespace ingot

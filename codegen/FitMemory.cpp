@@ -1,7 +1,11 @@
 #include "codegen/FitMemory.h"
-#include "codegen/EmitProgram.h"
 #include "codegen/RunStages.h"
 #include "codegen/Target.h"
+#include "ir/dialect/Diagnostics.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "passes/Passes.h"
+#include "passes/schedule/ScheduleKernels.h"
 #include <algorithm>
 #include <limits>
 
@@ -13,24 +17,41 @@ namespace {
 /// Checkpoints farther apart than this many narrow points are not tried.
 constexpr int64_t mostStride = 16;
 
-/// Plans a module under different options and notes the smallest arena.
+/// Bytes of the arena of a planned module.
+int64_t arenaBytes(ModuleOp planned) {
+  int64_t most = 0;
+  for (auto entry : planned.getOps<func::FuncOp>())
+    if (entry->hasAttr("graph.ports"))
+      most = std::max(most, cast<MemRefType>(entry.getArgumentTypes().front()).getNumElements());
+  return most;
+}
+
+/// Plans a module under different options and notes the smallest arena. What the plans have in
+/// common is done once, equal kernels are scheduled once, and none is emitted.
 class Planner {
 public:
-  Planner(ModuleOp trained, const CompileOptions &options) : trained(trained), options(options) {
-    this->options.memory.budget = 0;
-    this->options.dumpDirectory.clear();
-    this->options.printAfter.clear();
-    this->options.timing = false;
+  Planner(const Backend &backend) : backend(backend) {}
+
+  /// `trained` is of stage `train`.
+  Status prepare(OwningOpRef<ModuleOp> trained) {
+    base = std::move(trained);
+    PassManager passes(base->getContext());
+    passes.enableVerifier(false);
+    buildTrialPreparation(passes);
+    return run(passes, *base);
   }
 
   Result<int64_t> bytes(const MemoryOptions &memory) {
-    options.memory = memory;
-    INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, runStages(Stage::Plan, trained, options));
-    INGOT_ASSIGN(Program program, emitProgram(*planned));
-    smallest = std::min(smallest, program.arenaBytes);
-    return program.arenaBytes;
+    OwningOpRef<ModuleOp> module = base->clone();
+    PassManager passes(module->getContext());
+    passes.enableVerifier(false);
+    buildTrialPlan(passes, memory, backend, schedules);
+    INGOT_TRY(run(passes, *module));
+    const int64_t needed = arenaBytes(*module);
+    smallest = std::min(smallest, needed);
+    return needed;
   }
-  /// `fitting` with as few contractions and attentions computed again as still fit.
+  /// `fitting` with as few contractions and attentions recomputed as still fit.
   Result<MemoryOptions> fewest(MemoryOptions fitting, int64_t budget) {
     int64_t tooFew = 0;
     while (fitting.heavyRecomputed - tooFew > 1) {
@@ -47,8 +68,17 @@ public:
   int64_t smallest = std::numeric_limits<int64_t>::max();
 
 private:
-  ModuleOp trained;
-  CompileOptions options;
+  static Status run(PassManager &passes, ModuleOp module) {
+    DiagnosticCollector diagnostics(*module.getContext());
+    if (mlir::failed(passes.run(module)))
+      return tl::unexpected(
+          diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
+    return {};
+  }
+
+  const Backend &backend;
+  OwningOpRef<ModuleOp> base;
+  ScheduleCache schedules;
 };
 
 /// Contractions and attentions of the module, at least those of one function's forward pass.
@@ -70,7 +100,9 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   unbounded.memory.budget = 0;
   INGOT_ASSIGN(OwningOpRef<ModuleOp> trained,
                runStages(std::max(stageOf(model), Stage::Train), model, unbounded));
-  Planner planner(*trained, options);
+  const int64_t all = countHeavy(*trained);
+  Planner planner(*backend);
+  INGOT_TRY(planner.prepare(std::move(trained)));
   MemoryOptions plan = unbounded.memory;
   INGOT_ASSIGN(int64_t bytes, planner.bytes(plan));
   if (bytes <= budget)
@@ -79,7 +111,7 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   INGOT_ASSIGN(bytes, planner.bytes(plan));
   if (bytes <= budget)
     return plan;
-  const int64_t all = countHeavy(*trained), blocks = plan.largestTensor.value_or(backend->costs().largestTensor);
+  const int64_t blocks = plan.largestTensor.value_or(backend->costs().largestTensor);
   for (int64_t part : {1, 4, 16}) {
     plan.largestTensor = std::max<int64_t>(1, blocks / part);
     plan.heavyRecomputed = all;

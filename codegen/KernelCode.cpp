@@ -1,10 +1,10 @@
 #include "codegen/KernelCode.h"
+#include "codegen/RunStages.h"
 #include "codegen/cache/BuildId.h"
-#include "codegen/cpu/Image.h"
-#include "codegen/cpu/Object.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "passes/schedule/ScheduleKernels.h"
 #include "runtime/program/CpuImage.h"
 #include <atomic>
 #include <fstream>
@@ -20,50 +20,74 @@ using Bytes = std::vector<uint8_t>;
 /// A kernel as text in a module of its own: the cache's key and what a worker parses in its own
 /// context.
 struct KernelSource {
-  std::string name, text;
+  std::string name, ops; ///< of the kernel, and the model's nodes in it
+  std::string text;
+  std::vector<std::string> symbols; ///< by launch
+  bool isEmitted = false;           ///< the text holds loops
 };
 
 std::vector<KernelSource> kernelSources(ModuleOp planned) {
+  SymbolTable symbols(planned);
   std::vector<KernelSource> sources;
   for (auto function : planned.getOps<func::FuncOp>()) {
-    if (!function->hasAttr("graph.kernel"))
+    if (!kernel::isKernel(function))
       continue;
+    KernelSource source;
+    source.name = function.getName().str();
+    source.isEmitted = function.isDeclaration();
+    if (auto ops = function->getAttrOfType<StringAttr>("graph.ops"))
+      source.ops = ops.str();
+    const size_t launches = kernel::scheduleOf(function).getLaunches().size();
+    for (size_t launch = 0; launch < launches; ++launch)
+      source.symbols.push_back(kernel::launchName(function.getName(), launch));
+    llvm::raw_string_ostream stream(source.text);
+    if (source.isEmitted)
+      for (const std::string &symbol : source.symbols)
+        stream << *symbols.lookup(symbol) << "\n";
     func::FuncOp kernel = function.clone();
-    kernel.setPublic();
-    for (StringRef note : {"graph.ops", "graph.flops", "graph.bytes", "graph.grains",
-                           "graph.in_place", "graph.operands", "graph.blocks", "graph.tuned"})
+    for (StringRef note : {"graph.ops", "graph.tuned"})
       kernel->removeAttr(note); // they do not change the code
-    KernelSource source{function.getName().str(), {}};
-    llvm::raw_string_ostream(source.text) << kernel;
+    kernel->print(stream, OpPrintingFlags().useLocalScope());
     kernel.erase();
     sources.push_back(std::move(source));
   }
   return sources;
 }
 
-Result<OwningOpRef<ModuleOp>> lowerToLlvm(const KernelSource &source, const CpuTarget &target,
+/// The kernel in the target's last form that is MLIR.
+Result<OwningOpRef<ModuleOp>> lowerToCode(const KernelSource &source, const Backend &backend,
                                           MLIRContext &context) {
   std::string messages;
   ScopedDiagnosticHandler handler(
       &context, [&](Diagnostic &diagnostic) { messages += diagnostic.str() + "\n"; });
-  auto module = parseSourceString<ModuleOp>(source.text, &context);
+  auto failed = [&] {
+    return ingot::failure(Error::Code::Internal, source.ops.empty() ? source.name : source.ops,
+                          "cannot generate the code of kernel {}: {}", source.name, messages);
+  };
+  auto module = parseSourceString<ModuleOp>(source.text, ParserConfig(&context, false));
+  if (!module)
+    return failed();
+  auto kernel = module->lookupSymbol<func::FuncOp>(source.name);
+  if (!source.isEmitted && mlir::failed(lowerKernel(kernel, backend)))
+    return failed();
+  kernel.erase();
+  for (auto launch : module->getOps<func::FuncOp>())
+    launch.setPublic();
   PassManager passes(&context);
   passes.enableVerifier(false);
-  buildLlvmPipeline(passes, target);
-  if (!module || failed(passes.run(*module)))
-    return ingot::failure(Error::Code::Internal, source.name, "cannot lower the kernel to LLVM: {}",
-                          messages);
+  backend.addCodePasses(passes);
+  if (mlir::failed(passes.run(*module)))
+    return failed();
   return module;
 }
 
-Result<Bytes> compileKernel(const KernelSource &source, const CpuTarget &target,
+Result<Bytes> compileKernel(const KernelSource &source, const Backend &backend,
                             MLIRContext &context, const std::string &dumpDirectory) {
-  INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerToLlvm(source, target, context));
-  std::string llvmIr;
-  INGOT_ASSIGN(Bytes object,
-               compileToObject(*module, target, dumpDirectory.empty() ? nullptr : &llvmIr));
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerToCode(source, backend, context));
+  std::string text;
+  INGOT_ASSIGN(Bytes object, backend.compile(*module, dumpDirectory.empty() ? nullptr : &text));
   if (!dumpDirectory.empty())
-    std::ofstream(dumpDirectory + "/" + source.name + ".ll") << llvmIr;
+    std::ofstream(dumpDirectory + "/" + source.name + ".ll") << text;
   return object;
 }
 
@@ -90,27 +114,30 @@ template <typename Work> void forEach(size_t count, int threads, Work work) {
 
 } // namespace
 
-Result<KernelCodeReport> generateKernelCode(ModuleOp planned, const CpuTarget &target,
+Result<KernelCodeReport> generateKernelCode(ModuleOp planned, const Backend &backend,
                                             const DiskCache &cache, const CompileOptions &options,
                                             Program &program) {
   std::vector<KernelSource> sources = kernelSources(planned);
-  std::vector<Bytes> objects(sources.size());
+  std::vector<KernelObject> objects(sources.size());
   std::vector<std::string> keys;
   std::vector<size_t> missing;
   KernelCodeReport report;
   for (size_t index = 0; index < sources.size(); ++index) {
-    keys.push_back(contentHash(sources[index].text + '\0' + target.cpu + '\0' + target.features +
-                               '\0' + compilerBuildId()) +
+    keys.push_back(contentHash(sources[index].text + '\0' + backend.identity() + '\0' +
+                               compilerBuildId()) +
                    ".o");
+    objects[index].symbols = sources[index].symbols;
     std::optional<Bytes> cached =
         options.dumpDirectory.empty() ? cache.get(keys[index]) : std::nullopt;
     if (cached)
-      objects[index] = std::move(*cached);
+      objects[index].bytes = std::move(*cached);
     else
       missing.push_back(index);
   }
+  report.scheduled = sources.size();
   report.cached = sources.size() - missing.size();
   report.compiled = missing.size();
+  report.emitted = llvm::count_if(missing, [&](size_t index) { return !sources[index].isEmitted; });
   // Long kernels first, so that no worker ends with one while the others wait.
   std::sort(missing.begin(), missing.end(), [&](size_t a, size_t b) {
     return std::pair(sources[b].text.size(), a) < std::pair(sources[a].text.size(), b);
@@ -119,37 +146,35 @@ Result<KernelCodeReport> generateKernelCode(ModuleOp planned, const CpuTarget &t
   std::vector<Status> outcomes(missing.size());
   forEach(missing.size(), options.threads, [&](size_t position, MLIRContext &context) {
     size_t index = missing[position];
-    Result<Bytes> object = compileKernel(sources[index], target, context, options.dumpDirectory);
+    Result<Bytes> object = compileKernel(sources[index], backend, context, options.dumpDirectory);
     if (!object) {
       outcomes[position] = tl::unexpected(object.error());
       return;
     }
-    objects[index] = std::move(*object);
-    cache.put(keys[index], objects[index]);
+    objects[index].bytes = std::move(*object);
+    cache.put(keys[index], objects[index].bytes);
   });
   for (Status &outcome : outcomes)
     INGOT_TRY(std::move(outcome));
 
-  ImageBuilder image;
+  INGOT_ASSIGN(CodeImage image, backend.assemble(objects));
   std::vector<ImageEntry> entries;
-  for (size_t index = 0; index < sources.size(); ++index) {
-    const std::string &symbol = sources[index].name;
-    INGOT_ASSIGN(int64_t offset, image.add(objects[index], symbol));
-    entries.push_back({symbol, offset, interfaceOf(program.kernels[index])});
-  }
-  CodeObject object{
-      .kind = CodeObject::Kind::CpuImage, .architecture = target.name(), .bytes = image.take()};
+  for (auto [kernel, offset] : llvm::zip_equal(program.kernels, image.entries))
+    entries.push_back({kernel.name, offset, interfaceOf(kernel)});
+  CodeObject object{.kind = CodeObject::Kind::CpuImage,
+                    .architecture = backend.name(),
+                    .bytes = std::move(image.bytes)};
   appendEntries(object.bytes, entries);
   program.objects = {std::move(object)};
   return report;
 }
 
-Result<std::string> kernelsAsLlvm(ModuleOp planned, const CpuTarget &target) {
+Result<std::string> kernelsAsCode(ModuleOp planned, const Backend &backend) {
   std::unique_ptr<MLIRContext> context = createContext();
   std::string text;
   llvm::raw_string_ostream stream(text);
   for (const KernelSource &source : kernelSources(planned)) {
-    INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerToLlvm(source, target, *context));
+    INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerToCode(source, backend, *context));
     stream << *module << "\n";
   }
   return text;

@@ -2,12 +2,28 @@
 #pragma once
 #include "mlir/Pass/PassManager.h"
 #include "passes/options/TargetCosts.h"
+#include "passes/schedule/KernelDialect.h"
+#include "runtime/support/Result.h"
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace ingot {
 
-/// What the pipeline asks of the target that it compiles for. Declared here and implemented in
-/// codegen/<target>, so that passes know of no target.
+/// The machine code of one kernel: all of its launches.
+struct KernelObject {
+  std::vector<std::string> symbols; ///< one per launch, in order
+  std::vector<uint8_t> bytes;
+};
+
+/// The code of a program.
+struct CodeImage {
+  std::vector<uint8_t> bytes;
+  std::vector<int64_t> entries; ///< by kernel and launch, in the order of the objects' symbols
+};
+
+/// What the compiler asks of the target that it compiles for. Declared here and implemented in
+/// codegen/<target>, so that passes know of no target. Safe to use from several threads.
 class Backend {
 public:
   virtual ~Backend() = default;
@@ -16,10 +32,24 @@ public:
   virtual std::string name() const = 0;
   /// Everything of the target that code and schedules depend on: part of the caches' keys.
   virtual std::string identity() const = 0;
+  /// Features that a machine must have to run the code, as the runtime checks them.
+  virtual std::vector<std::string> requirements() const = 0;
   virtual const TargetCosts &costs() const = 0;
 
-  /// Appends the passes that turn kernels on tensors into loops on memory.
-  virtual void addLowering(mlir::OpPassManager &passes) const = 0;
+  /// Decides how a kernel runs, by its body alone; null after a located diagnostic. Emits nothing.
+  virtual kernel::ScheduleAttr schedule(mlir::func::FuncOp kernel) const = 0;
+  /// Emits the launches of a scheduled kernel as functions in front of it, and nothing that its
+  /// schedule does not say. A failure has reported a located diagnostic.
+  virtual llvm::LogicalResult emit(mlir::func::FuncOp kernel) const = 0;
+  /// Appends the passes that take emitted launches to the last form that is MLIR.
+  virtual void addCodePasses(mlir::OpPassManager &passes) const = 0;
+  /// Machine code of a module in that form; `text`, if given, receives what an assembler would.
+  virtual Result<std::vector<uint8_t>> compile(mlir::ModuleOp launches, std::string *text) const = 0;
+  /// Links the objects of a program's kernels.
+  virtual Result<CodeImage> assemble(const std::vector<KernelObject> &objects) const = 0;
 };
+
+/// Gives the backend of a `--target`.
+using BackendParser = Result<std::shared_ptr<const Backend>> (*)(const std::string &target);
 
 } // namespace ingot

@@ -13,9 +13,10 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/schedule/KernelDialect.h"
 
 void ingot::registerDialects(mlir::DialectRegistry &registry) {
-  registry.insert<graph::GraphDialect, mlir::func::FuncDialect, mlir::linalg::LinalgDialect,
+  registry.insert<graph::GraphDialect, kernel::KernelDialect, mlir::func::FuncDialect, mlir::linalg::LinalgDialect,
                   mlir::tensor::TensorDialect, mlir::arith::ArithDialect, mlir::math::MathDialect,
                   mlir::memref::MemRefDialect, mlir::affine::AffineDialect, mlir::scf::SCFDialect,
                   mlir::vector::VectorDialect, mlir::index::IndexDialect, mlir::ub::UBDialect,

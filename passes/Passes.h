@@ -20,7 +20,8 @@ namespace ingot {
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
 
-// The same by the costs of a target; those above take a CPU's.
+// The same by the costs of a target; those above take a CPU's. (schedule/ScheduleKernels.h has the
+// passes that need the target itself.)
 std::unique_ptr<mlir::Pass> createRecompute(const TargetCosts &costs, RecomputeOptions options);
 std::unique_ptr<mlir::Pass> createFormKernels(const TargetCosts &costs);
 

@@ -1,6 +1,7 @@
 #include "passes/Pipeline.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
+#include "passes/schedule/ScheduleKernels.h"
 #include "passes/training/Training.h"
 #include <array>
 
@@ -9,12 +10,14 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr std::array<std::pair<Stage, std::string_view>, 7> stageNames = {
+constexpr std::array<std::pair<Stage, std::string_view>, 9> stageNames = {
     {{Stage::Graph, "graph"},
      {Stage::Train, "train"},
      {Stage::Linalg, "linalg"},
      {Stage::Kernels, "kernels"},
+     {Stage::Schedule, "schedule"},
      {Stage::Plan, "plan"},
+     {Stage::Loops, "loops"},
      {Stage::Llvm, "llvm"},
      {Stage::Program, "program"}}};
 
@@ -38,9 +41,13 @@ void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &tra
 }
 
 /// From here on everything but the named roots is linalg on tensors.
-void linalgStage(OpPassManager &passes, const MemoryOptions &memory, const TargetCosts &costs) {
+void toLinalg(OpPassManager &passes) {
   passes.addPass(createGraphToLinalg());
   simplify(passes);
+}
+
+/// What is not stored whole, and what is recomputed.
+void saveMemory(OpPassManager &passes, const MemoryOptions &memory, const TargetCosts &costs) {
   passes.addPass(createBlockRows({memory.largestTensor.value_or(costs.largestTensor)}));
   // Must run after block-rows because a block's weight gradient reads the layer's input in place.
   passes.addPass(createRecompute(costs, {memory.leastRecomputed.value_or(costs.recomputedTogether),
@@ -49,22 +56,29 @@ void linalgStage(OpPassManager &passes, const MemoryOptions &memory, const Targe
 }
 
 /// From here on entry functions only call kernels; identical kernels are one function.
-void kernelsStage(OpPassManager &passes, const TargetCosts &costs, const BlockChoices &blocks) {
+void kernelsStage(OpPassManager &passes, const TargetCosts &costs) {
   passes.addPass(createFormKernels(costs));
-  if (blocks.empty())
-    return;
-  ChooseBlocksOptions options;
-  for (const auto &[kernel, choice] : blocks)
-    options.choices.push_back(kernel + ":" + choice.text());
-  passes.addPass(createChooseBlocks(options));
 }
 
-/// From here on every tensor is a place in the arena. Kernels are lowered before planning, because
-/// the planner needs to know what they may update in place and how much workspace they want.
-void planStage(OpPassManager &passes, const Backend &backend) {
-  passes.addPass(createLaunchKernels());
-  backend.addLowering(passes);
-  passes.addPass(createPlanMemory());
+/// From here on every kernel has a schedule: how it runs on the target. Bodies are still tensors.
+void scheduleStage(OpPassManager &passes, const Backend &backend, const BlockChoices &blocks,
+                   ScheduleCache *schedules = nullptr) {
+  if (!blocks.empty()) {
+    ChooseBlocksOptions options;
+    for (const auto &[kernel, choice] : blocks)
+      options.choices.push_back(kernel + ":" + choice.text());
+    passes.addPass(createChooseBlocks(options));
+  }
+  passes.addPass(createScheduleKernels(backend, schedules));
+}
+
+/// From here on every tensor of an entry function is a place in the arena.
+void planStage(OpPassManager &passes) { passes.addPass(createPlanMemory()); }
+
+/// From here on kernels are loops on memory. For people who look and for modules that go on from
+/// here: a compilation emits what no cache has (codegen/KernelCode.h).
+void loopsStage(OpPassManager &passes, const Backend &backend) {
+  passes.addPass(createLowerKernels(backend));
 }
 
 } // namespace
@@ -77,7 +91,9 @@ Result<Stage> parseStage(std::string_view text) {
       return stage;
   return failure(
       Error::Code::Usage, "--emit",
-      "unknown stage '{}'; stages are graph, train, linalg, kernels, plan, llvm, program", text);
+      "unknown stage '{}'; stages are graph, train, linalg, kernels, schedule, plan, loops, llvm, "
+      "program",
+      text);
 }
 
 void buildStage(OpPassManager &passes, Stage stage, const std::optional<TrainingOptions> &training,
@@ -90,19 +106,36 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
     trainStage(passes, training);
     break;
   case Stage::Linalg:
-    linalgStage(passes, memory, backend.costs());
+    toLinalg(passes);
+    saveMemory(passes, memory, backend.costs());
     break;
   case Stage::Kernels:
-    kernelsStage(passes, backend.costs(), blocks);
+    kernelsStage(passes, backend.costs());
+    break;
+  case Stage::Schedule:
+    scheduleStage(passes, backend, blocks);
     break;
   case Stage::Plan:
-    planStage(passes, backend);
+    planStage(passes);
+    break;
+  case Stage::Loops:
+    loopsStage(passes, backend);
     break;
   case Stage::Llvm:
   case Stage::Program:
     llvm_unreachable("kernels are compiled one by one");
   }
   passes.addPass(createVerifyStage({std::string(name(stage))}));
+}
+
+void buildTrialPreparation(OpPassManager &passes) { toLinalg(passes); }
+
+void buildTrialPlan(OpPassManager &passes, const MemoryOptions &memory, const Backend &backend,
+                    ScheduleCache &schedules) {
+  saveMemory(passes, memory, backend.costs());
+  kernelsStage(passes, backend.costs());
+  scheduleStage(passes, backend, {}, &schedules);
+  planStage(passes);
 }
 
 } // namespace ingot

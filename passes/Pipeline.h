@@ -11,17 +11,26 @@
 
 namespace ingot {
 
+struct ScheduleCache;
+
 /// What the module holds; each name is a value of `--emit`.
-enum class Stage { Graph, Train, Linalg, Kernels, Plan, Llvm, Program };
+enum class Stage { Graph, Train, Linalg, Kernels, Schedule, Plan, Loops, Llvm, Program };
 
 std::string_view name(Stage stage);
 Result<Stage> parseStage(std::string_view text);
 
-/// Appends the passes that lead from the stage before to `stage`, at most `Stage::Plan`: behind it
-/// every kernel is compiled on its own (codegen/Compile.h). Without `training` the module keeps its
-/// @forward alone. `blocks` are what tuning found; without any all sizes are derived.
+/// Appends the passes that lead from the stage before to `stage`, at most `Stage::Loops`: after it
+/// every kernel is compiled on its own, and emitted where no cache has it (codegen/KernelCode.h).
+/// Without `training` the module keeps its @forward alone. `blocks` are what tuning found; without
+/// any all sizes are derived.
 void buildStage(mlir::OpPassManager &passes, Stage stage,
                 const std::optional<TrainingOptions> &training, const MemoryOptions &memory,
                 const Backend &backend, const BlockChoices &blocks);
+
+/// The same passes, for plans of one model under many `memory` options (codegen/FitMemory.h): first,
+/// from stage `train`, those that all plans have in common, then those that lead to `plan`.
+void buildTrialPreparation(mlir::OpPassManager &passes);
+void buildTrialPlan(mlir::OpPassManager &passes, const MemoryOptions &memory,
+                    const Backend &backend, ScheduleCache &schedules);
 
 } // namespace ingot

@@ -2,7 +2,9 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/Passes.h"
 #include "passes/Pipeline.h"
+#include "passes/schedule/VerifyEmission.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
@@ -55,16 +57,18 @@ const StageRule *ruleOf(Stage stage) {
   static const Names model = {"graph", "func.return"};
   static const Names loops = {"func.return", "memref", "scf",   "vector", "arith",
                               "math",        "affine", "index", "ub",     "llvm"};
+  static const Names calls = {"func.call", "func.return", "tensor.expand_shape",
+                              "tensor.collapse_shape", "tensor.extract_slice", "arith.constant",
+                              "graph.bucket", "graph.unbucket"};
+  static const Names places = {"kernel.call", "func.return", "memref.view", "arith.constant"};
   static const StageRule rules[] = {
       {Stage::Graph, model, {}, false},
       {Stage::Train, model, {}, false},
       {Stage::Linalg, with(tensorCode, {"graph.adamw", "graph.sgd", "graph.after"}), {}, true},
-      {Stage::Kernels,
-       {"func.call", "func.return", "tensor.expand_shape", "tensor.collapse_shape",
-        "tensor.extract_slice", "arith.constant", "graph.bucket", "graph.unbucket"},
-       tensorCode,
-       true},
-      {Stage::Plan, {"func.call", "func.return", "memref.view", "arith.constant"}, loops, true},
+      {Stage::Kernels, calls, tensorCode, true},
+      {Stage::Schedule, calls, tensorCode, true},
+      {Stage::Plan, places, tensorCode, true},
+      {Stage::Loops, places, loops, true},
   };
   auto rule = llvm::find_if(rules, [&](const StageRule &rule) { return rule.stage == stage; });
   return rule == std::end(rules) ? nullptr : rule;
@@ -78,7 +82,7 @@ bool isAllowed(Operation *op, const Names &names) {
 /// Ops of a later stage, by a dialect that is allowed as a whole.
 bool comesLater(Operation *op, Stage stage) {
   bool isModel = stage == Stage::Graph || stage == Stage::Train;
-  return isModel && isa<graph::BucketOp, graph::UnbucketOp, graph::AfterOp, graph::LaunchOp>(op);
+  return isModel && isa<graph::BucketOp, graph::UnbucketOp, graph::AfterOp>(op);
 }
 
 /// The named op that a kernel of this root holds once; empty where it holds none.
@@ -126,12 +130,34 @@ LogicalResult verifyTypes(Operation *op, const StageRule &rule) {
   return success();
 }
 
-LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule) {
-  bool isKernel = function->hasAttr("graph.kernel");
+/// From stage `schedule` on each kernel says how it runs; from `loops` on it is no more than that.
+LogicalResult verifySchedule(func::FuncOp kernel, Stage stage) {
+  kernel::ScheduleAttr schedule = kernel::scheduleOf(kernel);
+  if (stage < Stage::Schedule && schedule)
+    return kernel.emitError("is scheduled, but that comes after stage ") << name(stage);
+  if (stage < Stage::Schedule)
+    return success();
+  if (!schedule)
+    return kernel.emitError("has no schedule at stage ") << name(stage);
+  auto *dialect = kernel.getContext()->getLoadedDialect<kernel::KernelDialect>();
+  if (failed(dialect->verifyOperationAttribute(kernel, NamedAttribute(StringAttr::get(kernel.getContext(), "kernel.schedule"), schedule))))
+    return mlir::failure();
+  if (stage < Stage::Loops)
+    return success();
+  if (!kernel.isDeclaration())
+    return kernel.emitError("is not emitted at stage loops");
+  return verifyEmission(kernel);
+}
+
+LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule, bool isLaunch) {
+  bool isKernel = isLaunch || kernel::isKernel(function);
   if (isKernel && rule.kernel.empty())
     return function.emitError("is a kernel, but kernels are formed after stage ")
            << name(rule.stage);
-  if (isKernel && rule.stage == Stage::Kernels && failed(verifyRoot(function)))
+  if (isKernel && !function.isDeclaration() && !isLaunch && rule.stage < Stage::Loops &&
+      failed(verifyRoot(function)))
+    return mlir::failure();
+  if (isKernel && !isLaunch && failed(verifySchedule(function, rule.stage)))
     return mlir::failure();
   const Names &names = isKernel ? rule.kernel : rule.entry;
   WalkResult result = function.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) {
@@ -160,13 +186,20 @@ struct VerifyStagePass : impl::VerifyStageBase<VerifyStagePass> {
       return signalPassFailure();
     }
     const StageRule &rule = *found;
+    llvm::StringSet<> launches;
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (kernel::ScheduleAttr schedule = kernel::scheduleOf(function))
+        for (size_t launch = 0; launch < schedule.getLaunches().size(); ++launch)
+          launches.insert(kernel::launchName(function.getName(), launch));
     for (Operation &op : *getOperation().getBody()) {
       auto function = dyn_cast<func::FuncOp>(op);
       if (!function) {
         op.emitOpError("may not remain at stage ") << name(rule.stage);
         return signalPassFailure();
       }
-      if (!function.isDeclaration() && failed(verifyFunction(function, rule)))
+      if (function.isDeclaration() && !kernel::isKernel(function))
+        continue;
+      if (failed(verifyFunction(function, rule, launches.contains(function.getName()))))
         return signalPassFailure();
     }
   }

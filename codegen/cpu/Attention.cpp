@@ -15,6 +15,8 @@ namespace {
 
 constexpr int64_t lanes = Code::lanes;
 
+int64_t unitsOf(const AttentionShape &shape) { return shape.pairs * shape.queryBlocks(); }
+
 class ForwardEmitter : AttentionEmitter {
 public:
   ForwardEmitter(KernelBuilder &kernel, graph::AttentionOp op)
@@ -44,10 +46,9 @@ LogicalResult ForwardEmitter::emit() {
     return failure();
   resultPlaces = *result;
   lsePlaces = *lse;
-  int64_t units = shape.pairs * shape.queryBlocks();
-  double share = causal ? 0.5 : 1;
-  setGrains(std::max<int64_t>(units, 1),
-            2.0 * share * shape.queries * shape.keyCount * (shape.head + shape.valueHead));
+  if (failed(readPlan(unitsOf)))
+    return failure();
+  const int64_t units = unitsOf(shape);
   if (units == 0)
     return success();
 
@@ -164,12 +165,42 @@ void ForwardEmitter::storeLse(Value pair, Value firstQuery, Value count) {
 
 } // namespace
 
+/// The attention that a kernel of this root holds; null after a diagnostic.
+static graph::AttentionOp attentionOf(func::FuncOp kernel) {
+  auto ops = llvm::to_vector(kernel.getOps<graph::AttentionOp>());
+  if (ops.size() == 1)
+    return ops.front();
+  kernel.emitError("an attention kernel holds one graph.attention, this one ") << ops.size();
+  return {};
+}
+
+LogicalResult scheduleAttention(KernelScheduler &kernel) {
+  graph::AttentionOp op = attentionOf(kernel.kernel);
+  if (!op || !resultViews(op, 0) || !resultViews(op, 1))
+    return failure();
+  const AttentionForm form(op.getQuery(), op.getKey(), op.getValue());
+  const AttentionShape shape = chooseBlocks(form, op.getCausal(), kernel.machine, kernel.choice);
+  const int64_t units = unitsOf(shape);
+  if (units) {
+    AttentionScratch scratch(kernel, form, shape);
+    for (Value tensor : {op.getQuery(), op.getKey(), op.getValue()})
+      scratch.matrix(tensor);
+    scratch.queryPanels(shape.head);
+    scratch.scoreBlock();
+    scratch.sumBlock(shape.queries, shape.queryValueTile, shape.valueHead);
+    for (int statistic = 0; statistic < 3; ++statistic)
+      scratch.elements(shape.queries + lanes);
+  }
+  const double share = op.getCausal() ? 0.5 : 1;
+  launchAttention(kernel, "attention", shape, units,
+                  2.0 * share * shape.queries * shape.keyCount * (shape.head + shape.valueHead),
+                  fitsNextPair(kernel, form, shape, {op.getQuery(), op.getKey(), op.getValue()}));
+  return success();
+}
+
 LogicalResult emitAttention(KernelBuilder &kernel) {
-  SmallVector<graph::AttentionOp> ops = llvm::to_vector(kernel.kernel.getOps<graph::AttentionOp>());
-  if (ops.size() != 1)
-    return kernel.kernel.emitError("an attention kernel holds one graph.attention, this one ")
-           << ops.size();
-  return ForwardEmitter(kernel, ops.front()).emit();
+  graph::AttentionOp op = attentionOf(kernel.kernel);
+  return op ? ForwardEmitter(kernel, op).emit() : failure();
 }
 
 } // namespace ingot

@@ -47,9 +47,8 @@ LogicalResult BackwardEmitter::emit() {
   queryPlaces = *queryViews;
   keyPlaces = *keyViews;
   valuePlaces = *valueViews;
-  double share = causal ? 0.5 : 1;
-  setGrains(std::max<int64_t>(shape.pairs, 1), 2.0 * share * shape.queryCount * shape.keyCount *
-                                                   (3 * shape.head + 2 * shape.valueHead));
+  if (failed(readPlan([](const AttentionShape &shape) { return shape.pairs; })))
+    return failure();
   if (shape.pairs == 0)
     return success();
 
@@ -184,14 +183,49 @@ void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey,
 
 } // namespace
 
+/// The op that a kernel of this root holds; null after a diagnostic.
+static graph::AttentionBackwardOp attentionOf(func::FuncOp kernel) {
+  auto ops = llvm::to_vector(kernel.getOps<graph::AttentionBackwardOp>());
+  if (ops.size() == 1)
+    return ops.front();
+  kernel.emitError("an attention_backward kernel holds one graph.attention_backward, this one ")
+      << ops.size();
+  return {};
+}
+
+LogicalResult scheduleAttentionBackward(KernelScheduler &kernel) {
+  graph::AttentionBackwardOp op = attentionOf(kernel.kernel);
+  if (!op || !resultViews(op, 0) || !resultViews(op, 1) || !resultViews(op, 2))
+    return failure();
+  const AttentionForm form(op.getQuery(), op.getKey(), op.getValue());
+  const AttentionShape shape = chooseBlocks(form, op.getCausal(), kernel.machine, kernel.choice);
+  const Value tensors[] = {op.getQuery(), op.getKey(), op.getValue(), op.getOutput(),
+                           op.getGradient()};
+  if (shape.pairs) {
+    AttentionScratch scratch(kernel, form, shape);
+    for (Value tensor : tensors)
+      scratch.matrix(tensor);
+    scratch.queryPanels(shape.head);
+    scratch.queryPanels(shape.valueHead);
+    scratch.scoreBlock();
+    scratch.scoreBlock();
+    scratch.sumBlock(shape.queries, shape.queryTile, shape.head);
+    scratch.sumBlock(shape.keyCount, shape.keyTile, shape.head);
+    scratch.sumBlock(shape.keyCount, shape.keyValueTile, shape.valueHead);
+    scratch.elements(shape.queries); // log-sum-exp
+    scratch.elements(shape.queries); // D
+  }
+  const double share = op.getCausal() ? 0.5 : 1;
+  launchAttention(kernel, "attention_backward", shape, shape.pairs,
+                  2.0 * share * shape.queryCount * shape.keyCount *
+                      (3 * shape.head + 2 * shape.valueHead),
+                  fitsNextPair(kernel, form, shape, tensors));
+  return success();
+}
+
 LogicalResult emitAttentionBackward(KernelBuilder &kernel) {
-  SmallVector<graph::AttentionBackwardOp> ops =
-      llvm::to_vector(kernel.kernel.getOps<graph::AttentionBackwardOp>());
-  if (ops.size() != 1)
-    return kernel.kernel.emitError(
-               "an attention_backward kernel holds one graph.attention_backward, this one ")
-           << ops.size();
-  return BackwardEmitter(kernel, ops.front()).emit();
+  graph::AttentionBackwardOp op = attentionOf(kernel.kernel);
+  return op ? BackwardEmitter(kernel, op).emit() : failure();
 }
 
 } // namespace ingot

@@ -12,24 +12,65 @@ constexpr int64_t lanes = Code::lanes;
 namespace {
 
 constexpr int64_t keysAtOnce = 128, mostQueries = 32, shortSequence = 256;
-constexpr double grainFlops = 2e6;
-constexpr int64_t mostGrains = 128;
 constexpr int64_t cacheLine = 64;
 
-AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedTensorType value,
-                           int64_t elementBytes, bool causal, const MachineShape &machine,
-                           const BlockChoice &choice) {
-  AttentionShape shape;
-  shape.pairs = query.getDimSize(0) * query.getDimSize(1);
-  shape.queryCount = query.getDimSize(2);
-  shape.keyCount = key.getDimSize(2);
-  shape.head = query.getDimSize(3);
-  shape.valueHead = value.getDimSize(3);
+/// Elements of a padded block of sums.
+int64_t sumBlockStride(Tile tile, int64_t columns) { return llvm::alignTo(columns, tile.columns()); }
+
+int64_t sumBlockSize(int64_t rows, Tile tile, int64_t columns) {
+  // One tile's rows more, for tiles that start inside the block at any row, and for reading past
+  // it.
+  return (llvm::alignTo(rows, tile.rows) + tile.rows) * sumBlockStride(tile, columns);
+}
+
+/// The matrix where it lies, if its rows are contiguous there and in the type of sums.
+std::optional<StridedView> matrixView(Value tensor, Type sumType) {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  std::optional<StridedView> view = viewOfOperand(tensor);
+  const bool rowsAreContiguous = view && (type.getDimSize(3) <= 1 || view->strides[3] == 1);
+  return rowsAreContiguous && type.getElementType() == sumType ? view : std::nullopt;
+}
+
+/// A copy of a [rows, columns] matrix is one panel: its rows are the columns of the matrix, and its
+/// depth is the sequence.
+Panels copyPanels(RankedTensorType type) {
+  const int64_t stride = llvm::alignTo(std::max<int64_t>(type.getDimSize(3), 1), lanes);
+  return Panels::interleaved(stride, type.getDimSize(2));
+}
+
+Panels queryPanelsOf(const AttentionShape &shape, int64_t depth) {
+  return Panels::interleaved(shape.scoreTile.columns(), depth);
+}
+
+int64_t queryPanelsSize(const AttentionShape &shape, const Panels &panels) {
+  return panels.size(llvm::divideCeil(shape.queries, panels.width));
+}
+
+} // namespace
+
+//===--------------------------------------------------------------------------------------------===//
+// Schedule
+//===--------------------------------------------------------------------------------------------===//
+
+AttentionForm::AttentionForm(Value query, Value key, Value value) {
+  auto queryType = cast<RankedTensorType>(query.getType());
+  shape.pairs = queryType.getDimSize(0) * queryType.getDimSize(1);
+  shape.queryCount = queryType.getDimSize(2);
+  shape.keyCount = cast<RankedTensorType>(key.getType()).getDimSize(2);
+  shape.head = queryType.getDimSize(3);
+  shape.valueHead = cast<RankedTensorType>(value.getType()).getDimSize(3);
+  sumType = queryType.getElementTypeBitWidth() < 32 ? Float32Type::get(query.getContext())
+                                                    : queryType.getElementType();
+}
+
+AttentionShape chooseBlocks(const AttentionForm &form, bool causal, const MachineShape &machine,
+                            const BlockChoice &choice) {
+  AttentionShape shape = form.shape;
   shape.queries = std::clamp<int64_t>(llvm::alignTo(shape.queryCount, lanes), lanes, mostQueries);
   shape.keys = std::clamp<int64_t>(shape.keyCount, 1, keysAtOnce);
   auto tile = [&](int64_t rows, int64_t columns) {
     // No tile may reach into the next block, whose sums lie behind this one's.
-    return chooseTile(rows, std::max<int64_t>(columns, 1), elementBytes, machine, keysAtOnce);
+    return chooseTile(rows, std::max<int64_t>(columns, 1), form.sumBytes(), machine, keysAtOnce);
   };
   // A narrow tile of queries wastes less beyond the diagonal, a wide one loads less.
   bool isShort = causal && shape.queryCount <= shortSequence;
@@ -46,17 +87,75 @@ AttentionShape chooseShape(RankedTensorType query, RankedTensorType key, RankedT
   return shape;
 }
 
-} // namespace
+void AttentionScratch::elements(int64_t count) {
+  kernel.addScratch(std::max<int64_t>(count, 1) * form.sumBytes());
+}
+
+void AttentionScratch::matrix(Value tensor) {
+  if (!matrixView(tensor, form.sumType))
+    elements(copyPanels(cast<RankedTensorType>(tensor.getType())).size(1));
+}
+
+void AttentionScratch::queryPanels(int64_t depth) {
+  elements(queryPanelsSize(shape, queryPanelsOf(shape, depth)));
+}
+
+void AttentionScratch::sumBlock(int64_t rows, Tile tile, int64_t columns) {
+  elements(sumBlockSize(rows, tile, columns));
+}
+
+void launchAttention(KernelScheduler &kernel, StringRef kind, const AttentionShape &shape,
+                     int64_t units, double flops, bool prefetch) {
+  const double grainFlops = kernel.costs.contractionsPerNanosecond * kernel.costs.grainNanoseconds;
+  AttentionSizes sizes{shape.queries,   shape.keys,           shape.scoreTile,
+                       shape.queryTile, shape.keyTile,        shape.queryValueTile,
+                       shape.keyValueTile};
+  sizes.unitsPerGrain =
+      std::max<int64_t>({1, int64_t(grainFlops / std::max(flops, 1.0)),
+                         int64_t(llvm::divideCeil(units, kernel.costs.mostGrains))});
+  sizes.prefetch = prefetch;
+  kernel.launch(kind, llvm::divideCeil(units, sizes.unitsPerGrain), sizes, flops * units);
+}
+
+bool fitsNextPair(KernelScheduler &kernel, const AttentionForm &form, const AttentionShape &shape,
+                  ValueRange tensors) {
+  int64_t elements = 0;
+  for (Value tensor : tensors) {
+    auto type = cast<RankedTensorType>(tensor.getType());
+    elements += type.getDimSize(2) * type.getDimSize(3);
+  }
+  return shape.pairs > 1 && elements * form.sumBytes() <= kernel.machine.l2Bytes / 4;
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Emission
+//===--------------------------------------------------------------------------------------------===//
 
 AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, Value query, Value key, Value value,
                                    double scale, bool causal)
     : kernel(kernel), code{kernel.builder, kernel.location()}, scale(scale), causal(causal) {
-  auto type = cast<RankedTensorType>(query.getType());
-  sumType = type.getElementTypeBitWidth() < 32 ? code.builder.getF32Type() : type.getElementType();
-  shape = chooseShape(type, cast<RankedTensorType>(key.getType()),
-                      cast<RankedTensorType>(value.getType()), sumType.getIntOrFloatBitWidth() / 8,
-                      causal, kernel.machine, kernel.choice);
-  kernel.setBlocks({.queries = shape.queries});
+  const AttentionForm form(query, key, value);
+  sumType = form.sumType;
+  shape = form.shape;
+}
+
+LogicalResult AttentionEmitter::readPlan(int64_t (*units)(const AttentionShape &)) {
+  AttentionSizes sizes;
+  if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
+    return failure();
+  shape.queries = sizes.queries, shape.keys = sizes.keys;
+  shape.scoreTile = sizes.scoreTile, shape.queryTile = sizes.queryTile;
+  shape.keyTile = sizes.keyTile, shape.queryValueTile = sizes.queryValueTile;
+  shape.keyValueTile = sizes.keyValueTile;
+  unitsPerGrain = sizes.unitsPerGrain;
+  prefetch = sizes.prefetch;
+  bool fits = shape.queries > 0 && shape.queries % lanes == 0 && shape.keys > 0 && unitsPerGrain > 0;
+  for (Tile tile : {shape.scoreTile, shape.queryTile, shape.keyTile, shape.queryValueTile,
+                    shape.keyValueTile})
+    fits &= tile.rows > 0 && tile.rows <= 16 && tile.vectors > 0 && tile.vectors <= 16;
+  if (fits && kernel.launch.getGrains() == int64_t(llvm::divideCeil(units(shape), unitsPerGrain)))
+    return success();
+  return kernel.kernel.emitError("kernel.schedule: these blocks do not make its results");
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -73,16 +172,15 @@ AttentionEmitter::Matrix AttentionEmitter::matrix(Value tensor) {
   matrix.tensor = tensor;
   matrix.rows = type.getDimSize(2);
   matrix.columns = type.getDimSize(3);
-  matrix.view = viewOfOperand(tensor);
-  bool rowsAreContiguous = matrix.view && (matrix.columns <= 1 || matrix.view->strides[3] == 1);
-  if (rowsAreContiguous && type.getElementType() == sumType) {
+  matrix.view = matrixView(tensor, sumType);
+  if (matrix.view) {
     matrix.buffer = code.flat(kernel.operandMemory(matrix.view->memory));
     matrix.rowStride = matrix.view->strides[2];
     return matrix;
   }
-  matrix.view.reset();
-  matrix.rowStride = llvm::alignTo(std::max<int64_t>(matrix.columns, 1), lanes);
-  matrix.buffer = scratch(Panels::interleaved(matrix.rowStride, matrix.rows).size(1));
+  const Panels panels = copyPanels(type);
+  matrix.rowStride = panels.width;
+  matrix.buffer = scratch(panels.size(1));
   return matrix;
 }
 
@@ -91,8 +189,6 @@ void AttentionEmitter::enter(Matrix &matrix, Value pair) {
     matrix.base = code.add(matrix.view->group({0, 1}).offset(code, pair), matrix.view->offset);
     return;
   }
-  // A panel whose rows are the columns of the matrix and whose depth is the sequence is the matrix
-  // in row-major order.
   matrix.base = code.index(0);
   MatrixSource source;
   source.rows = matrix.columns;
@@ -106,7 +202,7 @@ void AttentionEmitter::enter(Matrix &matrix, Value pair) {
     indices.push_back(PointIndex::uniform(column, matrix.columns));
     return points.at(matrix.tensor, ArrayRef<PointIndex>(indices));
   };
-  Panels panels = Panels::interleaved(matrix.rowStride, matrix.rows);
+  Panels panels = copyPanels(cast<RankedTensorType>(matrix.tensor.getType()));
   panels.buffer = matrix.buffer;
   emitPack(code, source, panels, code.index(0), code.index(matrix.columns), code.index(0),
            code.index(matrix.rows));
@@ -114,11 +210,9 @@ void AttentionEmitter::enter(Matrix &matrix, Value pair) {
 
 void AttentionEmitter::prefetchNext(ArrayRef<Matrix *> matrices, Value pair, Value first,
                                     Value count) {
-  int64_t elementBytes = sumType.getIntOrFloatBitWidth() / 8, elements = 0;
-  for (const Matrix *matrix : matrices)
-    elements += matrix->rows * matrix->columns;
-  if (shape.pairs == 1 || elements * elementBytes > kernel.machine.l2Bytes / 4)
+  if (!prefetch)
     return;
+  const int64_t elementBytes = sumType.getIntOrFloatBitWidth() / 8;
   Value next = code.min(code.add(pair, 1), code.index(shape.pairs - 1));
   for (const Matrix *matrix : matrices) {
     if (!matrix->view)
@@ -149,8 +243,8 @@ BlockRhs AttentionEmitter::columnsOf(const Matrix &matrix, Value first) {
 }
 
 Panels AttentionEmitter::queryPanels(int64_t depth) {
-  Panels panels = Panels::interleaved(shape.scoreTile.columns(), depth);
-  panels.buffer = scratch(panels.size(llvm::divideCeil(shape.queries, panels.width)));
+  Panels panels = queryPanelsOf(shape, depth);
+  panels.buffer = scratch(queryPanelsSize(shape, panels));
   return panels;
 }
 
@@ -189,11 +283,8 @@ BlockLhs AttentionEmitter::queriesOf(const SumBlock &block) const {
 }
 
 SumBlock AttentionEmitter::sumBlock(int64_t rows, Tile tile, int64_t columns) {
-  int64_t stride = llvm::alignTo(columns, tile.columns());
-  // One tile's rows more, for tiles that start inside the block at any row, and for reading past
-  // it.
-  Value buffer = scratch((llvm::alignTo(rows, tile.rows) + tile.rows) * stride);
-  return {buffer, code.index(0), stride};
+  Value buffer = scratch(sumBlockSize(rows, tile, columns));
+  return {buffer, code.index(0), sumBlockStride(tile, columns)};
 }
 
 SumBlock AttentionEmitter::scoreBlock() {
@@ -273,8 +364,7 @@ Value AttentionEmitter::visible(Value query, Value key) {
 // Results
 //===--------------------------------------------------------------------------------------------===//
 
-std::optional<SmallVector<StridedView>> AttentionEmitter::resultViews(Operation *root,
-                                                                      unsigned result) {
+std::optional<SmallVector<StridedView>> resultViews(Operation *root, unsigned result) {
   std::optional<SmallVector<StridedView>> views = viewsOfResult(root->getResult(result));
   if (!views)
     root->emitError("result ") << result
@@ -322,13 +412,6 @@ Value AttentionEmitter::exp(Value value) { return code.create<math::ExpOp>(value
 //===--------------------------------------------------------------------------------------------===//
 // Grains
 //===--------------------------------------------------------------------------------------------===//
-
-void AttentionEmitter::setGrains(int64_t units, double flops) {
-  unitsPerGrain = std::max<int64_t>({1, int64_t(grainFlops / std::max(flops, 1.0)),
-                                     int64_t(llvm::divideCeil(units, mostGrains))});
-  kernel.setGrains(llvm::divideCeil(units, unitsPerGrain));
-  kernel.setFlops(flops * units);
-}
 
 void AttentionEmitter::forUnits(int64_t units, Code::Body body) {
   Value first = code.mul(kernel.lo(), unitsPerGrain);

@@ -3,6 +3,7 @@
 #include "codegen/cpu/BlockProduct.h"
 #include "codegen/cpu/ContractionBlocks.h"
 #include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Packing.h"
 #include "codegen/kernel/StridedView.h"
 
@@ -19,6 +20,72 @@ struct AttentionShape {
   Tile queryValueTile, keyValueTile; ///< [query, value head], [key, value head]
   int64_t queryBlocks() const { return (queryCount + queries - 1) / queries; }
 };
+
+/// What a schedule holds of an attention: sizes of blocks and tiles, tiles as (rows, columns).
+struct AttentionSizes {
+  int64_t queries = 0, keys = 0;
+  Tile scoreTile, queryTile, keyTile, queryValueTile, keyValueTile;
+  int64_t unitsPerGrain = 1;
+  bool prefetch = false; ///< the next pair's rows
+
+  template <typename Field> void fields(Field field) {
+    auto tileField = [&](llvm::StringRef name, Tile &tile) {
+      llvm::SmallVector<int64_t> sizes{tile.rows, tile.columns()};
+      field(name, sizes);
+      sizes.resize(2);
+      tile = {sizes[0], sizes[1] / Code::lanes};
+    };
+    field("queries", queries);
+    field("keys", keys);
+    tileField("score_tile", scoreTile);
+    tileField("query_tile", queryTile);
+    tileField("key_tile", keyTile);
+    tileField("query_value_tile", queryValueTile);
+    tileField("key_value_tile", keyValueTile);
+    field("units_per_grain", unitsPerGrain);
+    field("prefetch", prefetch);
+  }
+};
+
+/// An attention's operands, whatever its direction.
+struct AttentionForm {
+  AttentionForm(mlir::Value query, mlir::Value key, mlir::Value value);
+  AttentionShape shape; ///< without sizes of blocks
+  mlir::Type sumType;
+  int64_t sumBytes() const { return sumType.getIntOrFloatBitWidth() / 8; }
+};
+
+/// Chooses blocks and tiles by shape and machine.
+AttentionShape chooseBlocks(const AttentionForm &form, bool causal, const MachineShape &machine,
+                            const BlockChoice &choice);
+
+/// Adds the scratch, in elements of sums, of what an attention allocates; the emitters allocate the
+/// same in the same order.
+class AttentionScratch {
+public:
+  AttentionScratch(KernelScheduler &kernel, const AttentionForm &form, const AttentionShape &shape)
+      : kernel(kernel), form(form), shape(shape) {}
+  void matrix(mlir::Value tensor);
+  void queryPanels(int64_t depth);
+  void sumBlock(int64_t rows, Tile tile, int64_t columns);
+  void scoreBlock() { sumBlock(shape.keys, shape.scoreTile, shape.queries); }
+  void elements(int64_t count);
+
+private:
+  KernelScheduler &kernel;
+  const AttentionForm &form;
+  const AttentionShape &shape;
+};
+
+/// Units of `flops` each, and what the next one reads prefetched where that stays in the L2.
+void launchAttention(KernelScheduler &kernel, llvm::StringRef kind, const AttentionShape &shape,
+                     int64_t units, double flops, bool prefetch);
+/// Whether rows of all these tensors, for one pair, are near when that pair begins.
+bool fitsNextPair(KernelScheduler &kernel, const AttentionForm &form, const AttentionShape &shape,
+                  mlir::ValueRange tensors);
+
+/// Where the results of an attention go; none after a diagnostic.
+std::optional<llvm::SmallVector<StridedView>> resultViews(mlir::Operation *root, unsigned result);
 
 class AttentionEmitter {
 protected:
@@ -87,7 +154,6 @@ protected:
                  mlir::Value count, const SumBlock &sums, int64_t columns, RowFactor factor = {});
   /// The offset of element (pair, position) of a [batch, heads, sequence] view.
   mlir::Value rowScalar(const StridedView &view, mlir::Value pair, mlir::Value position);
-  std::optional<llvm::SmallVector<StridedView>> resultViews(mlir::Operation *root, unsigned result);
 
   mlir::Value exp(mlir::Value value);
   mlir::Value multiply(mlir::Value a, mlir::Value b) {
@@ -95,8 +161,8 @@ protected:
   }
   mlir::Value plus(mlir::Value a, mlir::Value b) { return code.create<mlir::arith::AddFOp>(a, b); }
   mlir::Value minus(mlir::Value a, mlir::Value b) { return code.create<mlir::arith::SubFOp>(a, b); }
-  /// Grains of units that cost `flops` each: enough of them a grain to be worth handing out.
-  void setGrains(int64_t units, double flops);
+  /// Reads the sizes of the launch, whose grains hold so many units in all.
+  llvm::LogicalResult readPlan(int64_t (*units)(const AttentionShape &));
   /// Runs over the units of the kernel's grains.
   void forUnits(int64_t units, Code::Body body);
 
@@ -109,6 +175,7 @@ protected:
 
 private:
   int64_t unitsPerGrain = 1;
+  bool prefetch = false;
 };
 
 } // namespace ingot

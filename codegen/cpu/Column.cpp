@@ -1,8 +1,11 @@
 /// Column kernels: reductions over leading dimensions, blocks of columns side by side in registers.
 /// Sums of several widths are sections of one kernel: each has its own grains, behind each other.
+#include "codegen/cpu/Code.h"
+#include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
-#include "codegen/kernel/InPlace.h"
 #include "codegen/kernel/Reductions.h"
+#include "codegen/kernel/Sharing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"
@@ -12,31 +15,164 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
+/// By section, in order of their widths.
+struct ColumnSizes {
+  SmallVector<int64_t> width;          ///< columns of a block, whose sums are in registers
+  SmallVector<int64_t> blocksPerGrain; ///< blocks
+  SmallVector<int64_t> panels; ///< 1: a grain's blocks go row by row, with their sums in scratch
+
+  template <typename Field> void fields(Field field) {
+    field("width", width);
+    field("blocks_per_grain", blocksPerGrain);
+    field("panels", panels);
+  }
+};
+
 /// The reductions of one width and the results that they make.
 struct Section {
   std::vector<Reduction> reductions;
   SmallVector<unsigned> results;
   double share = 0; ///< of the kernel's work
+  int64_t columns = 0;
+  // Its part of the sizes:
+  int64_t width = 0, blocksPerGrain = 0;
+  bool panels = false;
+
+  /// Values that one column adds up.
+  int64_t sums() const {
+    int64_t count = 0;
+    for (const Reduction &reduction : reductions)
+      count += reduction.combiners.size();
+    return count;
+  }
+  int64_t blocks() const { return llvm::divideCeilSigned(columns, width); }
+  int64_t grains() const { return llvm::divideCeilSigned(blocks(), blocksPerGrain); }
+  bool mayUsePanels() const;
+  int64_t sumBytes() const {
+    auto type = cast<RankedTensorType>(reductions.front().op->getResult(0).getType());
+    return type.getElementTypeBitWidth() / 8;
+  }
 };
 
 constexpr int64_t rowsAtOnce = 4;
 constexpr int64_t leastPanel = 512, mostSums = 4096; // columns, and elements of their sums
 
+/// Whether one walk over the rows serves every reduction, and is long enough to pay for sums that
+/// are kept in memory, all of one type.
+bool Section::mayUsePanels() const {
+  auto typeOf = [](const Reduction &reduction) {
+    linalg::LinalgOp op = reduction.op;
+    return cast<RankedTensorType>(op->getResult(0).getType()).getElementType();
+  };
+  Type type = typeOf(reductions.front());
+  return isa<Float32Type, Float64Type>(type) &&
+         llvm::all_of(reductions, [&](const Reduction &reduction) {
+           return reduction.level == 0 && reduction.length == reductions.front().length &&
+                  reduction.length >= 2 * rowsAtOnce && typeOf(reduction) == type;
+         });
+}
+
+/// Results and reductions by width; none where some result is not made of sums of its width.
+std::optional<std::vector<Section>> sectionsOf(func::FuncOp kernel) {
+  std::map<int64_t, Section> byWidth;
+  double work = 0;
+  for (Reduction &reduction : findReductions(kernel)) {
+    work += double(reduction.kept) * reduction.length;
+    Section &section = byWidth[reduction.kept];
+    section.share += double(reduction.kept) * reduction.length;
+    section.columns = reduction.kept;
+    section.reductions.push_back(std::move(reduction));
+  }
+  for (auto [result, type] : llvm::enumerate(kernel.getResultTypes())) {
+    int64_t width = cast<RankedTensorType>(type).getNumElements();
+    auto section = byWidth.find(width);
+    if (width == 0 || section == byWidth.end())
+      return std::nullopt;
+    section->second.results.push_back(result);
+  }
+  std::vector<Section> sections;
+  for (auto &[width, section] : byWidth) {
+    if (section.results.empty())
+      return std::nullopt;
+    section.share = section.share / std::max(work, 1.0);
+    sections.push_back(std::move(section));
+  }
+  if (sections.empty())
+    return std::nullopt;
+  return sections;
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Schedule
+//===--------------------------------------------------------------------------------------------===//
+
+void chooseSizes(KernelScheduler &kernel, Section &section, int64_t lanes) {
+  // Four strips for one sum: enough independent additions to hide their latency.
+  section.width = lanes * std::clamp<int64_t>(8 / section.sums(), 1, 4);
+  const int64_t wanted =
+      kernel.costs.grains(kernel.nanoseconds() * section.share, section.blocks());
+  section.blocksPerGrain = llvm::divideCeilSigned(section.blocks(), wanted);
+  section.panels = section.mayUsePanels() && section.columns / section.width > 1;
+  if (!section.panels)
+    return;
+  // Wide enough to be read in order, narrow enough for sums in the L1.
+  const int64_t most = std::max<int64_t>(mostSums / (section.width * section.sums()), 1);
+  const int64_t least = std::min(llvm::divideCeilSigned(leastPanel, section.width), most);
+  section.blocksPerGrain = std::clamp(section.blocksPerGrain, least, most);
+  kernel.addScratch(section.width * section.sums() * section.blocksPerGrain * section.sumBytes());
+}
+
+/// Notes what a section reads; the only one may overwrite operands. What one of several overwrites,
+/// another may still read.
+LogicalResult shareColumns(KernelScheduler &kernel, Section &section, bool isOnly) {
+  PointAccess points(kernel.kernel);
+  SharingFinder finder(kernel.kernel, points);
+  PointIndex column = points.consecutive(section.columns);
+  int levels = 0;
+  for (const Reduction &reduction : section.reductions)
+    levels = std::max(levels, reduction.level + 1);
+  for (int level = 0; level < levels; ++level)
+    for (const Reduction &reduction : section.reductions) {
+      if (reduction.level != level)
+        continue;
+      points.region(reduction.op, iterationOf(points, reduction, column,
+                                              points.uniform(reduction.length)));
+      finder.record(0, std::nullopt);
+      SmallVector<PointIndex> iteration =
+          iterationOf(points, reduction, column, PointIndex::constant(0));
+      for (unsigned output = 0; output < reduction.combiners.size(); ++output) {
+        accessInitial(points, reduction, output, iteration);
+        finder.record(1, column);
+        linalg::LinalgOp op = reduction.op;
+        Value tensor = op->getResult(output);
+        ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
+        points.bind(tensor, [column, shape](PointAccess::Indices indices) {
+          return linearise(indices, shape) == column ? std::optional(true) : std::nullopt;
+        });
+      }
+    }
+  for (unsigned result : section.results)
+    points.at(kernel.returned(result), points.split(column, kernel.type(result).getShape()));
+  finder.record(1, column);
+  if (isOnly)
+    for (unsigned result : section.results)
+      kernel.share(finder.pairs(result, 1));
+  return success(points.ok());
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Emission
+//===--------------------------------------------------------------------------------------------===//
+
 class ColumnEmitter {
 public:
-  ColumnEmitter(KernelBuilder &kernel, Section section)
+  ColumnEmitter(KernelBuilder &kernel, Section &section)
       : kernel(kernel), builder(kernel.builder), location(kernel.location()),
-        points(kernel.points()), finder(points), reductions(std::move(section.reductions)),
-        results(std::move(section.results)), share(section.share),
-        columns(reductions.front().kept) {}
+        points(kernel.points()), section(section), reductions(section.reductions),
+        columns(section.columns) {}
 
-  /// Emits the grains from `firstGrain` on; returns how many there are.
-  FailureOr<int64_t> emit(int64_t firstGrain);
-  /// Finds what the section's results may overwrite.
-  void reportInPlace() {
-    for (unsigned result : results)
-      finder.report(kernel, result, 1);
-  }
+  /// Emits the grains from `firstGrain` on.
+  LogicalResult emit(int64_t firstGrain);
 
 private:
   /// Lanes of columns that are reduced together; the last one may be a tail.
@@ -45,7 +181,6 @@ private:
     Value mask;
   };
   void emitStrips(ArrayRef<Strip> strips);
-  bool fitsPanels() const;
   void emitPanel(Value first, Value end, int64_t width, int64_t blocks);
   void addRows(ArrayRef<Strip> strips, Value accumulators, Value at, Value row, int64_t count);
   void finish(ArrayRef<Strip> strips, ArrayRef<Reduction *> members, ValueRange sums);
@@ -58,10 +193,8 @@ private:
   OpBuilder &builder;
   Location location;
   PointEmitter points;
-  InPlaceFinder finder;
-  std::vector<Reduction> reductions;
-  SmallVector<unsigned> results;
-  double share;
+  Section &section;
+  std::vector<Reduction> &reductions;
   int64_t columns;
 };
 
@@ -108,8 +241,6 @@ void ColumnEmitter::reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members
       }
     scf::YieldOp::create(builder, location, next);
   }
-  finder.record(0, std::nullopt);
-
   finish(strips, members, loop.getResults());
 }
 
@@ -119,48 +250,29 @@ void ColumnEmitter::finish(ArrayRef<Strip> strips, ArrayRef<Reduction *> members
   for (Reduction *reduction : members)
     for (unsigned output = 0; output < reduction->combiners.size(); ++output, ++first) {
       SmallVector<Value> totals;
-      for (auto [index, strip] : llvm::enumerate(strips)) {
+      for (auto [index, strip] : llvm::enumerate(strips))
         totals.push_back(
             withInitial(points, *reduction, output,
                         iterationOf(points, *reduction, strip.column, PointIndex::constant(0)),
                         sums[index * perStrip + first], strip.mask));
-        finder.record(1, strip.column);
-      }
       bind(strips, *reduction, output, totals);
     }
 }
 
 void ColumnEmitter::store(const Strip &strip) {
   SmallVector<Value> values;
-  auto type = [&](unsigned result) {
-    return cast<RankedTensorType>(kernel.returned(result).getType());
-  };
-  for (unsigned result : results)
+  for (unsigned result : section.results)
     values.push_back(points.at(kernel.returned(result),
-                               points.split(strip.column, type(result).getShape()), strip.mask));
-  finder.record(1, strip.column);
-  for (auto [result, value] : llvm::zip_equal(results, values))
+                               points.split(strip.column, kernel.type(result).getShape()),
+                               strip.mask));
+  for (auto [result, value] : llvm::zip_equal(section.results, values))
     points.store(value, kernel.resultMemory(result), strip.column, strip.mask,
-                 type(result).getElementType());
+                 kernel.type(result).getElementType());
 }
 
 //===--------------------------------------------------------------------------------------------===//
 // Panels
 //===--------------------------------------------------------------------------------------------===//
-
-/// Whether one walk over the rows serves every reduction, and is long enough to pay for sums that
-/// are kept in memory, all of one type.
-bool ColumnEmitter::fitsPanels() const {
-  auto typeOf = [](const Reduction &reduction) {
-    return cast<RankedTensorType>(reduction.op->getResult(0).getType()).getElementType();
-  };
-  Type type = typeOf(reductions.front());
-  return isa<Float32Type, Float64Type>(type) &&
-         llvm::all_of(reductions, [&](const Reduction &reduction) {
-           return reduction.level == 0 && reduction.length == reductions.front().length &&
-                  reduction.length >= 2 * rowsAtOnce && typeOf(reduction) == type;
-         });
-}
 
 /// Adds `count` rows from `row` on to the strips' sums, which lie behind each other from `at` on.
 void ColumnEmitter::addRows(ArrayRef<Strip> strips, Value accumulators, Value at, Value row,
@@ -235,7 +347,6 @@ void ColumnEmitter::emitPanel(Value first, Value end, int64_t width, int64_t blo
     forBlocks([&](ArrayRef<Strip> strips, Value at) {
       addRows(strips, accumulators, at, kernel.index(full), length - full);
     });
-  finder.record(0, std::nullopt);
   forBlocks([&](ArrayRef<Strip> strips, Value at) {
     SmallVector<Value> sums;
     for (auto [index, zero] : llvm::enumerate(zeros))
@@ -280,22 +391,10 @@ SmallVector<ColumnEmitter::Strip> ColumnEmitter::stripsAt(Value start, int64_t c
   return strips;
 }
 
-FailureOr<int64_t> ColumnEmitter::emit(int64_t firstGrain) {
-  // Four strips for one sum: enough independent additions to hide their latency.
-  int64_t outputs = 0;
-  for (Reduction &reduction : reductions)
-    outputs += reduction.combiners.size();
-  int64_t width = points.lanes() * std::clamp<int64_t>(8 / outputs, 1, 4);
-  int64_t blocks = llvm::divideCeilSigned(columns, width), whole = columns / width;
-  int64_t wanted = grainsFor(kernel.estimatedNanoseconds() * share, blocks);
-  int64_t perGrain = llvm::divideCeilSigned(blocks, wanted);
-  bool panels = fitsPanels() && whole > 1;
-  if (panels) { // wide enough to be read in order, narrow enough for sums in the first cache
-    int64_t most = std::max<int64_t>(mostSums / (width * outputs), 1);
-    int64_t least = std::min(llvm::divideCeilSigned(leastPanel, width), most);
-    perGrain = std::clamp(perGrain, least, most);
-  }
-  int64_t grains = llvm::divideCeilSigned(blocks, perGrain);
+LogicalResult ColumnEmitter::emit(int64_t firstGrain) {
+  const int64_t width = section.width, blocks = section.blocks(), whole = columns / width;
+  const int64_t perGrain = section.blocksPerGrain, grains = section.grains();
+  const bool panels = section.panels;
 
   auto block = [&](Value grain) -> Value {
     Value first = kernel.index(firstGrain), end = kernel.index(firstGrain + grains);
@@ -335,56 +434,65 @@ FailureOr<int64_t> ColumnEmitter::emit(int64_t firstGrain) {
     builder.setInsertionPointToStart(branch.thenBlock());
     emitStrips(stripsAt(kernel.index(whole * width), columns % width));
   }
-  if (!points.ok())
-    return failure();
-  return grains;
+  return success(points.ok());
 }
 
-/// Results and reductions by width; none where some result is not made of sums of its width.
-std::optional<std::vector<Section>> sectionsOf(KernelBuilder &kernel) {
-  std::map<int64_t, Section> byWidth;
-  double work = 0;
-  for (Reduction &reduction : findReductions(kernel.kernel)) {
-    work += double(reduction.kept) * reduction.length;
-    Section &section = byWidth[reduction.kept];
-    section.share += double(reduction.kept) * reduction.length;
-    section.reductions.push_back(std::move(reduction));
+/// The sections with the sizes of the schedule.
+LogicalResult readSections(KernelBuilder &kernel, std::vector<Section> &sections) {
+  ColumnSizes sizes;
+  std::optional<std::vector<Section>> found = sectionsOf(kernel.kernel);
+  if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
+    return failure();
+  bool fits = found && sizes.width.size() == found->size() &&
+              sizes.blocksPerGrain.size() == found->size() && sizes.panels.size() == found->size();
+  int64_t grains = 0;
+  for (size_t index = 0; fits && index < found->size(); ++index) {
+    Section &section = (*found)[index];
+    section.width = sizes.width[index];
+    section.blocksPerGrain = sizes.blocksPerGrain[index];
+    section.panels = sizes.panels[index];
+    fits = section.width > 0 && section.width % Code::lanes == 0 && section.width <= 16 * Code::lanes &&
+           section.blocksPerGrain > 0 && (!section.panels || section.mayUsePanels());
+    grains += fits ? section.grains() : 0;
   }
-  for (unsigned result = 0; result < kernel.results(); ++result) {
-    int64_t width = cast<RankedTensorType>(kernel.returned(result).getType()).getNumElements();
-    auto section = byWidth.find(width);
-    if (width == 0 || section == byWidth.end())
-      return std::nullopt;
-    section->second.results.push_back(result);
-  }
-  std::vector<Section> sections;
-  for (auto &[width, section] : byWidth) {
-    if (section.results.empty())
-      return std::nullopt;
-    section.share = section.share / std::max(work, 1.0);
-    sections.push_back(std::move(section));
-  }
-  return sections;
+  if (!fits || grains != kernel.launch.getGrains())
+    return kernel.kernel.emitError("kernel.schedule: these columns do not make its results");
+  sections = std::move(*found);
+  return success();
 }
 
 } // namespace
 
-LogicalResult emitColumn(KernelBuilder &kernel) {
-  std::optional<std::vector<Section>> sections = sectionsOf(kernel);
-  // Without one column number for each result, every point is computed by itself.
-  if (!sections || sections->empty())
-    return emitElementwise(kernel);
+/// Without one column number for each result, every point is computed by itself.
+LogicalResult scheduleColumn(KernelScheduler &kernel) {
+  std::optional<std::vector<Section>> sections = sectionsOf(kernel.kernel);
+  if (!sections)
+    return scheduleElementwise(kernel);
+  ColumnSizes sizes;
   int64_t grains = 0;
   for (Section &section : *sections) {
-    ColumnEmitter emitter(kernel, std::move(section));
-    FailureOr<int64_t> own = emitter.emit(grains);
-    if (failed(own))
+    if (failed(shareColumns(kernel, section, sections->size() == 1)))
       return failure();
-    grains += *own;
-    if (sections->size() == 1) // what one section overwrites, another may still read
-      emitter.reportInPlace();
+    chooseSizes(kernel, section, Code::lanes);
+    grains += section.grains();
+    sizes.width.push_back(section.width);
+    sizes.blocksPerGrain.push_back(section.blocksPerGrain);
+    sizes.panels.push_back(section.panels);
   }
-  kernel.setGrains(grains);
+  kernel.launch("columns", grains, sizes);
+  return success();
+}
+
+LogicalResult emitColumns(KernelBuilder &kernel) {
+  std::vector<Section> sections;
+  if (failed(readSections(kernel, sections)))
+    return failure();
+  int64_t grains = 0;
+  for (Section &section : sections) {
+    if (failed(ColumnEmitter(kernel, section).emit(grains)))
+      return failure();
+    grains += section.grains();
+  }
   return success();
 }
 

@@ -4,7 +4,10 @@
 #include "codegen/cpu/ContractionEpilogue.h"
 #include "codegen/cpu/ContractionOperand.h"
 #include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Packing.h"
+#include "codegen/kernel/PointAccess.h"
+#include "codegen/kernel/Sharing.h"
 #include "ir/dialect/Graph.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -14,23 +17,75 @@ namespace ingot {
 namespace {
 
 constexpr int64_t lanes = Code::lanes;
-int64_t product(ArrayRef<int64_t> sizes) {
-  int64_t count = 1;
-  for (int64_t size : sizes)
-    count *= size;
-  return count;
+
+/// The contraction that a kernel of this root holds; null after a diagnostic.
+graph::ContractOp contractionOf(func::FuncOp kernel) {
+  auto contracts = llvm::to_vector(kernel.getOps<graph::ContractOp>());
+  if (contracts.size() == 1)
+    return contracts.front();
+  kernel.emitError("a contraction kernel holds one graph.contract, this one ") << contracts.size();
+  return {};
 }
+
+//===--------------------------------------------------------------------------------------------===//
+// Schedule
+//===--------------------------------------------------------------------------------------------===//
+
+/// Notes what the epilogue reads at one element: a result may overwrite an operand that it reads at
+/// the result's own place alone.
+LogicalResult shareEpilogue(KernelScheduler &kernel, graph::ContractOp contract,
+                            const ContractionForm &form) {
+  const ContractionShape &shape = form.shape;
+  func::FuncOp function = kernel.kernel;
+  PointAccess points(function, shape.columns == 1 ? 1 : lanes);
+  PointIndex column =
+      shape.columns == 1 ? PointIndex::constant(0) : points.consecutive(shape.columns);
+  PointIndex position =
+      (points.uniform(shape.batch) * shape.rows + points.uniform(shape.rows)) * shape.columns +
+      column;
+  SmallVector<PointIndex> own = points.split(position, contract.getType().getShape());
+  bool elsewhere = false;
+  points.bind(contract.getResult(), [&](PointAccess::Indices indices) {
+    elsewhere |= indices != PointAccess::Indices(own);
+    return std::optional(shape.columns != 1);
+  });
+  for (unsigned result = 0; result < function.getNumResults(); ++result)
+    points.at(kernel.returned(result), points.split(position, kernel.type(result).getShape()));
+  if (elsewhere)
+    return contract.emitError(
+        "the kernel uses the contraction's result at another element than it computes");
+  std::optional<SmallVector<unsigned>> factors = form.factors();
+  for (unsigned operand = 0; factors && operand < function.getNumArguments(); ++operand) {
+    const bool movesAbout =
+        llvm::any_of(points.loads(), [&](const PointAccess::Load &load) {
+          return load.operand == operand && !(load.position == position);
+        });
+    if (movesAbout || llvm::is_contained(*factors, operand))
+      continue;
+    for (unsigned result = 0; result < function.getNumResults(); ++result)
+      if (kernel::memoryType(function.getArgumentTypes()[operand]) ==
+          kernel::memoryType(function.getResultTypes()[result]))
+        kernel.share(kernel::PairAttr::get(kernel.context(), result, operand,
+                                           kernel::Sharing::SamePoint, 1));
+  }
+  return success(points.ok());
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Emission
+//===--------------------------------------------------------------------------------------------===//
 
 class ContractionEmitter {
 public:
-  ContractionEmitter(KernelBuilder &kernel, graph::ContractOp contract)
-      : kernel(kernel), contract(contract), code{kernel.builder, kernel.location()} {}
+  ContractionEmitter(KernelBuilder &kernel, graph::ContractOp contract,
+                     const ContractionBlocks &blocks)
+      : kernel(kernel), contract(contract), code{kernel.builder, kernel.location()},
+        form(contract), left(form.left), right(form.right), shape(form.shape), blocks(blocks),
+        sumType(form.sumType) {}
 
   LogicalResult emit();
 
 private:
-  void analyse();
-  bool inPlace(const ContractionOperand &operand) const;
   MatrixSource source(const ContractionOperand &operand, Value batch);
   void allocate();
 
@@ -54,16 +109,17 @@ private:
   void emitEpilogue(Value tileStart, Value row, Value column) {
     epilogue->emit(tileStart, batch, row, code.add(rowBegin, rowCount), column);
   }
-  bool oneDepthBlock() const { return shape.depth <= blocks.depth; }
-  bool oneStack() const { return shape.depth <= blocks.stackDepth; }
+  bool oneDepthBlock() const { return blocks.oneDepthBlock(shape); }
+  bool oneStack() const { return blocks.oneStack(shape); }
 
   KernelBuilder &kernel;
   graph::ContractOp contract;
   Code code;
-  ContractionOperand left, right;
-  ContractionShape shape;
-  ContractionBlocks blocks;
-  Type sumType;
+  ContractionForm form;
+  ContractionOperand &left, &right;
+  const ContractionShape &shape;
+  const ContractionBlocks blocks;
+  const Type sumType;
   Panels leftPanels, rightPanel;
   Value sums; ///< tiles of unfinished sums, or one tile
   std::optional<ContractionEpilogue> epilogue;
@@ -75,67 +131,23 @@ private:
   bool broken = false;
 };
 
-//===--------------------------------------------------------------------------------------------===//
-// Analysis
-//===--------------------------------------------------------------------------------------------===//
-
-/// True if the micro-kernel can read the operand where it lies: nothing to widen, a regular depth.
-bool ContractionEmitter::inPlace(const ContractionOperand &operand) const {
-  return operand.view && getElementTypeOrSelf(operand.tensor) == sumType &&
-         operand.contract.stride();
-}
-
-void ContractionEmitter::analyse() {
-  auto type = cast<RankedTensorType>(contract.getType());
-  sumType = type.getElementType().getIntOrFloatBitWidth() < 32 ? code.builder.getF32Type()
-                                                               : type.getElementType();
-  left = ContractionOperand(kernel, code, contract.getLhs(), contract.getLhsBatch(),
-                            contract.getLhsContract());
-  right = ContractionOperand(kernel, code, contract.getRhs(), contract.getRhsBatch(),
-                             contract.getRhsContract());
-  shape.batch = product(left.sizes(left.batchDims));
-  shape.rows = product(left.sizes(left.freeDims));
-  shape.columns = product(right.sizes(right.freeDims));
-  shape.depth = product(left.sizes(left.contractDims));
-  shape.elementBytes = sumType.getIntOrFloatBitWidth() / 8;
-  bool lhsInPlace = inPlace(left), rhsInPlace = inPlace(right);
-  shape.lhsInPlace = lhsInPlace;
-  shape.rhsInPlace = rhsInPlace && right.free.stride() == 1;
-  if (lhsInPlace && left.contract.stride() == 1)
-    shape.lhsRowStride = left.free.stride().value_or(0);
-  shape.depthContiguous =
-      lhsInPlace && rhsInPlace && left.contract.stride() == 1 && right.contract.stride() == 1;
-  kernel.setFlops(shape.flops() + estimateFlops(kernel.kernel));
-}
-
 void ContractionEmitter::allocate() {
-  Type bytes = code.builder.getI8Type();
-  auto scratch = [&](int64_t count) {
+  for (ContractionOperand *operand : {&left, &right})
+    if (operand->view)
+      operand->buffer = code.flat(kernel.operandMemory(operand->view->memory));
+  const ContractionScratch needed(shape, blocks, form.keepRows);
+  auto scratch = [&](int64_t count) -> Value {
+    if (!count)
+      return {};
     int64_t size = llvm::alignTo(count * shape.elementBytes, 64);
-    Value memory = kernel.workspace(MemRefType::get({size}, bytes));
+    Value memory = kernel.workspace(MemRefType::get({size}, code.builder.getI8Type()));
     return code.view(memory, 0, count, sumType);
   };
-  int64_t tiles = 1;
-  if (!blocks.dotProducts) {
-    int64_t rowTiles = llvm::divideCeil(blocks.spanRows(), blocks.tile.rows);
-    auto allocatePanels = [&](Panels panels, int64_t count) {
-      panels.buffer = scratch(panels.size(count));
-      return panels;
-    };
-    bool keepRows = left.view && left.contract.stride() == 1;
-    if (blocks.packLhs)
-      leftPanels =
-          allocatePanels(keepRows ? Panels::rows(blocks.tile.rows, blocks.stackDepth)
-                                  : Panels::interleaved(blocks.tile.rows, blocks.stackDepth),
-                         rowTiles);
-    if (blocks.packRhs)
-      rightPanel = allocatePanels(Panels::interleaved(blocks.tile.columns(), blocks.depth), 1);
-    if (!oneDepthBlock())
-      tiles = rowTiles;
-    if (!oneStack())
-      tiles *= llvm::divideCeil(blocks.passColumns, blocks.tile.columns());
-  }
-  sums = scratch(tiles * blocks.tile.size());
+  leftPanels = Panels::left(blocks.tile.rows, blocks.stackDepth, form.keepRows);
+  leftPanels.buffer = scratch(needed.leftPanels);
+  rightPanel = Panels::interleaved(blocks.tile.columns(), blocks.depth);
+  rightPanel.buffer = scratch(needed.rightPanel);
+  sums = scratch(needed.sums);
 }
 
 MatrixSource ContractionEmitter::source(const ContractionOperand &operand, Value batch) {
@@ -174,17 +186,8 @@ MatrixSource ContractionEmitter::source(const ContractionOperand &operand, Value
 }
 
 LogicalResult ContractionEmitter::emit() {
-  analyse();
-  if (contract.getType().getNumElements() == 0)
-    return success();
-  blocks = chooseBlocks(shape, kernel.machine, kernel.choice);
-  kernel.setBlocks(blocks.taken());
-  kernel.setGrains(blocks.grains);
   allocate();
-  std::optional<SmallVector<unsigned>> factors;
-  if (left.view && right.view)
-    factors = {unsigned(left.view->memory), unsigned(right.view->memory)};
-  epilogue.emplace(kernel, contract, shape, blocks.tile, sums, std::move(factors));
+  epilogue.emplace(kernel, contract, shape, blocks.tile, sums);
   emitUnits();
   return failure(broken || !epilogue->ok());
 }
@@ -498,13 +501,38 @@ void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
 
 } // namespace
 
+LogicalResult scheduleContraction(KernelScheduler &kernel) {
+  graph::ContractOp contract = contractionOf(kernel.kernel);
+  if (!contract)
+    return failure();
+  const ContractionForm form(contract);
+  const double flops = form.shape.flops() + kernel.operations();
+  ContractionBlocks blocks;
+  if (contract.getType().getNumElements() == 0) {
+    kernel.launch("contraction", 0, blocks, flops);
+    return success();
+  }
+  if (failed(shareEpilogue(kernel, contract, form)))
+    return failure();
+  blocks = chooseBlocks(form.shape, kernel.machine, kernel.costs, kernel.choice);
+  const ContractionScratch scratch(form.shape, blocks, form.keepRows);
+  for (int64_t count : {scratch.leftPanels, scratch.rightPanel, scratch.sums})
+    kernel.addScratch(count * form.shape.elementBytes);
+  kernel.launch("contraction", blocks.grains, blocks, flops);
+  return success();
+}
+
 LogicalResult emitContraction(KernelBuilder &kernel) {
-  SmallVector<graph::ContractOp> contracts =
-      llvm::to_vector(kernel.kernel.getOps<graph::ContractOp>());
-  if (contracts.size() != 1)
-    return kernel.kernel.emitError("a contraction kernel holds one graph.contract, this one ")
-           << contracts.size();
-  return ContractionEmitter(kernel, contracts.front()).emit();
+  graph::ContractOp contract = contractionOf(kernel.kernel);
+  ContractionBlocks blocks;
+  if (!contract || failed(readSizes(kernel.kernel, kernel.launch, blocks)))
+    return failure();
+  if (contract.getType().getNumElements() == 0)
+    return success();
+  if (!blocks.complete(ContractionForm(contract).shape) ||
+      blocks.grains != kernel.launch.getGrains())
+    return kernel.kernel.emitError("kernel.schedule: these blocks do not make its results");
+  return ContractionEmitter(kernel, contract, blocks).emit();
 }
 
 } // namespace ingot

@@ -11,8 +11,6 @@ namespace {
 using llvm::alignTo;
 using llvm::divideCeil;
 
-/// A grain below these costs more to hand out than to compute (about 20 µs).
-constexpr double grainFlops = 2e6, grainBytes = 4e5;
 constexpr int64_t mostGrains = 64;
 constexpr int64_t fewRows = 8;
 /// As many rows repay the packing of a panel of columns.
@@ -75,9 +73,11 @@ int64_t deepestPanel(const ContractionShape &shape, const ContractionBlocks &blo
 }
 
 void chooseGrains(ContractionBlocks &blocks, const ContractionShape &shape, int64_t mostRows,
-                  const BlockChoice &choice) {
+                  const TargetCosts &costs, const BlockChoice &choice) {
   double operandBytes =
       double(shape.elementBytes) * shape.batch * shape.depth * (shape.rows + shape.columns);
+  const double grainFlops = costs.contractionsPerNanosecond * costs.grainNanoseconds,
+               grainBytes = costs.cachedBytesPerNanosecond * costs.grainNanoseconds;
   double wanted = std::clamp(std::max(shape.flops() / grainFlops, operandBytes / grainBytes), 1.0,
                              double(mostGrains));
   int64_t perBatch = std::max<int64_t>(1, int64_t(wanted / shape.batch));
@@ -141,6 +141,41 @@ Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const Machi
   return best;
 }
 
+bool ContractionBlocks::complete(const ContractionShape &shape) {
+  const int64_t quantum = dotProducts ? Code::lanes : tile.columns();
+  const bool fits =
+      tile.rows > 0 && tile.rows <= 16 && tile.vectors > 0 && tile.vectors <= 16 &&
+      (!dotProducts || (shape.depthContiguous && Code::lanes % tile.rows == 0)) &&
+      (packLhs || shape.lhsInPlace || dotProducts) && (packRhs || shape.rhsInPlace || dotProducts) &&
+      depth > 0 && depth % Panels::depthStep == 0 && stackDepth > 0 && stackDepth % depth == 0 &&
+      blockRows > 0 && blockRows % tile.rows == 0 && blockColumns > 0 &&
+      blockColumns % quantum == 0 && passColumns > 0 && passColumns % tile.columns() == 0 &&
+      spanRowBlocks > 0 && unitsPerGrain > 0;
+  if (!fits)
+    return false;
+  rowBlocks = divideCeil(shape.rows, blockRows);
+  columnBlocks = divideCeil(shape.columns, blockColumns);
+  grains = divideCeil(shape.batch * rowBlocks * columnBlocks, unitsPerGrain);
+  return true;
+}
+
+ContractionScratch::ContractionScratch(const ContractionShape &shape,
+                                       const ContractionBlocks &blocks, bool keepRows) {
+  int64_t tiles = 1;
+  if (!blocks.dotProducts) {
+    const int64_t rowTiles = divideCeil(blocks.spanRows(), blocks.tile.rows);
+    if (blocks.packLhs)
+      leftPanels = Panels::left(blocks.tile.rows, blocks.stackDepth, keepRows).size(rowTiles);
+    if (blocks.packRhs)
+      rightPanel = Panels::interleaved(blocks.tile.columns(), blocks.depth).size(1);
+    if (!blocks.oneDepthBlock(shape))
+      tiles = rowTiles;
+    if (!blocks.oneStack(shape))
+      tiles *= divideCeil(blocks.passColumns, blocks.tile.columns());
+  }
+  sums = tiles * blocks.tile.size();
+}
+
 BlockChoice ContractionBlocks::taken() const {
   if (dotProducts)
     return {};
@@ -154,7 +189,7 @@ BlockChoice ContractionBlocks::taken() const {
 }
 
 ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine,
-                               const BlockChoice &given) {
+                               const TargetCosts &costs, const BlockChoice &given) {
   ContractionBlocks blocks;
   blocks.dotProducts = shape.depthContiguous && (shape.rows <= fewRows || shape.columns <= 2);
   const BlockChoice choice = blocks.dotProducts ? BlockChoice() : given;
@@ -186,7 +221,7 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   const int64_t square = std::max<int64_t>(1, int64_t(std::sqrt(double(blockSize))) / blocks.depth);
   const int64_t stackBlocks = std::min(square, depthBlocks);
   const int64_t mostRows = std::max(blockSize / (blocks.depth * stackBlocks), blocks.tile.rows);
-  chooseGrains(blocks, shape, mostRows, choice);
+  chooseGrains(blocks, shape, mostRows, costs, choice);
   blocks.spanRowBlocks = std::clamp<int64_t>(mostRows / blocks.blockRows, 1, blocks.rowBlocks);
   int64_t stacked =
       blocks.packRhs ? blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows)) : 1;

@@ -2,6 +2,7 @@
 #pragma once
 #include "codegen/cpu/MicroKernel.h"
 #include "passes/options/BlockChoice.h"
+#include "passes/options/TargetCosts.h"
 #include "codegen/cpu/MachineShape.h"
 #include <cstdint>
 
@@ -45,8 +46,39 @@ struct ContractionBlocks {
   int64_t grains = 1;
 
   int64_t spanRows() const { return blockRows * spanRowBlocks; }
+  bool oneDepthBlock(const ContractionShape &shape) const { return shape.depth <= depth; }
+  bool oneStack(const ContractionShape &shape) const { return shape.depth <= stackDepth; }
+
+  /// What a schedule holds; `complete` derives the rest.
+  template <typename Field> void fields(Field field) {
+    int64_t tileColumns = tile.columns();
+    field("tile_rows", tile.rows);
+    field("tile_columns", tileColumns);
+    tile.vectors = tileColumns / Code::lanes;
+    field("dot_products", dotProducts);
+    field("pack_lhs", packLhs);
+    field("pack_rhs", packRhs);
+    field("depth", depth);
+    field("prefetch_depths", prefetchDepths);
+    field("spread_prefetch", spreadPrefetch);
+    field("stack_depth", stackDepth);
+    field("pass_columns", passColumns);
+    field("rows", blockRows);
+    field("columns", blockColumns);
+    field("span_row_blocks", spanRowBlocks);
+    field("units_per_grain", unitsPerGrain);
+  }
+  /// False if a contraction of this shape cannot be cut so.
+  bool complete(const ContractionShape &shape);
   /// The sizes that tuning may vary; none of dot products.
   BlockChoice taken() const;
+};
+
+/// Elements of scratch that a worker needs, for what is needed at all.
+struct ContractionScratch {
+  ContractionScratch(const ContractionShape &shape, const ContractionBlocks &blocks, bool keepRows);
+  int64_t leftPanels = 0, rightPanel = 0;
+  int64_t sums = 0; ///< tiles of unfinished sums, or one tile
 };
 
 /// The tile with the least padding among those that fill the registers; its rows divide
@@ -57,6 +89,6 @@ Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const Machi
 /// Sizes in `choice` go before those that follow from shape and machine, as far as the shape
 /// allows.
 ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine,
-                               const BlockChoice &choice = {});
+                               const TargetCosts &costs, const BlockChoice &choice = {});
 
 } // namespace ingot

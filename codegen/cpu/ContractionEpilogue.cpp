@@ -57,7 +57,6 @@ void ContractionEpilogue::storeResults(Value sum, Value batch, Value row, const 
   for (auto [i, value] : llvm::enumerate(values))
     points.store(value, kernel.resultMemory(i), position, mask,
                  getElementTypeOrSelf(kernel.returned(i).getType()));
-  findInPlaceOperands(points, position);
   for (const PointEmitter::Access &access : points.accesses())
     if (access.position == position)
       touched.insert(access.memref);
@@ -76,24 +75,6 @@ void ContractionEpilogue::prefetch(Operation *place, Value batch, Value row, Val
     for (int64_t r = 0; r < tile.rows; ++r)
       for (int64_t c = 0; c < tile.columns(); c += 64 / shape.elementBytes)
         code.prefetch(code.flat(memory), code.add(start, r * shape.columns + c), /*level=*/2);
-}
-
-/// A result may overwrite an operand that the epilogue reads at the result's own place alone.
-void ContractionEpilogue::findInPlaceOperands(const PointEmitter &points,
-                                              const PointIndex &position) {
-  for (unsigned operand = 0; factors && operand < kernel.operands(); ++operand) {
-    Value memory = kernel.operandMemory(operand);
-    if (llvm::is_contained(*factors, operand))
-      continue;
-    bool elsewhere = llvm::any_of(points.accesses(), [&](const PointEmitter::Access &access) {
-      return access.memref == memory && !(access.position == position);
-    });
-    if (elsewhere)
-      continue;
-    for (unsigned result = 0; result < kernel.results(); ++result)
-      if (memory.getType() == kernel.resultMemory(result).getType())
-        kernel.addInPlace(result, operand);
-  }
 }
 
 } // namespace ingot

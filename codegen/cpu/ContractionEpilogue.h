@@ -11,13 +11,11 @@ namespace ingot {
 /// first cache, and stores them.
 class ContractionEpilogue {
 public:
-  /// `sums` holds tiles. `factors` are the kernel's operands that the contraction itself reads
-  /// where they lie; none is known if a factor is computed on the way.
+  /// `sums` holds tiles.
   ContractionEpilogue(KernelBuilder &kernel, graph::ContractOp contract,
-                      const ContractionShape &shape, Tile tile, mlir::Value sums,
-                      std::optional<llvm::SmallVector<unsigned>> factors)
+                      const ContractionShape &shape, Tile tile, mlir::Value sums)
       : kernel(kernel), contract(contract), code{kernel.builder, kernel.location()}, shape(shape),
-        tile(tile), sums(sums), factors(std::move(factors)) {}
+        tile(tile), sums(sums) {}
 
   /// The results for the tile at `tileStart` of the sums, whose first one belongs to (batch, row,
   /// column); rows from `rowEnd` on and columns beyond the last are left out.
@@ -33,7 +31,6 @@ public:
 private:
   void storeResults(mlir::Value sum, mlir::Value batch, mlir::Value row, const PointIndex &column,
                     mlir::Value mask);
-  void findInPlaceOperands(const PointEmitter &points, const PointIndex &position);
 
   KernelBuilder &kernel;
   graph::ContractOp contract;
@@ -41,7 +38,6 @@ private:
   ContractionShape shape;
   Tile tile;
   mlir::Value sums;
-  std::optional<llvm::SmallVector<unsigned>> factors;
   llvm::SmallSetVector<mlir::Value, 4> touched; ///< what is read or written as the result lies
   bool broken = false;
 };

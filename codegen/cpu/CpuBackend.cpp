@@ -1,18 +1,126 @@
 #include "codegen/cpu/CpuBackend.h"
-#include "codegen/Passes.h"
+#include "codegen/cpu/ContractionBlocks.h"
+#include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/Image.h"
+#include "codegen/cpu/KernelScheduler.h"
+#include "codegen/cpu/Object.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 
 namespace ingot {
+namespace {
+
+using Scheduler = LogicalResult (*)(KernelScheduler &);
+
+/// By `graph.kernel`.
+Scheduler schedulerFor(StringRef root) {
+  return llvm::StringSwitch<Scheduler>(root)
+      .Case("elementwise", scheduleElementwise)
+      .Case("row", scheduleRow)
+      .Case("column", scheduleColumn)
+      .Case("update", scheduleUpdate)
+      .Case("indexing", scheduleIndexing)
+      .Case("contraction", scheduleContraction)
+      .Case("attention", scheduleAttention)
+      .Case("attention_backward", scheduleAttentionBackward)
+      .Default(nullptr);
+}
+
+/// By the kind of a launch.
+KernelEmitter emitterFor(StringRef kind) {
+  return llvm::StringSwitch<KernelEmitter>(kind)
+      .Case("pointwise", emitPointwise)
+      .Case("rows", emitRows)
+      .Case("columns", emitColumns)
+      .Case("scatter", emitScatter)
+      .Case("contraction", emitContraction)
+      .Case("attention", emitAttention)
+      .Case("attention_backward", emitAttentionBackward)
+      .Default(nullptr);
+}
+
+LogicalResult verifyStatic(func::FuncOp kernel) {
+  auto isStatic = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && tensor.hasStaticShape();
+  };
+  if (llvm::all_of(kernel.getArgumentTypes(), isStatic) &&
+      llvm::all_of(kernel.getResultTypes(), isStatic))
+    return success();
+  return kernel.emitError("a kernel takes and returns tensors of static shape alone");
+}
+
+} // namespace
 
 std::string CpuBackend::identity() const {
   return fmt::format("{} {} caches {} {}", target.cpu, target.features, target.l1Bytes,
                      target.l2Bytes);
 }
 
-void CpuBackend::addLowering(OpPassManager &passes) const {
-  const MachineShape machine = target.machine();
-  passes.addPass(createLowerKernels({machine.vectorBytes, machine.l1Bytes, machine.l2Bytes}));
+kernel::ScheduleAttr CpuBackend::schedule(func::FuncOp kernel) const {
+  Scheduler schedule = schedulerFor(kernel::rootOf(kernel));
+  if (!schedule) {
+    kernel.emitError("no CPU runs kernels of root '") << kernel::rootOf(kernel) << "'";
+    return {};
+  }
+  if (failed(verifyStatic(kernel)))
+    return {};
+  auto tuned = kernel->getAttrOfType<StringAttr>("graph.tuned");
+  std::string problem;
+  auto choice = BlockChoice::parse(tuned ? std::string_view(tuned.getValue()) : "", problem);
+  if (!choice) {
+    kernel.emitError("graph.tuned: ") << problem;
+    return {};
+  }
+  KernelScheduler scheduler(kernel, machine, workCosts, *choice);
+  return succeeded(schedule(scheduler)) ? scheduler.finish() : kernel::ScheduleAttr();
+}
+
+LogicalResult CpuBackend::emit(func::FuncOp kernel) const {
+  kernel::ScheduleAttr schedule = kernel::scheduleOf(kernel);
+  for (auto [number, launch] : llvm::enumerate(schedule.getLaunches())) {
+    KernelEmitter emit = emitterFor(launch.getKind().getValue());
+    if (!emit)
+      return kernel.emitError("kernel.schedule: no CPU has launches of kind ") << launch.getKind();
+    KernelBuilder builder(kernel, number);
+    if (failed(emit(builder)) || failed(builder.finish())) {
+      builder.abandon();
+      return mlir::failure();
+    }
+  }
+  return success();
+}
+
+void CpuBackend::addCodePasses(OpPassManager &passes) const { buildLlvmPipeline(passes, target); }
+
+Result<std::vector<uint8_t>> CpuBackend::compile(ModuleOp launches, std::string *text) const {
+  return compileToObject(launches, target, text);
+}
+
+Result<CodeImage> CpuBackend::assemble(const std::vector<KernelObject> &objects) const {
+  ImageBuilder image;
+  CodeImage code;
+  for (const KernelObject &object : objects) {
+    INGOT_ASSIGN(std::vector<int64_t> entries, image.add(object.bytes, object.symbols));
+    code.entries.insert(code.entries.end(), entries.begin(), entries.end());
+  }
+  code.bytes = image.take();
+  return code;
+}
+
+BlockChoice takenBlocks(func::FuncOp kernel) {
+  for (kernel::LaunchAttr launch : kernel::scheduleOf(kernel).getLaunches()) {
+    if (launch.getKind() == "contraction" && launch.getGrains()) {
+      ContractionBlocks blocks;
+      if (succeeded(readSizes(kernel, launch, blocks)))
+        return blocks.taken();
+    }
+    if (launch.getKind().getValue().starts_with("attention"))
+      if (auto queries = launch.getSizes().getAs<DenseI64ArrayAttr>("queries"))
+        return {.queries = queries[0]};
+  }
+  return {};
 }
 
 } // namespace ingot

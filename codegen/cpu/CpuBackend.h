@@ -2,22 +2,33 @@
 #pragma once
 #include "codegen/cpu/Target.h"
 #include "passes/Backend.h"
+#include "passes/options/BlockChoice.h"
 
 namespace ingot {
 
 class CpuBackend : public Backend {
 public:
-  explicit CpuBackend(CpuTarget target) : target(std::move(target)) {}
+  explicit CpuBackend(CpuTarget target, TargetCosts costs = {})
+      : target(std::move(target)), machine(this->target.machine()), workCosts(costs) {}
 
   std::string name() const override { return target.name(); }
   std::string identity() const override;
-  const TargetCosts &costs() const override { return machineCosts; }
-  void addLowering(mlir::OpPassManager &passes) const override;
+  std::vector<std::string> requirements() const override { return target.required; }
+  const TargetCosts &costs() const override { return workCosts; }
+  kernel::ScheduleAttr schedule(mlir::func::FuncOp kernel) const override;
+  llvm::LogicalResult emit(mlir::func::FuncOp kernel) const override;
+  void addCodePasses(mlir::OpPassManager &passes) const override;
+  Result<std::vector<uint8_t>> compile(mlir::ModuleOp launches, std::string *text) const override;
+  Result<CodeImage> assemble(const std::vector<KernelObject> &objects) const override;
 
   const CpuTarget target;
+  const MachineShape machine;
 
 private:
-  TargetCosts machineCosts;
+  TargetCosts workCosts;
 };
+
+/// The sizes in a kernel's schedule that tuning may vary; none where its kind has none.
+BlockChoice takenBlocks(mlir::func::FuncOp kernel);
 
 } // namespace ingot

@@ -23,7 +23,9 @@ bool isLoaded(const llvm::object::ELFSectionRef &section, llvm::StringRef name) 
 
 } // namespace
 
-Result<int64_t> ImageBuilder::add(std::span<const uint8_t> object, const std::string &symbol) {
+Result<std::vector<int64_t>> ImageBuilder::add(std::span<const uint8_t> object,
+                                               const std::vector<std::string> &symbols) {
+  const std::string &symbol = symbols.front();
   llvm::MemoryBufferRef buffer(
       llvm::StringRef(reinterpret_cast<const char *>(object.data()), object.size()), symbol);
   auto parsed = ELF64LEObjectFile::create(buffer);
@@ -79,10 +81,17 @@ Result<int64_t> ImageBuilder::add(std::span<const uint8_t> object, const std::st
     }
   }
 
-  for (const llvm::object::SymbolRef candidate : elf.symbols())
-    if (llvm::cantFail(candidate.getName()) == symbol)
-      return offsetOf(candidate);
-  return badObject(symbol, "is not defined by its object");
+  std::vector<int64_t> offsets;
+  for (const std::string &wanted : symbols) {
+    auto found = llvm::find_if(elf.symbols(), [&](const llvm::object::SymbolRef &candidate) {
+      return llvm::cantFail(candidate.getName()) == wanted;
+    });
+    if (found == elf.symbols().end())
+      return badObject(wanted, "is not defined by its object");
+    INGOT_ASSIGN(int64_t offset, offsetOf(*found));
+    offsets.push_back(offset);
+  }
+  return offsets;
 }
 
 } // namespace ingot

@@ -13,8 +13,9 @@ namespace ingot {
 /// symbol, writable data) is an error: the runtime maps the image as it is.
 class ImageBuilder {
 public:
-  /// Adds an ELF object; returns the byte offset of `symbol` in the image.
-  Result<int64_t> add(std::span<const uint8_t> object, const std::string &symbol);
+  /// Adds an ELF object; returns the byte offsets of its symbols in the image.
+  Result<std::vector<int64_t>> add(std::span<const uint8_t> object,
+                                   const std::vector<std::string> &symbols);
   const std::vector<uint8_t> &bytes() const { return image; }
   std::vector<uint8_t> take() { return std::move(image); }
 

@@ -33,6 +33,10 @@ struct Panels {
   static Panels interleaved(int64_t width, int64_t depth);
   /// Panels of rows that stay whole, for a left operand whose elements are read one by one.
   static Panels rows(int64_t width, int64_t depth);
+  /// Panels of a left operand, as rows where it is contiguous along the depth.
+  static Panels left(int64_t width, int64_t depth, bool keepRows) {
+    return keepRows ? rows(width, depth) : interleaved(width, depth);
+  }
   /// The elements that `count` panels take.
   int64_t size(int64_t count) const;
 };

@@ -1,7 +1,9 @@
 /// Row kernels: grains are runs of rows; inside a row, reductions level by level, then the results.
+#include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
-#include "codegen/kernel/InPlace.h"
 #include "codegen/kernel/RowBuffers.h"
+#include "codegen/kernel/Sharing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/Support/MathExtras.h"
@@ -11,61 +13,48 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-/// Accumulators of one turn: per reduction, per output.
-using Accumulators = SmallVector<SmallVector<Value>>;
+/// By stage (`RowStages`), but for the first two and the kept values.
+struct RowSizes {
+  int64_t rows = 1, rowsPerGrain = 1;
+  SmallVector<int64_t> turns;  ///< accumulators side by side; 0 for stages that store results
+  SmallVector<int64_t> unroll; ///< blocks of lanes that are written out by such a stage
+  SmallVector<int64_t> kept, keptIn; ///< values that a stage keeps in scratch, by number in the body
 
-class RowEmitter {
-public:
-  RowEmitter(KernelBuilder &kernel, std::vector<Reduction> found, int64_t rows)
-      : kernel(kernel), builder(kernel.builder), location(kernel.location()),
-        points(kernel.points()), finder(points), reductions(std::move(found)), rows(rows) {}
-
-  LogicalResult emit();
-
-private:
-  RankedTensorType type(unsigned result) {
-    return cast<RankedTensorType>(kernel.returned(result).getType());
+  template <typename Field> void fields(Field field) {
+    field("rows", rows);
+    field("rows_per_grain", rowsPerGrain);
+    field("turns", turns);
+    field("unroll", unroll);
+    field("kept", kept);
+    field("kept_in", keptIn);
   }
-  void planStages();
-  RowStage &stageOf(size_t first, int64_t size);
-  void planBuffers();
-
-  void emitRow(Value number);
-  void reduce(int stage);
-  void step(int stage, Accumulators &accumulators, Value start, Value mask);
-  void finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials);
-  void store(int stage, const PointIndex &position, Value mask);
-  void fillBuffers(int stage, const PointIndex &along, Value mask);
-  void bindBuffers(int stage);
-
-  KernelBuilder &kernel;
-  OpBuilder &builder;
-  Location location;
-  PointEmitter points;
-  InPlaceFinder finder;
-  std::vector<Reduction> reductions;
-  std::vector<RowStage> stages;
-  std::vector<RowBuffer> buffers;
-  int64_t rows;
-  PointIndex row;
 };
 
-//===--------------------------------------------------------------------------------------------===//
-// Plan
-//===--------------------------------------------------------------------------------------------===//
+/// The passes over a row.
+struct RowStages {
+  std::vector<Reduction> reductions;
+  std::vector<RowStage> stages;
+
+  /// Reductions of one level and length share a pass; then come results of equal row size, and last
+  /// the results that are one value a row.
+  RowStages(func::FuncOp kernel, std::vector<Reduction> found, int64_t rows);
+  RowStages(const RowStages &) = delete;
+
+private:
+  RowStage &stageOf(size_t first, int64_t size);
+};
 
 /// The stage from `first` on that walks `size` elements.
-RowStage &RowEmitter::stageOf(size_t first, int64_t size) {
+RowStage &RowStages::stageOf(size_t first, int64_t size) {
   for (size_t stage = first; stage < stages.size(); ++stage)
     if (stages[stage].size == size)
       return stages[stage];
-  stages.push_back({.size = size});
+  stages.emplace_back().size = size;
   return stages.back();
 }
 
-/// Reductions of one level and length share a pass; then come results of equal row size, and last
-/// the results that are one value a row.
-void RowEmitter::planStages() {
+RowStages::RowStages(func::FuncOp kernel, std::vector<Reduction> found, int64_t rows)
+    : reductions(std::move(found)) {
   int levels = 0;
   for (Reduction &reduction : reductions)
     levels = std::max(levels, reduction.level + 1);
@@ -79,26 +68,230 @@ void RowEmitter::planStages() {
       }
   }
   size_t first = stages.size();
-  auto add = [&](bool scalars) {
-    for (unsigned result = 0; result < kernel.results(); ++result) {
-      int64_t size = type(result).getNumElements() / rows;
+  auto returned = kernel.getBody().front().getTerminator()->getOperands();
+  for (bool scalars : {false, true})
+    for (auto [result, tensor] : llvm::enumerate(returned)) {
+      int64_t size = cast<RankedTensorType>(tensor.getType()).getNumElements() / rows;
       if (size == 0 || (size == 1) != scalars)
         continue;
       RowStage &stage = stageOf(first, size);
       stage.results.push_back(result);
-      stage.roots.push_back(kernel.returned(result));
+      stage.roots.push_back(tensor);
     }
-  };
-  add(/*scalars=*/false);
-  add(/*scalars=*/true);
 }
 
-void RowEmitter::planBuffers() {
-  buffers = planRowBuffers(stages, rows);
-  for (RowBuffer &buffer : buffers) {
-    Type element = cast<RankedTensorType>(buffer.tensor.getType()).getElementType();
-    buffer.memory = kernel.workspace(MemRefType::get({buffer.size}, storageType(element)));
+/// The reductions of a kernel that keep one and the same number of rows, of which all results are
+/// made; none where every point is computed by itself.
+std::optional<std::vector<Reduction>> rowReductions(func::FuncOp kernel) {
+  std::vector<Reduction> found = findReductions(kernel);
+  if (found.empty() || found.front().kept == 0)
+    return std::nullopt;
+  const int64_t rows = found.front().kept;
+  for (const Reduction &reduction : found)
+    if (reduction.kept != rows)
+      return std::nullopt;
+  for (Type type : kernel.getResultTypes())
+    if (cast<RankedTensorType>(type).getNumElements() % rows != 0)
+      return std::nullopt;
+  return found;
+}
+
+/// The tensors that a body's ops make, in order: by these numbers a schedule names them.
+SmallVector<Value> valuesOf(func::FuncOp kernel) {
+  SmallVector<Value> values;
+  for (Operation &op : kernel.getBody().front().without_terminator())
+    llvm::append_range(values, op.getResults());
+  return values;
+}
+
+int64_t bufferBytes(const RowBuffer &buffer) {
+  Type element = cast<RankedTensorType>(buffer.tensor.getType()).getElementType();
+  return kernel::memoryBytes(RankedTensorType::get({buffer.size}, element));
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Schedule
+//===--------------------------------------------------------------------------------------------===//
+
+class RowScheduler {
+public:
+  RowScheduler(KernelScheduler &kernel, std::vector<Reduction> found)
+      : kernel(kernel), rows(found.front().kept), plan(kernel.kernel, std::move(found), rows),
+        points(kernel.kernel), finder(kernel.kernel, points) {}
+
+  LogicalResult schedule();
+
+private:
+  void access(int stage);
+  void bindBuffers(int stage);
+
+  KernelScheduler &kernel;
+  int64_t rows;
+  RowStages plan;
+  std::vector<RowBuffer> buffers;
+  PointAccess points;
+  SharingFinder finder;
+  PointIndex row;
+};
+
+/// Notes what a stage reads, as `RowEmitter` walks it.
+void RowScheduler::access(int number) {
+  RowStage &stage = plan.stages[number];
+  if (!stage.reductions.empty()) {
+    PointIndex along = points.consecutive(stage.size);
+    for (const RowBuffer &buffer : buffers)
+      if (buffer.stage == number)
+        points.at(buffer.tensor,
+                  points.split(row * buffer.size + along,
+                               cast<RankedTensorType>(buffer.tensor.getType()).getShape()));
+    for (Reduction *reduction : stage.reductions)
+      points.region(reduction->op, iterationOf(points, *reduction, row, along));
+    finder.record(number, std::nullopt);
+    for (Reduction *reduction : stage.reductions) {
+      SmallVector<PointIndex> iteration =
+          iterationOf(points, *reduction, row, PointIndex::constant(0));
+      for (auto [output, combiner] : llvm::enumerate(reduction->combiners)) {
+        accessInitial(points, *reduction, output, iteration);
+        Value tensor = reduction->op->getResult(output);
+        ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
+        points.bind(tensor, [shape, own = row](PointAccess::Indices indices) {
+          return linearise(indices, shape) == own ? std::optional(false) : std::nullopt;
+        });
+      }
+    }
+    return;
   }
+  PointIndex along = stage.size == 1 ? PointIndex::constant(0) : points.consecutive(stage.size);
+  PointIndex position = row * stage.size + along;
+  if (stage.size > 1)
+    for (const RowBuffer &buffer : buffers)
+      if (buffer.stage == number)
+        points.at(buffer.tensor,
+                  points.split(position,
+                               cast<RankedTensorType>(buffer.tensor.getType()).getShape()));
+  for (unsigned result : stage.results)
+    points.at(kernel.returned(result), points.split(position, kernel.type(result).getShape()));
+  finder.record(number, position);
+}
+
+void RowScheduler::bindBuffers(int stage) {
+  for (RowBuffer &buffer : buffers) {
+    if (buffer.stage != stage)
+      continue;
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(buffer.tensor.getType()).getShape();
+    points.bind(buffer.tensor, [this, shape, own = Row{row, buffer.size}](
+                                   PointAccess::Indices indices) -> std::optional<bool> {
+      std::optional<PointIndex> place = own.inside(linearise(indices, shape));
+      if (!place)
+        return std::nullopt;
+      PointIndex::Lanes over = place->overLanes(points.lanes());
+      return !over.affine || over.step != 0;
+    });
+  }
+}
+
+LogicalResult RowScheduler::schedule() {
+  const TargetCosts &costs = kernel.costs;
+  // Operations a point from which four accumulators side by side no longer pay.
+  constexpr double fewTurns = 28;
+  RowSizes sizes;
+  sizes.rows = rows;
+  sizes.rowsPerGrain =
+      llvm::divideCeilSigned(rows, costs.grains(kernel.nanoseconds(), rows));
+  buffers = planRowBuffers(plan.stages, rows, costs);
+  SmallVector<Value> values = valuesOf(kernel.kernel);
+  for (const RowBuffer &buffer : buffers) {
+    kernel.addScratch(bufferBytes(buffer));
+    sizes.kept.push_back(llvm::find(values, buffer.tensor) - values.begin());
+    sizes.keptIn.push_back(buffer.stage);
+  }
+  double total = double(rows);
+  for (RowStage &stage : plan.stages)
+    total += double(rows) * double(stage.size);
+  row = points.uniform(rows);
+  for (auto [index, stage] : llvm::enumerate(plan.stages)) {
+    double work = 0;
+    for (Reduction *reduction : stage.reductions)
+      work += operationsPerPoint(reduction->op, costs);
+    const int64_t full = stage.size / points.lanes();
+    sizes.turns.push_back(
+        stage.reductions.empty() ? 0 : std::clamp<int64_t>(full, 1, work > fewTurns ? 2 : 4));
+    sizes.unroll.push_back(unrollFor(kernel.operations() / total, stage.size, points.lanes()));
+    access(index);
+    bindBuffers(index);
+  }
+  for (auto [index, stage] : llvm::enumerate(plan.stages))
+    for (unsigned result : stage.results)
+      kernel.share(finder.pairs(result, index, Row{row, stage.size}));
+  kernel.launch("rows", llvm::divideCeilSigned(rows, sizes.rowsPerGrain), sizes);
+  return success(points.ok());
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Emission
+//===--------------------------------------------------------------------------------------------===//
+
+/// Accumulators of one turn: per reduction, per output.
+using Accumulators = SmallVector<SmallVector<Value>>;
+
+class RowEmitter {
+public:
+  RowEmitter(KernelBuilder &kernel, std::vector<Reduction> found)
+      : kernel(kernel), builder(kernel.builder), location(kernel.location()),
+        points(kernel.points()), rows(found.front().kept),
+        plan(kernel.kernel, std::move(found), rows), stages(plan.stages) {}
+
+  LogicalResult emit();
+
+private:
+  LogicalResult readPlan();
+
+  void emitRow(Value number);
+  void reduce(int stage);
+  void step(int stage, Accumulators &accumulators, Value start, Value mask);
+  void finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials);
+  void store(int stage, const PointIndex &position, Value mask);
+  void fillBuffers(int stage, const PointIndex &along, Value mask);
+  void bindBuffers(int stage);
+
+  KernelBuilder &kernel;
+  OpBuilder &builder;
+  Location location;
+  PointEmitter points;
+  int64_t rows;
+  RowStages plan;
+  std::vector<RowStage> &stages;
+  std::vector<RowBuffer> buffers;
+  RowSizes sizes;
+  PointIndex row;
+};
+
+LogicalResult RowEmitter::readPlan() {
+  if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
+    return failure();
+  bool fits = sizes.rows == rows && sizes.rowsPerGrain > 0 &&
+              kernel.launch.getGrains() == llvm::divideCeilSigned(rows, sizes.rowsPerGrain) &&
+              sizes.turns.size() == stages.size() && sizes.unroll.size() == stages.size() &&
+              sizes.kept.size() == sizes.keptIn.size();
+  for (size_t stage = 0; fits && stage < stages.size(); ++stage)
+    fits = sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16 && sizes.turns[stage] <= 16 &&
+           (sizes.turns[stage] > 0) == !stages[stage].reductions.empty();
+  SmallVector<Value> values = valuesOf(kernel.kernel);
+  for (size_t index = 0; fits && index < sizes.kept.size(); ++index) {
+    const int64_t number = sizes.kept[index], stage = sizes.keptIn[index];
+    fits = number >= 0 && number < int64_t(values.size()) && stage >= 0 &&
+           stage < int64_t(stages.size());
+    auto type = fits ? dyn_cast<RankedTensorType>(values[number].getType()) : RankedTensorType();
+    fits = type && type.getNumElements() == rows * stages[stage].size;
+    if (fits)
+      buffers.push_back({values[number], {}, int(stage), stages[stage].size});
+  }
+  if (!fits)
+    return kernel.kernel.emitError("kernel.schedule: these passes over rows do not make its results");
+  for (RowBuffer &buffer : buffers)
+    buffer.memory = kernel.workspace(kernel::memoryType(RankedTensorType::get(
+        {buffer.size}, cast<RankedTensorType>(buffer.tensor.getType()).getElementType())));
+  return success();
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -153,10 +346,7 @@ void RowEmitter::step(int stage, Accumulators &accumulators, Value start, Value 
 void RowEmitter::reduce(int stage) {
   ArrayRef<Reduction *> members = stages[stage].reductions;
   int64_t lanes = points.lanes(), length = stages[stage].size, full = length / lanes;
-  double work = 0;
-  for (Reduction *reduction : members)
-    work += flopsPerPoint(reduction->op);
-  int64_t count = std::clamp<int64_t>(full, 1, work > 24 ? 2 : 4);
+  const int64_t count = sizes.turns[stage];
 
   std::vector<Accumulators> turns(count);
   for (Accumulators &accumulators : turns)
@@ -200,7 +390,6 @@ void RowEmitter::reduce(int stage) {
     step(stage, turns[full % count], kernel.index(full * lanes),
          tailMask(points, location, length % lanes));
 
-  finder.record(stage, std::nullopt);
   for (auto [member, reduction] : llvm::enumerate(members)) {
     SmallVector<SmallVector<Value>> partials;
     for (Accumulators &accumulators : turns)
@@ -243,18 +432,15 @@ void RowEmitter::store(int stage, const PointIndex &position, Value mask) {
   SmallVector<Value> values;
   for (unsigned result : stages[stage].results)
     values.push_back(
-        points.at(kernel.returned(result), points.split(position, type(result).getShape()), mask));
-  finder.record(stage, position);
+        points.at(kernel.returned(result), points.split(position, kernel.type(result).getShape()),
+                  mask));
   for (auto [result, value] : llvm::zip(stages[stage].results, values))
-    points.store(value, kernel.resultMemory(result), position, mask, type(result).getElementType());
+    points.store(value, kernel.resultMemory(result), position, mask,
+                 kernel.type(result).getElementType());
 }
 
 void RowEmitter::emitRow(Value number) {
   row = PointIndex::uniform(number, rows);
-  double total = double(rows);
-  for (RowStage &stage : stages)
-    total += double(rows) * double(stage.size);
-  double work = estimateFlops(kernel.kernel) / total;
   PointEmitter::Scope scope(points);
   for (auto [index, stage] : llvm::enumerate(stages)) {
     if (!stage.reductions.empty())
@@ -263,7 +449,7 @@ void RowEmitter::emitRow(Value number) {
       store(index, row, {});
     else
       forEachBlock(points, location, {}, {}, stage.size,
-                   unrollFor(work, stage.size, points.lanes()),
+                   sizes.unroll[index],
                    [&](const PointIndex &along, Value mask) {
                      fillBuffers(index, along, mask);
                      store(index, row * stage.size + along, mask);
@@ -273,16 +459,14 @@ void RowEmitter::emitRow(Value number) {
 }
 
 LogicalResult RowEmitter::emit() {
-  planStages();
-  planBuffers();
-  int64_t wanted = grainsFor(kernel.estimatedNanoseconds(), rows);
-  int64_t rowsPerGrain = llvm::divideCeilSigned(rows, wanted);
-  kernel.setGrains(llvm::divideCeilSigned(rows, rowsPerGrain));
+  if (failed(readPlan()))
+    return failure();
   if (rows == 1) {
     emitRow(kernel.index(0));
   } else {
     auto bound = [&](Value grain) -> Value {
-      Value start = arith::MulIOp::create(builder, location, grain, kernel.index(rowsPerGrain));
+      Value start =
+          arith::MulIOp::create(builder, location, grain, kernel.index(sizes.rowsPerGrain));
       return arith::MinUIOp::create(builder, location, start, kernel.index(rows));
     };
     auto loop = scf::ForOp::create(builder, location, bound(kernel.lo()), bound(kernel.hi()),
@@ -291,27 +475,24 @@ LogicalResult RowEmitter::emit() {
     builder.setInsertionPointToStart(loop.getBody());
     emitRow(loop.getInductionVar());
   }
-  for (auto [index, stage] : llvm::enumerate(stages))
-    for (unsigned result : stage.results)
-      finder.report(kernel, result, index, Row{row, stage.size});
   return success(points.ok());
 }
 
 } // namespace
 
-LogicalResult emitRow(KernelBuilder &kernel) {
-  std::vector<Reduction> found = findReductions(kernel.kernel);
-  if (found.empty())
-    return emitElementwise(kernel);
-  int64_t rows = found.front().kept;
-  bool regular = rows > 0;
-  for (const Reduction &reduction : found)
-    regular &= reduction.kept == rows;
-  for (unsigned result = 0; regular && result < kernel.results(); ++result)
-    regular &=
-        cast<RankedTensorType>(kernel.returned(result).getType()).getNumElements() % rows == 0;
-  // Without one row number for all of it, every point is computed by itself.
-  return regular ? RowEmitter(kernel, std::move(found), rows).emit() : emitElementwise(kernel);
+/// Without one row number for all of it, every point is computed by itself.
+LogicalResult scheduleRow(KernelScheduler &kernel) {
+  std::optional<std::vector<Reduction>> found = rowReductions(kernel.kernel);
+  if (!found)
+    return scheduleElementwise(kernel);
+  return RowScheduler(kernel, std::move(*found)).schedule();
+}
+
+LogicalResult emitRows(KernelBuilder &kernel) {
+  std::optional<std::vector<Reduction>> found = rowReductions(kernel.kernel);
+  if (!found)
+    return kernel.kernel.emitError("kernel.schedule: the kernel has no rows");
+  return RowEmitter(kernel, std::move(*found)).emit();
 }
 
 } // namespace ingot

@@ -73,8 +73,9 @@ std::vector<Reduction> findReductions(func::FuncOp kernel) {
   return found;
 }
 
-SmallVector<PointIndex> iterationOf(PointEmitter &points, const Reduction &reduction,
-                                    const PointIndex &kept, const PointIndex &along) {
+template <typename Points>
+static SmallVector<PointIndex> iterationAt(Points &points, const Reduction &reduction,
+                                           const PointIndex &kept, const PointIndex &along) {
   linalg::LinalgOp op = reduction.op;
   SmallVector<int64_t> ranges = op.getStaticLoopRanges(), keptShape, alongShape;
   SmallVector<unsigned> alongDims, keptDims;
@@ -92,6 +93,16 @@ SmallVector<PointIndex> iterationOf(PointEmitter &points, const Reduction &reduc
   for (auto [dim, index] : llvm::zip(alongDims, points.split(along, alongShape)))
     iteration[dim] = index;
   return iteration;
+}
+
+SmallVector<PointIndex> iterationOf(PointEmitter &points, const Reduction &reduction,
+                                    const PointIndex &kept, const PointIndex &along) {
+  return iterationAt(points, reduction, kept, along);
+}
+
+SmallVector<PointIndex> iterationOf(PointAccess &points, const Reduction &reduction,
+                                    const PointIndex &kept, const PointIndex &along) {
+  return iterationAt(points, reduction, kept, along);
 }
 
 SmallVector<Value> neutral(PointEmitter &points, const Reduction &reduction) {
@@ -132,14 +143,27 @@ Value combineLanes(PointEmitter &points, const Reduction &reduction, unsigned ou
   return vector::ExtractOp::create(builder, location, partial, 0);
 }
 
+static SmallVector<PointIndex> initialIndices(const Reduction &reduction, unsigned output,
+                                              ArrayRef<PointIndex> iteration) {
+  linalg::LinalgOp op = reduction.op;
+  SmallVector<PointIndex> indices;
+  for (AffineExpr expression :
+       op.getMatchingIndexingMap(op.getDpsInitOperand(output)).getResults())
+    indices.push_back(iteration[cast<AffineDimExpr>(expression).getPosition()]);
+  return indices;
+}
+
+void accessInitial(PointAccess &points, const Reduction &reduction, unsigned output,
+                   ArrayRef<PointIndex> iteration) {
+  linalg::LinalgOp op = reduction.op;
+  points.at(op.getDpsInitOperand(output)->get(), initialIndices(reduction, output, iteration));
+}
+
 Value withInitial(PointEmitter &points, const Reduction &reduction, unsigned output,
                   ArrayRef<PointIndex> iteration, Value sum, Value mask) {
   linalg::LinalgOp op = reduction.op;
-  OpOperand *init = op.getDpsInitOperand(output);
-  SmallVector<PointIndex> indices;
-  for (AffineExpr expression : op.getMatchingIndexingMap(init).getResults())
-    indices.push_back(iteration[cast<AffineDimExpr>(expression).getPosition()]);
-  Value initial = points.at(init->get(), indices, mask);
+  Value initial = points.at(op.getDpsInitOperand(output)->get(),
+                            initialIndices(reduction, output, iteration), mask);
   if (isa<VectorType>(sum.getType()))
     initial = points.vectorised(initial);
   return combine(points, reduction, output, initial, sum);

@@ -1,5 +1,6 @@
 /// The reductions inside a row or column kernel, and how to run them on lanes.
 #pragma once
+#include "codegen/kernel/PointAccess.h"
 #include "codegen/kernel/PointEmitter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -23,6 +24,8 @@ std::vector<Reduction> findReductions(mlir::func::FuncOp kernel);
 /// in row-major order of their dimensions.
 llvm::SmallVector<PointIndex> iterationOf(PointEmitter &points, const Reduction &reduction,
                                           const PointIndex &kept, const PointIndex &along);
+llvm::SmallVector<PointIndex> iterationOf(PointAccess &points, const Reduction &reduction,
+                                          const PointIndex &kept, const PointIndex &along);
 
 /// Start values of all outputs, as scalars: combining with them changes nothing.
 llvm::SmallVector<mlir::Value> neutral(PointEmitter &points, const Reduction &reduction);
@@ -37,6 +40,9 @@ mlir::Value combine(PointEmitter &points, const Reduction &reduction, unsigned o
 /// The lanes of a partial result combined by a fixed tree: halves, quarters, …
 mlir::Value combineLanes(PointEmitter &points, const Reduction &reduction, unsigned output,
                          mlir::Value partial);
+/// Notes what `withInitial` reads.
+void accessInitial(PointAccess &points, const Reduction &reduction, unsigned output,
+                   llvm::ArrayRef<PointIndex> iteration);
 /// Combines a finished sum with the reduction's own start value at that point.
 mlir::Value withInitial(PointEmitter &points, const Reduction &reduction, unsigned output,
                         llvm::ArrayRef<PointIndex> iteration, mlir::Value sum, mlir::Value mask);

@@ -1,5 +1,5 @@
 #include "codegen/kernel/RowBuffers.h"
-#include "codegen/cpu/Emitters.h"
+#include "codegen/kernel/Cost.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -8,9 +8,6 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr double dear = 12;                   // operations a point, from which a load is cheaper
-constexpr int64_t largestBuffer = 512 * 1024; // bytes of one row
-
 bool isReduction(Operation *op) {
   auto structured = dyn_cast<linalg::LinalgOp>(op);
   return structured && structured.getNumReductionLoops();
@@ -18,7 +15,8 @@ bool isReduction(Operation *op) {
 
 class BufferPlanner {
 public:
-  BufferPlanner(ArrayRef<RowStage> stages, int64_t rows) : stages(stages), rows(rows) {}
+  BufferPlanner(ArrayRef<RowStage> stages, int64_t rows, const TargetCosts &costs)
+      : stages(stages), rows(rows), costs(costs) {}
 
   std::vector<RowBuffer> plan() {
     for (size_t stage = 0; stage + 1 < stages.size(); ++stage)
@@ -55,11 +53,11 @@ private:
     for (Value value : coneOf(tensor))
       if (auto op = value.getDefiningOp<linalg::LinalgOp>(); op && counted.insert(op).second)
         if (spansRow(value, size))
-          cost += flopsPerPoint(op);
+          cost += operationsPerPoint(op, costs);
     return cost;
   }
 
-  /// Buffers what this stage computes, a later one needs, and nothing dear lies above of.
+  /// Buffers what this stage computes, a later one needs, and nothing expensive follows from it.
   void planStage(size_t stage) {
     int64_t size = stages[stage].size;
     Cone now = coneOf(stages[stage].roots), later;
@@ -72,7 +70,7 @@ private:
     Cone candidates;
     for (Value value : now)
       if (later.contains(value) && spansRow(value, size) &&
-          value.getDefiningOp<linalg::LinalgOp>() && costOf(value, size) >= dear)
+          value.getDefiningOp<linalg::LinalgOp>() && costOf(value, size) >= costs.worthKeepingInRow)
         candidates.insert(value);
     for (Value value : candidates) {
       bool outermost = laterRoots.contains(value);
@@ -81,7 +79,7 @@ private:
           return later.contains(result) && !candidates.contains(result);
         });
       auto type = cast<RankedTensorType>(value.getType());
-      if (outermost && size * type.getElementTypeBitWidth() / 8 <= largestBuffer) {
+      if (outermost && size * type.getElementTypeBitWidth() / 8 <= costs.scratchBytes) {
         kept.insert(value);
         buffers.push_back({value, {}, int(stage), size});
       }
@@ -90,14 +88,16 @@ private:
 
   ArrayRef<RowStage> stages;
   int64_t rows;
+  const TargetCosts &costs;
   llvm::DenseSet<Value> kept;
   std::vector<RowBuffer> buffers;
 };
 
 } // namespace
 
-std::vector<RowBuffer> planRowBuffers(ArrayRef<RowStage> stages, int64_t rows) {
-  return BufferPlanner(stages, rows).plan();
+std::vector<RowBuffer> planRowBuffers(ArrayRef<RowStage> stages, int64_t rows,
+                                      const TargetCosts &costs) {
+  return BufferPlanner(stages, rows, costs).plan();
 }
 
 } // namespace ingot

@@ -1,6 +1,7 @@
 /// Which values of a row are kept instead of being computed again by a later pass over the row.
 #pragma once
 #include "codegen/kernel/Reductions.h"
+#include "passes/options/TargetCosts.h"
 #include <vector>
 
 namespace ingot {
@@ -22,6 +23,7 @@ struct RowBuffer {
 
 /// Values that are dear (exp, tanh, division, random bits) and needed by several stages; `memory`
 /// is still null. Rows too long for the cache are computed again instead.
-std::vector<RowBuffer> planRowBuffers(llvm::ArrayRef<RowStage> stages, int64_t rows);
+std::vector<RowBuffer> planRowBuffers(llvm::ArrayRef<RowStage> stages, int64_t rows,
+                                      const TargetCosts &costs);
 
 } // namespace ingot

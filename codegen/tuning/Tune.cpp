@@ -1,6 +1,8 @@
 #include "codegen/tuning/Tune.h"
 #include "codegen/EmitProgram.h"
 #include "codegen/KernelCode.h"
+#include "codegen/Target.h"
+#include "codegen/cpu/CpuBackend.h"
 #include "codegen/tuning/TuneCandidates.h"
 #include "codegen/tuning/VersionTimes.h"
 #include "codegen/tuning/VersionedProgram.h"
@@ -99,22 +101,17 @@ Result<Version> Tuner::compileVersion(const BlockChoices &choices) {
   for (const auto &[kernel, choice] : choices)
     if (choice != BlockChoice())
       chosen.tuning.blocks[kernel] = choice;
-  INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
+  INGOT_ASSIGN(std::shared_ptr<const Backend> backend, parseTarget(options.target));
   INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, *linalg, chosen));
   Version version;
   INGOT_ASSIGN(version.program, emitProgram(*planned));
-  INGOT_TRY(generateKernelCode(*planned, target, disk, chosen, version.program));
-  version.program.target = target.name();
-  version.program.features = target.required;
-  for (auto function : planned->getOps<func::FuncOp>()) {
-    if (!function->hasAttr("graph.kernel"))
-      continue;
-    std::string problem;
-    auto taken = function->getAttrOfType<StringAttr>("graph.blocks");
-    version.taken.push_back(
-        BlockChoice::parse(taken ? std::string_view(taken.getValue()) : "", problem)
-            .value_or(BlockChoice()));
-  }
+  INGOT_TRY(generateKernelCode(*planned, *backend, disk, chosen, version.program));
+  version.program.target = backend->name();
+  version.program.features = backend->requirements();
+  for (auto function : planned->getOps<func::FuncOp>())
+    if (kernel::isKernel(function)) // a choice counts for all launches of its kernel
+      version.taken.insert(version.taken.end(), kernel::scheduleOf(function).getLaunches().size(),
+                           takenBlocks(function));
   return version;
 }
 

@@ -14,7 +14,7 @@ inline constexpr TuningGroup tuningGroups[] = {TuningGroup::Tile, TuningGroup::D
                                                TuningGroup::Packing, TuningGroup::Units};
 std::string_view name(TuningGroup group);
 
-/// Variations of the sizes that a kernel took, `graph.blocks`; none where the kernel has no such
+/// Variations of the sizes that a kernel took (`takenBlocks`); none where the kernel has no such
 /// sizes. What a shape does not allow is bent to what it does, so two may come out the same.
 std::vector<BlockChoice> tuningCandidates(TuningGroup group, const BlockChoice &taken,
                                           const MachineShape &machine);

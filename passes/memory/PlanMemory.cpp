@@ -3,7 +3,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "passes/Passes.h"
-#include "passes/memory/FunctionPlan.h"
+#include "passes/memory/BufferAssignment.h"
 
 using namespace mlir;
 
@@ -17,13 +17,10 @@ namespace {
 struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    std::vector<FunctionPlan> plans;
-    int64_t workspaceBytes = 0;
+    std::vector<BufferAssignment> plans;
     SmallVector<func::FuncOp> entries;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
-      if (function->hasAttr("graph.kernel"))
-        workspaceBytes = std::max(workspaceBytes, FunctionPlan::workspace(function));
-      else
+      if (!kernel::isKernel(function))
         entries.push_back(function);
     }
     // The step asks the most of the parameters' layout (its buckets), so it is laid out first.
@@ -35,11 +32,11 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
       plans.emplace_back(function, symbols);
 
     Persistent persistent;
-    for (FunctionPlan &plan : plans)
-      if (failed(plan.classify()) || failed(plan.placePersistent(persistent)))
+    for (BufferAssignment &plan : plans)
+      if (failed(plan.assign()) || failed(plan.placePersistent(persistent)))
         return signalPassFailure();
-    for (FunctionPlan &plan : plans)
-      plan.rewrite(plan.placeTransient(persistent), workspaceBytes);
+    for (BufferAssignment &plan : plans)
+      plan.rewrite(plan.placeTransient(persistent));
 
     Builder builder(&getContext());
     SmallVector<Attribute> constants;

@@ -14,6 +14,7 @@ namespace ingot {
 struct TargetCosts {
   // Rates of one worker.
   double bytesPerNanosecond = 12;         ///< streamed from or to memory
+  double cachedBytesPerNanosecond = 20;   ///< of operands that are read several times
   double operationsPerNanosecond = 48;    ///< simple operations outside contractions
   double contractionsPerNanosecond = 100; ///< FLOPs of a contraction, two per multiply-add
 

@@ -1,10 +1,9 @@
 #include "test/codegen/CompiledKernel.h"
-#include "codegen/Passes.h"
-#include "codegen/cpu/Image.h"
-#include "codegen/cpu/Object.h"
+#include "codegen/cpu/CpuBackend.h"
 #include "mlir/Parser/Parser.h"
 #include "passes/Dialects.h"
 #include "passes/Passes.h"
+#include "passes/schedule/ScheduleKernels.h"
 #include "llvm/ADT/APFloat.h"
 #include <chrono>
 #include <cstdio>
@@ -46,9 +45,10 @@ ElementType elementType(Type type) {
 
 } // namespace
 
-CompiledKernel::CompiledKernel(const std::string &text, const std::string &targetName) {
+CompiledKernel::CompiledKernel(const std::string &text, const std::string &targetName,
+                               const TargetCosts &costs) {
   const CpuTarget target = orDie(CpuTarget::parse(targetName));
-  const MachineShape machine = target.machine();
+  const CpuBackend backend(target, costs);
   DialectRegistry registry;
   registerDialects(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
@@ -62,34 +62,38 @@ CompiledKernel::CompiledKernel(const std::string &text, const std::string &targe
     results.push_back({elementType(tensor.getElementType()),
                        Shape(tensor.getShape().begin(), tensor.getShape().end())});
   }
+  context.loadAllAvailableDialects();
   PassManager emitting(&context);
-  emitting.addPass(createLowerKernels({machine.vectorBytes, machine.l1Bytes, machine.l2Bytes}));
+  emitting.addPass(createScheduleKernels(backend));
+  emitting.addPass(createLowerKernels(backend));
   require(succeeded(emitting.run(*module)), "cannot lower\n" + text);
-  kernel = *module->getOps<func::FuncOp>().begin();
-  grains = kernel->getAttrOfType<IntegerAttr>("graph.grains").getInt();
-  workspaceBytes = kernel->getAttrOfType<IntegerAttr>("graph.workspace").getInt();
-  for (Attribute pair : kernel->getAttrOfType<ArrayAttr>("graph.in_place")) {
-    auto numbers = cast<ArrayAttr>(pair);
-    inPlace.push_back(
-        {cast<IntegerAttr>(numbers[0]).getInt(), cast<IntegerAttr>(numbers[1]).getInt()});
+  kernel::ScheduleAttr schedule = kernel::scheduleOf(kernel);
+  workspaceBytes = schedule.getScratch();
+  launchScratchBytes = schedule.getLaunchScratch();
+  for (kernel::PairAttr pair : schedule.getSharing())
+    inPlace.push_back({pair.getResult(), pair.getOperand()});
+  std::vector<std::string> names;
+  for (auto [number, launch] : llvm::enumerate(schedule.getLaunches())) {
+    grains.push_back(launch.getGrains());
+    names.push_back(kernel::launchName(kernel.getName(), number));
+    module->lookupSymbol<func::FuncOp>(names.back()).setPublic();
   }
-  std::string name = kernel.getName().str();
+  kernel.erase();
 
   double lowering = milliseconds();
   PassManager passes(&context);
-  context.loadAllAvailableDialects();
-  buildLlvmPipeline(passes, target);
+  backend.addCodePasses(passes);
   require(succeeded(passes.run(*module)), "cannot reach the LLVM dialect");
   double compiling = milliseconds();
-  std::vector<uint8_t> object = orDie(compileToObject(*module, target));
+  std::vector<uint8_t> object = orDie(backend.compile(*module, nullptr));
   emitMs = lowering - start;
   lowerMs = compiling - lowering;
   llvmMs = milliseconds() - compiling;
 
-  ImageBuilder image;
-  int64_t offset = orDie(image.add(object, name));
-  code = orDie(mapCode(image.bytes()));
-  entry = reinterpret_cast<Entry>(code.data() + offset);
+  CodeImage image = orDie(backend.assemble({{names, object}}));
+  code = orDie(mapCode(image.bytes));
+  for (int64_t entry : image.entries)
+    entries.push_back(reinterpret_cast<Entry>(code.data() + entry));
 }
 
 namespace {
@@ -123,7 +127,8 @@ private:
 
 } // namespace
 
-void CompiledKernel::run(const std::vector<Tensor> &memory, int64_t lo, int64_t hi) const {
+void CompiledKernel::run(const std::vector<Tensor> &memory,
+                         const std::vector<std::vector<int64_t>> &bounds) const {
   std::list<GuardedMemory> guarded;
   std::map<const void *, void *> places; // tensors that share memory go on sharing it
   std::vector<void *> pointers;
@@ -133,32 +138,50 @@ void CompiledKernel::run(const std::vector<Tensor> &memory, int64_t lo, int64_t 
       place = guarded.emplace_back(tensor.bytes(), tensor.data()).data;
     pointers.push_back(place);
   }
+  if (launchScratchBytes)
+    pointers.push_back(guarded.emplace_back(launchScratchBytes, nullptr).data);
   pointers.push_back(guarded.emplace_back(workspaceBytes, nullptr).data);
-  entry(pointers.data(), lo, hi);
+  // Later ranges first: grains must not lean on each other.
+  for (size_t launch = 0; launch < entries.size(); ++launch)
+    for (size_t i = bounds[launch].size() - 1; i > 0; --i)
+      entries[launch](pointers.data(), bounds[launch][i - 1], bounds[launch][i]);
   for (const Tensor &tensor : memory)
     std::memcpy(const_cast<void *>(tensor.data()), places[tensor.data()], tensor.bytes());
 }
 
+void CompiledKernel::runIn(const std::vector<Tensor> &memory) const {
+  std::vector<std::vector<int64_t>> whole;
+  for (int64_t count : grains)
+    whole.push_back({0, count});
+  run(memory, whole);
+}
+
 std::vector<Tensor> CompiledKernel::run(const std::vector<Tensor> &arguments) const {
-  auto compute = [&](llvm::ArrayRef<int64_t> bounds) {
+  using Cut = std::vector<int64_t> (*)(int64_t);
+  auto compute = [&](Cut cut) {
     std::vector<Tensor> memory = arguments;
     for (auto &[type, shape] : results) {
       Tensor tensor(type, shape);
       std::memset(tensor.data(), 0xff, tensor.bytes());
       memory.push_back(tensor);
     }
-    // Later ranges first: grains must not lean on each other.
-    for (size_t i = bounds.size() - 1; i > 0; --i)
-      run(memory, bounds[i - 1], bounds[i]);
+    std::vector<std::vector<int64_t>> bounds;
+    for (int64_t count : grains)
+      bounds.push_back(cut(count));
+    run(memory, bounds);
     return std::vector<Tensor>(memory.begin() + arguments.size(), memory.end());
   };
-  std::vector<Tensor> whole = compute({0, grains});
-  std::vector<int64_t> single;
-  for (int64_t grain = 0; grain <= grains; ++grain)
-    single.push_back(grain);
-  for (const std::vector<int64_t> &bounds :
-       {single, std::vector<int64_t>{0, grains / 3, grains / 2, grains}}) {
-    std::vector<Tensor> parts = compute(bounds);
+  std::vector<Tensor> whole = compute([](int64_t count) { return std::vector<int64_t>{0, count}; });
+  const Cut others[] = {
+      [](int64_t count) {
+        std::vector<int64_t> single;
+        for (int64_t grain = 0; grain <= count; ++grain)
+          single.push_back(grain);
+        return single;
+      },
+      [](int64_t count) { return std::vector<int64_t>{0, count / 3, count / 2, count}; }};
+  for (Cut cut : others) {
+    std::vector<Tensor> parts = compute(cut);
     for (size_t r = 0; r < whole.size(); ++r)
       EXPECT_EQ(std::memcmp(whole[r].data(), parts[r].data(), whole[r].bytes()), 0)
           << "result " << r << " depends on how the grains are shared out";

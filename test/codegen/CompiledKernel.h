@@ -1,5 +1,6 @@
 /// Compiles one kernel of stage `kernels` and runs it as the runtime does.
 #pragma once
+#include "passes/options/TargetCosts.h"
 #include "runtime/cpu/Memory.h"
 #include "runtime/program/Tensor.h"
 #include <cstdint>
@@ -13,23 +14,29 @@ class CompiledKernel {
 public:
   /// Lowers and compiles the only kernel of a module in MLIR text for a CPU that this machine can
   /// stand in for (`--target`'s words); a failure ends the process.
-  explicit CompiledKernel(const std::string &module, const std::string &target = "cpu");
+  explicit CompiledKernel(const std::string &module, const std::string &target = "cpu",
+                          const TargetCosts &costs = {});
 
-  /// Computes grains [lo, hi) on tensors: the arguments, then the results.
-  void run(const std::vector<Tensor> &memory, int64_t lo, int64_t hi) const;
+  /// Computes all grains on tensors: the arguments, then the results.
+  void runIn(const std::vector<Tensor> &memory) const;
   /// Computes everything once at a stroke and then, into copies, in several other ways of sharing
   /// the grains out; fails the test where a bit differs. Returns the results, which start as
   /// garbage.
   std::vector<Tensor> run(const std::vector<Tensor> &arguments) const;
 
-  int64_t grains = 0, workspaceBytes = 0;
+  std::vector<int64_t> grains; ///< by launch
+  int64_t workspaceBytes = 0, launchScratchBytes = 0;
   std::vector<std::pair<int64_t, int64_t>> inPlace; ///< result, operand
   double emitMs = 0, lowerMs = 0, llvmMs = 0;
 
   using Entry = void (*)(void *const *, int64_t, int64_t);
-  Entry entry = nullptr;
+  std::vector<Entry> entries; ///< by launch
 
 private:
+  /// The same in the ranges between these bounds, launch by launch.
+  void run(const std::vector<Tensor> &memory,
+           const std::vector<std::vector<int64_t>> &bounds) const;
+
   std::vector<std::pair<ElementType, Shape>> results;
   Pages code;
 };

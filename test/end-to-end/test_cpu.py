@@ -38,14 +38,14 @@ class Training(test_training.OnTheReference):
         self.assertEqual(ran.returncode, 0, ran.stderr)
 
     def test_every_stage_prints(self):
-        for stage in ["graph", "train", "linalg", "kernels", "plan", "llvm", "program"]:
+        for stage in ["graph", "train", "linalg", "kernels", "schedule", "plan", "loops", "llvm", "program"]:
             process = run("compile", *TINY, "--train", f"--emit={stage}")
             self.assertEqual(process.returncode, 0, process.stderr)
             self.assertGreater(len(process.stdout), 1000)
 
     def test_a_printed_stage_compiles_to_the_same_bits(self):
         outputs = set()
-        for stage in ["graph", "train", "linalg", "kernels", "plan"]:
+        for stage in ["graph", "train", "linalg", "kernels", "schedule", "plan", "loops"]:
             text, program, logits = (self.path(stage + end) for end in (".mlir", ".ingot", ".npy"))
             for command in (["compile", *TINY, "--train", f"--emit={stage}", "-o", text],
                             ["compile", text, "--train", "-o", program],
@@ -55,6 +55,40 @@ class Training(test_training.OnTheReference):
             with open(logits, "rb") as file:
                 outputs.add(file.read())
         self.assertEqual(len(outputs), 1)
+
+    def test_a_warm_kernel_cache_runs_no_emitter(self):
+        cache = self.path("kernels")
+        first = lines(run("compile", *TINY, "--train", "--json", f"--cache={cache}"))[0]
+        self.assertEqual(first["emitted_kernels"], first["scheduled_kernels"])
+        self.assertEqual(first["cached_kernels"], 0)
+        # Another learning rule: another program of which most kernels are the same.
+        other = lines(run("compile", *TINY, "--train", "--optimizer=sgd", "--json", f"--cache={cache}"))[0]
+        self.assertGreater(other["cached_kernels"], 10)
+        self.assertEqual(other["emitted_kernels"], other["scheduled_kernels"] - other["cached_kernels"])
+        # Passes that are watched run again; the emitters do not.
+        again = run("compile", *TINY, "--train", "--timing", f"--cache={cache}")
+        self.assertIn(f"kernels: {first['scheduled_kernels']} scheduled, 0 emitted, {first['scheduled_kernels']} from the cache",
+                      again.stderr)
+
+    def test_a_graph_of_20000_ops_is_planned(self):
+        tensor, weight, layers = "tensor<4x8xf32>", "tensor<8x8xf32>", 4000
+        arguments = [f'%w{i}: {weight} {{graph.name = "w{i}", graph.role = "parameter"}}' for i in range(20)]
+        arguments.append(f'%y0: {tensor} {{graph.name = "x", graph.role = "input"}}')
+        text = [f"func.func @forward({', '.join(arguments)}) -> ({tensor} {{graph.name = \"y\"}}) {{"]
+        for i in range(layers):
+            text += [f"%a{i} = graph.linear %y{i}, %w{i % 20} : {tensor}, {weight} -> {tensor}",
+                     f"%b{i} = graph.tanh %a{i} : {tensor}",
+                     f"%c{i} = graph.mul %b{i}, %a{i} : {tensor}",
+                     f"%d{i} = graph.add %c{i}, %y{i} : {tensor}",
+                     f"%y{i + 1} = graph.relu %d{i} : {tensor}"]
+        text.append(f"return %y{layers} : {tensor}\n}}")
+        model, plan = self.path("large.mlir"), self.path("plan.mlir")
+        with open(model, "w") as file:
+            file.write("\n".join(text))
+        process = run("compile", model, "--emit=plan", "-o", plan)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        with open(plan) as file:
+            self.assertEqual(file.read().count("kernel.call"), layers)
 
     def test_the_plan_adds_up(self):
         report = lines(run("plan", *TINY, "--json"))[0]

@@ -83,10 +83,10 @@ class Tune(unittest.TestCase):
         file = self.tuned()["file"]
         _, names = self.choose(file, "tile_rows=3 tile_columns=32")
         model = [*TINY, f"--vocab={len(set(TEXT))}"]
-        kernels = self.ingot("compile", *model, "--train", "--emit=kernels", "--threads=1").stdout
+        kernels = self.ingot("compile", *model, "--train", "--emit=schedule", "--threads=1").stdout
         self.assertEqual(kernels.count('graph.tuned = "tile_rows=3 tile_columns=32"'), len(names))
         self.assertNotIn("graph.tuned",
-                         self.ingot("compile", *model, "--train", "--emit=kernels", "--threads=1", "--tune=off").stdout)
+                         self.ingot("compile", *model, "--train", "--emit=schedule", "--threads=1", "--tune=off").stdout)
         bench = ["bench", *model, "--steps=1", "--threads=1"]
         self.assertIn(" [tile_rows=3 tile_columns=32]: ", self.ingot(*bench).stdout)
         rows = lines(self.ingot(*bench, "--json"))[0]["kernels"]

@@ -23,7 +23,8 @@ struct CompileCommandFlags {
 
 constexpr Choice<Stage> stages[] = {{"graph", Stage::Graph},    {"train", Stage::Train},
                                     {"linalg", Stage::Linalg},  {"kernels", Stage::Kernels},
-                                    {"plan", Stage::Plan},      {"llvm", Stage::Llvm},
+                                    {"schedule", Stage::Schedule}, {"plan", Stage::Plan},
+                                    {"loops", Stage::Loops},    {"llvm", Stage::Llvm},
                                     {"program", Stage::Program}};
 
 Status emitStage(const CompileCommandFlags &flags, const Model &model,
@@ -43,6 +44,9 @@ void printSummary(const CompileCommandFlags &flags, const Program &program,
                               {"operators", program.operators},
                               {"kernels", launches},
                               {"distinct_kernels", distinct},
+                              {"scheduled_kernels", report.kernels.scheduled},
+                              {"emitted_kernels", report.kernels.emitted},
+                              {"cached_kernels", report.kernels.cached},
                               {"tuned_kernels", report.kernelsTuned},
                               {"planned_bytes", program.arenaBytes},
                               {"code_bytes", program.codeBytes()},
@@ -81,7 +85,7 @@ Action declareCompile(CLI::App &app) {
   flags->model.declare(app);
   app.add_flag("--train", flags->train, "the whole training step instead of the model alone");
   app.add_option("--emit", flags->emit,
-                 "print a stage: graph, train, linalg, kernels, plan, llvm or program");
+                 "print a stage: graph, train, linalg, kernels, schedule, plan, loops, llvm or program");
   app.add_option("-o,--output", flags->output, "the .ingot file, or where --emit prints to");
   app.add_flag("--json", flags->json, "figures as one JSON object to stdout");
   flags->training.declare(app);

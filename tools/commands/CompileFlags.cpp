@@ -91,7 +91,7 @@ void CompileFlags::explain(const CompileReport &report) const {
     fmt::print(
         stderr,
         "cache: the program was not there: {}\ncache: {} kernels were there, {} were compiled\n",
-        report.cacheMiss, report.kernelsCached, report.kernelsCompiled);
+        report.cacheMiss, report.kernels.cached, report.kernels.compiled);
 }
 
 Result<int64_t> parseBytes(std::string_view flag, std::string_view text) {

@@ -204,14 +204,14 @@ TEST(Contraction, OtherElementTypes) {
 
 TEST(Contraction, ManyBatchesShareAGrain) {
   Matmul matmul{40, 16, 16, 16};
-  EXPECT_LT(CompiledKernel(matmul.kernel()).grains, 8);
+  EXPECT_LT(CompiledKernel(matmul.kernel()).grains.front(), 8);
   check(matmul, testSeed());
 }
 
 TEST(Contraction, LargeShapesFeedSeveralThreads) {
-  EXPECT_GE(CompiledKernel(Matmul{0, 256, 768, 768}.kernel()).grains, 8);
-  EXPECT_GE(CompiledKernel(Matmul{0, 2048, 64, 768}.kernel()).grains, 8);
-  EXPECT_GE(CompiledKernel(Matmul{0, 1, 768, 3072, false, true}.kernel()).grains, 8);
+  EXPECT_GE(CompiledKernel(Matmul{0, 256, 768, 768}.kernel()).grains.front(), 8);
+  EXPECT_GE(CompiledKernel(Matmul{0, 2048, 64, 768}.kernel()).grains.front(), 8);
+  EXPECT_GE(CompiledKernel(Matmul{0, 1, 768, 3072, false, true}.kernel()).grains.front(), 8);
 }
 
 constexpr const char *epilogueMaps =
@@ -277,7 +277,7 @@ TEST(Contraction, ResidualMayBeOverwritten) {
          residual = matmul.random(matmul.result(), seed + 2);
   std::vector<Tensor> apart = kernel.run({lhs, rhs, residual});
   Tensor shared = residual.clone();
-  kernel.run({lhs, rhs, shared, shared}, 0, kernel.grains);
+  kernel.runIn({lhs, rhs, shared, shared});
   EXPECT_EQ(std::memcmp(apart[0].data(), shared.data(), shared.bytes()), 0);
   for (int64_t i = 0; i < matmul.rows; ++i)
     for (int64_t j = 0; j < matmul.columns; ++j) {

@@ -100,7 +100,7 @@ std::vector<Tensor> runEveryWay(const CompiledKernel &compiled,
     for (size_t i = 0; i < expected.size(); ++i)
       memory.push_back(i == size_t(result) ? memory[operand]
                                            : Tensor(expected[i].type(), expected[i].shape()));
-    compiled.run(memory, 0, compiled.grains);
+    compiled.runIn(memory);
     for (size_t i = 0; i < expected.size(); ++i)
       EXPECT_EQ(
           std::memcmp(memory[arguments.size() + i].data(), expected[i].data(), expected[i].bytes()),
@@ -174,7 +174,7 @@ TEST(LowerKernels, EmptyAndScalar) {
                  generic("%0", 2, 2, {{"%x0", "tensor<0x3xf32>", "d0, d1"}},
                          {"%e", "tensor<0x3xf32>", "d0, d1"}, "    linalg.yield %a0 : f32"),
              "%0"));
-  EXPECT_EQ(nothing.grains, 0);
+  EXPECT_EQ(nothing.grains.front(), 0);
   CompiledKernel scalar(
       kernel("elementwise", {"tensor<f32>"}, {"tensor<f32>"},
              empty("%e", "tensor<f32>") +
@@ -461,7 +461,7 @@ TEST(LowerKernels, UpdatesInPlace) {
                            "    %k = arith.mulf %a2, %a1 : f32\n    %r = arith.subf %a0, %k : "
                            "f32\n    linalg.yield %r : f32"),
                "%0, %1"));
-    EXPECT_EQ(compiled.grains, (count + 65535) / 65536);
+    EXPECT_EQ(compiled.grains.front(), (count + 65535) / 65536);
     Tensor x = random({count}), gradient = random({count}), momentum = random({count}),
            lr = random({});
     std::vector<Tensor> results = runEveryWay(compiled, {x, gradient, momentum, lr});

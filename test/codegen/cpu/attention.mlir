@@ -1,10 +1,9 @@
-// RUN: %ingot-opt %s -split-input-file -lower-kernels -canonicalize -cse | FileCheck %s
+// RUN: %ingot-opt %s -split-input-file -schedule-kernels -lower-kernels -canonicalize -cse | FileCheck %s
 
 // A grain is a few blocks of 32 queries. The keys pass in blocks; scores exist as
 // [key, query] in the workspace, whose size does not depend on the sequence.
-// CHECK-LABEL: func.func private @forward
+// CHECK-LABEL: func.func private @forward.0
 // CHECK-SAME: %[[Q:[a-z0-9]+]]: memref<2x12x1024x64xf32>
-// CHECK-SAME: graph.grains = 128 : i64
 // Queries are transposed once:
 // CHECK-COUNT-64: vector.shuffle
 // CHECK-NOT: vector.shuffle
@@ -20,6 +19,7 @@
 // CHECK: vector.fma
 // CHECK: math.log
 // CHECK: return
+// CHECK: grains 128 flops
 func.func private @forward(%q: tensor<2x12x1024x64xf32>, %k: tensor<2x12x1024x64xf32>, %v: tensor<2x12x1024x64xf32>)
     -> (tensor<2x12x1024x64xf32>, tensor<2x12x1024xf32>) attributes {graph.kernel = "attention"} {
   %o, %l = graph.attention %q, %k, %v scale 1.25e-01 causal true : tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32> -> tensor<2x12x1024x64xf32>, tensor<2x12x1024xf32>
@@ -30,12 +30,12 @@ func.func private @forward(%q: tensor<2x12x1024x64xf32>, %k: tensor<2x12x1024x64
 
 // Backward: a grain is whole heads, and five products make a block: scores, their gradients, and
 // what they add to the gradients of values, keys and queries.
-// CHECK-LABEL: func.func private @backward
-// CHECK-SAME: graph.grains = 24 : i64
+// CHECK-LABEL: func.func private @backward.0
 // CHECK: vector.fma
 // CHECK: math.exp
 // CHECK-NOT: math.exp
 // CHECK: return
+// CHECK: grains 24 flops
 func.func private @backward(%q: tensor<2x12x256x64xf32>, %k: tensor<2x12x256x64xf32>, %v: tensor<2x12x256x64xf32>,
                             %o: tensor<2x12x256x64xf32>, %l: tensor<2x12x256xf32>, %g: tensor<2x12x256x64xf32>)
     -> (tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>) attributes {graph.kernel = "attention_backward"} {

@@ -1,11 +1,10 @@
-// RUN: %ingot-opt %s -split-input-file -lower-kernels -canonicalize -cse | FileCheck %s
+// RUN: %ingot-opt %s -split-input-file -schedule-kernels -lower-kernels -canonicalize -cse | FileCheck %s
 
 // A linear layer: grains are blocks of columns; a panel of the weight holds 48 columns, 128 of the
 // depth, and the left operand stays where it lies. The tile of sums is 8 x 48: 24 chains of
 // multiply-adds. Finished tiles get the bias, one vector at a time.
-// CHECK-LABEL: func.func private @linear
+// CHECK-LABEL: func.func private @linear.0
 // CHECK-SAME: %[[X:[a-z0-9]+]]: memref<256x768xf32> {llvm.noalias}, %[[W:[a-z0-9]+]]: memref<3072x768xf32> {llvm.noalias}, %[[BIAS:[a-z0-9]+]]: memref<3072xf32> {llvm.noalias}
-// CHECK-SAME: graph.grains = 64 : i64
 // Spans, panels of columns, blocks of the depth:
 // CHECK: scf.while
 // CHECK: scf.for {{.*}} step %c48
@@ -32,6 +31,7 @@
 // CHECK-NOT: arith.addf
 // CHECK-NOT: masked
 // CHECK: return
+// CHECK: grains 64 flops
 func.func private @linear(%x: tensor<256x768xf32>, %w: tensor<3072x768xf32>, %bias: tensor<3072xf32>) -> tensor<256x3072xf32>
     attributes {graph.kernel = "contraction"} {
   %0 = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<256x768xf32>, tensor<3072x768xf32> -> tensor<256x3072xf32>
@@ -48,7 +48,7 @@ func.func private @linear(%x: tensor<256x768xf32>, %w: tensor<3072x768xf32>, %bi
 // -----
 
 // Few rows by a weight [out, in]: dot products, sixteen at a time, nothing packed.
-// CHECK-LABEL: func.func private @one_row
+// CHECK-LABEL: func.func private @one_row.0
 // CHECK: scf.for {{.*}} step %c16 iter_args
 // CHECK-COUNT-16: vector.fma
 // CHECK-NOT: memref.prefetch
@@ -65,7 +65,7 @@ func.func private @one_row(%x: tensor<1x768xf32>, %w: tensor<512x768xf32>) -> te
 
 // A weight [in, out] lies in vectors: the first tile of rows reads it in place, asks for what comes
 // and writes the panel that the other tiles read.
-// CHECK-LABEL: func.func private @forward
+// CHECK-LABEL: func.func private @forward.0
 // CHECK: scf.if {{.*}} -> (vector<16xf32>
 // CHECK: scf.for
 // CHECK-COUNT-3: vector.load %{{.*}} : memref<589824xf32>
@@ -88,7 +88,7 @@ func.func private @forward(%x: tensor<256x768xf32>, %w: tensor<768x768xf32>) -> 
 // -----
 
 // Odd columns: the same code with masks, no second copy of it.
-// CHECK-LABEL: func.func private @odd
+// CHECK-LABEL: func.func private @odd.0
 // CHECK: vector.maskedload
 // CHECK: vector.fma
 // CHECK: vector.maskedstore
@@ -102,9 +102,9 @@ func.func private @odd(%a: tensor<37x20xf32>, %b: tensor<20x45xf32>) -> tensor<3
 // -----
 
 // A residual that is read where the result is written may lend its memory.
-// CHECK-LABEL: func.func private @residual
+// CHECK-LABEL: func.func private @residual.0
 // CHECK-SAME: memref<32x48xf32>, %{{[a-z0-9]+}}: memref<32x48xf32>, %{{[a-z0-9]+}}: memref<{{[0-9]+}}xi8> {llvm.noalias}
-// CHECK-SAME: graph.in_place = {{\[\[}}0, 2]]
+// CHECK: sharing = [0 with 2 same_point]
 func.func private @residual(%a: tensor<32x16xf32>, %b: tensor<16x48xf32>, %x: tensor<32x48xf32>) -> tensor<32x48xf32>
     attributes {graph.kernel = "contraction"} {
   %0 = graph.contract %a, %b batch [] x [] over [1] x [0] : tensor<32x16xf32>, tensor<16x48xf32> -> tensor<32x48xf32>

@@ -1,14 +1,12 @@
-// RUN: %ingot-opt %s --lower-kernels --canonicalize --cse | FileCheck %s
+// RUN: %ingot-opt %s --schedule-kernels --lower-kernels --canonicalize --cse | FileCheck %s
 
 #id = affine_map<(d0) -> (d0)>
 #both = affine_map<(d0, d1) -> (d0, d1)>
 #row = affine_map<(d0, d1) -> (d0)>
 
 // One line of 40 elements: two full blocks and a masked tail. The product is fused, the flags are gone.
-// CHECK-LABEL: func.func private @scale(
+// CHECK-LABEL: func.func private @scale.0(
 // CHECK-SAME:    %[[X:.*]]: memref<5x8xf32>, %[[S:.*]]: memref<f32> {llvm.noalias}, %[[OUT:.*]]: memref<5x8xf32>, %[[LO:.*]]: index, %[[HI:.*]]: index)
-// CHECK-SAME:    graph.grains = 1 : i64
-// CHECK-SAME{LITERAL}: graph.in_place = [[0, 0]]
 // CHECK-DAG:   %[[MASK:.*]] = arith.constant dense<[true, true, true, true, true, true, true, true, false
 // CHECK:       scf.for %[[I:.*]] = %c0 to %c32 step %c
 // CHECK:         %[[A:.*]] = vector.load %{{.*}}[%[[I]]] : memref<40xf32>, vector<16xf32>
@@ -18,6 +16,9 @@
 // CHECK:       vector.maskedload %{{.*}}[%c32], %[[MASK]]
 // CHECK:       vector.maskedstore %{{.*}}[%c32], %[[MASK]]
 // CHECK-NOT:   fastmath
+// CHECK:       func.func private @scale(tensor<5x8xf32>, tensor<f32>) -> tensor<5x8xf32>
+// CHECK-SAME:    arguments = [read, read, write], sharing = [0 with 0 same_point], scratch = 0, launch_scratch = 0
+// CHECK-SAME:    launches = [pointwise grains 1
 func.func private @scale(%x: tensor<5x8xf32>, %s: tensor<f32>) -> tensor<5x8xf32> attributes {graph.kernel = "elementwise"} {
   %e = tensor.empty() : tensor<5x8xf32>
   %0 = linalg.generic {indexing_maps = [#both, affine_map<(d0, d1) -> ()>, #both], iterator_types = ["parallel", "parallel"]}
@@ -31,15 +32,17 @@ func.func private @scale(%x: tensor<5x8xf32>, %s: tensor<f32>) -> tensor<5x8xf32
 }
 
 // The exponentials are needed by the sum and by the result: they are kept in the workspace.
-// CHECK-LABEL: func.func private @normalise(
+// CHECK-LABEL: func.func private @normalise.0(
 // CHECK-SAME:    %[[X:.*]]: memref<3x32xf32>, %[[OUT:.*]]: memref<3x32xf32>, %[[WORK:.*]]: memref<128xi8> {llvm.noalias}, %{{.*}}: index, %{{.*}}: index)
-// CHECK-SAME:    graph.workspace = 128 : i64
 // CHECK:       %[[KEPT:.*]] = memref.view %[[WORK]]
 // CHECK:       scf.for
 // CHECK-COUNT-2: math.exp
 // CHECK-NOT:   math.exp
 // CHECK:       vector.load %[[KEPT]]
 // CHECK:       return
+// CHECK:       func.func private @normalise(
+// CHECK-SAME:    sharing = [0 with 0 same_row of 32], scratch = 128
+// CHECK-SAME:    kept = 4, kept_in = 0, rows = 3
 func.func private @normalise(%x: tensor<3x32xf32>) -> tensor<3x32xf32> attributes {graph.kernel = "row"} {
   %zero = arith.constant 0.0 : f32
   %l = tensor.empty() : tensor<3xf32>
@@ -67,10 +70,10 @@ func.func private @normalise(%x: tensor<3x32xf32>) -> tensor<3x32xf32> attribute
 }
 
 // i1 is a byte in memory; a large result is cut into several grains.
-// CHECK-LABEL: func.func private @sign(
+// CHECK-LABEL: func.func private @sign.0(
 // CHECK-SAME:    memref<1000000xf32>{{.*}}memref<1000000xi8>
-// CHECK-SAME:    graph.grains = 20 : i64
 // CHECK:       arith.extui %{{.*}} : vector<16xi1> to vector<16xi8>
+// CHECK:       launches = [pointwise grains 20
 func.func private @sign(%x: tensor<1000000xf32>) -> tensor<1000000xi1> attributes {graph.kernel = "elementwise"} {
   %e = tensor.empty() : tensor<1000000xi1>
   %0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
@@ -84,7 +87,7 @@ func.func private @sign(%x: tensor<1000000xf32>) -> tensor<1000000xi1> attribute
 }
 
 // Rows of another length than the tensor's own: what is split and joined again is read in order.
-// CHECK-LABEL: func.func private @regrouped
+// CHECK-LABEL: func.func private @regrouped.0
 // CHECK-NOT:   vector.gather
 // CHECK:       vector.load
 // CHECK-NOT:   vector.gather

@@ -1,11 +1,10 @@
-// RUN: %ingot-opt %s -split-input-file -lower-kernels -canonicalize -cse -verify-diagnostics | FileCheck %s
+// RUN: %ingot-opt %s -split-input-file -schedule-kernels -lower-kernels -canonicalize -cse -verify-diagnostics | FileCheck %s
 
-// Sizes that were chosen go before those that are derived; those that were taken are written down.
-// CHECK-LABEL: func.func private @derived
-// CHECK-SAME: graph.blocks = "tile_rows=8 tile_columns=48 depth=128 rows=256 columns=48 pack_lhs=0 pack_rhs=1"
-// CHECK-NOT: graph.tuned
+// Sizes that were chosen go before those that are derived; those that were taken are in the schedule.
+// CHECK-LABEL: func.func private @derived.0
 // CHECK: scf.for {{.*}} step %c48
 // CHECK: %[[SUMS:.*]]:24 = scf.for
+// CHECK: columns = 48, depth = 128, dot_products = 0, pack_lhs = 0, pack_rhs = 1, {{.*}}rows = 256, {{.*}}tile_columns = 48, tile_rows = 8,
 func.func private @derived(%x: tensor<256x768xf32>, %w: tensor<3072x768xf32>) -> tensor<256x3072xf32>
     attributes {graph.kernel = "contraction"} {
   %0 = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<256x768xf32>, tensor<3072x768xf32> -> tensor<256x3072xf32>
@@ -14,12 +13,12 @@ func.func private @derived(%x: tensor<256x768xf32>, %w: tensor<3072x768xf32>) ->
 
 // -----
 
-// CHECK-LABEL: func.func private @tuned
-// CHECK-SAME: graph.blocks = "tile_rows=5 tile_columns=64 depth=384 rows=130 columns=128 pack_lhs=1 pack_rhs=1"
-// CHECK-SAME: graph.tuned = "tile_rows=5 tile_columns=64 depth=384 rows=128 pack_lhs=1 pack_rhs=0"
+// CHECK-LABEL: func.func private @tuned.0
 // CHECK: scf.for {{.*}} step %c64
 // CHECK: scf.for {{.*}} step %c384
 // CHECK: %[[SUMS:.*]]:20 = scf.for
+// CHECK: graph.tuned = "tile_rows=5 tile_columns=64 depth=384 rows=128 pack_lhs=1 pack_rhs=0"
+// CHECK-SAME: columns = 128, depth = 384, dot_products = 0, pack_lhs = 1, pack_rhs = 1, {{.*}}rows = 130, {{.*}}tile_columns = 64, tile_rows = 5,
 func.func private @tuned(%x: tensor<256x768xf32>, %w: tensor<3072x768xf32>) -> tensor<256x3072xf32>
     attributes {graph.kernel = "contraction", graph.tuned = "tile_rows=5 tile_columns=64 depth=384 rows=128 pack_lhs=1 pack_rhs=0"} {
   %0 = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<256x768xf32>, tensor<3072x768xf32> -> tensor<256x3072xf32>

@@ -1,6 +1,6 @@
-// RUN: %ingot-opt %s --lower-kernels --split-input-file --verify-diagnostics
+// RUN: %ingot-opt %s --schedule-kernels --split-input-file --verify-diagnostics
 
-// expected-error @+1 {{no emitter for kernels of root 'sort'}}
+// expected-error @+1 {{no CPU runs kernels of root 'sort'}}
 func.func private @unknown(%x: tensor<4xf32>) -> tensor<4xf32> attributes {graph.kernel = "sort"} {
   return %x : tensor<4xf32>
 }

@@ -6,31 +6,28 @@
 
 namespace ingot {
 
-/// Every tensor lies in one storage class at a byte offset. Views, buckets and in-place updates
-/// join classes at a distance; a class becomes one buffer of the arena.
-class StorageClasses {
+/// Every tensor lies in one alias set at a byte offset. Views, buckets and in-place updates
+/// join sets at a distance; a set becomes one buffer of the arena.
+class AliasSets {
 public:
   struct Place {
     mlir::Value root;
     int64_t offset; ///< of the tensor, from the root's first byte; may be negative
   };
 
-  /// Where a tensor lies; a tensor not seen before is its own class.
+  /// Where a tensor lies; a tensor not seen before is a set of its own.
   Place find(mlir::Value value);
 
   /// Demands that `value` starts `distance` bytes after `anchor`. False if they already lie in one
-  /// class at another distance.
+  /// set at another distance.
   bool join(mlir::Value value, mlir::Value anchor, int64_t distance);
 
-  /// The tensors of `value`'s class, in the order they were seen.
+  /// The tensors of `value`'s set, in the order they were seen.
   llvm::ArrayRef<mlir::Value> members(mlir::Value value);
 
 private:
   llvm::DenseMap<mlir::Value, Place> parents;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value>> classes; // by root
 };
-
-/// Bytes of a tensor of static shape in memory.
-int64_t storageBytes(mlir::Type tensor);
 
 } // namespace ingot

@@ -1,11 +1,11 @@
-#include "passes/memory/StorageClasses.h"
+#include "passes/memory/AliasSets.h"
 #include "mlir/IR/BuiltinTypes.h"
 
 using namespace mlir;
 
 namespace ingot {
 
-StorageClasses::Place StorageClasses::find(Value value) {
+AliasSets::Place AliasSets::find(Value value) {
   auto [entry, isNew] = parents.try_emplace(value, Place{value, 0});
   if (isNew) {
     classes[value].push_back(value);
@@ -20,7 +20,7 @@ StorageClasses::Place StorageClasses::find(Value value) {
   return direct;
 }
 
-bool StorageClasses::join(Value value, Value anchor, int64_t distance) {
+bool AliasSets::join(Value value, Value anchor, int64_t distance) {
   Place from = find(value), to = find(anchor);
   int64_t shift = to.offset + distance - from.offset; // of from.root, seen from to.root
   if (from.root == to.root)
@@ -32,12 +32,6 @@ bool StorageClasses::join(Value value, Value anchor, int64_t distance) {
   return true;
 }
 
-ArrayRef<Value> StorageClasses::members(Value value) { return classes[find(value).root]; }
-
-int64_t storageBytes(Type tensor) {
-  auto type = cast<ShapedType>(tensor);
-  int64_t bits = type.getElementTypeBitWidth();
-  return type.getNumElements() * std::max<int64_t>(1, bits / 8);
-}
+ArrayRef<Value> AliasSets::members(Value value) { return classes[find(value).root]; }
 
 } // namespace ingot

@@ -1,7 +1,7 @@
-/// Finds out which results may share an operand's memory, from the loads that were emitted.
+/// Which results may lie where an operand lies, from what the points of a kernel read.
 #pragma once
-#include "codegen/cpu/Emitters.h"
-#include "llvm/ADT/DenseSet.h"
+#include "codegen/kernel/PointAccess.h"
+#include "passes/schedule/KernelDialect.h"
 
 namespace ingot {
 
@@ -18,25 +18,31 @@ struct Row {
 /// A result may overwrite an operand if every load of the operand in the result's stage is at the
 /// point that is stored right after, and no other stage loads it. Where stages follow each other
 /// row by row, earlier stages may load what lies in the same row.
-class InPlaceFinder {
+class SharingFinder {
 public:
-  explicit InPlaceFinder(PointEmitter &points) : points(points) {}
+  SharingFinder(mlir::func::FuncOp kernel, const PointAccess &points)
+      : kernel(kernel), points(points) {}
 
   /// The loads since the last call belong to `stage` and precede a store at `position`; a null
   /// position: a stage without stores.
   void record(int stage, std::optional<PointIndex> position);
-  /// Adds the pairs of `result`, stored in `stage`, to the kernel; `row` if stages go row by row.
-  void report(KernelBuilder &kernel, unsigned result, int stage, std::optional<Row> row = {});
+  /// The pairs of `result`, stored in `stage`; `row` if stages go row by row.
+  llvm::SmallVector<kernel::PairAttr> pairs(unsigned result, int stage,
+                                            std::optional<Row> row = {});
 
 private:
   struct Load {
-    PointEmitter::Access access;
+    PointAccess::Load access;
     int stage;
     bool atStore;
   };
-  PointEmitter &points;
+  mlir::func::FuncOp kernel;
+  const PointAccess &points;
   size_t seen = 0;
   std::vector<Load> loads;
 };
+
+/// True if the memory of both can be one: as many elements of one type.
+bool canShare(mlir::Type result, mlir::Type operand);
 
 } // namespace ingot

@@ -3,13 +3,13 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
-#include "passes/memory/FunctionPlan.h"
+#include "passes/memory/BufferAssignment.h"
 
 using namespace mlir;
 
 namespace ingot {
 
-LogicalResult FunctionPlan::placePersistent(Persistent &persistent) {
+LogicalResult BufferAssignment::placePersistent(Persistent &persistent) {
   for (auto &[value, name] : persistentNames) {
     auto place = storage.find(value);
     if (bases.contains(place.root))
@@ -20,7 +20,7 @@ LogicalResult FunctionPlan::placePersistent(Persistent &persistent) {
     for (Value member : storage.members(value)) {
       auto at = storage.find(member);
       low = std::min(low, at.offset);
-      high = std::max(high, at.offset + storageBytes(member.getType()));
+      high = std::max(high, at.offset + kernel::memoryBytes(member.getType()));
       auto named = persistentNames.find(member);
       if (named != persistentNames.end())
         if (auto known = persistent.named.find(named->second); known != persistent.named.end())
@@ -40,40 +40,40 @@ LogicalResult FunctionPlan::placePersistent(Persistent &persistent) {
     }
     bases[place.root] = *base;
   }
-  for (auto &[value, definition] : definitions) {
-    Attribute constant;
-    if (isa<BlockArgument>(value) || !matchPattern(value, m_Constant(&constant)))
+  for (const Definition &definition : definitions) {
+    if (!definition.isConstant)
       continue;
+    Attribute constant;
+    matchPattern(definition.value, m_Constant(&constant));
     auto [known, isNew] = persistent.constants.try_emplace(constant, 0);
     if (isNew)
-      known->second = persistent.allocate(storageBytes(value.getType()));
-    bases[storage.find(value).root] = known->second - storage.find(value).offset;
+      known->second = persistent.allocate(kernel::memoryBytes(definition.value.getType()));
+    auto place = storage.find(definition.value);
+    bases[place.root] = known->second - place.offset;
   }
   return success();
 }
 
-/// True for the class of a parameter, of state or of a constant.
-bool FunctionPlan::isPersistent(Value root) {
-  Attribute constant;
+/// True for the alias set of a parameter, of state or of a constant.
+bool BufferAssignment::isPersistent(Value root) {
   return llvm::any_of(storage.members(root), [&](Value member) {
-    return persistentNames.contains(member) ||
-           (definitions.contains(member) && !isa<BlockArgument>(member) &&
-            matchPattern(member, m_Constant(&constant)));
+    const Definition *definition = definitionOf(member);
+    return persistentNames.contains(member) || (definition && definition->isConstant);
   });
 }
 
-llvm::MapVector<Value, FunctionPlan::Transient> FunctionPlan::transientClasses() {
-  llvm::MapVector<Value, Transient> classes;
+llvm::MapVector<Value, BufferAssignment::Transient> BufferAssignment::transientSets() {
+  llvm::MapVector<Value, Transient> sets;
   llvm::DenseSet<Value> persistent;
-  for (auto &[value, definition] : definitions) {
-    Value root = storage.find(value).root;
+  auto add = [&](const Definition &definition) {
+    Value root = storage.find(definition.value).root;
     if (persistent.contains(root))
-      continue;
-    auto known = classes.find(root);
-    if (known == classes.end()) {
+      return;
+    auto known = sets.find(root);
+    if (known == sets.end()) {
       if (isPersistent(root)) {
         persistent.insert(root);
-        continue;
+        return;
       }
       Transient entry;
       entry.buffer.first = definition.first;
@@ -81,45 +81,71 @@ llvm::MapVector<Value, FunctionPlan::Transient> FunctionPlan::transientClasses()
       for (Value member : storage.members(root)) {
         auto at = storage.find(member);
         entry.low = std::min(entry.low, at.offset);
-        high = std::max(high, at.offset + storageBytes(member.getType()));
+        high = std::max(high, at.offset + kernel::memoryBytes(member.getType()));
       }
       entry.buffer.bytes = high - entry.low;
-      known = classes.insert({root, entry}).first;
+      known = sets.insert({root, entry}).first;
     }
     ArenaBuffer &buffer = known->second.buffer;
     buffer.first = std::min(buffer.first, definition.first);
     buffer.last = std::max(buffer.last, definition.last);
-  }
-  return classes;
+  };
+  // Results as their calls run: the layout's ties break by position.
+  for (const Definition &definition : definitions)
+    if (!definition.call)
+      add(definition);
+  for (CallNumber call : order)
+    for (Value result : calls[call].op.getResults())
+      add(*definitionOf(result));
+  return sets;
+}
+
+SmallVector<std::pair<BufferAssignment::CallNumber, ArenaBuffer>>
+BufferAssignment::launchScratch() const {
+  SmallVector<std::pair<CallNumber, ArenaBuffer>> scratch;
+  for (CallNumber call : order)
+    if (int64_t bytes = calls[call].schedule.getLaunchScratch())
+      scratch.push_back({call, {.bytes = bytes, .first = times[call], .last = times[call]}});
+  return scratch;
 }
 
 /// Bytes that the arena needs behind its persistent part.
-int64_t FunctionPlan::transientEnd() {
-  auto layout =
-      llvm::map_to_vector(transientClasses(), [](auto &entry) { return entry.second.buffer; });
-  std::vector<ArenaBuffer> buffers(layout.begin(), layout.end());
-  return layOutArena(buffers, 0);
+int64_t BufferAssignment::transientEnd() {
+  std::vector<ArenaBuffer> layout;
+  for (auto &[root, entry] : transientSets())
+    layout.push_back(entry.buffer);
+  for (auto &[call, buffer] : launchScratch())
+    layout.push_back(buffer);
+  return layOutArena(layout, 0);
 }
 
-int64_t FunctionPlan::placeTransient(const Persistent &persistent) {
-  auto classes = transientClasses();
+int64_t BufferAssignment::placeTransient(const Persistent &persistent) {
+  auto sets = transientSets();
+  auto scratch = launchScratch();
   std::vector<ArenaBuffer> layout;
-  for (auto &[root, entry] : classes)
+  for (auto &[root, entry] : sets)
     layout.push_back(entry.buffer);
+  for (auto &[call, buffer] : scratch)
+    layout.push_back(buffer);
   int64_t end = layOutArena(layout, persistent.end);
-  for (auto [index, entry] : llvm::enumerate(classes)) {
+  for (auto [index, entry] : llvm::enumerate(sets)) {
     bases[entry.first] = layout[index].offset - entry.second.low;
     buffers.emplace_back(entry.first, layout[index]);
+  }
+  for (auto [index, entry] : llvm::enumerate(scratch)) {
+    const ArenaBuffer &placed = layout[sets.size() + index];
+    scratchOffsets[calls[entry.first].op] = placed.offset;
+    buffers.emplace_back(Value(), placed);
   }
   return end;
 }
 
-int64_t FunctionPlan::offsetOf(Value value) {
+int64_t BufferAssignment::offsetOf(Value value) {
   auto place = storage.find(value);
   return bases.lookup(place.root) + place.offset;
 }
 
-StringRef FunctionPlan::kindOf(Value root) {
+StringRef BufferAssignment::kindOf(Value root) {
   if (gradients.contains(root))
     return "gradient";
   for (Value member : storage.members(root)) {
@@ -132,19 +158,19 @@ StringRef FunctionPlan::kindOf(Value root) {
 }
 
 /// What a person knows a tensor by: the model's node, else the kernel that makes it.
-std::string FunctionPlan::labelOf(Value value) {
+std::string BufferAssignment::labelOf(Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "graph.name");
     return name ? name.str() : "argument" + std::to_string(argument.getArgNumber());
   }
   if (auto name = dyn_cast<NameLoc>(value.getLoc()))
     return name.getName().str();
-  auto launch = value.getDefiningOp<graph::LaunchOp>();
-  return launch ? launch.getKernel().str() : "constant";
+  auto call = value.getDefiningOp<func::CallOp>();
+  return call ? call.getCallee().str() : "constant";
 }
 
 /// `attributes` are those of the argument or result: what `linalg` could not say in the type.
-Attribute FunctionPlan::portAttr(StringRef name, StringRef kind, Value value,
+Attribute BufferAssignment::portAttr(StringRef name, StringRef kind, Value value,
                                  DictionaryAttr attributes) {
   Builder builder(function.getContext());
   auto type = cast<RankedTensorType>(value.getType());
@@ -161,7 +187,7 @@ Attribute FunctionPlan::portAttr(StringRef name, StringRef kind, Value value,
   return builder.getDictionaryAttr(entries);
 }
 
-void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
+void BufferAssignment::rewrite(int64_t arenaBytes) {
   Builder attrs(function.getContext());
   SmallVector<Attribute> ports, planned;
   for (BlockArgument argument : function.getArguments()) {
@@ -183,12 +209,13 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
                              result, function.getResultAttrDict(index)));
   }
   for (auto &[root, buffer] : buffers) {
-    Value origin = *llvm::find_if(storage.members(root),
-                                  [&](Value member) { return definitions.contains(member); });
-    std::string label = labelOf(origin);
+    std::string label = "launch scratch";
+    if (root)
+      label = labelOf(*llvm::find_if(storage.members(root),
+                                     [&](Value member) { return definitionOf(member); }));
     planned.push_back(attrs.getDictionaryAttr(
         {attrs.getNamedAttr("name", attrs.getStringAttr(label)),
-         attrs.getNamedAttr("kind", attrs.getStringAttr(kindOf(root))),
+         attrs.getNamedAttr("kind", attrs.getStringAttr(root ? kindOf(root) : "workspace")),
          attrs.getNamedAttr("offset", attrs.getI64IntegerAttr(buffer.offset)),
          attrs.getNamedAttr("bytes", attrs.getI64IntegerAttr(buffer.bytes)),
          attrs.getNamedAttr("first", attrs.getI64IntegerAttr(buffer.first)),
@@ -196,34 +223,29 @@ void FunctionPlan::rewrite(int64_t arenaBytes, int64_t workspaceBytes) {
   }
 
   OpBuilder builder(function);
-  auto bytes = [&](int64_t size) { return MemRefType::get({size}, builder.getI8Type()); };
-  auto planned_function =
-      func::FuncOp::create(builder, function.getLoc(), function.getName(),
-                           builder.getFunctionType({bytes(arenaBytes), bytes(workspaceBytes)}, {}));
-  planned_function->setAttr("graph.ports", attrs.getArrayAttr(ports));
-  planned_function->setAttr("graph.buffers", attrs.getArrayAttr(planned));
-  Block *entry = planned_function.addEntryBlock();
+  auto plannedFunction = func::FuncOp::create(
+      builder, function.getLoc(), function.getName(),
+      builder.getFunctionType({MemRefType::get({arenaBytes}, builder.getI8Type())}, {}));
+  plannedFunction->setAttr("graph.ports", attrs.getArrayAttr(ports));
+  plannedFunction->setAttr("graph.buffers", attrs.getArrayAttr(planned));
+  Block *entry = plannedFunction.addEntryBlock();
   builder.setInsertionPointToStart(entry);
-  auto index = [&](Location location, int64_t value) -> Value {
-    return arith::ConstantIndexOp::create(builder, location, value);
-  };
-  for (graph::LaunchOp launch : launches) {
-    auto kernel = cast<func::FuncOp>(kernelOf(launch));
-    Location location = launch.getLoc();
+  for (CallNumber number : order) {
+    func::CallOp call = calls[number].op;
+    Location location = call.getLoc();
     SmallVector<Value> arguments;
-    SmallVector<Value> tensors(launch.getOperands());
-    llvm::append_range(tensors, launch.getResults());
-    for (auto [tensor, type] : llvm::zip(tensors, kernel.getArgumentTypes()))
-      arguments.push_back(memref::ViewOp::create(builder, location, type, entry->getArgument(0),
-                                                 index(location, offsetOf(tensor)), ValueRange{}));
-    if (workspace(kernel) > 0)
-      arguments.push_back(
-          memref::ViewOp::create(builder, location, kernel.getArgumentTypes()[arguments.size()],
-                                 entry->getArgument(1), index(location, 0), ValueRange{}));
-    arguments.push_back(index(location, 0));
-    arguments.push_back(
-        index(location, kernel->getAttrOfType<IntegerAttr>("graph.grains").getInt()));
-    func::CallOp::create(builder, location, kernel, arguments);
+    auto place = [&](Type type, int64_t offset) {
+      Value at = arith::ConstantIndexOp::create(builder, location, offset);
+      arguments.push_back(memref::ViewOp::create(builder, location, type, entry->getArgument(0), at,
+                                                 ValueRange{}));
+    };
+    SmallVector<Value> tensors(call.getOperands());
+    llvm::append_range(tensors, call.getResults());
+    for (Value tensor : tensors)
+      place(kernel::memoryType(tensor.getType()), offsetOf(tensor));
+    if (int64_t bytes = calls[number].schedule.getLaunchScratch())
+      place(MemRefType::get({bytes}, builder.getI8Type()), scratchOffsets.lookup(call));
+    kernel::CallOp::create(builder, location, call.getCallee(), arguments);
   }
   func::ReturnOp::create(builder, function.getLoc());
   function.erase();

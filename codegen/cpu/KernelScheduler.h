@@ -1,0 +1,66 @@
+/// How kernels run on a CPU: one scheduler per kernel root decides from shapes and costs, and emits
+/// nothing.
+#pragma once
+#include "codegen/cpu/MachineShape.h"
+#include "codegen/kernel/Cost.h"
+#include "codegen/kernel/LaunchSizes.h"
+#include "passes/options/BlockChoice.h"
+
+namespace ingot {
+
+/// The schedule of one kernel while it is decided.
+class KernelScheduler {
+public:
+  KernelScheduler(mlir::func::FuncOp kernel, const MachineShape &machine, const TargetCosts &costs,
+                  const BlockChoice &choice)
+      : kernel(kernel), machine(machine), costs(costs), choice(choice) {}
+
+  const mlir::func::FuncOp kernel; ///< the body on tensors
+  const MachineShape &machine;
+  const TargetCosts &costs;
+  const BlockChoice choice; ///< what tuning found for this kernel; absent sizes are derived
+
+  /// The kernel body's tensor that result i returns, and its type.
+  mlir::Value returned(unsigned result) const {
+    return mlir::func::FuncOp(kernel).getBody().front().getTerminator()->getOperand(result);
+  }
+  mlir::RankedTensorType type(unsigned result) const {
+    return mlir::cast<mlir::RankedTensorType>(returned(result).getType());
+  }
+
+  /// Bytes of scratch for each worker, behind what was asked for before.
+  void addScratch(int64_t bytes) { scratch = llvm::alignTo(scratch + bytes, 64); }
+  void share(llvm::ArrayRef<kernel::PairAttr> pairs) { sharing.append(pairs.begin(), pairs.end()); }
+  /// The next launch. Costs that are not given are estimated from the body.
+  template <typename Sizes>
+  void launch(llvm::StringRef kind, int64_t grains, const Sizes &sizes,
+              std::optional<double> flops = {}, std::optional<double> bytes = {}) {
+    addLaunch(kind, grains, writeSizes(context(), sizes), flops, bytes);
+  }
+
+  double operations() const { return operationsOf(kernel, costs); }
+  double nanoseconds() const { return costs.nanoseconds(operations(), bytesOf(kernel)); }
+  mlir::MLIRContext *context() const { return mlir::func::FuncOp(kernel).getContext(); }
+
+  kernel::ScheduleAttr finish();
+
+private:
+  void addLaunch(llvm::StringRef kind, int64_t grains, mlir::DictionaryAttr sizes,
+                 std::optional<double> flops, std::optional<double> bytes);
+
+  int64_t scratch = 0;
+  llvm::SmallVector<kernel::PairAttr> sharing;
+  llvm::SmallVector<kernel::LaunchAttr> launches;
+};
+
+/// A failure has reported a located diagnostic.
+llvm::LogicalResult scheduleElementwise(KernelScheduler &);
+llvm::LogicalResult scheduleRow(KernelScheduler &);
+llvm::LogicalResult scheduleColumn(KernelScheduler &);
+llvm::LogicalResult scheduleUpdate(KernelScheduler &);
+llvm::LogicalResult scheduleIndexing(KernelScheduler &);
+llvm::LogicalResult scheduleContraction(KernelScheduler &);
+llvm::LogicalResult scheduleAttention(KernelScheduler &);
+llvm::LogicalResult scheduleAttentionBackward(KernelScheduler &);
+
+} // namespace ingot

@@ -1,0 +1,281 @@
+/// Elementwise and update kernels: one pass over the points of the results.
+#include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/KernelScheduler.h"
+#include "codegen/cpu/Lanes.h"
+#include "codegen/kernel/Sharing.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+/// Results of one element count share a nest of loops over `outer` rows of `inner` elements, both in
+/// row-major order of their own shapes. By nest, in the order of their first results:
+struct PointwiseSizes {
+  SmallVector<int64_t> outer, inner;
+  SmallVector<int64_t> rows;   ///< whole rows of a grain; 0: a grain is a part of one row
+  SmallVector<int64_t> chunk;  ///< elements of such a part
+  SmallVector<int64_t> unroll; ///< blocks of lanes that are written out
+
+  template <typename Field> void fields(Field field) {
+    field("outer", outer);
+    field("inner", inner);
+    field("rows", rows);
+    field("chunk", chunk);
+    field("unroll", unroll);
+  }
+};
+
+/// One nest's part of the sizes.
+struct Nest {
+  SmallVector<unsigned> results;
+  int64_t count = 0; ///< elements
+  int64_t outer = 1, inner = 1, rows = 0, chunk = 0, unroll = 1;
+
+  int64_t chunksPerRow() const { return llvm::divideCeilSigned(inner, chunk); }
+  int64_t grains() const {
+    return rows ? llvm::divideCeilSigned(outer, rows) : chunksPerRow() * outer;
+  }
+};
+
+/// The nests of a kernel whose results have these types.
+SmallVector<Nest> nestsOf(ArrayRef<Type> results) {
+  llvm::MapVector<int64_t, Nest> byCount;
+  for (auto [result, type] : llvm::enumerate(results))
+    byCount[cast<RankedTensorType>(type).getNumElements()].results.push_back(result);
+  SmallVector<Nest> nests;
+  for (auto &[count, nest] : byCount)
+    if (count) {
+      nest.count = count;
+      nests.push_back(nest);
+    }
+  return nests;
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Schedule
+//===--------------------------------------------------------------------------------------------===//
+
+/// Notes what one block of lanes of a nest needs; returns its position.
+PointIndex accessBlock(KernelScheduler &kernel, PointAccess &points, const Nest &nest) {
+  PointIndex row = points.uniform(nest.outer);
+  PointIndex position = row * nest.inner + points.consecutive(nest.inner);
+  for (unsigned result : nest.results)
+    points.at(kernel.returned(result), points.split(position, kernel.type(result).getShape()));
+  return position;
+}
+
+/// Cost of one lane's work under these loops: a bad choice pays by gathers and index divisions, and
+/// by lanes that a short inner loop leaves idle. None after an error.
+std::optional<double> costOfLoops(KernelScheduler &kernel, const Nest &nest) {
+  PointAccess points(kernel.kernel);
+  accessBlock(kernel, points, nest);
+  double divisions = 0;
+  for (const PointAccess::Load &load : points.loads())
+    for (const PointIndex::Digit &digit : load.position.digits())
+      divisions += (digit.divisor != 1) + !digit.full();
+  double cost = 2 + double(points.loads().size()) + 16 * double(points.slowAccesses()) + divisions;
+  double used = double(nest.inner) / double(llvm::alignTo(nest.inner, points.lanes()));
+  return points.ok() ? std::optional(cost / used) : std::nullopt;
+}
+
+/// Fewer, longer loops win ties: the whole space as one line comes first.
+LogicalResult chooseLoops(KernelScheduler &kernel, Nest &nest) {
+  ArrayRef<int64_t> shape = kernel.type(nest.results.front()).getShape();
+  double least = std::numeric_limits<double>::infinity();
+  Nest candidate = nest;
+  for (size_t dim = 0; dim < std::max<size_t>(1, shape.size()); ++dim) {
+    candidate.outer *= dim == 0 ? 1 : shape[dim - 1];
+    candidate.inner = nest.count / candidate.outer;
+    std::optional<double> cost = costOfLoops(kernel, candidate);
+    if (!cost)
+      return failure();
+    if (*cost < least) {
+      least = *cost;
+      nest = candidate;
+    }
+  }
+  return success();
+}
+
+void cutGrains(Nest &nest, int64_t pointsPerGrain, int64_t lanes) {
+  if (nest.outer > 1 && nest.inner <= pointsPerGrain)
+    nest.rows = pointsPerGrain / nest.inner;
+  else
+    nest.chunk = llvm::alignTo(pointsPerGrain, nest.unroll * lanes);
+}
+
+/// `pointsPerGrain` 0: by cost.
+LogicalResult schedulePointwise(KernelScheduler &kernel, int64_t pointsPerGrain) {
+  func::FuncOp function = kernel.kernel;
+  SmallVector<Nest> nests = nestsOf(function.getResultTypes());
+  int64_t total = 0, grains = 0;
+  for (Nest &nest : nests) {
+    if (failed(chooseLoops(kernel, nest)))
+      return failure();
+    total += nest.count;
+  }
+  if (!pointsPerGrain && total)
+    pointsPerGrain =
+        llvm::divideCeilSigned(total, kernel.costs.grains(kernel.nanoseconds(), total));
+  PointAccess points(function);
+  SharingFinder finder(function, points);
+  PointwiseSizes sizes;
+  const double work = kernel.operations();
+  for (auto [stage, nest] : llvm::enumerate(nests)) {
+    nest.unroll = unrollFor(work / double(total), nest.inner, points.lanes());
+    cutGrains(nest, pointsPerGrain, points.lanes());
+    grains += nest.grains();
+    finder.record(stage, accessBlock(kernel, points, nest));
+    sizes.outer.push_back(nest.outer);
+    sizes.inner.push_back(nest.inner);
+    sizes.rows.push_back(nest.rows);
+    sizes.chunk.push_back(nest.chunk);
+    sizes.unroll.push_back(nest.unroll);
+  }
+  for (auto [stage, nest] : llvm::enumerate(nests))
+    for (unsigned result : nest.results)
+      kernel.share(finder.pairs(result, stage));
+  kernel.launch("pointwise", grains, sizes);
+  return success(points.ok());
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Emission
+//===--------------------------------------------------------------------------------------------===//
+
+class PointwiseEmitter {
+public:
+  PointwiseEmitter(KernelBuilder &kernel)
+      : kernel(kernel), builder(kernel.builder), location(kernel.location()),
+        points(kernel.points()) {}
+
+  LogicalResult emit();
+
+private:
+  LogicalResult readNests();
+  void emitNest(const Nest &nest, Value lo, Value hi);
+  void emitBlock(const Nest &nest, const PointIndex &row, const PointIndex &index, Value mask);
+  Value times(Value value, int64_t factor) {
+    return arith::MulIOp::create(builder, location, value, kernel.index(factor));
+  }
+  Value atMost(Value value, int64_t bound) {
+    return arith::MinUIOp::create(builder, location, value, kernel.index(bound));
+  }
+
+  KernelBuilder &kernel;
+  OpBuilder &builder;
+  Location location;
+  PointEmitter points;
+  SmallVector<Nest> nests;
+};
+
+LogicalResult PointwiseEmitter::readNests() {
+  PointwiseSizes sizes;
+  if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
+    return failure();
+  nests = nestsOf(kernel.kernel.getResultTypes());
+  int64_t grains = 0;
+  bool fits = llvm::all_of(ArrayRef{&sizes.outer, &sizes.inner, &sizes.rows, &sizes.chunk,
+                                    &sizes.unroll},
+                           [&](auto *list) { return list->size() == nests.size(); });
+  for (size_t index = 0; fits && index < nests.size(); ++index) {
+    Nest &nest = nests[index];
+    nest.outer = sizes.outer[index], nest.inner = sizes.inner[index];
+    nest.rows = sizes.rows[index], nest.chunk = sizes.chunk[index];
+    nest.unroll = sizes.unroll[index];
+    fits = nest.outer > 0 && nest.outer * nest.inner == nest.count && nest.rows >= 0 &&
+           nest.unroll > 0 && nest.unroll <= 16 &&
+           (nest.rows || (nest.chunk > 0 && nest.chunk % (nest.unroll * points.lanes()) == 0));
+    grains += fits ? nest.grains() : 0;
+  }
+  if (fits && grains == kernel.launch.getGrains())
+    return success();
+  return kernel.kernel.emitError("kernel.schedule: these nests do not make its results");
+}
+
+void PointwiseEmitter::emitBlock(const Nest &nest, const PointIndex &row, const PointIndex &index,
+                                 Value mask) {
+  PointIndex position = row * nest.inner + index;
+  SmallVector<Value> values;
+  for (unsigned result : nest.results)
+    values.push_back(points.at(kernel.returned(result),
+                               points.split(position, kernel.type(result).getShape()), mask));
+  for (auto [result, value] : llvm::zip(nest.results, values))
+    points.store(value, kernel.resultMemory(result), position, mask,
+                 kernel.type(result).getElementType());
+}
+
+void PointwiseEmitter::emitNest(const Nest &nest, Value lo, Value hi) {
+  auto line = [&](const PointIndex &row, Value from, Value to) {
+    forEachBlock(
+        points, location, from, to, nest.inner, nest.unroll,
+        [&](const PointIndex &index, Value mask) { emitBlock(nest, row, index, mask); });
+  };
+  if (nest.outer == 1) {
+    if (nest.grains() == 1)
+      return line(PointIndex::constant(0), {}, {});
+    return line(PointIndex::constant(0), times(lo, nest.chunk),
+                atMost(times(hi, nest.chunk), nest.inner));
+  }
+  Value from = nest.rows ? times(lo, nest.rows) : lo;
+  Value to = nest.rows ? atMost(times(hi, nest.rows), nest.outer) : hi;
+  auto loop = scf::ForOp::create(builder, location, from, to, kernel.index(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value grain = loop.getInductionVar();
+  if (nest.rows)
+    return line(PointIndex::uniform(grain, nest.outer), {}, {});
+  Value perRow = kernel.index(nest.chunksPerRow());
+  Value row = arith::DivUIOp::create(builder, location, grain, perRow);
+  Value start = times(arith::RemUIOp::create(builder, location, grain, perRow), nest.chunk);
+  Value end = arith::AddIOp::create(builder, location, start, kernel.index(nest.chunk));
+  line(PointIndex::uniform(row, nest.outer), start, atMost(end, nest.inner));
+}
+
+LogicalResult PointwiseEmitter::emit() {
+  if (failed(readNests()))
+    return failure();
+  // Each nest has grains of its own; they are numbered one nest after the other.
+  int64_t first = 0;
+  for (const Nest &nest : nests) {
+    Value lo = kernel.lo(), hi = kernel.hi();
+    OpBuilder::InsertionGuard guard(builder);
+    if (nests.size() > 1) {
+      Value start = kernel.index(first);
+      auto within = [&](Value bound) -> Value {
+        Value above = arith::MaxUIOp::create(builder, location, bound, start);
+        return atMost(arith::SubIOp::create(builder, location, above, start), nest.grains());
+      };
+      lo = within(lo), hi = within(hi);
+      if (nest.grains() == 1) {
+        auto mine = scf::IfOp::create(
+            builder, location,
+            arith::CmpIOp::create(builder, location, arith::CmpIPredicate::ult, lo, hi),
+            /*else=*/false);
+        builder.setInsertionPointToStart(mine.thenBlock());
+      }
+    }
+    emitNest(nest, lo, hi);
+    first += nest.grains();
+  }
+  return success(points.ok());
+}
+
+} // namespace
+
+LogicalResult scheduleElementwise(KernelScheduler &kernel) { return schedulePointwise(kernel, 0); }
+
+/// The optimizer walks flat buckets: its grains are as large as its streams want them.
+LogicalResult scheduleUpdate(KernelScheduler &kernel) {
+  constexpr int64_t bucketGrain = 64 * 1024;
+  return schedulePointwise(kernel, bucketGrain);
+}
+
+LogicalResult emitPointwise(KernelBuilder &kernel) { return PointwiseEmitter(kernel).emit(); }
+
+} // namespace ingot

@@ -1,0 +1,300 @@
+/// Indexing kernels: scatter_add into its base, in place where base and result share memory.
+#include "codegen/cpu/Code.h"
+#include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/KernelScheduler.h"
+#include "codegen/cpu/Lanes.h"
+#include "codegen/kernel/Sharing.h"
+#include "ir/dialect/Graph.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+/// The tensor behind views that keep every element's position in row-major order.
+Value behindReshapes(Value tensor) {
+  while (Operation *op = tensor.getDefiningOp()) {
+    if (!isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, graph::ReshapeOp>(op))
+      break;
+    tensor = op->getOperand(0);
+  }
+  return tensor;
+}
+
+struct ScatterSizes {
+  int64_t chunk = 0;  ///< columns of a grain
+  int64_t range = 0;  ///< rows of the result that a grain owns
+  int64_t unroll = 1; ///< blocks of lanes that are written out
+
+  template <typename Field> void fields(Field field) {
+    field("chunk", chunk);
+    field("range", range);
+    field("unroll", unroll);
+  }
+};
+
+/// A scatter_add, whose result is [outer, size, inner] with indices into `size`.
+struct ScatterShape {
+  explicit ScatterShape(graph::ScatterAddOp op)
+      : type(cast<RankedTensorType>(op.getBase().getType())),
+        indexType(cast<RankedTensorType>(op.getIndices().getType())),
+        count(indexType.getNumElements()) {
+    int64_t dim = op.getDimension();
+    for (int64_t index = 0; index < type.getRank(); ++index)
+      (index < dim ? outer : index > dim ? inner : size) *= type.getShape()[index];
+  }
+
+  RankedTensorType type, indexType;
+  int64_t count; ///< of indices
+  int64_t outer = 1, size = 1, inner = 1;
+
+  int64_t chunks(const ScatterSizes &sizes) const {
+    return llvm::divideCeilSigned(inner, sizes.chunk);
+  }
+  int64_t ranges(const ScatterSizes &sizes) const {
+    return llvm::divideCeilSigned(size, sizes.range);
+  }
+};
+
+/// The scatter_add that an indexing kernel returns; null after a diagnostic.
+graph::ScatterAddOp scatterOf(func::FuncOp kernel) {
+  auto returned = kernel.getBody().front().getTerminator()->getOperands();
+  auto scatter = returned.size() == 1
+                     ? behindReshapes(returned[0]).getDefiningOp<graph::ScatterAddOp>()
+                     : graph::ScatterAddOp();
+  if (!scatter)
+    kernel.emitError("an indexing kernel returns one scatter_add");
+  return scatter;
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Schedule
+//===--------------------------------------------------------------------------------------------===//
+
+/// Grains own columns of all rows; where rows are short, they own rows and skip the other indices.
+ScatterSizes chooseSizes(const ScatterShape &shape, const TargetCosts &costs, int64_t lanes) {
+  ScatterSizes sizes;
+  const double work = costs.nanoseconds(
+      double(shape.outer) * shape.count * shape.inner,
+      8.0 * shape.outer * shape.inner * double(shape.count + shape.size));
+  const int64_t perPart = llvm::divideCeilSigned(
+      costs.grains(work, std::numeric_limits<int64_t>::max()), shape.outer);
+  sizes.unroll = unrollFor(1, shape.inner, lanes);
+  const int64_t step = sizes.unroll * lanes;
+  sizes.chunk = llvm::alignTo(
+      llvm::divideCeilSigned(shape.inner,
+                             std::min(perPart, llvm::divideCeilSigned(shape.inner, 4 * step))),
+      step);
+  const int64_t ranges = shape.inner < 64 ? std::min({perPart, shape.size, int64_t(16)}) : 1;
+  sizes.range = llvm::divideCeilSigned(shape.size, ranges);
+  return sizes;
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Emission
+//===--------------------------------------------------------------------------------------------===//
+
+class ScatterEmitter {
+public:
+  ScatterEmitter(KernelBuilder &kernel, graph::ScatterAddOp op, const ScatterSizes &sizes)
+      : kernel(kernel), builder(kernel.builder), location(op.getLoc()), points(kernel.points()),
+        op(op), shape(op), type(shape.type), indexType(shape.indexType), outer(shape.outer),
+        size(shape.size), inner(shape.inner), count(shape.count), chunk(sizes.chunk),
+        range(sizes.range), unroll(sizes.unroll), chunks(shape.chunks(sizes)),
+        ranges(shape.ranges(sizes)) {}
+
+  LogicalResult emit();
+
+private:
+  void emitGrain(Value grain);
+  void startFromBase();
+  void copyBase();
+  void addUpdates();
+  Value clampedIndex(Value number);
+  void overColumns(llvm::function_ref<void(const PointIndex &column, Value mask)> body) {
+    forEachBlock(points, location, firstColumn, lastColumn, inner, unroll, body);
+  }
+  scf::ForOp loop(Value from, Value to) {
+    return scf::ForOp::create(builder, location, from, to, kernel.index(1));
+  }
+  Value slice(Value number, int64_t width, int64_t end) {
+    Value start = arith::MulIOp::create(builder, location, number, kernel.index(width));
+    return arith::MinUIOp::create(builder, location, start, kernel.index(end));
+  }
+  Value next(Value number) {
+    return arith::AddIOp::create(builder, location, number, kernel.index(1));
+  }
+
+  KernelBuilder &kernel;
+  OpBuilder &builder;
+  Location location;
+  PointEmitter points;
+  graph::ScatterAddOp op;
+  const ScatterShape shape;
+  const RankedTensorType type, indexType;
+  const int64_t outer, size, inner, count, chunk, range, unroll, chunks, ranges;
+  PointIndex part; ///< the grain's place in `outer`
+  Value firstColumn, lastColumn, firstRow, lastRow;
+};
+
+Value ScatterEmitter::clampedIndex(Value number) {
+  PointIndex place = PointIndex::uniform(number, count);
+  Value index = points.at(op.getIndices(), points.split(place, indexType.getShape()));
+  index = arith::IndexCastOp::create(builder, location, builder.getIndexType(), index);
+  index = arith::MaxSIOp::create(builder, location, index, kernel.index(0));
+  return arith::MinSIOp::create(builder, location, index, kernel.index(size - 1));
+}
+
+void ScatterEmitter::copyBase() {
+  auto rows = loop(firstRow, lastRow);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(rows.getBody());
+  PointIndex row = part * size + PointIndex::uniform(rows.getInductionVar(), size);
+  overColumns([&](const PointIndex &column, Value mask) {
+    PointIndex position = row * inner + column;
+    Value value = points.at(op.getBase(), points.split(position, type.getShape()), mask);
+    points.store(value, kernel.resultMemory(0), position, mask, type.getElementType());
+  });
+}
+
+/// Whether the planner gave base and result one place is known when the kernel runs.
+void ScatterEmitter::startFromBase() {
+  auto base = dyn_cast<BlockArgument>(behindReshapes(op.getBase()));
+  if (!base)
+    return copyBase();
+  auto address = [&](Value memory) -> Value {
+    return memref::ExtractAlignedPointerAsIndexOp::create(builder, location, memory);
+  };
+  Value apart = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::ne,
+                                      address(kernel.operandMemory(base.getArgNumber())),
+                                      address(kernel.resultMemory(0)));
+  auto branch = scf::IfOp::create(builder, location, apart, /*else=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  copyBase();
+}
+
+void ScatterEmitter::addUpdates() {
+  auto updates = cast<RankedTensorType>(op.getUpdates().getType());
+  auto slices = loop(kernel.index(0), kernel.index(count));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(slices.getBody());
+  PointEmitter::Scope scope(points);
+  Value number = slices.getInductionVar(), index = clampedIndex(number);
+  if (ranges > 1) {
+    auto compare = [&](arith::CmpIPredicate predicate, Value bound) -> Value {
+      return arith::CmpIOp::create(builder, location, predicate, index, bound);
+    };
+    Value mine =
+        arith::AndIOp::create(builder, location, compare(arith::CmpIPredicate::uge, firstRow),
+                              compare(arith::CmpIPredicate::ult, lastRow));
+    auto branch = scf::IfOp::create(builder, location, mine, /*else=*/false);
+    builder.setInsertionPointToStart(branch.thenBlock());
+  }
+  PointIndex from = part * count + PointIndex::uniform(number, count);
+  PointIndex to = part * size + PointIndex::uniform(index, size);
+  overColumns([&](const PointIndex &column, Value mask) {
+    Value update = points.vectorised(
+        points.at(op.getUpdates(), points.split(from * inner + column, updates.getShape()), mask));
+    PointIndex position = to * inner + column;
+    Value old = points.load(kernel.resultMemory(0), type.getElementType(), position, mask);
+    Value sum = isa<FloatType>(type.getElementType())
+                    ? arith::AddFOp::create(builder, location, old, update).getResult()
+                    : arith::AddIOp::create(builder, location, old, update).getResult();
+    points.store(sum, kernel.resultMemory(0), position, mask, type.getElementType());
+  });
+}
+
+void ScatterEmitter::emitGrain(Value grain) {
+  auto take = [&](int64_t parts) {
+    Value by = kernel.index(parts);
+    Value digit = arith::RemUIOp::create(builder, location, grain, by);
+    grain = arith::DivUIOp::create(builder, location, grain, by);
+    return digit;
+  };
+  Value column = take(chunks), row = take(ranges);
+  firstColumn = slice(column, chunk, inner), lastColumn = slice(next(column), chunk, inner);
+  firstRow = slice(row, range, size), lastRow = slice(next(row), range, size);
+  part = PointIndex::uniform(grain, outer);
+  PointEmitter::Scope scope(points);
+  startFromBase();
+  if (count)
+    addUpdates();
+}
+
+LogicalResult ScatterEmitter::emit() {
+  auto grains = loop(kernel.lo(), kernel.hi());
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(grains.getBody());
+  emitGrain(grains.getInductionVar());
+  return success(points.ok());
+}
+
+/// Notes what the base, the indices and the updates read.
+LogicalResult accessScatter(func::FuncOp kernel, graph::ScatterAddOp op,
+                            const ScatterShape &shape) {
+  PointAccess points(kernel);
+  for (Value tensor : {op.getBase(), op.getUpdates()}) {
+    auto type = cast<RankedTensorType>(tensor.getType());
+    const int64_t rows = type.getNumElements() / std::max<int64_t>(shape.inner, 1);
+    if (rows)
+      points.at(tensor, points.split(points.uniform(rows) * shape.inner +
+                                         points.consecutive(shape.inner),
+                                     type.getShape()));
+  }
+  if (shape.count)
+    points.at(op.getIndices(),
+              points.split(points.uniform(shape.count), shape.indexType.getShape()));
+  return success(points.ok());
+}
+
+} // namespace
+
+LogicalResult scheduleIndexing(KernelScheduler &kernel) {
+  graph::ScatterAddOp op = scatterOf(kernel.kernel);
+  if (!op)
+    return failure();
+  const ScatterShape shape(op);
+  // Updates are read once, their places in the result read and written; so it is in place.
+  const double added = double(shape.outer) * shape.count * shape.inner;
+  const double element = shape.type.getElementTypeBitWidth() / 8.0,
+               index = shape.indexType.getElementTypeBitWidth() / 8.0;
+  ScatterSizes sizes;
+  int64_t grains = 0;
+  if (shape.type.getNumElements()) {
+    if (failed(accessScatter(kernel.kernel, op, shape)))
+      return failure();
+    sizes = chooseSizes(shape, kernel.costs, Code::lanes);
+    grains = shape.outer * shape.ranges(sizes) * shape.chunks(sizes);
+    auto base = dyn_cast<BlockArgument>(behindReshapes(op.getBase()));
+    if (base && base.hasOneUse() && canShare(kernel.type(0), base.getType()))
+      kernel.share(kernel::PairAttr::get(kernel.context(), 0, base.getArgNumber(),
+                                         kernel::Sharing::SamePoint, 1));
+  }
+  kernel.launch("scatter", grains, sizes, added, 3 * element * added + index * double(shape.count));
+  return success();
+}
+
+LogicalResult emitScatter(KernelBuilder &kernel) {
+  graph::ScatterAddOp op = scatterOf(kernel.kernel);
+  ScatterSizes sizes;
+  if (!op || failed(readSizes(kernel.kernel, kernel.launch, sizes)))
+    return failure();
+  const ScatterShape shape(op);
+  if (shape.type.getNumElements() == 0)
+    return success();
+  const bool fits = sizes.chunk > 0 && sizes.range > 0 && sizes.unroll > 0 && sizes.unroll <= 16 &&
+                    sizes.chunk % (sizes.unroll * Code::lanes) == 0 &&
+                    kernel.launch.getGrains() ==
+                        shape.outer * shape.ranges(sizes) * shape.chunks(sizes);
+  if (!fits)
+    return kernel.kernel.emitError("kernel.schedule: these grains do not make its result");
+  return ScatterEmitter(kernel, op, sizes).emit();
+}
+
+} // namespace ingot

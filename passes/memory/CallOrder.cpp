@@ -1,0 +1,214 @@
+/// When calls run, and which of their results overwrite an operand under that order.
+#include "passes/memory/BufferAssignment.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+/// Moves that gain less than this share of the transient arena leave the order as it is: calls next
+/// to each other share what lies in the caches.
+constexpr int64_t smallestShare = 32;
+
+} // namespace
+
+//===--------------------------------------------------------------------------------------------===//
+// Times
+//===--------------------------------------------------------------------------------------------===//
+
+void BufferAssignment::setTimes() {
+  times.resize(calls.size());
+  for (auto [time, call] : llvm::enumerate(order))
+    times[call] = time;
+  for (Definition &definition : definitions) {
+    definition.first = definition.call ? times[*definition.call] : 0;
+    definition.last = definition.isReturned ? calls.size() : definition.first;
+    for (CallNumber reader : definition.readers)
+      definition.last = std::max(definition.last, times[reader]);
+  }
+}
+
+/// Has a call run right behind another one.
+void BufferAssignment::run(CallNumber call, CallNumber behind) {
+  order.erase(llvm::find(order, call));
+  order.insert(std::next(llvm::find(order, behind)), call);
+}
+
+/// An update that overwrites a parameter waits until the last kernel has read the old value.
+void BufferAssignment::sinkUpdates() {
+  SmallVector<std::pair<CallNumber, CallNumber>> moves;
+  for (CallNumber number : order) {
+    const Call &call = calls[number];
+    int64_t latest = times[number];
+    for (kernel::PairAttr pair : call.schedule.getSharing()) {
+      func::CallOp op = call.op;
+      Value result = op.getResult(pair.getResult()), operand = op.getOperand(pair.getOperand());
+      for (Value member : storage.members(result)) {
+        const Definition *definition = definitionOf(member);
+        if (definition && isa<BlockArgument>(member) && overlap(result, member) &&
+            overlap(operand, member) && definition->last < int64_t(calls.size()))
+          latest = std::max(latest, definition->last);
+      }
+    }
+    if (latest != times[number])
+      moves.push_back({number, order[latest]});
+  }
+  for (auto [call, behind] : moves)
+    run(call, behind);
+  if (!moves.empty())
+    setTimes();
+}
+
+/// The time at which the first call reads a result of `call`; the number of calls if none does.
+int64_t BufferAssignment::firstReader(CallNumber call) const {
+  int64_t first = calls.size();
+  for (Value result : func::CallOp(calls[call].op).getResults())
+    for (CallNumber reader : definitionOf(result)->readers)
+      first = std::min(first, times[reader]);
+  return first;
+}
+
+/// Bytes that a call would free if it ran right before its first reader: its results come later,
+/// but what it alone still reads lives longer.
+int64_t BufferAssignment::gainOfSinking(CallNumber number) {
+  func::CallOp call = calls[number].op;
+  int64_t now = times[number], gain = 0;
+  auto readsLast = [&](Value operand) {
+    return llvm::all_of(storage.members(operand), [&](Value member) {
+      const Definition *definition = definitionOf(member);
+      return !definition || definition->last <= now;
+    });
+  };
+  for (Value result : call.getResults())
+    gain += kernel::memoryBytes(result.getType());
+  llvm::SmallDenseSet<Value> seen;
+  for (Value operand : call.getOperands()) {
+    Value root = storage.find(operand).root;
+    if (seen.insert(root).second && !isPersistent(root) && readsLast(operand))
+      gain -= kernel::memoryBytes(operand.getType());
+  }
+  return gain;
+}
+
+/// Lets calls with large results wait for their first reader where the arena gets smaller: the
+/// weight gradient of a tied embedding is formed when the embedding adds its part, not at the start
+/// of the backward pass. A move changes the order alone; aliases that the function demands stay, so
+/// each is judged by one walk over the calls and one layout.
+void BufferAssignment::lowerPeak() {
+  int64_t best = transientEnd();
+  SmallVector<std::pair<int64_t, CallNumber>> candidates;
+  for (CallNumber call : order) {
+    int64_t reader = firstReader(call);
+    if (reader == times[call] + 1 || reader == int64_t(calls.size()))
+      continue;
+    if (int64_t gain = gainOfSinking(call); gain * smallestShare >= best)
+      candidates.push_back({gain, call});
+  }
+  llvm::sort(candidates, [&](auto &a, auto &b) {
+    return std::pair(-a.first, times[a.second]) < std::pair(-b.first, times[b.second]);
+  });
+  for (auto [gain, call] : candidates) {
+    std::vector<CallNumber> before = order;
+    AliasSets aliasesBefore = storage;
+    run(call, order[firstReader(call) - 1]);
+    setTimes();
+    storage = demanded;
+    sinkUpdates();
+    joinInPlace();
+    if (int64_t end = transientEnd(); end < best) {
+      best = end;
+      continue;
+    }
+    order = std::move(before);
+    storage = std::move(aliasesBefore);
+    setTimes();
+  }
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// In place
+//===--------------------------------------------------------------------------------------------===//
+
+bool BufferAssignment::overlap(Value a, Value b) {
+  auto left = storage.find(a), right = storage.find(b);
+  return left.root == right.root && left.offset < right.offset + kernel::memoryBytes(b.getType()) &&
+         right.offset < left.offset + kernel::memoryBytes(a.getType());
+}
+
+/// True if all of `a` lies in the memory of `b`.
+bool BufferAssignment::within(Value a, Value b) {
+  auto left = storage.find(a), right = storage.find(b);
+  return left.root == right.root && left.offset >= right.offset &&
+         left.offset + kernel::memoryBytes(a.getType()) <=
+             right.offset + kernel::memoryBytes(b.getType());
+}
+
+/// True if the operand's memory holds nothing that is read after this call or beside the pair.
+bool BufferAssignment::mayReuse(const Call &call, kernel::PairAttr pair) {
+  func::CallOp op = call.op;
+  Value result = op.getResult(pair.getResult()), operand = op.getOperand(pair.getOperand());
+  if (storage.find(result).root == storage.find(operand).root)
+    return false;
+  bool neighbours = false; // others of its bucket
+  for (Value member : storage.members(result))
+    if (definitionOf(member) && member != result) {
+      if (overlap(member, result))
+        return false; // it already is in place of something else
+      neighbours = true;
+    }
+  for (Value member : storage.members(operand)) {
+    const Definition *definition = definitionOf(member);
+    if (!definition)
+      continue;
+    if (neighbours && !within(member, operand))
+      return false; // what comes along would meet the neighbours
+    if (!overlap(member, operand))
+      continue;
+    if (!definition->call || definition->last > timeOf(call))
+      return false;
+  }
+  for (auto [index, other] : llvm::enumerate(op.getOperands()))
+    if (index != pair.getOperand() && overlap(other, operand))
+      return false;
+  return true;
+}
+
+void BufferAssignment::joinInPlace() {
+  for (CallNumber number : order)
+    for (kernel::PairAttr pair : calls[number].schedule.getSharing())
+      if (mayReuse(calls[number], pair))
+        storage.join(calls[number].op.getResult(pair.getResult()),
+                     calls[number].op.getOperand(pair.getOperand()), 0);
+}
+
+/// Memory that is written again is read no more, but by the kernel that may update it in place.
+LogicalResult BufferAssignment::verifyHazards() {
+  for (const Call &call : calls) {
+    func::CallOp op = call.op;
+    const int64_t now = timeOf(call);
+    for (auto [index, result] : llvm::enumerate(op.getResults())) {
+      for (Value member : storage.members(result)) {
+        const Definition *other = definitionOf(member);
+        if (!other || member == result || !overlap(member, result))
+          continue;
+        const bool isArgument = isa<BlockArgument>(member);
+        if (other->first > now ||
+            (other->first == now && member.getDefiningOp() != op.getOperation() && !isArgument))
+          continue; // judged when that one is written
+        bool inPlace = llvm::any_of(call.schedule.getSharing(), [&](kernel::PairAttr pair) {
+          return pair.getResult() == index && overlap(op.getOperand(pair.getOperand()), member);
+        });
+        bool readsIt = !isArgument || llvm::any_of(op.getOperands(), [&](Value operand) {
+          return overlap(operand, member);
+        });
+        if (other->last > now || (other->last == now && !inPlace && readsIt))
+          return op.emitError("overwrites memory that is still read: its result ")
+                 << index << " cannot share the place of an earlier tensor";
+      }
+    }
+  }
+  return success();
+}
+
+} // namespace ingot

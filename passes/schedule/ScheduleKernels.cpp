@@ -1,0 +1,54 @@
+/// Kernels learn how they run on the target.
+#include "passes/Passes.h"
+#include "passes/schedule/PassBackend.h"
+#include "passes/schedule/ScheduleKernels.h"
+
+using namespace mlir;
+
+namespace ingot {
+
+#define GEN_PASS_DEF_SCHEDULEKERNELS
+#include "passes/Passes.h.inc"
+
+namespace {
+
+struct ScheduleKernels : impl::ScheduleKernelsBase<ScheduleKernels> {
+  using ScheduleKernelsBase::ScheduleKernelsBase;
+  ScheduleKernels() = default;
+  ScheduleKernels(PassBackend backend, ScheduleCache *cache = nullptr)
+      : backend(std::move(backend)), cache(cache) {}
+
+  LogicalResult initialize(MLIRContext *context) override { return backend.open(context, target); }
+
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (!kernel::isKernel(function) || function.isDeclaration() || kernel::scheduleOf(function))
+        continue;
+      // The name of a kernel is a hash of its body.
+      kernel::ScheduleAttr known;
+      kernel::ScheduleAttr &schedule = cache ? cache->known[function.getName()] : known;
+      if (!schedule)
+        schedule = backend->schedule(function);
+      if (!schedule)
+        return signalPassFailure();
+      kernel::setSchedule(function, schedule);
+      ++scheduled;
+    }
+  }
+
+private:
+  PassBackend backend;
+  ScheduleCache *cache = nullptr;
+};
+
+} // namespace
+
+std::unique_ptr<Pass> createScheduleKernels(const Backend &backend, ScheduleCache *cache) {
+  return std::make_unique<ScheduleKernels>(PassBackend(backend), cache);
+}
+
+std::unique_ptr<Pass> createScheduleKernels(BackendParser parse) {
+  return std::make_unique<ScheduleKernels>(PassBackend(parse));
+}
+
+} // namespace ingot

@@ -1,0 +1,26 @@
+/// The passes that need the target itself, and the emission of one kernel.
+#pragma once
+#include "mlir/Pass/Pass.h"
+#include "passes/Backend.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace ingot {
+
+/// Schedules of kernels by name, which is a hash of their body: for planning one model several
+/// times. Of one target and context, without tuning.
+struct ScheduleCache {
+  llvm::StringMap<kernel::ScheduleAttr> known;
+};
+
+std::unique_ptr<mlir::Pass> createScheduleKernels(const Backend &backend,
+                                                  ScheduleCache *cache = nullptr);
+std::unique_ptr<mlir::Pass> createLowerKernels(const Backend &backend);
+// For a tool: the target is the pass's option.
+std::unique_ptr<mlir::Pass> createScheduleKernels(BackendParser parse);
+std::unique_ptr<mlir::Pass> createLowerKernels(BackendParser parse);
+
+/// What `lower-kernels` does to each kernel: puts its launches in front of it, checks them against
+/// its schedule, and takes its body away. A failure has reported a located diagnostic.
+llvm::LogicalResult lowerKernel(mlir::func::FuncOp kernel, const Backend &backend);
+
+} // namespace ingot
