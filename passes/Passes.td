@@ -537,7 +537,7 @@ def LowerKernels : Pass<"lower-kernels", "::mlir::ModuleOp"> {
 
     In a compilation kernels are emitted one by one, in parallel, and only those that no cache has.
 
-    ```mlir
+    ```
     func.func private @scale(%x: tensor<64xf32>) -> tensor<64xf32>
         attributes {graph.kernel = "elementwise", kernel.schedule = …} {
       %0 = linalg.generic … { %1 = arith.mulf %a, %a : f32; linalg.yield %1 : f32 }

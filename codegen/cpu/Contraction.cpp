@@ -56,10 +56,9 @@ LogicalResult shareEpilogue(KernelScheduler &kernel, graph::ContractOp contract,
         "the kernel uses the contraction's result at another element than it computes");
   std::optional<SmallVector<unsigned>> factors = form.factors();
   for (unsigned operand = 0; factors && operand < function.getNumArguments(); ++operand) {
-    const bool movesAbout =
-        llvm::any_of(points.loads(), [&](const PointAccess::Load &load) {
-          return load.operand == operand && !(load.position == position);
-        });
+    const bool movesAbout = llvm::any_of(points.loads(), [&](const PointAccess::Load &load) {
+      return load.operand == operand && !(load.position == position);
+    });
     if (movesAbout || llvm::is_contained(*factors, operand))
       continue;
     for (unsigned result = 0; result < function.getNumResults(); ++result)
@@ -79,8 +78,8 @@ class ContractionEmitter {
 public:
   ContractionEmitter(KernelBuilder &kernel, graph::ContractOp contract,
                      const ContractionBlocks &blocks)
-      : kernel(kernel), contract(contract), code{kernel.builder, kernel.location()},
-        form(contract), left(form.left), right(form.right), shape(form.shape), blocks(blocks),
+      : kernel(kernel), contract(contract), code{kernel.builder, kernel.location()}, form(contract),
+        left(form.left), right(form.right), shape(form.shape), blocks(blocks),
         sumType(form.sumType) {}
 
   LogicalResult emit();
@@ -90,6 +89,7 @@ private:
   void allocate();
 
   void emitUnits();
+  Value emitUnit(Value unit, Value end);
   void emitSpan(Value column, Value columnEnd);
   void emitStack(Value column, Value columnCount, Value k);
   void emitColumns(Value column, Value columnInPass, Value stack);
@@ -200,40 +200,46 @@ LogicalResult ContractionEmitter::emit() {
 /// several, so that neighbouring blocks share what is packed.
 void ContractionEmitter::emitUnits() {
   const int64_t units = shape.batch * blocks.rowBlocks * blocks.columnBlocks;
+  if (units == 1) { // a loop would seem to store the same points again
+    emitUnit(code.index(0), code.index(1));
+    return;
+  }
   Value first = code.mul(kernel.lo(), blocks.unitsPerGrain);
   Value end = code.min(code.mul(kernel.hi(), blocks.unitsPerGrain), code.index(units));
-  code.whileBelow(first, end, [&](Value unit) {
-    Value rowBlock = code.div(unit, blocks.columnBlocks);
-    Value columnBlock = code.remainder(unit, blocks.columnBlocks);
-    Value remaining = code.sub(end, unit);
-    Value columnSpan = code.min(remaining, code.sub(code.index(blocks.columnBlocks), columnBlock));
-    batch = code.div(rowBlock, blocks.rowBlocks);
-    Value rowBlockInBatch = code.remainder(rowBlock, blocks.rowBlocks);
-    Value rowSpan = code.index(1);
-    if (blocks.spanRowBlocks > 1) {
-      Value most = code.min(code.div(remaining, blocks.columnBlocks),
-                            code.sub(code.index(blocks.rowBlocks), rowBlockInBatch));
-      most = code.max(code.min(most, code.index(blocks.spanRowBlocks)), rowSpan);
-      Value whole =
-          code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, columnBlock, code.index(0));
-      rowSpan = code.create<arith::SelectOp>(whole, most, rowSpan);
-    }
-    rowBegin = code.mul(rowBlockInBatch, blocks.blockRows);
-    rowCount =
-        code.min(code.mul(rowSpan, blocks.blockRows), code.sub(code.index(shape.rows), rowBegin));
-    leftSource = source(left, batch);
-    rightSource = source(right, batch);
-    Value column = code.mul(columnBlock, blocks.blockColumns);
-    Value columnEnd = code.min(code.add(column, code.mul(columnSpan, blocks.blockColumns)),
-                               code.index(shape.columns));
-    if (blocks.dotProducts)
-      emitDotProducts(column, columnEnd);
-    else
-      emitSpan(column, columnEnd);
-    // Several blocks of rows are spanned only with all of their columns.
-    Value more = code.mul(code.sub(rowSpan, code.index(1)), blocks.columnBlocks);
-    return code.add(unit, code.add(more, columnSpan));
-  });
+  code.whileBelow(first, end, [&](Value unit) { return emitUnit(unit, end); });
+}
+
+/// Computes a unit, and those behind it that are computed with it; returns the next one.
+Value ContractionEmitter::emitUnit(Value unit, Value end) {
+  Value rowBlock = code.div(unit, blocks.columnBlocks);
+  Value columnBlock = code.remainder(unit, blocks.columnBlocks);
+  Value remaining = code.sub(end, unit);
+  Value columnSpan = code.min(remaining, code.sub(code.index(blocks.columnBlocks), columnBlock));
+  batch = code.div(rowBlock, blocks.rowBlocks);
+  Value rowBlockInBatch = code.remainder(rowBlock, blocks.rowBlocks);
+  Value rowSpan = code.index(1);
+  if (blocks.spanRowBlocks > 1) {
+    Value most = code.min(code.div(remaining, blocks.columnBlocks),
+                          code.sub(code.index(blocks.rowBlocks), rowBlockInBatch));
+    most = code.max(code.min(most, code.index(blocks.spanRowBlocks)), rowSpan);
+    Value whole = code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, columnBlock, code.index(0));
+    rowSpan = code.create<arith::SelectOp>(whole, most, rowSpan);
+  }
+  rowBegin = code.mul(rowBlockInBatch, blocks.blockRows);
+  rowCount =
+      code.min(code.mul(rowSpan, blocks.blockRows), code.sub(code.index(shape.rows), rowBegin));
+  leftSource = source(left, batch);
+  rightSource = source(right, batch);
+  Value column = code.mul(columnBlock, blocks.blockColumns);
+  Value columnEnd = code.min(code.add(column, code.mul(columnSpan, blocks.blockColumns)),
+                             code.index(shape.columns));
+  if (blocks.dotProducts)
+    emitDotProducts(column, columnEnd);
+  else
+    emitSpan(column, columnEnd);
+  // Several blocks of rows are spanned only with all of their columns.
+  Value more = code.mul(code.sub(rowSpan, code.index(1)), blocks.columnBlocks);
+  return code.add(unit, code.add(more, columnSpan));
 }
 
 void ContractionEmitter::emitSpan(Value column, Value columnEnd) {

@@ -49,6 +49,7 @@ private:
   bool precedes(const MemoryAccess &read, const MemoryAccess &write);
   bool dependsOn(Value value, Operation *loop);
   bool isMovedBy(const MemoryAccess &write, Operation *loop);
+  bool runsOnce(Operation *op);
   LogicalResult verifyMoves(const MemoryAccess &write);
   std::optional<IndexForm> rowOf(const MemoryAccess &access, int64_t size);
 
@@ -126,8 +127,8 @@ LogicalResult Emission::findAccesses(Value memory, unsigned argument) {
       return success();
     };
     auto addLanes = [&](bool isWrite, ValueRange origin, Value lanes) {
-      accesses[argument].push_back({user, isWrite,
-                                    position(memory, origin).plus(forms.of(lanes)), 1, false});
+      accesses[argument].push_back(
+          {user, isWrite, position(memory, origin).plus(forms.of(lanes)), 1, false});
       return success();
     };
     LogicalResult found =
@@ -243,14 +244,13 @@ bool Emission::dependsOn(Value value, Operation *loop) {
 bool Emission::isMovedBy(const MemoryAccess &write, Operation *loop) {
   SmallVector<Value> indices =
       llvm::TypeSwitch<Operation *, SmallVector<Value>>(write.op)
-                     .Case<memref::StoreOp, vector::StoreOp, vector::MaskedStoreOp>([](auto store) {
-                       return SmallVector<Value>(store.getIndices());
-                     })
-                     .Case<vector::ScatterOp>([](vector::ScatterOp scatter) {
-                       SmallVector<Value> all(scatter.getOffsets());
-                       all.push_back(scatter.getIndices());
-                       return all;
-                     });
+          .Case<memref::StoreOp, vector::StoreOp, vector::MaskedStoreOp>(
+              [](auto store) { return SmallVector<Value>(store.getIndices()); })
+          .Case<vector::ScatterOp>([](vector::ScatterOp scatter) {
+            SmallVector<Value> all(scatter.getOffsets());
+            all.push_back(scatter.getIndices());
+            return all;
+          });
   if (llvm::any_of(indices, [&](Value index) { return dependsOn(index, loop); }))
     return true;
   for (Operation *op = write.op; op != loop; op = op->getParentOp())
@@ -260,9 +260,20 @@ bool Emission::isMovedBy(const MemoryAccess &write, Operation *loop) {
   return false;
 }
 
+/// Whether a loop's body runs once at most.
+bool Emission::runsOnce(Operation *op) {
+  auto loop = dyn_cast<scf::ForOp>(op);
+  APInt step;
+  if (!loop || !matchPattern(loop.getStep(), m_ConstantInt(&step)))
+    return false;
+  IndexRange span =
+      forms.range(forms.of(loop.getUpperBound()).plus(forms.of(loop.getLowerBound()), -1));
+  return span.high && *span.high <= step.getSExtValue();
+}
+
 LogicalResult Emission::verifyMoves(const MemoryAccess &write) {
   for (Operation *op = write.op->getParentOp(); op != function; op = op->getParentOp())
-    if (isa<LoopLikeOpInterface>(op) && !isMovedBy(write, op))
+    if (isa<LoopLikeOpInterface>(op) && !runsOnce(op) && !isMovedBy(write, op))
       return write.op->emitOpError("(3) stores one point in several iterations, while a result and "
                                    "an operand share memory");
   return success();
@@ -326,9 +337,8 @@ LogicalResult Emission::verifySharing(kernel::PairAttr pair) {
       for (Operation *loop = block->getParentOp(); loop != function; loop = loop->getParentOp())
         if (isa<LoopLikeOpInterface>(loop)) {
           auto counts = dyn_cast<scf::ForOp>(loop);
-          if (!counts || !llvm::any_of(forms.of(counts.getInductionVar()).terms, [&](auto &term) {
-                return row->terms.count(term.first);
-              }))
+          if (!counts || !llvm::any_of(forms.of(counts.getInductionVar()).terms,
+                                       [&](auto &term) { return row->terms.count(term.first); }))
             return refuse("that row");
         }
     }
