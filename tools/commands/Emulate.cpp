@@ -6,6 +6,7 @@
 #include "tools/commands/Command.h"
 #include "tools/commands/EmulateProgram.h"
 #include "tools/commands/TensorText.h"
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -195,7 +196,7 @@ nlohmann::json jsonOf(const Finding &finding) {
   return {{"check", finding.check}, {"message", finding.message}, {"kernel", finding.kernel},
           {"line", finding.line},   {"text", finding.text},       {"location", finding.location},
           {"block", finding.block}, {"thread", finding.thread},   {"address", finding.address},
-          {"count", finding.count}};
+          {"count", finding.count}, {"note", finding.note}};
 }
 
 /// 80 for "sm_80"; 0 for no text.
@@ -253,6 +254,7 @@ Status emulate(const EmulateFlags &flags) {
   device.launch.seed = flags.seed ? flags.seed : std::random_device()();
   device.launch.threads = flags.threads;
   device.launch.instructionLimit = uint64_t(flags.limit);
+  device.launch.strict = flags.strict;
   INGOT_TRY(turnOff(flags.off, device.checks, device.launch));
   device.launched = [&](const LaunchRequest &request, const LaunchResult &result,
                         const MemoryCounters &memory) {
@@ -324,10 +326,11 @@ Status emulate(const EmulateFlags &flags) {
   // After the report, which must not be lost because a result cannot be written.
   for (const Output &output : outputs)
     INGOT_TRY(writeOutput(output, buffers.at(output.argument)));
-  if (findings.empty())
+  const auto failing = std::ranges::count(findings, false, &Finding::note);
+  if (!failing)
     return {};
-  return failure(Error::Code::Mismatch, name, "{} {}", findings.size(),
-                 findings.size() == 1 ? "finding" : "findings");
+  return failure(Error::Code::Mismatch, name, "{} {}", failing,
+                 failing == 1 ? "finding" : "findings");
 }
 
 } // namespace
@@ -356,7 +359,8 @@ Action declareEmulate(CLI::App &app) {
   app.add_option("--threads", flags->threads, "of the host; default: one per CPU");
   app.add_option("--limit", flags->limit, "warp instructions after which a launch counts as stuck");
   app.add_flag("--strict", flags->strict,
-               "of a program: memory that is never freed and calls that fail are findings, too");
+               "notes are findings, too: several threads store one value to one place; of a program "
+               "also memory that is never freed and calls that fail");
   app.footer(
       "ingot emulate [--off, --chip, --seed, --threads, --limit, --strict] -- PROGRAM ARGUMENTS\n"
       "runs an unmodified CUDA program on the PTX machine; compile it with\n"

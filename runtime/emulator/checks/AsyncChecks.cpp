@@ -8,7 +8,8 @@ namespace ingot::emulator {
 namespace {
 
 bool isAsync(Access::Kind kind) {
-  return kind == Access::Kind::AsyncRead || kind == Access::Kind::AsyncWrite;
+  return kind == Access::Kind::AsyncRead || kind == Access::Kind::AsyncWrite ||
+         kind == Access::Kind::AsyncReduce;
 }
 
 int lineOf(const Warp &warp, const Instruction &instruction) {
@@ -32,9 +33,6 @@ AsyncChecks::AsyncChecks(Cluster &cluster) : operations(1) {
     state.writers.assign(count, 0);
     state.readers.assign(count, 0);
     state.readCount.assign(count, 0);
-    state.written.assign(count, 0);
-    state.writtenBy.assign(count, 0);
-    state.fenced.assign(request.block.count(), 0);
   }
   const CompiledFunction &kernel = *request.kernel->functions[0];
   const bool multiplies =
@@ -67,32 +65,69 @@ AsyncChecks::Operation &AsyncChecks::operationOf(Warp &warp, const Instruction &
     operation.id = id;
     operation.line = lineOf(warp, instruction);
     operation.instruction = &instruction;
+    operation.warp = &warp;
+    operation.executed = warp.executed;
   }
   return operations[place->second];
 }
 
-void AsyncChecks::asyncRange(Warp &warp, const Instruction &instruction, uint64_t id,
+const AsyncChecks::Operation *AsyncChecks::meets(const Operation *self, Access::Kind kind,
+                                                 uint64_t begin, uint64_t end, bool &reads) const {
+  const bool writes = kind != Access::Kind::Read && kind != Access::Kind::AsyncRead;
+  for (const uint32_t number : globalOwners) {
+    const Operation &operation = operations[number];
+    if (&operation == self || begin >= operation.globalEnd || end <= operation.globalBegin)
+      continue;
+    for (const Range &range : operation.ranges) {
+      if (range.space != Space::Global || begin >= range.end || range.begin >= end)
+        continue;
+      if (!writes && !range.writes())
+        continue;
+      if (kind == Access::Kind::AsyncReduce && range.kind == kind)
+        continue;
+      // Lanes of one instruction: the check of races knows whether they write the same.
+      if (self && self->instruction == operation.instruction && self->warp == operation.warp &&
+          self->executed == operation.executed)
+        continue;
+      reads = !range.writes();
+      return &operation;
+    }
+  }
+  return nullptr;
+}
+
+bool AsyncChecks::asyncRange(Warp &warp, const Instruction &instruction, int lane, uint64_t id,
                              Access::Kind kind, Space space, uint64_t address, uint64_t bytes) {
   Operation &operation = operationOf(warp, instruction, id);
   const auto number = static_cast<uint32_t>(&operation - operations.data());
-  const bool writes = kind == Access::Kind::AsyncWrite;
+  const bool writes = kind != Access::Kind::AsyncRead;
+  const uint32_t mask = lane == allOfWarp ? allLanes : uint32_t(1) << lane;
+  const uint32_t reporter = lane == allOfWarp ? 1 : mask;
   if (space != Space::Shared) {
-    operation.ranges.push_back({Space::Global, writes, 0, address, address + bytes});
-    if (globalWriters.empty() || globalWriters.back() != number)
-      globalWriters.push_back(number);
-    return;
+    bool reads = false;
+    const Operation *other =
+        writes ? meets(&operation, kind, address, address + bytes, reads) : nullptr;
+    operation.ranges.push_back({Space::Global, kind, mask, 0, address, address + bytes});
+    operation.globalBegin = std::min(operation.globalBegin, address);
+    operation.globalEnd = std::max(operation.globalEnd, address + bytes);
+    if (globalOwners.empty() || globalOwners.back() != number)
+      globalOwners.push_back(number);
+    if (other)
+      warp.report(instruction, reporter, "async",
+                  fmt::format("writes {:#x}{}, which the operation of line {} still {}: it has "
+                              "not been waited for",
+                              address, warp.launch->memory.describe(address), other->line,
+                              reads ? "reads" : "writes"),
+                  address);
+    return other;
   }
   const auto low = static_cast<uint32_t>(address);
   const uint32_t rank = low >> clusterRankShift;
   SharedState &state = shared[rank];
   const uint64_t begin = sharedOffset(low) / granule,
                  end = (sharedOffset(low) + bytes + granule - 1) / granule;
-  const uint32_t writer = warp.block->rank == rank ? 0 : 1; // other blocks' threads are not known
-  uint32_t owner = 0, unfenced = ~uint32_t(0);
+  uint32_t owner = 0;
   bool ownerReads = false;
-  const uint64_t issuerFence = *std::max_element(
-      state.fenced.begin() + warp.index * lanes,
-      state.fenced.begin() + std::min<size_t>(state.fenced.size(), (warp.index + 1) * lanes));
   for (uint64_t i = begin; i < end; ++i) {
     if (state.writers[i] && state.writers[i] != number)
       owner = state.writers[i];
@@ -100,34 +135,28 @@ void AsyncChecks::asyncRange(Warp &warp, const Instruction &instruction, uint64_
       owner = state.readers[i];
       ownerReads = true;
     }
-    if (!writes && !writer && state.written[i] && unfenced == ~uint32_t(0) &&
-        state.fenced[state.writtenBy[i]] <= state.written[i] && issuerFence <= state.written[i])
-      unfenced = static_cast<uint32_t>(i);
     if (writes) {
       state.writers[i] = number;
-      state.written[i] = 0; // what lies there now is the operation's
     } else {
       state.readers[i] = number;
       ++state.readCount[i];
     }
   }
-  operation.ranges.push_back({Space::Shared, writes, rank, begin, end});
-  if (owner && owner != number)
-    warp.report(
-        instruction, 1, "async",
-        fmt::format("{} {}, which the operation of line {} still {}: it has not been waited "
-                    "for",
-                    writes ? "writes" : "reads",
-                    placeShared(*warp.block->cluster->blocks[rank], sharedOffset(low)),
-                    operations[owner].line, ownerReads ? "reads" : "writes"),
-        address);
-  if (unfenced != ~uint32_t(0))
-    warp.report(instruction, 1, "proxy-fence",
-                fmt::format("reads {}, which thread {} has written without a fence.proxy.async "
-                            "since",
-                            placeShared(*warp.block, unfenced * granule),
-                            state.writtenBy[unfenced]),
-                sharedWindow + mapToRank(unfenced * granule, rank));
+  operation.ranges.push_back({Space::Shared, kind, mask, rank, begin, end});
+  if (!owner || owner == number)
+    return false;
+  if (kind == Access::Kind::AsyncReduce && !ownerReads &&
+      std::ranges::all_of(operations[owner].ranges,
+                          [&](const Range &range) { return range.kind == kind; }))
+    return false;
+  warp.report(
+      instruction, reporter, "async",
+      fmt::format("{} {}, which the operation of line {} still {}: it has not been waited for",
+                  writes ? "writes" : "reads",
+                  placeShared(*warp.block->cluster->blocks[rank], sharedOffset(low)),
+                  operations[owner].line, ownerReads ? "reads" : "writes"),
+      address);
+  return true;
 }
 
 void AsyncChecks::asyncRegisters(Warp &warp, const Instruction &instruction, uint64_t id,
@@ -149,44 +178,39 @@ void AsyncChecks::asyncRegisters(Warp &warp, const Instruction &instruction, uin
                            "wgmma.fence");
 }
 
-void AsyncChecks::release(Operation &operation, bool readingAlone) {
+void AsyncChecks::release(Operation &operation, uint32_t mask, bool readingAlone) {
   const auto number = static_cast<uint32_t>(&operation - operations.data());
+  const auto isOver = [&](const Range &range) {
+    return (range.lanes & mask) && !(readingAlone && range.writes());
+  };
   for (const Range &range : operation.ranges) {
-    if (range.space != Space::Shared || (readingAlone && range.writes))
+    if (range.space != Space::Shared || !isOver(range))
       continue;
     SharedState &state = shared[range.block];
     for (uint64_t i = range.begin; i < range.end; ++i) {
-      if (!range.writes)
+      if (!range.writes())
         --state.readCount[i];
       else if (state.writers[i] == number)
         state.writers[i] = 0;
     }
   }
-  std::erase_if(operation.ranges,
-                [&](const Range &range) { return !readingAlone || !range.writes; });
+  std::erase_if(operation.ranges, isOver);
 }
 
-void AsyncChecks::asyncDone(uint64_t id, bool readingAlone) {
+void AsyncChecks::asyncDone(uint64_t id, uint32_t mask, bool readingAlone) {
   const auto found = numbers.find(id);
   if (found == numbers.end())
     return;
   const uint32_t number = found->second;
   Operation &operation = operations[number];
-  release(operation, readingAlone);
-  if (readingAlone)
+  release(operation, mask, readingAlone);
+  if (readingAlone || !operation.ranges.empty())
     return;
-  std::erase(globalWriters, number);
+  std::erase(globalOwners, number);
   std::erase(registerOwners, number);
   operation = {};
   freeNumbers.push_back(number);
   numbers.erase(found);
-}
-
-void AsyncChecks::proxyFence(Warp &warp, uint32_t mask, ProxyFence fence, uint64_t) {
-  if (fence != ProxyFence::Async)
-    return;
-  ++time;
-  forLanes(mask, [&](int lane) { shared[warp.block->rank].fenced[threadOf(warp, lane)] = time; });
 }
 
 void AsyncChecks::registerFence(Warp &warp) {
@@ -233,11 +257,14 @@ void AsyncChecks::checkRegistersInUse(Warp &warp, const Instruction &instruction
     }
 }
 
-void AsyncChecks::accessShared(Warp &warp, const Instruction &instruction, const Access &access) {
+bool AsyncChecks::accessShared(Warp &warp, const Instruction &instruction, const Access &access) {
+  if (numbers.empty())
+    return false;
   const bool writes = access.kind != Access::Kind::Read;
+  bool found = false;
   forLanes(access.mask, [&](int lane) {
     const auto low = static_cast<uint32_t>(access.addresses[lane]);
-    SharedState &state = shared[low >> clusterRankShift];
+    const SharedState &state = shared[low >> clusterRankShift];
     const uint32_t begin = sharedOffset(low) / granule,
                    end = (sharedOffset(low) + access.bytes + granule - 1) / granule;
     for (uint32_t i = begin; i < end; ++i) {
@@ -245,51 +272,51 @@ void AsyncChecks::accessShared(Warp &warp, const Instruction &instruction, const
       const bool held = writes && !owner && state.readCount[i];
       if (held)
         owner = state.readers[i];
-      if (owner) {
-        warp.report(instruction, uint32_t(1) << lane, "async",
-                    fmt::format("{} {}, which the operation of line {} still {}: it has not been "
-                                "waited for",
-                                writes ? "writes" : "reads",
-                                placeShared(*warp.block->cluster->blocks[low >> clusterRankShift],
-                                            i * granule),
-                                operations[owner].line, held ? "reads" : "writes"),
-                    access.addresses[lane]);
-        return;
-      }
-      if (writes && low >> clusterRankShift == warp.block->rank) {
-        state.written[i] = time;
-        state.writtenBy[i] = threadOf(warp, lane);
-      }
+      if (!owner)
+        continue;
+      found = true;
+      warp.report(instruction, uint32_t(1) << lane, "async",
+                  fmt::format("{} {}, which the operation of line {} still {}: it has not been "
+                              "waited for",
+                              writes ? "writes" : "reads",
+                              placeShared(*warp.block->cluster->blocks[low >> clusterRankShift],
+                                          i * granule),
+                              operations[owner].line, held ? "reads" : "writes"),
+                  access.addresses[lane]);
+      return;
     }
   });
+  return found;
 }
 
-void AsyncChecks::accessGlobal(Warp &warp, const Instruction &instruction, const Access &access) {
-  if (globalWriters.empty())
-    return;
+bool AsyncChecks::accessGlobal(Warp &warp, const Instruction &instruction, const Access &access) {
+  if (globalOwners.empty())
+    return false;
+  bool found = false;
   forLanes(access.mask, [&](int lane) {
     const uint64_t begin = access.addresses[lane], end = begin + access.bytes;
-    for (const uint32_t number : globalWriters)
-      for (const Range &range : operations[number].ranges)
-        if (range.space == Space::Global && begin < range.end && range.begin < end) {
-          warp.report(instruction, uint32_t(1) << lane, "async",
-                      fmt::format("{} {:#x}{}, which the operation of line {} still writes: it has "
-                                  "not been waited for",
-                                  access.kind == Access::Kind::Read ? "reads" : "writes", begin,
-                                  warp.launch->memory.describe(begin), operations[number].line),
-                      begin);
-          return;
-        }
+    bool reads = false;
+    const Operation *operation = meets(nullptr, access.kind, begin, end, reads);
+    if (!operation)
+      return;
+    found = true;
+    warp.report(instruction, uint32_t(1) << lane, "async",
+                fmt::format("{} {:#x}{}, which the operation of line {} still {}: it has not "
+                            "been waited for",
+                            access.kind == Access::Kind::Read ? "reads" : "writes", begin,
+                            warp.launch->memory.describe(begin), operation->line,
+                            reads ? "reads" : "writes"),
+                begin);
   });
+  return found;
 }
 
-void AsyncChecks::access(Warp &warp, const Instruction &instruction, const Access &access) {
+bool AsyncChecks::access(Warp &warp, const Instruction &instruction, const Access &access) {
   if (isAsync(access.kind)) // asyncRange says more
-    return;
+    return false;
   if (access.space == Space::Shared)
-    accessShared(warp, instruction, access);
-  else if (access.space == Space::Global)
-    accessGlobal(warp, instruction, access);
+    return accessShared(warp, instruction, access);
+  return access.space == Space::Global && accessGlobal(warp, instruction, access);
 }
 
 } // namespace ingot::emulator

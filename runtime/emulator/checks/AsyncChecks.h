@@ -1,30 +1,29 @@
-/// The check of asynchronous work in one cluster (`async`, `proxy-fence`, `wgmma-fence`).
+/// The check of asynchronous work in one cluster (`async`, `wgmma-fence`).
 ///
 /// An operation owns what it writes and holds what it reads until somebody has waited for it, at
 /// whatever moment it happened. Reported are reads of what an operation still writes, writes to
 /// what it still reads or writes, by the program or by another operation; uses of the registers
-/// that a wgmma still writes and writes to those that it still reads; and generic writes to shared
-/// memory that an operation reads without a fence.proxy.async by the writer or the issuer in
-/// between.
+/// that a wgmma still writes and writes to those that it still reads. Whether everybody else knows
+/// of the waiting is for the checks of races to say.
 #pragma once
 #include "runtime/emulator/machine/Machine.h"
 #include <unordered_map>
 
 namespace ingot::emulator {
 
-class AsyncChecks final : public ClusterObserver {
+class AsyncChecks {
 public:
   explicit AsyncChecks(Cluster &cluster);
 
-  void instruction(Warp &warp, const Instruction &instruction, uint32_t mask) override;
-  void access(Warp &warp, const Instruction &instruction, const Access &access) override;
-  void asyncRange(Warp &warp, const Instruction &instruction, uint64_t operation, Access::Kind kind,
-                  Space space, uint64_t address, uint64_t bytes) override;
+  void instruction(Warp &warp, const Instruction &instruction, uint32_t mask);
+  /// True after a finding.
+  bool access(Warp &warp, const Instruction &instruction, const Access &access);
+  bool asyncRange(Warp &warp, const Instruction &instruction, int lane, uint64_t operation,
+                  Access::Kind kind, Space space, uint64_t address, uint64_t bytes);
   void asyncRegisters(Warp &warp, const Instruction &instruction, uint64_t operation,
-                      std::span<const Slot> read, std::span<const Slot> written) override;
-  void asyncDone(uint64_t operation, bool readingAlone) override;
-  void proxyFence(Warp &warp, uint32_t mask, ProxyFence fence, uint64_t address) override;
-  void registerFence(Warp &warp) override;
+                      std::span<const Slot> read, std::span<const Slot> written);
+  void asyncDone(uint64_t operation, uint32_t lanes, bool readingAlone);
+  void registerFence(Warp &warp);
 
 private:
   /// Shared memory is watched in pieces of this size: what the smallest copies move.
@@ -33,15 +32,14 @@ private:
     std::vector<uint32_t> writers;   ///< number of the operation that writes it; 0: none
     std::vector<uint32_t> readers;   ///< the last operation that began to read it
     std::vector<uint16_t> readCount; ///< operations that read it
-    std::vector<uint64_t> written;   ///< time of the last generic write
-    std::vector<uint16_t> writtenBy; ///< its thread
-    std::vector<uint64_t> fenced;    ///< time of each thread's last proxy fence
   };
   struct Range {
     Space space;
-    bool writes;
+    Access::Kind kind;
+    uint32_t lanes;
     uint32_t block;
     uint64_t begin, end; ///< granules of shared memory, or global addresses
+    bool writes() const { return kind != Access::Kind::AsyncRead; }
   };
   struct Registers {
     Warp *warp;
@@ -57,18 +55,20 @@ private:
     uint64_t id = 0;
     int line = 0;
     const Instruction *instruction = nullptr;
+    Warp *warp = nullptr;
+    uint64_t executed = 0; ///< of the warp when it began
     std::vector<Range> ranges;
+    uint64_t globalBegin = ~uint64_t(0), globalEnd = 0; ///< around its ranges in global memory
     std::vector<Registers> registers;
   };
 
   Operation &operationOf(Warp &warp, const Instruction &instruction, uint64_t id);
-  void release(Operation &operation, bool readingAlone);
-  void accessShared(Warp &warp, const Instruction &instruction, const Access &access);
-  void accessGlobal(Warp &warp, const Instruction &instruction, const Access &access);
-  /// The thread's number in its block.
-  static uint16_t threadOf(const Warp &warp, int lane) {
-    return static_cast<uint16_t>(warp.index * lanes + lane);
-  }
+  void release(Operation &operation, uint32_t lanes, bool readingAlone);
+  bool accessShared(Warp &warp, const Instruction &instruction, const Access &access);
+  bool accessGlobal(Warp &warp, const Instruction &instruction, const Access &access);
+  /// An operation under way, other than `self`, that an access to a global range meets too early.
+  const Operation *meets(const Operation *self, Access::Kind kind, uint64_t begin, uint64_t end,
+                         bool &reads) const;
 
   void checkRegistersInUse(Warp &warp, const Instruction &instruction, uint32_t mask);
   WarpState &stateOf(const Warp &warp);
@@ -78,9 +78,8 @@ private:
   std::unordered_map<uint64_t, uint32_t> numbers; ///< of operations under way
   std::vector<Operation> operations;              ///< by number; [0] is none
   std::vector<uint32_t> freeNumbers;
-  std::vector<uint32_t> globalWriters;  ///< operations with ranges in global memory
+  std::vector<uint32_t> globalOwners;   ///< operations with ranges in global memory
   std::vector<uint32_t> registerOwners; ///< operations with registers
-  uint64_t time = 1;
 };
 
 } // namespace ingot::emulator

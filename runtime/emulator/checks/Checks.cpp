@@ -3,13 +3,26 @@
 #include "runtime/emulator/checks/GlobalChecks.h"
 #include "runtime/emulator/checks/RegisterCheck.h"
 #include "runtime/emulator/checks/SharedChecks.h"
+#include "runtime/emulator/machine/AsyncEngine.h"
+#include "runtime/emulator/machine/MemoryAccess.h"
 #include <algorithm>
 #include <bit>
 
 namespace ingot::emulator {
 
+/// What an instruction means to the checks.
+enum class Role : uint8_t {
+  None,
+  Initialises, ///< mbarrier.init
+  OfMbarrier,  ///< its atomic accesses are the mbarrier's own
+  ThreadCopy,  ///< cp.async of a thread
+  AsyncProxy,  ///< a bulk copy or a product
+};
+
 struct FunctionFacts {
-  std::vector<Effect> effects;
+  std::vector<Role> roles;
+  /// Something asynchronous; something by which strong accesses could publish or hear.
+  bool isAsync = false, orders = false;
   RegisterFacts registers;
 };
 
@@ -34,18 +47,28 @@ bool has(const ptx::Instruction &source, std::string_view modifier) {
          source.modifiers.end();
 }
 
-Effect effectOf(const ptx::Instruction &source) {
+Role roleOf(const ptx::Instruction &source) {
   const std::string_view opcode = source.opcode;
-  if (opcode == "bar" || opcode == "barrier")
-    return has(source, "cluster") ? Effect::DeviceSync : Effect::Barrier;
   if (opcode == "mbarrier")
-    return has(source, "init") || has(source, "inval") ? Effect::None : Effect::BlockSync;
-  if (opcode == "membar" || opcode == "fence")
-    return has(source, "cta") ? Effect::BlockSync : Effect::DeviceSync;
-  if (opcode == "cp" && !has(source, "bulk") &&
-      (has(source, "wait_group") || has(source, "wait_all")))
-    return Effect::CopyWait;
-  return opcode == "cp" && has(source, "reduce") ? Effect::Reduction : Effect::None;
+    return has(source, "init") ? Role::Initialises : Role::OfMbarrier;
+  if (opcode == "wgmma")
+    return Role::AsyncProxy;
+  if (opcode != "cp")
+    return (opcode == "st" || opcode == "red") && has(source, "async") ? Role::OfMbarrier
+                                                                       : Role::None;
+  if (has(source, "bulk"))
+    return Role::AsyncProxy;
+  return has(source, "mbarrier") ? Role::OfMbarrier : Role::ThreadCopy;
+}
+
+bool isAsync(const ptx::Instruction &source) {
+  return source.opcode == "cp" || source.opcode == "wgmma" || has(source, "async");
+}
+
+/// A fence, or an access that acquires or releases.
+bool ordersOthers(const ptx::Instruction &source) {
+  return source.opcode == "fence" || source.opcode == "membar" || has(source, "acquire") ||
+         has(source, "release") || has(source, "acq_rel");
 }
 
 std::string registerName(const CompiledFunction &function, const Instruction &instruction,
@@ -71,17 +94,30 @@ public:
     for (const auto &function : kernel.functions)
       std::call_once(function->factsMade, [&] {
         auto made = std::make_shared<FunctionFacts>();
-        for (const Detail &detail : function->details)
-          made->effects.push_back(detail.source ? effectOf(*detail.source) : Effect::None);
+        for (const Detail &detail : function->details) {
+          made->roles.push_back(detail.source ? roleOf(*detail.source) : Role::None);
+          made->isAsync |= detail.source && isAsync(*detail.source);
+          made->orders |= detail.source && ordersOthers(*detail.source);
+        }
         made->registers = RegisterFacts::of(*function);
         function->facts = std::move(made);
       });
+    bool isAsync = false;
+    for (const auto &function : kernel.functions) {
+      isAsync |= function->facts->isAsync;
+      hasRoles |=
+          std::ranges::any_of(function->facts->roles, [](Role role) { return role != Role::None; });
+      orders |= function->facts->orders;
+    }
+    this->options.async &= isAsync;
+    global = std::make_unique<GlobalChecks>(this->options);
   }
 
-  const CheckOptions options;
+  CheckOptions options;
+  bool hasRoles = false;
+  bool orders = false; ///< strong accesses may publish something
   const CompiledKernel &kernel;
   std::unique_ptr<GlobalChecks> global;
-  std::once_flag globalMade;
   std::mutex mutex;
   MemoryCounters counters;
 };
@@ -91,11 +127,12 @@ namespace {
 class ClusterChecks final : public ClusterObserver {
 public:
   ClusterChecks(Inspection &inspection, Cluster &cluster)
-      : inspection(inspection), options(inspection.options), async(cluster),
+      : inspection(inspection), options(inspection.options),
+        races(options.sharedRaces || options.globalRaces || options.async),
         blocks(cluster.blocks.size()) {
-    std::call_once(inspection.globalMade, [&] {
-      inspection.global = std::make_unique<GlobalChecks>(options, cluster.launch->request);
-    });
+    if (options.async)
+      async.emplace(cluster);
+    clocks.begin(cluster);
   }
 
   ~ClusterChecks() override {
@@ -104,51 +141,51 @@ public:
   }
 
   void instruction(Warp &warp, const Instruction &instruction, uint32_t mask) override {
-    const FunctionFacts &known = *warp.frame->function->facts;
-    const Effect effect = known.effects[instruction.index];
-    waits = effect == Effect::CopyWait ? &warp : nullptr;
-    if (options.async)
-      async.instruction(warp, instruction, mask);
+    if (races) {
+      clocks.beginInstruction(warp);
+      if (!strongReads.empty())
+        hearStrongReads();
+    }
+    if (async)
+      async->instruction(warp, instruction, mask);
     if (!mask)
       return;
+    const FunctionFacts &known = *warp.frame->function->facts;
     if (options.registers && !known.registers.instructions.empty())
       followRegisters(warp, instruction, known.registers, mask);
-    if (effect == Effect::None)
-      return;
-    if (options.sharedRaces || options.globalRaces)
-      stateOf(*warp.block).shared.effect(warp, instruction, effect, mask);
-    if (effect == Effect::DeviceSync)
-      inspection.global->synchronise(*warp.block);
   }
 
   void access(Warp &warp, const Instruction &instruction, const Access &access) override {
-    if (options.async)
-      async.access(warp, instruction, access);
     if (!access.mask)
       return;
+    const Runs runs(access);
     if (options.profile)
-      counters.count(access);
+      counters.count(access, runs.pattern);
+    if (access.space != Space::Global && access.space != Space::Shared)
+      return;
+    if (races)
+      clocks.touch(warp, access.mask);
+    const Role role = inspection.hasRoles ? roleOf(instruction) : Role::None;
+    if (async && async->access(warp, instruction, access))
+      return; // that there is no order either goes without saying
     if (access.space == Space::Global) {
-      if (options.memory || options.globalRaces)
-        inspection.global->access(warp, instruction, access, stateOf(*warp.block).shared.clocks,
-                                  effectOfAsync(access, instruction) == Effect::Reduction, recent);
-    } else if (access.space == Space::Shared) {
-      const int lane = std::countr_zero(access.mask);
-      const uint64_t rank = (access.addresses[lane] - sharedWindow) >> 24;
-      if (rank < blocks.size() && (options.memory || options.sharedRaces))
-        stateOf(*warp.block->cluster->blocks[rank]).shared.access(warp, instruction, access);
+      if (options.memory || races)
+        inspection.global->access(warp, instruction, access, runs, clocks, recent);
+    } else {
+      for (const Run &run : runs) {
+        const auto rank = uint32_t(run.address) >> clusterRankShift;
+        Block &block = *warp.block->cluster->blocks[rank];
+        const bool byMbarrier = role == Role::Initialises ||
+                                (role != Role::None && access.kind == Access::Kind::Atomic);
+        if (block.async && !byMbarrier)
+          overwrites(warp, instruction, access, run, block);
+        stateOf(block).shared.access(warp, instruction, access, run, role == Role::Initialises);
+      }
     }
+    if (access.order.strong() && inspection.orders && role == Role::None)
+      strongAccess(warp, access);
   }
 
-  void barrier(Block &block, int id) override {
-    BlockClocks &clocks = stateOf(block).shared.clocks;
-    clocks.complete(id);
-    if (id == 16 || block.barriers[id].expected == 0)
-      clocks.nextEpoch();
-  }
-  void warpSync(Warp &warp, uint32_t lanes) override {
-    stateOf(*warp.block).shared.clocks.meet(uint32_t(warp.index));
-  }
   void enter(Warp &warp, Frame &frame) override {
     const FunctionFacts &known = *frame.function->facts;
     if (!options.registers || known.registers.instructions.empty())
@@ -161,42 +198,126 @@ public:
         shadow[place.slot / 4] = allLanes;
   }
 
-  void asyncRange(Warp &warp, const Instruction &instruction, uint64_t operation, Access::Kind kind,
-                  Space space, uint64_t address, uint64_t bytes) override {
-    if (options.async)
-      async.asyncRange(warp, instruction, operation, kind, space, address, bytes);
-    if (options.sharedRaces && kind == Access::Kind::AsyncWrite && space == Space::Shared &&
-        (address - sharedWindow) >> 24 == warp.block->rank)
-      copies[operation].push_back(
-          {&warp, uint32_t(address - sharedWindow) & ((1u << 24) - 1), uint32_t(bytes)});
+  void warpSync(Warp &warp, uint32_t lanes) override {
+    if (races)
+      clocks.meet(warp, lanes);
+  }
+  void fence(Warp &warp, uint32_t lanes, MemoryOrder order) override {
+    if (races)
+      clocks.fence(warp, lanes, order);
+  }
+  void initialisationFence(Warp &warp, uint32_t lanes) override {
+    clocks.initialisationFence(warp, lanes);
+  }
+  void proxyFence(Warp &warp, uint32_t lanes, ProxyFence fence, uint64_t address) override {
+    if (!races)
+      return;
+    clocks.proxyFence(warp, lanes, fence);
+    if (fence == ProxyFence::TensorMapAcquire &&
+        std::ranges::find(recent.acquiredMaps, address) == recent.acquiredMaps.end())
+      recent.acquiredMaps.push_back(address);
+  }
+  void barrierArrive(Warp &warp, uint32_t lanes, int id, bool publishes) override {
+    if (races)
+      clocks.barrierArrive(warp, lanes, id, publishes);
+  }
+  void barrierComplete(Block &block, int id) override {
+    if (races)
+      clocks.barrierComplete(block, id);
+  }
+  void barrierLeave(Warp &warp, uint32_t lanes, int id) override {
+    if (races)
+      clocks.barrierLeave(warp, lanes, id);
+  }
+  void mbarrierBegin(Block &block, uint32_t offset) override {
+    clocks.mbarrierBegin(block, offset);
+  }
+  void mbarrierArrive(Warp &warp, int lane, Block &block, uint32_t offset,
+                      MemoryOrder order) override {
+    if (races)
+      clocks.mbarrierArrive(warp, lane, block, offset, order);
+  }
+  void mbarrierComplete(Block &block, uint32_t offset, uint32_t phase) override {
+    clocks.mbarrierComplete(block, offset, phase);
+  }
+  void mbarrierSeen(Warp &warp, uint32_t lanes, Block &block, uint32_t offset,
+                    MemoryOrder order) override {
+    if (races)
+      clocks.mbarrierSeen(warp, lanes, block, offset, order);
+  }
+
+  void asyncRange(Warp &warp, const Instruction &instruction, int lane, uint64_t operation,
+                  Access::Kind kind, Space space, uint64_t address, uint64_t bytes) override {
+    if (!async)
+      return;
+    const bool reported =
+        async->asyncRange(warp, instruction, lane, operation, kind, space, address, bytes);
+    const auto [known, fresh] = operations.try_emplace(operation);
+    Operation &begun = known->second;
+    const Role role = roleOf(instruction);
+    if (fresh) {
+      begun.warp = &warp;
+      begun.threadCopy = role == Role::ThreadCopy;
+      if (begun.threadCopy)
+        begun.copy = clocks.copyBegins(warp);
+    }
+    begun.ranges.push_back({lane, kind, space, address, uint32_t(bytes)});
+    if (space != Space::Shared)
+      return;
+    const auto low = uint32_t(address);
+    Block &block = *warp.block->cluster->blocks[low >> clusterRankShift];
+    if (!reported)
+      stateOf(block).shared.begins(warp, instruction, lane, kind, sharedOffset(low),
+                                   uint32_t(bytes), role == Role::AsyncProxy);
   }
   void asyncRegisters(Warp &warp, const Instruction &instruction, uint64_t operation,
                       std::span<const Slot> read, std::span<const Slot> written) override {
-    if (options.async)
-      async.asyncRegisters(warp, instruction, operation, read, written);
+    if (async)
+      async->asyncRegisters(warp, instruction, operation, read, written);
   }
-  void asyncDone(uint64_t operation, bool readingAlone) override {
-    if (options.async)
-      async.asyncDone(operation, readingAlone);
-    const auto known = copies.find(operation);
-    if (readingAlone || known == copies.end())
+  void asyncSignals(uint64_t number, uint32_t lanes, Block &block, uint32_t offset,
+                    uint32_t phase) override {
+    const auto known = operations.find(number);
+    if (known == operations.end())
       return;
-    for (const Copy &copy : known->second) {
-      SharedChecks &shared = stateOf(*copy.warp->block).shared;
-      if (copy.warp == waits)
-        shared.copied(uint32_t(copy.warp->index), copy.offset, copy.bytes);
-      else
-        shared.forget(copy.offset, copy.bytes);
+    Operation &operation = known->second;
+    if (operation.threadCopy) {
+      remember(operation, lanes, false, clocks.copy(*operation.warp, operation.copy));
+      clocks.copySignals(*operation.warp, lanes, operation.copy, block, offset);
+    } else {
+      remember(operation, lanes, false, clocks.phaseOf(block, offset, phase));
     }
-    copies.erase(known);
   }
-  void proxyFence(Warp &warp, uint32_t mask, ProxyFence fence, uint64_t address) override {
-    if (options.async)
-      async.proxyFence(warp, mask, fence, address);
+  void asyncDone(uint64_t number, uint32_t lanes, bool readingAlone, const Warp *waiter) override {
+    if (async)
+      async->asyncDone(number, lanes, readingAlone);
+    const auto known = operations.find(number);
+    if (known == operations.end())
+      return;
+    Operation &operation = known->second;
+    Warp &warp = *operation.warp;
+    if (operation.threadCopy) {
+      remember(operation, lanes, false, clocks.copy(warp, operation.copy));
+      if (waiter)
+        clocks.copyAwaited(warp, lanes, operation.copy);
+    } else if (operation.ranges.empty()) {
+      ;
+    } else if (operation.ranges.front().lane == allOfWarp) {
+      remember(operation, lanes, readingAlone, clocks.product(*waiter));
+    } else if (waiter) {
+      remember(operation, lanes, readingAlone, clocks.entryOf(warp));
+    } // else its phase has told
+    std::erase_if(operation.ranges, [&](const Operation::Range &range) {
+      return (range.lane == allOfWarp || lanes >> range.lane & 1) &&
+             !(readingAlone && range.kind != Access::Kind::AsyncRead);
+    });
+    if (operation.ranges.empty())
+      operations.erase(known);
   }
+  void productsAwaited(Warp &warp, uint64_t count) override { clocks.productsAwaited(warp, count); }
   void registerFence(Warp &warp) override {
-    if (options.async)
-      async.registerFence(warp);
+    if (async)
+      async->registerFence(warp);
   }
 
 private:
@@ -205,30 +326,123 @@ private:
     SharedChecks shared;
   };
 
-  /// A copy to shared memory that nobody has waited for.
-  struct Copy {
+  /// Something asynchronous that nobody has waited for.
+  struct Operation {
+    struct Range {
+      int lane;
+      Access::Kind kind;
+      Space space;
+      uint64_t address;
+      uint32_t bytes;
+      bool remembered = false;
+    };
+    Warp *warp = nullptr;
+    bool threadCopy = false;
+    uint32_t copy = 0; ///< its number among the warp's
+    std::vector<Range> ranges;
+  };
+  /// A strong read whose value is not there yet.
+  struct StrongRead {
     Warp *warp;
-    uint32_t offset, bytes;
+    uint32_t lanes;
+    Space space;
+    uint64_t address;
+    MemoryOrder order;
   };
 
   BlockState &stateOf(Block &block) {
     BlockState &state = blocks[block.rank];
     if (!state.begun) {
       state.begun = true;
-      state.shared.begin(block, options);
+      state.shared.begin(block, options, clocks);
     }
     return state;
   }
 
   /// Of the instruction that started what happens now, which its warp may have left long ago.
-  Effect effectOfAsync(const Access &access, const Instruction &instruction) {
-    if (access.kind != Access::Kind::AsyncWrite)
-      return Effect::None;
+  Role roleOf(const Instruction &instruction) const {
     for (const auto &function : inspection.kernel.functions)
       if (&instruction >= function->code.data() &&
           &instruction < function->code.data() + function->code.size())
-        return function->facts->effects[instruction.index];
-    return Effect::None;
+        return function->facts->roles[instruction.index];
+    return Role::None;
+  }
+
+  /// The operation's accesses of these lanes count as `like` from now on.
+  void remember(Operation &operation, uint32_t lanes, bool readingAlone, const Entry &like) {
+    for (Operation::Range &range : operation.ranges) {
+      const bool reads = range.kind == Access::Kind::AsyncRead;
+      if (range.remembered || (readingAlone && !reads) ||
+          (range.lane != allOfWarp && !(lanes >> range.lane & 1)))
+        continue;
+      range.remembered = true;
+      Entry entry = like;
+      entry.firstLane = int8_t(std::max(range.lane, 0));
+      entry.lanes = 1;
+      entry.flags = uint8_t((reads ? 0 : Entry::writes) | Entry::async |
+                            (range.kind == Access::Kind::AsyncReduce
+                                 ? Entry::strong | uint8_t(Scope::Device) << Entry::scopeShift
+                                 : 0));
+      if (range.space == Space::Shared) {
+        const auto low = uint32_t(range.address);
+        Block &block = *operation.warp->block->cluster->blocks[low >> clusterRankShift];
+        stateOf(block).shared.ended(*operation.warp, entry, sharedOffset(low), range.bytes);
+      } else if (!reads) {
+        inspection.global->written(*operation.warp, entry, range.address, range.bytes, recent);
+      }
+    }
+  }
+
+  /// A write over an mbarrier in use.
+  void overwrites(Warp &warp, const Instruction &instruction, const Access &access, const Run &run,
+                  Block &block) {
+    if (access.kind == Access::Kind::Read || access.kind == Access::Kind::AsyncRead)
+      return;
+    const auto known =
+        AsyncEngine::of(block).barriers.overlapping(sharedOffset(uint32_t(run.address)), run.bytes);
+    if (known)
+      warp.report(instruction, run.mask(), "mbarrier",
+                  fmt::format("overwrites the mbarrier at {}, which is in use: mbarrier.inval is "
+                              "missing",
+                              placeShared(block, *known)),
+                  sharedWindow + mapToRank(*known, block.rank));
+  }
+
+  template <typename Use> void withVariable(Space space, uint64_t address, bool make, Use use) {
+    if (space == Space::Global)
+      return inspection.global->withVariable(address, make, use);
+    const auto found = make ? variables.try_emplace(address).first : variables.find(address);
+    if (found != variables.end())
+      use(found->second);
+  }
+
+  void strongAccess(Warp &warp, const Access &access) {
+    const bool reads = access.kind != Access::Kind::Write;
+    forLanes(access.mask, [&](int lane) {
+      const uint64_t address = access.addresses[lane];
+      const bool publishes = access.order.releases() || clocks.hasFenced(warp);
+      if (access.kind != Access::Kind::Read)
+        withVariable(access.space, address, publishes, [&](SyncVariable &variable) {
+          clocks.publishTo(warp, lane, variable, access.order, !reads);
+        });
+    });
+    for (uint32_t left = reads ? access.mask : 0; left;) {
+      const uint64_t address = access.addresses[std::countr_zero(left)];
+      uint32_t same = 0;
+      forLanes(left,
+               [&](int lane) { same |= uint32_t(access.addresses[lane] == address) << lane; });
+      strongReads.push_back({&warp, same, access.space, address, access.order});
+      left &= ~same;
+    }
+  }
+
+  /// After the reads: what was published before them is there.
+  void hearStrongReads() {
+    for (const StrongRead &read : strongReads)
+      withVariable(read.space, read.address, false, [&](SyncVariable &variable) {
+        clocks.hearFrom(*read.warp, read.lanes, variable, read.order);
+      });
+    strongReads.clear();
   }
 
   void followRegisters(Warp &warp, const Instruction &instruction, const RegisterFacts &known,
@@ -252,10 +466,13 @@ private:
 
   Inspection &inspection;
   const CheckOptions &options;
-  AsyncChecks async;
+  const bool races; ///< somebody asks what is ordered
+  ThreadClocks clocks;
+  std::optional<AsyncChecks> async;
   std::vector<BlockState> blocks;
-  std::map<uint64_t, std::vector<Copy>> copies; ///< by operation
-  const Warp *waits = nullptr;                  ///< for its own copies, at this moment
+  std::unordered_map<uint64_t, Operation> operations;
+  std::unordered_map<uint64_t, SyncVariable> variables; ///< in shared memory
+  std::vector<StrongRead> strongReads;
   std::map<const Frame *, std::vector<uint32_t>> shadows;
   GlobalChecks::Recent recent;
   const Frame *recentFrame = nullptr; ///< and its shadow

@@ -14,7 +14,7 @@ struct CheckOptions {
   bool memory = true;      ///< "uninitialised-memory"
   bool sharedRaces = true; ///< "shared-race"
   bool globalRaces = true; ///< "global-race"
-  bool async = true;       ///< "async" and "proxy-fence": see AsyncChecks.h
+  bool async = true;       ///< "async" and the fences of proxies: see AsyncChecks.h
   bool profile = true;
 
   bool any() const { return registers || memory || sharedRaces || globalRaces || async || profile; }

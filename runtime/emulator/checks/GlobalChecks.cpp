@@ -1,201 +1,239 @@
 #include "runtime/emulator/checks/GlobalChecks.h"
-#include <bit>
+#include <algorithm>
 #include <cstring>
-#include <mutex>
-#include <sys/mman.h>
 
 namespace ingot::emulator {
 namespace {
 
-constexpr uint64_t lockBytes = 4096;
+/// Bytes of a map of written bytes, which other host threads may set at the same time.
+bool allSet(const uint8_t *first, uint64_t count) {
+  constexpr uint64_t ones = 0x0101010101010101;
+  for (; count && reinterpret_cast<uintptr_t>(first) % 8; ++first, --count)
+    if (!__atomic_load_n(first, __ATOMIC_RELAXED))
+      return false;
+  uint64_t all = ones;
+  for (; count >= 8; first += 8, count -= 8)
+    all &= __atomic_load_n(reinterpret_cast<const uint64_t *>(first), __ATOMIC_RELAXED);
+  if ((all & ones) != ones)
+    return false;
+  for (; count; ++first, --count)
+    if (!__atomic_load_n(first, __ATOMIC_RELAXED))
+      return false;
+  return true;
+}
+
+void setAll(uint8_t *first, uint64_t count) {
+  if (allSet(first, count))
+    return; // leaves the host's cache lines alone
+  constexpr uint64_t ones = 0x0101010101010101;
+  for (; count && reinterpret_cast<uintptr_t>(first) % 8; ++first, --count)
+    __atomic_store_n(first, 1, __ATOMIC_RELAXED);
+  for (; count >= 8; first += 8, count -= 8)
+    __atomic_store_n(reinterpret_cast<uint64_t *>(first), ones, __ATOMIC_RELAXED);
+  for (; count; ++first, --count)
+    __atomic_store_n(first, 1, __ATOMIC_RELAXED);
+}
+
+bool isRead(Access::Kind kind) {
+  return kind == Access::Kind::Read || kind == Access::Kind::AsyncRead;
+}
+
+/// The words of a line that a piece touches.
+uint32_t wordsOf(const Entry &piece) {
+  const uint32_t first = piece.begin / 4, last = (piece.end - 1u) / 4;
+  return uint32_t((uint64_t(2) << last) - (uint64_t(1) << first));
+}
 
 } // namespace
 
-GlobalChecks::GlobalChecks(const CheckOptions &options, const LaunchRequest &request)
-    : options(options), grid(request.grid),
-      synchronised(options.globalRaces ? request.grid.count() + 1 : 0) {}
-
-GlobalChecks::~GlobalChecks() {
-  for (auto &[allocation, memory] : cells)
-    if (memory.first)
-      munmap(memory.first, memory.second);
-}
-
-uint32_t GlobalChecks::numberOf(const Block &block) const {
-  return (block.index.z * grid.y + block.index.y) * grid.x + block.index.x + 1;
-}
-
-void GlobalChecks::synchronise(const Block &block) {
-  if (options.globalRaces)
-    synchronised[numberOf(block)] = ++time;
-}
-
-GlobalCell *GlobalChecks::cellsOf(const Allocation &allocation) {
+Lines *GlobalChecks::linesOf(const Allocation &allocation) {
   {
     std::shared_lock lock(mutex);
-    if (auto known = cells.find(&allocation); known != cells.end())
-      return known->second.first;
+    if (const auto known = lines.find(&allocation); known != lines.end())
+      return known->second.get();
   }
   std::unique_lock lock(mutex);
-  auto [known, isNew] = cells.try_emplace(&allocation);
+  const auto [known, isNew] = lines.try_emplace(&allocation);
   if (isNew) {
-    // Zero pages are cells that nobody has accessed.
-    const size_t bytes = (allocation.bytes / 4 + 2) * sizeof(GlobalCell);
-    void *pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    known->second = {pages == MAP_FAILED ? nullptr : static_cast<GlobalCell *>(pages), bytes};
+    auto made = std::make_unique<Lines>();
+    if (made->allocate(allocation.bytes))
+      known->second = std::move(made);
   }
-  return known->second.first;
+  return known->second.get();
 }
 
 void GlobalChecks::unwritten(Warp &warp, const Instruction &instruction, const Access &access,
-                             const Allocation &allocation, bool writes) {
-  const uint8_t *end = allocation.written + allocation.bytes;
-  for (uint32_t left = access.mask; left; left &= left - 1) {
-    const int lane = std::countr_zero(left);
-    uint8_t *first = allocation.written + (access.addresses[lane] - allocation.address);
-    if (first + access.bytes > end)
-      continue; // in a neighbour; its own lanes report it
-    if (!writes && std::memchr(first, 0, access.bytes)) {
-      const uint64_t address = access.addresses[lane];
-      warp.report(instruction, uint32_t(1) << lane, "uninitialised-memory",
-                  fmt::format("reads {} bytes at {:#x} that nobody has written{}", access.bytes,
-                              address, warp.launch->memory.describe(address)),
-                  address);
-      return;
+                             const Allocation &allocation, const Run &run) {
+  uint8_t *first = allocation.written + (run.address - allocation.address);
+  if (!isRead(access.kind) && access.kind != Access::Kind::Atomic)
+    return setAll(first, run.bytes);
+  if (allSet(first, run.bytes))
+    return;
+  for (int lane = 0; lane < (run.together ? 1 : run.lanes); ++lane) {
+    const uint64_t offset = uint64_t(lane) * access.bytes;
+    if (allSet(first + offset, access.bytes))
+      continue;
+    const uint64_t address = run.address + offset;
+    warp.report(instruction, uint32_t(1) << (run.firstLane + lane), "uninitialised-memory",
+                fmt::format("reads {} bytes at {:#x} that nobody has written{}", access.bytes,
+                            address, warp.launch->memory.describe(address)),
+                address);
+    break;
+  }
+  if (access.kind == Access::Kind::Atomic)
+    setAll(first, run.bytes);
+}
+
+void GlobalChecks::readOnly(Warp &warp, const Instruction &instruction, const Access &access,
+                            Line &line, const Entry &piece, uint64_t address) {
+  const uint32_t words = wordsOf(piece);
+  const bool reads = isRead(access.kind);
+  if (access.nonCoherent)
+    line.nonCoherent |= words;
+  if (!reads)
+    line.written |= words;
+  const uint32_t both = words & line.nonCoherent & line.written;
+  if (!both)
+    return;
+  const uint64_t at = address + 4 * uint64_t(std::countr_zero(both));
+  warp.report(
+      instruction, uint32_t(1) << std::max(0, piece.laneOf(uint32_t(at - address))), "non-coherent",
+      fmt::format("{} {:#x}{}, which {}: the read-only cache may hold an old value",
+                  reads ? "ld.global.nc reads" : "writes", at, warp.launch->memory.describe(at),
+                  reads ? "the kernel writes" : "ld.global.nc reads in the same kernel"),
+      at);
+}
+
+void GlobalChecks::unfenced(Warp &warp, const Instruction &instruction, const Access &access,
+                            const RaceCheck &check, const Line &line, const Entry &piece,
+                            uint64_t address, const ThreadClocks &clocks, const Recent &recent) {
+  const auto report = [&](CheckName name, const RaceCheck::Collision &collision,
+                          std::string_view fence) {
+    const uint64_t at = address + collision.byte;
+    warp.report(instruction, uint32_t(1) << collision.lane, name,
+                fmt::format("reads {:#x}{}, which {} has written without a {} since", at,
+                            warp.launch->memory.describe(at),
+                            clocks.nameOf(collision.other, collision.byte, true), fence),
+                at);
+  };
+  if (!access.tensorMap) {
+    if (const auto found = check.unfenced(line, piece, Known::ProxyFenced))
+      report("proxy-fence", *found, "fence.proxy.async");
+    return;
+  }
+  const uint64_t map = access.addresses[std::countr_zero(access.mask)];
+  if (const auto found = check.unfenced(line, piece, Known::MapReleased)) {
+    report("tensormap-fence", *found, "fence.proxy.tensormap::generic.release");
+    return;
+  }
+  auto found = check.unfenced(line, piece, Known::MapAcquired);
+  if (!found && std::ranges::find(recent.acquiredMaps, map) == recent.acquiredMaps.end())
+    line.forOverlapping(piece, [&](const Entry &other) {
+      found = RaceCheck::Collision{other, std::max(other.begin, piece.begin),
+                                   std::countr_zero(access.mask), false, 0};
+      return true;
+    });
+  if (found)
+    report("tensormap-fence", *found, "fence.proxy.tensormap::generic.acquire of the map");
+}
+
+void GlobalChecks::races(Warp &warp, const Instruction &instruction, const Access &access,
+                         const Allocation &allocation, const Run &run, const ThreadClocks &clocks,
+                         Recent &recent) {
+  Lines *const known = linesOf(allocation, recent);
+  if (!known)
+    return;
+  Lines &memory = *known;
+  const bool reads = isRead(access.kind);
+  const bool pending =
+      access.kind == Access::Kind::AsyncWrite || access.kind == Access::Kind::AsyncReduce;
+  if (!recent.issued.empty() &&
+      (recent.issued.front().executed != warp.executed || recent.issued.front().warp != &warp))
+    recent.issued.clear();
+  const RaceCheck check(clocks, warp, access, &recent.issued);
+  const auto report = [&](const RaceCheck::Collision &collision, uint64_t at) {
+    warp.report(instruction, uint32_t(1) << collision.lane, "global-race",
+                fmt::format("{} {:#x}{}, {} with nothing to order the two",
+                            reads ? "reads" : "writes", at, warp.launch->memory.describe(at),
+                            check.describe(collision, true)),
+                at, collision.sameValue);
+  };
+  bool reported = !options.globalRaces;
+  if (!reported)
+    if (const auto collision = check.withinRun(run)) {
+      report(*collision, run.address);
+      reported = !collision->sameValue;
     }
-    if (access.kind != Access::Kind::Read && access.kind != Access::Kind::AsyncRead)
-      std::memset(first, 1, access.bytes);
-  }
-}
-
-std::string GlobalChecks::collisionOf(const GlobalCell &cell, const CellAccess &access,
-                                      uint32_t self, const BlockClocks &clocks) const {
-  const uint32_t mine = synchronised[self].load(std::memory_order_acquire);
-  const auto ordered = [&](uint32_t who, uint32_t when) {
-    return mine > when && (who == GlobalCell::several || synchronised[who].load() > when);
-  };
-  const auto name = [&](uint32_t who) {
-    return who == GlobalCell::several
-               ? std::string("another block")
-               : fmt::format("block ({}, {}, {})", (who - 1) % grid.x, (who - 1) / grid.x % grid.y,
-                             (who - 1) / grid.x / grid.y);
-  };
-  const bool foreignWrite =
-      cell.writeBlock && cell.writeBlock != self && (cell.access.written & access.bytes);
-  const bool foreignRead = access.writes && cell.readBlock && cell.readBlock != self &&
-                           !(cell.access.flags & AccessCell::partlyRead);
-  if (foreignWrite && !ordered(cell.writeBlock, cell.writeTime))
-    return name(cell.writeBlock) + " writes";
-  if (foreignRead && !ordered(cell.readBlock, cell.readTime))
-    return name(cell.readBlock) + " reads";
-  AccessCell own = cell.access;
-  if (cell.writeBlock != self)
-    own.writeClock = 0;
-  if (cell.readBlock != self)
-    own.readers = 0;
-  const Collision collision = collide(own, clocks, access);
-  if (collision.kind == Collision::Kind::None)
-    return {};
-  return fmt::format("warp {} of the same block {}", collision.thread / 32,
-                     collision.kind == Collision::Kind::WithRead ? "reads" : "writes");
-}
-
-void GlobalChecks::rememberIn(GlobalCell &cell, const CellAccess &access, uint32_t self,
-                              uint32_t now, const BlockClocks &clocks) {
-  if (access.writes) {
-    if (cell.writeBlock != self)
-      cell.access.writeClock = 0;
-    remember(cell.access, clocks, access);
-    cell.writeBlock = self;
-    cell.writeTime = now;
-    cell.readBlock = 0;
-    return;
-  }
-  cell.readTime = now;
-  if (cell.readBlock == self || cell.readBlock == 0) {
-    if (cell.readBlock == 0)
-      cell.access.readers = 0, cell.access.flags = 0;
-    remember(cell.access, clocks, access);
-    cell.readBlock = self;
-    return;
-  }
-  cell.readBlock = GlobalCell::several;
-  if (access.bytes != 15)
-    cell.access.flags |= AccessCell::partlyRead;
+  Entry like = RaceCheck::like(clocks, warp, access);
+  if (pending) // nobody knows of it before it was waited for
+    like.clock = ~uint32_t(0);
+  LineLock lock(*this);
+  forLines(run, run.address - allocation.address, access.bytes, like,
+           [&](uint64_t number, Entry piece) {
+             const uint64_t address = allocation.address + number * lineBytes;
+             lock.take(address);
+             if (access.collective) {
+               piece.shift = Entry::together;
+               piece.firstLane = 0;
+               piece.lanes = uint8_t(lanes);
+             }
+             Line &line = memory[number];
+             std::optional<RaceCheck::Collision> collision;
+             const auto isKnown = [&](const Entry &entry) { return clocks.allKnow(warp, entry); };
+             if (reads ? !line.isQuiet(piece, isKnown)
+                       : line.write.clock || line.more || line.read.clock)
+               collision = check.find(line, piece, address, allocation.host + number * lineBytes);
+             if (collision && !reported) {
+               report(*collision, address + collision->byte);
+               reported = true;
+             }
+             if (!collision && reads && (access.asyncProxy || access.tensorMap) && options.async &&
+                 line.written)
+               unfenced(warp, instruction, access, check, line, piece, address, clocks, recent);
+             if (!reads || access.nonCoherent)
+               readOnly(warp, instruction, access, line, piece, address);
+             if (!reads)
+               line.rememberWrite(piece, memory.pool);
+             else
+               line.rememberRead(piece, memory.pool, isKnown);
+           });
+  if (pending && access.values.data)
+    recent.issued.push_back(
+        {&instruction, &warp, warp.executed, run.address, run.bytes, access.values.data});
 }
 
 void GlobalChecks::access(Warp &warp, const Instruction &instruction, const Access &access,
-                          BlockClocks &clocks, bool reduces, Recent &recent) {
-  const Block &block = *warp.block;
-  const uint32_t self = options.globalRaces ? numberOf(block) : 0, number = uint32_t(warp.index);
-  const bool synchronises = access.kind == Access::Kind::Atomic || access.ordered;
-  const int firstLane = std::countr_zero(access.mask);
-  const Extent *extent = warp.launch->memory.find(access.addresses[firstLane]);
-  if (!extent)
+                          const Runs &runs, const ThreadClocks &clocks, Recent &recent) {
+  for (const Run &run : runs) {
+    const Extent *extent = access.extent ? access.extent : warp.launch->memory.find(run.address);
+    if (!extent)
+      continue;
+    const Allocation &allocation = *extent->allocation;
+    if (run.address - allocation.address + run.bytes > allocation.bytes)
+      continue;
+    if (options.memory && allocation.written)
+      unwritten(warp, instruction, access, allocation, run);
+    if ((options.globalRaces || options.async) && allocation.kind != Allocation::Kind::Constant)
+      races(warp, instruction, access, allocation, run, clocks, recent);
+  }
+}
+
+void GlobalChecks::written(Warp &warp, const Entry &entry, uint64_t address, uint64_t bytes,
+                           Recent &recent) {
+  const Extent *extent = warp.launch->memory.find(address);
+  if (!extent || !(options.globalRaces || options.async))
     return;
   const Allocation &allocation = *extent->allocation;
-  const bool writes = access.kind == Access::Kind::Write || access.kind == Access::Kind::AsyncWrite;
-  if (options.memory && allocation.written)
-    unwritten(warp, instruction, access, allocation, writes);
-  if (!options.globalRaces || reduces || allocation.kind == Allocation::Kind::Constant)
-    return;
-  if (synchronises) {
-    clocks.publish(number);
-    clocks.hear(number);
-    synchronise(block);
-    return; // and is no race by itself
-  }
-  if (recent.allocation != &allocation)
-    recent = {&allocation, cellsOf(allocation)};
-  GlobalCell *memory = recent.cells;
+  Lines *memory = linesOf(allocation, recent);
   if (!memory)
     return;
-  const uint32_t now = time.load(std::memory_order_acquire);
-  bool reported = false;
-  std::atomic_flag *held = nullptr;
-  const auto release = [&] {
-    if (held)
-      held->clear(std::memory_order_release);
-    held = nullptr;
-  };
-  // What a warp writes is checked for all lanes, then remembered for all: they write together.
-  // Reads are checked and remembered at once.
-  for (int pass = 0; pass < (writes ? 2 : 1); ++pass)
-    for (uint32_t left = access.mask; left; left &= left - 1) {
-      const int lane = std::countr_zero(left);
-      const uint64_t begin = access.addresses[lane] - allocation.address;
-      const uint64_t end = begin + access.bytes;
-      if (end > allocation.bytes)
-        continue;
-      for (uint64_t index = begin / 4; index * 4 < end; ++index) {
-        std::atomic_flag &lock =
-            locks[(allocation.address / lockBytes + index * 4 / lockBytes) % locks.size()];
-        if (&lock != held) {
-          release();
-          while (lock.test_and_set(std::memory_order_acquire)) {
-          }
-          held = &lock;
-        }
-        GlobalCell &cell = memory[index];
-        const CellAccess one{number, uint32_t(lane), coveredBytes(index, begin, end), writes};
-        if (pass == 0 && !reported && (cell.writeBlock || (writes && cell.readBlock))) {
-          const std::string other = collisionOf(cell, one, self, clocks);
-          if (!other.empty()) {
-            reported = true;
-            const uint64_t address = allocation.address + std::max(begin, index * 4);
-            warp.report(instruction, uint32_t(1) << lane, "global-race",
-                        fmt::format("{} {:#x}{}, which {} with nothing to order the two",
-                                    writes ? "writes" : "reads", address,
-                                    warp.launch->memory.describe(address), other),
-                        address);
-          }
-        }
-        if (pass == 1 || !writes)
-          rememberIn(cell, one, self, now, clocks);
-      }
-    }
-  release();
+  LineLock lock(*this);
+  const Run run{address, uint32_t(bytes), entry.firstLane, entry.lanes, true};
+  forLines(run, address - allocation.address, uint32_t(bytes), entry,
+           [&](uint64_t number, const Entry &piece) {
+             lock.take(allocation.address + number * lineBytes);
+             (*memory)[number].rememberWrite(piece, memory->pool);
+           });
 }
 
 } // namespace ingot::emulator

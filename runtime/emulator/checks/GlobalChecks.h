@@ -1,64 +1,100 @@
-/// Global memory: races within and between blocks, unwritten bytes.
+/// Global memory: races within and between blocks, unwritten bytes, what other proxies and the
+/// read-only cache do not see.
 #pragma once
-#include "runtime/emulator/checks/SharedChecks.h"
+#include "runtime/emulator/checks/Checks.h"
+#include "runtime/emulator/checks/RaceCheck.h"
 #include <atomic>
 #include <map>
 #include <shared_mutex>
+#include <unordered_map>
 
 namespace ingot::emulator {
 
-/// What is remembered of 4 bytes: the last writer and the last reader, which may be of different
-/// blocks, and when that was.
-struct GlobalCell {
-  AccessCell access; ///< the writer in `writeBlock`, the readers in `readBlock`
-  uint32_t writeBlock = 0, writeTime = 0; ///< number of the block + 1
-  uint32_t readBlock = 0, readTime = 0;
-
-  static constexpr uint32_t several = ~uint32_t(0);
-};
-
 /// Of one launch; used by several host threads.
-///
-/// Blocks are ordered by fences, atomics and ordered accesses of device scope: an access is a race
-/// if its block has done none since the other block's access, or the other block none after it.
-/// This never blames what is ordered, and may miss a race between blocks that synchronise
-/// otherwise.
 class GlobalChecks {
 public:
-  GlobalChecks(const CheckOptions &options, const LaunchRequest &request);
-  ~GlobalChecks();
+  explicit GlobalChecks(const CheckOptions &options) : options(options) {}
 
-  /// The allocation that one host thread has accessed last, and its cells.
+  /// What one host thread remembers between accesses.
   struct Recent {
-    const Allocation *allocation = nullptr;
-    GlobalCell *cells = nullptr;
+    std::array<std::pair<const Allocation *, Lines *>, 8> lines{}; ///< of the last allocations
+    size_t next = 0;
+    std::vector<IssuedStore> issued;
+    std::vector<uint64_t> acquiredMaps; ///< addresses of fence.proxy.tensormap….acquire
   };
-  /// `reduces`: by a bulk reduction, which is no race with others.
-  void access(Warp &warp, const Instruction &instruction, const Access &access, BlockClocks &clocks,
-              bool reduces, Recent &recent);
-  /// The block has synchronised with others.
-  void synchronise(const Block &block);
+  void access(Warp &warp, const Instruction &instruction, const Access &access, const Runs &runs,
+              const ThreadClocks &clocks, Recent &recent);
+  /// A lane has waited for a copy that writes the range: its write, from now on.
+  void written(Warp &warp, const Entry &entry, uint64_t address, uint64_t bytes, Recent &recent);
+
+  /// Calls `use(variable)` with what was published at an address; with `make` also where nothing
+  /// was.
+  template <typename Use> void withVariable(uint64_t address, bool make, Use use) {
+    Shard &shard = shards[address / 4 % shards.size()];
+    std::lock_guard lock(shard.mutex);
+    const auto found =
+        make ? shard.variables.try_emplace(address).first : shard.variables.find(address);
+    if (found != shard.variables.end())
+      use(found->second);
+  }
 
 private:
-  /// The cells of an allocation; null if there is no memory for them.
-  GlobalCell *cellsOf(const Allocation &allocation);
+  /// The lines of an allocation; null if there is no memory for them.
+  Lines *linesOf(const Allocation &allocation);
+  Lines *linesOf(const Allocation &allocation, Recent &recent) {
+    for (const auto &[known, memory] : recent.lines)
+      if (known == &allocation)
+        return memory;
+    auto &place = recent.lines[recent.next++ % recent.lines.size()];
+    place = {&allocation, linesOf(allocation)};
+    return place.second;
+  }
   void unwritten(Warp &warp, const Instruction &instruction, const Access &access,
-                 const Allocation &allocation, bool writes);
-  uint32_t numberOf(const Block &block) const;
-  /// "block (1, 0, 0) writes": the earlier access that this one of block `self` races with; empty
-  /// if there is none.
-  std::string collisionOf(const GlobalCell &cell, const CellAccess &access, uint32_t self,
-                          const BlockClocks &clocks) const;
-  static void rememberIn(GlobalCell &cell, const CellAccess &access, uint32_t self, uint32_t now,
-                         const BlockClocks &clocks);
+                 const Allocation &allocation, const Run &run);
+  void races(Warp &warp, const Instruction &instruction, const Access &access,
+             const Allocation &allocation, const Run &run, const ThreadClocks &clocks,
+             Recent &recent);
+  /// ld.global.nc of what is written.
+  void readOnly(Warp &warp, const Instruction &instruction, const Access &access, Line &line,
+                const Entry &piece, uint64_t address);
+  void unfenced(Warp &warp, const Instruction &instruction, const Access &access,
+                const RaceCheck &check, const Line &line, const Entry &piece, uint64_t address,
+                const ThreadClocks &clocks, const Recent &recent);
+
+  /// Locks the lines near one; those of a warp's access usually share a lock.
+  class LineLock {
+  public:
+    explicit LineLock(GlobalChecks &owner) : owner(owner) {}
+    ~LineLock() { release(); }
+    void take(uint64_t address) {
+      std::atomic_flag &lock = owner.locks[address / 4096 % owner.locks.size()];
+      if (&lock == held)
+        return;
+      release();
+      while (lock.test_and_set(std::memory_order_acquire)) {
+      }
+      held = &lock;
+    }
+
+  private:
+    void release() {
+      if (held)
+        held->clear(std::memory_order_release);
+      held = nullptr;
+    }
+    GlobalChecks &owner;
+    std::atomic_flag *held = nullptr;
+  };
+  struct Shard {
+    std::mutex mutex;
+    std::unordered_map<uint64_t, SyncVariable> variables;
+  };
 
   const CheckOptions options;
-  const Dim3 grid;
-  std::atomic<uint32_t> time{1};
-  std::vector<std::atomic<uint32_t>> synchronised; ///< by block: when it last did
   std::shared_mutex mutex;
-  std::map<const Allocation *, std::pair<GlobalCell *, size_t>> cells;
-  std::array<std::atomic_flag, 1024> locks{}; ///< of cells, by address
+  std::map<const Allocation *, std::unique_ptr<Lines>> lines;
+  std::array<std::atomic_flag, 1024> locks{}; ///< of lines, by address
+  std::array<Shard, 64> shards;
 };
 
 } // namespace ingot::emulator

@@ -1,4 +1,5 @@
 #include "runtime/emulator/checks/KernelProfile.h"
+#include "runtime/emulator/arithmetic/VectorClones.h"
 #include <algorithm>
 #include <bit>
 #include <nlohmann/json.hpp>
@@ -24,6 +25,16 @@ uint32_t wavefrontsOfPhase(const uint64_t *addresses, uint32_t mask, uint32_t by
   return most;
 }
 
+/// Addresses of lanes that take no part are those of one that does, or none.
+INGOT_VECTOR_CLONES bool isInsideARow(const uint64_t *addresses, uint64_t bytes) {
+  uint64_t least = addresses[0], most = addresses[0];
+  for (int lane = 1; lane < lanes; ++lane) {
+    least = std::min(least, addresses[lane]);
+    most = std::max(most, addresses[lane]);
+  }
+  return most / bankBytes - least / bankBytes < banks && most - least + bytes <= banks * bankBytes;
+}
+
 /// m16n8k16 → its multiplications and additions, for one warp.
 double flopsOf(const ptx::Instruction &source) {
   if (source.opcode != "mma" && source.opcode != "wgmma" && source.opcode != "wmma")
@@ -36,15 +47,6 @@ double flopsOf(const ptx::Instruction &source) {
   return 0;
 }
 
-bool isConsecutive(const Access &access) {
-  if (access.mask != allLanes)
-    return false;
-  for (int lane = 1; lane < lanes; ++lane)
-    if (access.addresses[lane] != access.addresses[0] + uint64_t(lane) * access.bytes)
-      return false;
-  return true;
-}
-
 } // namespace
 
 std::string_view className(Class kind) {
@@ -54,12 +56,12 @@ std::string_view className(Class kind) {
   return names[size_t(kind)];
 }
 
-void MemoryCounters::count(const Access &access) {
+void MemoryCounters::count(const Access &access, LanePattern pattern) {
   const uint64_t bytes = uint64_t(std::popcount(access.mask)) * access.bytes;
   const bool reads = access.kind == Access::Kind::Read || access.kind == Access::Kind::Atomic;
   const bool writes = access.kind == Access::Kind::Write || access.kind == Access::Kind::Atomic;
   if (!reads && !writes) {
-    copied += access.kind == Access::Kind::AsyncWrite ? bytes : 0;
+    copied += access.kind == Access::Kind::AsyncRead ? 0 : bytes;
     return;
   }
   switch (access.space) {
@@ -67,10 +69,16 @@ void MemoryCounters::count(const Access &access) {
     globalRead += reads ? bytes : 0;
     globalWritten += writes ? bytes : 0;
     ++globalAccesses;
-    if (isConsecutive(access) && access.addresses[0] % sectorBytes == 0) {
+    if (pattern == LanePattern::SideBySide && access.addresses[0] % sectorBytes == 0) {
       const uint64_t sectors = (bytes + sectorBytes - 1) / sectorBytes;
       leastSectors += sectors;
       globalSectors += sectors;
+      return;
+    }
+    if (pattern == LanePattern::Together) {
+      const uint64_t first = access.addresses[0], last = first + access.bytes - 1;
+      globalSectors += last / sectorBytes - first / sectorBytes + 1;
+      leastSectors += (access.bytes + sectorBytes - 1) / sectorBytes;
       return;
     }
     countScattered(access);
@@ -84,8 +92,17 @@ void MemoryCounters::count(const Access &access) {
     const int phases = access.bytes <= bankBytes ? 1 : int(access.bytes / bankBytes);
     const uint64_t least = std::max<uint64_t>(1, (bytes + 127) / 128);
     leastWavefronts += least;
-    if (isConsecutive(access)) {
+    if (pattern == LanePattern::SideBySide) {
       sharedWavefronts += least;
+      return;
+    }
+    if (pattern == LanePattern::Together) {
+      sharedWavefronts += uint64_t(phases);
+      return;
+    }
+    // Words of a row of banks are in different ones.
+    if (phases == 1 && isInsideARow(access.addresses, access.bytes)) {
+      ++sharedWavefronts;
       return;
     }
     const int together = std::max(1, lanes / phases);

@@ -5,6 +5,13 @@
 
 namespace ingot::emulator {
 
+/// Where the lanes' addresses lie.
+enum class LanePattern : uint8_t {
+  Any,
+  SideBySide, ///< all 32 lanes, each beside the one before
+  Together,   ///< all 32 lanes at one address
+};
+
 /// Of accesses that were watched. Sectors are the 32-byte parts of global memory that a warp's
 /// access touches; wavefronts are the passes that an access to shared memory's 32 banks of 4 bytes
 /// takes.
@@ -14,7 +21,7 @@ struct MemoryCounters {
   uint64_t globalAccesses = 0, globalSectors = 0, leastSectors = 0;
   uint64_t sharedAccesses = 0, sharedWavefronts = 0, leastWavefronts = 0;
 
-  void count(const Access &access);
+  void count(const Access &access, LanePattern pattern);
   MemoryCounters &operator+=(const MemoryCounters &other);
 
 private:

@@ -1,14 +1,24 @@
 #include "runtime/emulator/checks/SharedChecks.h"
+#include "runtime/emulator/machine/AsyncMemory.h"
 #include "runtime/emulator/machine/MemoryAccess.h"
-#include <bit>
+#include <cstring>
 
 namespace ingot::emulator {
+namespace {
 
-void SharedChecks::begin(Block &owner, const CheckOptions &chosen) {
+bool isAsync(Access::Kind kind) {
+  return kind == Access::Kind::AsyncRead || kind == Access::Kind::AsyncWrite ||
+         kind == Access::Kind::AsyncReduce;
+}
+
+} // namespace
+
+void SharedChecks::begin(Block &owner, const CheckOptions &chosen, ThreadClocks &threads) {
   block = &owner;
+  clocks = &threads;
   options = chosen;
-  clocks.begin(uint32_t(owner.warps.size()));
-  cells.assign(options.sharedRaces ? owner.shared.size() / 4 + 1 : 0, AccessCell());
+  if (options.sharedRaces || options.async)
+    lines.allocate(owner.shared.size());
   defined.assign(options.memory ? owner.shared.size() : 0, 1);
   if (!options.memory)
     return;
@@ -21,113 +31,131 @@ void SharedChecks::begin(Block &owner, const CheckOptions &chosen) {
                 0);
 }
 
-uint32_t SharedChecks::offsetOf(const Access &access, int lane) {
-  return uint32_t(access.addresses[lane] - sharedWindow) & ((1u << 24) - 1);
-}
-
-std::string SharedChecks::threadName(uint32_t thread) const {
-  const Dim3 index = block->warps[thread / 32]->threadOf(int(thread % 32));
-  return fmt::format("thread ({}, {}, {})", index.x, index.y, index.z);
-}
-
-void SharedChecks::report(Warp &warp, const Instruction &instruction, int lane, CheckName check,
-                          std::string message, uint32_t offset) const {
-  warp.report(instruction, uint32_t(1) << lane, check, std::move(message), sharedWindow + offset);
-}
-
-void SharedChecks::access(Warp &warp, const Instruction &instruction, const Access &access) {
-  const uint32_t number = uint32_t(warp.index);
-  const bool async =
-      access.kind == Access::Kind::AsyncRead || access.kind == Access::Kind::AsyncWrite;
-  const bool writes = access.kind == Access::Kind::Write || access.kind == Access::Kind::AsyncWrite;
-  if (options.memory)
-    for (uint32_t left = access.mask; left; left &= left - 1) {
-      const int lane = std::countr_zero(left);
-      const auto first = defined.begin() + offsetOf(access, lane);
-      // Nothing of it: copies of structures read their gaps, too.
-      if (!writes && std::none_of(first, first + access.bytes, [](uint8_t d) { return d; }))
-        report(warp, instruction, lane, "uninitialised-memory",
-               nameShared(*block, offsetOf(access, lane)) + " has not been written",
-               offsetOf(access, lane));
-      if (writes || access.kind == Access::Kind::Atomic)
-        std::fill(first, first + access.bytes, 1);
-    }
-  if (!options.sharedRaces || async || warp.block != block)
-    return; // copies are races only once somebody has waited for them, see `copied`
-  const bool ordered = access.kind == Access::Kind::Atomic || access.ordered;
-  if (ordered) {
-    clocks.publish(number);
-    clocks.hear(number);
-    if (access.ordered)
-      return;
-  }
-  for (uint32_t left = access.mask; left; left &= left - 1) {
-    const int lane = std::countr_zero(left);
-    const uint32_t begin = offsetOf(access, lane), end = begin + access.bytes;
-    for (uint32_t cell = begin / 4; cell * 4 < end; ++cell) {
-      const CellAccess one{number, uint32_t(lane), coveredBytes(cell, begin, end), writes};
-      const Collision collision = collide(cells[cell], clocks, one);
-      if (collision.kind == Collision::Kind::None)
-        continue;
-      const bool withRead = collision.kind == Collision::Kind::WithRead;
-      report(warp, instruction, lane, "shared-race",
-             fmt::format("{} {}, which {} {} with no barrier between", writes ? "writes" : "reads",
-                         nameShared(*block, std::max(begin, cell * 4)),
-                         withRead ? fmt::format("warp {}", collision.thread / 32)
-                                  : threadName(collision.thread),
-                         withRead ? "reads" : "writes"),
-             std::max(begin, cell * 4));
-      left = 1; // one finding an access
-      break;
-    }
-  }
-  if (ordered)
+void SharedChecks::memory(Warp &warp, const Instruction &instruction, const Access &access,
+                          const Run &run) {
+  uint8_t *first = defined.data() + sharedOffset(uint32_t(run.address));
+  const bool reads = access.kind == Access::Kind::Read || access.kind == Access::Kind::AsyncRead;
+  if (!reads) {
+    std::memset(first, 1, run.bytes);
     return;
-  for (uint32_t left = access.mask; left; left &= left - 1) {
-    const int lane = std::countr_zero(left);
-    const uint32_t begin = offsetOf(access, lane), end = begin + access.bytes;
-    for (uint32_t cell = begin / 4; cell * 4 < end; ++cell)
-      remember(cells[cell], clocks,
-               {number, uint32_t(lane), coveredBytes(cell, begin, end), writes});
   }
-}
-
-void SharedChecks::copied(uint32_t warp, uint32_t offset, uint32_t bytes) {
-  if (!options.sharedRaces)
+  if (!std::memchr(first, 0, run.bytes))
     return;
-  for (uint32_t cell = offset / 4; cell * 4 < offset + bytes; ++cell)
-    remember(cells[cell], clocks, {warp, 0, coveredBytes(cell, offset, offset + bytes), true});
-  clocks.meet(warp); // which lane it was does not matter
+  for (int lane = 0; lane < (run.together ? 1 : run.lanes); ++lane, first += access.bytes)
+    // Nothing of it: copies of structures read their gaps, too.
+    if (!std::memchr(first, 1, access.bytes)) {
+      const uint64_t address = run.address + uint64_t(lane) * access.bytes;
+      return warp.report(
+          instruction, uint32_t(1) << (run.firstLane + lane), "uninitialised-memory",
+          nameShared(*block, sharedOffset(uint32_t(address))) + " has not been written", address);
+    }
 }
 
-void SharedChecks::forget(uint32_t offset, uint32_t bytes) {
-  if (options.sharedRaces)
-    for (uint32_t cell = offset / 4; cell * 4 < offset + bytes; ++cell)
-      cells[cell] = AccessCell();
+void SharedChecks::report(Warp &warp, const Instruction &instruction, const Access &access,
+                          const RaceCheck &check, const RaceCheck::Collision &collision,
+                          uint64_t line) {
+  const auto offset = int64_t(line * lineBytes + collision.byte);
+  const bool reads = access.kind == Access::Kind::Read || access.kind == Access::Kind::AsyncRead;
+  const bool far = warp.block != block || warp.block->cluster->blocks.size() > 1;
+  warp.report(instruction, uint32_t(1) << collision.lane, "shared-race",
+              fmt::format("{} {}, {} with nothing to order the two", reads ? "reads" : "writes",
+                          nameShared(*block, offset), check.describe(collision, far)),
+              sharedWindow + mapToRank(uint32_t(offset), block->rank), collision.sameValue);
 }
 
-void SharedChecks::effect(Warp &warp, const Instruction &instruction, Effect effect,
-                          uint32_t mask) {
-  const uint32_t number = uint32_t(warp.index);
-  switch (effect) {
-  case Effect::Barrier:
-    if (warp.resumed)
-      clocks.leave(int(warp.reg<uint32_t>(instruction.slots[0])[std::countr_zero(mask)]) & 15,
-                   number);
+void SharedChecks::races(Warp &warp, const Instruction &instruction, const Access &access,
+                         const Run &run, bool initialises) {
+  const RaceCheck check(*clocks, warp, access);
+  const uint64_t offset = sharedOffset(uint32_t(run.address));
+  Entry like = initialises ? clocks->initialisation(warp, run.firstLane)
+                           : RaceCheck::like(*clocks, warp, access);
+  if (initialises)
+    like.flags = Entry::writes;
+  bool reported = !options.sharedRaces;
+  if (!reported)
+    if (const auto collision = check.withinRun(run)) {
+      report(warp, instruction, access, check, *collision, offset / lineBytes);
+      reported = !collision->sameValue;
+    }
+  forLines(run, offset, access.bytes, like, [&](uint64_t number, Entry piece) {
+    if (access.collective) {
+      piece.shift = Entry::together;
+      piece.firstLane = 0;
+      piece.lanes = uint8_t(lanes);
+    }
+    Line &line = lines[number];
+    const auto isKnown = [&](const Entry &entry) { return clocks->allKnow(warp, entry); };
+    if (!reported && (piece.has(Entry::writes) || !line.isQuiet(piece, isKnown)))
+      if (const auto collision = check.find(line, piece, run.address - offset + number * lineBytes,
+                                            block->shared.data() + number * lineBytes)) {
+        report(warp, instruction, access, check, *collision, number);
+        reported = true;
+      }
+    if (piece.has(Entry::writes))
+      line.rememberWrite(piece, lines.pool);
     else
-      clocks.publish(number);
-    break;
-  case Effect::BlockSync:
-  case Effect::DeviceSync:
-    if (!warp.resumed)
-      clocks.publish(number);
-    clocks.hear(number);
-    break;
-  case Effect::CopyWait:
-  case Effect::Reduction:
-  case Effect::None:
-    break;
-  }
+      line.rememberRead(piece, lines.pool, isKnown);
+  });
+}
+
+void SharedChecks::access(Warp &warp, const Instruction &instruction, const Access &access,
+                          const Run &run, bool initialises) {
+  if (options.memory)
+    memory(warp, instruction, access, run);
+  if (lines && !isAsync(access.kind)) // of copies see `begins`
+    races(warp, instruction, access, run, initialises);
+}
+
+void SharedChecks::begins(Warp &warp, const Instruction &instruction, int lane, Access::Kind kind,
+                          uint32_t offset, uint32_t bytes, bool asyncProxy) {
+  if (!lines)
+    return;
+  const bool ofWarp = lane == allOfWarp;
+  Access access;
+  access.kind = kind;
+  access.space = Space::Shared;
+  access.bytes = bytes;
+  access.mask = ofWarp ? allLanes : uint32_t(1) << lane;
+  access.asyncProxy = asyncProxy;
+  const RaceCheck check(*clocks, warp, access);
+  const Run run{offset, bytes, ofWarp ? 0 : lane, ofWarp ? lanes : 1, true};
+  bool reported = false;
+  forLines(run, offset, bytes, RaceCheck::like(*clocks, warp, access),
+           [&](uint64_t number, const Entry &piece) {
+             if (reported)
+               return;
+             const Line &line = lines[number];
+             auto collision = check.find(line, piece, number * lineBytes, nullptr);
+             if (collision && options.sharedRaces)
+               return report(warp, instruction, access, check, *collision, number),
+                      void(reported = true);
+             if (collision || !asyncProxy || kind != Access::Kind::AsyncRead || !options.async)
+               return;
+             collision = check.unfenced(line, piece, Known::ProxyFenced);
+             if (!collision)
+               return;
+             reported = true;
+             const auto at = uint32_t(number * lineBytes + collision->byte);
+             warp.report(instruction, uint32_t(1) << collision->lane, "proxy-fence",
+                         fmt::format("reads {}, which {} has written without a "
+                                     "fence.proxy.async since",
+                                     placeShared(*block, at),
+                                     clocks->nameOf(collision->other, collision->byte, false)),
+                         sharedWindow + mapToRank(at, block->rank));
+           });
+}
+
+void SharedChecks::ended(Warp &warp, Entry entry, uint32_t offset, uint32_t bytes) {
+  if (!lines)
+    return;
+  const Run run{offset, bytes, entry.firstLane, entry.lanes, true};
+  forLines(run, offset, bytes, entry, [&](uint64_t number, const Entry &piece) {
+    if (piece.has(Entry::writes))
+      lines[number].rememberWrite(piece, lines.pool);
+    else
+      lines[number].rememberRead(piece, lines.pool,
+                                 [&](const Entry &other) { return clocks->allKnow(warp, other); });
+  });
 }
 
 } // namespace ingot::emulator

@@ -17,9 +17,9 @@ void FindingLog::add(const Finding &finding) {
   std::lock_guard lock(mutex);
   // The same line of the same kernel counts once, however often the program launches it.
   const std::string about = finding.kernel.empty() ? finding.message : "";
-  if (seen[{finding.check, finding.kernel, finding.line, about}]++)
+  if (seen[{finding.check, finding.kernel, finding.line, about, finding.note}]++)
     return;
-  ++report->findings;
+  report->findings += !finding.note;
   std::fflush(stdout);
   std::fprintf(stderr, "%s\n\n", finding.str().c_str());
 }

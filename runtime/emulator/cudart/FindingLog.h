@@ -25,7 +25,7 @@ public:
 private:
   ProgramReport own;
   std::mutex mutex;
-  std::map<std::tuple<std::string, std::string, int, std::string>, int64_t> seen;
+  std::map<std::tuple<std::string, std::string, int, std::string, bool>, int64_t> seen;
 };
 
 } // namespace ingot::emulator::cudart

@@ -74,6 +74,7 @@ void Runtime::configure() {
   device.launch.seed = options.seed;
   device.launch.threads = options.threads;
   device.launch.instructionLimit = options.limit;
+  device.launch.strict = options.strict;
   (void)turnOff(options.off, device.checks, device.launch); // has been checked
   device.launched = [this](const LaunchRequest &, const LaunchResult &, const MemoryCounters &) {
     ++kernelsRun();

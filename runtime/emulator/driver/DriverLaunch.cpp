@@ -31,11 +31,10 @@ CUresult submit(CUstream handle, Work work) {
 
 namespace {
 
-/// The code that a launch ends with, from the first finding for which the driver has one.
+/// The code that a launch ends with, from the first finding for which the driver has one. Notes do
+/// not fail it.
 CUresult codeOf(const LaunchResult &result, bool findingsAreErrors) {
   const std::vector<Finding> &findings = result.findings;
-  if (findings.empty())
-    return CUDA_SUCCESS;
   struct Row {
     std::string_view check;
     CUresult code;
@@ -49,8 +48,9 @@ CUresult codeOf(const LaunchResult &result, bool findingsAreErrors) {
     for (const Row &row : rows)
       if (finding.check == row.check)
         return driverError(row.code, finding.str());
-  return findingsAreErrors || result.stopped
-             ? driverError(CUDA_ERROR_LAUNCH_FAILED, findings.front().str())
+  const auto failed = std::ranges::find(findings, false, &Finding::note);
+  return failed != findings.end() && (findingsAreErrors || result.stopped)
+             ? driverError(CUDA_ERROR_LAUNCH_FAILED, failed->str())
              : CUDA_SUCCESS;
 }
 

@@ -19,7 +19,7 @@ struct ProgramOptions {
   uint64_t seed = 0;
   int threads = 0;     ///< of the host; 0: one per CPU
   uint64_t limit = 0;  ///< warp instructions of a launch; 0: no limit
-  bool strict = false; ///< leaks at the program's end and errors of calls are findings too
+  bool strict = false; ///< notes of kernels, leaks at the program's end and errors of calls are findings too
   int report = -1;     ///< descriptor of a ProgramReport; -1: nobody reads one
 
   std::string str() const;

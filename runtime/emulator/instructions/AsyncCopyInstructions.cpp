@@ -32,12 +32,12 @@ void runCopy(Warp &warp, const Instruction &in, uint32_t mask) {
     uint32_t destination;
     if (!operands.destination.shared(origin, destination))
       return;
-    item.destinations[lane] =
-        sharedRange(origin, destination, operands.bytes, operands.bytes, Access::Kind::AsyncWrite);
+    item.destinations[lane] = sharedRange(origin, destination, operands.bytes, operands.bytes,
+                                          accessOf(Access::Kind::AsyncWrite));
     item.sourceBytes[lane] = bytes;
     if (bytes)
       item.sources[lane] = globalRange(origin, operands.source.of(warp, lane), bytes,
-                                       operands.bytes, Access::Kind::AsyncRead);
+                                       operands.bytes, accessOf(Access::Kind::AsyncRead));
     if (item.destinations[lane] && (item.sources[lane] || !bytes))
       item.mask |= uint32_t(1) << lane;
   });
@@ -49,10 +49,10 @@ void runCopy(Warp &warp, const Instruction &in, uint32_t mask) {
     forLanes(item.mask, [&](int lane) {
       const auto offset =
           static_cast<uint64_t>(item.destinations[lane] - warp.block->shared.data());
-      warp.observer->asyncRange(warp, in, item.operation, Access::Kind::AsyncWrite, Space::Shared,
-                                sharedWindow +
-                                    mapToRank(static_cast<uint32_t>(offset), warp.block->rank),
-                                operands.bytes);
+      warp.observer->asyncRange(
+          warp, in, lane, item.operation, Access::Kind::AsyncWrite, Space::Shared,
+          sharedWindow + mapToRank(static_cast<uint32_t>(offset), warp.block->rank),
+          operands.bytes);
     });
   engine.threadCopies(warp).add(std::move(item));
 }

@@ -28,7 +28,8 @@ void runStore(Warp &warp, const Instruction &in, uint32_t mask) {
       return origin.report(
           "out-of-bounds",
           fmt::format("shared address {:#x} lies in no block of the cluster", barrier), barrier);
-    std::byte *destination = sharedRange(origin, address, bytes, bytes, Access::Kind::AsyncWrite);
+    const auto kind = store.reduction ? Access::Kind::AsyncReduce : Access::Kind::AsyncWrite;
+    std::byte *destination = sharedRange(origin, address, bytes, bytes, accessOf(kind));
     if (!destination || !AsyncEngine::of(*block).barriers.find(origin, sharedOffset(barrier)))
       return;
     auto copy = std::make_unique<BulkCopy>();
@@ -48,8 +49,7 @@ void runStore(Warp &warp, const Instruction &in, uint32_t mask) {
     }
     copy->signalled = block;
     copy->barrier = sharedOffset(barrier);
-    copy->ranges.push_back(
-        {Access::Kind::AsyncWrite, Space::Shared, sharedWindow + address, bytes});
+    copy->ranges.push_back({kind, Space::Shared, sharedWindow + address, bytes});
     AsyncEngine::of(origin.block()).start(std::move(copy));
   });
 }

@@ -192,8 +192,7 @@ Handler decodeAtomic(Decoder &d) {
   atomic.returns = d.opcode() == "atom";
   if (!atomic.returns && d.flag("async"))
     return nullptr; // of the asynchronous unit
-  takeOrder(d);
-  atomic.request.ordered = true;
+  atomic.request.order = takeOrder(d, Order::Relaxed);
   atomic.request.space = takeSpaceModifier(d);
   if (atomic.request.space != Space::Generic && atomic.request.space != Space::Global &&
       atomic.request.space != Space::Shared && atomic.request.space != Space::SharedCluster)

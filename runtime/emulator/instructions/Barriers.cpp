@@ -17,6 +17,9 @@ struct BarrierInstruction {
 void runBarrier(Warp &warp, const Instruction &in, uint32_t mask) {
   const auto &what = *static_cast<const BarrierInstruction *>(in.extra);
   if (warp.resumed) {
+    if (warp.observer)
+      warp.observer->barrierLeave(warp, mask,
+                                  int(warp.reg<uint32_t>(in.slots[0])[std::countr_zero(mask)]));
     const uint32_t result = warp.resumeResult;
     if (what.kind == Kind::Popc) {
       uint32_t values[lanes];
@@ -36,6 +39,10 @@ void runBarrier(Warp &warp, const Instruction &in, uint32_t mask) {
       warp.report(in, mask, "divergent-barrier",
                   fmt::format("only lanes {:08x} of the warp's {:08x} execute the barrier", mask,
                               warp.active));
+    else if (warp.exited)
+      warp.report(
+          in, mask, "divergent-barrier",
+          fmt::format("lanes {:08x} of the warp have ended without the barrier", warp.exited));
   }
   const auto *ids = warp.reg<uint32_t>(in.slots[0]), *counts = warp.reg<uint32_t>(in.slots[1]);
   const int first = std::countr_zero(mask);
@@ -60,9 +67,27 @@ void runBarrier(Warp &warp, const Instruction &in, uint32_t mask) {
     warp.report(in, mask, "bad-barrier",
                 fmt::format("barrier {} is waited for with {} and with {} threads", id,
                             barrier.expected, count));
+  if (what.aligned && !count) {
+    if (!barrier.instruction) {
+      barrier.instruction = &in;
+      barrier.warp = &warp;
+      barrier.frame = warp.frame;
+    } else if (barrier.instruction != &in) {
+      const auto line = [](const Frame &frame, const Instruction &at) {
+        const ptx::Instruction *source = frame.function->details[at.index].source;
+        return source ? source->line : 0;
+      };
+      warp.report(in, mask, "divergent-barrier",
+                  fmt::format("completes barrier {} of all threads together with line {}, where "
+                              "warp {} waits: the block's warps take different ways",
+                              id, line(*barrier.frame, *barrier.instruction), barrier.warp->index));
+    }
+  }
   barrier.used = true;
   if (count)
     barrier.expected = count;
+  if (warp.observer)
+    warp.observer->barrierArrive(warp, mask, int(id), true);
   // A warp that is not full counts as if it were.
   barrier.arrived += count && mask == warp.live() ? lanes : uint32_t(std::popcount(mask));
   if (what.kind >= Kind::Popc) {
@@ -114,6 +139,8 @@ Handler decodeBarrier(Decoder &d) {
 
 // The barrier of a cluster: arriving and waiting are two instructions.
 
+constexpr int clusterBarrier = 16; ///< for the observer
+
 void runClusterArrive(Warp &warp, const Instruction &in, uint32_t mask) {
   if (in.mode && !warp.converge(in, allLanes))
     return;
@@ -124,13 +151,18 @@ void runClusterArrive(Warp &warp, const Instruction &in, uint32_t mask) {
       warp.report(in, left, "cluster-barrier", "a thread arrives twice without waiting between");
     phase = cluster.phase + 1;
   }
+  if (warp.observer)
+    warp.observer->barrierArrive(warp, mask, clusterBarrier, in.count == 0);
   cluster.arrived += uint32_t(std::popcount(mask));
   cluster.checkBarrier();
 }
 
 void runClusterWait(Warp &warp, const Instruction &in, uint32_t mask) {
-  if (warp.resumed)
+  if (warp.resumed) {
+    if (warp.observer)
+      warp.observer->barrierLeave(warp, mask, clusterBarrier);
     return;
+  }
   if (in.mode && !warp.converge(in, allLanes))
     return;
   Cluster &cluster = *warp.block->cluster;
@@ -142,6 +174,8 @@ void runClusterWait(Warp &warp, const Instruction &in, uint32_t mask) {
                   "a thread waits without having arrived");
     early |= uint32_t(warp.clusterPhase[lane] > cluster.phase) << lane;
   }
+  if (warp.observer && (mask & ~early))
+    warp.observer->barrierLeave(warp, mask & ~early, clusterBarrier);
   if (early)
     warp.wait(in, early, Fragment::Wait::Cluster);
 }
@@ -151,7 +185,7 @@ Handler decodeClusterBarrier(Decoder &d) {
   if (!d.flag("cluster"))
     return nullptr;
   const int operation = d.oneOf({"arrive", "wait"});
-  d.oneOf({"release", "relaxed", "acquire"});
+  d.instruction().count = d.oneOf({"release", "relaxed", "acquire"}) == 1; // publishes nothing
   d.instruction().mode = d.flag("aligned");
   return operation == 0 ? runClusterArrive : operation == 1 ? runClusterWait : nullptr;
 }

@@ -36,6 +36,14 @@ struct Bulk {
 /// 16 bytes and more at once: what bulk copies work in.
 constexpr uint32_t granule = 16;
 
+/// An access of the async proxy.
+Access asyncAccess(Access::Kind kind, const std::byte *data = nullptr) {
+  Access access = accessOf(kind);
+  access.asyncProxy = true;
+  access.values.data = data;
+  return access;
+}
+
 /// The host's view of one end of a copy.
 struct Barrier {
   Block *block = nullptr;
@@ -90,24 +98,28 @@ void startRange(const Origin &origin, const Bulk &bulk) {
   if (bulk.direction == Direction::Prefetch || size == 0) {
     if (size)
       globalRange(origin, bulk.source.of(warp, origin.lane), size, granule,
-                  Access::Kind::AsyncRead);
+                  asyncAccess(Access::Kind::AsyncRead));
     return;
   }
   std::byte *source = nullptr;
   uint32_t shared = 0;
   if (bulk.direction == Direction::ToShared) {
     source = globalRange(origin, bulk.source.of(warp, origin.lane), size, granule,
-                         Access::Kind::AsyncRead);
+                         asyncAccess(Access::Kind::AsyncRead));
   } else if (bulk.source.shared(origin, shared)) {
-    source = sharedRange(origin, shared, size, granule, Access::Kind::AsyncRead);
+    source = sharedRange(origin, shared, size, granule, asyncAccess(Access::Kind::AsyncRead));
   }
   if (!source)
     return;
+  const auto written = bulk.reduction ? Access::Kind::AsyncReduce : Access::Kind::AsyncWrite;
   const auto begin = [&](std::byte *destination) {
     auto copy = std::make_unique<BulkCopy>();
     copy->readsShared = bulk.direction != Direction::ToShared;
     if (copy->readsShared)
       copy->ranges.push_back({Access::Kind::AsyncRead, Space::Shared, sharedWindow + shared, size});
+    else
+      copy->ranges.push_back(
+          {Access::Kind::AsyncRead, Space::Global, bulk.source.of(warp, origin.lane), size});
     if (bulk.reduction)
       copy->reduce = bulkReduction(*bulk.reduction, bulk.type);
     if (bulk.byteMask == noSlot) {
@@ -122,9 +134,10 @@ void startRange(const Origin &origin, const Bulk &bulk) {
   };
   if (bulk.direction == Direction::FromShared) {
     const uint64_t to = bulk.destination.of(warp, origin.lane);
-    if (std::byte *destination = globalRange(origin, to, size, granule, Access::Kind::AsyncWrite)) {
+    const Access access = asyncAccess(written, bulk.byteMask == noSlot ? source : nullptr);
+    if (std::byte *destination = globalRange(origin, to, size, granule, access)) {
       std::unique_ptr<BulkCopy> copy = begin(destination);
-      copy->ranges.push_back({Access::Kind::AsyncWrite, Space::Global, to, size});
+      copy->ranges.push_back({written, Space::Global, to, size});
       start(origin, std::move(copy));
     }
     return;
@@ -134,12 +147,11 @@ void startRange(const Origin &origin, const Bulk &bulk) {
     return;
   for (const Target &target : targets) {
     std::byte *destination =
-        sharedRange(origin, target.address, size, granule, Access::Kind::AsyncWrite);
+        sharedRange(origin, target.address, size, granule, asyncAccess(written));
     if (!destination)
       return;
     std::unique_ptr<BulkCopy> copy = begin(destination);
-    copy->ranges.push_back(
-        {Access::Kind::AsyncWrite, Space::Shared, sharedWindow + target.address, size});
+    copy->ranges.push_back({written, Space::Shared, sharedWindow + target.address, size});
     copy->signalled = target.barrier.block;
     copy->barrier = target.barrier.offset;
     start(origin, std::move(copy));
@@ -155,8 +167,11 @@ const std::byte *mapBytes(const Origin &origin, uint64_t address) {
                   address);
     return nullptr;
   }
-  if (spaceOf(address) != Space::Param)
-    return globalRange(origin, address, TensorMap::encodedBytes, 1, Access::Kind::Read);
+  if (spaceOf(address) != Space::Param) {
+    Access access = accessOf(Access::Kind::AsyncRead);
+    access.tensorMap = true;
+    return globalRange(origin, address, TensorMap::encodedBytes, 1, access);
+  }
   const uint64_t offset = address - paramWindow;
   if (offset + TensorMap::encodedBytes > parameters.size()) {
     origin.report("out-of-bounds", "the tensor map lies outside of the kernel's parameters",
@@ -193,15 +208,19 @@ Type reductionType(TensorElement element) {
 /// The tile's bytes in order, cut where bounds or swizzled chunks begin. `shared` is the tile's
 /// address, `memory` its host memory. False after a report.
 bool cutTile(const Origin &origin, const TensorMap &map, const TensorMap::Request &request,
-             uint32_t shared, std::byte *memory, bool loads, BulkCopy &copy) {
+             uint32_t shared, std::byte *memory, Access::Kind kind, BulkCopy &copy) {
   const uint32_t offset = sharedOffset(shared);
-  const auto kind = loads ? Access::Kind::AsyncRead : Access::Kind::AsyncWrite;
+  const bool loads = kind == Access::Kind::AsyncRead;
   for (const TensorMap::Row &row : map.rows(request)) {
     std::byte *inside = nullptr;
-    if (row.bytes && !(inside = globalRange(origin, row.address, row.bytes,
-                                            static_cast<uint32_t>(map.strides[0]), kind)))
+    // Without swizzling a row lies together in the tile.
+    const std::byte *data =
+        loads || map.swizzle != Swizzle::None ? nullptr : memory + row.tileOffset + row.lead;
+    if (row.bytes &&
+        !(inside = globalRange(origin, row.address, row.bytes,
+                               static_cast<uint32_t>(map.strides[0]), asyncAccess(kind, data))))
       return false;
-    if (inside && !loads)
+    if (inside)
       copy.ranges.push_back({kind, Space::Global, row.address, row.bytes});
     for (uint32_t at = 0; at < map.rowBytes();) {
       uint32_t end = at < row.lead               ? row.lead
@@ -274,27 +293,29 @@ void startTile(const Origin &origin, const Bulk &bulk) {
   if (bulk.direction == Direction::FromShared)
     if (const std::string problem = storeError(*map, request, bulk); !problem.empty())
       return origin.report("async", problem, address);
-  const uint64_t mapAddress = spaceOf(address) == Space::Param ? 0 : address;
-  if (bulk.direction == Direction::Prefetch) {
-    if (mapAddress && warp.observer)
-      warp.observer->tensorMapUse(warp, *origin.instruction, origin.lane, 0, mapAddress);
+  if (bulk.direction == Direction::Prefetch)
     return;
-  }
   const uint32_t size = map->tileBytes(bulk.fourRows);
   // A swizzled tile stays inside its 128-byte lines, so its range in shared memory is closed.
   const auto begin = [&](uint32_t shared, bool loads) -> std::unique_ptr<BulkCopy> {
-    std::byte *memory = sharedRange(origin, shared, size, TensorMap::tileAlignment,
-                                    loads ? Access::Kind::AsyncWrite : Access::Kind::AsyncRead);
+    const auto kind = loads            ? Access::Kind::AsyncRead
+                      : bulk.reduction ? Access::Kind::AsyncReduce
+                                       : Access::Kind::AsyncWrite;
+    std::byte *memory =
+        sharedRange(origin, shared, size, TensorMap::tileAlignment,
+                    asyncAccess(loads ? Access::Kind::AsyncWrite : Access::Kind::AsyncRead));
     auto copy = std::make_unique<BulkCopy>();
-    copy->map = mapAddress;
     copy->fill = map->fill();
     copy->transform = loads && map->roundsToTf32() ? roundWordsToTf32 : nullptr;
     copy->fillBytes = static_cast<uint32_t>(map->strides[0]);
     copy->readsShared = !loads;
     copy->ranges.push_back({loads ? Access::Kind::AsyncWrite : Access::Kind::AsyncRead,
                             Space::Shared, sharedWindow + shared, size});
-    if (!memory || !cutTile(origin, *map, request, shared, memory, loads, *copy))
+    if (!memory || !cutTile(origin, *map, request, shared, memory, kind, *copy))
       return nullptr;
+    if (spaceOf(address) == Space::Global)
+      copy->ranges.push_back(
+          {Access::Kind::AsyncRead, Space::Global, address, TensorMap::encodedBytes});
     return copy;
   };
   if (bulk.direction == Direction::ToShared) {

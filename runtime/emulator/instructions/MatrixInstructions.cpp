@@ -245,7 +245,9 @@ bool forRows(Warp &warp, const Instruction &in, const MatrixRows &rows, Access::
     uint32_t address;
     if (!rows.address.shared(origin, address))
       return false;
-    std::byte *row = sharedRange(origin, address, 16, 16, kind);
+    Access access = accessOf(kind);
+    access.collective = true;
+    std::byte *row = sharedRange(origin, address, 16, 16, access);
     if (!row)
       return false;
     visit(lane, row);

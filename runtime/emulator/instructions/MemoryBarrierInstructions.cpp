@@ -16,12 +16,14 @@ struct BarrierOperands {
   Slot transactions = noSlot;
   Slot state = noSlot; ///< written by arrive; read by waits, or a parity
   bool drop = false, completes = true, parity = false;
+  MemoryOrder order;
 };
 
-/// .relaxed, .acquire or .release with its scope: the machine is sequentially consistent.
-void takeSemantics(Decoder &d) {
-  d.oneOf({"relaxed", "acquire", "release"});
+/// .relaxed, .acquire or .release with its scope. Remote arrivals seldom say .cluster: it is meant.
+void takeSemantics(Decoder &d, BarrierOperands &operands) {
+  const bool relaxed = d.oneOf({"relaxed", "acquire", "release"}) == 0;
   d.oneOf({"cta", "cluster"});
+  operands.order = {relaxed ? Order::Relaxed : Order::AcquireRelease, Scope::Cluster};
 }
 
 Space takeSpace(Decoder &d) {
@@ -95,7 +97,7 @@ void runArrive(Warp &warp, const Instruction &in, uint32_t mask) {
                     operands.transactions == noSlot ? 0 : lane32(warp, operands.transactions, lane);
                 uint64_t token = 0;
                 barriers.arrive(origin, offset, count, transactions, operands.drop,
-                                operands.completes, &token);
+                                operands.completes, &token, operands.order);
                 warp.reg<uint64_t>(operands.state)[lane] = token;
               });
 }
@@ -105,6 +107,14 @@ void runWait(Warp &warp, const Instruction &in, uint32_t mask) {
   uint32_t done = 0;
   int waitsFor = -1;
   bool failed = false;
+  Block *seen = nullptr; // whose phase is over, for the lanes of `seenBy`
+  uint32_t seenOffset = 0, seenBy = 0;
+  const auto tell = [&] {
+    if (seenBy && warp.observer)
+      warp.observer->mbarrierSeen(warp, seenBy, *seen, seenOffset,
+                                  static_cast<const BarrierOperands *>(in.extra)->order);
+    seenBy = 0;
+  };
   forBarriers(warp, in, mask,
               [&](const Origin &origin, const BarrierOperands &operands, MemoryBarriers &barriers,
                   uint32_t offset, int lane) {
@@ -121,10 +131,16 @@ void runWait(Warp &warp, const Instruction &in, uint32_t mask) {
                 if (over) {
                   AsyncEngine::of(*warp.block).sees(offset, barrier->phase);
                   done |= uint32_t(1) << lane;
+                  if (seen != warp.block || seenOffset != offset)
+                    tell();
+                  seen = warp.block;
+                  seenOffset = offset;
+                  seenBy |= uint32_t(1) << lane;
                 } else {
                   waitsFor = static_cast<int>(offset);
                 }
               });
+  tell();
   if (failed) { // reported: waiting for it would never end
     warp.launch->stopped = true;
     warp.yield = warp.event = true;
@@ -151,7 +167,7 @@ Handler decodeArrive(Decoder &d, bool drop) {
   operands.drop = drop;
   const bool expects = d.flag("expect_tx");
   operands.completes = !d.flag("noComplete");
-  takeSemantics(d);
+  takeSemantics(d, operands);
   const Space space = takeSpace(d);
   d.flag("b64");
   operands.state = d.write(Type::B64);
@@ -169,7 +185,7 @@ Handler decodeArrive(Decoder &d, bool drop) {
 /// [address] and, for some, a count or number of bytes.
 Handler decodeSimple(Decoder &d, Slot BarrierOperands::*value, Handler handler) {
   BarrierOperands operands;
-  takeSemantics(d);
+  takeSemantics(d, operands);
   const Space space = takeSpace(d);
   d.flag("b64");
   operands.address = MemoryOperand::decode(d, space);
@@ -182,7 +198,7 @@ Handler decodeSimple(Decoder &d, Slot BarrierOperands::*value, Handler handler) 
 Handler decodeWait(Decoder &d) {
   BarrierOperands operands;
   operands.parity = d.flag("parity");
-  takeSemantics(d);
+  takeSemantics(d, operands);
   const Space space = takeSpace(d);
   d.flag("b64");
   d.writePredicate();
@@ -217,7 +233,7 @@ Handler decodeMemoryBarrier(Decoder &d) {
   return runPendingCount;
 }
 
-/// Memory is coherent and in order here: these order nothing.
+/// Memory has one name here: an alias orders nothing.
 void runNothing(Warp &, const Instruction &, uint32_t) {}
 
 void runProxyFence(Warp &warp, const Instruction &, uint32_t mask) {
@@ -225,10 +241,15 @@ void runProxyFence(Warp &warp, const Instruction &, uint32_t mask) {
     warp.observer->proxyFence(warp, mask, ProxyFence::Async, 0);
 }
 
+void runInitialisationFence(Warp &warp, const Instruction &, uint32_t mask) {
+  if (warp.observer)
+    warp.observer->initialisationFence(warp, mask);
+}
+
 Handler decodeFence(Decoder &d) {
   d.classify(Class::Async);
   if (d.flag("mbarrier_init"))
-    return d.flag("release") && d.flag("cluster") ? runNothing
+    return d.flag("release") && d.flag("cluster") ? runInitialisationFence
                                                   : d.fail(".release.cluster is missing");
   if (!d.flag("proxy") || d.peekModifier().starts_with("tensormap"))
     return nullptr;

@@ -3,6 +3,7 @@
 #include "runtime/emulator/machine/InstructionSet.h"
 #include "runtime/emulator/machine/Lanes.h"
 #include "runtime/emulator/machine/MemoryAccess.h"
+#include <algorithm>
 #include <atomic>
 
 namespace ingot::emulator {
@@ -182,10 +183,10 @@ int takeVector(Decoder &d) {
 Handler decodeLoad(Decoder &d) {
   d.classify(Class::Memory);
   Transfer transfer;
-  transfer.request.ordered = takeOrder(d);
+  transfer.request.order = takeOrder(d);
   transfer.request.space = takeSpaceModifier(d);
   const bool hint = takeCacheModifiers(d);
-  d.flag("nc");
+  transfer.request.nonCoherent = d.flag("nc");
   d.flag("unified");
   const int count = takeVector(d);
   const Type type = d.type();
@@ -234,7 +235,7 @@ Handler decodeLoad(Decoder &d) {
 Handler decodeStore(Decoder &d) {
   d.classify(Class::Memory);
   Transfer transfer;
-  transfer.request.ordered = takeOrder(d);
+  transfer.request.order = takeOrder(d);
   transfer.request.space = takeSpaceModifier(d);
   const bool hint = takeCacheModifiers(d);
   const int count = takeVector(d);
@@ -278,6 +279,9 @@ Handler decodeStore(Decoder &d) {
   in.count = uint8_t(count);
   transfer.request.bytes = transfer.request.alignment = uint32_t(count * bytesOf(type));
   transfer.request.kind = Access::Kind::Write;
+  transfer.request.values.count = uint32_t(count);
+  transfer.request.values.elementBytes = uint32_t(bytesOf(type));
+  transfer.request.values.registerBytes = uint32_t(std::max(registerBits, 16) / 8);
   in.extra = d.make(transfer);
   if (type == Type::B128)
     return runStore128;
@@ -286,8 +290,11 @@ Handler decodeStore(Decoder &d) {
 }
 
 void runNothing(Warp &warp, const Instruction &in, uint32_t mask) {}
+/// `mode`: the order, `count`: the scope.
 void runFence(Warp &warp, const Instruction &in, uint32_t mask) {
   std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (warp.observer)
+    warp.observer->fence(warp, mask, {Order(in.mode), Scope(in.count)});
 }
 
 Handler decodePrefetch(Decoder &d) {
@@ -336,16 +343,24 @@ Handler decodeFence(Decoder &d) {
   d.classify(Class::Barrier);
   const bool isMembar = d.opcode() == "membar";
   if (isMembar) {
-    if (d.oneOf({"cta", "gl", "sys"}) < 0)
-      return nullptr;
-    return runFence;
+    const int scope = d.oneOf({"cta", "gl", "sys"});
+    d.instruction().mode = uint8_t(Order::AcquireRelease);
+    d.instruction().count = uint8_t(scope == 0 ? Scope::Block : Scope::Device);
+    return scope < 0 ? nullptr : runFence;
   }
   if (d.flag("proxy") || d.flag("mbarrier_init"))
     return nullptr; // of the asynchronous unit
-  d.oneOf({"sc", "acq_rel", "acquire", "release"});
+  const int order = d.oneOf({"sc", "acq_rel", "acquire", "release"});
   d.oneOf({"sync_restrict::shared::cta", "sync_restrict::shared::cluster"});
-  if (d.oneOf({"cta", "cluster", "gpu", "sys"}) < 0)
+  const auto &modifiers = d.text().modifiers;
+  if (std::none_of(modifiers.begin(), modifiers.end(), [](std::string_view m) {
+        return m == "cta" || m == "cluster" || m == "gpu" || m == "sys";
+      }))
     return nullptr;
+  d.instruction().mode = uint8_t(order == 2   ? Order::Acquire
+                                 : order == 3 ? Order::Release
+                                              : Order::AcquireRelease);
+  d.instruction().count = uint8_t(takeScope(d));
   return runFence;
 }
 

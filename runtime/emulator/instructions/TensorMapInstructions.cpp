@@ -22,11 +22,12 @@ std::byte *mapBytes(const Origin &origin, const MemoryOperand &operand, Access::
   const bool isShared = operand.space == Space::Shared ||
                         (operand.space == Space::Generic && spaceOf(address) == Space::Shared);
   if (!isShared)
-    return globalRange(origin, address, TensorMap::encodedBytes, TensorMap::encodedAlignment, kind);
+    return globalRange(origin, address, TensorMap::encodedBytes, TensorMap::encodedAlignment,
+                       accessOf(kind));
   if (operand.space == Space::Generic)
     address -= sharedWindow;
   return sharedRange(origin, static_cast<uint32_t>(address), TensorMap::encodedBytes,
-                     TensorMap::encodedAlignment, kind);
+                     TensorMap::encodedAlignment, accessOf(kind));
 }
 
 void runReplace(Warp &warp, const Instruction &in, uint32_t mask) {
@@ -134,7 +135,7 @@ void runPublish(Warp &warp, const Instruction &in, uint32_t mask) {
     warp.observer->proxyFence(warp, mask, ProxyFence::TensorMapRelease, to);
 }
 
-bool takeScope(Decoder &d) { return d.oneOf({"cta", "cluster", "gpu", "sys"}) >= 0; }
+bool hasScope(Decoder &d) { return d.oneOf({"cta", "cluster", "gpu", "sys"}) >= 0; }
 
 Handler decodePublish(Decoder &d) {
   if (!d.needsTarget(90))
@@ -143,7 +144,7 @@ Handler decodePublish(Decoder &d) {
        {"global", "shared::cta", "tensormap::generic", "release", "sync", "aligned"})
     if (!d.flag(name))
       return d.fail(fmt::format(".{} is missing", name));
-  if (!takeScope(d))
+  if (!hasScope(d))
     return d.fail("the scope is missing");
   Publish publish;
   publish.to = MemoryOperand::decode(d, Space::Global);
@@ -184,7 +185,7 @@ Handler decodeProxyFence(Decoder &d) {
   const int order = d.oneOf({"acquire", "release"});
   if (order < 0)
     return d.fail(".acquire or .release is missing");
-  if (!takeScope(d))
+  if (!hasScope(d))
     return d.fail("the scope is missing");
   if (order == 1)
     return runRelease;

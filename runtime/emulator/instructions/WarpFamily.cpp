@@ -317,9 +317,20 @@ Handler decodeActivemask(Decoder &d) {
   return runActivemask;
 }
 
-/// slots: members
+/// slots: members. The one .sync instruction that orders memory.
 void runWarpBarrier(Warp &warp, const Instruction &in, uint32_t mask) {
-  gather(warp, in, mask, warp.reg<uint32_t>(in.slots[0]));
+  const auto *members = warp.reg<uint32_t>(in.slots[0]);
+  const uint32_t ready = gather(warp, in, mask, members);
+  if (!warp.observer)
+    return;
+  for (uint32_t left = ready; left;) { // those with one mask at a time
+    const uint32_t named = members[std::countr_zero(left)];
+    uint32_t same = 0;
+    for (uint32_t rest = left; rest; rest &= rest - 1)
+      same |= uint32_t(members[std::countr_zero(rest)] == named) << std::countr_zero(rest);
+    warp.observer->warpSync(warp, same);
+    left &= ~same;
+  }
 }
 
 Handler decodeWarpBarrier(Decoder &d) {

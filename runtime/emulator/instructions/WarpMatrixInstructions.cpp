@@ -158,6 +158,7 @@ Handler decodeMove(Decoder &d, Role role, bool stores) {
   auto *move = d.make<Move>();
   move->request.space = takeSpaceModifier(d);
   move->request.kind = stores ? Access::Kind::Write : Access::Kind::Read;
+  move->request.collective = true;
   const Type type = d.type();
   if (role == Role::C ? !isAccumulator(type) : !operandType(type) || !isSupported(shape, type))
     return d.fail("this type has no such matrix");

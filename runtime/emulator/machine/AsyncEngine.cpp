@@ -1,5 +1,6 @@
 #include "runtime/emulator/machine/AsyncEngine.h"
 #include <algorithm>
+#include <utility>
 
 namespace ingot::emulator {
 
@@ -57,30 +58,32 @@ void ThreadCopies::arrive(Item &item, uint32_t mask) {
         continue;
       perform(before, same);
       if (item.origin.warp->observer)
-        engine.signals(barrier, before.operation, this, signalled);
+        engine.signals(before.origin, barrier, before.operation, signalled, this);
       else // nobody asks
         before.unawaited &= ~same;
     }
     forLanes(same, [&](int lane) {
       Origin origin = item.origin;
       origin.lane = lane;
-      engine.barriers.arrive(origin, barrier, 1, 0, false, true, nullptr);
+      engine.barriers.arrive(origin, barrier, 1, 0, false, true, nullptr,
+                             {Order::Release, Scope::Cluster});
     });
   }
 }
 
-void ThreadCopies::release(Item &item, uint32_t mask) {
-  if (!(item.unawaited & mask))
+void ThreadCopies::release(Item &item, uint32_t mask, bool byItself) {
+  mask &= item.unawaited;
+  if (!mask)
     return;
   item.unawaited &= ~mask;
-  if (ClusterObserver *observer = item.origin.warp->observer; observer && !item.unawaited)
-    observer->asyncDone(item.operation, false);
+  if (ClusterObserver *observer = item.origin.warp->observer)
+    observer->asyncDone(item.operation, mask, false, byItself ? item.origin.warp : nullptr);
 }
 
 void ThreadCopies::awaited(uint64_t operation, uint32_t mask) {
   for (Item &item : items)
     if (item.bytes && item.operation == operation)
-      release(item, mask);
+      release(item, mask, false);
   prune();
 }
 
@@ -116,7 +119,7 @@ void ThreadCopies::wait(uint32_t mask, uint32_t allowed, bool all) {
       continue;
     }
     perform(item, due);
-    release(item, due);
+    release(item, due, true);
   }
   prune();
 }
@@ -141,6 +144,9 @@ void BulkCopy::read() {
 }
 
 void BulkCopy::write() {
+  if (hasWritten)
+    return;
+  hasWritten = true;
   read();
   const std::byte *in = data.data();
   for (const Piece &piece : pieces) {
@@ -152,10 +158,12 @@ void BulkCopy::write() {
       std::memcpy(piece.destination, in, piece.bytes);
     in += piece.bytes;
   }
+  data = {};
+  pieces.clear();
   if (!signalled)
     return;
   AsyncEngine &engine = AsyncEngine::of(*signalled);
-  engine.signals(barrier, operation);
+  engine.signals(origin, barrier, operation, uint32_t(1) << origin.lane);
   engine.barriers.complete(origin, barrier, bytes);
 }
 
@@ -169,8 +177,8 @@ void WarpgroupOperation::run() {
                          int first, int rows, int bytes, uint8_t *out) {
     const uint32_t rank = part.origin.block().rank;
     for (const uint32_t address : descriptor.chunks(transposed, first, rows, bytes)) {
-      const std::byte *chunk =
-          sharedRange(part.origin, mapToRank(address, rank), 16, 16, Access::Kind::AsyncRead);
+      const std::byte *chunk = sharedRange(part.origin, mapToRank(address, rank), 16, 16,
+                                           accessOf(Access::Kind::AsyncRead));
       if (!chunk)
         return false;
       std::memcpy(out, chunk, 16);
@@ -209,15 +217,19 @@ AsyncEngine &AsyncEngine::of(Block &block) {
   return static_cast<AsyncEngine &>(*block.async);
 }
 
-void AsyncEngine::done(uint64_t operation, bool readingAlone) {
+void AsyncEngine::done(uint64_t operation, uint32_t mask, bool readingAlone, const Warp *waiter) {
   if (ClusterObserver *observer = block.cluster->observer.get())
-    observer->asyncDone(operation, readingAlone);
+    observer->asyncDone(operation, mask, readingAlone, waiter);
 }
 
-void AsyncEngine::signals(uint32_t barrier, uint64_t operation, ThreadCopies *copies,
-                          uint32_t mask) {
-  if (block.cluster->observer)
-    unseen.push_back({barrier, barriers.phase(barrier), operation, copies, mask});
+void AsyncEngine::signals(const Origin &origin, uint32_t barrier, uint64_t operation, uint32_t mask,
+                          ThreadCopies *copies) {
+  ClusterObserver *observer = block.cluster->observer.get();
+  if (!observer)
+    return;
+  const uint32_t phase = barriers.phase(barrier);
+  observer->asyncSignals(operation, mask, block, barrier, phase);
+  unseen.push_back({barrier, phase, operation, origin, copies, mask});
 }
 
 void AsyncEngine::sees(uint32_t barrier, uint32_t phase) {
@@ -227,7 +239,7 @@ void AsyncEngine::sees(uint32_t barrier, uint32_t phase) {
     if (signal.copies)
       signal.copies->awaited(signal.operation, signal.mask);
     else
-      done(signal.operation, false);
+      done(signal.operation, signal.mask, false, nullptr);
     return true;
   });
 }
@@ -237,17 +249,15 @@ void AsyncEngine::start(std::unique_ptr<BulkCopy> copy) {
   copy->operation = newOperation();
   if (ClusterObserver *observer = block.cluster->observer.get())
     for (const BulkCopy::Range &range : copy->ranges)
-      observer->asyncRange(*copy->origin.warp, *copy->origin.instruction, copy->operation,
-                           range.kind, range.space, range.address, range.bytes);
-  if (ClusterObserver *observer = block.cluster->observer.get(); observer && copy->map)
-    observer->tensorMapUse(*copy->origin.warp, *copy->origin.instruction, copy->origin.lane,
-                           copy->operation, copy->map);
+      observer->asyncRange(*copy->origin.warp, *copy->origin.instruction, copy->origin.lane,
+                           copy->operation, range.kind, range.space, range.address, range.bytes);
   copies.push_back(std::move(copy));
 }
 
 void AsyncEngine::commitBulk(const Warp &warp, int lane) { ++warps[warp.index].bulkGroups[lane]; }
 
 void AsyncEngine::waitBulk(const Warp &warp, int lane, uint32_t allowed, bool read) {
+  const uint32_t self = uint32_t(1) << lane;
   for (size_t i = 0; i < copies.size();) {
     BulkCopy &copy = *copies[i];
     if (copy.signalled || copy.origin.warp != &warp || copy.origin.lane != lane ||
@@ -255,11 +265,12 @@ void AsyncEngine::waitBulk(const Warp &warp, int lane, uint32_t allowed, bool re
       ++i;
     } else if (read) {
       copy.read();
-      done(copy.operation, true);
+      if (!std::exchange(copy.readAwaited, true))
+        done(copy.operation, self, true, &warp);
       ++i;
     } else {
       copy.write();
-      done(copy.operation, false);
+      done(copy.operation, self, false, &warp);
       copies.erase(copies.begin() + static_cast<ptrdiff_t>(i));
     }
   }
@@ -275,8 +286,9 @@ void tellObserver(ClusterObserver &observer, const WarpgroupOperation &operation
   const auto tellChunks = [&](const MatrixDescriptor &descriptor, bool transposed, int first,
                               int rows, int bytes) {
     for (const uint32_t address : descriptor.chunks(transposed, first, rows, bytes))
-      observer.asyncRange(issuer, instruction, operation.operation, Access::Kind::AsyncRead,
-                          Space::Shared, sharedWindow + mapToRank(address, issuer.block->rank), 16);
+      observer.asyncRange(issuer, instruction, allOfWarp, operation.operation,
+                          Access::Kind::AsyncRead, Space::Shared,
+                          sharedWindow + mapToRank(address, issuer.block->rank), 16);
   };
   if (!part.a[0])
     tellChunks(part.descriptorA, operation.shape.transposeA, 16 * warp, 16, 32);
@@ -308,7 +320,7 @@ void AsyncEngine::start(const WarpgroupMultiply &shape, WarpgroupOperation::Part
     group.products.emplace_back();
     group.products.back().shape = shape;
     group.products.back().operation = newOperation();
-    group.unawaited.push_back({group.products.back().operation, {}});
+    group.unawaited.push_back({group.products.back().operation, {}, origin});
   }
   WarpgroupOperation &operation = group.products[place];
   // Completed operations are a prefix of those that nobody has waited for.
@@ -329,7 +341,7 @@ void AsyncEngine::start(const WarpgroupMultiply &shape, WarpgroupOperation::Part
       block.warps[warp]->resumeWaiting(Fragment::Wait::Other, waitingId(*origin.warp));
 }
 
-bool AsyncEngine::waitProducts(const Warp &warp, uint32_t allowed) {
+bool AsyncEngine::waitProducts(Warp &warp, uint32_t allowed) {
   PerWarpgroup &group = warpgroups[warp.index / 4];
   const int member = warp.index % 4;
   const uint32_t committed = warps[warp.index].productGroups;
@@ -345,18 +357,25 @@ bool AsyncEngine::waitProducts(const Warp &warp, uint32_t allowed) {
   // What has not been issued by all cannot be among those.
   while (group.unawaited.size() > group.products.size() &&
          group.unawaited.front().groups[member] + allowed < committed) {
-    done(group.unawaited.front().operation, false);
+    done(group.unawaited.front().operation, allLanes, false, &warp);
     group.unawaited.pop_front();
   }
+  if (warp.observer && committed > allowed)
+    warp.observer->productsAwaited(warp, warps[warp.index].committed[committed - allowed - 1]);
   return true;
 }
 
+size_t AsyncEngine::pendingCopies() const {
+  return static_cast<size_t>(std::ranges::count(copies, false, &BulkCopy::hasWritten));
+}
+
 bool AsyncEngine::outstanding() const {
-  return !copies.empty() || std::any_of(warps.begin(), warps.end(), [](const PerWarp &warp) {
-    return warp.copies.pending();
-  }) || std::any_of(warpgroups.begin(), warpgroups.end(), [](const PerWarpgroup &group) {
-    return !group.products.empty() && group.products.front().isIssued();
-  });
+  return pendingCopies() ||
+         std::any_of(warps.begin(), warps.end(),
+                     [](const PerWarp &warp) { return warp.copies.pending(); }) ||
+         std::any_of(warpgroups.begin(), warpgroups.end(), [](const PerWarpgroup &group) {
+           return !group.products.empty() && group.products.front().isIssued();
+         });
 }
 
 bool AsyncEngine::timeOut() {
@@ -403,17 +422,24 @@ bool AsyncEngine::advance(std::mt19937_64 &random) {
   for (PerWarpgroup &group : warpgroups)
     if (!group.products.empty() && group.products.front().isIssued())
       multiplying.push_back(&group);
-  size_t choice = random() % (copies.size() + copying.size() + multiplying.size());
-  if (choice < copies.size()) {
-    copies[choice]->read();
+  const size_t pending = pendingCopies();
+  size_t choice = random() % (pending + copying.size() + multiplying.size());
+  if (choice < pending) {
+    const auto place = std::ranges::find_if(
+        copies, [&](const auto &copy) { return !copy->hasWritten && choice-- == 0; });
+    (*place)->read();
     if (random() % 2) // reading and writing are apart now and then
       return true;
-    const std::unique_ptr<BulkCopy> done = std::move(copies[choice]);
-    copies.erase(copies.begin() + static_cast<ptrdiff_t>(choice));
-    done->write();
+    if ((*place)->signalled) {
+      const std::unique_ptr<BulkCopy> done = std::move(*place);
+      copies.erase(place);
+      done->write();
+    } else {
+      (*place)->write(); // and is kept for who waits for its group
+    }
     return true;
   }
-  choice -= copies.size();
+  choice -= pending;
   if (choice < copying.size()) {
     ThreadCopies &items = copying[choice]->copies;
     items.complete(random() % items.pending());
@@ -425,23 +451,26 @@ bool AsyncEngine::advance(std::mt19937_64 &random) {
 
 void AsyncEngine::finish() {
   for (const std::unique_ptr<BulkCopy> &copy : copies) {
-    if (!copy->hasRead && copy->readsShared)
-      copy->origin.report("async", "the block ended while this copy still read its shared memory: "
-                                   "cp.async.bulk.wait_group.read is missing");
+    if (!copy->signalled && copy->readsShared && !copy->readAwaited)
+      copy->origin.report("async", "the block ended before anybody waited for this copy to have "
+                                   "read its shared memory: cp.async.bulk.wait_group.read is "
+                                   "missing");
     else if (copy->signalled)
       copy->origin.report("async", "the block ended before this copy was waited for");
     copy->write();
   }
   copies.clear();
+  for (const Signal &signal : unseen)
+    if (!signal.copies)
+      signal.origin.report("async", "the block ended before this copy was waited for");
+  unseen.clear();
   for (PerWarpgroup &group : warpgroups) {
-    if (!group.products.empty())
-      for (const WarpgroupOperation::Part &part : group.products.front().parts)
-        if (part.origin.warp) {
-          part.origin.report("async", "the warpgroup ended before this product was waited for: "
-                                      "wgmma.wait_group is missing");
-          break;
-        }
+    if (!group.unawaited.empty())
+      group.unawaited.front().origin.report(
+          "async", "the warpgroup ended before this product was waited for: wgmma.wait_group is "
+                   "missing");
     group.products.clear();
+    group.unawaited.clear();
   }
   for (PerWarp &warp : warps)
     warp.copies = ThreadCopies();
@@ -455,7 +484,7 @@ std::string AsyncEngine::describe() const {
   for (const PerWarpgroup &group : warpgroups)
     products += group.products.size();
   for (const auto &[count, what] :
-       {std::pair(copies.size(), "bulk copies"), {threadCopies, "cp.async"}, {products, "wgmma"}})
+       {std::pair(pendingCopies(), "bulk copies"), {threadCopies, "cp.async"}, {products, "wgmma"}})
     if (count)
       text += fmt::format("{}{} {}", text.empty() ? "" : "; ", count, what);
   return text;

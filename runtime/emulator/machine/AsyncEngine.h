@@ -46,7 +46,7 @@ private:
   /// arrival has signalled them elsewhere.
   void arrive(Item &item, uint32_t mask);
   /// Lanes of a copy have been waited for.
-  static void release(Item &item, uint32_t mask);
+  static void release(Item &item, uint32_t mask, bool byItself);
   void prune();
   std::vector<Item> items;
   uint32_t committed[lanes] = {};
@@ -73,7 +73,8 @@ struct BulkCopy {
   uint32_t bytes = 0;
   uint32_t group = 0;
   bool readsShared = false; ///< of the issuing block
-  uint64_t map = 0;         ///< address of a tensor map in memory; 0: there is none
+  // Of a group: it is kept until somebody waits for it, or the block ends.
+  bool hasWritten = false, readAwaited = false;
   struct Range {
     Access::Kind kind;
     Space space;
@@ -126,25 +127,30 @@ public:
   void waitBulk(const Warp &warp, int lane, uint32_t allowed, bool read);
 
   void start(const WarpgroupMultiply &shape, WarpgroupOperation::Part part);
-  void commitProducts(const Warp &warp) { ++warps[warp.index].productGroups; }
+  void commitProducts(const Warp &warp) {
+    PerWarp &state = warps[warp.index];
+    ++state.productGroups;
+    state.committed.push_back(state.issued);
+  }
   /// Completes all but the newest `allowed` groups; false where other warps of the warpgroup have
   /// to issue their part first, who then resume `Wait::Other` of `waitingId`.
-  bool waitProducts(const Warp &warp, uint32_t allowed);
+  bool waitProducts(Warp &warp, uint32_t allowed);
   static int waitingId(const Warp &warp) { return -1 - warp.index / 4; }
 
   /// A number for an operation of this block.
   uint64_t newOperation() { return uint64_t(block.rank) << 48 | ++operations; }
   /// The operation has signalled the barrier in its present phase: it counts as waited for when
   /// somebody sees a later one. Of a warp's cp.async only the lanes in `mask` have.
-  void signals(uint32_t barrier, uint64_t operation, ThreadCopies *copies = nullptr,
-               uint32_t mask = 0);
+  void signals(const Origin &origin, uint32_t barrier, uint64_t operation, uint32_t mask,
+               ThreadCopies *copies = nullptr);
   void sees(uint32_t barrier, uint32_t phase);
 
 private:
   struct PerWarp {
     ThreadCopies copies;
     uint32_t productGroups = 0;
-    uint64_t issued = 0; ///< products
+    uint64_t issued = 0;             ///< products
+    std::vector<uint64_t> committed; ///< of them, by group
     std::array<uint32_t, lanes> bulkGroups{};
   };
   struct PerWarpgroup {
@@ -154,6 +160,7 @@ private:
     struct Unawaited {
       uint64_t operation;
       std::array<uint32_t, 4> groups;
+      Origin origin;
     };
     std::deque<Unawaited> unawaited;
     void completeFirst();
@@ -161,10 +168,13 @@ private:
   struct Signal {
     uint32_t barrier, phase;
     uint64_t operation;
+    Origin origin;
     ThreadCopies *copies; ///< null: all of the operation has been waited for
     uint32_t mask;
   };
-  void done(uint64_t operation, bool readingAlone);
+  void done(uint64_t operation, uint32_t mask, bool readingAlone, const Warp *waiter);
+  /// Bulk copies that have not happened.
+  size_t pendingCopies() const;
   bool outstanding() const;
   /// Nobody runs and nothing is under way: waiting for an mbarrier may time out.
   bool timeOut();

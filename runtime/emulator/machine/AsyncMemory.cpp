@@ -51,13 +51,11 @@ bool MemoryOperand::shared(const Origin &origin, uint32_t &result) const {
 namespace {
 
 void tellObserver(const Origin &origin, Space space, uint64_t address, uint64_t bytes,
-                  Access::Kind kind) {
+                  Access access) {
   if (!origin.warp->observer)
     return;
   uint64_t addresses[lanes] = {};
   addresses[origin.lane] = address;
-  Access access;
-  access.kind = kind;
   access.space = space;
   access.bytes = static_cast<uint32_t>(bytes);
   access.mask = uint32_t(1) << origin.lane;
@@ -72,7 +70,7 @@ std::string_view verb(Access::Kind kind) {
 } // namespace
 
 std::byte *sharedRange(const Origin &origin, uint32_t address, uint32_t bytes, uint32_t alignment,
-                       Access::Kind kind) {
+                       const Access &like) {
   Block *block = blockOfShared(origin.block(), address);
   const uint32_t offset = sharedOffset(address);
   if (!block) {
@@ -92,17 +90,17 @@ std::byte *sharedRange(const Origin &origin, uint32_t address, uint32_t bytes, u
   if (offset > block->shared.size() || bytes > block->shared.size() - offset) {
     origin.report("out-of-bounds",
                   fmt::format("{} {} bytes at shared address {:#x}; the block has {} bytes: {}",
-                              verb(kind), bytes, offset, block->shared.size(),
+                              verb(like.kind), bytes, offset, block->shared.size(),
                               nameShared(*block, offset)),
                   address);
     return nullptr;
   }
-  tellObserver(origin, Space::Shared, sharedWindow + address, bytes, kind);
+  tellObserver(origin, Space::Shared, sharedWindow + address, bytes, like);
   return block->shared.data() + offset;
 }
 
 std::byte *globalRange(const Origin &origin, uint64_t address, uint64_t bytes, uint32_t alignment,
-                       Access::Kind kind) {
+                       const Access &like) {
   const GlobalMemory &memory = origin.warp->launch->memory;
   if (address & (alignment - 1)) {
     origin.report("misaligned",
@@ -113,13 +111,14 @@ std::byte *globalRange(const Origin &origin, uint64_t address, uint64_t bytes, u
   }
   const Extent *extent = memory.find(address);
   if (!extent || !extent->holds(address, bytes)) {
-    origin.report(
-        memory.wasFreed(address) ? CheckName("use-after-free") : CheckName("out-of-bounds"),
-        fmt::format("{} {} bytes at {:#x}{}", verb(kind), bytes, address, memory.describe(address)),
-        address);
+    origin.report(memory.wasFreed(address) ? CheckName("use-after-free")
+                                           : CheckName("out-of-bounds"),
+                  fmt::format("{} {} bytes at {:#x}{}", verb(like.kind), bytes, address,
+                              memory.describe(address)),
+                  address);
     return nullptr;
   }
-  tellObserver(origin, Space::Global, address, bytes, kind);
+  tellObserver(origin, Space::Global, address, bytes, like);
   return extent->host + (address - extent->address);
 }
 

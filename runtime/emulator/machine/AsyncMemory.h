@@ -45,11 +45,17 @@ struct MemoryOperand {
 };
 
 /// Host memory of a range, after checking bounds and alignment and telling the observer; null after
-/// a report. Alignment is a power of two.
+/// a report. Alignment is a power of two. `like` is what the observer is told beside the range.
 std::byte *sharedRange(const Origin &origin, uint32_t address, uint32_t bytes, uint32_t alignment,
-                       Access::Kind kind);
+                       const Access &like);
 std::byte *globalRange(const Origin &origin, uint64_t address, uint64_t bytes, uint32_t alignment,
-                       Access::Kind kind);
+                       const Access &like);
+/// An access of the kind, and nothing more to say about it.
+inline Access accessOf(Access::Kind kind) {
+  Access access;
+  access.kind = kind;
+  return access;
+}
 
 /// All 32 lanes of the warp must run the instruction (`.sync.aligned`). False: the handler returns,
 /// because lanes are missing (which is reported) or others have to come first.

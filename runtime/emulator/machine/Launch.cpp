@@ -10,9 +10,10 @@ namespace ingot::emulator {
 std::string Finding::str() const {
   if (kernel.empty()) // of the device, not of a launch
     return fmt::format("{}: {}", check, message);
-  std::string result = fmt::format(
-      "{}: {}\n  kernel {}, line {}: {}\n  block ({}, {}, {}), thread ({}, {}, {})", check, message,
-      kernel, line, text, block[0], block[1], block[2], thread[0], thread[1], thread[2]);
+  std::string result =
+      fmt::format("{}{}: {}\n  kernel {}, line {}: {}\n  block ({}, {}, {}), thread ({}, {}, {})",
+                  note ? "note: " : "", check, message, kernel, line, text, block[0], block[1],
+                  block[2], thread[0], thread[1], thread[2]);
   if (!location.empty())
     result += fmt::format("\n  from {}", location);
   if (count > 1)
@@ -25,7 +26,7 @@ void Launch::report(Finding finding) {
     return;
   std::lock_guard lock(mutex);
   for (Finding &known : findings)
-    if (known.check == finding.check && known.line == finding.line) {
+    if (known.check == finding.check && known.line == finding.line && known.note == finding.note) {
       ++known.count;
       return;
     }
@@ -61,8 +62,17 @@ void Block::checkBarrier(int id) {
   Barrier &barrier = barriers[id];
   if (!barrier.used || barrier.arrived < (barrier.expected ? barrier.expected : liveThreads))
     return;
+  const auto threads = uint32_t(launch->request.block.count());
+  if (barrier.instruction && barrier.arrived < threads) {
+    Frame *running = std::exchange(barrier.warp->frame, barrier.frame);
+    barrier.warp->report(*barrier.instruction, 1, "divergent-barrier",
+                         fmt::format("{} of the block's {} threads have ended without the barrier, "
+                                     "which is for all of them",
+                                     threads - barrier.arrived, threads));
+    barrier.warp->frame = running;
+  }
   if (cluster->observer)
-    cluster->observer->barrier(*this, id);
+    cluster->observer->barrierComplete(*this, id);
   const uint32_t result = barrier.sum | uint32_t(barrier.all) << 30 | uint32_t(barrier.any) << 31;
   barrier = Barrier();
   for (const auto &warp : warps)
@@ -107,9 +117,9 @@ void Cluster::checkBarrier() {
     return;
   arrived = 0;
   ++phase;
+  if (observer)
+    observer->barrierComplete(*blocks.front(), 16);
   for (const auto &block : blocks) {
-    if (observer)
-      observer->barrier(*block, 16);
     for (const auto &warp : block->warps)
       warp->resumeWaiting(Fragment::Wait::Cluster, 0);
   }

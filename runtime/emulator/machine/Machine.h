@@ -26,6 +26,7 @@ struct LaunchOptions {
   uint64_t instructionLimit = 0;
   int64_t localLimit = 512 * 1024; ///< bytes of local memory and call stack for each thread
   std::vector<std::string> off;    ///< checks whose findings are dropped
+  bool strict = false;             ///< notes are findings, too
 };
 
 struct LaunchRequest {
@@ -118,7 +119,7 @@ struct Warp {
   std::vector<Fragment> fragments; ///< all but the running one
   uint64_t *counters = nullptr;    ///< executions, by CompiledFunction::firstCounter + pc
   uint64_t executed = 0;
-  uint64_t plainAccesses = 0, orderedAccesses = 0; ///< memory instructions, see Access::ordered
+  uint64_t plainAccesses = 0, orderedAccesses = 0; ///< memory instructions: weak, strong
   uint32_t backward = 0;        ///< backward branches while other fragments waited
   const Extent *recent[8] = {}; ///< of global accesses, by instruction
   std::vector<std::byte> local; ///< lane after lane, `localStride` bytes each
@@ -156,9 +157,9 @@ struct Warp {
   void yieldNow() { yield = event = true; }
   /// Ends the waiting of fragments (of this kind and id).
   void resumeWaiting(Fragment::Wait kind, int id, uint32_t result = 0);
-  /// Reports a finding about the first lane of `mask`.
+  /// Reports a finding about the first lane of `mask`; a note unless notes are wanted as findings.
   void report(const Instruction &instruction, uint32_t mask, CheckName check, std::string message,
-              uint64_t address = 0);
+              uint64_t address = 0, bool note = false);
   /// A lane's thread index in its block.
   Dim3 threadOf(int lane) const;
   /// What each fragment does, for reports of a deadlock.
@@ -193,7 +194,11 @@ struct Barrier {
   uint32_t arrived = 0;  ///< threads
   uint32_t expected = 0; ///< threads; 0: all that live
   bool used = false;     ///< somebody has arrived since it was last completed
-  uint32_t sum = 0;      ///< bar.red.popc
+  /// Of those who have arrived at an aligned barrier of all threads: the first.
+  const Instruction *instruction = nullptr;
+  Warp *warp = nullptr;
+  Frame *frame = nullptr;
+  uint32_t sum = 0; ///< bar.red.popc
   bool all = true, any = false;
 };
 

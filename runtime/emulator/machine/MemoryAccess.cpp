@@ -228,9 +228,31 @@ LaneAddresses laneAddresses(Warp &warp, Slot base, bool wide, int64_t offset, ui
   return result;
 }
 
+namespace {
+
+void tellObserver(Warp &warp, const Instruction &instruction, const AccessRequest &request,
+                  Space space, uint32_t mask, const LaneAddresses &addresses,
+                  const Extent *extent) {
+  Access access;
+  access.kind = request.kind;
+  access.space = space;
+  access.order = request.order;
+  access.bytes = request.bytes;
+  access.mask = mask;
+  access.addresses = addresses.value;
+  access.collective = request.collective;
+  access.nonCoherent = request.nonCoherent;
+  access.values = request.values;
+  access.values.slots = instruction.slots + 1; // of stores
+  access.extent = extent;
+  warp.observer->access(warp, instruction, access);
+}
+
+} // namespace
+
 void resolve(Warp &warp, const Instruction &instruction, uint32_t mask,
              const AccessRequest &request, const LaneAddresses &addresses, Resolved &result) {
-  ++(request.ordered ? warp.orderedAccesses : warp.plainAccesses);
+  ++(request.order.strong() ? warp.orderedAccesses : warp.plainAccesses);
   Space space = request.localParameter ? Space::Local : request.space;
   if (space == Space::Const)
     space = Space::Global;
@@ -259,9 +281,7 @@ void resolve(Warp &warp, const Instruction &instruction, uint32_t mask,
       result.origin = recent->address;
       result.ok = mask;
       if (warp.observer)
-        warp.observer->access(
-            warp, instruction,
-            {request.kind, space, request.ordered, request.bytes, mask, addresses.value});
+        tellObserver(warp, instruction, request, space, mask, addresses, recent);
       return;
     }
   } else if (space == Space::Shared || space == Space::SharedCluster) {
@@ -276,9 +296,7 @@ void resolve(Warp &warp, const Instruction &instruction, uint32_t mask,
         LaneAddresses generic;
         for (int lane = 0; lane < lanes; ++lane)
           generic.value[lane] = sharedWindow + addresses.value[lane];
-        warp.observer->access(
-            warp, instruction,
-            {request.kind, Space::Shared, request.ordered, request.bytes, mask, generic.value});
+        tellObserver(warp, instruction, request, Space::Shared, mask, generic, nullptr);
       }
       return;
     }
@@ -339,9 +357,7 @@ void resolve(Warp &warp, const Instruction &instruction, uint32_t mask,
   if (warp.observer)
     for (int i = 0; i < 8; ++i)
       if (inSpace[i])
-        warp.observer->access(
-            warp, instruction,
-            {request.kind, Space(i), request.ordered, request.bytes, inSpace[i], generic.value});
+        tellObserver(warp, instruction, request, Space(i), inSpace[i], generic, nullptr);
 }
 
 std::byte *resolveGeneric(Warp &warp, int lane, uint64_t address, uint64_t bytes) {
@@ -398,15 +414,22 @@ bool takeCacheModifiers(Decoder &d) {
   return d.flag("L2::cache_hint");
 }
 
-bool takeOrder(Decoder &d) {
+MemoryOrder takeOrder(Decoder &d, Order otherwise) {
+  constexpr Order orders[] = {Order::Weak,    Order::Relaxed,        Order::Relaxed, Order::Acquire,
+                              Order::Release, Order::AcquireRelease, Order::Relaxed};
   const int order =
       d.oneOf({"weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "mmio"});
   if (order == 2)
     d.flag("mmio");
   if (order == 6)
     d.flag("relaxed");
-  d.oneOf({"cta", "cluster", "gpu", "sys"});
-  return order > 0;
+  return {order < 0 ? otherwise : orders[order], takeScope(d)};
+}
+
+Scope takeScope(Decoder &d) {
+  constexpr Scope scopes[] = {Scope::Block, Scope::Cluster, Scope::Device, Scope::Device};
+  const int scope = d.oneOf({"cta", "cluster", "gpu", "sys"});
+  return scope < 0 ? Scope::Device : scopes[scope];
 }
 
 } // namespace ingot::emulator

@@ -31,10 +31,13 @@ struct Resolved {
 struct AccessRequest {
   Space space = Space::Generic;
   Access::Kind kind = Access::Kind::Read;
-  uint32_t bytes = 4;          ///< of each lane
-  uint32_t alignment = 4;      ///< that the ISA demands
-  bool ordered = false;        ///< see Access
+  uint32_t bytes = 4;     ///< of each lane
+  uint32_t alignment = 4; ///< that the ISA demands
+  MemoryOrder order = {};
   bool localParameter = false; ///< a .param variable of a function: local memory
+  bool nonCoherent = false;    ///< see Access, as the next
+  bool collective = false;
+  StoredValues values = {};
 };
 
 /// Checks bounds and alignment, tells the observer, finds the host memory. Addresses of .shared are
@@ -51,9 +54,10 @@ Space takeSpaceModifier(Decoder &decoder);
 /// Takes cache operators and eviction priorities, which have no effect here. True if a cache-hint
 /// operand follows at the end.
 bool takeCacheModifiers(Decoder &decoder);
-/// Takes .weak, .volatile, .relaxed, .acquire, .release, .acq_rel, .mmio and the scope; true if the
-/// access is ordered (anything but weak).
-bool takeOrder(Decoder &decoder);
+/// Takes .weak, .volatile, .relaxed, .acquire, .release, .acq_rel, .mmio and the scope. `otherwise`
+/// is the order of an instruction that names none.
+MemoryOrder takeOrder(Decoder &decoder, Order otherwise = Order::Weak);
+Scope takeScope(Decoder &decoder); ///< .cta, .cluster, .gpu, .sys; the device if there is none
 
 // For findings: "byte 3 of 'tile'", "byte 0 behind the end of 'tile' (64 bytes)".
 

@@ -13,8 +13,9 @@ void MemoryBarriers::report(const Origin &origin, uint32_t offset, std::string m
 }
 
 MemoryBarrier *MemoryBarriers::look(const Origin &origin, uint32_t offset) {
-  if (!sharedRange({origin.warp, origin.frame, origin.instruction, origin.lane},
-                   mapToRank(offset, block.rank), 8, 8, Access::Kind::Atomic))
+  Access access = accessOf(Access::Kind::Atomic);
+  access.order = {Order::Relaxed, Scope::Cluster};
+  if (!sharedRange(origin, mapToRank(offset, block.rank), 8, 8, access))
     return nullptr;
   const auto found = barriers.find(offset);
   if (found == barriers.end()) {
@@ -46,13 +47,15 @@ void MemoryBarriers::update(uint32_t offset, MemoryBarrier &barrier) {
   }
   const uint64_t word = barrier.encoded();
   std::memcpy(block.shared.data() + offset, &word, 8);
+  if (completes && block.cluster->observer)
+    block.cluster->observer->mbarrierComplete(block, offset, barrier.phase);
   if (completes)
     for (const auto &warp : block.warps)
       warp->resumeWaiting(Fragment::Wait::Other, static_cast<int>(offset));
 }
 
 bool MemoryBarriers::initialise(const Origin &origin, uint32_t offset, uint32_t count) {
-  if (!sharedRange(origin, mapToRank(offset, block.rank), 8, 8, Access::Kind::Write))
+  if (!sharedRange(origin, mapToRank(offset, block.rank), 8, 8, accessOf(Access::Kind::Write)))
     return false;
   if (count < 1 || count > MemoryBarrier::maximumCount) {
     report(origin, offset,
@@ -72,6 +75,10 @@ bool MemoryBarriers::initialise(const Origin &origin, uint32_t offset, uint32_t 
   }
   MemoryBarrier &barrier = barriers[offset];
   barrier = {.expected = count, .pending = count};
+  firstOffset = std::min(firstOffset, offset);
+  lastOffset = std::max(lastOffset, offset);
+  if (block.cluster->observer)
+    block.cluster->observer->mbarrierBegin(block, offset);
   update(offset, barrier);
   return true;
 }
@@ -98,7 +105,8 @@ bool MemoryBarriers::addTransactions(const Origin &origin, uint32_t offset, Memo
 }
 
 bool MemoryBarriers::arrive(const Origin &origin, uint32_t offset, uint32_t count,
-                            int64_t transactions, bool drop, bool completes, uint64_t *token) {
+                            int64_t transactions, bool drop, bool completes, uint64_t *token,
+                            MemoryOrder order) {
   MemoryBarrier *barrier = look(origin, offset);
   if (!barrier)
     return false;
@@ -119,6 +127,8 @@ bool MemoryBarriers::arrive(const Origin &origin, uint32_t offset, uint32_t coun
   }
   if (!addTransactions(origin, offset, *barrier, transactions))
     return false;
+  if (ClusterObserver *observer = block.cluster->observer.get())
+    observer->mbarrierArrive(*origin.warp, origin.lane, block, offset, order);
   barrier->pending -= count;
   if (drop)
     barrier->expected -= count;
@@ -149,6 +159,15 @@ bool MemoryBarriers::addPending(const Origin &origin, uint32_t offset) {
   ++barrier->pending;
   update(offset, *barrier);
   return true;
+}
+
+std::optional<uint32_t> MemoryBarriers::overlapping(uint32_t offset, uint32_t bytes) const {
+  if (barriers.empty() || offset >= lastOffset + 8 || offset + bytes <= firstOffset)
+    return std::nullopt;
+  for (uint32_t at = offset / 8 * 8; at < offset + bytes; at += 8)
+    if (barriers.contains(at))
+      return at;
+  return std::nullopt;
 }
 
 std::string MemoryBarriers::describe() const {

@@ -4,6 +4,7 @@
 /// them in a table; where the two differ somebody wrote over it, which is reported.
 #pragma once
 #include "runtime/emulator/machine/AsyncMemory.h"
+#include <optional>
 #include <unordered_map>
 
 namespace ingot::emulator {
@@ -32,7 +33,7 @@ public:
   /// Adds `transactions` to what the phase waits for, then takes `count` arrivals; `drop` takes
   /// them from later phases too; without `completes` the phase must not end by it.
   bool arrive(const Origin &origin, uint32_t offset, uint32_t count, int64_t transactions,
-              bool drop, bool completes, uint64_t *token);
+              bool drop, bool completes, uint64_t *token, MemoryOrder order);
   bool expect(const Origin &origin, uint32_t offset, int64_t transactions);
   /// A copy has moved so many bytes.
   bool complete(const Origin &origin, uint32_t offset, int64_t transactions);
@@ -46,6 +47,8 @@ public:
     const auto found = barriers.find(offset);
     return found == barriers.end() ? 0 : found->second.phase;
   }
+  /// A barrier in use that the range touches.
+  std::optional<uint32_t> overlapping(uint32_t offset, uint32_t bytes) const;
   /// Grows with every change.
   uint64_t changes() const { return changeCount; }
   /// One line a barrier.
@@ -61,6 +64,7 @@ private:
 
   Block &block;
   std::unordered_map<uint32_t, MemoryBarrier> barriers; ///< by offset
+  uint32_t firstOffset = ~uint32_t(0), lastOffset = 0;  ///< of all that there have been
   uint64_t changeCount = 0;
 };
 

@@ -271,27 +271,19 @@ void Warp::ret(uint32_t mask) {
 }
 
 bool Warp::converge(const Instruction &instruction, uint32_t members) {
-  if (!(members & live() & ~active)) [[likely]] {
-    if (observer)
-      observer->warpSync(*this, members & live());
+  if (!(members & live() & ~active)) [[likely]]
     return true;
-  }
   wait(instruction, active, Fragment::Wait::Converge);
   return false;
 }
 
 uint32_t Warp::converge(const Instruction &instruction, uint32_t mask, const uint32_t *members) {
-  uint32_t ready = 0, named = 0;
+  uint32_t ready = 0;
   for (int lane = 0; lane < lanes; ++lane)
-    if (mask >> lane & 1 && !(members[lane] & live() & ~active)) {
+    if (mask >> lane & 1 && !(members[lane] & live() & ~active))
       ready |= uint32_t(1) << lane;
-      named |= members[lane];
-    }
-  if (ready == mask) {
-    if (observer)
-      observer->warpSync(*this, named & live());
+  if (ready == mask)
     return mask;
-  }
   if (!ready) {
     wait(instruction, active, Fragment::Wait::Converge);
     return 0;
@@ -353,8 +345,9 @@ std::string describeLocation(const ptx::Module &module, const ptx::Function &fun
 }
 
 void Warp::report(const Instruction &instruction, uint32_t mask, CheckName check,
-                  std::string message, uint64_t address) {
+                  std::string message, uint64_t address, bool note) {
   Finding finding;
+  finding.note = note && !launch->options.strict;
   finding.check = check.view();
   finding.message = std::move(message);
   const CompiledFunction &function = *frame->function;

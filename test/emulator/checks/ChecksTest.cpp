@@ -1,5 +1,6 @@
 /// Every check catches a planted bug, and says nothing of the same kernel without it.
 #include "test/emulator/Support.h"
+#include <algorithm>
 
 namespace ingot::emulator {
 namespace {
@@ -444,6 +445,104 @@ TEST(Checks, divergentBarriersAreFound) {
   ret;
 })");
   expectOne(kernel.run({1}, {32}, kernel.buffer(4, "out")), "divergent-barrier");
+}
+
+/// Threads of several warps store `value` to one word of shared memory, and of global memory.
+std::string sameWord(std::string_view value) {
+  return R"(
+.visible .entry k(.param .u64 out) {
+  .reg .b32 %r<8>; .reg .b64 %rd<4>;
+  .shared .align 4 .b8 word[4];
+  mov.u32 %r1, %tid.x; mov.u32 %r2, word; ld.param.u64 %rd1, [out];
+  mov.u32 %r3, )" +
+         std::string(value) + R"(;
+  st.shared.u32 [%r2], %r3;
+  st.global.u32 [%rd1], %r3;
+  ret;
+})";
+}
+
+// A race that changes nothing is a note, which fails no launch unless that is wanted.
+TEST(Checks, storingTheSameValueIsANote) {
+  for (const bool strict : {false, true}) {
+    Checked same(sameWord("42"));
+    same.device.options.strict = strict;
+    const auto notes = same.run({2}, {64}, same.buffer(4, "out"));
+    ASSERT_EQ(notes.size(), 2u) << all(notes);
+    for (const Finding &note : notes) {
+      EXPECT_EQ(note.note, !strict) << note.str();
+      EXPECT_NE(note.message.find("stores the same value, 0x2a"), std::string::npos) << note.str();
+    }
+  }
+  Checked different(sameWord("%tid.x"));
+  const auto findings = different.run({2}, {64}, different.buffer(4, "out"));
+  EXPECT_EQ(std::ranges::count(findings, false, &Finding::note), 2) << all(findings);
+}
+
+// All lanes issue the same bulk store: the same.
+TEST(Checks, storingTheSameRangeIsANote) {
+  for (const bool same : {true, false}) {
+    Checked kernel(
+        R"(
+.visible .entry k(.param .u64 out) {
+  .reg .b32 %r<8>; .reg .b64 %rd<4>;
+  .shared .align 16 .b8 tile[1024];
+  mov.u32 %r1, %tid.x; ld.param.u64 %rd1, [out];
+  mov.u32 %r2, tile; shl.b32 %r3, %r1, 2; add.u32 %r4, %r2, %r3;
+  st.shared.u32 [%r4], %r1; st.shared.u32 [%r4+128], %r3;
+  fence.proxy.async.shared::cta;
+  bar.sync 0;
+)" +
+        std::string(same ? ""
+                         : "  and.b32 %r5, %r1, 1; shl.b32 %r5, %r5, 7; add.u32 %r2, %r2, %r5;\n") +
+        R"(
+  cp.async.bulk.global.shared::cta.bulk_group [%rd1], [%r2], 128;
+  cp.async.bulk.commit_group;
+  cp.async.bulk.wait_group 0;
+  ret;
+})");
+    const auto findings = kernel.run({1}, {32}, kernel.buffer(128, "out"));
+    ASSERT_FALSE(findings.empty());
+    EXPECT_EQ(std::ranges::all_of(findings, [](const Finding &f) { return f.note; }), same)
+        << all(findings);
+  }
+}
+
+// A bulk store that happens long before its wait was waited for all the same.
+TEST(Checks, bulkStoresMayHappenBeforeTheirWait) {
+  for (uint64_t seed = 0; seed < 16; ++seed) {
+    Checked kernel(R"(
+.visible .entry k(.param .u64 out) {
+  .reg .b32 %r<10>; .reg .b64 %rd<4>; .reg .pred %p<4>;
+  .shared .align 16 .b8 tile[256];
+  mov.u32 %r1, %tid.x; ld.param.u64 %rd1, [out];
+  mov.u32 %r2, tile; shl.b32 %r3, %r1, 2; add.u32 %r4, %r2, %r3;
+  setp.ne.u32 %p1, %r1, 0; mov.u32 %r5, 0;
+LOOP:
+  cp.async.bulk.wait_group.read 0;
+  bar.sync 0;
+  add.u32 %r6, %r1, %r5;
+  st.shared.u32 [%r4], %r6;
+  fence.proxy.async.shared::cta;
+  bar.sync 0;
+  @%p1 bra STORED;
+  cp.async.bulk.global.shared::cta.bulk_group [%rd1], [%r2], 256;
+  cp.async.bulk.commit_group;
+STORED:
+  add.s64 %rd1, %rd1, 256; mov.u32 %r7, 0;
+SPIN:
+  add.u32 %r7, %r7, 1; setp.lt.u32 %p2, %r7, 4000;
+  @%p2 bra SPIN;
+  add.u32 %r5, %r5, 1; setp.lt.u32 %p3, %r5, 4;
+  @%p3 bra LOOP;
+  cp.async.bulk.wait_group 0;
+  ret;
+})");
+    kernel.device.options.seed = seed;
+    const uint64_t out = kernel.buffer(1024, "out", false);
+    expectQuiet(kernel.run({1}, {64}, out));
+    EXPECT_EQ(kernel.device.download<uint32_t>(out, 256)[255], 63u + 3);
+  }
 }
 
 TEST(Profile, countsSectorsAndWavefronts) {

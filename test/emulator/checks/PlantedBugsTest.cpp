@@ -10,15 +10,15 @@ using namespace test;
 
 std::vector<PlantedBug> allBugs() {
   std::vector<PlantedBug> all;
-  for (const auto family :
-       {plantedBounds, plantedMemory, plantedAsync, plantedBarriers, plantedControl})
+  for (const auto family : {plantedBounds, plantedMemory, plantedAsync, plantedBarriers,
+                            plantedControl, plantedOrdering})
     for (const PlantedBug &bug : family())
       all.push_back(bug);
   return all;
 }
 
 std::string replaced(std::string text, const std::string &plant) {
-  if (const size_t place = text.find("PLANT"); place != text.npos)
+  for (size_t place = 0; (place = text.find("PLANT", place)) != text.npos; place += plant.size())
     text.replace(place, 5, plant);
   return text;
 }

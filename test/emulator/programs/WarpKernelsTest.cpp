@@ -232,7 +232,10 @@ TEST_F(Groups, tilesAndCoalescedLanes) {
   EXPECT_TRUE(same(labels, partitions.read()));
 
   const auto wide = empty<int>(n);
+  // CUDA's header hands one lane's acquire on to its warp by a shuffle, which orders no memory.
+  device.checks.sharedRaces = false;
   launch("wideTiles", {.grid = {2}, .block = {128}}, deviceIn, wide);
+  device.checks.sharedRaces = true;
   std::vector<int> sums(n);
   for (int i = 0; i < n; ++i)
     sums[i] = std::accumulate(in.begin() + i / 64 * 64, in.begin() + i / 64 * 64 + 64, 0);

@@ -37,5 +37,6 @@ std::span<const PlantedBug> plantedMemory();
 std::span<const PlantedBug> plantedAsync();
 std::span<const PlantedBug> plantedBarriers();
 std::span<const PlantedBug> plantedControl();
+std::span<const PlantedBug> plantedOrdering();
 
 } // namespace ingot::emulator::test

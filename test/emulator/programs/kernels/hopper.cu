@@ -298,10 +298,10 @@ KERNEL void __launch_bounds__(256, 1) registerBudget(const int *in, int *out) {
   if (threadIdx.x < 128) {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 40;");
     slots[threadIdx.x] = in[threadIdx.x] * 3;
-    __syncthreads();
+    asm volatile("bar.sync 1, 256;" ::: "memory");
   } else {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 232;");
-    __syncthreads();
+    asm volatile("bar.sync 1, 256;" ::: "memory");
     out[threadIdx.x - 128] = slots[255 - threadIdx.x];
   }
 }

@@ -1,0 +1,209 @@
+/// What is remembered of 128 bytes of memory: who wrote and read which of them, and when.
+#pragma once
+#include "runtime/emulator/checks/Clocks.h"
+#include "runtime/emulator/checks/KernelProfile.h"
+#include <bit>
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+
+namespace ingot::emulator {
+
+inline constexpr uint32_t lineBytes = 128;
+
+/// An access of neighbouring lanes to neighbouring bytes of one line, or of several lanes to the
+/// same bytes.
+struct Entry {
+  uint32_t clock = 0; ///< of its slot; 0: none
+  uint32_t cluster = 0;
+  Slot16 slot = 0;
+  uint8_t begin = 0, end = 0; ///< bytes of the line
+  int8_t firstLane = 0;       ///< of byte 0, counted in pieces of `shift`; or of several lanes
+  uint8_t lanes = 1;          ///< that access all of the bytes, if `shift` is `together`
+  uint8_t shift = together;   ///< each lane has 1 << shift bytes
+  uint8_t flags = 0;
+
+  static constexpr uint8_t together = 255;
+  static constexpr uint8_t writes = 1, strong = 2, async = 4, atomic = 8, scopeShift = 4;
+
+  bool has(uint8_t flag) const { return flags & flag; }
+  Scope scope() const { return Scope(flags >> scopeShift); }
+  int laneOf(uint32_t byte) const {
+    return shift == together ? firstLane : firstLane + int(byte >> shift);
+  }
+  bool overlaps(const Entry &other) const { return begin < other.end && other.begin < end; }
+  bool sameLanes(const Entry &other) const {
+    return slot == other.slot && cluster == other.cluster && firstLane == other.firstLane &&
+           lanes == other.lanes && shift == other.shift && flags == other.flags;
+  }
+  /// One thread, the same for every byte that both touch.
+  bool sameThreads(const Entry &other) const;
+};
+static_assert(sizeof(Entry) == 16);
+
+/// What does not fit into a line.
+struct MoreEntries {
+  std::vector<Entry> entries;
+  uint32_t writes = 0; ///< of them
+};
+
+/// Owns it.
+class EntryPool {
+public:
+  MoreEntries *make() {
+    std::lock_guard lock(mutex);
+    return &lists.emplace_back();
+  }
+
+private:
+  std::mutex mutex;
+  std::deque<MoreEntries> lists;
+};
+
+/// Entries of writes cover disjoint bytes: the last one of each, the last weak one beside it. Reads
+/// stay until a write to their bytes. Memory of zeros is a line that nobody has touched.
+struct Line {
+  Entry write, read;
+  MoreEntries *more = nullptr;
+  uint32_t nonCoherent = 0; ///< words that ld.global.nc has read
+  uint32_t written = 0;     ///< words that the launch has written
+
+  /// Reads that are remembered of a line: of a line that more have read, these stand for the rest.
+  static constexpr size_t mostEntries = 64;
+
+  /// A read collides with nothing: the last write to its bytes comes before it.
+  template <typename IsKnown> bool isQuiet(const Entry &read, IsKnown isKnown) const {
+    return (!write.clock || !write.overlaps(read) || isKnown(write)) && (!more || !more->writes);
+  }
+  /// Calls `visit(entry)` for what `access` may collide with: overlapping writes and, if it writes,
+  /// reads. Stops when that returns true.
+  template <typename Visit> bool forOverlapping(const Entry &access, Visit visit) const {
+    const auto concerns = [&](const Entry &entry) {
+      return entry.clock && entry.overlaps(access) &&
+             (access.has(Entry::writes) || entry.has(Entry::writes));
+    };
+    if (concerns(write) && visit(write))
+      return true;
+    if (concerns(read) && visit(read))
+      return true;
+    if (more && (more->writes || access.has(Entry::writes)))
+      for (const Entry &entry : more->entries)
+        if (concerns(entry) && visit(entry))
+          return true;
+    return false;
+  }
+  /// `isKnown(entry)`: the access comes after it.
+  template <typename IsKnown>
+  void rememberRead(const Entry &access, EntryPool &pool, IsKnown isKnown) {
+    if (extend(read, access))
+      return;
+    if (!read.clock) {
+      read = access;
+      return;
+    }
+    if (more) {
+      for (Entry &entry : more->entries)
+        if (extend(entry, access))
+          return;
+      if (more->entries.size() >= mostEntries)
+        return;
+      if (more->entries.size() % 8 == 7)
+        std::erase_if(more->entries, [&](const Entry &entry) {
+          return !entry.has(Entry::writes) && access.begin <= entry.begin &&
+                 entry.end <= access.end && isKnown(entry);
+        });
+    }
+    if (access.begin <= read.begin && read.end <= access.end && isKnown(read))
+      read = access;
+    else
+      add(access, pool);
+  }
+  void rememberWrite(const Entry &access, EntryPool &pool);
+
+private:
+  /// The same lanes have read the entry's bytes again, or their neighbours.
+  static bool extend(Entry &entry, const Entry &access) {
+    if (!entry.clock || !entry.sameLanes(access))
+      return false;
+    if (entry.clock == access.clock && access.begin <= entry.end && entry.begin <= access.end) {
+      entry.begin = std::min(entry.begin, access.begin);
+      entry.end = std::max(entry.end, access.end);
+      return true;
+    }
+    if (access.begin > entry.begin || access.end < entry.end)
+      return false;
+    entry = access;
+    return true;
+  }
+  void add(const Entry &entry, EntryPool &pool);
+  void cut(const Entry &access, EntryPool &pool);
+};
+
+/// A line for every 128 bytes of shared memory, or of an allocation.
+class Lines {
+public:
+  Lines() = default;
+  Lines(const Lines &) = delete;
+  ~Lines() { std::free(lines); }
+  /// Memory that costs nothing until it is touched; false if there is none.
+  bool allocate(uint64_t bytes) {
+    lines = static_cast<Line *>(std::calloc(bytes / lineBytes + 1, sizeof(Line)));
+    return lines;
+  }
+  explicit operator bool() const { return lines; }
+  Line &operator[](uint64_t number) { return lines[number]; }
+
+  EntryPool pool;
+
+private:
+  Line *lines = nullptr;
+};
+
+/// Lanes of an access that go together: neighbours at neighbouring addresses, or at the same one.
+struct Run {
+  uint64_t address;
+  uint32_t bytes; ///< of all lanes
+  int firstLane, lanes;
+  bool together; ///< all at the same address
+
+  uint32_t mask() const { return uint32_t((uint64_t(1) << lanes) - 1) << firstLane; }
+};
+
+/// The runs of an access; one for most.
+class Runs {
+public:
+  explicit Runs(const Access &access);
+  const Run *begin() const { return runs; }
+  const Run *end() const { return runs + count; }
+  LanePattern pattern = LanePattern::Any;
+
+private:
+  Run runs[lanes];
+  int count = 0;
+};
+
+/// Calls `visit(line number, entry)` for each line of a run; the entry's clock, cluster, slot and
+/// flags are those of `like`. `address` counts from the start of the lines.
+template <typename Visit>
+void forLines(const Run &run, uint64_t address, uint32_t laneBytes, const Entry &like,
+              Visit visit) {
+  const bool single = run.together || run.lanes == 1;
+  for (uint64_t at = address, end = address + run.bytes; at < end;) {
+    const uint64_t line = at / lineBytes, next = std::min(end, (line + 1) * lineBytes);
+    Entry entry = like;
+    entry.begin = uint8_t(at % lineBytes);
+    entry.end = uint8_t(next - line * lineBytes);
+    if (single) {
+      entry.firstLane = int8_t(run.firstLane);
+      entry.lanes = uint8_t(run.lanes);
+    } else {
+      entry.shift = uint8_t(std::countr_zero(laneBytes));
+      entry.firstLane = int8_t(run.firstLane + int((at - address) >> entry.shift) -
+                               int(entry.begin >> entry.shift));
+    }
+    visit(line, entry);
+    at = next;
+  }
+}
+
+} // namespace ingot::emulator

@@ -1,0 +1,61 @@
+/// One access held against what a line remembers: what it collides with.
+#pragma once
+#include "runtime/emulator/checks/ThreadClocks.h"
+
+namespace ingot::emulator {
+
+/// Source bytes of bulk stores of one instruction: its lanes may all store the same.
+struct IssuedStore {
+  const Instruction *instruction = nullptr;
+  const Warp *warp = nullptr;
+  uint64_t executed = 0; ///< of the warp
+  uint64_t address = 0, bytes = 0;
+  const std::byte *data = nullptr;
+};
+
+class RaceCheck {
+public:
+  RaceCheck(const ThreadClocks &clocks, Warp &warp, const Access &access,
+            const std::vector<IssuedStore> *issued = nullptr)
+      : clocks(clocks), warp(warp), access(access), issued(issued) {}
+
+  struct Collision {
+    Entry other;
+    uint32_t byte = 0; ///< of the line
+    int lane = 0;      ///< that collides
+    bool sameValue = false;
+    uint64_t value = 0;
+  };
+
+  /// Time, place and kind of the access's entries.
+  static Entry like(const ThreadClocks &clocks, const Warp &warp, const Access &access);
+
+  /// `address` is that of the line's first byte, `memory` where the host has it. A store of the
+  /// value that is there already counts only if nothing else is found.
+  std::optional<Collision> find(const Line &line, const Entry &piece, uint64_t address,
+                                const std::byte *memory) const;
+  /// Lanes of one store that write to one place.
+  std::optional<Collision> withinRun(const Run &run) const;
+  /// A write to the bytes that the async proxy does not see, or the tensor map's.
+  std::optional<Collision> unfenced(const Line &line, const Entry &piece, Known kind) const;
+
+  /// "which thread (1, 0, 0) writes with no barrier between"
+  std::string describe(const Collision &collision, bool withBlock) const;
+
+private:
+  bool isRace(const Entry &other, const Entry &piece, int &lane) const;
+  /// The piece's bytes that `lane` touches, as far as `other` does; false if there are none.
+  static bool partOf(const Entry &piece, const Entry &other, int lane, Entry &part);
+  bool storesWhatIsThere(const Entry &other, const Entry &piece, uint64_t address,
+                         const std::byte *memory) const;
+  /// The byte that a lane is about to store at an address.
+  std::optional<uint8_t> storedBy(int lane, uint64_t address) const;
+  uint64_t valueAt(int lane, uint64_t address) const;
+
+  const ThreadClocks &clocks;
+  Warp &warp;
+  const Access &access;
+  const std::vector<IssuedStore> *issued;
+};
+
+} // namespace ingot::emulator
