@@ -55,14 +55,13 @@ bool RaceCheck::isRace(const Entry &other, const Entry &piece, int &lane) const 
 }
 
 std::optional<uint8_t> RaceCheck::storedBy(int lane, uint64_t address) const {
-  if (!(access.mask >> lane & 1) || address - access.addresses[lane] >= access.bytes)
+  const StoredValues &values = access.values;
+  if ((!values.data && !values.count) || !(access.mask >> lane & 1) ||
+      address - access.addresses[lane] >= access.bytes)
     return std::nullopt;
   const uint64_t offset = address - access.addresses[lane];
-  const StoredValues &values = access.values;
   if (values.data)
     return uint8_t(values.data[offset]);
-  if (!values.count)
-    return std::nullopt;
   const uint64_t element = offset / values.elementBytes, byte = offset % values.elementBytes;
   const auto *row = reinterpret_cast<const uint8_t *>(warp.registers + values.slots[element]);
   if (values.elementBytes == 16) // two rows of 64 bits

@@ -266,6 +266,32 @@ std::span<const PlantedBug> plantedOrdering() {
        .clean = "release.cta",
        .buffer = "'tile'",
        .block = {64}},
+      {.check = "shared-race",
+       .name = "copyOverWhatAnotherWarpHasCopied",
+       .body = R"(
+  .shared .align 16 .b8 tile[128];
+  .shared .align 4 .b8 flag[4];
+  mov.u32 r2, tile; and.b32 r3, r1, 31; shl.b32 r3, r3, 2; add.u32 r2, r2, r3;
+  mov.u32 r4, flag; mov.u32 r5, 0; mov.u32 r6, 1;
+  setp.eq.u32 p1, r1, 0; setp.ge.u32 p2, r1, 32;
+  @p1 st.shared.u32 [r4], r5;
+  bar.sync 0;
+  @p2 bra SECOND;
+  cp.async.ca.shared.global [r2], [d4], 4; cp.async.wait_all;
+  bar.warp.sync 0xffffffff;
+  PLANT
+  st.relaxed.cta.shared.u32 [r4], r6;
+  bra DONE;
+SECOND:
+  ld.relaxed.cta.shared.u32 r5, [r4]; setp.ne.u32 p3, r5, 1;
+  @p3 bra SECOND;
+  PLANT
+  cp.async.ca.shared.global [r2], [d4], 4; cp.async.wait_all;
+DONE:
+)",
+       .clean = "fence.acq_rel.cta;",
+       .buffer = "'tile'",
+       .block = {64}},
       // .sync is no order of memory.
       {.check = "shared-race",
        .name = "shuffleBetween",
