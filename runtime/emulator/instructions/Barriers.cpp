@@ -13,6 +13,21 @@ struct BarrierInstruction {
   bool counted = false;
 };
 
+/// .aligned: the warp executes the barrier together. False: lanes have to come first.
+bool align(Warp &warp, const Instruction &in, uint32_t mask) {
+  if (!warp.converge(in, allLanes))
+    return false;
+  if (mask != warp.active)
+    warp.report(in, mask, "divergent-barrier",
+                fmt::format("only lanes {:08x} of the warp's {:08x} execute the barrier", mask,
+                            warp.active));
+  else if (warp.exited)
+    warp.report(
+        in, mask, "divergent-barrier",
+        fmt::format("lanes {:08x} of the warp have ended without the barrier", warp.exited));
+  return true;
+}
+
 /// slots: id, count, [d, p]
 void runBarrier(Warp &warp, const Instruction &in, uint32_t mask) {
   const auto &what = *static_cast<const BarrierInstruction *>(in.extra);
@@ -32,18 +47,8 @@ void runBarrier(Warp &warp, const Instruction &in, uint32_t mask) {
     }
     return;
   }
-  if (what.aligned) {
-    if (!warp.converge(in, allLanes))
-      return;
-    if (mask != warp.active)
-      warp.report(in, mask, "divergent-barrier",
-                  fmt::format("only lanes {:08x} of the warp's {:08x} execute the barrier", mask,
-                              warp.active));
-    else if (warp.exited)
-      warp.report(
-          in, mask, "divergent-barrier",
-          fmt::format("lanes {:08x} of the warp have ended without the barrier", warp.exited));
-  }
+  if (what.aligned && !align(warp, in, mask))
+    return;
   const auto *ids = warp.reg<uint32_t>(in.slots[0]), *counts = warp.reg<uint32_t>(in.slots[1]);
   const int first = std::countr_zero(mask);
   const uint32_t id = ids[first], count = what.counted ? counts[first] : 0;
@@ -142,7 +147,7 @@ Handler decodeBarrier(Decoder &d) {
 constexpr int clusterBarrier = 16; ///< for the observer
 
 void runClusterArrive(Warp &warp, const Instruction &in, uint32_t mask) {
-  if (in.mode && !warp.converge(in, allLanes))
+  if (in.mode && !align(warp, in, mask))
     return;
   Cluster &cluster = *warp.block->cluster;
   for (uint32_t left = mask; left; left &= left - 1) {
@@ -163,7 +168,7 @@ void runClusterWait(Warp &warp, const Instruction &in, uint32_t mask) {
       warp.observer->barrierLeave(warp, mask, clusterBarrier);
     return;
   }
-  if (in.mode && !warp.converge(in, allLanes))
+  if (in.mode && !align(warp, in, mask))
     return;
   Cluster &cluster = *warp.block->cluster;
   uint32_t early = 0;

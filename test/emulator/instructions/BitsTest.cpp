@@ -19,12 +19,17 @@ std::vector<InstructionCase> bits() {
       {"or", [](uint64_t a, uint64_t b) { return a | b; }},
       {"xor", [](uint64_t a, uint64_t b) { return a ^ b; }}};
   const auto isNegative = [](uint64_t x) { return uint64_t(int32_t(x) < 0); };
-  for (const auto &[name, f] : logic)
-    cases.push_back({name + ".pred p, q, r", [=, f = f](uint64_t, uint64_t b, uint64_t c) {
-                       return f(isNegative(c), isNegative(b));
-                     }});
-  cases.push_back(
-      {"not.pred p, q", [=](uint64_t, uint64_t, uint64_t c) { return !isNegative(c); }});
+  for (const uint64_t notQ : {0, 1}) {
+    const char *q = notQ ? "!q" : "q";
+    for (const uint64_t notR : {0, 1})
+      for (const auto &[name, f] : logic)
+        cases.push_back({fmt::format("{}.pred p, {}, {}", name, q, notR ? "!r" : "r"),
+                         [=, f = f](uint64_t, uint64_t b, uint64_t c) {
+                           return f(isNegative(c) ^ notQ, isNegative(b) ^ notR);
+                         }});
+    cases.push_back({fmt::format("not.pred p, {}", q),
+                     [=](uint64_t, uint64_t, uint64_t c) { return !isNegative(c) ^ notQ; }});
+  }
   for (int n : {16, 32, 64}) {
     const uint64_t mask = n == 64 ? ~uint64_t(0) : (uint64_t(1) << n) - 1;
     for (const auto &[name, f] : logic)
@@ -207,15 +212,15 @@ std::vector<InstructionCase> funnelsMasksAndPermutations() {
        ~uint64_t(0), 31},
   };
   for (bool isOr : {false, true})
-    for (const std::string_view to : {"d32|r", "_|p"}) {
-      cases.push_back(
-          {fmt::format("lop3.{}.b32 {}, a32, b32, c32, 0xe8, q", isOr ? "or" : "and", to),
-           [=](uint64_t a, uint64_t b, uint64_t c) -> uint64_t {
-             const uint64_t majority = (a & b) | (b & c) | (a & c);
-             const bool any = uint32_t(majority), q = int32_t(c) < 0;
-             return to == "_|p" ? (isOr ? any || q : any && q) : majority;
-           }});
-    }
+    for (const std::string_view to : {"d32|r", "_|p"})
+      for (const bool negated : {false, true})
+        cases.push_back({fmt::format("lop3.{}.b32 {}, a32, b32, c32, 0xe8, {}q",
+                                     isOr ? "or" : "and", to, negated ? "!" : ""),
+                         [=](uint64_t a, uint64_t b, uint64_t c) -> uint64_t {
+                           const uint64_t majority = (a & b) | (b & c) | (a & c);
+                           const bool any = uint32_t(majority), q = (int32_t(c) < 0) != negated;
+                           return to == "_|p" ? (isOr ? any || q : any && q) : majority;
+                         }});
   for (int table : {0x00, 0x96, 0xe8, 0xca, 0x3c, 0x80, 0xfe, 0xff})
     cases.push_back(
         {fmt::format("lop3.b32 d32, a32, b32, c32, {}", table),

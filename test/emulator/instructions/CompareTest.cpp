@@ -147,17 +147,20 @@ bool isResultOf(const Result &result, const Comparison &c) {
 }
 
 void addSet(std::vector<InstructionCase> &cases, const Comparison &c, const Combination &with,
-            const Result &result) {
-  InstructionCase test{fmt::format("set.{}{}{}.{}.{} d{}, a{}, b{}{}", c.relation, with.name, c.ftz,
-                                   result.type, c.type, result.bits, c.bits, c.bits,
-                                   with.name.empty() ? "" : ", q"),
-                       [=](uint64_t a, uint64_t b, uint64_t q) {
-                         uint64_t value = 0;
-                         for (int i = 0; i < c.elements; ++i)
-                           if (with.combine(c.holds(a >> 16 * i, b >> 16 * i), isNegative(q)))
-                             value |= result.truth << 16 * i;
-                         return value;
-                       }};
+            const Result &result, bool negated) {
+  InstructionCase test{
+      fmt::format("set.{}{}{}.{}.{} d{}, a{}, b{}{}", c.relation, with.name, c.ftz, result.type,
+                  c.type, result.bits, c.bits, c.bits,
+                  with.name.empty() ? ""
+                  : negated         ? ", !q"
+                                    : ", q"),
+      [=](uint64_t a, uint64_t b, uint64_t q) {
+        uint64_t value = 0;
+        for (int i = 0; i < c.elements; ++i)
+          if (with.combine(c.holds(a >> 16 * i, b >> 16 * i), isNegative(q) != negated))
+            value |= result.truth << 16 * i;
+        return value;
+      }};
   test.formats = {c.format, c.format, {}};
   cases.push_back(std::move(test));
 }
@@ -180,13 +183,17 @@ std::vector<InstructionCase> compareCases() {
       for (const Result &result :
            c.elements == 2 ? std::span<const Result>(packedResults) : std::span(results))
         if (isResultOf(result, c) && (often || (with.name.empty() && result.type == "u32")))
-          addSet(cases, c, with, result);
+          for (const bool negated : {false, true})
+            if (!negated || !with.name.empty())
+              addSet(cases, c, with, result, negated);
     }
   for (std::string_view type :
        {"b16", "b32", "b64", "u16", "u32", "u64", "s16", "s32", "s64", "f32", "f64"}) {
     const std::string bits(type.substr(1));
     cases.push_back({fmt::format("selp.{0} d{1}, a{1}, b{1}, q", type, bits),
                      [](uint64_t a, uint64_t b, uint64_t c) { return isNegative(c) ? a : b; }});
+    cases.push_back({fmt::format("selp.{0} d{1}, a{1}, b{1}, !q", type, bits),
+                     [](uint64_t a, uint64_t b, uint64_t c) { return isNegative(c) ? b : a; }});
     cases.push_back({fmt::format("slct.{0}.s32 d{1}, a{1}, b{1}, c32", type, bits),
                      [](uint64_t a, uint64_t b, uint64_t c) { return isNegative(c) ? b : a; }});
     for (bool ftz : {false, true}) {

@@ -268,6 +268,18 @@ TEST(Control, stopsAfterManyShortBlocks) {
   }
 }
 
+// Up to the largest grid there is; no check needs memory for blocks that have not begun.
+TEST(Control, startsGridsOfAnySize) {
+  for (const Dim3 grid : {Dim3{2147483647, 1, 1}, Dim3{2147483647, 65535, 65535}}) {
+    Device device(kernel("  mov.u32 %r1, 1;\n"));
+    device.expectFindings = true;
+    device.options.instructionLimit = 1000;
+    const LaunchResult result = device.launch("run", grid, {32}, uint64_t(0), uint64_t(0));
+    ASSERT_EQ(result.findings.size(), 1u);
+    EXPECT_EQ(result.findings[0].check, "no-end");
+  }
+}
+
 TEST(Control, aLaunchThatHasEndedIsNotStuck) {
   Device device(kernel("  mov.u32 %r1, 1;\n"));
   device.options.instructionLimit = 1;

@@ -85,6 +85,7 @@ TEST(Memory, movesPackAndUnpack) {
     cases.push_back(
         {fmt::format("mov.{0} d{1}, a{1}", type, type.substr(1)), [](U a, U, U) { return a; }});
   cases.push_back({"mov.pred p, q", [](U, U, U c) { return c >> 31 & 1; }});
+  cases.push_back({"mov.pred p, !q", [](U, U, U c) { return ~c >> 31 & 1; }});
   cases.push_back({"mov.b32 d32, {a16, b16}", [](U a, U b, U) { return uint16_t(a) | b << 16; }});
   cases.push_back({"mov.b64 d64, {a32, b32}", [](U a, U b, U) { return uint32_t(a) | b << 32; }});
   cases.push_back({"mov.b64 d64, {a16, b16, c16, a16}", [](U a, U b, U c) {

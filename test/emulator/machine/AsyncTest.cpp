@@ -77,6 +77,34 @@ st.global.v4.u32 [%rd2], {%r5, %r6, %r7, %r8};
     EXPECT_EQ(out[i], i % 4 < i / 4 % 4 ? i + 1 : 0) << i;
 }
 
+TEST(Async, ignoredSourcesGiveZeros) {
+  for (const bool negated : {false, true}) {
+    Device device(kernel(".param .u64 from, .param .u64 to", fmt::format(R"(
+.shared .align 16 .b8 tile[128];
+ld.param.u64 %rd1, [from];
+ld.param.u64 %rd2, [to];
+mov.u32 %r1, %tid.x;
+mul.wide.u32 %rd3, %r1, 4;
+add.u64 %rd1, %rd1, %rd3;
+add.u64 %rd2, %rd2, %rd3;
+mov.u32 %r2, tile;
+shl.b32 %r3, %r1, 2;
+add.u32 %r2, %r2, %r3;
+setp.lt.u32 %p1, %r1, 8;
+cp.async.ca.shared.global [%r2], [%rd1], 4, {}%p1;
+cp.async.wait_all;
+ld.shared.u32 %r5, [%r2];
+st.global.u32 [%rd2], %r5;
+)",
+                                                                         negated ? "!" : "")));
+    const uint64_t to = device.upload(std::vector<uint32_t>(32));
+    device.launch("kernel", {1}, {32}, device.upload(numbers(32)), to);
+    const std::vector<uint32_t> out = device.download<uint32_t>(to, 32);
+    for (uint32_t i = 0; i < 32; ++i)
+      EXPECT_EQ(out[i], (i < 8) != negated ? 0 : i + 1) << i;
+  }
+}
+
 /// A bulk load of 512 bytes by thread 0; `wait` stands before the others read it.
 std::string bulkLoad(std::string_view wait) {
   return kernel(
