@@ -142,12 +142,11 @@ void runAtomic128(Warp &warp, const Instruction &in, uint32_t mask) {
     std::pair<uint64_t, uint64_t> old;
     if (place.ok >> lane & 1) {
       std::byte *cell = place.at(addresses, lane);
-      std::memcpy(&old.first, cell, 8);
-      std::memcpy(&old.second, cell + 8, 8);
+      old = {loadRelaxed<uint64_t>(cell), loadRelaxed<uint64_t>(cell + 8)};
       const auto b = value(in.slots[2], lane);
       const auto next = atomic.op == Op::Exchange ? b : old == b ? value(in.slots[3], lane) : old;
-      std::memcpy(cell, &next.first, 8);
-      std::memcpy(cell + 8, &next.second, 8);
+      storeRelaxed(cell, next.first);
+      storeRelaxed(cell + 8, next.second);
     }
     auto *out = warp.reg<uint64_t>(in.slots[1]);
     out[lane] = old.first;

@@ -15,12 +15,6 @@ struct Transfer {
   Address address;
 };
 
-template <typename T> INGOT_INLINE T fetch(const std::byte *from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
 /// Memory type T into registers R, which may be wider: signed types extend by their sign.
 template <typename T, typename R> struct Load {
   using Wide = std::conditional_t<std::is_signed_v<T>, std::make_signed_t<R>, R>;
@@ -37,7 +31,7 @@ template <typename T, typename R> struct Load {
       R *out = warp.reg<R>(in.slots[1 + i]);
       const std::byte *base = place.base + i * sizeof(T);
       for (int lane = 0; lane < lanes; ++lane)
-        out[lane] = R(Wide(fetch<T>(base + (addresses.value[lane] - place.origin))));
+        out[lane] = R(Wide(loadRelaxed<T>(base + (addresses.value[lane] - place.origin))));
     }
   }
   static void some(Warp &warp, const Instruction &in, uint32_t mask, const Resolved &place,
@@ -46,7 +40,8 @@ template <typename T, typename R> struct Load {
       const int lane = std::countr_zero(left);
       const std::byte *from = place.ok >> lane & 1 ? place.at(addresses, lane) : nullptr;
       for (int i = 0; i < in.count; ++i)
-        warp.reg<R>(in.slots[1 + i])[lane] = from ? R(Wide(fetch<T>(from + i * sizeof(T)))) : R(0);
+        warp.reg<R>(in.slots[1 + i])[lane] =
+            from ? R(Wide(loadRelaxed<T>(from + i * sizeof(T)))) : R(0);
     }
   }
   static void base(Warp &warp, const Instruction &in, uint32_t mask) { all(warp, in, mask); }
@@ -65,7 +60,7 @@ template <typename T, typename R> struct Load {
   static void parameter(Warp &warp, const Instruction &in, uint32_t mask) {
     const std::byte *from = warp.launch->request.parameters.data() + in.immediate;
     for (int i = 0; i < in.count; ++i) {
-      const R value = R(Wide(fetch<T>(from + i * sizeof(T))));
+      const R value = R(Wide(loadRelaxed<T>(from + i * sizeof(T))));
       R *out = warp.reg<R>(in.slots[i]);
       for (int lane = 0; lane < lanes; ++lane)
         out[lane] = mask >> lane & 1 ? value : out[lane];
@@ -84,20 +79,16 @@ template <typename T, typename R> void runStore(Warp &warp, const Instruction &i
     for (int i = 0; i < in.count; ++i) {
       const R *from = warp.reg<R>(in.slots[1 + i]);
       std::byte *base = place.base + i * sizeof(T);
-      for (int lane = 0; lane < lanes; ++lane) {
-        const T value = T(from[lane]);
-        std::memcpy(base + (addresses.value[lane] - place.origin), &value, sizeof value);
-      }
+      for (int lane = 0; lane < lanes; ++lane)
+        storeRelaxed(base + (addresses.value[lane] - place.origin), T(from[lane]));
     }
     return;
   }
   for (uint32_t left = place.ok; left; left &= left - 1) {
     const int lane = std::countr_zero(left);
     std::byte *to = place.at(addresses, lane);
-    for (int i = 0; i < in.count; ++i) {
-      const T value = T(warp.reg<R>(in.slots[1 + i])[lane]);
-      std::memcpy(to + i * sizeof(T), &value, sizeof value);
-    }
+    for (int i = 0; i < in.count; ++i)
+      storeRelaxed(to + i * sizeof(T), T(warp.reg<R>(in.slots[1 + i])[lane]));
   }
 }
 
@@ -113,7 +104,7 @@ void runLoad128(Warp &warp, const Instruction &in, uint32_t mask) {
     for (int i = 0; i < in.count; ++i) {
       uint64_t value[2] = {};
       if (place.ok >> lane & 1)
-        std::memcpy(value, place.at(addresses, lane) + 16 * i, 16);
+        copyRelaxed(reinterpret_cast<std::byte *>(value), place.at(addresses, lane) + 16 * i, 16);
       warp.reg<uint64_t>(in.slots[1 + i])[lane] = value[0];
       warp.reg<uint64_t>(in.slots[1 + i])[lanes + lane] = value[1];
     }
@@ -130,7 +121,8 @@ void runStore128(Warp &warp, const Instruction &in, uint32_t mask) {
     for (int i = 0; i < in.count; ++i) {
       const auto *from = warp.reg<uint64_t>(in.slots[1 + i]);
       const uint64_t value[2] = {from[lane], from[lanes + lane]};
-      std::memcpy(place.at(addresses, lane) + 16 * i, value, 16);
+      copyRelaxed(place.at(addresses, lane) + 16 * i, reinterpret_cast<const std::byte *>(value),
+                  16);
     }
   }
 }

@@ -130,7 +130,7 @@ void runPublish(Warp &warp, const Instruction &in, uint32_t mask) {
   std::byte *destination = source ? mapBytes(origin, publish.to, Access::Kind::Write) : nullptr;
   if (!destination)
     return;
-  std::memcpy(destination, source, TensorMap::encodedBytes);
+  copyRelaxed(destination, source, TensorMap::encodedBytes);
   if (warp.observer)
     warp.observer->proxyFence(warp, mask, ProxyFence::TensorMapRelease, to);
 }

@@ -133,9 +133,9 @@ void runMove(Warp &warp, const Instruction &in, uint32_t mask) {
         Word value = 0;
         if constexpr (stores) {
           value = static_cast<Word>(out[lane] >> part * f.bits);
-          std::memcpy(memory, &value, request.bytes);
+          copyRelaxed(memory, reinterpret_cast<const std::byte *>(&value), request.bytes);
         } else {
-          std::memcpy(&value, memory, request.bytes);
+          copyRelaxed(reinterpret_cast<std::byte *>(&value), memory, request.bytes);
           values[lane] |= static_cast<Word>(value << part * f.bits);
         }
       }

@@ -34,7 +34,7 @@ void ThreadCopies::perform(Item &item, uint32_t mask) {
   item.mask &= ~mask;
   forLanes(mask, [&](int lane) {
     if (item.sourceBytes[lane])
-      std::memcpy(item.destinations[lane], item.sources[lane], item.sourceBytes[lane]);
+      copyRelaxed(item.destinations[lane], item.sources[lane], item.sourceBytes[lane]);
     std::memset(item.destinations[lane] + item.sourceBytes[lane], 0,
                 item.bytes - item.sourceBytes[lane]);
   });
@@ -132,7 +132,7 @@ void BulkCopy::read() {
   std::byte *out = data.data();
   for (const Piece &piece : pieces) {
     if (piece.source) {
-      std::memcpy(out, piece.source, piece.bytes);
+      copyRelaxed(out, piece.source, piece.bytes);
       if (transform)
         transform(out, piece.bytes);
     } else {
@@ -155,7 +155,7 @@ void BulkCopy::write() {
     else if (reduce)
       reduce(piece.destination, in, piece.bytes);
     else
-      std::memcpy(piece.destination, in, piece.bytes);
+      copyRelaxed(piece.destination, in, piece.bytes);
     in += piece.bytes;
   }
   data = {};

@@ -4,7 +4,16 @@
 #include <sys/mman.h>
 
 namespace ingot::emulator {
+
 namespace {
+
+/// In pieces of T, as long as they are aligned.
+template <typename T> void copyPieces(std::byte *&to, const std::byte *&from, uint64_t &bytes) {
+  for (; bytes >= sizeof(T) &&
+         (reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) % sizeof(T) == 0;
+       to += sizeof(T), from += sizeof(T), bytes -= sizeof(T))
+    storeRelaxed(to, loadRelaxed<T>(from));
+}
 
 constexpr uint64_t pageBytes = 4096;
 uint64_t roundUp(uint64_t value, uint64_t multiple) {
@@ -30,6 +39,12 @@ void unmap(Allocation &allocation) {
 }
 
 } // namespace
+
+void copyRelaxed(std::byte *to, const std::byte *from, uint64_t bytes) {
+  copyPieces<uint64_t>(to, from, bytes);
+  copyPieces<uint32_t>(to, from, bytes);
+  copyPieces<uint8_t>(to, from, bytes);
+}
 
 GlobalMemory::~GlobalMemory() {
   for (auto &[address, allocation] : allocations)

@@ -31,6 +31,16 @@ constexpr Space spaceOf(uint64_t address) {
   return Space::Global;
 }
 
+// Bytes of emulated memory, which several host threads may touch at once. Relaxed, so that a race
+// of the program is none of the machine's; on the host it costs what a plain access does.
+template <typename T> inline T loadRelaxed(const std::byte *from) {
+  return __atomic_load_n(reinterpret_cast<const T *>(from), __ATOMIC_RELAXED);
+}
+template <typename T> inline void storeRelaxed(std::byte *to, T value) {
+  __atomic_store_n(reinterpret_cast<T *>(to), value, __ATOMIC_RELAXED);
+}
+void copyRelaxed(std::byte *to, const std::byte *from, uint64_t bytes);
+
 struct Allocation {
   /// Host memory belongs to the host; managed memory is the device's, at an address that the host
   /// can use too.
