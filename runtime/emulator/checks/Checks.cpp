@@ -160,7 +160,7 @@ public:
       return;
     const Runs runs(access);
     if (options.profile)
-      counters.count(access, runs.pattern);
+      counters.count(access, runs);
     if (access.space != Space::Global && access.space != Space::Shared)
       return;
     if (races)

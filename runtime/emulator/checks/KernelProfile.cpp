@@ -1,5 +1,5 @@
 #include "runtime/emulator/checks/KernelProfile.h"
-#include "runtime/emulator/arithmetic/VectorClones.h"
+#include "runtime/emulator/checks/Line.h"
 #include <algorithm>
 #include <bit>
 #include <nlohmann/json.hpp>
@@ -25,14 +25,14 @@ uint32_t wavefrontsOfPhase(const uint64_t *addresses, uint32_t mask, uint32_t by
   return most;
 }
 
-/// Addresses of lanes that take no part are those of one that does, or none.
-INGOT_VECTOR_CLONES bool isInsideARow(const uint64_t *addresses, uint64_t bytes) {
-  uint64_t least = addresses[0], most = addresses[0];
-  for (int lane = 1; lane < lanes; ++lane) {
-    least = std::min(least, addresses[lane]);
-    most = std::max(most, addresses[lane]);
+/// All words are in one row of the banks, wherever it begins: each in another bank.
+bool isInsideARow(const Runs &runs) {
+  uint64_t begin = ~uint64_t(0), end = 0;
+  for (const Run &run : runs) {
+    begin = std::min(begin, run.address);
+    end = std::max(end, run.address + run.bytes);
   }
-  return most / bankBytes - least / bankBytes < banks && most - least + bytes <= banks * bankBytes;
+  return (end - 1) / bankBytes - begin / bankBytes < banks;
 }
 
 /// m16n8k16 → its multiplications and additions, for one warp.
@@ -56,7 +56,7 @@ std::string_view className(Class kind) {
   return names[size_t(kind)];
 }
 
-void MemoryCounters::count(const Access &access, LanePattern pattern) {
+void MemoryCounters::count(const Access &access, const Runs &runs) {
   const uint64_t bytes = uint64_t(std::popcount(access.mask)) * access.bytes;
   const bool reads = access.kind == Access::Kind::Read || access.kind == Access::Kind::Atomic;
   const bool writes = access.kind == Access::Kind::Write || access.kind == Access::Kind::Atomic;
@@ -69,19 +69,19 @@ void MemoryCounters::count(const Access &access, LanePattern pattern) {
     globalRead += reads ? bytes : 0;
     globalWritten += writes ? bytes : 0;
     ++globalAccesses;
-    if (pattern == LanePattern::SideBySide && access.addresses[0] % sectorBytes == 0) {
+    if (runs.pattern == LanePattern::SideBySide && access.addresses[0] % sectorBytes == 0) {
       const uint64_t sectors = (bytes + sectorBytes - 1) / sectorBytes;
       leastSectors += sectors;
       globalSectors += sectors;
       return;
     }
-    if (pattern == LanePattern::Together) {
+    if (runs.pattern == LanePattern::Together) {
       const uint64_t first = access.addresses[0], last = first + access.bytes - 1;
       globalSectors += last / sectorBytes - first / sectorBytes + 1;
       leastSectors += (access.bytes + sectorBytes - 1) / sectorBytes;
       return;
     }
-    countScattered(access);
+    countScattered(access, runs);
     return;
   }
   case Space::Shared: {
@@ -92,16 +92,15 @@ void MemoryCounters::count(const Access &access, LanePattern pattern) {
     const int phases = access.bytes <= bankBytes ? 1 : int(access.bytes / bankBytes);
     const uint64_t least = std::max<uint64_t>(1, (bytes + 127) / 128);
     leastWavefronts += least;
-    if (pattern == LanePattern::SideBySide) {
+    if (runs.pattern == LanePattern::SideBySide) {
       sharedWavefronts += least;
       return;
     }
-    if (pattern == LanePattern::Together) {
+    if (runs.pattern == LanePattern::Together) {
       sharedWavefronts += uint64_t(phases);
       return;
     }
-    // Words of a row of banks are in different ones.
-    if (phases == 1 && isInsideARow(access.addresses, access.bytes)) {
+    if (phases == 1 && isInsideARow(runs)) {
       ++sharedWavefronts;
       return;
     }
@@ -119,7 +118,23 @@ void MemoryCounters::count(const Access &access, LanePattern pattern) {
   }
 }
 
-void MemoryCounters::countScattered(const Access &access) {
+void MemoryCounters::countScattered(const Access &access, const Runs &runs) {
+  // Usually a few runs, one behind the other.
+  uint64_t sectors = 0, next = 0, bytes = 0, end = 0; // `next`: the first sector not counted yet
+  bool ascend = true;
+  for (const Run &run : runs) {
+    ascend &= run.address >= end;
+    end = run.address + run.bytes;
+    bytes += run.bytes;
+    const uint64_t behind = (end - 1) / sectorBytes + 1;
+    sectors += behind - std::max(run.address / sectorBytes, next);
+    next = behind;
+  }
+  if (ascend) {
+    globalSectors += sectors;
+    leastSectors += (bytes + sectorBytes - 1) / sectorBytes;
+    return;
+  }
   uint64_t addresses[lanes];
   size_t count = 0;
   for (uint32_t left = access.mask; left; left &= left - 1)
@@ -127,7 +142,7 @@ void MemoryCounters::countScattered(const Access &access) {
   std::sort(addresses, addresses + count);
   // Lanes that read the same bytes share them: only different ones count for the least.
   count = size_t(std::unique(addresses, addresses + count) - addresses);
-  uint64_t sectors = 0, next = 0; // the first sector that is not counted yet
+  sectors = next = 0;
   for (size_t i = 0; i < count; ++i)
     for (const uint64_t byte : {addresses[i], addresses[i] + access.bytes - 1})
       if (const uint64_t sector = byte / sectorBytes; sector >= next) {

@@ -12,6 +12,8 @@ enum class LanePattern : uint8_t {
   Together,   ///< all 32 lanes at one address
 };
 
+class Runs;
+
 /// Of accesses that were watched. Sectors are the 32-byte parts of global memory that a warp's
 /// access touches; wavefronts are the passes that an access to shared memory's 32 banks of 4 bytes
 /// takes.
@@ -21,12 +23,12 @@ struct MemoryCounters {
   uint64_t globalAccesses = 0, globalSectors = 0, leastSectors = 0;
   uint64_t sharedAccesses = 0, sharedWavefronts = 0, leastWavefronts = 0;
 
-  void count(const Access &access, LanePattern pattern);
+  void count(const Access &access, const Runs &runs);
   MemoryCounters &operator+=(const MemoryCounters &other);
 
 private:
   /// An access to global memory by any lanes at any addresses.
-  void countScattered(const Access &access);
+  void countScattered(const Access &access, const Runs &runs);
 };
 
 struct KernelProfile {
