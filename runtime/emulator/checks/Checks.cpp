@@ -10,15 +10,6 @@
 
 namespace ingot::emulator {
 
-/// What an instruction means to the checks.
-enum class Role : uint8_t {
-  None,
-  Initialises, ///< mbarrier.init
-  OfMbarrier,  ///< its atomic accesses are the mbarrier's own
-  ThreadCopy,  ///< cp.async of a thread
-  AsyncProxy,  ///< a bulk copy or a product
-};
-
 struct FunctionFacts {
   std::vector<Role> roles;
   /// Something asynchronous; something by which strong accesses could publish or hear.
@@ -51,6 +42,8 @@ Role roleOf(const ptx::Instruction &source) {
   const std::string_view opcode = source.opcode;
   if (opcode == "mbarrier")
     return has(source, "init") ? Role::Initialises : Role::OfMbarrier;
+  if (opcode == "atom" && has(source, "cas"))
+    return Role::Swaps;
   if (opcode == "wgmma")
     return Role::AsyncProxy;
   if (opcode != "cp")
@@ -170,19 +163,19 @@ public:
       return; // that there is no order either goes without saying
     if (access.space == Space::Global) {
       if (options.memory || races)
-        inspection.global->access(warp, instruction, access, runs, clocks, recent);
+        inspection.global->access(warp, instruction, access, runs, role, clocks, recent);
     } else {
       for (const Run &run : runs) {
         const auto rank = uint32_t(run.address) >> clusterRankShift;
         Block &block = *warp.block->cluster->blocks[rank];
         const bool byMbarrier = role == Role::Initialises ||
-                                (role != Role::None && access.kind == Access::Kind::Atomic);
+                                (role > Role::Swaps && access.kind == Access::Kind::Atomic);
         if (block.async && !byMbarrier)
           overwrites(warp, instruction, access, run, block);
-        stateOf(block).shared.access(warp, instruction, access, run, role == Role::Initialises);
+        stateOf(block).shared.access(warp, instruction, access, run, role);
       }
     }
-    if (access.order.strong() && inspection.orders && role == Role::None)
+    if (access.order.strong() && inspection.orders && role <= Role::Swaps)
       strongAccess(warp, access);
   }
 

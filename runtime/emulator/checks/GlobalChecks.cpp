@@ -138,8 +138,8 @@ void GlobalChecks::unfenced(Warp &warp, const Instruction &instruction, const Ac
 }
 
 void GlobalChecks::races(Warp &warp, const Instruction &instruction, const Access &access,
-                         const Allocation &allocation, const Run &run, const ThreadClocks &clocks,
-                         Recent &recent) {
+                         const Allocation &allocation, const Run &run, Role role,
+                         const ThreadClocks &clocks, Recent &recent) {
   Lines *const known = linesOf(allocation, recent);
   if (!known)
     return;
@@ -164,7 +164,7 @@ void GlobalChecks::races(Warp &warp, const Instruction &instruction, const Acces
       report(*collision, run.address);
       reported = !collision->sameValue;
     }
-  Entry like = RaceCheck::like(clocks, warp, access);
+  Entry like = RaceCheck::like(clocks, warp, access, role);
   if (pending) // nobody knows of it before it was waited for
     like.clock = ~uint32_t(0);
   LineLock lock(*this);
@@ -203,7 +203,7 @@ void GlobalChecks::races(Warp &warp, const Instruction &instruction, const Acces
 }
 
 void GlobalChecks::access(Warp &warp, const Instruction &instruction, const Access &access,
-                          const Runs &runs, const ThreadClocks &clocks, Recent &recent) {
+                          const Runs &runs, Role role, const ThreadClocks &clocks, Recent &recent) {
   for (const Run &run : runs) {
     const Extent *extent = access.extent ? access.extent : warp.launch->memory.find(run.address);
     if (!extent)
@@ -214,7 +214,7 @@ void GlobalChecks::access(Warp &warp, const Instruction &instruction, const Acce
     if (options.memory && allocation.written)
       unwritten(warp, instruction, access, allocation, run);
     if ((options.globalRaces || options.async) && allocation.kind != Allocation::Kind::Constant)
-      races(warp, instruction, access, allocation, run, clocks, recent);
+      races(warp, instruction, access, allocation, run, role, clocks, recent);
   }
 }
 

@@ -23,7 +23,7 @@ public:
     std::vector<uint64_t> acquiredMaps; ///< addresses of fence.proxy.tensormap….acquire
   };
   void access(Warp &warp, const Instruction &instruction, const Access &access, const Runs &runs,
-              const ThreadClocks &clocks, Recent &recent);
+              Role role, const ThreadClocks &clocks, Recent &recent);
   /// A lane has waited for a copy that writes the range: its write, from now on.
   void written(Warp &warp, const Entry &entry, uint64_t address, uint64_t bytes, Recent &recent);
 
@@ -52,7 +52,7 @@ private:
   void unwritten(Warp &warp, const Instruction &instruction, const Access &access,
                  const Allocation &allocation, const Run &run);
   void races(Warp &warp, const Instruction &instruction, const Access &access,
-             const Allocation &allocation, const Run &run, const ThreadClocks &clocks,
+             const Allocation &allocation, const Run &run, Role role, const ThreadClocks &clocks,
              Recent &recent);
   /// ld.global.nc of what is written.
   void readOnly(Warp &warp, const Instruction &instruction, const Access &access, Line &line,

@@ -24,7 +24,7 @@ struct Entry {
   uint8_t flags = 0;
 
   static constexpr uint8_t together = 255;
-  static constexpr uint8_t writes = 1, strong = 2, async = 4, atomic = 8, scopeShift = 4;
+  static constexpr uint8_t writes = 1, strong = 2, async = 4, swaps = 8, scopeShift = 4;
 
   bool has(uint8_t flag) const { return flags & flag; }
   Scope scope() const { return Scope(flags >> scopeShift); }

@@ -3,15 +3,16 @@
 
 namespace ingot::emulator {
 
-Entry RaceCheck::like(const ThreadClocks &clocks, const Warp &warp, const Access &access) {
+Entry RaceCheck::like(const ThreadClocks &clocks, const Warp &warp, const Access &access,
+                      Role role) {
   using Kind = Access::Kind;
   Entry entry = clocks.entryOf(warp);
   const bool reads = access.kind == Kind::Read || access.kind == Kind::AsyncRead;
   const bool strong = access.order.strong() || access.kind == Kind::AsyncReduce;
-  entry.flags = uint8_t((reads ? 0 : Entry::writes) | (strong ? Entry::strong : 0) |
-                        (access.asyncProxy ? Entry::async : 0) |
-                        (access.kind == Kind::Atomic ? Entry::atomic : 0) |
-                        uint8_t(strong ? access.order.scope : Scope::Block) << Entry::scopeShift);
+  entry.flags =
+      uint8_t((reads ? 0 : Entry::writes) | (strong ? Entry::strong : 0) |
+              (access.asyncProxy ? Entry::async : 0) | (role == Role::Swaps ? Entry::swaps : 0) |
+              uint8_t(strong ? access.order.scope : Scope::Block) << Entry::scopeShift);
   return entry;
 }
 
@@ -37,7 +38,7 @@ bool RaceCheck::isRace(const Entry &other, const Entry &piece, int &lane) const 
   }
   // A loop of compare-and-swap begins with a guess, which a plain load may well make.
   const auto guesses = [](const Entry &read, const Entry &update) {
-    return !read.has(Entry::writes) && !read.has(Entry::strong) && update.has(Entry::atomic);
+    return !read.has(Entry::writes) && !read.has(Entry::strong) && update.has(Entry::swaps);
   };
   if (guesses(other, piece) || guesses(piece, other))
     return false;

@@ -4,6 +4,16 @@
 
 namespace ingot::emulator {
 
+/// What an instruction means to the checks.
+enum class Role : uint8_t {
+  None,
+  Swaps,       ///< compare-and-swap, whose first guess may be a plain load
+  Initialises, ///< mbarrier.init
+  OfMbarrier,  ///< its atomic accesses are the mbarrier's own
+  ThreadCopy,  ///< cp.async of a thread
+  AsyncProxy,  ///< a bulk copy or a product
+};
+
 /// Source bytes of bulk stores of one instruction: its lanes may all store the same.
 struct IssuedStore {
   const Instruction *instruction = nullptr;
@@ -28,7 +38,7 @@ public:
   };
 
   /// Time, place and kind of the access's entries.
-  static Entry like(const ThreadClocks &clocks, const Warp &warp, const Access &access);
+  static Entry like(const ThreadClocks &clocks, const Warp &warp, const Access &access, Role role);
 
   /// `address` is that of the line's first byte, `memory` where the host has it. A store of the
   /// value that is there already counts only if nothing else is found.

@@ -64,11 +64,12 @@ void SharedChecks::report(Warp &warp, const Instruction &instruction, const Acce
 }
 
 void SharedChecks::races(Warp &warp, const Instruction &instruction, const Access &access,
-                         const Run &run, bool initialises) {
+                         const Run &run, Role role) {
   const RaceCheck check(*clocks, warp, access);
   const uint64_t offset = sharedOffset(uint32_t(run.address));
+  const bool initialises = role == Role::Initialises;
   Entry like = initialises ? clocks->initialisation(warp, run.firstLane)
-                           : RaceCheck::like(*clocks, warp, access);
+                           : RaceCheck::like(*clocks, warp, access, role);
   if (initialises)
     like.flags = Entry::writes;
   bool reported = !options.sharedRaces;
@@ -99,11 +100,11 @@ void SharedChecks::races(Warp &warp, const Instruction &instruction, const Acces
 }
 
 void SharedChecks::access(Warp &warp, const Instruction &instruction, const Access &access,
-                          const Run &run, bool initialises) {
+                          const Run &run, Role role) {
   if (options.memory)
     memory(warp, instruction, access, run);
   if (lines && !isAsync(access.kind)) // of copies see `begins`
-    races(warp, instruction, access, run, initialises);
+    races(warp, instruction, access, run, role);
 }
 
 void SharedChecks::begins(Warp &warp, const Instruction &instruction, int lane, Access::Kind kind,
@@ -120,7 +121,7 @@ void SharedChecks::begins(Warp &warp, const Instruction &instruction, int lane, 
   const RaceCheck check(*clocks, warp, access);
   const Run run{offset, bytes, ofWarp ? 0 : lane, ofWarp ? lanes : 1, true};
   bool reported = false;
-  forLines(run, offset, bytes, RaceCheck::like(*clocks, warp, access),
+  forLines(run, offset, bytes, RaceCheck::like(*clocks, warp, access, Role::None),
            [&](uint64_t number, const Entry &piece) {
              if (reported)
                return;

@@ -9,9 +9,9 @@ class SharedChecks {
 public:
   void begin(Block &block, const CheckOptions &options, ThreadClocks &clocks);
 
-  /// Some of the access's lanes, which lie in this block's memory. `initialises`: by mbarrier.init.
+  /// Some of the access's lanes, which lie in this block's memory.
   void access(Warp &warp, const Instruction &instruction, const Access &access, const Run &run,
-              bool initialises);
+              Role role);
   /// An asynchronous operation of `lane` (or of the warp) begins: what it may collide with. It is
   /// remembered when it is done.
   void begins(Warp &warp, const Instruction &instruction, int lane, Access::Kind kind,
@@ -22,7 +22,7 @@ public:
 private:
   void memory(Warp &warp, const Instruction &instruction, const Access &access, const Run &run);
   void races(Warp &warp, const Instruction &instruction, const Access &access, const Run &run,
-             bool initialises);
+             Role role);
   void report(Warp &warp, const Instruction &instruction, const Access &access,
               const RaceCheck &check, const RaceCheck::Collision &collision, uint64_t line);
 

@@ -468,6 +468,21 @@ DONE:
        .buffer = "'in'",
        .grid = {4},
        .block = {1}},
+      {.check = "shared-race",
+       .name = "plainReadOfACounter",
+       .body = R"(
+  .shared .align 4 .b8 bins[64];
+  mov.u32 r2, bins; and.b32 r3, r1, 15; shl.b32 r3, r3, 2; add.u32 r2, r2, r3; mov.u32 r4, 0;
+  setp.lt.u32 p1, r1, 16;
+  @p1 st.shared.u32 [r2], r4;
+  bar.sync 0;
+  red.shared.add.u32 [r2], 1;
+  PLANT
+  ld.shared.u32 r5, [r2];
+)",
+       .clean = "bar.sync 0;",
+       .buffer = "'bins'",
+       .block = {64}},
       // Clusters.
       {.check = "shared-race",
        .name = "otherBlockReadsTooEarly",
