@@ -101,6 +101,7 @@ public:
       hasRoles |=
           std::ranges::any_of(function->facts->roles, [](Role role) { return role != Role::None; });
       orders |= function->facts->orders;
+      watchesRegisters |= options.registers && !function->facts->registers.instructions.empty();
     }
     this->options.async &= isAsync;
     global = std::make_unique<GlobalChecks>(this->options);
@@ -109,6 +110,7 @@ public:
   CheckOptions options;
   bool hasRoles = false;
   bool orders = false; ///< strong accesses may publish something
+  bool watchesRegisters = false;
   const CompiledKernel &kernel;
   std::unique_ptr<GlobalChecks> global;
   std::mutex mutex;
@@ -141,10 +143,10 @@ public:
     }
     if (async)
       async->instruction(warp, instruction, mask);
-    if (!mask)
+    if (!mask || !inspection.watchesRegisters)
       return;
     const FunctionFacts &known = *warp.frame->function->facts;
-    if (options.registers && !known.registers.instructions.empty())
+    if (!known.registers.instructions.empty())
       followRegisters(warp, instruction, known.registers, mask);
   }
 

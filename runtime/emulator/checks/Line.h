@@ -45,6 +45,7 @@ static_assert(sizeof(Entry) == 16);
 struct MoreEntries {
   std::vector<Entry> entries;
   uint32_t writes = 0; ///< of them
+  size_t recent = 0;   ///< the last one that a read has extended; its next is likely near
 };
 
 /// Owns it.
@@ -102,9 +103,16 @@ struct Line {
       return;
     }
     if (more) {
-      for (Entry &entry : more->entries)
-        if (extend(entry, access))
+      const size_t count = more->entries.size();
+      size_t at = more->recent;
+      for (size_t i = 0; i < count; ++i, ++at) {
+        if (at >= count)
+          at = 0;
+        if (extend(more->entries[at], access)) {
+          more->recent = at;
           return;
+        }
+      }
       if (more->entries.size() >= mostEntries)
         return;
       if (more->entries.size() % 8 == 7)
