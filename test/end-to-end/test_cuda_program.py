@@ -237,6 +237,36 @@ int main() {
 }
 """
 
+RELAX = r"""
+#include <cooperative_groups.h>
+#include <cstdio>
+__global__ void relax(int *values, int *changed, int rounds) {
+  auto grid = cooperative_groups::this_grid();
+  int n = grid.size(), i = grid.thread_rank();
+  values[i] = i;
+  for (int round = 0; round < rounds; ++round) {
+    grid.sync();
+    int neighbour = values[(i + 37) % n];
+    SYNC
+    if (values[i] < neighbour)
+      *changed = 1;
+    values[i] = neighbour;
+  }
+}
+int main() {
+  int *values, *changed, rounds = 3, result[2];
+  cudaMalloc(&values, 384 * sizeof(int));
+  cudaMalloc(&changed, sizeof(int));
+  void *arguments[] = {&values, &changed, &rounds};
+  cudaLaunchCooperativeKernel((void *)relax, dim3(4), dim3(96), arguments);
+  cudaMemcpy(&result[0], values, sizeof(int), cudaMemcpyDeviceToHost);
+  cudaMemcpy(&result[1], changed, sizeof(int), cudaMemcpyDeviceToHost);
+  cudaFree(values);
+  cudaFree(changed);
+  printf("%d %d\n", result[0], result[1]);
+}
+"""
+
 
 @unittest.skipUnless(nvcc(), "nvcc was not found: CUDA_HOME or PATH may say where it is")
 class Compiled(unittest.TestCase):
@@ -268,6 +298,21 @@ class Compiled(unittest.TestCase):
         line = next(i for i, text in enumerate(REDUCE.splitlines(), 1) if "part[t + step]" in text)
         self.assertIn("shared-race: ", process.stderr)
         self.assertRegex(process.stderr, rf"from \S*reduce.cu:{line}\n")
+
+    def test_threads_that_store_one_value_are_a_note(self):
+        program = self.build(source=RELAX, sync="grid.sync();")
+        process = run("emulate", "--", program)
+        self.assertEqual((process.returncode, process.stdout), (0, "111 1\n"), process.stderr)
+        self.assertRegex(process.stderr, r"note: global-race: writes .*, where .* stores the same value, 0x1 ")
+        self.assertIn("1 kernel launch, 0 findings", process.stderr)
+        process = run("emulate", "--strict", "--", program)
+        self.assertEqual((process.returncode, process.stdout), (1, "111 1\n"), process.stderr)
+        self.assertIn("1 kernel launch, 1 finding;", process.stderr)
+
+    def test_a_barrier_of_the_grid_is_needed(self):
+        process = run("emulate", "--", self.build(source=RELAX, sync=""))
+        self.assertEqual(process.returncode, 1, process.stderr)
+        self.assertRegex(process.stderr, r"(?m)^global-race: ")
 
     def test_a_failing_assertion(self):
         process = run("emulate", "--", self.build(), "low")
