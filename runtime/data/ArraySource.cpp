@@ -63,8 +63,8 @@ Result<std::unique_ptr<ArraySource>> ArraySource::create(std::vector<NamedArray>
     std::string names;
     for (const BatchPort &port : ports)
       names += (names.empty() ? "" : ", ") + port.name;
-    return failure(Error::Code::Usage, "--data", "there are {} arrays for {} ports ({})",
-                   arrays.size(), ports.size(), names);
+    return failure(Error::Code::Usage, "", "there are {} arrays for {} ports ({})", arrays.size(),
+                   ports.size(), names);
   }
   for (size_t i = 0; i < ports.size(); ++i) {
     INGOT_TRY(checkFits(arrays[i], ports[i]));

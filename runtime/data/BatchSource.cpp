@@ -14,6 +14,11 @@ std::vector<BatchPort> batchPorts(const Function &function, int64_t limit) {
   return ports;
 }
 
+bool countsTokens(const std::vector<BatchPort> &ports) {
+  return !ports.empty() && ports[0].shape.size() > 1 &&
+         (ports[0].type == ElementType::I32 || ports[0].type == ElementType::I64);
+}
+
 Batch BatchSource::makeBatch() const {
   Batch batch;
   for (const BatchPort &port : portList)

@@ -13,6 +13,10 @@ struct BatchPort {
   int64_t limit = 0; ///< integers must lie in [0, limit): classes or vocabulary; 0: any value
 };
 
+/// Whether the amount of data in a batch is counted in tokens, else in examples: the first input
+/// holds integers [rows, sequence].
+bool countsTokens(const std::vector<BatchPort> &ports);
+
 using Batch = std::vector<NamedTensor>;
 
 /// The inputs and targets of a function, in order. `limit` is set on the integer ports that

@@ -8,9 +8,8 @@ Result<std::unique_ptr<RandomSource>> RandomSource::create(std::vector<BatchPort
   for (const BatchPort &port : ports)
     if (port.type != ElementType::F32 && port.type != ElementType::F64 &&
         port.type != ElementType::I32 && port.type != ElementType::I64)
-      return failure(Error::Code::Unsupported, "--data=random",
-                     "'{}' is {}; only f32, f64, i32 and i64 can be made up", port.name,
-                     name(port.type));
+      return failure(Error::Code::Unsupported, port.name,
+                     "is {}; random data are f32, f64, i32 or i64", name(port.type));
   return std::unique_ptr<RandomSource>(new RandomSource(std::move(ports), seed));
 }
 

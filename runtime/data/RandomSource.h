@@ -1,4 +1,4 @@
-/// Made-up data for measuring: `--data=random`.
+/// Random data for measuring: `--data=random`.
 #pragma once
 #include "runtime/data/BatchSource.h"
 

@@ -47,7 +47,7 @@ Result<TokenRange> encodeFiles(const Tokenizer &tokenizer, std::span<const TextF
 
 Result<TextSplit> splitText(const TokenRange &text, double fraction) {
   if (!(fraction >= 0 && fraction < 1))
-    return failure(Error::Code::Usage, "--eval-split",
+    return failure(Error::Code::Usage, "fraction",
                    "{} is not a fraction from 0 up to, but not including, 1", fraction);
   TextSplit split{text, text};
   split.training.end = split.validation.begin = text.end - size_t(double(text.size()) * fraction);
@@ -75,7 +75,7 @@ TextSource::create(TokenRange text, std::vector<BatchPort> ports, const TextOpti
   });
   if (wrong != first + text.end)
     return failure(Error::Code::BadInput, text.place,
-                   "token {} lies outside the model's vocabulary of {}", *wrong, limit);
+                   "token {} is outside the model's vocabulary of {}", *wrong, limit);
   return std::unique_ptr<TextSource>(new TextSource(std::move(text), std::move(ports), options));
 }
 

@@ -37,6 +37,9 @@ Status checkValue(std::string_view function, const Port &port, const Tensor &val
     return failure(Error::Code::BadInput, "", "'{}' of function '{}' takes {}, not {}", port.name,
                    function, typeAndShape(port.type, port.shape),
                    typeAndShape(value.type(), value.shape()));
+  if (value.bytes() && !value.data())
+    return failure(Error::Code::Usage, port.name, "the tensor {} {} has no data",
+                   toString(value.shape()), name(value.type()));
   if (port.limit > 0 && port.type == ElementType::I32)
     return checkIndices<int32_t>(function, port, value);
   if (port.limit > 0 && port.type == ElementType::I64)

@@ -1,6 +1,8 @@
 #include "runtime/program/Tensor.h"
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <limits>
 #include <new>
 
 namespace ingot {
@@ -47,8 +49,10 @@ constexpr size_t alignment = 64;
 
 /// Zeroed memory as the kernels expect it: 64-byte aligned and padded to whole cache lines.
 std::shared_ptr<void> allocate(size_t bytes) {
-  size_t padded = (bytes + alignment - 1) / alignment * alignment;
-  void *memory = std::aligned_alloc(alignment, padded ? padded : alignment);
+  constexpr size_t most = std::numeric_limits<ptrdiff_t>::max() - alignment;
+  size_t padded = (std::min(bytes, most) + alignment - 1) / alignment * alignment;
+  void *memory =
+      bytes > most ? nullptr : std::aligned_alloc(alignment, std::max(padded, alignment));
   if (!memory)
     throw std::bad_alloc();
   std::memset(memory, 0, padded);
@@ -74,7 +78,8 @@ Result<ElementType> parseElementType(std::string_view text) {
 int64_t elementCount(const Shape &shape) {
   int64_t count = 1;
   for (int64_t dimension : shape)
-    count *= dimension;
+    if (__builtin_mul_overflow(count, dimension, &count))
+      return std::numeric_limits<int64_t>::max();
   return count;
 }
 

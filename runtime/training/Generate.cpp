@@ -33,12 +33,12 @@ Result<ForwardPorts> forwardPorts(const Program &program) {
 
 Status checkOptions(const GenerateOptions &options) {
   if (!(options.temperature >= 0) || std::isinf(options.temperature))
-    return failure(Error::Code::Usage, "--temperature", "{} is not a temperature; 0 and above are",
-                   options.temperature);
+    return failure(Error::Code::Usage, "GenerateOptions::temperature",
+                   "{} is not a temperature; 0 and above are", options.temperature);
   if (options.topK < 0)
-    return failure(Error::Code::Usage, "--top-k", "{} is negative", options.topK);
+    return failure(Error::Code::Usage, "GenerateOptions::topK", "{} is negative", options.topK);
   if (options.tokens < 0)
-    return failure(Error::Code::Usage, "--tokens", "{} is negative", options.tokens);
+    return failure(Error::Code::Usage, "GenerateOptions::tokens", "{} is negative", options.tokens);
   return {};
 }
 
@@ -88,16 +88,16 @@ Result<Tokens> generateTokens(Session &session, std::span<const int32_t> prompt,
   int64_t window = ports.tokens->shape[1], width = ports.logits->shape[2];
   int64_t allowed = vocabulary > 0 ? std::min(vocabulary, width) : width;
   if (prompt.empty())
-    return failure(Error::Code::Usage, "--prompt", "at least one token is needed to begin with");
+    return failure(Error::Code::Usage, "prompt", "at least one token is needed to begin with");
   for (int32_t token : prompt)
     if (token < 0 || token >= width)
-      return failure(Error::Code::BadInput, "--prompt",
-                     "token {} lies outside the model's vocabulary of {}", token, width);
+      return failure(Error::Code::BadInput, "prompt",
+                     "token {} is outside the model's vocabulary of {}", token, width);
 
   Tokens text(prompt.begin(), prompt.end());
   Tensor input(ElementType::I32, ports.tokens->shape);
   for (int64_t made = 0; made < options.tokens; ++made) {
-    // What stands behind the text in the window does not matter: a position sees none after it.
+    // What follows the text in the window does not matter: a position attends to none after it.
     auto seen = std::min<int64_t>(window, int64_t(text.size()));
     std::copy(text.end() - seen, text.end(), input.as<int32_t>());
     INGOT_TRY(session.write("forward", "tokens", input));
@@ -118,7 +118,7 @@ Result<Tokens> generateTokens(Session &session, std::span<const int32_t> prompt,
 Result<std::string> generateText(Session &session, const Tokenizer &tokenizer,
                                  const std::string &prompt, const GenerateOptions &options,
                                  const std::function<bool(std::string_view)> &onText) {
-  INGOT_ASSIGN(Tokens tokens, tokenizer.encode(prompt, "--prompt"));
+  INGOT_ASSIGN(Tokens tokens, tokenizer.encode(prompt, "prompt"));
   if (tokens.empty())
     tokens.push_back(tokenizer.startToken());
   std::string text;

@@ -1,4 +1,5 @@
 #include "runtime/training/Progress.h"
+#include "runtime/support/Print.h"
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -101,32 +102,32 @@ void LiveLine::show(double fraction, std::string line) {
   } else if (int(line.size()) >= options.width) {
     line.resize(std::max(options.width - 1, 0));
   }
-  fmt::print(options.file, "{}{}", clearLine, line);
+  ingot::print(options.file, "{}{}", clearLine, line);
   std::fflush(options.file);
   live = true;
 }
 
 void LiveLine::clear() {
   if (live)
-    fmt::print(options.file, "{}", clearLine);
+    ingot::print(options.file, "{}", clearLine);
   live = false;
 }
 
 void LiveLine::print(const std::string &line) {
   clear();
-  fmt::print(options.file, "{}\n", line);
+  ingot::print(options.file, "{}\n", line);
   std::fflush(options.file);
 }
 
-ProgressDisplay::ProgressDisplay(ProgressOptions options)
-    : line(std::move(options)), begun(line.seconds()) {}
+ProgressDisplay::ProgressDisplay(ProgressOptions options, std::string unit)
+    : line(std::move(options)), unit(std::move(unit)), begun(line.seconds()) {}
 
 std::string ProgressDisplay::statusLine(const StepReport &report) const {
   double elapsed = std::max(line.seconds() - begun, 1e-9);
   auto done = double(report.step - firstStep);
   double left = double(report.steps - report.step) * elapsed / done;
-  std::string text = fmt::format("step {}/{}  loss {:.4f}  {} tokens/s", report.step, report.steps,
-                                 report.loss, thousands(double(tokens) / elapsed));
+  std::string text = fmt::format("step {}/{}  loss {:.4f}  {} {}/s", report.step, report.steps,
+                                 report.loss, thousands(double(tokens) / elapsed), unit);
   text += report.step < report.steps ? fmt::format("  {} left", shortDuration(left))
                                      : fmt::format("  in {}", shortDuration(elapsed));
   return text;
@@ -156,16 +157,16 @@ void ProgressDisplay::onCheckpoint(int64_t step, const std::string &file) {
 void ProgressDisplay::onNote(const std::string &text) { line.print("note: " + text); }
 
 void JsonLines::onStep(const StepReport &report) {
-  fmt::print(file, "{{\"step\":{},\"loss\":{},\"ms\":{:.3f}}}\n", report.step,
-             shortestNumber(float(report.loss)), report.ms);
+  print(file, "{{\"step\":{},\"loss\":{},\"ms\":{:.3f}}}\n", report.step,
+        shortestNumber(float(report.loss)), report.ms);
   std::fflush(file);
 }
 
 void JsonLines::onEvaluation(int64_t step, double loss) {
-  fmt::print(file, "{{\"evaluation\":{{\"step\":{},\"loss\":{}}}}}\n", step, shortestNumber(loss));
+  print(file, "{{\"evaluation\":{{\"step\":{},\"loss\":{}}}}}\n", step, shortestNumber(loss));
   std::fflush(file);
 }
 
-void JsonLines::onNote(const std::string &text) { fmt::print(stderr, "note: {}\n", text); }
+void JsonLines::onNote(const std::string &text) { print(stderr, "note: {}\n", text); }
 
 } // namespace ingot

@@ -28,7 +28,7 @@ ProgressOptions progressOptions(FILE *file);
 /// `1m05s`, `42s`, `2h03m`.
 std::string shortDuration(double seconds);
 
-/// Lines of progress on a stream: on a terminal one line that is replaced, behind a bar.
+/// Lines of progress on a stream: on a terminal one line that is replaced, after a bar.
 class LiveLine {
 public:
   explicit LiveLine(ProgressOptions options);
@@ -48,12 +48,13 @@ private:
 
   ProgressOptions options;
   double lastShown = -1e9;
-  bool live = false; ///< the cursor stands behind a live line
+  bool live = false; ///< the cursor is at the end of a live line
 };
 
 class ProgressDisplay final : public TrainingObserver {
 public:
-  explicit ProgressDisplay(ProgressOptions options);
+  /// `unit` is what steps are counted in: `tokens` or `examples`.
+  explicit ProgressDisplay(ProgressOptions options, std::string unit = "tokens");
   void onStep(const StepReport &report) override;
   void onEvaluation(int64_t step, double loss) override;
   void onCheckpoint(int64_t step, const std::string &file) override;
@@ -64,6 +65,7 @@ private:
   void printIn(std::string_view colour, const std::string &text);
 
   LiveLine line;
+  std::string unit;
   double begun = 0;
   int64_t firstStep = -1; ///< updates done before the run; -1 until a step is seen
   int64_t tokens = 0;     ///< since then

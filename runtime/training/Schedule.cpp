@@ -20,7 +20,8 @@ double Schedule::at(int64_t step) const {
 Result<Schedule::Kind> parseScheduleKind(std::string_view text) {
   if (std::optional<Schedule::Kind> kind = parseEnum<Schedule::Kind>(text))
     return *kind;
-  return failure(Error::Code::Usage, "--schedule", "'{}' is not constant, linear or cosine", text);
+  return failure(Error::Code::Usage, "Schedule::kind", "'{}' is not constant, linear or cosine",
+                 text);
 }
 
 } // namespace ingot

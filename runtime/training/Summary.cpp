@@ -81,6 +81,7 @@ TrainingSummary summarize(const Program &program, const TrainingResult &result, 
     summary.distinctKernels = countDistinctKernels(*step);
   }
   summary.stepMsMedian = median(result.stepMs);
+  summary.countsTokens = result.countsTokens;
   if (summary.stepMsMedian > 0)
     summary.tokensPerSecond = double(result.tokensPerStep) / summary.stepMsMedian * 1e3;
   summary.plannedBytes = program.arenaBytes;
@@ -91,12 +92,12 @@ TrainingSummary summarize(const Program &program, const TrainingResult &result, 
 }
 
 std::string TrainingSummary::toJson() const {
-  std::string text =
-      fmt::format("{{\"summary\":{{\"steps\":{},\"compile_ms\":{:.3f},\"kernels\":{},"
-                  "\"distinct_kernels\":{},\"step_ms_median\":{:.3f},\"tokens_per_s\":{:.1f},"
-                  "\"planned_bytes\":{},\"peak_rss_bytes\":{}",
-                  steps, compileMs, kernels, distinctKernels, stepMsMedian, tokensPerSecond,
-                  plannedBytes, peakRssBytes);
+  std::string text = fmt::format(
+      "{{\"summary\":{{\"steps\":{},\"compile_ms\":{:.3f},\"kernels\":{},"
+      "\"distinct_kernels\":{},\"step_ms_median\":{:.3f},\"{}_per_s\":{:.1f},"
+      "\"planned_bytes\":{},\"peak_rss_bytes\":{}",
+      steps, compileMs, kernels, distinctKernels, stepMsMedian,
+      countsTokens ? "tokens" : "examples", tokensPerSecond, plannedBytes, peakRssBytes);
   auto add = [&](std::string_view key, const std::optional<double> &value, auto narrow) {
     if (value)
       text += fmt::format(",\"{}\":{}", key, shortestNumber(decltype(narrow)(*value)));
@@ -107,21 +108,24 @@ std::string TrainingSummary::toJson() const {
   add("loss", lastLoss, float{});
   add("first_validation_loss", firstValidationLoss, double{});
   add("validation_loss", lastValidationLoss, double{});
+  add("accuracy", accuracy, double{});
   return text + "}}";
 }
 
 std::string TrainingSummary::toText() const {
-  std::string text =
-      (operators ? fmt::format("{} operators became ", operators) : "") +
-      fmt::format("{} kernels a step ({} distinct), compiled in {:.2f} s\n"
-                  "step {:.1f} ms (median), {:.0f} tokens/s\n"
-                  "memory planned {:.1f} MB, peak of the process {:.1f} MB\n",
-                  kernels, distinctKernels, compileMs / 1e3, stepMsMedian, tokensPerSecond,
-                  double(plannedBytes) / 1e6, double(peakRssBytes) / 1e6);
+  std::string text = (operators ? fmt::format("{} operators became ", operators) : "") +
+                     fmt::format("{} kernels a step ({} distinct), compiled in {:.2f} s\n"
+                                 "step {:.1f} ms (median), {:.0f} {}/s\n"
+                                 "memory planned {:.1f} MB, peak of the process {:.1f} MB\n",
+                                 kernels, distinctKernels, compileMs / 1e3, stepMsMedian,
+                                 tokensPerSecond, countsTokens ? "tokens" : "examples",
+                                 double(plannedBytes) / 1e6, double(peakRssBytes) / 1e6);
   if (firstLoss && lastLoss)
     text += fmt::format("loss {:.4f} -> {:.4f}", *firstLoss, *lastLoss);
   if (firstValidationLoss && lastValidationLoss)
     text += fmt::format(", validation {:.4f} -> {:.4f}", *firstValidationLoss, *lastValidationLoss);
+  if (accuracy)
+    text += fmt::format(", accuracy {:.2f} %", 100 * *accuracy);
   return text + "\n";
 }
 

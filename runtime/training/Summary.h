@@ -11,8 +11,10 @@ struct TrainingSummary {
   int64_t kernels = 0;         ///< launches a step
   int64_t distinctKernels = 0; ///< compiled kernels that a step uses
   double stepMsMedian = 0;
-  double tokensPerSecond = 0; ///< tokens of a step over its median time
-  int64_t plannedBytes = 0;   ///< arena with parameters and state
+  bool countsTokens = true;
+  double tokensPerSecond = 0;     ///< tokens, or examples, of a step over its median time
+  std::optional<double> accuracy; ///< of a classifier on the validation batches, at the end
+  int64_t plannedBytes = 0;       ///< arena with parameters and state
   int64_t peakRssBytes = 0;
   std::optional<double> firstLoss, lastLoss, firstValidationLoss, lastValidationLoss;
 
@@ -24,7 +26,8 @@ struct TrainingSummary {
 
 TrainingSummary summarize(const Program &program, const TrainingResult &result, double compileMs);
 
-/// Kernel launches of a function: loops count every turn, of two branches the longer one counts.
+/// Kernel launches of a function: loops count every iteration, of two branches the longer one
+/// counts.
 int64_t countLaunches(const Function &function);
 int64_t countDistinctKernels(const Function &function);
 

@@ -133,9 +133,8 @@ Status Trainer::begin() {
   }
   result.firstStep = result.step;
   const BatchPort &first = training.ports().at(0);
-  result.tokensPerStep = first.type == ElementType::I32 || first.type == ElementType::I64
-                             ? elementCount(first.shape)
-                             : first.shape.at(0);
+  result.countsTokens = countsTokens(training.ports());
+  result.tokensPerStep = result.countsTokens ? elementCount(first.shape) : first.shape.at(0);
   return {};
 }
 
@@ -151,8 +150,9 @@ Status Trainer::restore() {
     return {};
   }
   if (checkpoint->seed != options.seed)
-    return failure(Error::Code::Usage, "--seed", "the checkpoint was trained with seed {}, not {}",
-                   checkpoint->seed, options.seed);
+    return failure(Error::Code::Usage, "RunOptions::seed",
+                   "the checkpoint was trained with seed {}, not {}", checkpoint->seed,
+                   options.seed);
   INGOT_TRY(driver.restore(*checkpoint, options.out));
   result.step = savedStep = checkpoint->step;
   if (result.step >= options.steps)

@@ -20,8 +20,8 @@ struct RunOptions {
   std::string out = {};  ///< directory of checkpoints, losses.json, loss.svg, loss.txt; empty: none
   int64_t saveEvery = 0; ///< steps; 0: only at the end
   int keep = 3;          ///< checkpoints
-  bool resume = false;   ///< go on from the newest checkpoint in `out`, if there is one
-  bool allowNonFinite = false; ///< go on after a loss that is NaN or infinite
+  bool resume = false;   ///< continue from the newest checkpoint in `out`, if there is one
+  bool allowNonFinite = false; ///< continue after a loss that is NaN or infinite
   /// JSON text kept in every checkpoint: model, tokenizer, training options. It must not hold what
   /// differs between a run and its resumption (the total of steps), or their files would differ.
   std::string description = "{}";
@@ -51,7 +51,7 @@ struct StepReport {
   std::optional<double> gradientNorm = {};
 };
 
-/// What a run tells while it goes on. Calls come from the trainer's thread.
+/// What a run reports. Calls come from the trainer's thread.
 class TrainingObserver {
 public:
   virtual ~TrainingObserver() = default;
@@ -69,7 +69,8 @@ struct TrainingResult {
   bool stopped = false;       ///< the stop flag ended it early
   LossHistory losses;         ///< of the whole training, earlier runs included
   std::vector<double> stepMs; ///< of this run
-  int64_t tokensPerStep = 0;
+  int64_t tokensPerStep = 0;  ///< tokens, or examples where the model takes none
+  bool countsTokens = true;
   double seconds = 0; ///< of this run, evaluation and checkpoints included
 };
 

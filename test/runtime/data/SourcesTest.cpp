@@ -126,7 +126,7 @@ TEST(TextSource, RefusesWhatDoesNotFit) {
   EXPECT_FALSE(TextSource::create(countingText(4), textPorts, {}));
   auto outside = TextSource::create(countingText(101), textPorts, {});
   ASSERT_FALSE(outside);
-  EXPECT_EQ(outside.error().text(), "text: token 100 lies outside the model's vocabulary of 100");
+  EXPECT_EQ(outside.error().text(), "text: token 100 is outside the model's vocabulary of 100");
   EXPECT_FALSE(TextSource::create(countingText(50), {textPorts[0]}, {}));
   auto floats = textPorts;
   floats[1].type = ElementType::F32;
@@ -198,7 +198,7 @@ TEST(ArraySource, RefusesWhatDoesNotFit) {
     auto source = ArraySource::create(std::move(arrays), std::move(ports), options);
     return source ? std::string("accepted") : source.error().text();
   };
-  EXPECT_EQ(refusal(tenRows(), {rowPorts(2)[0]}), "--data: there are 2 arrays for 1 ports (x)");
+  EXPECT_EQ(refusal(tenRows(), {rowPorts(2)[0]}), "there are 2 arrays for 1 ports (x)");
   EXPECT_EQ(refusal(tenRows(), rowPorts(11)),
             "x.npy: rows 0 … 10 of 10 do not fill one batch of 11");
   EXPECT_NE(refusal(tenRows(), rowPorts(2), {.firstRow = 9}), "accepted");

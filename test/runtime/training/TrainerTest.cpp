@@ -190,7 +190,8 @@ TEST(Trainer, RefusesAnotherSeedOrModel) {
   given.seed = 4;
   auto otherSeed = TestRun(given)();
   ASSERT_FALSE(otherSeed);
-  EXPECT_EQ(otherSeed.error().text(), "--seed: the checkpoint was trained with seed 3, not 4");
+  EXPECT_EQ(otherSeed.error().text(),
+            "RunOptions::seed: the checkpoint was trained with seed 3, not 4");
 
   CheckpointDirectory directory(given.out);
   Checkpoint checkpoint = loadCheckpoint(directory.file(3)).value();
