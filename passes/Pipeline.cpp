@@ -90,7 +90,7 @@ Result<Stage> parseStage(std::string_view text) {
     if (stageName == text)
       return stage;
   return failure(
-      Error::Code::Usage, "--emit",
+      Error::Code::Usage, "stage",
       "unknown stage '{}'; stages are graph, train, linalg, kernels, schedule, plan, loops, llvm, "
       "program",
       text);

@@ -5,6 +5,7 @@
 #include "frontend/api/ModelModule.h"
 #include "frontend/api/SavedModel.h"
 #include "runtime/training/StepDriver.h"
+#include <cmath>
 #include <mutex>
 
 namespace ingot {
@@ -120,6 +121,22 @@ struct ModelTrainer::Impl {
 Result<Model> Model::gpt(const GptSizes &sizes) { return buildGpt(sizes); }
 Result<Model> Model::mlp(const MlpSizes &sizes) { return buildMlp(sizes); }
 
+namespace {
+
+bool isRate(double rate) { return std::isfinite(float(rate)) && rate >= 0; }
+
+Status checkRate(const Optimizer &optimizer) {
+  const double rate = std::visit([](const auto &any) { return any.learningRate; }, optimizer);
+  if (isRate(rate))
+    return {};
+  return failure(Error::Code::Usage,
+                 std::holds_alternative<AdamW>(optimizer) ? "AdamW::learningRate"
+                                                          : "Sgd::learningRate",
+                 "{} is not a number, 0 or more", rate);
+}
+
+} // namespace
+
 Result<CompiledProgram> Model::compile(const Options &options) const {
   INGOT_ASSIGN(CompileOptions compileOptions, toCompileOptions(options, std::nullopt));
   const bool initializers = parameterCount() > 0,
@@ -136,6 +153,7 @@ Result<CompiledProgram> Model::compile() const { return compile(Options()); }
 
 Result<ModelTrainer> Model::trainer(Loss loss, const Optimizer &optimizer,
                                     const ModelTrainerOptions &options) const {
+  INGOT_TRY(checkRate(optimizer));
   INGOT_ASSIGN(CompileOptions compileOptions,
                toCompileOptions(options, toTrainingOptions(loss, optimizer, options)));
   const bool hadParameters = options.store && !options.store->names().empty();
@@ -190,6 +208,9 @@ const Program &CompiledProgram::program() const { return impl->loaded.session->p
 //===--------------------------------------------------------------------------------------------===//
 
 Result<float> ModelTrainer::step(const Tensors &batch) {
+  if (!isRate(impl->learningRate))
+    return failure(Error::Code::Usage, "learningRate", "{} is not a number, 0 or more",
+                   impl->learningRate);
   INGOT_ASSIGN(Batch inputs, batchOf(*program().function("step"), batch));
   INGOT_TRY(impl->driver.enqueue(inputs, impl->learningRate));
   INGOT_ASSIGN(StepDriver::Outcome outcome, impl->driver.finish());

@@ -97,7 +97,7 @@ public:
   /// A parameter or a piece of optimizer state by name.
   Result<Tensor> read(std::string_view name) const;
   Status write(std::string_view name, const Tensor &value);
-  /// From the next step on: for schedules.
+  /// From the next step on: for schedules. The step refuses a rate that is negative or not finite.
   void setLearningRate(double rate);
   int64_t steps() const; ///< updates done
 

@@ -3,6 +3,7 @@
 #include "frontend/api/ModelModule.h"
 #include "frontend/check/ReferenceDevice.h"
 #include "passes/Passes.h"
+#include "runtime/cpu/CpuInfo.h"
 
 namespace ingot {
 
@@ -18,13 +19,54 @@ Result<Model> withInitializers(const Model &model) {
   return Model(std::move(impl));
 }
 
+namespace {
+
+Status checkThreads(int threads) {
+  if (threads < 0)
+    return failure(Error::Code::Usage, "Options::threads", "{} is not 0 or more", threads);
+  return {};
+}
+
+/// What holds at least: parameters, their optimizer's state, inputs. A model that cannot fit this
+/// machine is refused before it is compiled.
+Status checkFits(const Model &model, const CompileOptions &options, int64_t usable) {
+  double parameters = 0, others = 0;
+  for (const ModelPort &port : model.ports()) {
+    double bytes = double(byteSize(port.type));
+    for (int64_t size : port.shape)
+      bytes *= double(std::max<int64_t>(size, 1)); // an unknown size is 1 at least
+    (port.role == Role::Parameter ? parameters : others) +=
+        port.role == Role::Output && options.training ? 0 : bytes;
+  }
+  double copies = 1;
+  if (options.training && options.training->optimizer == TrainingOptions::Optimizer::AdamW)
+    copies = 3; // two moments
+  else if (options.training && options.training->momentum > 0)
+    copies = 2;
+  const double needed = copies * parameters + others;
+  if (needed <= double(usable))
+    return {};
+  return failure(Error::Code::Unsupported, "",
+                 "the model needs more than {:.1f} GB of memory (parameters{} {:.1f} GB, inputs{} "
+                 "{:.1f} GB), and this process may use {:.1f} GB",
+                 needed / 1e9, copies > 1 ? " and optimizer state" : "", copies * parameters / 1e9,
+                 options.training ? "" : " and outputs", others / 1e9, double(usable) / 1e9);
+}
+
+} // namespace
+
 Result<LoadedModel> loadProgram(Program program, const std::string &device, int threads,
                                 std::shared_ptr<Store> store) {
   LoadedModel loaded;
+  INGOT_TRY(checkThreads(threads));
   if (device == "reference")
-    return failure(Error::Code::Usage, "--device",
+    return failure(Error::Code::Usage, "Options::device",
                    "the reference runs models, not compiled programs");
-  INGOT_ASSIGN(loaded.device, openDevice(device, {threads}));
+  INGOT_ASSIGN(loaded.device, openDevice(device, {threads}).map_error([](Error error) {
+    if (error.place.empty())
+      error.place = "Options::device";
+    return error;
+  }));
   INGOT_ASSIGN(
       loaded.session,
       loaded.device->load(std::make_shared<const Program>(std::move(program)), std::move(store)));
@@ -38,16 +80,18 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
     INGOT_ASSIGN(Model initialised, withInitializers(model));
     return loadModel(initialised, options, device, threads, false, std::move(store));
   }
+  INGOT_TRY(checkThreads(threads));
+  INGOT_TRY(checkFits(model, options, usableMemory()));
   if (device == "reference") {
     if (store)
-      return failure(Error::Code::Unsupported, "--device",
+      return failure(Error::Code::Unsupported, "Options::device",
                      "the reference keeps its parameters to itself: it shares no store");
     LoadedModel loaded;
     INGOT_ASSIGN(loaded.session, openReferenceSession(model, options));
     return loaded;
   }
   CompileReport report;
-  INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
+  INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report, usableMemory()));
   releaseCompilerMemory(); // before the arena is touched
   INGOT_ASSIGN(LoadedModel loaded,
                loadProgram(std::move(program), device, threads, std::move(store)));

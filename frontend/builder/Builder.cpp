@@ -1,5 +1,6 @@
 #include "frontend/builder/BuilderImpl.h"
 #include "mlir/IR/Verifier.h"
+#include <cmath>
 
 namespace ingot {
 namespace {
@@ -15,8 +16,9 @@ std::string initializerText(Initializer initializer) {
 // Placing ops
 //===--------------------------------------------------------------------------------------------===//
 
-Builder::Impl::Impl(Builder &owner)
-    : owner(owner), model(std::make_shared<Model::Impl>()), builder(model->context.get()) {
+Builder::Impl::Impl(Builder &owner, unsigned serial)
+    : owner(owner), serial(serial), model(std::make_shared<Model::Impl>()),
+      builder(model->context.get()) {
   mlir::Location unknown = builder.getUnknownLoc();
   model->module = mlir::ModuleOp::create(unknown);
   builder.setInsertionPointToEnd(model->module->getBody());
@@ -41,6 +43,8 @@ bool Builder::Impl::usable(llvm::StringRef operation, llvm::ArrayRef<Value> oper
       fail(operation, operands, "an operand was never given a value");
     else if (operand.owner != &owner)
       fail(operation, operands, "an operand belongs to another builder");
+    else if (operand.model != serial)
+      fail(operation, operands, "an operand belongs to a model that is finished");
     return false;
   }
   return true;
@@ -69,10 +73,21 @@ Builder::Value Builder::Impl::place(llvm::StringRef operation, llvm::ArrayRef<Va
   llvm::StringRef shortName = operation;
   shortName.consume_front("graph.");
   auto location = mlir::NameLoc::get(builder.getStringAttr(node(shortName)));
+  for (const mlir::NamedAttribute &attribute : attributes)
+    if (auto value = mlir::dyn_cast<mlir::FloatAttr>(attribute.getValue());
+        value && !value.getValue().isFinite())
+      return fail(operation, operands,
+                  fmt::format("{} is not a finite number", attribute.getName().str()));
   DiagnosticCollector diagnostics(*model->context);
   llvm::SmallVector<mlir::Type> resultTypes;
   if (failed(types(location, irOperands, builder.getDictionaryAttr(attributes), resultTypes)))
     return fail(operation, operands, diagnostics.messages());
+  for (mlir::Type result : resultTypes)
+    if (auto type = mlir::dyn_cast<mlir::RankedTensorType>(result);
+        type && !graph::isPossibleSize(type))
+      return fail(
+          operation, operands,
+          fmt::format("the result {} has more than 64 TiB", toString(Shape(type.getShape()))));
   mlir::OperationState state(location, operation, irOperands, resultTypes, attributes);
   mlir::Operation *op = builder.create(state);
   if (failed(mlir::verify(op))) {
@@ -80,8 +95,9 @@ Builder::Value Builder::Impl::place(llvm::StringRef operation, llvm::ArrayRef<Va
     return fail(operation, operands, diagnostics.messages());
   }
   values.push_back(op->getResult(0));
-  shapes.emplace_back(type(Value(&owner, int(values.size() - 1))).getShape());
-  return Value(&owner, int(values.size() - 1));
+  const Value made(&owner, int(values.size() - 1), serial);
+  shapes.emplace_back(type(made).getShape());
+  return made;
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -113,8 +129,11 @@ bool Builder::Impl::broadcastTogether(llvm::StringRef operation, Values &operand
       return false;
     }
   }
-  for (Value &operand : operands)
+  for (Value &operand : operands) {
     operand = broadcastTo(operand, *common);
+    if (!valid(operand)) // too large
+      return false;
+  }
   return true;
 }
 
@@ -132,6 +151,8 @@ Builder::Value Builder::Impl::broadcastTo(Value x, llvm::ArrayRef<int64_t> targe
 // The model's boundary
 //===--------------------------------------------------------------------------------------------===//
 
+bool Builder::Value::valid() const { return owner && owner->impl->valid(*this); }
+
 const Shape &Builder::Value::shape() const {
   static const Shape none;
   return valid() ? owner->impl->shapes[index] : none;
@@ -148,7 +169,7 @@ Builder::Scope::~Scope() {
     builder->impl->scopes.resize(depth);
 }
 
-Builder::Builder() : impl(std::make_unique<Impl>(*this)) {}
+Builder::Builder() : impl(std::make_unique<Impl>(*this, 0)) {}
 Builder::~Builder() = default;
 
 Builder::Scope Builder::scope(std::string_view name) {
@@ -160,7 +181,7 @@ Builder::Value Builder::Impl::boundary(std::string name, Role role, ElementType 
                                        const Shape &shape, const std::string &initializer) {
   auto refuse = [&](const std::string &message) {
     errors.push_back(fmt::format("{}: {}", name, message));
-    return Value(&owner, -1);
+    return invalid();
   };
   if (name.empty())
     return refuse("a tensor at the model's boundary needs a name");
@@ -168,6 +189,9 @@ Builder::Value Builder::Impl::boundary(std::string name, Role role, ElementType 
     return refuse(fmt::format("shape {} has a negative dimension", toString(shape)));
   if (!portNames.insert(name).second)
     return refuse("the name is taken already");
+  mlir::RankedTensorType tensorType = tensor(shape, graph::mlirType(type, model->context.get()));
+  if (!graph::isPossibleSize(tensorType))
+    return refuse(fmt::format("shape {} has more than 64 TiB", toString(shape)));
   mlir::NamedAttrList attributes;
   attributes.append("graph.name", builder.getStringAttr(name));
   attributes.append("graph.role", builder.getStringAttr(ingot::name(role)));
@@ -179,10 +203,9 @@ Builder::Value Builder::Impl::boundary(std::string name, Role role, ElementType 
   argumentAttributes.insert(argumentAttributes.begin() + place,
                             attributes.getDictionary(model->context.get()));
   values.push_back(forward.getBody().front().insertArgument(
-      unsigned(place), tensor(shape, graph::mlirType(type, model->context.get())),
-      mlir::NameLoc::get(builder.getStringAttr(name))));
+      unsigned(place), tensorType, mlir::NameLoc::get(builder.getStringAttr(name))));
   shapes.push_back(shape);
-  return Value(&owner, int(values.size() - 1));
+  return Value(&owner, int(values.size() - 1), serial);
 }
 
 Builder::Value Builder::input(std::string_view name, ElementType type, const Shape &shape) {
@@ -195,14 +218,22 @@ Builder::Value Builder::target(std::string_view name, ElementType type, const Sh
 
 Builder::Value Builder::parameter(std::string_view name, const Shape &shape,
                                   Initializer initializer, ElementType type) {
+  if (!std::isfinite(initializer.value)) {
+    impl->errors.push_back(fmt::format("{}: its initial values are not finite ({})",
+                                       impl->qualified(name), initializerText(initializer)));
+    return impl->invalid();
+  }
   return impl->boundary(impl->qualified(name), Role::Parameter, type, shape,
                         initializerText(initializer));
 }
 
 void Builder::output(std::string_view name, Value value) {
   if (!impl->valid(value)) {
-    if (!value.owner || value.owner != this)
+    if (value.owner != this)
       impl->errors.push_back(fmt::format("{}: the output was never given a value", name));
+    else if (value.model != impl->serial)
+      impl->errors.push_back(
+          fmt::format("{}: the output belongs to a model that is finished", name));
     return;
   }
   if (!impl->portNames.insert(std::string(name)).second) {
@@ -220,7 +251,7 @@ void Builder::metadata(std::string_view json) {
 }
 
 Result<Model> Builder::finish() {
-  std::unique_ptr<Impl> done = std::exchange(impl, std::make_unique<Impl>(*this));
+  std::unique_ptr<Impl> done = std::exchange(impl, std::make_unique<Impl>(*this, impl->serial + 1));
   if (done->errors.empty() && done->results.empty())
     done->errors.push_back("the model has no output");
   if (!done->errors.empty())

@@ -22,7 +22,8 @@ enum class Gelu { Exact, Tanh };
 ///
 /// A wrong shape or type does not stop the program: the op's value becomes invalid, ops that use it
 /// are skipped, and `finish` returns every error with the name of its node. Values belong to the
-/// builder that made them and must not outlive it.
+/// model under construction: after `finish` they are invalid, and they must not outlive the
+/// builder.
 class Builder {
   struct Impl;
 
@@ -30,7 +31,8 @@ public:
   class Value {
   public:
     Value() : owner(nullptr), index(-1) {}
-    bool valid() const { return owner && index >= 0; }
+    /// False once the builder has finished its model.
+    bool valid() const;
     /// Empty if invalid.
     const Shape &shape() const;
     ElementType type() const;
@@ -42,13 +44,15 @@ public:
 
   private:
     friend class Builder;
-    Value(Builder *owner, int index) : owner(owner), index(index) {}
+    Value(Builder *owner, int index, unsigned model = 0)
+        : owner(owner), index(index), model(model) {}
     static Value apply(Value (Builder::*operation)(Value, Value), Value a, Value b) {
       Builder *owner = a.owner ? a.owner : b.owner;
       return owner ? (owner->*operation)(a, b) : Value();
     }
     Builder *owner;
     int index;
+    unsigned model = 0; ///< of the builder's models, which one it belongs to
   };
 
   /// Names ops and parameters made during its life `outer.name`.
@@ -81,7 +85,8 @@ public:
   void output(std::string_view name, Value value);
   /// JSON text that travels with the model.
   void metadata(std::string_view json);
-  /// The finished model, or all errors, a line each. The builder is empty afterwards.
+  /// The finished model, or all errors, a line each. The builder is empty afterwards, and values
+  /// made before are errors of the next model that uses them.
   Result<Model> finish();
 
   // Sources.
@@ -135,7 +140,7 @@ public:
   /// Elements [offset, limit) of one dimension.
   Value slice(Value x, int64_t dimension, int64_t offset, int64_t limit);
   Value concat(std::span<const Value> xs, int64_t dimension);
-  /// Surrounds x with a value: `low` elements before and `high` behind in every dimension.
+  /// Surrounds x with a value: `low` elements before and `high` after in every dimension.
   Value pad(Value x, double value, const std::vector<int64_t> &low,
             const std::vector<int64_t> &high);
 

@@ -4,6 +4,7 @@
 #include "frontend/builder/Builder.h"
 #include "ir/dialect/Elements.h"
 #include "ir/dialect/Graph.h"
+#include "ir/dialect/Sizes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringSet.h"
@@ -17,23 +18,26 @@ struct Builder::Impl {
   using Values = llvm::SmallVector<Value, 4>;
   using Attributes = llvm::ArrayRef<mlir::NamedAttribute>;
 
-  explicit Impl(Builder &owner);
+  /// `serial` counts the builder's models.
+  Impl(Builder &owner, unsigned serial);
 
   /// The node's name: the scopes joined by dots, else `fallback`.
   std::string node(llvm::StringRef fallback) const;
   /// `h.0` and `weight` give `h.0.weight`.
   std::string qualified(std::string_view name) const;
   /// What an op with an error returns: later ops on it are skipped without an error of their own.
-  Value invalid() const { return Value(&owner, -1); }
+  Value invalid() const { return Value(&owner, -1, serial); }
   /// True if an op can be built on the operands; records an error if one was never made or belongs
-  /// to another builder.
+  /// to another builder or an earlier model.
   bool usable(llvm::StringRef operation, llvm::ArrayRef<Value> operands);
   /// Records an error at the current node; returns the invalid value.
   Value fail(llvm::StringRef operation, llvm::ArrayRef<Value> operands, const std::string &message);
   Value boundary(std::string name, Role role, ElementType type, const Shape &shape,
                  const std::string &initializer);
 
-  bool valid(const Value &value) const { return value.owner == &owner && value.index >= 0; }
+  bool valid(const Value &value) const {
+    return value.owner == &owner && value.index >= 0 && value.model == serial;
+  }
   mlir::Value ir(const Value &value) const { return values[value.index]; }
   mlir::RankedTensorType type(const Value &value) const {
     return mlir::cast<mlir::RankedTensorType>(ir(value).getType());
@@ -95,6 +99,7 @@ struct Builder::Impl {
               TypeFunction types);
 
   Builder &owner;
+  const unsigned serial;
   std::shared_ptr<Model::Impl> model;
   mlir::OpBuilder builder;
   mlir::func::FuncOp forward;

@@ -28,6 +28,10 @@ int64_t rankOf(const Value &value) { return int64_t(value.shape().size()); }
 //===--------------------------------------------------------------------------------------------===//
 
 Value Builder::constant(const Tensor &tensor) {
+  if (!tensor.data())
+    return impl->fail(
+        "constant", {},
+        fmt::format("the tensor {} {} has no data", toString(tensor.shape()), name(tensor.type())));
   mlir::RankedTensorType type =
       impl->tensor(tensor.shape(), graph::mlirType(tensor.type(), impl->model->context.get()));
   mlir::ElementsAttr value = graph::attributeOf(tensor, type);

@@ -8,9 +8,14 @@ namespace {
 
 using Value = Builder::Value;
 
-Status checkSize(std::string_view flag, int64_t value) {
-  if (value < 1 || value > int64_t(1) << 31)
-    return failure(Error::Code::Usage, std::string(flag), "{} is not a possible size", value);
+constexpr int64_t largestSize = int64_t(1) << 31;
+/// A graph of more layers takes minutes to build.
+constexpr int64_t mostLayers = int64_t(1) << 16;
+
+Status checkSize(std::string_view field, int64_t value, int64_t most = largestSize) {
+  if (value < 1 || value > most)
+    return failure(Error::Code::Usage, std::string(field), "{} is not a size from 1 to {}", value,
+                   most);
   return {};
 }
 
@@ -55,7 +60,7 @@ private:
 
   Value block(Value x) {
     x = x + attention(norm("ln_1", x));
-    return x + perceptron(norm("ln_2", x));
+    return x + mlp(norm("ln_2", x));
   }
 
   Value norm(std::string_view name, Value x) {
@@ -78,7 +83,7 @@ private:
     return linear(b, "c_proj", merged, sizes.width, residual, zero);
   }
 
-  Value perceptron(Value x) {
+  Value mlp(Value x) {
     auto scope = b.scope("mlp");
     Value hidden = b.gelu(linear(b, "c_fc", x, 4 * sizes.width, normal, zero), Gelu::Tanh);
     return linear(b, "c_proj", hidden, sizes.width, residual, zero);
@@ -114,29 +119,29 @@ const std::vector<GptPreset> &gptPresets() {
 }
 
 Result<Model> buildGpt(const GptSizes &sizes) {
-  INGOT_TRY(checkSize("--layers", sizes.layers));
-  INGOT_TRY(checkSize("--heads", sizes.heads));
-  INGOT_TRY(checkSize("--width", sizes.width));
-  INGOT_TRY(checkSize("--sequence", sizes.sequence));
-  INGOT_TRY(checkSize("--vocab", sizes.vocabulary));
-  INGOT_TRY(checkSize("--batch", sizes.batch));
+  INGOT_TRY(checkSize("GptSizes::layers", sizes.layers, mostLayers));
+  INGOT_TRY(checkSize("GptSizes::heads", sizes.heads));
+  INGOT_TRY(checkSize("GptSizes::width", sizes.width));
+  INGOT_TRY(checkSize("GptSizes::sequence", sizes.sequence));
+  INGOT_TRY(checkSize("GptSizes::vocabulary", sizes.vocabulary));
+  INGOT_TRY(checkSize("GptSizes::batch", sizes.batch));
   if (sizes.width % sizes.heads)
-    return failure(Error::Code::Usage, "--width", "{} does not divide into {} heads", sizes.width,
-                   sizes.heads);
+    return failure(Error::Code::Usage, "GptSizes::width", "{} does not divide into {} heads",
+                   sizes.width, sizes.heads);
   return Gpt(sizes).build();
 }
 
 //===--------------------------------------------------------------------------------------------===//
-// Multi-layer perceptron
+// MLP
 //===--------------------------------------------------------------------------------------------===//
 
 Result<Model> buildMlp(const MlpSizes &sizes) {
-  INGOT_TRY(checkSize("--batch", sizes.batch));
+  INGOT_TRY(checkSize("MlpSizes::batch", sizes.batch));
   if (sizes.layers.size() < 2)
-    return failure(Error::Code::Usage, "--layers",
-                   "inputs and outputs are needed, such as 784,256,10");
+    return failure(Error::Code::Usage, "MlpSizes::layers",
+                   "at least inputs and outputs are needed, such as 784,256,10");
   for (int64_t size : sizes.layers)
-    INGOT_TRY(checkSize("--layers", size));
+    INGOT_TRY(checkSize("MlpSizes::layers", size));
   Builder b;
   Value x = b.input("x", ElementType::F32, {sizes.batch, sizes.layers.front()});
   for (size_t i = 1; i < sizes.layers.size(); ++i) {

@@ -1,6 +1,7 @@
 /// Model's text side: `.mlir` files in and out.
 #include "frontend/api/ModelModule.h"
 #include "ir/dialect/Elements.h"
+#include "ir/dialect/Sizes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "runtime/data/Files.h"
@@ -36,8 +37,32 @@ mlir::LogicalResult checkForward(mlir::func::FuncOp forward) {
   return mlir::success();
 }
 
+/// Tensors are small enough to add their bytes.
+mlir::LogicalResult checkSizes(mlir::ModuleOp module) {
+  auto possible = [](mlir::Type type) {
+    auto tensor = mlir::dyn_cast<mlir::RankedTensorType>(type);
+    return !tensor || graph::isPossibleSize(tensor);
+  };
+  mlir::WalkResult result = module.walk([&](mlir::Operation *op) {
+    for (mlir::Region &region : op->getRegions())
+      for (mlir::BlockArgument argument : region.getArguments())
+        if (!possible(argument.getType()))
+          return op->emitError() << "argument " << argument.getArgNumber() << ", "
+                                 << argument.getType() << ", has more than 64 TiB",
+                 mlir::WalkResult::interrupt();
+    for (mlir::Type type : op->getResultTypes())
+      if (!possible(type))
+        return op->emitOpError() << "the result " << type << " has more than 64 TiB",
+               mlir::WalkResult::interrupt();
+    return mlir::WalkResult::advance();
+  });
+  return mlir::failure(result.wasInterrupted());
+}
+
 mlir::LogicalResult checkModel(mlir::ModuleOp module) {
-  // A planned module has places in the arena for arguments; the compiler takes it as it is.
+  if (failed(checkSizes(module)))
+    return mlir::failure();
+  // A planned module has places in the arena as arguments; the compiler takes it as it is.
   if (stageOf(module) >= Stage::Plan)
     return mlir::success();
   auto forward = module.lookupSymbol<mlir::func::FuncOp>("forward");

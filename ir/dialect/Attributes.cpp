@@ -4,6 +4,7 @@
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/JSON.h"
+#include <cmath>
 
 using namespace mlir;
 
@@ -60,15 +61,14 @@ StringRef roleAt(const Ports &ports, unsigned index) {
 LogicalResult verifyInit(Operation *op, const Ports &ports, unsigned index, Attribute value) {
   auto text = dyn_cast<StringAttr>(value);
   auto [kind, number] = (text ? text.getValue() : "").split(':');
-  double unused;
+  double parsed = 0;
   bool isKnown = kind == "normal" || kind == "uniform" || kind == "constant";
-  if (!isKnown || number.getAsDouble(unused))
+  if (!isKnown || number.getAsDouble(parsed) || !std::isfinite(parsed))
     return op->emitOpError(
                "graph.init must be normal:STD, uniform:LIMIT or constant:VALUE, but is ")
            << value;
   if (roleAt(ports, index) != "parameter")
-    return op->emitOpError("graph.init stands at argument ")
-           << index << ", which is not a parameter";
+    return op->emitOpError("graph.init is on argument ") << index << ", which is not a parameter";
   return success();
 }
 

@@ -3,6 +3,7 @@
 #include "ir/dialect/GraphBuilder.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallBitVector.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -132,9 +133,16 @@ LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc
            type.getShape(), adaptor.getLow(), adaptor.getHigh(), adaptor.getInterior())) {
     if (low < 0 || high < 0 || interior < 0)
       return emitOptionalError(location, "(3) padding must not be negative");
-    shape.push_back(ShapedType::isDynamic(dim)
-                        ? dim
-                        : low + dim + std::max<int64_t>(dim - 1, 0) * interior + high);
+    if (ShapedType::isDynamic(dim)) {
+      shape.push_back(dim);
+      continue;
+    }
+    int64_t size = 0;
+    if (llvm::MulOverflow<int64_t>(std::max<int64_t>(dim - 1, 0), interior, size) ||
+        llvm::AddOverflow<int64_t>(size, dim, size) ||
+        llvm::AddOverflow<int64_t>(size, low, size) || llvm::AddOverflow<int64_t>(size, high, size))
+      return emitOptionalError(location, "(3) the padded dimension has more than 64 bits");
+    shape.push_back(size);
   }
   return oneResult(results, shape, type.getElementType());
 }

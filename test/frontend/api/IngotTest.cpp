@@ -3,6 +3,7 @@
 #include "frontend/api/SavedModel.h"
 #include "frontend/check/Check.h"
 #include "runtime/support/File.h"
+#include <cmath>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <random>
@@ -246,6 +247,64 @@ TEST_P(Devices, aSavedTrainerGoesOnBitByBit) {
 }
 
 // `ingot generate` writes with the tokenizer of a checkpoint and refuses one that has none.
+TEST_P(Devices, optionsThatAreNoNumbersAreRefusedByName) {
+  const double nan = std::nan(""), inf = std::numeric_limits<double>::infinity();
+  auto place = [&](const Optimizer &optimizer, const ModelTrainerOptions &options) {
+    Result<ModelTrainer> trainer = smallMlp().trainer(Loss::CrossEntropy, optimizer, options);
+    return trainer ? "" : trainer.error().place;
+  };
+  const ModelTrainerOptions fine = trainOptions();
+  for (double wrong : {nan, inf, -1.0}) {
+    EXPECT_EQ(place(AdamW{.learningRate = wrong}, fine), "AdamW::learningRate");
+    EXPECT_EQ(place(AdamW{.beta1 = wrong}, fine), "AdamW::beta1");
+    EXPECT_EQ(place(AdamW{.beta2 = wrong}, fine), "AdamW::beta2");
+    EXPECT_EQ(place(AdamW{.epsilon = wrong}, fine), "AdamW::epsilon");
+    EXPECT_EQ(place(AdamW{.weightDecay = wrong}, fine), "AdamW::weightDecay");
+    EXPECT_EQ(place(Sgd{.learningRate = wrong}, fine), "Sgd::learningRate");
+    EXPECT_EQ(place(Sgd{.momentum = wrong}, fine), "Sgd::momentum");
+    EXPECT_EQ(place(Sgd{.weightDecay = wrong}, fine), "Sgd::weightDecay");
+    ModelTrainerOptions clipped = fine;
+    clipped.clip = wrong;
+    EXPECT_EQ(place(Sgd(), clipped), "ModelTrainerOptions::clip");
+  }
+  ModelTrainerOptions options = fine;
+  options.accumulate = 0;
+  EXPECT_EQ(place(AdamW(), options), "ModelTrainerOptions::accumulate");
+  options = fine;
+  options.threads = -1;
+  EXPECT_EQ(place(AdamW(), options), "Options::threads");
+  options = fine;
+  options.device = "toaster";
+  EXPECT_NE(place(AdamW(), options), "");
+  EXPECT_EQ(smallMlp().compile({.target = "cpu:toaster", .cache = false}).error().place,
+            "Options::target");
+
+  Result<ModelTrainer> trainer = smallMlp().trainer(Loss::CrossEntropy, Sgd(), fine);
+  ASSERT_TRUE(trainer) << trainer.error().text();
+  const Tensors batch = randomBatch(1);
+  ASSERT_TRUE(trainer->step(batch));
+  const Tensor before = trainer->read("layers.0.weight").value();
+  trainer->setLearningRate(nan);
+  EXPECT_EQ(trainer->step(batch).error().place, "learningRate");
+  EXPECT_TRUE(sameBytes(before, trainer->read("layers.0.weight").value()));
+  trainer->setLearningRate(0.1);
+  EXPECT_TRUE(trainer->step(batch));
+}
+
+TEST_P(Devices, tensorsWithoutDataAreRefused) {
+  Result<ModelTrainer> trainer = smallMlp().trainer(Loss::CrossEntropy, Sgd(), trainOptions());
+  ASSERT_TRUE(trainer) << trainer.error().text();
+  Tensors batch = randomBatch(1);
+  batch.at("x") = Tensor(f32, {4, 6}, nullptr);
+  EXPECT_EQ(trainer->step(batch).error().text(), "x: the tensor 4x6 f32 has no data");
+  EXPECT_EQ(trainer->write("layers.0.bias", Tensor(f32, {5}, nullptr)).error().text(),
+            "layers.0.bias: the tensor 5 f32 has no data");
+  EXPECT_FALSE(trainer->write("layers.0.bias", Tensor()));
+  Result<CompiledProgram> program = smallMlp().compile(options());
+  ASSERT_TRUE(program) << program.error().text();
+  EXPECT_FALSE(program->run({{"x", Tensor(f32, {4, 6}, nullptr)}}));
+}
+
 TEST(Trainer, keepsTheTokenizerInCheckpoints) {
   fs::path folder = fs::path(testing::TempDir()) / "ingot-trainer-tokenizer";
   Result<TokenizerPointer> tokenizer = makeCharTokenizer("to be or not\n", "text");

@@ -1,5 +1,8 @@
 #include "frontend/builder/Builder.h"
+#include <cmath>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <limits>
 
 namespace ingot {
 namespace {
@@ -143,6 +146,71 @@ TEST(Builder, valuesOfAnotherBuilderAreRefused) {
   Value foreign = a.input("x", f32, {2});
   b.output("y", b.relu(foreign));
   EXPECT_NE(errorOf(b).find("belongs to another builder"), std::string::npos);
+}
+
+TEST(Builder, valuesOfAFinishedModelAreRefused) {
+  Builder b;
+  Value x = b.input("x", f32, {2});
+  b.output("y", b.neg(x));
+  ASSERT_TRUE(b.finish());
+  EXPECT_FALSE(x.valid());
+  EXPECT_EQ(x.shape(), Shape());
+  EXPECT_EQ(x.type(), f32);
+  b.output("y", b.neg(x) + x);
+  EXPECT_EQ(errorOf(b), "neg(): an operand belongs to a model that is finished");
+  b.output("y", x);
+  EXPECT_EQ(errorOf(b), "y: the output belongs to a model that is finished");
+  Value other = b.input("x", f32, {3});
+  EXPECT_FALSE((x + other).valid());
+  EXPECT_FALSE(b.concat(std::vector<Value>{other, x}, 0).valid());
+  b.output("y", b.neg(other));
+  EXPECT_NE(errorOf(b), "");
+  b.output("y", b.neg(b.input("x", f32, {3}))); // a new model is unharmed
+  EXPECT_EQ(errorOf(b), "");
+}
+
+TEST(Builder, tensorsWithoutDataAreRefused) {
+  for (const Tensor &tensor : {Tensor(), Tensor(f32, {2, 3}, nullptr)}) {
+    Builder b;
+    b.output("y", b.constant(tensor));
+    EXPECT_EQ(errorOf(b),
+              fmt::format("constant(): the tensor {} f32 has no data", toString(tensor.shape())));
+  }
+}
+
+TEST(Builder, numbersThatAreNotFiniteAreRefused) {
+  const double nan = std::nan(""), inf = std::numeric_limits<double>::infinity();
+  for (double wrong : {nan, inf, -inf}) {
+    Builder b;
+    Value x = b.input("x", f32, {1, 2, 3, 4});
+    Value p = b.parameter("p", {4}, Initializer::normal(wrong));
+    EXPECT_FALSE(p.valid());
+    Value one = b.parameter("one", {4}, Initializer::constant(1));
+    EXPECT_FALSE(b.layerNorm(x, one, one, wrong).valid());
+    EXPECT_FALSE(b.attention(x, x, x, true, wrong).valid());
+    EXPECT_TRUE(b.scalar(wrong).valid()); // a constant may be anything
+    b.output("x", x);
+    const std::string errors = errorOf(b);
+    EXPECT_NE(errors.find("p: its initial values are not finite"), std::string::npos) << errors;
+    EXPECT_NE(errors.find("epsilon is not a finite number"), std::string::npos) << errors;
+    EXPECT_NE(errors.find("scale is not a finite number"), std::string::npos) << errors;
+  }
+}
+
+TEST(Builder, tensorsThatNoMachineHoldsAreRefused) {
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  Builder b;
+  EXPECT_FALSE(b.input("x", f32, {most, most}).valid());
+  EXPECT_FALSE(b.parameter("p", {1 << 23, 1 << 22}, Initializer::constant(0)).valid());
+  EXPECT_FALSE(b.iota({0, most}, 0).valid());
+  Value row = b.input("row", f32, {1 << 22, 1}), column = b.input("column", f32, {1, 1 << 23});
+  EXPECT_TRUE(row.valid() && column.valid());
+  EXPECT_FALSE((row + column).valid());
+  EXPECT_FALSE(b.matmul(row, column).valid());
+  EXPECT_FALSE(b.reshape(row, {most, most, -1}).valid());
+  EXPECT_FALSE(b.pad(row, 0, {most, 0}, {0, 0}).valid());
+  b.output("row", row);
+  EXPECT_NE(errorOf(b), "");
 }
 
 TEST(Builder, aModelNeedsAnOutput) {

@@ -67,14 +67,28 @@ TEST(Models, mlpFollowsPyTorchsLinear) {
   EXPECT_EQ(model->operationCount(), 3);
 }
 
-TEST(Models, wrongSizesNameTheirFlag) {
+TEST(Models, wrongSizesNameTheirField) {
   Result<Model> uneven = buildGpt({.heads = 5, .width = 64});
   ASSERT_FALSE(uneven);
-  EXPECT_EQ(uneven.error().text(), "--width: 64 does not divide into 5 heads");
+  EXPECT_EQ(uneven.error().text(), "GptSizes::width: 64 does not divide into 5 heads");
   EXPECT_EQ(uneven.error().code, Error::Code::Usage);
-  EXPECT_EQ(buildGpt({.batch = 0}).error().place, "--batch");
-  EXPECT_EQ(buildMlp({.layers = {3}}).error().place, "--layers");
-  EXPECT_EQ(buildMlp({.layers = {3, -1}}).error().place, "--layers");
+  EXPECT_EQ(buildGpt({.batch = 0}).error().place, "GptSizes::batch");
+  EXPECT_EQ(buildMlp({.layers = {3}}).error().place, "MlpSizes::layers");
+  EXPECT_EQ(buildMlp({.layers = {3, -1}}).error().place, "MlpSizes::layers");
+}
+
+TEST(Models, sizesThatNoMachineHasAreRefused) {
+  EXPECT_EQ(buildGpt({.layers = 1 << 17}).error().text(),
+            "GptSizes::layers: 131072 is not a size from 1 to 65536");
+  Result<Model> wide = buildGpt({.heads = 1, .width = int64_t(1) << 31});
+  ASSERT_FALSE(wide);
+  EXPECT_EQ(wide.error().text().substr(0, 53),
+            "wte.weight: shape 50257x2147483648 has more than 64 T");
+  Result<Model> batch = buildGpt({.batch = int64_t(1) << 31});
+  ASSERT_FALSE(batch);
+  EXPECT_NE(batch.error().text().find("wte: embedding("), std::string::npos)
+      << batch.error().text();
+  EXPECT_NE(batch.error().text().find("has more than 64 TiB"), std::string::npos);
 }
 
 TEST(Models, textRoundTrips) {
