@@ -5,6 +5,8 @@
 #include "codegen/Target.h"
 #include "codegen/cache/BuildId.h"
 #include "codegen/cache/ProgramCache.h"
+#include "ir/dialect/Sizes.h"
+#include "runtime/support/Print.h"
 #include <chrono>
 
 using namespace mlir;
@@ -77,8 +79,10 @@ Result<std::string> printStage(Stage stage, ModuleOp model, const CompileOptions
   }
   INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerTo(stage, model, options));
   std::string text;
-  llvm::raw_string_ostream(text) << *module;
-  return text;
+  // With locations, so that node names survive printing and parsing.
+  llvm::raw_string_ostream stream(text);
+  module->print(stream, OpPrintingFlags().enableDebugInfo());
+  return text + '\n';
 }
 
 namespace {
@@ -91,7 +95,24 @@ void finish(CompileReport &report, const Program &program, Clock::time_point sta
 
 } // namespace
 
-Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileReport *report) {
+/// Turns a planned module into a program without machine code.
+static Result<Program> emitPlanned(ModuleOp planned, int64_t arenaLimit) {
+  INGOT_ASSIGN(Program program, emitProgram(planned));
+  const int64_t limit = std::min(arenaLimit, graph::largestTensorBytes);
+  if (program.arenaBytes < 0 || program.arenaBytes > limit)
+    return failure(Error::Code::Unsupported, "",
+                   "the program needs {:.1f} GB of memory, and at most {:.1f} GB can be used",
+                   double(program.arenaBytes) / 1e9, double(limit) / 1e9);
+  return program;
+}
+
+Result<Program> planProgram(ModuleOp model, const CompileOptions &options) {
+  INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, model, options));
+  return emitPlanned(*planned, graph::largestTensorBytes);
+}
+
+Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileReport *report,
+                        int64_t arenaLimit) {
   auto start = Clock::now();
   CompileReport local;
   CompileReport &done = report ? *report : local;
@@ -111,20 +132,21 @@ Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileRe
     }
     done.cacheMiss = cache.explainMiss(key);
   } else {
-    done.cacheMiss = "the passes run because their output was asked for";
+    done.cacheMiss = "the passes run because their output is wanted";
   }
 
   INGOT_ASSIGN(OwningOpRef<ModuleOp> planned,
                lowerTo(std::max(stageOf(model), Stage::Plan), model, options));
-  INGOT_ASSIGN(Program program, emitProgram(*planned));
+  INGOT_ASSIGN(Program program, emitPlanned(*planned, arenaLimit));
   INGOT_ASSIGN(done.kernels, generateKernelCode(*planned, *backend, disk, options, program));
   if (options.timing)
-    fmt::print(stderr, "kernels: {} scheduled, {} emitted, {} from the cache\n",
-               done.kernels.scheduled, done.kernels.emitted, done.kernels.cached);
+    print(stderr, "kernels: {} scheduled, {} emitted, {} from the cache\n", done.kernels.scheduled,
+          done.kernels.emitted, done.kernels.cached);
   program.target = backend->name();
   program.features = backend->requirements();
   INGOT_TRY(program.validate());
   cache.put(key, program);
+  done.cacheProblem = disk.problem();
   finish(done, program, start);
   return program;
 }

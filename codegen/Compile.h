@@ -4,6 +4,7 @@
 #include "codegen/RunStages.h"
 #include "codegen/cache/ProgramCache.h"
 #include "runtime/program/Program.h"
+#include <limits>
 
 namespace ingot {
 
@@ -14,7 +15,8 @@ struct CompileReport {
   KernelCodeReport kernels;   ///< none was looked at if the program was cached
   std::string cacheMiss;      ///< why the program was not in the cache; empty if it was
   size_t kernelsTuned = 0;    ///< kernels of the program with sizes that `ingot tune` chose
-  std::string note;           ///< why what was tuned is not used; else empty
+  std::string note;           ///< why tuned block sizes are not used; else empty
+  std::string cacheProblem;   ///< why the cache cannot be written; else empty
 };
 
 /// Runs the passes up to `stage` on a copy of `model`, a module of any earlier stage, with a plan
@@ -29,8 +31,14 @@ Result<std::string> printStage(Stage stage, mlir::ModuleOp model, const CompileO
 /// and this build of the compiler.
 ProgramKey programKey(mlir::ModuleOp model, const CompileOptions &options, const Backend &backend);
 
-/// Compiles a module of any stage up to `loops`. Errors carry the model's node as place.
+/// The program without machine code: its functions, kernels and places in the arena.
+Result<Program> planProgram(mlir::ModuleOp model, const CompileOptions &options);
+
+/// Compiles a module of any stage up to `loops`. Errors carry the model's node as place. A plan
+/// with a larger arena than `arenaLimit`, the memory of the machine that is to run the program, is
+/// refused before code is generated for it.
 Result<Program> compile(mlir::ModuleOp model, const CompileOptions &options,
-                        CompileReport *report = nullptr);
+                        CompileReport *report = nullptr,
+                        int64_t arenaLimit = std::numeric_limits<int64_t>::max());
 
 } // namespace ingot

@@ -126,7 +126,7 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
       before = needed;
     }
   }
-  return failure(Error::Code::Unsupported, "--memory",
+  return failure(Error::Code::Unsupported, "MemoryOptions::budget",
                  "{} bytes are not enough: the smallest plan found needs {} bytes ({:.3f} GB)",
                  budget, planner.smallest, double(planner.smallest) / 1e9);
 }

@@ -8,6 +8,7 @@
 #include "mlir/Support/Timing.h"
 #include "passes/Dialects.h"
 #include "passes/Passes.h"
+#include "passes/options/CheckTraining.h"
 #include <filesystem>
 
 using namespace mlir;
@@ -49,10 +50,7 @@ int64_t countOperators(ModuleOp module) {
   return most;
 }
 
-Status checkDumpOptions(const CompileOptions &options) {
-  for (const std::string &pass : options.printAfter)
-    if (!PassInfo::lookup(pass))
-      return ingot::failure(Error::Code::Usage, "--print-after", "there is no pass '{}'", pass);
+Status makeDumpDirectory(const CompileOptions &options) {
   if (options.dumpDirectory.empty())
     return {};
   std::error_code error;
@@ -77,7 +75,8 @@ LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &optio
                             [&](Pass *pass, Operation *) {
                               return llvm::is_contained(options.printAfter,
                                                         pass->getArgument().str());
-                            });
+                            },
+                            /*printModuleScope=*/true, /*printAfterOnlyOnChange=*/false);
   if (failed(passes.run(module)))
     return mlir::failure();
   if (stage == Stage::Train)
@@ -96,6 +95,7 @@ std::unique_ptr<MLIRContext> createContext() {
   registerDialects(registry);
   auto context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   context->loadAllAvailableDialects();
+  context->printOpOnDiagnostic(false); // an error names the model's node, it does not print IR
   return context;
 }
 
@@ -107,7 +107,13 @@ Stage stageOf(ModuleOp module) {
 
 Result<OwningOpRef<ModuleOp>> runStages(Stage stage, ModuleOp model,
                                         const CompileOptions &options) {
-  INGOT_TRY(checkDumpOptions(options));
+  if (stage < stageOf(model))
+    return ingot::failure(Error::Code::Usage, placeOf(model->getLoc()),
+                          "holds stage {}, and no stage goes back to {}", name(stageOf(model)),
+                          name(stage));
+  if (options.training)
+    INGOT_TRY(checkTraining(*options.training));
+  INGOT_TRY(makeDumpDirectory(options));
   INGOT_ASSIGN(std::shared_ptr<const Backend> backend, parseTarget(options.target));
   OwningOpRef<ModuleOp> module = model.clone();
   DiagnosticCollector diagnostics(*module->getContext());
@@ -118,7 +124,7 @@ Result<OwningOpRef<ModuleOp>> runStages(Stage stage, ModuleOp model,
   timer.setEnabled(options.timing);
   TimingScope timing = timer.getRootScope();
   int dumps = 0;
-  // A module that came in as `graph` is simplified first; any later one resumes behind its stage.
+  // A module that came in as `graph` is simplified first; any later one continues after its stage.
   Stage from = stageOf(model);
   for (Stage next = from == Stage::Graph ? from : Stage(int(from) + 1); next <= stage;
        next = Stage(int(next) + 1)) {

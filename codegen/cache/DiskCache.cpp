@@ -1,6 +1,9 @@
 #include "codegen/cache/DiskCache.h"
+#include "runtime/support/File.h"
 #define XXH_INLINE_ALL
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -16,6 +19,14 @@ namespace {
 /// Every entry starts with this and the XXH3 of its payload.
 constexpr char magic[8] = {'I', 'N', 'G', 'O', 'T', 'C', '0', '1'};
 constexpr size_t headerBytes = sizeof magic + sizeof(uint64_t);
+
+/// Of files on their way to an entry. A process that is killed leaves one behind.
+const std::string writingPrefix = ".writing-";
+constexpr auto abandonedAfter = std::chrono::hours(1);
+
+bool isTemporary(const std::string &name) {
+  return name.starts_with(writingPrefix) || name.find(temporaryMark) != name.npos;
+}
 
 } // namespace
 
@@ -69,27 +80,35 @@ void DiskCache::put(const std::string &key, std::span<const uint8_t> bytes) cons
     return;
   std::error_code ignored;
   fs::create_directories(directory, ignored);
-  fs::path path = fs::path(directory) / key;
-  std::string pattern = (fs::path(directory) / ".writing-XXXXXX").string();
-  int descriptor = mkstemp(pattern.data());
+  // Not durable, unlike AtomicFile's: an entry that a power cut damages is compiled again.
+  std::string temporary = (fs::path(directory) / (writingPrefix + "XXXXXX")).string();
+  const int descriptor = mkstemp(temporary.data());
   if (descriptor < 0)
-    return;
+    return setProblem(systemFailure(errno, directory, "create a file").value().text());
   close(descriptor);
-  {
-    std::ofstream file(pattern, std::ios::binary);
-    uint64_t checksum = XXH3_64bits(bytes.data(), bytes.size());
-    file.write(magic, sizeof magic);
-    file.write(reinterpret_cast<const char *>(&checksum), sizeof checksum);
-    file.write(reinterpret_cast<const char *>(bytes.data()), bytes.size());
-    if (!file.flush()) {
-      fs::remove(pattern, ignored);
-      return;
-    }
+  std::ofstream file(temporary, std::ios::binary);
+  const uint64_t checksum = XXH3_64bits(bytes.data(), bytes.size());
+  file.write(magic, sizeof magic);
+  file.write(reinterpret_cast<const char *>(&checksum), sizeof checksum);
+  file.write(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+  file.close();
+  if (!file || ::rename(temporary.c_str(), path(key).c_str()) != 0) {
+    setProblem(systemFailure(errno, path(key), "write the file").value().text());
+    fs::remove(temporary, ignored);
+    return;
   }
-  fs::rename(pattern, path, ignored);
-  if (ignored)
-    fs::remove(pattern, ignored);
   evict();
+}
+
+std::string DiskCache::problem() const {
+  std::lock_guard lock(mutex);
+  return firstProblem;
+}
+
+void DiskCache::setProblem(const std::string &text) const {
+  std::lock_guard lock(mutex);
+  if (firstProblem.empty())
+    firstProblem = text;
 }
 
 std::string DiskCache::path(const std::string &key) const { return fs::path(directory) / key; }
@@ -119,7 +138,13 @@ void DiskCache::evict() const {
     int64_t bytes = entry.file_size(ignored);
     if (ignored)
       continue; // another process evicted it first
-    entries.push_back({entry.last_write_time(ignored), bytes, entry.path()});
+    const fs::file_time_type used = entry.last_write_time(ignored);
+    if (isTemporary(entry.path().filename()) &&
+        used + abandonedAfter < fs::file_time_type::clock::now()) {
+      fs::remove(entry.path(), ignored);
+      continue;
+    }
+    entries.push_back({used, bytes, entry.path()});
     total += bytes;
   }
   if (total <= limit)

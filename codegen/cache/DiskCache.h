@@ -2,6 +2,7 @@
 #pragma once
 #include "runtime/support/Result.h"
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,9 +23,13 @@ public:
 
   bool enabled() const { return !directory.empty(); }
   std::optional<std::vector<uint8_t>> get(const std::string &key) const;
-  /// A cache that cannot be written is no error: the next run compiles again.
+  /// A cache that cannot be written is no error: the next run compiles again. See `problem`.
   void put(const std::string &key, std::span<const uint8_t> bytes) const;
-  /// Where an entry that is written by other means lies; call `evict` after writing it.
+  /// Why the first entry that could not be written was not; empty if all were. For one report.
+  std::string problem() const;
+  /// Notes why an entry was not written.
+  void setProblem(const std::string &text) const;
+  /// The file of an entry that is written by other means; call `evict` after writing it.
   std::string path(const std::string &key) const;
   /// Deletes the entries used least recently until the limit holds.
   void evict() const;
@@ -37,6 +42,8 @@ public:
 private:
   std::string directory;
   int64_t limit;
+  mutable std::mutex mutex; ///< of `firstProblem`: kernels are compiled by several threads
+  mutable std::string firstProblem;
 };
 
 } // namespace ingot

@@ -43,8 +43,9 @@ void ProgramCache::put(const ProgramKey &key, const Program &program) const {
   std::string description = serialize(key);
   disk.put(key.hash() + ".key",
            std::span(reinterpret_cast<const uint8_t *>(description.data()), description.size()));
-  if (program.save(disk.path(key.hash() + ".ingot")))
-    disk.evict();
+  if (Status saved = program.save(disk.path(key.hash() + ".ingot")); !saved)
+    return disk.setProblem(saved.error().text());
+  disk.evict();
 }
 
 std::string ProgramCache::explainMiss(const ProgramKey &key) const {

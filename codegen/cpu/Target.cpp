@@ -84,21 +84,21 @@ Result<CpuTarget> CpuTarget::parse(const std::string &text) {
   if (text == "cpu" || text.empty())
     return host();
   if (text.rfind("cpu:", 0) != 0)
-    return failure(Error::Code::Usage, "--target",
+    return failure(Error::Code::Usage, "Options::target",
                    "unknown target '{}'; known: cpu, cpu:NAME (such as cpu:x86-64-v4)", text);
   std::string cpu = text.substr(4);
   CpuTarget local = host();
   if (cpu == local.cpu || cpu == "native")
     return local;
   if (!subtarget("", "")->isCPUStringValid(cpu))
-    return failure(Error::Code::Usage, "--target", "LLVM knows no CPU named '{}'", cpu);
+    return failure(Error::Code::Usage, "Options::target", "LLVM knows no CPU named '{}'", cpu);
   return withRequiredFeatures(cpu, "");
 }
 
 Result<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const CpuTarget &target) {
   const llvm::Target *native = nativeTarget();
   if (!native)
-    return failure(Error::Code::Unsupported, "--target",
+    return failure(Error::Code::Unsupported, "Options::target",
                    "LLVM has no code generator for this machine");
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;

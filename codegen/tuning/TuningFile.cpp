@@ -99,7 +99,8 @@ Tuning TuningFile::read() const {
 
 Status TuningFile::update(const BlockChoices &found) const {
   if (file.empty())
-    return failure(Error::Code::Usage, "--cache", "there is no directory to keep the choices in");
+    return failure(Error::Code::Usage, "CompileOptions::cacheDirectory",
+                   "there is no directory to keep the choices in");
   const fs::path directory = fs::path(file).parent_path();
   std::error_code error;
   fs::create_directories(directory, error);
