@@ -1,9 +1,14 @@
 /// The command line: one row a subcommand, one place where errors become exit codes.
+#include "runtime/support/Print.h"
+#include "tools/commands/Arguments.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/EmulateProgram.h"
 #include "tools/commands/Suggest.h"
-#include <cstdio>
+#include <algorithm>
+#include <cctype>
+#include <fcntl.h>
 #include <new>
+#include <unistd.h>
 
 using namespace ingot;
 
@@ -12,12 +17,12 @@ namespace {
 constexpr Command commands[] = {
     {"compile", "Compile a model; print any stage of it or write a .ingot file", declareCompile},
     {"run", "Run a model or a .ingot file on given inputs", declareRun},
-    {"train", "Train a model on text, arrays or made-up data", declareTrain},
-    {"eval", "Measure a checkpoint's loss on data", declareEval},
-    {"generate", "Let a trained language model write", declareGenerate},
+    {"train", "Train a model on text, arrays or random data", declareTrain},
+    {"eval", "Measure a checkpoint on data: loss, and perplexity or accuracy", declareEval},
+    {"generate", "Continue a text with a trained language model", declareGenerate},
     {"plan", "Show what memory a model needs, and for what", declarePlan},
-    {"bench", "Time a step kernel by kernel, beside what the machine can do", declareBench},
-    {"tune", "Search faster block sizes for a model's kernels on this machine", declareTune},
+    {"bench", "Time a step kernel by kernel, against the machine's limits", declareBench},
+    {"tune", "Search for faster block sizes of a model's kernels on this machine", declareTune},
     {"inspect", "Show what a model, a .ingot file or a checkpoint holds", declareInspect},
     {"check", "Compare a device with the reference, op by op", declareCheck},
     {"emulate", "Run a PTX kernel or a whole CUDA program on the PTX machine, with all checks",
@@ -25,9 +30,35 @@ constexpr Command commands[] = {
     {"devices", "List the devices of this machine", declareDevices},
 };
 
-/// Exit codes: 0 fine, 1 failed or mismatch, 2 usage.
-int report(const Error &error) {
-  std::fprintf(stderr, "ingot: error: %s\n", error.text().c_str());
+/// The library names its fields, `GptSizes::layers` or `AdamW::weightDecay`; people gave flags.
+std::string flagOfField(const std::string &place) {
+  constexpr std::string_view structs[] = {
+      "GptSizes", "MlpSizes",   "Options",         "ModelTrainerOptions", "AdamW",
+      "Sgd",      "RunOptions", "GenerateOptions", "MemoryOptions",       "CompileOptions"};
+  const size_t colons = place.find("::");
+  if (colons == place.npos || !std::ranges::count(structs, place.substr(0, colons)))
+    return place;
+  constexpr std::pair<std::string_view, std::string_view> others[] = {{"vocabulary", "--vocab"},
+                                                                      {"budget", "--memory"},
+                                                                      {"cacheDirectory", "--cache"},
+                                                                      {"learningRate", "--lr"}};
+  const std::string field = place.substr(colons + 2);
+  for (auto [name, flag] : others)
+    if (field == name)
+      return std::string(flag);
+  std::string flag = "--";
+  for (char letter : field) {
+    if (std::isupper(static_cast<unsigned char>(letter)))
+      flag += '-';
+    flag += char(std::tolower(static_cast<unsigned char>(letter)));
+  }
+  return flag;
+}
+
+/// Exit codes: 0 success, 1 failed or mismatch, 2 usage.
+int report(Error error) {
+  error.place = flagOfField(error.place);
+  print(stderr, "ingot: error: {}\n", error.text());
   return error.code == Error::Code::Usage ? 2 : 1;
 }
 
@@ -41,6 +72,14 @@ int finish(Status status) {
 
 int usage(const std::string &message) { return report({Error::Code::Usage, message, ""}); }
 
+/// Where a caller has closed a standard stream, the next file that is opened would become it, and
+/// what is printed would end up in that file. Writing to what is put there instead fails.
+void occupyStandardStreams() {
+  for (int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0)
+      ::open("/dev/null", O_RDONLY);
+}
+
 /// Every long flag of a subcommand.
 std::vector<std::string> flagsOf(const CLI::App &app) {
   std::vector<std::string> flags;
@@ -50,12 +89,25 @@ std::vector<std::string> flagsOf(const CLI::App &app) {
   return flags;
 }
 
+/// `; train and tune take it`, or nothing where no subcommand does.
+std::string whoTakes(const CLI::App &app, const std::string &flag) {
+  std::vector<std::string> names;
+  for (const CLI::App *command : app.get_subcommands(/*filter=*/{}))
+    if (std::ranges::count(flagsOf(*command), flag))
+      names.push_back(command->get_name());
+  if (names.empty())
+    return "";
+  return fmt::format("; {} {} it", fmt::join(names, ", "), names.size() == 1 ? "takes" : "take");
+}
+
 int unknownArgument(const CLI::App &app, const std::string &argument) {
   for (const CLI::App *chosen : app.get_subcommands()) {
     std::string flag = argument.substr(0, argument.find('='));
-    if (flag.starts_with('-'))
+    if (flag.starts_with('-')) {
+      std::string hint = didYouMean(flag, flagsOf(*chosen));
       return usage(fmt::format("unknown flag '{}'{}; see ingot {} --help", flag,
-                               didYouMean(flag, flagsOf(*chosen)), chosen->get_name()));
+                               hint.empty() ? whoTakes(app, flag) : hint, chosen->get_name()));
+    }
     return usage(
         fmt::format("unexpected argument '{}'; see ingot {} --help", argument, chosen->get_name()));
   }
@@ -81,8 +133,10 @@ int cutProgramLine(int argc, char **argv) {
 } // namespace
 
 int main(int argc, char **argv) {
+  occupyStandardStreams();
   argc = cutProgramLine(argc, argv);
-  CLI::App app("Ingot compiles a model, its loss and its optimizer into one fused training step.");
+  CLI::App app("Ingot compiles a model, its loss and its optimizer into one fused training step.",
+               "ingot");
   app.set_version_flag("--version", "ingot " INGOT_VERSION);
   app.require_subcommand(0, 1);
   // Scripts append flags: the last one counts.
@@ -92,8 +146,13 @@ int main(int argc, char **argv) {
     CLI::App *subcommand = app.add_subcommand(command.name, command.summary);
     actions[subcommand] = command.declare(*subcommand);
   }
+  Result<std::vector<std::string>> arguments =
+      prepareArguments(app, std::span(argv, size_t(argc)).subspan(std::min(argc, 1)));
+  if (!arguments)
+    return report(arguments.error());
+  std::ranges::reverse(*arguments); // as CLI11 wants them
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(*arguments));
   } catch (const CLI::ExtrasError &) {
     return unknownArgument(app, app.remaining(/*recurse=*/true).front());
   } catch (const CLI::Success &wanted) { // --help, --version
@@ -103,7 +162,7 @@ int main(int argc, char **argv) {
     return usage(error.what());
   }
   if (app.get_subcommands().empty()) {
-    std::fprintf(stderr, "%s", app.help().c_str());
+    print(stderr, "{}", app.help());
     return 2;
   }
   Status status;
@@ -111,7 +170,10 @@ int main(int argc, char **argv) {
     status = actions.at(app.get_subcommands().front())();
   } catch (const std::bad_alloc &) {
     status = failure(Error::Code::Io, app.get_subcommands().front()->get_name(),
-                     "the machine has not enough memory for it");
+                     "the machine does not have enough memory");
+  } catch (const std::exception &error) { // of a library below: none of ours throws
+    status = failure(Error::Code::Internal, app.get_subcommands().front()->get_name(), "{}",
+                     error.what());
   }
   return finish(std::move(status));
 }

@@ -10,7 +10,7 @@ namespace ingot {
 struct TuneOptions {
   double seconds = 120;          ///< about how long to search
   std::string function = "step"; ///< what is measured
-  /// Writes parameters and made-up inputs of the function.
+  /// Writes parameters and synthetic inputs of the function.
   std::function<Status(Session &, const Function &)> fill;
   const std::atomic<bool> *stop = nullptr; ///< ends the search at the next run where it turns true
 };

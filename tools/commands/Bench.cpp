@@ -2,11 +2,14 @@
 #include "frontend/api/SavedModel.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/program/Profile.h"
+#include "runtime/support/Print.h"
 #include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
-#include "tools/commands/MadeUpInputs.h"
+#include "tools/commands/Inputs.h"
 #include "tools/commands/ModelFlags.h"
+#include "tools/commands/Numbers.h"
+#include "tools/commands/SyntheticInputs.h"
 #include "tools/commands/TrainingFlags.h"
 #include <chrono>
 
@@ -30,9 +33,9 @@ double now() {
 Result<LoadedModel> open(const BenchFlags &flags) {
   if (flags.compile.device != "cpu")
     return failure(Error::Code::Usage, "--device", "only cpu has kernels that can be measured");
-  if (flags.model.model.ends_with(".ingot")) {
-    INGOT_ASSIGN(Program program, Program::load(flags.model.model));
-    return loadProgram(std::move(program), flags.compile.device, flags.compile.threads);
+  if (flags.model.isProgram()) {
+    INGOT_ASSIGN(Program program, openProgram(flags.model.model));
+    return flags.compile.load(std::move(program));
   }
   std::optional<TrainingOptions> training;
   if (!flags.inference) {
@@ -108,13 +111,18 @@ nlohmann::json toJson(const MachineLimits &limits) {
   return machine;
 }
 
-Status bench(const BenchFlags &flags) {
-  if (flags.steps < 0)
-    return failure(Error::Code::Usage, "--steps", "must be 0 or more");
+Status bench(const CLI::App &app, const BenchFlags &flags) {
+  std::vector<Circumstance> circumstances =
+      circumstancesOf(flags.model, flags.training, flags.compile);
+  if (flags.inference)
+    circumstances.push_back(Circumstance::NoTraining);
+  if (flags.json)
+    circumstances.push_back(Circumstance::JsonOutput);
+  INGOT_TRY(refuseIdleOptions(app, circumstances));
   INGOT_ASSIGN(LoadedModel loaded, open(flags));
   Session &session = *loaded.session;
   INGOT_ASSIGN(const Function *function, chooseFunction(flags, session.program()));
-  INGOT_TRY(fillMadeUpInputs(session, *function));
+  INGOT_TRY(fillSyntheticInputs(session, *function));
   const MachineLimits limits =
       measureMachine(flags.compile.threads > 0 ? flags.compile.threads : usableCpus());
   Profile profile(session.program(), limits);
@@ -127,12 +135,11 @@ Status bench(const BenchFlags &flags) {
                              {"ms_median", timing.median() * 1e3},
                              {"launches", countLaunches(*function)},
                              {"kernels", profile.json()}};
-    fmt::print("{}\n", toText(report));
+    print("{}\n", toText(report));
     return {};
   }
-  fmt::print("{}\n@{}: {:.3f} ms, median of {}; kernel by kernel:\n\n{}", describe(limits),
-             function->name, timing.median() * 1e3, timing.seconds.size(),
-             profile.table(flags.top));
+  print("{}\n@{}: {:.3f} ms, median of {}; kernel by kernel:\n\n{}", describe(limits),
+        function->name, timing.median() * 1e3, timing.seconds.size(), profile.table(flags.top));
   return {};
 }
 
@@ -141,15 +148,17 @@ Status bench(const BenchFlags &flags) {
 Action declareBench(CLI::App &app) {
   auto flags = std::make_shared<BenchFlags>();
   flags->model.declare(app);
-  app.get_option("model")->description("gpt, mlp, a .mlir or .ingot file, or - for standard input");
+  app.get_option("model")->description(
+      "gpt, mlp, a model or a compiled program; - for standard input");
   app.add_flag("--inference", flags->inference, "the model alone instead of its training step");
   app.add_option("--function", flags->function, "default: step, else forward");
-  app.add_option("--steps", flags->steps, "runs to take medians of; default: two seconds of them");
-  app.add_option("--top", flags->top, "how many kernels to list; default 40");
+  addNumber(app, "--steps", flags->steps, atLeast<int64_t>(0),
+            "runs to take medians of; default: two seconds of them");
+  addNumber(app, "--top", flags->top, atLeast<uint64_t>(0), "how many kernels to list; default 40");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->training.declare(app);
   flags->compile.declare(app);
-  return [flags] { return bench(*flags); };
+  return [flags, &app] { return bench(app, *flags); };
 }
 
 } // namespace ingot

@@ -1,10 +1,12 @@
 /// `ingot check`: a device against the reference.
 #include "frontend/check/Check.h"
+#include "runtime/support/Json.h"
+#include "runtime/support/Print.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/ModelFlags.h"
+#include "tools/commands/Numbers.h"
 #include "tools/commands/TrainingFlags.h"
-#include <nlohmann/json.hpp>
 
 namespace ingot {
 namespace {
@@ -42,15 +44,23 @@ void printEnd(const CheckReport &report) {
   size_t wrong = 0;
   for (const auto *rows : {&report.outputs, &report.ops})
     wrong += size_t(std::ranges::count(*rows, false, &CheckRow::fine));
-  fmt::print("{} outputs and {} ops compared, {} wrong\n", report.outputs.size(), report.ops.size(),
-             wrong);
+  print("{} outputs and {} ops compared, {} wrong\n", report.outputs.size(), report.ops.size(),
+        wrong);
   if (!report.culprit.empty())
-    fmt::print("first wrong value: {}\n", report.culprit);
+    print("first wrong value: {}\n", report.culprit);
   for (const std::string &kernel : report.kernels)
-    fmt::print("  computed by kernel {}\n", kernel);
+    print("  computed by kernel {}\n", kernel);
 }
 
-Status check(const CheckFlags &flags) {
+Status check(const CLI::App &app, const CheckFlags &flags) {
+  std::vector<Circumstance> circumstances =
+      circumstancesOf(flags.model, flags.training, flags.compile);
+  if (flags.compile.device == "reference")
+    return failure(Error::Code::Usage, "--device",
+                   "the reference is what devices are compared with");
+  if (!flags.train)
+    circumstances.push_back(Circumstance::NoTraining);
+  INGOT_TRY(refuseIdleOptions(app, circumstances));
   std::optional<TrainingOptions> training;
   if (flags.train) {
     INGOT_ASSIGN(training, flags.training.options());
@@ -61,16 +71,15 @@ Status check(const CheckFlags &flags) {
                        flags.seed,     flags.tolerance,      !flags.noOps};
   auto show = [&](const CheckRow &row) {
     if (!flags.json)
-      fmt::print("{}  @{} {}\n", verdict(row), row.function, row.what);
+      print("{}  @{} {}\n", verdict(row), row.function, row.what);
   };
   INGOT_ASSIGN(CheckReport report, checkModel(model, options, show));
   if (flags.json)
-    fmt::print("{}\n", nlohmann::json{{"outputs", toJson(report.outputs)},
-                                      {"ops", toJson(report.ops)},
-                                      {"culprit", report.culprit},
-                                      {"kernels", report.kernels},
-                                      {"fine", report.fine()}}
-                           .dump());
+    print("{}\n", toText({{"outputs", toJson(report.outputs)},
+                          {"ops", toJson(report.ops)},
+                          {"culprit", report.culprit},
+                          {"kernels", report.kernels},
+                          {"fine", report.fine()}}));
   else
     printEnd(report);
   if (!report.fine())
@@ -85,13 +94,14 @@ Action declareCheck(CLI::App &app) {
   auto flags = std::make_shared<CheckFlags>();
   flags->model.declare(app);
   app.add_flag("--train", flags->train, "the whole training step instead of the model alone");
-  app.add_option("--seed", flags->seed, "of the random inputs");
-  app.add_option("--tolerance", flags->tolerance, "largest relative difference; default 1e-4");
-  app.add_flag("--no-ops", flags->noOps, "only whole functions, no op on its own");
+  addNumber(app, "--seed", flags->seed, Range<uint64_t>(), "of the random inputs");
+  addNumber(app, "--tolerance", flags->tolerance, atLeast(0.0),
+            "largest relative difference; default 1e-4");
+  app.add_flag("--no-ops", flags->noOps, "whole functions only, no single ops");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->training.declare(app);
   flags->compile.declare(app);
-  return [flags] { return check(*flags); };
+  return [flags, &app] { return check(app, *flags); };
 }
 
 } // namespace ingot

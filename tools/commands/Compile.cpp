@@ -2,13 +2,15 @@
 #include "codegen/Compile.h"
 #include "frontend/api/ModelModule.h"
 #include "runtime/data/Files.h"
+#include "runtime/support/Json.h"
+#include "runtime/support/Print.h"
 #include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
+#include "tools/commands/Inputs.h"
 #include "tools/commands/ModelFlags.h"
 #include "tools/commands/Suggest.h"
 #include "tools/commands/TrainingFlags.h"
-#include <nlohmann/json.hpp>
 
 namespace ingot {
 namespace {
@@ -21,22 +23,23 @@ struct CompileCommandFlags {
   std::string emit, output;
 };
 
-constexpr Choice<Stage> stages[] = {{"graph", Stage::Graph},    {"train", Stage::Train},
-                                    {"linalg", Stage::Linalg},  {"kernels", Stage::Kernels},
-                                    {"schedule", Stage::Schedule}, {"plan", Stage::Plan},
-                                    {"loops", Stage::Loops},    {"llvm", Stage::Llvm},
-                                    {"program", Stage::Program}};
+constexpr Choice<Stage> stages[] = {
+    {"graph", Stage::Graph},     {"train", Stage::Train},       {"linalg", Stage::Linalg},
+    {"kernels", Stage::Kernels}, {"schedule", Stage::Schedule}, {"plan", Stage::Plan},
+    {"loops", Stage::Loops},     {"llvm", Stage::Llvm},         {"program", Stage::Program}};
 
-Status emitStage(const CompileCommandFlags &flags, const Model &model,
+Status emitStage(const CompileCommandFlags &flags, const Model &model, Stage stage,
                  const CompileOptions &options) {
-  INGOT_ASSIGN(Stage stage, choose("--emit", flags.emit, stages));
   INGOT_ASSIGN(std::string text, printStage(stage, moduleOf(model), options));
   return writeOutput(flags.output.empty() ? "-" : flags.output, text);
 }
 
 void printSummary(const CompileCommandFlags &flags, const Program &program,
                   const CompileReport &report) {
-  const Function *main = program.function(flags.train ? "step" : "forward");
+  // A module of a later stage may hold a training step without --train.
+  const Function *main = program.function("step");
+  if (!main)
+    main = program.function("forward");
   int64_t launches = main ? countLaunches(*main) : 0;
   int64_t distinct = main ? countDistinctKernels(*main) : 0;
   if (flags.json) {
@@ -52,30 +55,47 @@ void printSummary(const CompileCommandFlags &flags, const Program &program,
                               {"code_bytes", program.codeBytes()},
                               {"cached", report.programCached},
                               {"target", program.target}};
-    fmt::print("{}\n", summary.dump());
+    print("{}\n", toText(summary));
     return;
   }
-  fmt::print(stderr, "{} operators became {} kernels ({} distinct) in {:.2f} s{}\n",
-             program.operators, launches, distinct, report.milliseconds / 1e3,
-             report.programCached ? " (cached)" : "");
-  fmt::print(stderr, "{} planned, {} of code for {}\n", humanBytes(program.arenaBytes),
-             humanBytes(program.codeBytes()), program.target);
+  print(stderr, "{} operators became {} kernels ({} distinct) in {:.2f} s{}\n", program.operators,
+        launches, distinct, report.milliseconds / 1e3, report.programCached ? " (cached)" : "");
+  print(stderr, "{} planned, {} of code for {}\n", humanBytes(program.arenaBytes),
+        humanBytes(program.codeBytes()), program.target);
 }
 
-Status compileModel(const CompileCommandFlags &flags) {
+Status compileModel(const CLI::App &app, const CompileCommandFlags &flags) {
+  std::vector<Circumstance> circumstances =
+      circumstancesOf(flags.model, flags.training, flags.compile);
+  if (flags.compile.device == "reference")
+    circumstances.push_back(Circumstance::NothingRuns);
+  if (!flags.train)
+    circumstances.push_back(Circumstance::NoTraining);
+  if (!flags.emit.empty())
+    circumstances.push_back(Circumstance::IrOutput);
+  INGOT_TRY(refuseIdleOptions(app, circumstances));
+  if (flags.json && flags.output == "-")
+    return failure(Error::Code::Usage, "--json",
+                   "cannot be combined with -o -: both go to standard output");
   std::optional<TrainingOptions> training;
   if (flags.train) {
     INGOT_ASSIGN(training, flags.training.options());
   }
-  INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
+  Stage last = Stage::Plan;
+  if (!flags.emit.empty()) {
+    INGOT_ASSIGN(last, choose("--emit", flags.emit, stages));
+  }
+  INGOT_ASSIGN(
+      CompileOptions options,
+      flags.compile.options(training, last == Stage::Loops ? last : std::min(last, Stage::Plan)));
   INGOT_ASSIGN(Model model, flags.model.build());
   if (!flags.emit.empty())
-    return emitStage(flags, model, options);
+    return emitStage(flags, model, last, options);
   CompileReport report;
   INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
   flags.compile.explain(report);
   printSummary(flags, program, report);
-  return flags.output.empty() ? Status() : program.save(flags.output);
+  return flags.output.empty() ? Status() : writeProgram(program, flags.output);
 }
 
 } // namespace
@@ -84,13 +104,15 @@ Action declareCompile(CLI::App &app) {
   auto flags = std::make_shared<CompileCommandFlags>();
   flags->model.declare(app);
   app.add_flag("--train", flags->train, "the whole training step instead of the model alone");
-  app.add_option("--emit", flags->emit,
-                 "print a stage: graph, train, linalg, kernels, schedule, plan, loops, llvm or program");
-  app.add_option("-o,--output", flags->output, "the .ingot file, or where --emit prints to");
+  app.add_option(
+      "--emit", flags->emit,
+      "print a stage: graph, train, linalg, kernels, schedule, plan, loops, llvm or program");
+  app.add_option("-o,--output", flags->output,
+                 "the .ingot file, or where --emit prints to; - for standard output");
   app.add_flag("--json", flags->json, "figures as one JSON object to stdout");
   flags->training.declare(app);
   flags->compile.declare(app);
-  return [flags] { return compileModel(*flags); };
+  return [flags, &app] { return compileModel(app, *flags); };
 }
 
 } // namespace ingot

@@ -1,50 +1,84 @@
 #include "tools/commands/CompileFlags.h"
+#include "codegen/PipelinePasses.h"
 #include "codegen/cache/DiskCache.h"
 #include "codegen/tuning/TuningFile.h"
+#include "runtime/support/Print.h"
+#include "tools/commands/Numbers.h"
 #include "tools/commands/Suggest.h"
 #include <charconv>
 
 namespace ingot {
 
-void CompileFlags::declareDevice(CLI::App &app) {
-  app.add_option("--device", device, "cpu (default) or reference, the slow oracle")
-      ->group("Device");
-  app.add_option("--threads", threads, "default: one per CPU; results do not depend on it")
-      ->group("Device");
+namespace {
+
+constexpr int mostThreads = 4096;
+
+Status checkDevice(const std::string &device) {
+  constexpr Choice<int> devices[] = {{"cpu", 0}, {"reference", 0}};
+  INGOT_TRY(choose("--device", device, devices));
+  return {};
 }
 
+/// --print-after takes the names of the passes that run.
+Status checkPasses(const std::vector<std::string> &wanted, Stage last) {
+  if (wanted.empty())
+    return {};
+  const std::vector<std::string> all = pipelinePasses(Stage::Loops), names = pipelinePasses(last);
+  for (const std::string &pass : wanted)
+    if (std::ranges::find(all, pass) == all.end())
+      return failure(Error::Code::Usage, "--print-after", "there is no pass '{}'{}; passes are {}",
+                     pass, didYouMean(pass, all), fmt::join(names, ", "));
+    else if (std::ranges::find(names, pass) == names.end())
+      return failure(Error::Code::Usage, "--print-after",
+                     "pass '{}' runs after stage {}, the last one here; passes are {}", pass,
+                     name(last), fmt::join(names, ", "));
+  return {};
+}
+
+} // namespace
+
 void CompileFlags::declare(CLI::App &app) {
-  declareDevice(app);
+  app.add_option("--device", device, "cpu (default) or reference, the slow oracle")
+      ->group("Device");
+  addNumber(app, "--threads", threads, between(0, mostThreads),
+            "default: one per CPU; results do not depend on it")
+      ->group("Device");
   constexpr const char *group = "Compiler";
   app.add_option("--target", target, "cpu (this machine) or cpu:NAME, such as cpu:x86-64-v4")
       ->group(group);
-  app.add_option(
-         "--memory", memory,
-         "largest arena, such as 1.7GB: what does not fit is computed again in the backward "
-         "pass; see `ingot plan`")
+  app.add_option("--memory", memory,
+                 "largest arena, such as 1.7GB: activations that do not fit are recomputed in the "
+                 "backward pass; see `ingot plan`")
       ->group(group);
   app.add_option("--tune", tune,
-                 "on (default): use what `ingot tune` found on this machine; off: do not. The "
-                 "results are the same")
+                 "on (default): use the block sizes that `ingot tune` found on this machine; off: "
+                 "do not. Results are the same")
       ->group(group);
   app.add_option("--cache", cacheDirectory, "directory of the compile cache")->group(group);
-  app.add_flag("--no-cache", noCache, "compile everything anew")->group(group);
+  app.add_flag("--no-cache", noCache, "compile without reading or filling the cache")->group(group);
   app.add_flag("--explain-cache", explainCache, "say why something was compiled")->group(group);
   app.add_option("--dump-dir", dumpDirectory, "write the IR after every pass, numbered")
       ->group(group);
   app.add_option("--print-after", printAfter, "print the IR after these passes to stderr")
       ->delimiter(',')
       ->group(group);
-  app.add_flag("--timing", timing, "print what each pass took to stderr")->group(group);
+  app.add_flag("--timing", timing, "print the time of each pass to stderr")->group(group);
+}
+
+std::vector<Circumstance> CompileFlags::circumstances() const {
+  if (device == "reference")
+    return {Circumstance::ReferenceDevice};
+  return {};
 }
 
 std::string CompileFlags::directory() const {
   return cacheDirectory.value_or(DiskCache::defaultDirectory());
 }
 
-Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions> &training) const {
-  if (threads < 0)
-    return failure(Error::Code::Usage, "--threads", "must be 0 or more");
+Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions> &training,
+                                             Stage last) const {
+  INGOT_TRY(checkDevice(device));
+  INGOT_TRY(checkPasses(printAfter, last));
   CompileOptions options;
   options.training = training;
   options.target = target;
@@ -69,29 +103,32 @@ Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions
 Result<LoadedModel> CompileFlags::load(const Model &model,
                                        const std::optional<TrainingOptions> &training,
                                        bool initializers) const {
-  constexpr Choice<int> devices[] = {{"cpu", 0}, {"reference", 0}};
-  INGOT_TRY(choose("--device", device, devices));
   INGOT_ASSIGN(CompileOptions compileOptions, options(training));
   INGOT_ASSIGN(LoadedModel loaded, loadModel(model, compileOptions, device, threads, initializers));
   explain(loaded.report);
   return loaded;
 }
 
+Result<LoadedModel> CompileFlags::load(Program program) const {
+  INGOT_TRY(checkDevice(device));
+  return loadProgram(std::move(program), device, threads);
+}
+
 void CompileFlags::explain(const CompileReport &report) const {
   if (!report.note.empty())
-    fmt::print(stderr, "note: tuning is not used: {}; `ingot tune` makes it anew\n", report.note);
+    print(stderr, "note: tuning is not used: {}; run `ingot tune` again\n", report.note);
   if (report.kernelsTuned > 0)
-    fmt::print(stderr, "tuned: {} kernel{}\n", report.kernelsTuned,
-               report.kernelsTuned == 1 ? "" : "s");
+    print(stderr, "tuned: {} kernel{}\n", report.kernelsTuned, report.kernelsTuned == 1 ? "" : "s");
+  if (!report.cacheProblem.empty())
+    print(stderr, "note: the cache cannot be written, so the next run compiles again: {}\n",
+          report.cacheProblem);
   if (!explainCache)
     return;
   if (report.programCached)
-    fmt::print(stderr, "cache: the whole program was there\n");
+    print(stderr, "cache: hit, the whole program\n");
   else
-    fmt::print(
-        stderr,
-        "cache: the program was not there: {}\ncache: {} kernels were there, {} were compiled\n",
-        report.cacheMiss, report.kernels.cached, report.kernels.compiled);
+    print(stderr, "cache: miss: {}\ncache: {} kernels hit, {} compiled\n", report.cacheMiss,
+          report.kernels.cached, report.kernels.compiled);
 }
 
 Result<int64_t> parseBytes(std::string_view flag, std::string_view text) {

@@ -1,7 +1,7 @@
 /// Flags that say where and how a model is compiled.
 #pragma once
 #include "frontend/api/LoadedModel.h"
-#include <CLI/CLI.hpp>
+#include "tools/commands/Applies.h"
 
 namespace ingot {
 
@@ -15,15 +15,20 @@ struct CompileFlags {
   std::vector<std::string> printAfter;
 
   void declare(CLI::App &app);
-  /// Device and threads alone: for programs that are compiled already.
-  void declareDevice(CLI::App &app);
-  Result<CompileOptions> options(const std::optional<TrainingOptions> &training) const;
-  /// Where compiled code and what was tuned are kept; --no-cache does not count.
+  /// What decides which of these flags apply.
+  std::vector<Circumstance> circumstances() const;
+  /// `last` is the stage that ends the passes: --print-after takes those that run.
+  Result<CompileOptions> options(const std::optional<TrainingOptions> &training,
+                                 Stage last = Stage::Plan) const;
+  /// Where compiled code and tuned block sizes are kept; --no-cache does not count.
   std::string directory() const;
   /// Compiles and loads; says to stderr what `explain` says.
   Result<LoadedModel> load(const Model &model, const std::optional<TrainingOptions> &training,
                            bool initializers = false) const;
-  /// Says to stderr what was tuned and, with --explain-cache, what the cache had.
+  /// A program already compiled, on the device of the flags.
+  Result<LoadedModel> load(Program program) const;
+  /// Says to stderr what was tuned, whether the cache is of no use and, with --explain-cache, what
+  /// it held.
   void explain(const CompileReport &report) const;
 };
 

@@ -1,5 +1,6 @@
 #include "tools/commands/DataFlags.h"
 #include "runtime/data/RandomSource.h"
+#include "tools/commands/Numbers.h"
 #include "tools/commands/Suggest.h"
 
 namespace ingot {
@@ -25,21 +26,40 @@ Result<TokenizerPointer> openTokenizer(const DataFlags &flags, std::span<const T
 
 } // namespace
 
+constexpr const char *dataGroup = "Data";
+
 void DataFlags::declare(CLI::App &app) {
-  constexpr const char *group = "Data";
+  declareSources(app);
+  app.add_option("--tokenizer", tokenizer, "char (default), byte or gpt2")->group(dataGroup);
+  app.add_option("--bpe", bpe, "directory of GPT-2's encoder.json and vocab.bpe")->group(dataGroup);
+}
+
+void DataFlags::declareSources(CLI::App &app) {
   app.add_option("--text", text, "text files, .gz too, - for standard input")
       ->delimiter(',')
-      ->group(group);
-  app.add_option("--tokenizer", tokenizer, "char (default), byte or gpt2")->group(group);
-  app.add_option("--bpe", bpe, "directory of GPT-2's encoder.json and vocab.bpe")->group(group);
+      ->group(dataGroup);
   app.add_option("--data", data, "`random`, or .npy and IDX files: inputs in order, then targets")
       ->delimiter(',')
-      ->group(group);
-  app.add_option("--scale", scale, "multiplies arrays that feed floating-point inputs")
-      ->group(group);
-  app.add_option("--eval-split", evaluationSplit, "share of the data kept back for evaluation")
-      ->check(CLI::Range(0.0, 0.999))
-      ->group(group);
+      ->group(dataGroup);
+  addNumber(app, "--scale", scale, Range<double>(),
+            "multiplies arrays that feed floating-point inputs")
+      ->group(dataGroup);
+  addNumber(app, "--eval-split", evaluationSplit, belowOne,
+            "share of the data held out for evaluation")
+      ->group(dataGroup);
+}
+
+std::vector<Circumstance> DataFlags::circumstances() const {
+  std::vector<Circumstance> result;
+  if (!text.empty())
+    result.push_back(Circumstance::TextData);
+  else if (isRandom())
+    result.push_back(Circumstance::RandomData);
+  else if (!data.empty())
+    result.push_back(Circumstance::ArrayData);
+  if (evaluationSplit == 0)
+    result.push_back(Circumstance::NoSplit);
+  return result;
 }
 
 Result<DataSet> DataSet::read(const DataFlags &flags, TokenizerPointer saved) {
@@ -50,7 +70,7 @@ Result<DataSet> DataSet::read(const DataFlags &flags, TokenizerPointer saved) {
     return failure(Error::Code::Usage, "",
                    "data is needed: --text=FILE, --data=FILES or --data=random");
   if (!flags.text.empty() && !flags.data.empty())
-    return failure(Error::Code::Usage, "--data", "cannot go with --text");
+    return failure(Error::Code::Usage, "--data", "cannot be combined with --text");
   if (!flags.text.empty()) {
     INGOT_ASSIGN(std::vector<TextFile> files, readTextFiles(flags.text));
     set.tokens = std::move(saved);

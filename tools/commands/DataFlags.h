@@ -1,9 +1,9 @@
-/// Flags that say which data: text, arrays or made-up numbers.
+/// Flags that say which data: text, arrays or random numbers.
 #pragma once
 #include "frontend/api/SavedModel.h"
 #include "runtime/data/ArraySource.h"
 #include "runtime/data/TextSource.h"
-#include <CLI/CLI.hpp>
+#include "tools/commands/Applies.h"
 
 namespace ingot {
 
@@ -14,6 +14,10 @@ struct DataFlags {
   double scale = 1;
 
   void declare(CLI::App &app);
+  /// All but the tokenizer, for commands that take it from a checkpoint.
+  void declareSources(CLI::App &app);
+  /// What decides which of these flags apply.
+  std::vector<Circumstance> circumstances() const;
   bool isRandom() const { return data.size() == 1 && data[0] == "random"; }
 };
 
@@ -24,16 +28,16 @@ public:
   static Result<DataSet> read(const DataFlags &flags, TokenizerPointer saved = nullptr);
 
   const TokenizerPointer &tokenizer() const { return tokens; }
-  /// Rows of the arrays; 0 for text and made-up data.
+  /// Rows of the arrays; 0 for text and random data.
   int64_t rows() const { return arrays.empty() ? 0 : arrays[0].value.shape()[0]; }
 
   struct SourceOptions {
     uint64_t seed = 0;
-    bool fileOrder = false; ///< rows as they lie in the file
-    int64_t spread = 0;     ///< batches laid evenly over text, for evaluation
+    bool fileOrder = false; ///< rows in the file's order
+    int64_t spread = 0;     ///< batches spread evenly over text, for evaluation
     enum class Part { All, Training, Validation } part = Part::All;
   };
-  /// Batches for the ports; what --eval-split keeps back is in no training batch.
+  /// Batches for the ports; what --eval-split holds out is in no training batch.
   Result<std::unique_ptr<BatchSource>> source(std::vector<BatchPort> ports,
                                               const SourceOptions &options) const;
 

@@ -1,22 +1,23 @@
 /// `ingot devices`.
 #include "runtime/program/Device.h"
+#include "runtime/support/Json.h"
+#include "runtime/support/Print.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
-#include <nlohmann/json.hpp>
 
 namespace ingot {
 namespace {
 
 void printDevice(const DeviceInfo &device) {
-  fmt::print("{}: {}, {} {}, {}\n", device.name, device.model, device.cores,
-             device.cores == 1 ? "core" : "cores", humanBytes(device.memoryBytes));
+  print("{}: {}, {} {}, {}\n", device.name, device.model, device.cores,
+        device.cores == 1 ? "core" : "cores", humanBytes(device.memoryBytes));
 }
 
 Status listDevicesAs(bool json) {
   if (!json) {
     for (const DeviceInfo &device : listDevices())
       printDevice(device);
-    fmt::print("reference: the interpreter that tests compare with\n");
+    print("reference: the interpreter that tests compare with\n");
     return {};
   }
   nlohmann::json devices = nlohmann::json::array();
@@ -27,7 +28,7 @@ Status listDevicesAs(bool json) {
                        {"memory_bytes", device.memoryBytes},
                        {"features", device.features}});
   devices.push_back({{"name", "reference"}, {"model", "interpreter"}});
-  fmt::print("{}\n", devices.dump());
+  print("{}\n", toText(devices));
   return {};
 }
 

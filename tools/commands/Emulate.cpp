@@ -3,14 +3,16 @@
 #include "runtime/data/Files.h"
 #include "runtime/data/Npy.h"
 #include "runtime/emulator/driver/Driver.h"
+#include "runtime/support/Json.h"
+#include "runtime/support/Print.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/EmulateProgram.h"
+#include "tools/commands/Numbers.h"
 #include "tools/commands/TensorText.h"
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
 
@@ -210,17 +212,7 @@ Result<int> parseChip(const std::string &text) {
   return std::stoi(text.substr(3));
 }
 
-/// What both forms of the command need of their flags.
-Status checkFlags(const EmulateFlags &flags) {
-  if (flags.threads < 0)
-    return failure(Error::Code::Usage, "--threads", "must be 0 or more");
-  if (flags.limit < 0)
-    return failure(Error::Code::Usage, "--limit", "must be 0 or more");
-  return {};
-}
-
 Status emulateProgramLine(const EmulateFlags &flags, const std::vector<std::string> &line) {
-  INGOT_TRY(checkFlags(flags));
   ProgramOptions options;
   INGOT_ASSIGN(options.chip, parseChip(flags.chip));
   CheckOptions checks;
@@ -235,11 +227,7 @@ Status emulateProgramLine(const EmulateFlags &flags, const std::vector<std::stri
 }
 
 Status emulate(const EmulateFlags &flags) {
-  INGOT_TRY(checkFlags(flags));
   INGOT_ASSIGN(const int chip, parseChip(flags.chip));
-  if (flags.shared < 0 || flags.shared > std::numeric_limits<int>::max())
-    return failure(Error::Code::Usage, "--shared", "{} bytes are no size of shared memory",
-                   flags.shared);
   INGOT_ASSIGN(const Dim3 grid, parseDim("--grid", flags.grid));
   INGOT_ASSIGN(const Dim3 block, parseDim("--block", flags.block));
   INGOT_ASSIGN(const Dim3 cluster, parseDim("--cluster", flags.cluster));
@@ -316,12 +304,12 @@ Status emulate(const EmulateFlags &flags) {
     report["findings"] = nlohmann::json::array();
     for (const Finding &finding : findings)
       report["findings"].push_back(jsonOf(finding));
-    fmt::print("{}\n", report.dump());
+    print("{}\n", toText(report));
   } else {
     for (const Finding &finding : findings)
-      fmt::print("{}\n\n", finding.str());
-    fmt::print("{}", profile->table());
-    fmt::print(stderr, "seed {}\n", seed);
+      print("{}\n\n", finding.str());
+    print("{}", profile->table());
+    print(stderr, "seed {}\n", seed);
   }
   // After the report, which must not be lost because a result cannot be written.
   for (const Output &output : outputs)
@@ -344,7 +332,9 @@ Action declareEmulate(CLI::App &app) {
       app.add_option("--grid", flags->grid, "blocks: X, X,Y or X,Y,Z; default 1"),
       app.add_option("--block", flags->block, "threads of a block, likewise; default 32"),
       app.add_option("--cluster", flags->cluster, "blocks of a cluster, likewise; default 1"),
-      app.add_option("--shared", flags->shared, "bytes of dynamic shared memory of a block"),
+      addNumber(app, "--shared", flags->shared,
+                between<int64_t>(0, std::numeric_limits<int>::max()),
+                "bytes of dynamic shared memory of a block"),
       addRepeatable(app, "--arg", flags->arguments,
                     "next argument: 100 is a scalar of the parameter's type, @a.npy and 2xf32=1,2 "
                     "buffers, 2xf32 a buffer that nobody has written"),
@@ -355,12 +345,16 @@ Action declareEmulate(CLI::App &app) {
                 fmt::format("a check to leave out: {}", fmt::join(checkNames(), ", ")));
   app.add_option("--chip", flags->chip,
                  "sm_80, sm_86, sm_87, sm_89 or sm_90; default: the newest that there is PTX for");
-  app.add_option("--seed", flags->seed, "of the order of blocks and warps; default: drawn");
-  app.add_option("--threads", flags->threads, "of the host; default: one per CPU");
-  app.add_option("--limit", flags->limit, "warp instructions after which a launch counts as stuck");
-  app.add_flag("--strict", flags->strict,
-               "notes are findings, too: several threads store one value to one place; of a program "
-               "also memory that is never freed and calls that fail");
+  addNumber(app, "--seed", flags->seed, Range<uint64_t>(),
+            "of the order of blocks and warps; default: drawn");
+  addNumber(app, "--threads", flags->threads, between(0, 4096),
+            "of the host; default: one per CPU");
+  addNumber(app, "--limit", flags->limit, atLeast<int64_t>(0),
+            "warp instructions after which a launch counts as stuck");
+  app.add_flag(
+      "--strict", flags->strict,
+      "notes are findings, too: several threads store one value to one place; of a program "
+      "also memory that is never freed and calls that fail");
   app.footer(
       "ingot emulate [--off, --chip, --seed, --threads, --limit, --strict] -- PROGRAM ARGUMENTS\n"
       "runs an unmodified CUDA program on the PTX machine; compile it with\n"

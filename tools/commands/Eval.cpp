@@ -1,10 +1,14 @@
-/// `ingot eval`: a checkpoint's loss on data.
+/// `ingot eval`: how good a checkpoint is on data.
 #include "frontend/api/SavedModel.h"
-#include "runtime/training/Progress.h"
+#include "runtime/support/Json.h"
+#include "runtime/support/Print.h"
+#include "runtime/training/Accuracy.h"
 #include "runtime/training/Trainer.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/DataFlags.h"
+#include "tools/commands/Inputs.h"
+#include "tools/commands/Numbers.h"
 #include <cmath>
 
 namespace ingot {
@@ -19,8 +23,39 @@ struct EvalFlags {
   bool json = false;
 };
 
-Status evaluate(const EvalFlags &flags) {
-  INGOT_ASSIGN(Checkpoint checkpoint, readCheckpoint(flags.checkpoint));
+using Json = nlohmann::json;
+
+/// Adds what people judge such a model by besides its loss: a classifier's accuracy, the perplexity
+/// of a model of text.
+Status addQuality(Session &session, const BatchSource &source, const SavedModel &saved,
+                  int64_t batches, Json &report) {
+  if (saved.training.loss != TrainingOptions::Loss::CrossEntropy)
+    return {};
+  if (isClassifier(session.program())) {
+    INGOT_ASSIGN(report["accuracy"], evaluateAccuracy(session, source, batches));
+  } else if (countsTokens(source.ports())) {
+    report["perplexity"] = std::exp(report["loss"].get<double>());
+  }
+  return {};
+}
+
+/// `loss 2.301 (perplexity 9.98) over 4 batches, after step 20`.
+std::string describe(const Json &report) {
+  std::string quality;
+  if (report.contains("accuracy"))
+    quality = fmt::format(" (accuracy {:.2f} %)", 100 * report["accuracy"].get<double>());
+  if (report.contains("perplexity"))
+    quality = fmt::format(" (perplexity {:.3f})", report["perplexity"].get<double>());
+  return fmt::format("loss {:.6f}{} over {} batches, after step {}\n", report["loss"].get<double>(),
+                     quality, report["batches"].get<int64_t>(), report["step"].get<int64_t>());
+}
+
+Status evaluate(const CLI::App &app, const EvalFlags &flags) {
+  std::vector<Circumstance> circumstances = circumstancesOf(flags.data, flags.compile);
+  if (!flags.data.isRandom())
+    circumstances.push_back(Circumstance::FixedData);
+  INGOT_TRY(refuseIdleOptions(app, circumstances));
+  INGOT_ASSIGN(Checkpoint checkpoint, openCheckpoint(flags.checkpoint));
   INGOT_ASSIGN(SavedModel saved, parseSavedModel(checkpoint.options, flags.checkpoint));
   INGOT_ASSIGN(DataSet data, DataSet::read(flags.data, saved.tokenizer));
   INGOT_ASSIGN(LoadedModel loaded, flags.compile.load(saved.model, saved.training));
@@ -35,13 +70,12 @@ Status evaluate(const EvalFlags &flags) {
   options.spread = flags.batches > 0 ? flags.batches : whole;
   INGOT_ASSIGN(source, data.source(ports, options));
   INGOT_ASSIGN(double loss, evaluateLoss(*loaded.session, *source, options.spread));
+  Json report = {{"loss", loss}, {"batches", options.spread}, {"step", checkpoint.step}};
+  INGOT_TRY(addQuality(*loaded.session, *source, saved, options.spread, report));
   if (flags.json)
-    fmt::print("{{\"loss\":{},\"perplexity\":{},\"batches\":{},\"step\":{}}}\n",
-               shortestNumber(loss), shortestNumber(std::exp(loss)), options.spread,
-               checkpoint.step);
+    print("{}\n", toText(report));
   else
-    fmt::print("loss {:.6f} (perplexity {:.3f}) over {} batches, after step {}\n", loss,
-               std::exp(loss), options.spread, checkpoint.step);
+    print("{}", describe(report));
   return {};
 }
 
@@ -51,12 +85,13 @@ Action declareEval(CLI::App &app) {
   auto flags = std::make_shared<EvalFlags>();
   app.add_option("checkpoint", flags->checkpoint, "a checkpoint file or a run's --out directory")
       ->required();
-  flags->data.declare(app);
-  app.add_option("--batches", flags->batches, "batches laid evenly over the data; default: all");
-  app.add_option("--seed", flags->seed, "of --data=random");
+  flags->data.declareSources(app);
+  addNumber(app, "--batches", flags->batches, atLeast<int64_t>(1),
+            "batches spread evenly over the data; default: all");
+  addNumber(app, "--seed", flags->seed, Range<uint64_t>(), "of --data=random");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->compile.declare(app);
-  return [flags] { return evaluate(*flags); };
+  return [flags, &app] { return evaluate(app, *flags); };
 }
 
 } // namespace ingot

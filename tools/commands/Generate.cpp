@@ -1,11 +1,14 @@
 /// `ingot generate`: text from a trained language model.
 #include "runtime/training/Generate.h"
 #include "frontend/api/SavedModel.h"
+#include "runtime/support/Json.h"
+#include "runtime/support/Print.h"
 #include "runtime/training/Trainer.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
+#include "tools/commands/Inputs.h"
+#include "tools/commands/Numbers.h"
 #include <iostream>
-#include <nlohmann/json.hpp>
 
 namespace ingot {
 namespace {
@@ -17,14 +20,14 @@ struct GenerateFlags {
   bool json = false;
 };
 
-Status generate(GenerateFlags &flags) {
-  if (flags.options.tokens < 0)
-    return failure(Error::Code::Usage, "--tokens", "must be 0 or more");
-  if (flags.options.temperature < 0)
-    return failure(Error::Code::Usage, "--temperature", "must be 0 or more");
+Status generate(const CLI::App &app, GenerateFlags &flags) {
+  std::vector<Circumstance> circumstances = flags.compile.circumstances();
+  if (flags.options.temperature == 0)
+    circumstances.push_back(Circumstance::LikeliestToken);
+  INGOT_TRY(refuseIdleOptions(app, circumstances));
   if (flags.prompt == "-")
     flags.prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
-  INGOT_ASSIGN(Checkpoint checkpoint, readCheckpoint(flags.checkpoint));
+  INGOT_ASSIGN(Checkpoint checkpoint, openCheckpoint(flags.checkpoint));
   // One text is written: a batch of 1 whatever the training's was.
   INGOT_ASSIGN(SavedModel saved, parseSavedModel(checkpoint.options, flags.checkpoint, 1));
   if (!saved.tokenizer)
@@ -34,7 +37,7 @@ Status generate(GenerateFlags &flags) {
   INGOT_TRY(loadParameters(*loaded.session, "forward", checkpoint, flags.checkpoint));
 
   auto show = [&](std::string_view piece) {
-    fmt::print("{}", piece);
+    print("{}", piece);
     return flags.json || std::fflush(stdout) == 0;
   };
   if (!flags.json)
@@ -43,8 +46,7 @@ Status generate(GenerateFlags &flags) {
                generateText(*loaded.session, *saved.tokenizer, flags.prompt, flags.options,
                             [&](std::string_view piece) { return flags.json || show(piece); }));
   if (flags.json)
-    show(nlohmann::json{{"prompt", flags.prompt}, {"text", text}}.dump(
-        -1, ' ', false, nlohmann::json::error_handler_t::replace));
+    show(toText({{"prompt", flags.prompt}, {"text", text}}));
   show("\n");
   return {};
 }
@@ -56,14 +58,17 @@ Action declareGenerate(CLI::App &app) {
   app.add_option("checkpoint", flags->checkpoint, "a checkpoint file or a run's --out directory")
       ->required();
   app.add_option("--prompt", flags->prompt, "what the text begins with; - reads standard input");
-  app.add_option("--tokens", flags->options.tokens, "tokens to write; default 100");
-  app.add_option("--temperature", flags->options.temperature,
-                 "default 1; 0: always the likeliest token");
-  app.add_option("--top-k", flags->options.topK, "only the likeliest K tokens; 0: all");
-  app.add_option("--seed", flags->options.seed, "of the choice of tokens");
+  addNumber(app, "--tokens", flags->options.tokens, atLeast<int64_t>(0),
+            "tokens to write; default 100");
+  addNumber(app, "--temperature", flags->options.temperature, atLeast(0.0),
+            "default 1; 0: always the likeliest token");
+  addNumber(app, "--top-k", flags->options.topK, atLeast<int64_t>(0),
+            "only the likeliest K tokens; 0: all");
+  addNumber(app, "--seed", flags->options.seed, Range<uint64_t>(),
+            "of the random choice of tokens");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->compile.declare(app);
-  return [flags] { return generate(*flags); };
+  return [flags, &app] { return generate(app, *flags); };
 }
 
 } // namespace ingot

@@ -2,11 +2,12 @@
 #include "frontend/api/SavedModel.h"
 #include "runtime/program/Program.h"
 #include "runtime/support/Json.h"
+#include "runtime/support/Print.h"
 #include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
+#include "tools/commands/Inputs.h"
 #include "tools/commands/ModelFlags.h"
-#include <filesystem>
 
 namespace ingot {
 namespace {
@@ -94,52 +95,50 @@ std::string shapeText(const Json &shape) { return toString(shape.get<Shape>()); 
 
 void printPorts(const Json &ports) {
   for (const Json &port : ports)
-    fmt::print("  {:<10} {:<6} {:<16} {}\n", port["kind"].get<std::string>(),
-               port["type"].get<std::string>(), shapeText(port["shape"]),
-               port["name"].get<std::string>());
+    print("  {:<10} {:<6} {:<16} {}\n", port["kind"].get<std::string>(),
+          port["type"].get<std::string>(), shapeText(port["shape"]),
+          port["name"].get<std::string>());
 }
 
 void printText(const Json &report) {
   std::string kind = report["kind"];
   if (kind == "model") {
-    fmt::print("model {}\n{} parameters, {} operators\n", report["metadata"].dump(),
-               report["parameters"].get<int64_t>(), report["operators"].get<int64_t>());
+    print("model {}\n{} parameters, {} operators\n", report["metadata"].dump(),
+          report["parameters"].get<int64_t>(), report["operators"].get<int64_t>());
     return printPorts(report["ports"]);
   }
   if (kind == "program") {
-    fmt::print("program for {}: {} planned, {} of code\n", report["target"].get<std::string>(),
-               humanBytes(report["planned_bytes"]), humanBytes(report["code_bytes"]));
+    print("program for {}: {} planned, {} of code\n", report["target"].get<std::string>(),
+          humanBytes(report["planned_bytes"]), humanBytes(report["code_bytes"]));
     for (const Json &function : report["functions"]) {
-      fmt::print("@{}: {} kernels ({} distinct), {}\n", function["name"].get<std::string>(),
-                 function["kernels"].get<int64_t>(), function["distinct_kernels"].get<int64_t>(),
-                 humanBytes(function["arena_bytes"]));
+      print("@{}: {} kernels ({} distinct), {}\n", function["name"].get<std::string>(),
+            function["kernels"].get<int64_t>(), function["distinct_kernels"].get<int64_t>(),
+            humanBytes(function["arena_bytes"]));
       printPorts(function["ports"]);
     }
-    fmt::print("kernels:\n");
+    print("kernels:\n");
     for (const Json &kernel : report["kernels"])
-      fmt::print("  {:<20} {:<32} {}\n", kernel["root"].get<std::string>(),
-                 kernel["name"].get<std::string>(), kernel["ops"].get<std::string>());
+      print("  {:<20} {:<32} {}\n", kernel["root"].get<std::string>(),
+            kernel["name"].get<std::string>(), kernel["ops"].get<std::string>());
     return;
   }
-  fmt::print("checkpoint after step {}, seed {}, {}\n", report["step"].get<int64_t>(),
-             report["seed"].get<uint64_t>(), humanBytes(report["bytes"]));
+  print("checkpoint after step {}, seed {}, {}\n", report["step"].get<int64_t>(),
+        report["seed"].get<uint64_t>(), humanBytes(report["bytes"]));
   for (const char *part : {"model", "training", "tokenizer"})
     if (report.contains(part))
-      fmt::print("{}: {}\n", part, report[part].dump());
+      print("{}: {}\n", part, report[part].dump());
   for (const Json &tensor : report["tensors"])
-    fmt::print("  {:<6} {:<16} {}\n", tensor["type"].get<std::string>(), shapeText(tensor["shape"]),
-               tensor["name"].get<std::string>());
+    print("  {:<6} {:<16} {}\n", tensor["type"].get<std::string>(), shapeText(tensor["shape"]),
+          tensor["name"].get<std::string>());
 }
 
 Result<Json> inspect(const ModelFlags &flags) {
-  const std::string &path = flags.model;
-  if (!flags.isFamily() && path.ends_with(".ingot")) {
-    INGOT_ASSIGN(Program program, Program::load(path));
+  if (flags.isProgram()) {
+    INGOT_ASSIGN(Program program, openProgram(flags.model));
     return inspectProgram(program);
   }
-  if (!flags.isFamily() &&
-      (std::filesystem::is_directory(path) || path.ends_with(".safetensors"))) {
-    INGOT_ASSIGN(Checkpoint checkpoint, readCheckpoint(path));
+  if (flags.isCheckpoint()) {
+    INGOT_ASSIGN(Checkpoint checkpoint, openCheckpoint(flags.model));
     return inspectCheckpoint(checkpoint);
   }
   INGOT_ASSIGN(Model model, flags.build());
@@ -152,12 +151,13 @@ Action declareInspect(CLI::App &app) {
   auto flags = std::make_shared<ModelFlags>();
   auto json = std::make_shared<bool>(false);
   flags->declare(app);
-  app.get_option("model")->description("a model, a .ingot file or a checkpoint");
+  app.get_option("model")->description("a model, a compiled program or a checkpoint");
   app.add_flag("--json", *json, "one JSON object to stdout");
-  return [flags, json]() -> Status {
+  return [flags, json, &app]() -> Status {
+    INGOT_TRY(refuseIdleOptions(app, flags->circumstances()));
     INGOT_ASSIGN(Json report, inspect(*flags));
     if (*json)
-      fmt::print("{}\n", toText(report));
+      print("{}\n", toText(report));
     else
       printText(report);
     return {};

@@ -1,7 +1,8 @@
 #include "tools/commands/ModelFlags.h"
 #include "frontend/families/Models.h"
+#include "tools/commands/Inputs.h"
+#include "tools/commands/Numbers.h"
 #include "tools/commands/Suggest.h"
-#include <charconv>
 #include <filesystem>
 
 namespace ingot {
@@ -21,21 +22,15 @@ Result<GptSizes> presetSizes(const std::string &size) {
                  didYouMean(size, names), fmt::join(names, ", "));
 }
 
-Error refuse(std::string_view flag, std::string_view family) {
-  return {Error::Code::Usage, fmt::format("does not apply to {}", family), std::string(flag)};
-}
-
-} // namespace
-
+/// One size of a model, or a usage error at the flag.
 Result<int64_t> parseSize(std::string_view flag, std::string_view text) {
-  int64_t value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 1)
-    return failure(Error::Code::Usage, std::string(flag), "'{}' is not a whole number above 0",
-                   text);
-  return value;
+  return parseNumber(text, modelSize).map_error([&](Error error) {
+    error.place = flag;
+    return error;
+  });
 }
 
+/// `64` is 64, `64,256,10` three sizes.
 Result<std::vector<int64_t>> parseSizes(std::string_view flag, std::string_view text) {
   std::vector<int64_t> sizes;
   for (size_t begin = 0; begin <= text.size();) {
@@ -47,6 +42,8 @@ Result<std::vector<int64_t>> parseSizes(std::string_view flag, std::string_view 
   return sizes;
 }
 
+} // namespace
+
 void ModelFlags::declare(CLI::App &app) {
   constexpr const char *group = "Model";
   app.add_option("model", model, "gpt, mlp, a .mlir file, or - for one on standard input")
@@ -55,10 +52,11 @@ void ModelFlags::declare(CLI::App &app) {
       ->group(group);
   app.add_option("--layers", layers, "gpt: number of blocks; mlp: widths, such as 784,256,10")
       ->group(group);
-  app.add_option("--heads", heads, "attention heads")->group(group);
-  app.add_option("--width", width, "width of the residual stream")->group(group);
-  app.add_option("--sequence", sequence, "tokens of an example")->group(group);
-  app.add_option("--vocab", vocabulary, "vocabulary; default: the tokenizer's")->group(group);
+  addNumber(app, "--heads", heads, modelSize, "gpt: attention heads")->group(group);
+  addNumber(app, "--width", width, modelSize, "gpt: width of the residual stream")->group(group);
+  addNumber(app, "--sequence", sequence, modelSize, "gpt: tokens of an example")->group(group);
+  addNumber(app, "--vocab", vocabulary, modelSize, "gpt: vocabulary; default: the tokenizer's")
+      ->group(group);
   app.add_option("--batch", batch, "examples a batch; `all`: the whole data, in file order")
       ->group(group);
 }
@@ -95,12 +93,6 @@ Result<Model> ModelFlags::buildGptFamily(const Tokenizer *tokenizer, int64_t row
 }
 
 Result<Model> ModelFlags::buildMlpFamily(int64_t rows) const {
-  if (size)
-    return tl::unexpected(refuse("--size", "mlp"));
-  if (heads || width)
-    return tl::unexpected(refuse(heads ? "--heads" : "--width", "mlp"));
-  if (sequence || vocabulary)
-    return tl::unexpected(refuse(sequence ? "--sequence" : "--vocab", "mlp"));
   MlpSizes sizes;
   if (layers) {
     INGOT_ASSIGN(sizes.layers, parseSizes("--layers", *layers));
@@ -109,22 +101,47 @@ Result<Model> ModelFlags::buildMlpFamily(int64_t rows) const {
   return buildMlp(sizes);
 }
 
+bool ModelFlags::namesFile() const {
+  std::error_code ignored;
+  return !isFamily() && (model == "-" || model.find_first_of("./") != model.npos ||
+                         std::filesystem::exists(model, ignored));
+}
+
+bool ModelFlags::isProgram() const {
+  return namesFile() && kindOfInput(model) == InputKind::Program;
+}
+
+bool ModelFlags::isCheckpoint() const {
+  return namesFile() && kindOfInput(model) == InputKind::Checkpoint;
+}
+
+std::vector<Circumstance> ModelFlags::circumstances() const {
+  if (model == "mlp")
+    return {Circumstance::Mlp};
+  if (!namesFile())
+    return {};
+  if (isProgram())
+    return {Circumstance::ProgramFile};
+  if (isCheckpoint())
+    return {Circumstance::Checkpoint};
+  std::vector<Circumstance> result = {Circumstance::ModelFile};
+  if (batch && !wholeBatch())
+    result.push_back(Circumstance::ModelFileBatch);
+  return result;
+}
+
 Result<Model> ModelFlags::build(const Tokenizer *tokenizer, int64_t rows) const {
   if (model == "gpt")
     return buildGptFamily(tokenizer, rows);
   if (model == "mlp")
     return buildMlpFamily(rows);
-  bool isFile = model == "-" || model.ends_with(".mlir") || std::filesystem::exists(model);
-  if (!isFile) {
+  if (!namesFile()) {
     const std::string families[] = {"gpt", "mlp"};
     return failure(Error::Code::Usage, "",
                    "unknown model '{}'{}; known are gpt, mlp and .mlir files", model,
                    didYouMean(model, families));
   }
-  if (size || layers || heads || width || sequence || vocabulary || (batch && !wholeBatch()))
-    return failure(Error::Code::Usage, model,
-                   "a model from a file keeps its sizes: flags such as --layers do not apply");
-  return Model::load(model);
+  return openModel(model);
 }
 
 } // namespace ingot

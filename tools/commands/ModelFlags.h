@@ -2,8 +2,7 @@
 #pragma once
 #include "frontend/api/Model.h"
 #include "runtime/data/Tokenizer.h"
-#include <CLI/CLI.hpp>
-#include <optional>
+#include "tools/commands/Applies.h"
 
 namespace ingot {
 
@@ -18,17 +17,19 @@ struct ModelFlags {
   /// the preset's.
   Result<Model> build(const Tokenizer *tokenizer = nullptr, int64_t rows = 0) const;
   bool isFamily() const { return model == "gpt" || model == "mlp"; }
+  /// Whether the model is a compiled program or a checkpoint, by its contents.
+  bool isProgram() const;
+  bool isCheckpoint() const;
+  /// What decides which of these flags apply.
+  std::vector<Circumstance> circumstances() const;
   bool wholeBatch() const { return batch == "all"; }
 
 private:
+  /// Whether the model is meant to be a file's, which need not be there.
+  bool namesFile() const;
   Result<Model> buildGptFamily(const Tokenizer *tokenizer, int64_t rows) const;
   Result<Model> buildMlpFamily(int64_t rows) const;
   Result<int64_t> batchOr(int64_t otherwise, int64_t rows) const;
 };
-
-/// A whole number above 0, or a Usage error at the flag.
-Result<int64_t> parseSize(std::string_view flag, std::string_view text);
-/// `64` is 64, `64,256,10` three sizes.
-Result<std::vector<int64_t>> parseSizes(std::string_view flag, std::string_view text);
 
 } // namespace ingot

@@ -1,14 +1,15 @@
 /// `ingot plan`: the memory a program needs, before anything runs.
 #include "codegen/Compile.h"
-#include "codegen/EmitProgram.h"
 #include "frontend/api/ModelModule.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/program/Profile.h"
+#include "runtime/support/Json.h"
+#include "runtime/support/Print.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
 #include "tools/commands/ModelFlags.h"
+#include "tools/commands/Numbers.h"
 #include "tools/commands/TrainingFlags.h"
-#include <nlohmann/json.hpp>
 
 namespace ingot {
 namespace {
@@ -21,7 +22,7 @@ struct PlanFlags {
   size_t top = 10;
 };
 
-/// The moment at which a function holds most bytes, and what it holds then.
+/// The moment at which a function holds the most bytes, and what it holds then.
 struct Peak {
   std::string function;
   int64_t step = 0;
@@ -147,45 +148,51 @@ void printJson(const Program &program, const Peak &peak, int threads,
     report["recomputation"] = {{"flops", prediction.extraFlops()},
                                {"bytes", prediction.extraBytes()},
                                {"percent", prediction.percent()}};
-  fmt::print("{}\n", report.dump());
+  print("{}\n", toText(report));
 }
 
 void printPrediction(const Prediction &prediction, int threads) {
-  fmt::print("\npredicted {:.4g} ms a run on {} thread{}, at the machine's limits\n",
-             prediction.planned.seconds * 1e3, threads, threads == 1 ? "" : "s");
+  print("\npredicted {:.4g} ms a run on {} thread{}, at the machine's limits\n",
+        prediction.planned.seconds * 1e3, threads, threads == 1 ? "" : "s");
   if (prediction.isBounded)
-    fmt::print("to fit: {:+.3g} GFLOP, {:+.3g} GB moved, {:+.1f} % time\n",
-               prediction.extraFlops() / 1e9, prediction.extraBytes() / 1e9, prediction.percent());
+    print("to fit: {:+.3g} GFLOP, {:+.3g} GB moved, {:+.1f} % time\n",
+          prediction.extraFlops() / 1e9, prediction.extraBytes() / 1e9, prediction.percent());
 }
 
 void printText(const Program &program, const Peak &peak, int threads, size_t top) {
-  fmt::print("{} planned, the most in @{} at step {}{}\n\n", humanBytes(program.arenaBytes),
-             peak.function, peak.step, peak.op.empty() ? "" : fmt::format(" ({})", peak.op));
+  print("{} planned, the most in @{} at step {}{}\n\n", humanBytes(program.arenaBytes),
+        peak.function, peak.step, peak.op.empty() ? "" : fmt::format(" ({})", peak.op));
   for (auto [kind, amount] : peak.bytes)
-    fmt::print("  {:<12} {:>12}\n", name(kind), humanBytes(amount));
-  fmt::print("  {:<12} {:>12}  outside the arena, {} a thread\n", "workspace",
-             humanBytes(program.workspaceBytes * threads), humanBytes(program.workspaceBytes));
+    print("  {:<12} {:>12}\n", name(kind), humanBytes(amount));
+  print("  {:<12} {:>12}  outside the arena, {} a thread\n", "workspace",
+        humanBytes(program.workspaceBytes * threads), humanBytes(program.workspaceBytes));
   if (peak.buffers.empty())
     return;
-  fmt::print("\nwhat holds the peak besides parameters and state:\n");
+  print("\nwhat holds the peak besides parameters and state:\n");
   for (const PlannedBuffer *buffer :
        std::span(peak.buffers).first(std::min(top, peak.buffers.size())))
-    fmt::print("  {:>12}  {:<10}  {}\n", humanBytes(buffer->bytes), name(buffer->role),
-               buffer->name);
+    print("  {:>12}  {:<10}  {}\n", humanBytes(buffer->bytes), name(buffer->role), buffer->name);
   if (peak.buffers.size() > top)
-    fmt::print("  … and {} smaller ones\n", peak.buffers.size() - top);
+    print("  … and {} smaller ones\n", peak.buffers.size() - top);
 }
 
-Status plan(const PlanFlags &flags) {
+Status plan(const CLI::App &app, const PlanFlags &flags) {
+  std::vector<Circumstance> circumstances =
+      circumstancesOf(flags.model, flags.training, flags.compile);
+  if (flags.compile.device == "reference")
+    circumstances.push_back(Circumstance::NothingRuns);
+  if (flags.inference)
+    circumstances.push_back(Circumstance::NoTraining);
+  if (flags.json)
+    circumstances.push_back(Circumstance::JsonOutput);
+  INGOT_TRY(refuseIdleOptions(app, circumstances));
   std::optional<TrainingOptions> training;
   if (!flags.inference) {
     INGOT_ASSIGN(training, flags.training.options());
   }
   INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
   INGOT_ASSIGN(Model model, flags.model.build());
-  CompileReport report;
-  INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
-  flags.compile.explain(report);
+  INGOT_ASSIGN(Program program, planProgram(moduleOf(model), options));
   int threads = flags.compile.threads > 0 ? flags.compile.threads : usableCpus();
   Peak peak = findPeak(program, largestFunction(program));
   Prediction prediction;
@@ -193,8 +200,7 @@ Status plan(const PlanFlags &flags) {
   prediction.planned = workOf(program, *program.function(peak.function), limits);
   if (options.memory.budget > 0) {
     options.memory.budget = 0;
-    INGOT_ASSIGN(auto planned, lowerTo(Stage::Plan, moduleOf(model), options));
-    INGOT_ASSIGN(Program unbounded, emitProgram(*planned));
+    INGOT_ASSIGN(Program unbounded, planProgram(moduleOf(model), options));
     if (const Function *same = unbounded.function(peak.function)) {
       prediction.unbounded = workOf(unbounded, *same, limits);
       prediction.isBounded = true;
@@ -215,11 +221,14 @@ Action declarePlan(CLI::App &app) {
   auto flags = std::make_shared<PlanFlags>();
   flags->model.declare(app);
   app.add_flag("--inference", flags->inference, "the model alone instead of its training step");
-  app.add_option("--top", flags->top, "how many buffers to list; default 10");
+  addNumber(app, "--top", flags->top, atLeast<uint64_t>(0), "how many buffers to list; default 10");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->training.declare(app);
   flags->compile.declare(app);
-  return [flags] { return plan(*flags); };
+  // No code is generated.
+  app.remove_option(app.get_option("--no-cache"));
+  app.remove_option(app.get_option("--explain-cache"));
+  return [flags, &app] { return plan(app, *flags); };
 }
 
 } // namespace ingot

@@ -5,8 +5,8 @@
 
 namespace ingot {
 
-/// Passes on what it hears and profiles a few steps: behind the first one, which touches memory for
-/// the first time, or all of a run that is too short for that.
+/// Forwards every call and profiles a few steps: those after the first one, which touches memory
+/// for the first time, or all steps of a run that is too short for that.
 class ProfiledSteps : public TrainingObserver {
 public:
   ProfiledSteps(Session &session, MachineLimits limits, int64_t steps,

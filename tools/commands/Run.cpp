@@ -3,12 +3,14 @@
 #include "frontend/check/Compare.h"
 #include "runtime/data/Npy.h"
 #include "runtime/program/Scalars.h"
+#include "runtime/support/Print.h"
 #include "runtime/training/Trainer.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
+#include "tools/commands/Inputs.h"
 #include "tools/commands/ModelFlags.h"
+#include "tools/commands/Numbers.h"
 #include "tools/commands/TensorText.h"
-#include <filesystem>
 
 namespace ingot {
 namespace {
@@ -33,17 +35,16 @@ Result<Target> openTarget(const RunFlags &flags) {
   Target target;
   const std::string &path = flags.model.model;
   if (!flags.parameters.empty()) {
-    INGOT_ASSIGN(target.checkpoint, readCheckpoint(flags.parameters));
+    INGOT_ASSIGN(target.checkpoint, openCheckpoint(flags.parameters));
     target.place = flags.parameters;
   }
-  if (path.ends_with(".ingot")) {
-    INGOT_ASSIGN(Program program, Program::load(path));
-    INGOT_ASSIGN(target.loaded,
-                 loadProgram(std::move(program), flags.compile.device, flags.compile.threads));
+  if (flags.model.isProgram()) {
+    INGOT_ASSIGN(Program program, openProgram(path));
+    INGOT_ASSIGN(target.loaded, flags.compile.load(std::move(program)));
     return target;
   }
-  if (!flags.model.isFamily() && std::filesystem::is_directory(path)) {
-    INGOT_ASSIGN(target.checkpoint, readCheckpoint(path));
+  if (flags.model.isCheckpoint()) {
+    INGOT_ASSIGN(target.checkpoint, openCheckpoint(path));
     target.place = path;
     INGOT_ASSIGN(SavedModel saved, parseSavedModel(target.checkpoint->options, path));
     INGOT_ASSIGN(target.loaded, flags.compile.load(saved.model, std::nullopt));
@@ -110,7 +111,7 @@ Status writeOutputs(const RunFlags &flags, const std::vector<const Port *> &port
     if (i < flags.outputs.size())
       INGOT_TRY(writeNpy(filePath(flags.outputs[i]), values[i]));
     else if (flags.expected.empty() && flags.outputs.empty())
-      fmt::print("{}: {}\n", ports[i]->name, printTensor(values[i]));
+      print("{}: {}\n", ports[i]->name, printTensor(values[i]));
   }
   return {};
 }
@@ -124,17 +125,30 @@ Status compareOutputs(const RunFlags &flags, const std::vector<const Port *> &po
       return failure(Error::Code::Mismatch, output, "is {}, expected {}",
                      toString(values[i].shape()), toString(expected.shape()));
     Difference difference = compareTensors(values[i], expected);
-    if (difference.relative() > flags.tolerance)
+    if (!(difference.relative() <= flags.tolerance)) // NaN is no agreement
       return failure(Error::Code::Mismatch, output,
                      "differs by {:.3g} relative (largest difference {:.3g}, element {}); {} is "
                      "allowed",
                      difference.relative(), difference.largest, difference.where, flags.tolerance);
-    fmt::print("{}: as expected (relative difference {:.3g})\n", output, difference.relative());
+    print("{}: as expected (relative difference {:.3g})\n", output, difference.relative());
   }
   return {};
 }
 
-Status run(const RunFlags &flags) {
+/// What decides which options apply.
+std::vector<Circumstance> circumstances(const RunFlags &flags) {
+  std::vector<Circumstance> result = circumstancesOf(flags.model, flags.compile);
+  if (flags.expected.empty())
+    result.push_back(Circumstance::NothingExpected);
+  if (flags.model.isCheckpoint())
+    result.push_back(Circumstance::OwnParameters);
+  if (flags.model.isCheckpoint() || !flags.parameters.empty())
+    result.push_back(Circumstance::SavedParameters);
+  return result;
+}
+
+Status run(const CLI::App &app, const RunFlags &flags) {
+  INGOT_TRY(refuseIdleOptions(app, circumstances(flags)));
   INGOT_ASSIGN(Target target, openTarget(flags));
   Session &session = *target.loaded.session;
   const Function *function = session.program().function(flags.function);
@@ -168,18 +182,21 @@ Status run(const RunFlags &flags) {
 Action declareRun(CLI::App &app) {
   auto flags = std::make_shared<RunFlags>();
   flags->model.declare(app);
-  app.get_option("model")->description("a model, a .ingot file or a run's --out directory");
+  app.get_option("model")->description(
+      "a model, a compiled program, a checkpoint or a run's --out directory; - for standard input");
   addRepeatable(app, "--input", flags->inputs,
                 "2x2xf32=1,2,3,4 or @x.npy, in the model's order; or NAME=…");
   addRepeatable(app, "--output", flags->outputs, "@y.npy, in order; default: print");
   addRepeatable(app, "--expected_output", flags->expected,
                 "as --input; a difference is an error (exit code 1)");
-  app.add_option("--tolerance", flags->tolerance, "largest relative difference; default 1e-4");
+  addNumber(app, "--tolerance", flags->tolerance, atLeast(0.0),
+            "largest relative difference; default 1e-4");
   app.add_option("--parameters", flags->parameters, "a checkpoint whose parameters to use");
   app.add_option("--function", flags->function, "default forward");
-  app.add_option("--seed", flags->seed, "of initial parameters, where no checkpoint gives them");
+  addNumber(app, "--seed", flags->seed, Range<uint64_t>(),
+            "of initial parameters, where no checkpoint gives them");
   flags->compile.declare(app);
-  return [flags] { return run(*flags); };
+  return [flags, &app] { return run(app, *flags); };
 }
 
 } // namespace ingot

@@ -26,25 +26,83 @@ Result<Tensor> parseType(std::string_view flag, std::string_view text) {
     shape.push_back(size);
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-  // Numbers are read as doubles first.
+  // Elements are read as 64 bits first.
   const std::optional<size_t> bytes = checkedBytes(shape, 8);
   if (!bytes || *bytes > size_t(usableMemory()))
     return failure(Error::Code::Usage, std::string(flag), "'{}' is too large", text);
   return Tensor(*type, std::move(shape));
 }
 
-Result<std::vector<double>> parseNumbers(std::string_view flag, std::string_view text) {
-  std::vector<double> numbers;
+std::vector<std::string_view> splitWords(std::string_view text) {
+  std::vector<std::string_view> words;
   while (!text.empty()) {
-    size_t end = std::min(text.find(','), text.size());
-    std::string word(text.substr(0, end));
-    char *stop = nullptr;
-    numbers.push_back(std::strtod(word.c_str(), &stop));
-    if (word.empty() || *stop)
-      return failure(Error::Code::Usage, std::string(flag), "'{}' is not a number", word);
+    const size_t end = std::min(text.find(','), text.size());
+    words.push_back(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return numbers;
+  return words;
+}
+
+template <typename T> bool parseWhole(std::string_view word, T &value) {
+  auto [rest, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  return error == std::errc() && rest == word.data() + word.size();
+}
+
+tl::unexpected<Error> doesNotFit(std::string_view flag, std::string_view word, ElementType type) {
+  return failure(Error::Code::Usage, std::string(flag), "'{}' does not fit {}", word, name(type));
+}
+
+/// Floats: `inf` and `nan` as they are; what rounds to infinity does not fit.
+Result<double> parseElement(std::string_view flag, std::string_view word, ElementType type,
+                            double) {
+  double value = 0;
+  auto [rest, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  const bool isNumber = rest == word.data() + word.size() && !word.empty();
+  if (isNumber && error == std::errc::result_out_of_range)
+    return doesNotFit(flag, word, type);
+  if (!isNumber || error != std::errc())
+    return failure(Error::Code::Usage, std::string(flag), "'{}' is not a number", word);
+  // What is too large becomes infinite, NaN or the largest value; that depends on the type.
+  const double stored = graph::load<double>(graph::store<double>(type, {}, {value}))[0];
+  if (std::abs(value) > 1 && std::isfinite(value) &&
+      !(std::abs(stored) >= std::abs(value) / 2 && std::isfinite(stored)))
+    return doesNotFit(flag, word, type);
+  return value;
+}
+
+/// Integers, also as whole floats such as `1e3`.
+template <typename Wide>
+Result<Wide> parseElement(std::string_view flag, std::string_view word, ElementType type, Wide) {
+  Wide value = 0;
+  if (!parseWhole(word, value)) {
+    INGOT_ASSIGN(double number, parseElement(flag, word, ElementType::F64, 0.0));
+    if (number != std::trunc(number) || !std::isfinite(number))
+      return failure(Error::Code::Usage, std::string(flag), "{} is not a whole number", word);
+    if (std::abs(number) > 0x1p53 || (std::unsigned_integral<Wide> && number < 0))
+      return doesNotFit(flag, word, type);
+    value = Wide(number);
+  }
+  if (graph::load<Wide>(graph::store<Wide>(type, {}, {value}))[0] != value)
+    return doesNotFit(flag, word, type);
+  return value;
+}
+
+Result<Tensor> parseElements(std::string_view flag, ElementType type, const Shape &shape,
+                             std::string_view text) {
+  return graph::dispatch(type, [&](auto zero) -> Result<Tensor> {
+    std::vector<decltype(zero)> values;
+    for (std::string_view word : splitWords(text)) {
+      INGOT_ASSIGN(auto value, parseElement(flag, word, type, zero));
+      values.push_back(value);
+    }
+    const int64_t wanted = elementCount(shape);
+    if (values.size() == 1)
+      values.resize(size_t(wanted), values[0]);
+    if (int64_t(values.size()) != wanted)
+      return failure(Error::Code::Usage, std::string(flag), "{} values for {} elements",
+                     values.size(), wanted);
+    return graph::store(type, shape, values);
+  });
 }
 
 /// The elements in row-major order; brackets around every dimension but the first, and around a
@@ -84,16 +142,6 @@ std::vector<std::string> elementTexts(const Tensor &tensor) {
                          [&](auto wide) { return printAll(graph::load<decltype(wide)>(tensor)); });
 }
 
-Result<Tensor> storeNumbers(std::string_view flag, ElementType type, const Shape &shape,
-                            const std::vector<double> &numbers) {
-  if (graph::kindOf(type) == graph::ElementKind::Float)
-    return graph::store<double>(type, shape, numbers);
-  for (double number : numbers)
-    if (number != std::trunc(number))
-      return failure(Error::Code::Usage, std::string(flag), "{} is not a whole number", number);
-  return graph::store<int64_t>(type, shape, std::vector<int64_t>(numbers.begin(), numbers.end()));
-}
-
 } // namespace
 
 Result<Tensor> parseTensor(std::string_view flag, std::string_view text) {
@@ -104,13 +152,7 @@ Result<Tensor> parseTensor(std::string_view flag, std::string_view text) {
     return failure(Error::Code::Usage, std::string(flag),
                    "'{}' is neither @FILE nor like 2x2xf32=1,2,3,4", text);
   INGOT_ASSIGN(Tensor tensor, parseType(flag, text.substr(0, equals)));
-  INGOT_ASSIGN(std::vector<double> numbers, parseNumbers(flag, text.substr(equals + 1)));
-  if (numbers.size() == 1)
-    numbers.resize(size_t(tensor.size()), numbers[0]);
-  if (int64_t(numbers.size()) != tensor.size())
-    return failure(Error::Code::Usage, std::string(flag), "{} values for {} elements",
-                   numbers.size(), tensor.size());
-  return storeNumbers(flag, tensor.type(), tensor.shape(), numbers);
+  return parseElements(flag, tensor.type(), tensor.shape(), text.substr(equals + 1));
 }
 
 std::string printTensor(const Tensor &tensor, int64_t limit) {

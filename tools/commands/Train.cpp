@@ -3,6 +3,8 @@
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/support/File.h"
 #include "runtime/support/Json.h"
+#include "runtime/support/Print.h"
+#include "runtime/training/Accuracy.h"
 #include "runtime/training/Progress.h"
 #include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
@@ -10,6 +12,7 @@
 #include "tools/commands/DataFlags.h"
 #include "tools/commands/Interrupt.h"
 #include "tools/commands/ModelFlags.h"
+#include "tools/commands/Numbers.h"
 #include "tools/commands/ProfiledSteps.h"
 #include "tools/commands/Suggest.h"
 #include "tools/commands/TrainingFlags.h"
@@ -39,22 +42,32 @@ void TrainFlags::declare(CLI::App &app) {
   training.declare(app);
   constexpr const char *group = "Run";
   trainer.steps = 100;
-  app.add_option("--steps", trainer.steps, "updates in all, a resumed run's included")
+  addNumber(app, "--steps", trainer.steps, atLeast<int64_t>(0),
+            "updates in all, a resumed run's included; default 100")
       ->group(group);
-  app.add_option("--seed", trainer.seed, "of initial weights and data order")->group(group);
-  app.add_option("--lr", learningRate, "learning rate; default 1e-3")->group(group);
+  addNumber(app, "--seed", trainer.seed, Range<uint64_t>(), "of initial weights and data order")
+      ->group(group);
+  // The step takes the rate as an f32.
+  addNumber(app, "--lr", learningRate, between(0.0, double(std::numeric_limits<float>::max())),
+            "learning rate; default 1e-3")
+      ->group(group);
   app.add_option("--schedule", schedule, "constant (default), linear or cosine")->group(group);
-  app.add_option("--warmup", warmup, "steps of linear warm-up")->group(group);
+  addNumber(app, "--warmup", warmup, atLeast<int64_t>(0), "steps of linear warm-up")->group(group);
   app.add_option("--out", trainer.out, "directory for checkpoints and loss curves")->group(group);
-  app.add_flag("--resume", trainer.resume, "go on from the newest checkpoint in --out")
+  app.add_flag("--resume", trainer.resume, "continue from the newest checkpoint in --out")
       ->group(group);
-  app.add_option("--eval-every", trainer.evaluateEvery, "steps; default: at start and end")
+  addNumber(app, "--eval-every", trainer.evaluateEvery, atLeast<int64_t>(0),
+            "steps; default: at start and end")
       ->group(group);
-  app.add_option("--eval-batches", trainer.evaluationBatches, "batches an evaluation")
+  addNumber(app, "--eval-batches", trainer.evaluationBatches, atLeast<int64_t>(1),
+            "batches of an evaluation; default 8")
       ->group(group);
-  app.add_option("--save-every", trainer.saveEvery, "steps; default: at the end")->group(group);
-  app.add_option("--keep", trainer.keep, "checkpoints to keep; default 3")->group(group);
-  app.add_flag("--json", json, "one JSON object a line to stdout, a summary last")->group(group);
+  addNumber(app, "--save-every", trainer.saveEvery, atLeast<int64_t>(0),
+            "steps; default: at the end")
+      ->group(group);
+  addNumber(app, "--keep", trainer.keep, atLeast(1), "checkpoints to keep; default 3")
+      ->group(group);
+  app.add_flag("--json", json, "one JSON object per line to stdout, a summary last")->group(group);
   app.add_option("--profile", profile,
                  "write a Chrome trace of a few steps, kernel by kernel, to this file")
       ->group(group);
@@ -73,23 +86,13 @@ Result<Schedule> TrainFlags::learningRates() const {
   return result;
 }
 
-Status checkNumbers(const TrainFlags &flags) {
-  auto atLeast = [](std::string_view flag, int64_t value, int64_t least) -> Status {
-    if (value >= least)
-      return {};
-    return failure(Error::Code::Usage, std::string(flag), "must be {} or more", least);
-  };
-  INGOT_TRY(atLeast("--steps", flags.trainer.steps, 0));
-  INGOT_TRY(atLeast("--warmup", flags.warmup, 0));
-  INGOT_TRY(atLeast("--keep", flags.trainer.keep, 1));
-  INGOT_TRY(atLeast("--eval-batches", flags.trainer.evaluationBatches, 1));
-  INGOT_TRY(atLeast("--eval-every", flags.trainer.evaluateEvery, 0));
-  INGOT_TRY(atLeast("--save-every", flags.trainer.saveEvery, 0));
-  if (flags.learningRate < 0)
-    return failure(Error::Code::Usage, "--lr", "must be 0 or more");
-  if (flags.trainer.resume && flags.trainer.out.empty())
-    return failure(Error::Code::Usage, "--resume", "needs --out=DIR, where the checkpoints are");
-  return {};
+/// What decides which options apply.
+std::vector<Circumstance> circumstances(const TrainFlags &flags) {
+  std::vector<Circumstance> result =
+      circumstancesOf(flags.model, flags.training, flags.data, flags.compile);
+  if (flags.trainer.out.empty())
+    result.push_back(Circumstance::NoOutput);
+  return result;
 }
 
 /// A resumed run must have the model and the training options of the run that it continues.
@@ -110,16 +113,16 @@ Status checkSameRun(const std::string &out, const std::string &description) {
 
 void announce(const Model &model, const LoadedModel &loaded) {
   const Program &program = loaded.session->program();
-  fmt::print(stderr, "{} parameters; ", model.parameterCount());
+  print(stderr, "{} parameters; ", model.parameterCount());
   if (!loaded.device) {
-    fmt::print(stderr, "the reference interprets {} operators\n", program.operators);
+    print(stderr, "the reference interprets {} operators\n", program.operators);
     return;
   }
   const Function &step = *program.function("step");
-  fmt::print(stderr, "{} operators became {} kernels a step ({} distinct) in {:.2f} s{}\n",
-             program.operators, countLaunches(step), countDistinctKernels(step),
-             loaded.report.milliseconds / 1e3, loaded.report.programCached ? " (cached)" : "");
-  fmt::print(stderr, "{} planned for {}\n", humanBytes(program.arenaBytes), program.target);
+  print(stderr, "{} operators became {} kernels a step ({} distinct) in {:.2f} s{}\n",
+        program.operators, countLaunches(step), countDistinctKernels(step),
+        loaded.report.milliseconds / 1e3, loaded.report.programCached ? " (cached)" : "");
+  print(stderr, "{} planned for {}\n", humanBytes(program.arenaBytes), program.target);
 }
 
 /// Classes or vocabulary: what integer inputs and targets must stay below.
@@ -132,11 +135,11 @@ int64_t integerLimit(const Model &model, const TrainingOptions &training) {
   return 0;
 }
 
-Status train(TrainFlags &flags) {
-  INGOT_TRY(checkNumbers(flags));
+Status train(const CLI::App &app, TrainFlags &flags) {
+  INGOT_TRY(refuseIdleOptions(app, circumstances(flags)));
   if (!flags.profile.empty() && flags.compile.device != "cpu")
     return failure(Error::Code::Usage, "--profile", "only cpu has kernels that can be measured");
-  if (!flags.profile.empty()) // a path that cannot be written is found out before training
+  if (!flags.profile.empty()) // a path that cannot be written is an error before training
     INGOT_TRY(writeFile(flags.profile, "[]\n"));
   INGOT_ASSIGN(flags.trainer.schedule, flags.learningRates());
   INGOT_ASSIGN(TrainingOptions training, flags.training.options());
@@ -164,12 +167,14 @@ Status train(TrainFlags &flags) {
       flags.trainer.evaluationBatches = std::min(flags.trainer.evaluationBatches, most);
   }
 
-  const std::atomic<bool> &interrupted = catchInterrupts();
+  const std::atomic<bool> &interrupted = catchInterrupts(
+      "\ninterrupted: the running step is finished and saved; interrupt again to end at once\n");
   std::unique_ptr<TrainingObserver> observer;
   if (flags.json)
     observer = std::make_unique<JsonLines>(stdout);
   else
-    observer = std::make_unique<ProgressDisplay>(progressOptions(stderr));
+    observer = std::make_unique<ProgressDisplay>(
+        progressOptions(stderr), countsTokens(batches->ports()) ? "tokens" : "examples");
   ProfiledSteps *profiled = nullptr;
   if (!flags.profile.empty()) {
     int threads = flags.compile.threads > 0 ? flags.compile.threads : usableCpus();
@@ -183,15 +188,22 @@ Status train(TrainFlags &flags) {
   if (profiled)
     INGOT_TRY(profiled->write(flags.profile));
   observer.reset();
+  if (!result.stopped)
+    releaseInterrupts();
 
   TrainingSummary summary = summarize(program, result, loaded.report.milliseconds);
+  if (validation && !result.stopped && training.loss == TrainingOptions::Loss::CrossEntropy &&
+      isClassifier(program)) {
+    INGOT_ASSIGN(summary.accuracy,
+                 evaluateAccuracy(*loaded.session, *validation, flags.trainer.evaluationBatches));
+  }
   if (flags.json)
-    fmt::print("{}\n", summary.toJson());
+    print("{}\n", summary.toJson());
   else
-    fmt::print("{}", summary.toText());
+    print("{}", summary.toText());
   if (result.stopped) {
-    fmt::print(stderr, "interrupted after step {}{}\n", result.step,
-               flags.trainer.out.empty() ? "" : "; --resume goes on from there");
+    print(stderr, "interrupted after step {}{}\n", result.step,
+          flags.trainer.out.empty() ? "" : "; --resume continues from there");
     endInterrupted();
   }
   return {};
@@ -202,7 +214,7 @@ Status train(TrainFlags &flags) {
 Action declareTrain(CLI::App &app) {
   auto flags = std::make_shared<TrainFlags>();
   flags->declare(app);
-  return [flags] { return train(*flags); };
+  return [flags, &app] { return train(app, *flags); };
 }
 
 } // namespace ingot

@@ -2,7 +2,7 @@
 #pragma once
 #include "passes/options/TrainingOptions.h"
 #include "runtime/support/Result.h"
-#include <CLI/CLI.hpp>
+#include "tools/commands/Applies.h"
 #include <optional>
 
 namespace ingot {
@@ -14,6 +14,8 @@ struct TrainingFlags {
 
   void declare(CLI::App &app);
   Result<TrainingOptions> options() const;
+  /// What decides which of these flags apply.
+  std::vector<Circumstance> circumstances() const;
 };
 
 } // namespace ingot

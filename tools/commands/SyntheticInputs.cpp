@@ -1,12 +1,12 @@
-#include "tools/commands/MadeUpInputs.h"
+#include "tools/commands/SyntheticInputs.h"
 #include "runtime/data/RandomSource.h"
 #include "runtime/program/Scalars.h"
 
 namespace ingot {
 namespace {
 
-/// Below what integer inputs stay: the classes or the vocabulary that the model's last dimension
-/// counts when it is trained; otherwise 0 and 1, which every table has.
+/// Integer inputs stay below this: the classes or the vocabulary that the output's last dimension
+/// counts where the model is trained; else 0, for 0 and 1, which every table has.
 int64_t integerLimit(const Program &program) {
   const Function *forward = program.function("forward");
   if (!program.function("step") || !forward)
@@ -25,7 +25,7 @@ Status writeAll(Session &session, const Function &function, const Batch &values)
 
 } // namespace
 
-Status fillMadeUpInputs(Session &session, const Function &function) {
+Status fillSyntheticInputs(Session &session, const Function &function) {
   const Scalars scalars{.learningRate = 1e-4};
   if (const Function *init = session.program().function("init"); init && init != &function) {
     INGOT_ASSIGN(Batch seed, scalarInputs(*init, scalars));

@@ -1,0 +1,91 @@
+#include "tools/commands/Applies.h"
+#include <algorithm>
+#include <string_view>
+
+namespace ingot {
+namespace {
+
+struct Row {
+  Circumstance circumstance;
+  std::vector<std::string_view> options; ///< that do nothing then
+  std::string_view reason;               ///< what the error says
+};
+
+const std::vector<std::string_view> gptSizes = {"--size",  "--layers",   "--heads",
+                                                "--width", "--sequence", "--vocab"};
+const std::vector<std::string_view> trainingOptions = {
+    "--loss",    "--optimizer", "--weight-decay", "--beta1",     "--beta2",
+    "--epsilon", "--momentum",  "--clip",         "--accumulate"};
+
+const std::vector<Row> &table() {
+  static const std::vector<Row> rows = {
+      {Circumstance::Mlp,
+       {"--size", "--heads", "--width", "--sequence", "--vocab"},
+       "does not apply to mlp"},
+      {Circumstance::ModelFile, gptSizes, "does not apply: a model from a file keeps its sizes"},
+      {Circumstance::ModelFileBatch,
+       {"--batch"},
+       "does not apply: a model from a file keeps its sizes"},
+      {Circumstance::Checkpoint, gptSizes, "does not apply: a checkpoint keeps its model's sizes"},
+      {Circumstance::Checkpoint, {"--batch"}, "does not apply: a checkpoint keeps its batch"},
+      {Circumstance::ProgramFile, gptSizes,
+       "does not apply: the program in a .ingot file is compiled already"},
+      {Circumstance::ProgramFile, trainingOptions,
+       "does not apply: the program in a .ingot file is compiled already"},
+      {Circumstance::ProgramFile,
+       {"--batch", "--inference", "--target", "--memory", "--tune", "--cache", "--no-cache",
+        "--explain-cache", "--dump-dir", "--print-after", "--timing"},
+       "does not apply: the program in a .ingot file is compiled already"},
+      {Circumstance::NoTraining, trainingOptions, "applies to training only"},
+      {Circumstance::AdamW, {"--momentum"}, "applies to --optimizer=sgd only"},
+      {Circumstance::Sgd, {"--beta1", "--beta2", "--epsilon"}, "applies to --optimizer=adamw only"},
+      {Circumstance::ReferenceDevice,
+       {"--target", "--memory", "--tune", "--cache", "--no-cache", "--explain-cache"},
+       "does not apply to --device=reference, which compiles nothing"},
+      {Circumstance::NothingRuns,
+       {"--device"},
+       "does not apply: nothing runs; --target says what to compile for"},
+      {Circumstance::TextData, {"--scale"}, "does not apply to --text"},
+      {Circumstance::ArrayData, {"--tokenizer", "--bpe"}, "applies to --text only"},
+      {Circumstance::RandomData,
+       {"--tokenizer", "--bpe", "--scale", "--eval-split"},
+       "does not apply to --data=random"},
+      {Circumstance::FixedData, {"--seed"}, "applies to --data=random only"},
+      {Circumstance::NoSplit,
+       {"--eval-every", "--eval-batches"},
+       "needs --eval-split, the share of the data to validate on"},
+      {Circumstance::NoOutput,
+       {"--resume", "--save-every", "--keep"},
+       "needs --out=DIR, where the checkpoints are"},
+      {Circumstance::LikeliestToken,
+       {"--top-k", "--seed"},
+       "does not apply to --temperature=0, which draws nothing"},
+      {Circumstance::OwnParameters,
+       {"--parameters"},
+       "does not apply: the checkpoint holds its own parameters"},
+      {Circumstance::SavedParameters,
+       {"--seed"},
+       "does not apply: the parameters come from a checkpoint"},
+      {Circumstance::NothingExpected, {"--tolerance"}, "applies to --expected_output only"},
+      {Circumstance::JsonOutput, {"--top"}, "does not apply to --json, which lists everything"},
+      {Circumstance::IrOutput, {"--json"}, "does not apply to --emit, which prints IR"},
+  };
+  return rows;
+}
+
+} // namespace
+
+Status refuseIdleOptions(const CLI::App &command, const std::vector<Circumstance> &circumstances) {
+  for (const Row &row : table()) {
+    if (std::ranges::find(circumstances, row.circumstance) == circumstances.end())
+      continue;
+    for (std::string_view name : row.options) {
+      const CLI::Option *option = command.get_option_no_throw(std::string(name));
+      if (option && option->count() > 0)
+        return failure(Error::Code::Usage, std::string(name), "{}", row.reason);
+    }
+  }
+  return {};
+}
+
+} // namespace ingot

@@ -1,0 +1,46 @@
+/// Which options do nothing under which circumstances: one table for all commands.
+#pragma once
+#include "runtime/support/Result.h"
+#include <CLI/CLI.hpp>
+#include <vector>
+
+namespace ingot {
+
+/// What holds for a run of a command, so that some of its options would be ignored.
+enum class Circumstance {
+  Mlp,            ///< the model is of the family `mlp`
+  ModelFile,      ///< the model comes from a file, with its sizes
+  ModelFileBatch, ///< and the batch is one of these
+  Checkpoint,     ///< model, tokenizer and training options come from a checkpoint
+  ProgramFile,    ///< the model is compiled already
+  NoTraining,     ///< the model runs alone: no loss, no optimizer
+  AdamW,
+  Sgd,
+  ReferenceDevice, ///< the interpreter: nothing is compiled
+  NothingRuns,     ///< the command only compiles
+  TextData,
+  ArrayData,
+  RandomData,
+  FixedData,       ///< text or arrays, read in order: nothing is drawn
+  NoSplit,         ///< no data is held out for validation
+  NoOutput,        ///< training keeps nothing on disk
+  LikeliestToken,  ///< temperature 0: nothing is drawn
+  OwnParameters,   ///< the model is a checkpoint, which holds its parameters
+  SavedParameters, ///< parameters come from a checkpoint
+  NothingExpected, ///< no result is compared
+  JsonOutput,
+  IrOutput, ///< a stage is printed instead of a summary
+};
+
+/// A usage error that names the first option given on the command line which does not apply.
+Status refuseIdleOptions(const CLI::App &command, const std::vector<Circumstance> &circumstances);
+
+/// The circumstances of several sets of flags together.
+template <typename... Flags> std::vector<Circumstance> circumstancesOf(const Flags &...flags) {
+  std::vector<Circumstance> all;
+  for (const std::vector<Circumstance> &some : {flags.circumstances()...})
+    all.insert(all.end(), some.begin(), some.end());
+  return all;
+}
+
+} // namespace ingot
