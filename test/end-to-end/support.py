@@ -2,8 +2,10 @@
 import json
 import os
 import subprocess
+import tempfile
 
 INGOT = os.environ["INGOT"]
+LONG = "INGOT_LONG_TESTS" in os.environ
 TINY = ["gpt", "--layers=2", "--heads=2", "--width=16", "--sequence=8", "--batch=4"]
 TEXT = "".join(f"the {i % 7} quick foxes jump over {i * i % 23} lazy dogs.\n" for i in range(200))
 
@@ -24,3 +26,15 @@ def write(folder, name, contents):
     with open(path, "w" if isinstance(contents, str) else "wb") as file:
         file.write(contents)
     return path
+
+
+def small_disk(test, kilobytes):
+    """A folder on a file system of its own that is this small; skips the test where none can be mounted."""
+    folder = tempfile.mkdtemp()
+    test.addCleanup(os.rmdir, folder)
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder], capture_output=True,
+                           text=True)
+    if mount.returncode != 0:
+        test.skipTest(f"a tmpfs cannot be mounted: {mount.stderr.strip() or mount.stdout.strip()}")
+    test.addCleanup(subprocess.run, ["umount", "-l", folder])
+    return folder

@@ -40,7 +40,7 @@ class Usage(unittest.TestCase):
         self.refused("--memory: 1000 bytes are not enough: the smallest plan found needs", "plan", *TINY, "--memory=1kB", code=1)
         self.refused("--layers", "inspect", "mlp", "--layers=3")
         self.refused("--heads: does not apply to mlp", "inspect", "mlp", "--heads=2")
-        self.refused("--clip: must be 0 or more", "compile", "gpt", "--train", "--clip=-1")
+        self.refused("--clip: '-1' is not a number, 0 or more", "compile", "gpt", "--train", "--clip=-1")
         self.refused("--beta1", "compile", "gpt", "--train", "--beta1=1")
         self.refused("--function: there is no stop; functions are", "bench", "mlp", "--function=stop")
         self.refused("--device", "bench", "mlp", "--device=reference")

@@ -113,8 +113,8 @@ class Training(test_training.OnTheReference):
     def test_the_cache_explains_itself(self):
         with tempfile.TemporaryDirectory() as cache:
             compile_once = ["compile", *TINY, "--train", f"--cache={cache}", "--explain-cache"]
-            self.assertIn("was not there", run(*compile_once).stderr)
-            self.assertIn("the whole program was there", run(*compile_once).stderr)
+            self.assertIn("cache: miss: ", run(*compile_once).stderr)
+            self.assertIn("cache: hit, the whole program", run(*compile_once).stderr)
 
     def test_check_passes(self):
         process = run("check", "gpt", "--layers=1", "--heads=2", "--width=16", "--sequence=8", "--batch=2",

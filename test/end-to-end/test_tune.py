@@ -45,7 +45,7 @@ class Tune(unittest.TestCase):
         self.assertEqual(process.returncode, 0, process.stderr)
         report = lines(process)[0]
         self.assertGreater(len(report["kernels"]), 2)
-        self.assertGreater(report["versions"], 10)
+        self.assertGreater(report["variants"], 10)
         self.assertEqual(report["notes"], [])
         self.assertFalse(report["stopped"])
         for kernel in report["kernels"]:
@@ -123,11 +123,11 @@ class Tune(unittest.TestCase):
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=300)
         self.assertEqual(process.returncode, -signal.SIGINT, errors)
-        self.assertIn("what was found so far is kept", errors)
+        self.assertIn("the choices found so far are kept", errors)
         self.assertIn("before ms", out)
 
     def test_wrong_flags(self):
-        for flags, message in ((["--budget=0"], "--budget: must be above 0"), (["--device=reference"], "--device"),
+        for flags, message in ((["--budget=0"], "--budget: '0' is not a number above 0"), (["--device=reference"], "--device"),
                                (["--tune=off"], "unknown flag"), (["--no-cache"], "unknown flag")):
             process = self.ingot("tune", *TINY, *flags)
             self.assertEqual(process.returncode, 2, flags)
