@@ -67,7 +67,19 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   return file;
 }
 
-Result<AtomicFile> AtomicFile::create(const std::string &path) {
+Result<AtomicFile> AtomicFile::create(const std::string &given) {
+  std::string path = given;
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0)
+      return systemFailure(errno, path, "write the file");
+    return AtomicFile(std::move(path), "", descriptor);
+  }
+  std::error_code error;
+  if (std::filesystem::is_symlink(path, error))
+    if (std::filesystem::path target = std::filesystem::canonical(path, error); !error)
+      path = target.string();
   // Processes and threads that write the same file must not share a temporary one.
   static std::atomic<unsigned> counter{0};
   std::string temporary = fmt::format("{}{}{}-{}", path, temporaryMark, ::getpid(), counter++);
@@ -85,7 +97,8 @@ AtomicFile::~AtomicFile() {
   if (descriptor < 0)
     return;
   ::close(descriptor);
-  ::unlink(temporary.c_str());
+  if (!temporary.empty())
+    ::unlink(temporary.c_str());
 }
 
 Status AtomicFile::write(const void *data, size_t bytes) {
@@ -116,6 +129,11 @@ Status AtomicFile::pad(size_t alignment) {
 }
 
 Status AtomicFile::commit() {
+  if (temporary.empty()) {
+    if (::close(std::exchange(descriptor, -1)) != 0)
+      return systemFailure(errno, path, "write the file");
+    return {};
+  }
   if (::fsync(descriptor) != 0)
     return systemFailure(errno, path, "write the file");
   if (::rename(temporary.c_str(), path.c_str()) != 0)

@@ -29,7 +29,8 @@ private:
 };
 
 /// A file that appears whole or not at all: bytes go to a temporary file beside it, and `commit`
-/// makes them durable and renames it into place. Without a commit nothing remains.
+/// makes them durable and renames it into place. Without a commit nothing remains. A link is
+/// followed; what is no regular file, such as /dev/null or a pipe, is written to, never replaced.
 class AtomicFile {
 public:
   static Result<AtomicFile> create(const std::string &path);
@@ -48,7 +49,7 @@ private:
   AtomicFile(std::string path, std::string temporary, int descriptor)
       : path(std::move(path)), temporary(std::move(temporary)), descriptor(descriptor) {}
 
-  std::string path, temporary;
+  std::string path, temporary; ///< no temporary: `path` is written to
   int descriptor = -1;
   size_t written = 0;
 };
