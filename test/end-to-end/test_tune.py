@@ -60,7 +60,7 @@ class Tune(unittest.TestCase):
         self.assertEqual(table.returncode, 0, table.stderr)
         self.assertIn("before ms", table.stdout)
         self.assertIn(report["file"], table.stdout)
-        self.assertIn("--budget gives it more time", table.stderr)
+        self.assertIn("--budget gives more time", table.stderr)
 
     def test_choices_are_used_and_change_no_bit(self):
         for threads in (1, 2):
