@@ -23,6 +23,7 @@ namespace ingot {
 // The same by the costs of a target; those above take a CPU's. (schedule/ScheduleKernels.h has the
 // passes that need the target itself.)
 std::unique_ptr<mlir::Pass> createRecompute(const TargetCosts &costs, RecomputeOptions options);
-std::unique_ptr<mlir::Pass> createFormKernels(const TargetCosts &costs);
+std::unique_ptr<mlir::Pass> createFormKernels(const TargetCosts &costs,
+                                              FormKernelsOptions options = {});
 
 } // namespace ingot

@@ -177,7 +177,8 @@ def GraphToLinalg : Pass<"graph-to-linalg", "::mlir::ModuleOp"> {
   let description = [{
     Composites are decomposed but for attention; elementwise ops become all-parallel generics,
     reductions generics over a fill. Copies (broadcast, transpose) live on as indexing maps of their
-    consumers. Floats narrower than f32 are computed in f32.
+    consumers. Flags say which floats contract-arithmetic may contract; floats narrower than f32 are computed
+    in f32.
 
     ```mlir --graph-to-linalg --cse
     func.func @forward(%x: tensor<4x16xf32>, %w: tensor<8x16xf32>, %b: tensor<8xf32>) -> tensor<4x8xf32> {
@@ -194,12 +195,12 @@ def GraphToLinalg : Pass<"graph-to-linalg", "::mlir::ModuleOp"> {
       %1 = tensor.empty() : tensor<4x8xf32>
       %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0, %arg2 : tensor<4x8xf32>, tensor<8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %in_0: f32, %out: f32):
-        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract,afn> : f32
+        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract> : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %out: f32):
-        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract,afn> : f32
+        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract> : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       return %3 : tensor<4x8xf32>
@@ -209,6 +210,37 @@ def GraphToLinalg : Pass<"graph-to-linalg", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::ingot::graph::GraphDialect"];
+}
+
+def ContractArithmetic : Pass<"contract-arithmetic", "::mlir::ModuleOp"> {
+  let summary = "Fused multiply-adds and reciprocals become explicit; no fast-math flag is left";
+  let description = [{
+    After this pass the ops say what is computed, bit by bit: neither fusion, recomputation, blocks of
+    rows nor the target choose any arithmetic. The rule looks at the values of the function after
+    common subexpressions were joined, and at ops whose flags allow it (`contract`, `arcp`):
+
+    1. `x / c` by a constant becomes `x · (1/c)` where `1/c` is a normal number.
+    2. `x / y` becomes `x · r` where `y` is an operand with fewer elements than the op has points, such
+       as a sum a row; `r = 1 / y` is an op of its own on y's shape. Where `y` is bf16 or f16, `r` is f32.
+    3. `x · y + z`, `x · y - z` and `z - x · y` become `fma(x, y, z)`, `fma(x, y, -z)` and `fma(-x, y, z)` in
+       f32 and f64 where the sum is the product's only use in the function and has as many points. If
+       both operands of a sum are such products, the left one is fused. A product that another op makes
+       moves into the sum's op. A sum over products, as of squares, is `sum = fma(x, y, sum)`.
+
+    What is rounded to bf16 or f16 between product and sum is no product. `nsz` stays on maxima and minima.
+
+    ```mlir
+    %p = linalg.generic … ins(%x, %s) { %0 = arith.mulf %a, %b fastmath<contract,…> }
+    %q = linalg.generic … ins(%p, %t) { %0 = arith.addf %a, %b fastmath<contract,…> }
+    // becomes
+    %q = linalg.generic … ins(%x, %s, %t) { %0 = math.fma %a, %b, %c }
+    ```
+
+    Numbers: a product and a sum round once instead of twice; a quotient by rule 1 or 2 is off by at
+    most one unit in the last place, and overflows where `1/y` does.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
@@ -345,7 +377,7 @@ def Recompute : Pass<"recompute", "::mlir::ModuleOp"> {
 def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
   let summary = "Functions become calls of kernels: one private function each, one for all equal bodies";
   let description = [{
-    A kernel is one root (contraction, attention, row, column, elementwise, update, indexing) and
+    A kernel is one root (contraction, attention, row, column, elementwise, update, scatter) and
     what is fused into it; README.md tells the rules. Nothing else is left in the step but views and
     buckets. Numbers change in one place: a reduction of more than 4096 elements to a scalar adds up
     fixed chunks first.
@@ -357,12 +389,12 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
       %1 = tensor.empty() : tensor<4x8xf32>
       %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0, %arg2 : tensor<4x8xf32>, tensor<8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %in_0: f32, %out: f32):
-        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract,afn> : f32
+        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract> : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %out: f32):
-        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract,afn> : f32
+        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract> : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       return %3 : tensor<4x8xf32>
@@ -379,19 +411,22 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
       %1 = tensor.empty() : tensor<4x8xf32>
       %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0, %arg2 : tensor<4x8xf32>, tensor<8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %in_0: f32, %out: f32):
-        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract,afn> : f32
+        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract> : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       %cst = arith.constant 0.000000e+00 : f32
       %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %out: f32):
-        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract,afn> : f32
+        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract> : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       return %3 : tensor<4x8xf32>
     }
     ```
+
+    With `fuse=false` every op is a kernel and every value is stored: what tests compare with.
   }];
+  let options = [Option<"fuse", "fuse", "bool", "true", "several ops may be one kernel">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect",
                            "::mlir::func::FuncDialect", "::ingot::graph::GraphDialect"];
@@ -594,7 +629,8 @@ def VerifyStage : Pass<"verify-stage", "::mlir::ModuleOp"> {
   let summary = "Only what a stage allows is left; the first op that is not is a located error";
   let description = [{
     The table at the top of VerifyStage.cpp says which dialects and ops each stage allows, in entry
-    functions and in kernels. From `linalg` on shapes are static; at `kernels` each kernel holds the
+    functions and in kernels. From `linalg` on shapes are static and no op carries fast-math flags but
+    `nsz`; at `kernels` each kernel holds the
     named op of its root.
 
     ```mlir

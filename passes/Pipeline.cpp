@@ -43,6 +43,9 @@ void trainStage(OpPassManager &passes, const std::optional<TrainingOptions> &tra
 /// From here on everything but the named roots is linalg on tensors.
 void toLinalg(OpPassManager &passes) {
   passes.addPass(createGraphToLinalg());
+  // Must run before anything is cut into blocks or cloned because whether a product is fused into
+  // a sum follows from its uses.
+  passes.addPass(createContractArithmetic());
   simplify(passes);
 }
 

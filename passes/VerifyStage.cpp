@@ -1,4 +1,5 @@
 /// What may remain after each stage: one table, located errors.
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/Passes.h"
 #include "passes/Pipeline.h"
@@ -91,14 +92,14 @@ StringRef namedRoot(StringRef root) {
       .Case("contraction", "graph.contract")
       .Case("attention", "graph.attention")
       .Case("attention_backward", "graph.attention_backward")
-      .Case("indexing", "graph.scatter_add")
+      .Case("scatter", "graph.scatter_add")
       .Default("");
 }
 
 LogicalResult verifyRoot(func::FuncOp kernel) {
   static constexpr StringRef roots[] = {"elementwise", "row",       "column",
                                         "contraction", "attention", "attention_backward",
-                                        "update",      "indexing"};
+                                        "update",      "scatter"};
   StringRef root = kernel->getAttrOfType<StringAttr>("graph.kernel").getValue();
   if (!llvm::is_contained(roots, root))
     return kernel.emitError("there is no kernel root '") << root << "'";
@@ -149,6 +150,20 @@ LogicalResult verifySchedule(func::FuncOp kernel, Stage stage) {
   return verifyEmission(kernel);
 }
 
+/// From `linalg` on the ops say what is computed, bit by bit. Only the sign of a zero may be left
+/// open.
+LogicalResult verifyArithmetic(Operation *op, const StageRule &rule) {
+  auto fast = dyn_cast<arith::ArithFastMathInterface>(op);
+  if (rule.stage < Stage::Linalg || !fast)
+    return success();
+  arith::FastMathFlags flags = fast.getFastMathFlagsAttr().getValue();
+  if ((flags | arith::FastMathFlags::nsz) != arith::FastMathFlags::nsz)
+    return op->emitOpError("may not carry fastmath<")
+           << arith::stringifyFastMathFlags(flags) << "> at stage " << name(rule.stage)
+           << ": contract-arithmetic decides what is fused";
+  return success();
+}
+
 LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule, bool isLaunch) {
   bool isKernel = isLaunch || kernel::isKernel(function);
   if (isKernel && rule.kernel.empty())
@@ -166,7 +181,8 @@ LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule, bool 
           << name(rule.stage) << (isKernel ? " in a kernel" : "");
       return WalkResult::interrupt();
     }
-    return failed(verifyTypes(op, rule)) ? WalkResult::interrupt() : WalkResult::advance();
+    bool isValid = succeeded(verifyTypes(op, rule)) && succeeded(verifyArithmetic(op, rule));
+    return isValid ? WalkResult::advance() : WalkResult::interrupt();
   });
   return mlir::failure(result.wasInterrupted());
 }

@@ -20,7 +20,7 @@ Scheduler schedulerFor(StringRef root) {
       .Case("row", scheduleRow)
       .Case("column", scheduleColumn)
       .Case("update", scheduleUpdate)
-      .Case("indexing", scheduleIndexing)
+      .Case("scatter", scheduleScatter)
       .Case("contraction", scheduleContraction)
       .Case("attention", scheduleAttention)
       .Case("attention_backward", scheduleAttentionBackward)

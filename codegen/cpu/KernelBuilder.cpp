@@ -1,5 +1,4 @@
 #include "codegen/cpu/Emitters.h"
-#include "codegen/cpu/FastMath.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -67,7 +66,6 @@ LogicalResult KernelBuilder::finish() {
   for (unsigned argument = 0; argument < function.getNumArguments() - 2; ++argument)
     if (!shared.contains(argument))
       function.setArgAttr(argument, LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
-  takeFastMath(function);
   return success();
 }
 

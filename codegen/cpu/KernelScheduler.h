@@ -58,7 +58,7 @@ llvm::LogicalResult scheduleElementwise(KernelScheduler &);
 llvm::LogicalResult scheduleRow(KernelScheduler &);
 llvm::LogicalResult scheduleColumn(KernelScheduler &);
 llvm::LogicalResult scheduleUpdate(KernelScheduler &);
-llvm::LogicalResult scheduleIndexing(KernelScheduler &);
+llvm::LogicalResult scheduleScatter(KernelScheduler &);
 llvm::LogicalResult scheduleContraction(KernelScheduler &);
 llvm::LogicalResult scheduleAttention(KernelScheduler &);
 llvm::LogicalResult scheduleAttentionBackward(KernelScheduler &);

@@ -16,14 +16,14 @@ namespace {
 /// By stage (`RowStages`), but for the first two and the kept values.
 struct RowSizes {
   int64_t rows = 1, rowsPerGrain = 1;
-  SmallVector<int64_t> turns;  ///< accumulators side by side; 0 for stages that store results
-  SmallVector<int64_t> unroll; ///< blocks of lanes that are written out by such a stage
-  SmallVector<int64_t> kept, keptIn; ///< values that a stage keeps in scratch, by number in the body
+  SmallVector<int64_t>
+      unroll; ///< blocks of lanes that are written out by stages that store results
+  SmallVector<int64_t> kept,
+      keptIn; ///< values that a stage keeps in scratch, by number in the body
 
   template <typename Field> void fields(Field field) {
     field("rows", rows);
     field("rows_per_grain", rowsPerGrain);
-    field("turns", turns);
     field("unroll", unroll);
     field("kept", kept);
     field("kept_in", keptIn);
@@ -166,9 +166,9 @@ void RowScheduler::access(int number) {
   if (stage.size > 1)
     for (const RowBuffer &buffer : buffers)
       if (buffer.stage == number)
-        points.at(buffer.tensor,
-                  points.split(position,
-                               cast<RankedTensorType>(buffer.tensor.getType()).getShape()));
+        points.at(
+            buffer.tensor,
+            points.split(position, cast<RankedTensorType>(buffer.tensor.getType()).getShape()));
   for (unsigned result : stage.results)
     points.at(kernel.returned(result), points.split(position, kernel.type(result).getShape()));
   finder.record(number, position);
@@ -179,25 +179,23 @@ void RowScheduler::bindBuffers(int stage) {
     if (buffer.stage != stage)
       continue;
     ArrayRef<int64_t> shape = cast<RankedTensorType>(buffer.tensor.getType()).getShape();
-    points.bind(buffer.tensor, [this, shape, own = Row{row, buffer.size}](
-                                   PointAccess::Indices indices) -> std::optional<bool> {
-      std::optional<PointIndex> place = own.inside(linearise(indices, shape));
-      if (!place)
-        return std::nullopt;
-      PointIndex::Lanes over = place->overLanes(points.lanes());
-      return !over.affine || over.step != 0;
-    });
+    points.bind(buffer.tensor,
+                [this, shape,
+                 own = Row{row, buffer.size}](PointAccess::Indices indices) -> std::optional<bool> {
+                  std::optional<PointIndex> place = own.inside(linearise(indices, shape));
+                  if (!place)
+                    return std::nullopt;
+                  PointIndex::Lanes over = place->overLanes(points.lanes());
+                  return !over.affine || over.step != 0;
+                });
   }
 }
 
 LogicalResult RowScheduler::schedule() {
   const TargetCosts &costs = kernel.costs;
-  // Operations a point from which four accumulators side by side no longer pay.
-  constexpr double fewTurns = 28;
   RowSizes sizes;
   sizes.rows = rows;
-  sizes.rowsPerGrain =
-      llvm::divideCeilSigned(rows, costs.grains(kernel.nanoseconds(), rows));
+  sizes.rowsPerGrain = llvm::divideCeilSigned(rows, costs.grains(kernel.nanoseconds(), rows));
   buffers = planRowBuffers(plan.stages, rows, costs);
   SmallVector<Value> values = valuesOf(kernel.kernel);
   for (const RowBuffer &buffer : buffers) {
@@ -210,12 +208,6 @@ LogicalResult RowScheduler::schedule() {
     total += double(rows) * double(stage.size);
   row = points.uniform(rows);
   for (auto [index, stage] : llvm::enumerate(plan.stages)) {
-    double work = 0;
-    for (Reduction *reduction : stage.reductions)
-      work += operationsPerPoint(reduction->op, costs);
-    const int64_t full = stage.size / points.lanes();
-    sizes.turns.push_back(
-        stage.reductions.empty() ? 0 : std::clamp<int64_t>(full, 1, work > fewTurns ? 2 : 4));
     sizes.unroll.push_back(unrollFor(kernel.operations() / total, stage.size, points.lanes()));
     access(index);
     bindBuffers(index);
@@ -271,11 +263,9 @@ LogicalResult RowEmitter::readPlan() {
     return failure();
   bool fits = sizes.rows == rows && sizes.rowsPerGrain > 0 &&
               kernel.launch.getGrains() == llvm::divideCeilSigned(rows, sizes.rowsPerGrain) &&
-              sizes.turns.size() == stages.size() && sizes.unroll.size() == stages.size() &&
-              sizes.kept.size() == sizes.keptIn.size();
+              sizes.unroll.size() == stages.size() && sizes.kept.size() == sizes.keptIn.size();
   for (size_t stage = 0; fits && stage < stages.size(); ++stage)
-    fits = sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16 && sizes.turns[stage] <= 16 &&
-           (sizes.turns[stage] > 0) == !stages[stage].reductions.empty();
+    fits = sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16;
   SmallVector<Value> values = valuesOf(kernel.kernel);
   for (size_t index = 0; fits && index < sizes.kept.size(); ++index) {
     const int64_t number = sizes.kept[index], stage = sizes.keptIn[index];
@@ -287,7 +277,8 @@ LogicalResult RowEmitter::readPlan() {
       buffers.push_back({values[number], {}, int(stage), stages[stage].size});
   }
   if (!fits)
-    return kernel.kernel.emitError("kernel.schedule: these passes over rows do not make its results");
+    return kernel.kernel.emitError(
+        "kernel.schedule: these passes over rows do not make its results");
   for (RowBuffer &buffer : buffers)
     buffer.memory = kernel.workspace(kernel::memoryType(RankedTensorType::get(
         {buffer.size}, cast<RankedTensorType>(buffer.tensor.getType()).getElementType())));
@@ -346,7 +337,7 @@ void RowEmitter::step(int stage, Accumulators &accumulators, Value start, Value 
 void RowEmitter::reduce(int stage) {
   ArrayRef<Reduction *> members = stages[stage].reductions;
   int64_t lanes = points.lanes(), length = stages[stage].size, full = length / lanes;
-  const int64_t count = sizes.turns[stage];
+  const int64_t count = std::clamp<int64_t>(full, 1, 4);
 
   std::vector<Accumulators> turns(count);
   for (Accumulators &accumulators : turns)
@@ -431,9 +422,8 @@ void RowEmitter::finish(Reduction &reduction, ArrayRef<SmallVector<Value>> parti
 void RowEmitter::store(int stage, const PointIndex &position, Value mask) {
   SmallVector<Value> values;
   for (unsigned result : stages[stage].results)
-    values.push_back(
-        points.at(kernel.returned(result), points.split(position, kernel.type(result).getShape()),
-                  mask));
+    values.push_back(points.at(kernel.returned(result),
+                               points.split(position, kernel.type(result).getShape()), mask));
   for (auto [result, value] : llvm::zip(stages[stage].results, values))
     points.store(value, kernel.resultMemory(result), position, mask,
                  kernel.type(result).getElementType());
@@ -448,8 +438,7 @@ void RowEmitter::emitRow(Value number) {
     else if (stage.size == 1)
       store(index, row, {});
     else
-      forEachBlock(points, location, {}, {}, stage.size,
-                   sizes.unroll[index],
+      forEachBlock(points, location, {}, {}, stage.size, sizes.unroll[index],
                    [&](const PointIndex &along, Value mask) {
                      fillBuffers(index, along, mask);
                      store(index, row * stage.size + along, mask);

@@ -1,4 +1,4 @@
-/// Indexing kernels: scatter_add into its base, in place where base and result share memory.
+/// Scatter kernels: scatter_add into its base, in place where base and result share memory.
 #include "codegen/cpu/Code.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
@@ -9,22 +9,13 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "passes/linalg/Reshape.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
 namespace ingot {
 namespace {
-
-/// The tensor behind views that keep every element's position in row-major order.
-Value behindReshapes(Value tensor) {
-  while (Operation *op = tensor.getDefiningOp()) {
-    if (!isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, graph::ReshapeOp>(op))
-      break;
-    tensor = op->getOperand(0);
-  }
-  return tensor;
-}
 
 struct ScatterSizes {
   int64_t chunk = 0;  ///< columns of a grain
@@ -61,14 +52,14 @@ struct ScatterShape {
   }
 };
 
-/// The scatter_add that an indexing kernel returns; null after a diagnostic.
+/// The scatter_add that a scatter kernel returns; null after a diagnostic.
 graph::ScatterAddOp scatterOf(func::FuncOp kernel) {
   auto returned = kernel.getBody().front().getTerminator()->getOperands();
   auto scatter = returned.size() == 1
-                     ? behindReshapes(returned[0]).getDefiningOp<graph::ScatterAddOp>()
+                     ? reshapeSource(returned[0]).getDefiningOp<graph::ScatterAddOp>()
                      : graph::ScatterAddOp();
   if (!scatter)
-    kernel.emitError("an indexing kernel returns one scatter_add");
+    kernel.emitError("a scatter kernel returns one scatter_add");
   return scatter;
 }
 
@@ -79,11 +70,11 @@ graph::ScatterAddOp scatterOf(func::FuncOp kernel) {
 /// Grains own columns of all rows; where rows are short, they own rows and skip the other indices.
 ScatterSizes chooseSizes(const ScatterShape &shape, const TargetCosts &costs, int64_t lanes) {
   ScatterSizes sizes;
-  const double work = costs.nanoseconds(
-      double(shape.outer) * shape.count * shape.inner,
-      8.0 * shape.outer * shape.inner * double(shape.count + shape.size));
-  const int64_t perPart = llvm::divideCeilSigned(
-      costs.grains(work, std::numeric_limits<int64_t>::max()), shape.outer);
+  const double work =
+      costs.nanoseconds(double(shape.outer) * shape.count * shape.inner,
+                        8.0 * shape.outer * shape.inner * double(shape.count + shape.size));
+  const int64_t perPart =
+      llvm::divideCeilSigned(costs.grains(work, std::numeric_limits<int64_t>::max()), shape.outer);
   sizes.unroll = unrollFor(1, shape.inner, lanes);
   const int64_t step = sizes.unroll * lanes;
   sizes.chunk = llvm::alignTo(
@@ -164,7 +155,7 @@ void ScatterEmitter::copyBase() {
 
 /// Whether the planner gave base and result one place is known when the kernel runs.
 void ScatterEmitter::startFromBase() {
-  auto base = dyn_cast<BlockArgument>(behindReshapes(op.getBase()));
+  auto base = dyn_cast<BlockArgument>(reshapeSource(op.getBase()));
   if (!base)
     return copyBase();
   auto address = [&](Value memory) -> Value {
@@ -243,9 +234,9 @@ LogicalResult accessScatter(func::FuncOp kernel, graph::ScatterAddOp op,
     auto type = cast<RankedTensorType>(tensor.getType());
     const int64_t rows = type.getNumElements() / std::max<int64_t>(shape.inner, 1);
     if (rows)
-      points.at(tensor, points.split(points.uniform(rows) * shape.inner +
-                                         points.consecutive(shape.inner),
-                                     type.getShape()));
+      points.at(tensor,
+                points.split(points.uniform(rows) * shape.inner + points.consecutive(shape.inner),
+                             type.getShape()));
   }
   if (shape.count)
     points.at(op.getIndices(),
@@ -255,7 +246,7 @@ LogicalResult accessScatter(func::FuncOp kernel, graph::ScatterAddOp op,
 
 } // namespace
 
-LogicalResult scheduleIndexing(KernelScheduler &kernel) {
+LogicalResult scheduleScatter(KernelScheduler &kernel) {
   graph::ScatterAddOp op = scatterOf(kernel.kernel);
   if (!op)
     return failure();
@@ -271,7 +262,7 @@ LogicalResult scheduleIndexing(KernelScheduler &kernel) {
       return failure();
     sizes = chooseSizes(shape, kernel.costs, Code::lanes);
     grains = shape.outer * shape.ranges(sizes) * shape.chunks(sizes);
-    auto base = dyn_cast<BlockArgument>(behindReshapes(op.getBase()));
+    auto base = dyn_cast<BlockArgument>(reshapeSource(op.getBase()));
     if (base && base.hasOneUse() && canShare(kernel.type(0), base.getType()))
       kernel.share(kernel::PairAttr::get(kernel.context(), 0, base.getArgNumber(),
                                          kernel::Sharing::SamePoint, 1));
@@ -288,10 +279,10 @@ LogicalResult emitScatter(KernelBuilder &kernel) {
   const ScatterShape shape(op);
   if (shape.type.getNumElements() == 0)
     return success();
-  const bool fits = sizes.chunk > 0 && sizes.range > 0 && sizes.unroll > 0 && sizes.unroll <= 16 &&
-                    sizes.chunk % (sizes.unroll * Code::lanes) == 0 &&
-                    kernel.launch.getGrains() ==
-                        shape.outer * shape.ranges(sizes) * shape.chunks(sizes);
+  const bool fits =
+      sizes.chunk > 0 && sizes.range > 0 && sizes.unroll > 0 && sizes.unroll <= 16 &&
+      sizes.chunk % (sizes.unroll * Code::lanes) == 0 &&
+      kernel.launch.getGrains() == shape.outer * shape.ranges(sizes) * shape.chunks(sizes);
   if (!fits)
     return kernel.kernel.emitError("kernel.schedule: these grains do not make its result");
   return ScatterEmitter(kernel, op, sizes).emit();

@@ -10,8 +10,9 @@ namespace ingot {
 namespace {
 
 double operationsOf(Operation &op, const TargetCosts &costs) {
-  if (isa<math::FmaOp, math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::CopySignOp>(
-          op))
+  if (isa<math::FmaOp>(op))
+    return 2;
+  if (isa<math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::CopySignOp>(op))
     return 1;
   if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp>(op))
     return costs.division;

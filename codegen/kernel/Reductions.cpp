@@ -1,22 +1,13 @@
 #include "codegen/kernel/Reductions.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/linalg/Combiner.h"
 #include "llvm/ADT/DenseSet.h"
 
 using namespace mlir;
 
 namespace ingot {
 namespace {
-
-/// The op by which output `output` takes in one more element, if that is all it does with its
-/// accumulator and the order does not matter.
-Operation *combinerOf(linalg::LinalgOp op, unsigned output) {
-  Value accumulator = op.getMatchingBlockArgument(op.getDpsInitOperand(output));
-  Operation *combiner = op.getBlock()->getTerminator()->getOperand(output).getDefiningOp();
-  bool plain = combiner && accumulator.hasOneUse() && *accumulator.user_begin() == combiner &&
-               combiner->getNumOperands() == 2 && combiner->getNumResults() == 1;
-  return plain && arith::getNeutralElement(combiner) ? combiner : nullptr;
-}
 
 std::optional<Reduction> analyse(linalg::LinalgOp op) {
   Reduction reduction;
@@ -107,8 +98,7 @@ SmallVector<PointIndex> iterationOf(PointAccess &points, const Reduction &reduct
 
 SmallVector<Value> neutral(PointEmitter &points, const Reduction &reduction) {
   return llvm::map_to_vector(reduction.combiners, [&](Operation *combiner) -> Value {
-    return arith::ConstantOp::create(points.ops(), combiner->getLoc(),
-                                     *arith::getNeutralElement(combiner));
+    return arith::ConstantOp::create(points.ops(), combiner->getLoc(), neutralElement(combiner));
   });
 }
 
@@ -122,11 +112,7 @@ SmallVector<Value> accumulate(PointEmitter &points, const Reduction &reduction,
 
 Value combine(PointEmitter &points, const Reduction &reduction, unsigned output, Value left,
               Value right) {
-  Operation *copy = reduction.combiners[output]->clone();
-  copy->setOperands({left, right});
-  copy->getResult(0).setType(left.getType());
-  points.ops().insert(copy);
-  return copy->getResult(0);
+  return combinePartials(points.ops(), reduction.combiners[output], left, right);
 }
 
 Value combineLanes(PointEmitter &points, const Reduction &reduction, unsigned output,

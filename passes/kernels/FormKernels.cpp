@@ -105,18 +105,19 @@ void dropAfter(func::FuncOp function) {
 }
 
 struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
-  FormKernelsPass() = default;
-  explicit FormKernelsPass(const TargetCosts &costs) : costs(costs) {}
+  using FormKernelsBase::FormKernelsBase;
+  FormKernelsPass(const TargetCosts &costs, FormKernelsOptions options)
+      : FormKernelsBase(std::move(options)), costs(costs) {}
 
   void runOnOperation() override {
     KernelOutliner outliner(getOperation());
     for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       if (function->hasAttr("graph.kernel"))
         continue;
-      splitReductions(function);
+      splitReductions(function, costs);
       separatePlaces(function);
       fillOperands(function);
-      KernelGroups groups;
+      KernelGroups groups(costs, fuse);
       if (failed(groups.form(function)))
         return signalPassFailure();
       KernelValues values(groups, function);
@@ -131,8 +132,8 @@ struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
 
 } // namespace
 
-std::unique_ptr<Pass> createFormKernels(const TargetCosts &costs) {
-  return std::make_unique<FormKernelsPass>(costs);
+std::unique_ptr<Pass> createFormKernels(const TargetCosts &costs, FormKernelsOptions options) {
+  return std::make_unique<FormKernelsPass>(costs, std::move(options));
 }
 
 } // namespace ingot

@@ -1,18 +1,19 @@
 #include "passes/kernels/KernelGroups.h"
-#include "ir/dialect/Graph.h"
+#include "ir/dialect/GraphBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "passes/linalg/GraphToLinalg.h"
 #include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/STLExtras.h"
 #include <queue>
+#include <set>
 
 using namespace mlir;
 
 namespace ingot {
+
 namespace {
 
-/// Reductions far apart in the step are not joined: their operands would live longer.
-constexpr unsigned window = 20;
+ArrayRef<int64_t> shapeOf(Value value) { return graph::tensorType(value).getShape(); }
 
 Root rootOf(OpKind kind) {
   switch (kind) {
@@ -24,15 +25,11 @@ Root rootOf(OpKind kind) {
     return Root::AttentionBackward;
   case OpKind::Update:
     return Root::Update;
-  case OpKind::Indexing:
-    return Root::Indexing;
+  case OpKind::Scatter:
+    return Root::Scatter;
   default:
     return Root::Elementwise;
   }
-}
-
-ArrayRef<int64_t> shapeOf(Value value) {
-  return cast<RankedTensorType>(value.getType()).getShape();
 }
 
 /// What `value` has to wait for, on the way through views.
@@ -53,7 +50,7 @@ SmallVector<int64_t> loopExtents(linalg::GenericOp op) { return op.getStaticLoop
 StringRef name(Root root) {
   static constexpr StringRef names[] = {"elementwise", "row",       "column",
                                         "contraction", "attention", "attention_backward",
-                                        "update",      "indexing"};
+                                        "update",      "scatter"};
   return names[unsigned(root)];
 }
 
@@ -63,6 +60,8 @@ LogicalResult KernelGroups::form(func::FuncOp function) {
     if (failed(place(&op)))
       return failure();
   }
+  for (KernelGroup &group : groups) // merged groups brought theirs along
+    llvm::sort(group.ops, [&](Operation *a, Operation *b) { return position(a) < position(b); });
   std::vector<unsigned> ordered = order();
   llvm::BitVector runs(groups.size());
   for (unsigned group : ordered)
@@ -93,7 +92,7 @@ LogicalResult KernelGroups::place(Operation *op) {
   case OpKind::Attention:
   case OpKind::AttentionBackward:
   case OpKind::Update:
-  case OpKind::Indexing:
+  case OpKind::Scatter:
     open(rootOf(kind), op->getNumResults() ? shapeOf(op->getResult(0)) : ArrayRef<int64_t>(), 0,
          op);
     return success();
@@ -127,54 +126,34 @@ SmallVector<unsigned> KernelGroups::operandGroups(Operation *op, bool waits) con
 }
 
 unsigned KernelGroups::open(Root root, ArrayRef<int64_t> domain, int64_t reduced, Operation *op) {
-  groups.push_back({root, llvm::to_vector(domain), reduced, {}, {}});
-  add(groups.size() - 1, op);
-  return groups.size() - 1;
+  unsigned group = needs.add();
+  groups.push_back({root, llvm::to_vector(domain), reduced, {}});
+  add(group, op);
+  return group;
 }
 
 void KernelGroups::add(unsigned group, Operation *op) {
   groups[group].ops.push_back(op);
+  groups[group].reads.insert(op->operand_begin(), op->operand_end());
   homes[op] = group;
   for (unsigned operand : operandGroups(op, /*waits=*/true))
-    if (operand != group)
-      groups[group].predecessors.insert(operand);
+    needs.connect(operand, group);
+}
+
+/// A kernel is code of its own, and compilers take more than linear time for long ones.
+bool KernelGroups::isFull(unsigned group, size_t more) const {
+  constexpr size_t mostOps = 512;
+  return groups[group].ops.size() + more > mostOps;
 }
 
 void KernelGroups::merge(unsigned into, unsigned from) {
-  for (Operation *op : groups[from].ops) {
-    groups[into].ops.push_back(op);
+  for (Operation *op : groups[from].ops)
     homes[op] = into;
-  }
-  llvm::sort(groups[into].ops,
-             [&](Operation *a, Operation *b) { return position(a) < position(b); });
+  llvm::append_range(groups[into].ops, groups[from].ops);
+  groups[into].reads.insert(groups[from].reads.begin(), groups[from].reads.end());
   groups[from].ops.clear();
-  for (unsigned predecessor : groups[from].predecessors)
-    groups[into].predecessors.insert(predecessor);
-  groups[into].predecessors.remove(from);
-  groups[into].predecessors.remove(into);
-  groups[from].predecessors.clear();
-  for (KernelGroup &group : groups)
-    if (group.predecessors.remove(from) && &group != &groups[into])
-      group.predecessors.insert(into);
-}
-
-/// True if `from` needs `to` to run before it, on some path that does not start with the direct
-/// dependence if `avoiding` names `to` itself.
-bool KernelGroups::reaches(unsigned from, unsigned to, std::optional<unsigned> avoiding) const {
-  llvm::BitVector seen(groups.size());
-  SmallVector<unsigned> stack{from};
-  while (!stack.empty()) {
-    unsigned group = stack.pop_back_val();
-    for (unsigned predecessor : groups[group].predecessors) {
-      if (predecessor == to && !(group == from && avoiding == to))
-        return true;
-      if (predecessor == to || seen.test(predecessor))
-        continue;
-      seen.set(predecessor);
-      stack.push_back(predecessor);
-    }
-  }
-  return false;
+  groups[from].reads.clear();
+  needs.merge(into, from);
 }
 
 /// Joining must not make a cycle: nothing the op reads or waits for may need the group.
@@ -185,7 +164,7 @@ bool KernelGroups::canAdd(unsigned group, Operation *op) const {
           llvm::any_of(after.getTokens(), [&](Value token) { return home(token) == group; }))
         return false;
   return llvm::none_of(operandGroups(op, /*waits=*/true), [&](unsigned operand) {
-    return operand != group && reaches(operand, group);
+    return operand != group && needs.reaches(operand, group);
   });
 }
 
@@ -196,18 +175,15 @@ bool KernelGroups::haveSameDomain(unsigned a, unsigned b) const {
 
 /// Two groups can be one if neither needs the other through a third.
 bool KernelGroups::canMerge(unsigned a, unsigned b) const {
-  return haveSameDomain(a, b) && !reaches(a, b, b) && !reaches(b, a, a);
+  return haveSameDomain(a, b) && !needs.reachesIndirectly(a, b) && !needs.reachesIndirectly(b, a);
 }
 
 std::vector<unsigned> KernelGroups::order() const {
   std::vector<unsigned> waiting(groups.size(), 0), result;
-  std::vector<SmallVector<unsigned>> successors(groups.size());
   using Entry = std::pair<unsigned, unsigned>; // position of the first op, group
   std::priority_queue<Entry, std::vector<Entry>, std::greater<Entry>> ready;
   for (unsigned group = 0; group < groups.size(); ++group) {
-    waiting[group] = groups[group].predecessors.size();
-    for (unsigned predecessor : groups[group].predecessors)
-      successors[predecessor].push_back(group);
+    waiting[group] = needs.predecessors(group).size();
     if (waiting[group] == 0 && !groups[group].ops.empty())
       ready.push({position(groups[group].ops.front()), group});
   }
@@ -215,7 +191,7 @@ std::vector<unsigned> KernelGroups::order() const {
     unsigned group = ready.top().second;
     ready.pop();
     result.push_back(group);
-    for (unsigned successor : successors[group])
+    for (unsigned successor : needs.successors(group))
       if (--waiting[successor] == 0)
         ready.push({position(groups[successor].ops.front()), successor});
   }
@@ -273,6 +249,8 @@ bool KernelGroups::fitsAttention(unsigned group, Operation *op) const {
 
 bool KernelGroups::fits(unsigned index, Operation *op) const {
   const KernelGroup &group = groups[index];
+  if (isFull(index))
+    return false;
   switch (group.root) {
   case Root::Attention:
   case Root::AttentionBackward:
@@ -284,37 +262,58 @@ bool KernelGroups::fits(unsigned index, Operation *op) const {
     if (auto generic = dyn_cast<linalg::GenericOp>(op))
       return fitsDomain(group, index, generic);
     return false;
-  case Root::Update:   // runs on flat storage
-  case Root::Indexing: // writes in the order of the indices
+  case Root::Update:  // runs on flat storage
+  case Root::Scatter: // writes in the order of the indices
     return false;
   }
+}
+
+/// The latest group of `operands` that takes the op.
+std::optional<unsigned> KernelGroups::latestTaker(ArrayRef<unsigned> operands,
+                                                  Operation *op) const {
+  SmallVector<unsigned> candidates;
+  llvm::copy_if(operands, std::back_inserter(candidates),
+                [&](unsigned group) { return fits(group, op); });
+  while (!candidates.empty()) {
+    unsigned *best = candidates.begin();
+    for (unsigned &candidate : candidates)
+      if (needs.reaches(candidate, *best) ||
+          (!needs.reaches(*best, candidate) && candidate > *best))
+        best = &candidate;
+    if (canAdd(*best, op))
+      return *best;
+    candidates.erase(best);
+  }
+  return std::nullopt;
+}
+
+/// Scalars are gathered in few kernels: any earlier group of scalars will do.
+std::optional<unsigned> KernelGroups::scalarTaker(Operation *op) const {
+  if (elementsOf(op->getResult(0)) != 1 || !isa<linalg::GenericOp>(op))
+    return std::nullopt;
+  for (unsigned group : scalars)
+    if (groups[group].domain == shapeOf(op->getResult(0)) && canAdd(group, op))
+      return group;
+  return std::nullopt;
 }
 
 /// Joins the latest group it reads from that takes it; groups of rows that meet in it become one.
 void KernelGroups::placePoint(Operation *op) {
   SmallVector<unsigned> operands = operandGroups(op, /*waits=*/false);
   std::optional<unsigned> best;
-  for (unsigned candidate : operands) {
-    if (!fits(candidate, op) || !canAdd(candidate, op))
-      continue;
-    if (!best || reaches(candidate, *best) || (!reaches(*best, candidate) && candidate > *best))
-      best = candidate;
-  }
+  if (fuse)
+    best = latestTaker(operands, op);
+  if (fuse && !best)
+    best = scalarTaker(op);
   if (!best) {
-    // Scalars are gathered in few kernels: any earlier group of scalars will do.
-    if (elementsOf(op->getResult(0)) == 1 && isa<linalg::GenericOp>(op))
-      for (unsigned group = 0; group < groups.size() && !best; ++group)
-        if (groups[group].root == Root::Elementwise && !groups[group].ops.empty() &&
-            groups[group].domain == shapeOf(op->getResult(0)) && canAdd(group, op))
-          best = group;
-    if (!best) {
-      open(Root::Elementwise, shapeOf(op->getResult(0)), 0, op);
-      return;
-    }
+    unsigned group = open(Root::Elementwise, shapeOf(op->getResult(0)), 0, op);
+    if (elementsOf(op->getResult(0)) == 1)
+      scalars.push_back(group);
+    return;
   }
   for (unsigned other : operands)
     if (other != *best && groups[*best].root == Root::Row && fits(other, op) &&
-        canMerge(*best, other) && canAdd(other, op))
+        !isFull(*best, groups[other].ops.size() + 1) && canMerge(*best, other) && canAdd(other, op))
       merge(*best, other);
   add(*best, op);
 }
@@ -345,15 +344,10 @@ static Operation *wholeSum(linalg::GenericOp op) {
 
 /// True if the op and the group read one tensor.
 static bool readsSame(const KernelGroup &group, Operation *op) {
-  for (Value operand : op->getOperands()) {
+  return llvm::any_of(op->getOperands(), [&](Value operand) {
     Operation *source = viewSource(operand).getDefiningOp();
-    if (source && kindOf(source) == OpKind::Source)
-      continue;
-    for (Operation *member : group.ops)
-      if (llvm::is_contained(member->getOperands(), operand))
-        return true;
-  }
-  return false;
+    return (!source || kindOf(source) != OpKind::Source) && group.reads.contains(operand);
+  });
 }
 
 /// Rows: the last dimensions are reduced; columns: the first ones. Sums over rows join the rows
@@ -369,30 +363,32 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
   });
   Root root = isRow ? Root::Row : Root::Column;
   Operation *sum = isRow ? wholeSum(op) : nullptr;
-  std::optional<unsigned> best;
-  for (unsigned index = 0; index < groups.size(); ++index) {
+  std::set<unsigned> candidates(operands.begin(), operands.end());
+  const size_t window = std::min(groups.size(), size_t(costs.fusionWindow));
+  for (size_t near = groups.size() - window; near < groups.size(); ++near)
+    candidates.insert(near);
+  if (sum)
+    candidates.insert(sharesOf[sum].begin(), sharesOf[sum].end());
+  for (unsigned index : llvm::reverse(candidates)) {
     const KernelGroup &group = groups[index];
     // Rows share all loops; columns may differ in width.
     size_t shared = root == Root::Row ? extents.size() : size_t(reduced);
-    if (group.root != root || group.ops.empty() || group.reduced != reduced ||
+    if (!fuse || group.root != root || group.ops.empty() || group.reduced != reduced ||
         (root == Root::Row && group.domain != extents) ||
-        ArrayRef(group.domain).take_front(shared) != ArrayRef(extents).take_front(shared) ||
-        !canAdd(index, op))
+        ArrayRef(group.domain).take_front(shared) != ArrayRef(extents).take_front(shared))
       continue;
     bool reads = llvm::is_contained(operands, index);
     bool isNear = index + window >= groups.size();
-    bool isShare = sum && sums.lookup(index) == sum && !reads;
+    bool isShare = sum && llvm::is_contained(sharesOf[sum], index) && !reads;
     bool joins = root == Root::Row ? (reads ? fitsDomain(group, index, op)
                                             : isShare || (isNear && readsSame(group, op)))
                                    : isNear && !reads;
-    if (joins)
-      best = index;
+    if (joins && !isFull(index) && canAdd(index, op))
+      return add(index, op);
   }
-  if (best)
-    return add(*best, op);
   unsigned group = open(root, extents, reduced, op);
   if (sum)
-    sums[group] = sum;
+    sharesOf[sum].push_back(group);
 }
 
 } // namespace ingot

@@ -1,9 +1,10 @@
 /// Which ops become one kernel. README.md tells the rules with examples.
 #pragma once
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "passes/kernels/KernelOps.h"
+#include "passes/kernels/OpModel.h"
+#include "passes/kernels/OrderedGraph.h"
+#include "passes/options/TargetCosts.h"
 #include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/SetVector.h"
 #include <vector>
 
 namespace ingot {
@@ -16,7 +17,7 @@ enum class Root {
   Attention,
   AttentionBackward,
   Update,
-  Indexing
+  Scatter
 };
 
 /// The value of `graph.kernel`.
@@ -28,17 +29,22 @@ struct KernelGroup {
   /// Extents of the iteration space; for row kernels the reduced dimensions are the last ones, for
   /// column kernels the first ones (columns of other widths may join: the first one's count).
   llvm::SmallVector<int64_t> domain;
-  int64_t reduced = 0; ///< how many dimensions are reduced
-  std::vector<mlir::Operation *> ops;
-  llvm::SmallSetVector<unsigned, 8> predecessors; ///< groups whose values the ops read
+  int64_t reduced = 0;                    ///< how many dimensions are reduced
+  std::vector<mlir::Operation *> ops;     ///< in program order
+  llvm::DenseSet<mlir::Value> reads = {}; ///< operands of the ops
 };
 
 /// Every op of a function but views and sources has one group, its home. Groups are acyclic: each
 /// can run as a whole after the groups it reads from.
 class KernelGroups {
 public:
+  /// Without `fuse`, every op gets a group of its own.
+  explicit KernelGroups(const TargetCosts &costs, bool fuse = true) : costs(costs), fuse(fuse) {}
+
   /// A failure has reported the op that fits no kernel.
   llvm::LogicalResult form(mlir::func::FuncOp function);
+  bool areFused() const { return fuse; }
+  const TargetCosts &targetCosts() const { return costs; }
 
   std::vector<KernelGroup> groups; ///< those without ops were merged into others
   /// The group that computes `value`, looking through views; none for arguments and sources.
@@ -57,7 +63,8 @@ private:
   void merge(unsigned into, unsigned from);
   llvm::SmallVector<unsigned> operandGroups(mlir::Operation *op, bool waits) const;
 
-  bool reaches(unsigned from, unsigned to, std::optional<unsigned> avoiding = {}) const;
+  std::optional<unsigned> latestTaker(llvm::ArrayRef<unsigned> operands, mlir::Operation *op) const;
+  std::optional<unsigned> scalarTaker(mlir::Operation *op) const;
   bool canAdd(unsigned group, mlir::Operation *op) const;
   bool fits(unsigned group, mlir::Operation *op) const;
   bool fitsDomain(const KernelGroup &group, unsigned index, mlir::linalg::GenericOp op) const;
@@ -65,8 +72,15 @@ private:
   bool haveSameDomain(unsigned a, unsigned b) const;
   bool canMerge(unsigned a, unsigned b) const;
 
+  bool isFull(unsigned group, size_t more = 1) const;
+
+  const TargetCosts costs;
+  bool fuse;
+  OrderedGraph needs; ///< which group needs which
   llvm::DenseMap<mlir::Operation *, unsigned> homes, positions;
-  llvm::DenseMap<unsigned, mlir::Operation *> sums; ///< of whose shares a row group was opened
+  /// By sum over several tensors: the row groups that were opened for its shares.
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<unsigned>> sharesOf;
+  llvm::SmallVector<unsigned> scalars; ///< elementwise groups on one element
 };
 
 } // namespace ingot

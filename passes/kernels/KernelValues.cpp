@@ -16,7 +16,7 @@ bool readsWhole(Operation *op, unsigned operand) {
   case OpKind::Attention:
   case OpKind::AttentionBackward:
   case OpKind::Update:
-  case OpKind::Indexing:
+  case OpKind::Scatter:
     return true;
   default:
     return isa<graph::GatherOp>(op) && operand == 0; // a table is read at random
@@ -27,15 +27,12 @@ bool readsStridedViews(Root root) {
   return root == Root::Contraction || root == Root::Attention || root == Root::AttentionBackward;
 }
 
-/// Bytes to store once and to load by every reader. Flags are dear: they are recomputed from what
-/// they compare.
+/// Bytes to store once and to load by every reader. Flags are expensive: they are recomputed from
+/// what they compare.
 int64_t storeCost(Value value, int64_t readers) {
   bool isFlag = cast<RankedTensorType>(value.getType()).getElementType().isInteger(1);
   return bytesOf(value) * (isFlag ? 16 : 1) * (1 + readers);
 }
-
-/// A vector kernel computes a value that is the same for all its lanes once.
-constexpr int64_t lanes = 16;
 
 } // namespace
 
@@ -84,7 +81,10 @@ void KernelValues::decide(unsigned group) {
         demanded.push_back(result);
   if (demanded.empty())
     return;
-  cut(group, demanded);
+  if (groups.areFused())
+    cut(group, demanded);
+  else
+    stored.insert(demanded.begin(), demanded.end());
   keepOwn(group);
   for (Value value : demanded)
     if (!stored.contains(value))
@@ -92,11 +92,12 @@ void KernelValues::decide(unsigned group) {
         repeat(reader, value);
 }
 
-/// Each value is two nodes: where it is computed and where it is available. A value that lies on
-/// the source's side at the first and on the sink's side at the second is stored; one that lies on
-/// the sink's side at both is computed again by its readers.
+/// Each value is two nodes: where it is computed and where it is available. A value that is on
+/// the source's side at the first and on the sink's side at the second is stored; one that is on
+/// the sink's side at both is recomputed by its readers.
 void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
   const KernelGroup &kernel = groups.groups[group];
+  const TargetCosts &costs = groups.targetCosts();
   llvm::SmallSetVector<unsigned, 4> readers;
   int64_t points = 1;
   for (Value value : demanded) {
@@ -107,44 +108,58 @@ void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
       int64_t extent = 1;
       for (int64_t size : groups.groups[reader].domain)
         extent *= size;
-      points = std::max(points, extent / lanes);
+      points = std::max(points, extent / costs.pointsPerUniformValue);
     }
   }
   bool runsAnyway = llvm::any_of(demanded, [&](Value value) { return forced.contains(value); }) ||
                     kernel.root != Root::Elementwise;
   int64_t repeats = std::max<int64_t>(readers.size(), 1), extra = repeats - !runsAnyway;
 
+  // What the demanded values are computed from inside the group.
+  llvm::DenseSet<Value> needed(demanded.begin(), demanded.end());
+  auto mayRepeat = [&](Value value) {
+    return kindOf(value.getDefiningOp()) == OpKind::Point && !forced.contains(value);
+  };
+  for (Operation *op : llvm::reverse(kernel.ops))
+    for (Value result : op->getResults())
+      if (needed.contains(result) && mayRepeat(result))
+        for (Value operand : op->getOperands())
+          needed.insert(viewSource(operand));
+
   CutNetwork network;
-  llvm::DenseMap<Value, std::pair<int, int>> nodes; // computed, available
-  std::function<int(Value)> available = [&](Value value) {
-    Value source = viewSource(value);
-    if (auto known = nodes.find(source); known != nodes.end())
+  llvm::MapVector<Value, std::pair<int, int>> nodes; // computed, available
+  auto addNodes = [&](Value value, int64_t capacity) {
+    int computed = network.add(), available = network.add();
+    network.connect(computed, available, capacity);
+    return nodes[value] = {computed, available};
+  };
+  auto availableNode = [&](Value value) {
+    if (auto known = nodes.find(value); known != nodes.end())
       return known->second.second;
-    int computed = network.add(), shown = network.add();
-    nodes[source] = {computed, shown};
-    Operation *op = source.getDefiningOp();
-    if (!groups.home(source) || groups.home(source) != group) { // there already; reading costs
-      network.connect(CutNetwork::source, computed, CutNetwork::unlimited);
-      bool isFree = op && kindOf(op) == OpKind::Source;
-      network.connect(computed, shown, isFree ? 0 : bytesOf(source) * extra);
-      return shown;
-    }
-    network.connect(computed, shown, storeCost(source, repeats));
-    bool isPoint = kindOf(op) == OpKind::Point;
-    if (!isPoint || forced.contains(source)) {
-      network.connect(CutNetwork::source, computed, CutNetwork::unlimited);
-    } else {
-      int64_t elements = elementsOf(source);
+    Operation *op = value.getDefiningOp(); // of another group: there already; reading costs
+    bool isFree = op && kindOf(op) == OpKind::Source;
+    auto [computed, available] = addNodes(value, isFree ? 0 : bytesOf(value) * extra);
+    network.connect(CutNetwork::source, computed, CutNetwork::unlimited);
+    return available;
+  };
+  for (Operation *op : kernel.ops)
+    for (Value value : op->getResults()) {
+      if (!needed.contains(value))
+        continue;
+      int computed = addNodes(value, storeCost(value, repeats)).first;
+      if (!mayRepeat(value)) {
+        network.connect(CutNetwork::source, computed, CutNetwork::unlimited);
+        continue;
+      }
+      int64_t elements = elementsOf(value);
       double work = repeats * double(std::max(elements, points)) - (runsAnyway ? 0 : elements);
       network.connect(CutNetwork::source, computed,
-                      std::llround(std::max(0.0, work) * costPerElement(op)));
+                      std::llround(std::max(0.0, work) * costPerElement(op, costs)));
       for (Value operand : op->getOperands())
-        network.connect(available(operand), computed, CutNetwork::unlimited);
+        network.connect(availableNode(viewSource(operand)), computed, CutNetwork::unlimited);
     }
-    return shown;
-  };
   for (Value value : demanded)
-    network.connect(available(value), CutNetwork::sink, CutNetwork::unlimited);
+    network.connect(nodes[value].second, CutNetwork::sink, CutNetwork::unlimited);
   network.solve();
   for (auto &[value, node] : nodes)
     if (groups.home(value) == group && !network.isSinkSide(node.first) &&

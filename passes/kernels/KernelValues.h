@@ -1,4 +1,4 @@
-/// Which values are stored between kernels and which each kernel computes again for itself.
+/// Which values are stored between kernels and which each kernel recomputes for itself.
 #pragma once
 #include "passes/kernels/KernelGroups.h"
 #include "llvm/ADT/DenseSet.h"
@@ -6,7 +6,7 @@
 
 namespace ingot {
 
-/// A value that another kernel needs is stored, or the other kernel computes it again from what is
+/// A value that another kernel needs is stored, or the other kernel recomputes it from what is
 /// stored. The choice that moves the fewest bytes is a minimum cut of each group between what it
 /// cannot avoid to compute and what others need (as for activations in Zheng et al. 2022,
 /// AOTAutograd's partitioner).

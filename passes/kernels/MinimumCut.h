@@ -18,8 +18,8 @@ public:
   }
   void connect(int from, int to, int64_t capacity);
 
-  /// After this, `isSinkSide` tells the sides of the minimum cut that lies closest to the sink
-  /// (Edmonds & Karp 1972).
+  /// After this, `isSinkSide` tells the sides of the minimum cut that is closest to the sink
+  /// (Dinic 1970).
   void solve();
   bool isSinkSide(int node) const { return sinkSide[node]; }
 
@@ -29,9 +29,11 @@ private:
     int64_t capacity;
     size_t reverse; ///< index of the opposite edge at `to`
   };
-  int64_t augment();
+  bool measure();
+  void fillShortestPaths();
 
   std::vector<std::vector<Edge>> edges{2};
+  std::vector<int> distance; ///< from the source
   std::vector<bool> sinkSide;
 };
 

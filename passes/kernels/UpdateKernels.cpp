@@ -2,6 +2,7 @@
 #include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/kernels/OutlineKernels.h"
+#include "passes/linalg/ContractArithmetic.h"
 #include "passes/linalg/GraphToLinalg.h"
 
 using namespace mlir;
@@ -77,6 +78,7 @@ func::FuncOp buildUpdateKernel(Operation *update, int64_t elements) {
     kernel.erase();
     return {};
   }
+  contractArithmetic(kernel);
   return kernel;
 }
 

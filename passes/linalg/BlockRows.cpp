@@ -2,9 +2,8 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "passes/Passes.h"
-#include "passes/kernels/KernelOps.h"
-#include "passes/kernels/OpLoops.h"
-#include "passes/linalg/GraphToLinalg.h"
+#include "passes/kernels/OpModel.h"
+#include "passes/linalg/Combiner.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
@@ -80,11 +79,10 @@ bool Region::add(Operation *op, int loop) {
   if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
     auto walks = [&](linalg::IndexOp index) { return int(index.getDim()) == loop; };
     if (llvm::any_of(generic.getBody()->getOps<linalg::IndexOp>(), walks))
-      return false; // asks where its row lies
+      return false; // depends on its row's number
     if (!isUniform(generic.getDpsInits()[0]))
       return false;
-    if (loops->isReduced[loop] &&
-        !isa<arith::AddFOp>(generic.getBody()->getTerminator()->getOperand(0).getDefiningOp()))
+    if (loops->isReduced[loop] && !addsUp(combinerOf(generic, 0)))
       return false; // only sums are put together from blocks
   }
   for (const OpLoops::Dims &dims : loops->operands)
@@ -146,7 +144,7 @@ std::vector<Operation *> Region::dependents() const {
   return found;
 }
 
-/// Takes in what lies between members, so that a block runs without the others.
+/// Takes in the ops between members, so that a block runs without the others.
 bool Region::close() {
   while (true) {
     std::vector<Operation *> outside = dependents(), between;
@@ -294,7 +292,6 @@ Value Blocks::add(Location location, Value left, Value right) {
         linalg::YieldOp::create(b, where,
                                 arith::AddFOp::create(b, where, values[0], values[1]).getResult());
       });
-  setFastMath(sum);
   return sum.getResult(0);
 }
 
@@ -329,7 +326,7 @@ void Blocks::emit() {
     replace(whole, sum);
   for (auto &[whole, parts] : pieces)
     replace(whole, tensor::ConcatOp::create(builder, whole.getLoc(), *region.cut(whole), parts));
-  // What needs the blocks comes behind them.
+  // What needs the blocks comes after them.
   for (Operation *op : dependents)
     if (op->isBeforeInBlock(last))
       op->moveBefore(op->getBlock(), builder.getInsertionPoint());

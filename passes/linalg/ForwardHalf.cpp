@@ -1,6 +1,6 @@
 #include "passes/linalg/ForwardHalf.h"
 #include "ir/dialect/Graph.h"
-#include "passes/kernels/KernelOps.h"
+#include "passes/kernels/OpModel.h"
 #include <functional>
 #include <optional>
 
@@ -24,7 +24,7 @@ double flopsOf(Operation *op) {
   return flops;
 }
 
-bool ForwardPass::read(func::FuncOp function) {
+bool ForwardHalf::read(func::FuncOp function) {
   ops.clear();
   positions.clear();
   times.clear();
@@ -55,7 +55,7 @@ bool ForwardPass::read(func::FuncOp function) {
   return !ops.empty() && ops.size() + 1 < next;
 }
 
-SmallVector<OpOperand *> ForwardPass::backwardUses(Value value) const {
+SmallVector<OpOperand *> ForwardHalf::backwardUses(Value value) const {
   SmallVector<OpOperand *> uses;
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
@@ -67,7 +67,7 @@ SmallVector<OpOperand *> ForwardPass::backwardUses(Value value) const {
   return uses;
 }
 
-bool ForwardPass::waits(Value value) const {
+bool ForwardHalf::waits(Value value) const {
   unsigned lastForward = 0, firstBackward = ~0u;
   std::function<void(Value)> visit = [&](Value shown) {
     for (Operation *user : shown.getUsers()) {
@@ -83,7 +83,7 @@ bool ForwardPass::waits(Value value) const {
   return firstBackward != ~0u && firstBackward > lastForward + 2;
 }
 
-std::vector<Value> ForwardPass::narrowPoints(int64_t smallestBytes) const {
+std::vector<Value> ForwardHalf::narrowPoints(int64_t smallestBytes) const {
   std::function<unsigned(Value)> lastUse = [&](Value value) {
     unsigned last = 0;
     for (Operation *user : value.getUsers())

@@ -1,4 +1,4 @@
-/// The two halves of a training step: what the loss needs, and what runs behind it.
+/// The two halves of a training step: what the loss needs, and what runs after it.
 #pragma once
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
@@ -12,9 +12,9 @@ bool isHeavy(mlir::Operation *op);
 /// Floating-point operations of a heavy op.
 double flopsOf(mlir::Operation *op);
 
-/// The ops of a training step before the loss is known, and what those behind it (the backward
+/// The ops of a training step before the loss is known, and what those after it (the backward
 /// pass) read of them.
-class ForwardPass {
+class ForwardHalf {
 public:
   /// False if the function returns no loss, or nothing but what the loss needs.
   bool read(mlir::func::FuncOp function);
@@ -31,7 +31,7 @@ public:
   bool waits(mlir::Value value) const;
   /// Values to which the forward pass narrows: at one point, nothing else of at least
   /// `smallestBytes` is on its way to later ops of it. One between any two heavy ops, in program
-  /// order: the residual stream before attention and before the perceptron of every layer.
+  /// order: the residual stream before attention and before the MLP of every layer.
   std::vector<mlir::Value> narrowPoints(int64_t smallestBytes) const;
 
 private:

@@ -238,7 +238,7 @@ Value Converter::slice(graph::SliceOp op) {
                                         attributes(op.getStrides()));
 }
 
-/// Interior padding is padding behind each element in a dimension of its own.
+/// Interior padding is padding after each element in a dimension of its own.
 Value Converter::pad(graph::PadOp op) {
   Value value = op.getOperand();
   auto padded = [&](Value operand, ArrayRef<int64_t> low, ArrayRef<int64_t> high) -> Value {
@@ -385,24 +385,18 @@ Value Converter::reduce(graph::ReduceOp op) {
   Value init = fill(sumType, neutralElement(builder, op.getKind(), element, isUnsigned));
 
   ReductionLoops loops = reductionLoops(builder, op);
-  bool anyOrder =
-      op.getKind() == graph::ReduceKind::Sum || op.getKind() == graph::ReduceKind::Product;
-  auto generic = linalg::GenericOp::create(
-      builder, location(), sumType, op.getOperand(), init,
-      ArrayRef<AffineMap>{loops.operand, loops.result}, loops.kinds,
-      [&](OpBuilder &b, Location where, ValueRange values) {
-        Value x = values[0];
-        if (x.getType() != element)
-          x = arith::ExtFOp::create(b, where, element, x);
-        Operation *sum = combine(b, where, op.getKind(), isUnsigned, x, values[1]);
-        linalg::YieldOp::create(b, where, sum->getResult(0));
-        setFastMath(sum);
-        if (auto real = dyn_cast<arith::ArithFastMathInterface>(sum); real && anyOrder)
-          sum->setAttr(
-              real.getFastMathAttrName(),
-              arith::FastMathFlagsAttr::get(b.getContext(), real.getFastMathFlagsAttr().getValue() |
-                                                                arith::FastMathFlags::reassoc));
-      });
+  auto generic =
+      linalg::GenericOp::create(builder, location(), sumType, op.getOperand(), init,
+                                ArrayRef<AffineMap>{loops.operand, loops.result}, loops.kinds,
+                                [&](OpBuilder &b, Location where, ValueRange values) {
+                                  Value x = values[0];
+                                  if (x.getType() != element)
+                                    x = arith::ExtFOp::create(b, where, element, x);
+                                  Operation *sum =
+                                      combine(b, where, op.getKind(), isUnsigned, x, values[1]);
+                                  linalg::YieldOp::create(b, where, sum->getResult(0));
+                                  setFastMath(sum);
+                                });
   Value sum = generic.getResult(0);
   if (sumType == to)
     return sum;

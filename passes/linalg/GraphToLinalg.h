@@ -29,8 +29,7 @@ bool isCopy(mlir::Operation *op);
 mlir::Value emitScalar(mlir::OpBuilder &builder, mlir::Operation *op, mlir::ValueRange operands,
                        mlir::Type result, bool isUnsigned, bool resultUnsigned);
 
-/// Marks float ops below `op` with the fast-math flags that code generation uses up; never nnan or
-/// ninf.
+/// Marks float ops below `op` with what `contractArithmetic` may do to them.
 void setFastMath(mlir::Operation *op);
 
 } // namespace ingot

@@ -92,7 +92,7 @@ Value Scalars::sign(Value x) {
 }
 
 /// x/y towards zero without a trap: x/0 is x, and the smallest integer over -1 wraps. Masked lanes
-/// hold zeros, so that a plain division could trap where no element asks for it.
+/// hold zeros, so that a plain division could trap where no element needs it.
 Value Scalars::integerQuotient(Value x, Value y) {
   Type type = x.getType();
   Value isZero = make<arith::CmpIOp>(arith::CmpIPredicate::eq, y, constant(type, 0));
@@ -213,9 +213,8 @@ Value emitScalar(OpBuilder &builder, Operation *op, ValueRange operands, Type re
 
 void setFastMath(Operation *root) {
   using arith::FastMathFlags;
-  auto flags = arith::FastMathFlagsAttr::get(root->getContext(),
-                                             FastMathFlags::contract | FastMathFlags::afn |
-                                                 FastMathFlags::arcp | FastMathFlags::nsz);
+  auto flags = arith::FastMathFlagsAttr::get(
+      root->getContext(), FastMathFlags::contract | FastMathFlags::arcp | FastMathFlags::nsz);
   root->walk(
       [&](arith::ArithFastMathInterface op) { op->setAttr(op.getFastMathAttrName(), flags); });
 }

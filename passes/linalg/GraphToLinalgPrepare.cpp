@@ -31,7 +31,7 @@ struct DecomposeComposite : OpInterfaceRewritePattern<Composite> {
 };
 
 //===--------------------------------------------------------------------------------------------===//
-// Reshapes that join dimensions move behind contractions and reductions
+// Reshapes that join dimensions move after contractions and reductions
 //===--------------------------------------------------------------------------------------------===//
 
 /// For each dimension of a value the run of dimensions of `source` that it was joined from.

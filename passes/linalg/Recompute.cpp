@@ -1,8 +1,8 @@
-/// Pass recompute: values of the forward pass are dropped and computed again in the backward pass.
+/// Pass recompute: values of the forward pass are dropped and recomputed in the backward pass.
 #include "ir/dialect/Graph.h"
 #include "mlir/IR/IRMapping.h"
 #include "passes/Passes.h"
-#include "passes/kernels/KernelOps.h"
+#include "passes/kernels/OpModel.h"
 #include "passes/linalg/RecomputeChoice.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/MapVector.h"
@@ -21,10 +21,10 @@ namespace {
 constexpr size_t mostNear = 100;
 
 /// Clones of the repeated ops in the backward pass, each as late as its first reader allows:
-/// what a whole layer, or several, compute again does not live before the gradient gets there.
+/// what a whole layer, or several, recompute does not live before the gradient gets there.
 class Clones {
 public:
-  Clones(const ForwardPass &forward, ArrayRef<Operation *> repeated)
+  Clones(const ForwardHalf &forward, ArrayRef<Operation *> repeated)
       : forward(forward), repeated(repeated.begin(), repeated.end()) {}
   void emit();
 
@@ -37,7 +37,7 @@ private:
   Value late(OpBuilder &builder, Value value);
   Operation *findToken(ArrayRef<OpOperand *> uses, Operation *first);
 
-  const ForwardPass &forward;
+  const ForwardHalf &forward;
   llvm::SetVector<Operation *> repeated;
   llvm::DenseMap<Operation *, Operation *> needs; ///< the op of the backward pass that comes first
   llvm::DenseMap<Value, Value> cloned;            ///< of the batches so far
@@ -196,7 +196,7 @@ void Clones::emit(const Batch &batch) {
 
 /// Moves of the backward pass (transposes, slices) that stand beside what they move go to their
 /// first reader: the value waits till then.
-void sinkMoves(const ForwardPass &forward, func::FuncOp function) {
+void sinkMoves(const ForwardHalf &forward, func::FuncOp function) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.front()))) {
     if (kindOf(&op) != OpKind::Point || !isStridedMove(&op) || forward.contains(&op))
       continue;
@@ -228,14 +228,14 @@ private:
   TargetCosts costs;
 
   void recompute(func::FuncOp function) {
-    ForwardPass forward;
+    ForwardHalf forward;
     if (!forward.read(function))
       return;
     if (heavy > 0) {
       sinkMoves(forward, function);
       forward.read(function);
     }
-    RecomputeChoice choice(forward, smallestBytes);
+    RecomputeChoice choice(forward, costs, smallestBytes);
     std::vector<Operation *> candidates;
     if (heavy > 0)
       candidates = choice.candidates(stride);

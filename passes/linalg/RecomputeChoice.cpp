@@ -1,10 +1,9 @@
 #include "passes/linalg/RecomputeChoice.h"
 #include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "passes/kernels/KernelOps.h"
 #include "passes/kernels/MinimumCut.h"
+#include "passes/kernels/OpModel.h"
 #include "llvm/ADT/MapVector.h"
-#include <functional>
 
 using namespace mlir;
 
@@ -49,11 +48,11 @@ Repetition RecomputeChoice::solve(ArrayRef<Operation *> heavy, int64_t stride) c
   if (heavy.empty())
     return cut(mayRepeat);
   mayRepeat.insert(heavy.begin(), heavy.end());
-  for (Operation *op : forward.inOrder()) // a slice of what is computed again
+  for (Operation *op : forward.inOrder()) // a slice of what is recomputed
     if (kindOf(op) == OpKind::Point && isStridedMove(op))
       mayRepeat.insert(op);
   const std::vector<Value> points = forward.narrowPoints(smallestBytes);
-  // Where the checkpoints start decides what lies before them (the perceptron is dearer than
+  // Where the checkpoints start decides what comes before them (the MLP is more expensive than
   // attention's last projection): of the starts that keep hardly more than any, the cheapest.
   std::vector<Repetition> starts;
   for (int64_t start = 0; start < stride; ++start) {
@@ -73,47 +72,68 @@ Repetition RecomputeChoice::solve(ArrayRef<Operation *> heavy, int64_t stride) c
 }
 
 Repetition RecomputeChoice::cut(const llvm::DenseSet<Operation *> &mayRepeat) const {
-  CutNetwork network;
-  llvm::MapVector<Operation *, int> computed;
-  llvm::MapVector<Value, int> shown;
-  std::function<int(Value)> available = [&](Value value) -> int {
-    value = viewSource(value);
-    if (auto known = shown.find(value); known != shown.end())
-      return known->second;
-    int node = shown[value] = network.add();
-    Operation *op = value.getDefiningOp();
-    if (!forward.contains(op) || kindOf(op) == OpKind::Source)
-      return node; // there anyway: it costs nothing to show it
-    bool isNew = !computed.contains(op);
-    if (isNew)
-      computed[op] = network.add();
-    int made = computed.lookup(op);
-    bool isFree = bytesOf(value) < smallestBytes ||
-                  (!forward.backwardUses(value).empty() && !forward.waits(value));
-    network.connect(made, node, isFree ? 0 : bytesOf(value) * pricePerByte);
-    if (!isNew)
-      return node;
-    if (!mayRepeat.contains(op) || isFree) {
-      network.connect(CutNetwork::source, made, CutNetwork::unlimited);
-      return node;
-    }
-    double cost = isHeavy(op) ? flopsOf(op) / flopsPerCost
-                              : costPerElement(op) * double(elementsOf(op->getResult(0)));
-    network.connect(CutNetwork::source, made, std::max<int64_t>(1, int64_t(cost)));
-    for (Value operand : op->getOperands())
-      if (Operation *maker = operand.getDefiningOp(); !maker || kindOf(maker) != OpKind::Source)
-        network.connect(available(operand), made, CutNetwork::unlimited);
-    return node;
+  auto isComputed = [&](Operation *op) {
+    return forward.contains(op) && kindOf(op) != OpKind::View && kindOf(op) != OpKind::Source;
+  };
+  auto isFree = [&](Value value) {
+    return bytesOf(value) < smallestBytes ||
+           (!forward.backwardUses(value).empty() && !forward.waits(value));
   };
   SmallVector<Value> demanded;
+  llvm::DenseSet<Value> needed; // what these are computed from
   for (Operation *op : forward.inOrder())
-    if (kindOf(op) != OpKind::View && kindOf(op) != OpKind::Source)
+    if (isComputed(op))
       for (Value result : op->getResults())
         if (!forward.backwardUses(result).empty() && forward.waits(result) &&
             bytesOf(result) >= smallestBytes)
           demanded.push_back(result);
+  needed.insert(demanded.begin(), demanded.end());
+  llvm::DenseSet<Operation *> repeatable;
+  for (Operation *op : llvm::reverse(forward.inOrder())) {
+    auto isRead = [&](Value result) { return needed.contains(result); };
+    if (!isComputed(op) || !mayRepeat.contains(op) ||
+        llvm::all_of(llvm::make_filter_range(op->getResults(), isRead), isFree))
+      continue;
+    repeatable.insert(op);
+    for (Value operand : op->getOperands())
+      needed.insert(viewSource(operand));
+  }
+
+  CutNetwork network;
+  llvm::MapVector<Operation *, int> computed;
+  llvm::MapVector<Value, int> shown;
+  auto shownNode = [&](Value value) {
+    auto [entry, isNew] = shown.try_emplace(value, 0);
+    if (isNew) // not of the forward pass, or a constant: there anyway
+      entry->second = network.add();
+    return entry->second;
+  };
+  for (Operation *op : forward.inOrder()) {
+    if (!isComputed(op))
+      continue;
+    int made = -1;
+    for (Value result : op->getResults()) {
+      if (!needed.contains(result))
+        continue;
+      if (made < 0)
+        made = computed[op] = network.add();
+      network.connect(made, shownNode(result), isFree(result) ? 0 : bytesOf(result) * pricePerByte);
+    }
+    if (made < 0)
+      continue;
+    if (!repeatable.contains(op)) {
+      network.connect(CutNetwork::source, made, CutNetwork::unlimited);
+      continue;
+    }
+    double cost = isHeavy(op) ? flopsOf(op) / flopsPerCost
+                              : costPerElement(op, costs) * double(elementsOf(op->getResult(0)));
+    network.connect(CutNetwork::source, made, std::max<int64_t>(1, int64_t(cost)));
+    for (Value operand : op->getOperands())
+      if (Operation *maker = operand.getDefiningOp(); !maker || kindOf(maker) != OpKind::Source)
+        network.connect(shownNode(viewSource(operand)), made, CutNetwork::unlimited);
+  }
   for (Value value : demanded)
-    network.connect(available(value), CutNetwork::sink, CutNetwork::unlimited);
+    network.connect(shownNode(value), CutNetwork::sink, CutNetwork::unlimited);
   network.solve();
   Repetition repetition;
   auto isRepeated = [&](Operation *op) {

@@ -3,6 +3,8 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "passes/linalg/Combiner.h"
 #include "passes/linalg/Reshape.h"
 
 using namespace mlir;
@@ -10,9 +12,23 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
+/// True if the reduction starts from the value that changes nothing.
+bool startsNeutral(linalg::GenericOp op, Operation *combiner) {
+  auto fill = op.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+  Attribute start;
+  if (!fill || !matchPattern(fill.getInputs()[0], m_Constant(&start)))
+    return false;
+  TypedAttr neutral = neutralElement(combiner);
+  auto real = dyn_cast<FloatAttr>(start); // -0 is as good a start as 0
+  return real ? real.getValue() == cast<FloatAttr>(neutral).getValue() : start == neutral;
+}
+
 bool reducesWhole(linalg::GenericOp op) {
-  return op.getNumLoops() > 0 && op.getNumReductionLoops() == op.getNumLoops() &&
-         op.getNumResults() == 1 && op.getNumDpsInits() == 1;
+  if (op.getNumLoops() == 0 || op.getNumReductionLoops() != op.getNumLoops() ||
+      op.getNumResults() != 1)
+    return false;
+  Operation *combiner = combinerOf(op, 0);
+  return combiner && startsNeutral(op, combiner);
 }
 
 int64_t product(ArrayRef<int64_t> sizes) {
@@ -52,18 +68,14 @@ Value reduceRows(OpBuilder &builder, linalg::GenericOp op, ValueRange inputs,
 /// Combines all elements of `partial` as `op` combines its inputs.
 Value combineAll(OpBuilder &builder, linalg::GenericOp op, Value partial) {
   auto type = cast<RankedTensorType>(partial.getType());
-  Operation *combiner = op.getBody()->getTerminator()->getOperand(0).getDefiningOp();
-  Value accumulator = op.getBody()->getArguments().back();
+  Operation *combiner = combinerOf(op, 0);
   AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
   auto result = linalg::GenericOp::create(
       builder, op.getLoc(), op.getResult(0).getType(), partial, op.getDpsInits()[0],
       ArrayRef<AffineMap>{identity, AffineMap::get(type.getRank(), 0, builder.getContext())},
       SmallVector<utils::IteratorType>(type.getRank(), utils::IteratorType::reduction),
       [&](OpBuilder &b, Location where, ValueRange values) {
-        Operation *combined = b.clone(*combiner);
-        for (OpOperand &operand : combined->getOpOperands())
-          operand.set(operand.get() == accumulator ? values[1] : values[0]);
-        linalg::YieldOp::create(b, where, combined->getResult(0));
+        linalg::YieldOp::create(b, where, combinePartials(b, combiner, values[0], values[1]));
       });
   return result.getResult(0);
 }
@@ -77,13 +89,13 @@ unsigned rowDimensions(ArrayRef<int64_t> extents) {
 }
 
 /// Into how many chunks a flat tensor is cut: about a thousand elements each, at most `mostChunks`.
-/// Chunks that come out even, in whole vectors, need no padding and no masks: where there are
+/// Chunks that come out even, in whole granules, need no padding and no masks: where there are
 /// enough of them, they are the ones.
-int64_t chunksOf(int64_t elements) {
-  constexpr int64_t mostChunks = 1024, enough = 256, vector = 16;
+int64_t chunksOf(int64_t elements, int64_t granule) {
+  constexpr int64_t mostChunks = 1024, enough = 256;
   int64_t wanted = std::min(mostChunks, llvm::divideCeilSigned(elements, mostChunks));
   for (int64_t chunks = wanted; chunks >= std::min(wanted, enough); --chunks)
-    if (elements % (chunks * vector) == 0)
+    if (elements % (chunks * granule) == 0)
       return chunks;
   return wanted;
 }
@@ -109,20 +121,31 @@ Value inChunks(OpBuilder &builder, linalg::GenericOp op, Value operand, int64_t 
   return reshapeTensor(builder, op.getLoc(), flat, {rows, length});
 }
 
-void split(linalg::GenericOp op) {
+/// True if the body is the combiner alone, on elements in the order of the loops: filling the
+/// operands up with its neutral element (for products with 0) changes nothing.
+bool combinesOperands(linalg::GenericOp op) {
+  auto isInOrder = [&](OpOperand *operand) {
+    return op.getMatchingIndexingMap(operand).isIdentity();
+  };
+  return llvm::hasSingleElement(op.getBody()->without_terminator()) &&
+         llvm::all_of(combinerOf(op, 0)->getOperands(), llvm::IsaPred<BlockArgument>) &&
+         llvm::all_of(op.getDpsInputOperands(), isInOrder);
+}
+
+void split(linalg::GenericOp op, const TargetCosts &costs) {
   OpBuilder builder(op);
   SmallVector<int64_t> extents = op.getStaticLoopRanges();
   auto maps = op.getIndexingMapsArray();
   unsigned rows = rowDimensions(extents);
   Value partial;
-  bool isPlain = op.getNumDpsInputs() == 1 && maps.front().isIdentity() &&
-                 cast<RankedTensorType>(op.getDpsInputs()[0].getType()).getElementType() ==
-                     cast<RankedTensorType>(op.getResult(0).getType()).getElementType();
-  // Too few rows to share among threads: chunks of the flat tensor.
-  if (isPlain && product(ArrayRef(extents).take_front(rows)) < 64) {
-    Value chunked = inChunks(builder, op, op.getDpsInputs()[0], chunksOf(product(extents)));
-    auto shape = cast<RankedTensorType>(chunked.getType()).getShape();
-    partial = reduceRows(builder, op, chunked, builder.getMultiDimIdentityMap(2), shape, 1);
+  // Too few rows to share among threads: chunks of the flat tensors.
+  if (combinesOperands(op) && product(ArrayRef(extents).take_front(rows)) < 64) {
+    int64_t chunks = chunksOf(product(extents), costs.reductionGranule);
+    auto chunked = llvm::map_to_vector(
+        op.getDpsInputs(), [&](Value operand) { return inChunks(builder, op, operand, chunks); });
+    auto shape = cast<RankedTensorType>(chunked.front().getType()).getShape();
+    SmallVector<AffineMap> flat(chunked.size(), builder.getMultiDimIdentityMap(2));
+    partial = reduceRows(builder, op, chunked, flat, shape, 1);
   } else if (rows > 0) {
     maps.pop_back();
     partial = reduceRows(builder, op, op.getDpsInputs(), maps, extents, rows);
@@ -135,12 +158,13 @@ void split(linalg::GenericOp op) {
 
 } // namespace
 
-void splitReductions(func::FuncOp function) {
+void splitReductions(func::FuncOp function, const TargetCosts &costs) {
   SmallVector<linalg::GenericOp> large;
   for (auto op : function.getBody().front().getOps<linalg::GenericOp>())
     if (reducesWhole(op) && product(op.getStaticLoopRanges()) > wholeReductionLimit)
       large.push_back(op);
-  llvm::for_each(large, split);
+  for (linalg::GenericOp op : large)
+    split(op, costs);
 }
 
 } // namespace ingot

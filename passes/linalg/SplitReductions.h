@@ -1,6 +1,7 @@
 /// Reductions of whole tensors in two steps.
 #pragma once
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "passes/options/TargetCosts.h"
 
 namespace ingot {
 
@@ -9,6 +10,6 @@ constexpr int64_t wholeReductionLimit = 4096;
 
 /// Splits large reductions to a scalar: first over chunks, then over the chunks' results. Chunks
 /// come from the shape alone, so that the order of additions never depends on threads.
-void splitReductions(mlir::func::FuncOp function);
+void splitReductions(mlir::func::FuncOp function, const TargetCosts &costs);
 
 } // namespace ingot

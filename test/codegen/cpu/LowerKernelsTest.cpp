@@ -1,4 +1,4 @@
-/// Kernels of the elementwise, row, column, update and indexing roots, written as stage `kernels`
+/// Kernels of the elementwise, row, column, update and scatter roots, written as stage `kernels`
 /// IR, against plain loops: odd sizes, tails, broadcasts, views, NaN and infinity.
 #include "test/codegen/CompiledKernel.h"
 #include <cmath>
@@ -141,14 +141,12 @@ TEST(LowerKernels, ElementwiseWithBroadcasts) {
     CompiledKernel compiled(kernel(
         "elementwise", {full, tensor({columns}), tensor({rows})}, {full, flags},
         empty("%e", full) + empty("%f", flags) +
-            generic(
-                "%0", 2, 2,
-                {{"%x0", full, "d0, d1"},
-                 {"%x1", tensor({columns}), "d1"},
-                 {"%x2", tensor({rows}), "d0"}},
-                {"%e", full, "d0, d1"},
-                "    %m = arith.mulf %a0, %a1 fastmath<contract> : f32\n"
-                "    %s = arith.addf %m, %a2 fastmath<contract> : f32\n    linalg.yield %s : f32") +
+            generic("%0", 2, 2,
+                    {{"%x0", full, "d0, d1"},
+                     {"%x1", tensor({columns}), "d1"},
+                     {"%x2", tensor({rows}), "d0"}},
+                    {"%e", full, "d0, d1"},
+                    "    %s = math.fma %a0, %a1, %a2 : f32\n    linalg.yield %s : f32") +
             generic("%1", 2, 2, {{"%0", full, "d0, d1"}}, {"%f", flags, "d0, d1"},
                     "    %z = arith.constant 0.0 : f32\n    %c = arith.cmpf olt, %a0, %z : f32\n"
                     "    linalg.yield %c : i1"),
@@ -309,10 +307,10 @@ std::string softmaxKernel(int64_t rows, int64_t columns) {
                   "    %d = arith.subf %a0, %a1 : f32\n    %r = math.exp %d : f32\n    "
                   "linalg.yield %r : f32") +
           generic("%s", 1, 2, {{"%p", full, "d0, d1"}}, {"%zero", line, "d0"},
-                  "    %r = arith.addf %o, %a0 fastmath<contract,reassoc> : f32\n    linalg.yield "
+                  "    %r = arith.addf %o, %a0 : f32\n    linalg.yield "
                   "%r : f32") +
           generic("%0", 2, 2, {{"%p", full, "d0, d1"}, {"%s", line, "d0"}}, {"%e", full, "d0, d1"},
-                  "    %r = arith.divf %a0, %a1 fastmath<arcp> : f32\n    linalg.yield %r : f32") +
+                  "    %r = arith.divf %a0, %a1 : f32\n    linalg.yield %r : f32") +
           generic("%1", 1, 1, {{"%m", line, "d0"}, {"%s", line, "d0"}}, {"%l", line, "d0"},
                   "    %g = math.log %a1 : f32\n    %r = arith.addf %g, %a0 : f32\n    "
                   "linalg.yield %r : f32"),
@@ -351,10 +349,10 @@ TEST(LowerKernels, RowsOverSeveralDimensionsAndOfNothing) {
   std::string full = tensor({5, 3, 7}), line = tensor({5});
   auto sum = [&](const std::string &in) {
     return kernel("row", {in}, {line},
-                  filled("%zero", line, "2.0") +
-                      generic("%0", 1, 3, {{"%x0", in, "d0, d1, d2"}}, {"%zero", line, "d0"},
-                              "    %r = arith.addf %o, %a0 fastmath<contract,reassoc> : f32\n    "
-                              "linalg.yield %r : f32"),
+                  filled("%zero", line, "2.0") + generic("%0", 1, 3, {{"%x0", in, "d0, d1, d2"}},
+                                                         {"%zero", line, "d0"},
+                                                         "    %r = arith.addf %o, %a0 : f32\n    "
+                                                         "linalg.yield %r : f32"),
                   "%0");
   };
   Tensor x = random({5, 3, 7});
@@ -402,19 +400,18 @@ TEST(LowerKernels, ColumnSums) {
     SCOPED_TRACE(fmt::format("{} rows, {} columns", rows, columns));
     std::string full = tensor({rows, columns}), line = tensor({columns});
     auto transposed = [&](const std::string &name, const std::vector<Operand> &inputs,
-                          const std::string &start, const std::string &value) {
+                          const std::string &start, const std::string &sum) {
       // Kept dimension first in the loops, last in memory.
-      return generic(name, 1, 2, inputs, {start, line, "d0"},
-                     value + "    %r = arith.addf %o, %v fastmath<contract,reassoc> : f32\n    "
-                             "linalg.yield %r : f32");
+      return generic(name, 1, 2, inputs, {start, line, "d0"}, sum + "    linalg.yield %r : f32");
     };
-    CompiledKernel compiled(kernel(
-        "column", {full, full, line}, {line, line},
-        filled("%zero", line, "0.0") +
-            transposed("%0", {{"%x0", full, "d1, d0"}, {"%x1", full, "d1, d0"}}, "%zero",
-                       "    %v = arith.mulf %a0, %a1 fastmath<contract> : f32\n") +
-            transposed("%1", {{"%x0", full, "d1, d0"}}, "%x2", "    %v = arith.negf %a0 : f32\n"),
-        "%0, %1"));
+    CompiledKernel compiled(
+        kernel("column", {full, full, line}, {line, line},
+               filled("%zero", line, "0.0") +
+                   transposed("%0", {{"%x0", full, "d1, d0"}, {"%x1", full, "d1, d0"}}, "%zero",
+                              "    %r = math.fma %a0, %a1, %o : f32\n") +
+                   transposed("%1", {{"%x0", full, "d1, d0"}}, "%x2",
+                              "    %v = arith.negf %a0 : f32\n    %r = arith.addf %o, %v : f32\n"),
+               "%0, %1"));
     Tensor x = random({rows, columns}), y = random({rows, columns}), base = random({columns});
     std::vector<Tensor> results = runEveryWay(compiled, {x, y, base});
     auto column = [&](int64_t c, auto value) {
@@ -442,7 +439,7 @@ TEST(LowerKernels, ColumnSums) {
 }
 
 //===--------------------------------------------------------------------------------------------===//
-// Updates and indexing
+// Updates and scatters
 //===--------------------------------------------------------------------------------------------===//
 
 TEST(LowerKernels, UpdatesInPlace) {
@@ -485,7 +482,7 @@ TEST(LowerKernels, ScatterAddInOrder) {
     Shape shape{outer, size, inner}, updateShape{outer, count, inner};
     std::string base = tensor(shape), updates = tensor(updateShape);
     CompiledKernel compiled(kernel(
-        "indexing", {base, tensor({count}, "i32"), updates}, {base},
+        "scatter", {base, tensor({count}, "i32"), updates}, {base},
         fmt::format("  %0 = graph.scatter_add %x0, %x1, %x2 dimension 1 : {}, tensor<{}xi32>, {}\n",
                     base, count, updates),
         "%0"));

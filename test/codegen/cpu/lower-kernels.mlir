@@ -24,9 +24,8 @@ func.func private @scale(%x: tensor<5x8xf32>, %s: tensor<f32>) -> tensor<5x8xf32
   %0 = linalg.generic {indexing_maps = [#both, affine_map<(d0, d1) -> ()>, #both], iterator_types = ["parallel", "parallel"]}
       ins(%x, %s : tensor<5x8xf32>, tensor<f32>) outs(%e : tensor<5x8xf32>) {
   ^bb0(%a: f32, %b: f32, %o: f32):
-    %1 = arith.mulf %a, %b fastmath<contract> : f32
-    %2 = arith.addf %1, %a fastmath<contract> : f32
-    linalg.yield %2 : f32
+    %1 = math.fma %a, %b, %a : f32
+    linalg.yield %1 : f32
   } -> tensor<5x8xf32>
   return %0 : tensor<5x8xf32>
 }
@@ -110,7 +109,7 @@ func.func private @regrouped(%x: tensor<29x768xf32>) -> tensor<12xf32> attribute
       indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
       iterator_types = ["parallel", "reduction"]} ins(%rows : tensor<12x1856xf32>) outs(%init : tensor<12xf32>) {
   ^bb0(%a: f32, %o: f32):
-    %s = arith.addf %a, %o fastmath<reassoc> : f32
+    %s = arith.addf %a, %o : f32
     linalg.yield %s : f32
   } -> tensor<12xf32>
   return %sums : tensor<12xf32>

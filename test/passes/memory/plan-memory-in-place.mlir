@@ -5,7 +5,7 @@ module {
   func.func private @first() -> (tensor<16xf32>, tensor<16xf32>)
       attributes {graph.kernel = "elementwise", kernel.schedule = #kernel.schedule<arguments = [write, write], sharing = [], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes ()]>}
   func.func private @scatter(tensor<16xf32>) -> tensor<16xf32>
-      attributes {graph.kernel = "indexing", kernel.schedule = #kernel.schedule<arguments = [read, write], sharing = [0 with 0 same_point], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes ()]>}
+      attributes {graph.kernel = "scatter", kernel.schedule = #kernel.schedule<arguments = [read, write], sharing = [0 with 0 same_point], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes ()]>}
   func.func private @sum(tensor<32xf32>) -> tensor<f32>
       attributes {graph.kernel = "row", kernel.schedule = #kernel.schedule<arguments = [read, write], sharing = [], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes ()]>}
   // CHECK-LABEL: func.func @step(%{{.*}}: memref<192xi8>

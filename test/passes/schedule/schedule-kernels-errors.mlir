@@ -14,8 +14,8 @@ func.func private @dynamic(%x: tensor<?xf32>) -> tensor<?xf32> attributes {graph
 
 // -----
 
-// expected-error @+1 {{an indexing kernel returns one scatter_add}}
-func.func private @indexing(%x: tensor<4xf32>) -> tensor<4xf32> attributes {graph.kernel = "indexing"} {
+// expected-error @+1 {{a scatter kernel returns one scatter_add}}
+func.func private @scatter(%x: tensor<4xf32>) -> tensor<4xf32> attributes {graph.kernel = "scatter"} {
   return %x : tensor<4xf32>
 }
 

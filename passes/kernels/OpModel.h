@@ -1,8 +1,10 @@
-/// What the ops of stage `linalg` are to kernel formation.
+/// What the ops of stage `linalg` are to block-rows, recompute and kernel formation: kind, loops,
+/// bytes, cost.
 #pragma once
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Operation.h"
+#include "passes/options/TargetCosts.h"
 #include <optional>
 
 namespace ingot {
@@ -16,7 +18,7 @@ enum class OpKind {
   Attention,
   AttentionBackward,
   Update,
-  Indexing,
+  Scatter,
   Return,
   Unknown
 };
@@ -38,6 +40,17 @@ int64_t elementsOf(mlir::Value value);
 int64_t bytesOf(mlir::Value value);
 
 /// Cost of computing one element, in bytes of memory traffic that take as long.
-double costPerElement(mlir::Operation *pointOp);
+double costPerElement(mlir::Operation *pointOp, const TargetCosts &costs);
+
+/// The loops of a linalg.generic or a graph.contract with one result.
+struct OpLoops {
+  using Dims = llvm::SmallVector<int>; ///< loop of each dimension; -1: none, or no loop alone
+  llvm::SmallVector<Dims> operands;    ///< inputs; a generic's init is left out
+  Dims result;
+  llvm::SmallVector<bool> isReduced; ///< by loop
+
+  /// None for any other op.
+  static std::optional<OpLoops> of(mlir::Operation *op);
+};
 
 } // namespace ingot
