@@ -127,9 +127,7 @@ void BackwardEmitter::loadStatistics(Value pair, Value first, Value count) {
           return SmallVector<Value>{
               code.create<vector::FMAOp>(load(output), load(gradient), carried[0])};
         })[0];
-    code.store(code.create<vector::ReductionOp>(vector::CombiningKind::ADD, sum,
-                                                arith::FastMathFlags::reassoc),
-               products, row);
+    code.store(code.sumOfLanes(sum), products, row);
   });
 }
 

@@ -97,6 +97,17 @@ Value Code::splat(Value scalar) {
   return create<vector::BroadcastOp>(lanesOf(scalar.getType()), scalar);
 }
 
+Value Code::sumOfLanes(Value vector) {
+  for (int64_t width = lanes / 2; width > 0; width /= 2) {
+    auto half = [&](int64_t start) -> Value {
+      return create<vector::ExtractStridedSliceOp>(vector, start, width, 1);
+    };
+    Value low = half(0), high = half(width);
+    vector = create<arith::AddFOp>(low, high);
+  }
+  return create<vector::ExtractOp>(vector, 0);
+}
+
 Value Code::constant(Type type, double value) {
   TypedAttr scalar = builder.getFloatAttr(getElementTypeOrSelf(type), value);
   if (auto vector = dyn_cast<VectorType>(type))

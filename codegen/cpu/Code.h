@@ -62,6 +62,8 @@ struct Code {
   /// this level.
   void prefetch(mlir::Value buffer, mlir::Value at, int level = 1);
   mlir::Value splat(mlir::Value scalar);
+  /// The sum of a vector's lanes by a fixed tree: halves, quarters, …
+  mlir::Value sumOfLanes(mlir::Value vector);
   /// The constant `value` as a scalar or vector of `type`.
   mlir::Value constant(mlir::Type type, double value);
   mlir::Value zero(mlir::Type type) { return constant(type, 0); }

@@ -59,7 +59,7 @@ void ContractionEpilogue::storeResults(Value sum, Value batch, Value row, const 
                  getElementTypeOrSelf(kernel.returned(i).getType()));
   for (const PointEmitter::Access &access : points.accesses())
     if (access.position == position)
-      touched.insert(access.memref);
+      touched.insert(access.buffer);
   for (unsigned i = 0; i < kernel.results(); ++i)
     touched.insert(kernel.resultMemory(i));
 }

@@ -1,5 +1,7 @@
 /// One emitter per kind of launch: a kernel on tensors and its schedule in, loops over vectors out.
 #pragma once
+#include "codegen/cpu/Code.h"
+#include "codegen/cpu/VectorMemory.h"
 #include "codegen/kernel/LaunchSizes.h"
 #include "codegen/kernel/PointEmitter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -38,7 +40,7 @@ public:
   /// `index` constant.
   mlir::Value index(int64_t value);
   /// An emitter at this builder's insertion point with every tensor argument mapped to its memref.
-  PointEmitter points(int64_t lanes = 16);
+  PointEmitter points(int64_t lanes = Code::lanes);
 
   /// The next part of the worker's scratch: 64-byte aligned, contents undefined.
   mlir::Value workspace(mlir::MemRefType type);
@@ -51,6 +53,7 @@ public:
   mlir::func::FuncOp function;
 
 private:
+  VectorMemory vectors;
   int64_t workspaceBytes = 0;
 };
 

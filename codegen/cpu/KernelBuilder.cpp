@@ -34,7 +34,7 @@ Value KernelBuilder::index(int64_t value) {
 }
 
 PointEmitter KernelBuilder::points(int64_t lanes) {
-  PointEmitter emitter(builder, lanes);
+  PointEmitter emitter(builder, vectors, lanes);
   for (unsigned operand = 0; operand < operands(); ++operand)
     emitter.mapToMemory(tensor(operand), operandMemory(operand));
   return emitter;

@@ -1,6 +1,6 @@
 #include "codegen/kernel/PointEmitter.h"
+#include "ir/dialect/GraphBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -9,6 +9,8 @@
 using namespace mlir;
 
 namespace ingot {
+
+using graph::shapeOf;
 
 Type valueType(Type element) {
   auto integer = dyn_cast<IntegerType>(element);
@@ -19,11 +21,6 @@ Type storageType(Type element) {
   auto integer = dyn_cast<IntegerType>(element);
   return integer ? IntegerType::get(element.getContext(), std::max(8u, integer.getWidth()))
                  : element;
-}
-
-static Type elementOf(Value shaped) { return cast<ShapedType>(shaped.getType()).getElementType(); }
-static ArrayRef<int64_t> shapeOf(Value shaped) {
-  return cast<ShapedType>(shaped.getType()).getShape();
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -82,15 +79,32 @@ std::vector<uintptr_t> PointEmitter::key(Value tensor, Indices indices, Value ma
   return words;
 }
 
-SmallVector<PointIndex> PointEmitter::point(Value shaped, ArrayRef<Value> indices) {
-  SmallVector<PointIndex> result;
-  for (auto [dim, index] : llvm::enumerate(indices)) {
-    int64_t extent = shapeOf(shaped)[dim];
-    bool innermost = dim + 1 == indices.size() && laneCount > 1;
-    result.push_back(innermost ? PointIndex::consecutive(index, extent, /*aligned=*/true)
-                               : PointIndex::uniform(index, extent));
-  }
-  return result;
+Value PointEmitter::scalarIndex(const PointIndex &index) {
+  return index.scalar(builder, builder.getUnknownLoc(), indexType());
+}
+
+Value PointEmitter::laneIndices(const PointIndex &index) {
+  return index.vector(builder, builder.getUnknownLoc(), indexType(), laneCount);
+}
+
+/// A scalar or vector of integers as one of `element`.
+Value PointEmitter::castIndex(Value value, Type element) {
+  auto vector = dyn_cast<VectorType>(value.getType());
+  Type from = getElementTypeOrSelf(value.getType()),
+       to = vector ? Type(vector.clone(element)) : element;
+  if (from == element)
+    return value;
+  Location location = builder.getUnknownLoc();
+  if (from.isIndex() || element.isIndex())
+    return arith::IndexCastOp::create(builder, location, to, value);
+  if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
+    return arith::ExtSIOp::create(builder, location, to, value);
+  return arith::TruncIOp::create(builder, location, to, value);
+}
+
+Value PointEmitter::bodyIndex(const PointIndex &index) {
+  return castIndex(isUniform(index) ? scalarIndex(index) : laneIndices(index),
+                   builder.getIndexType());
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -106,7 +120,7 @@ std::pair<PointIndex, PointIndex> PointEmitter::divide(const PointIndex &index, 
   if (over.affine && over.step == !uniform && index.minimum() >= 0) {
     // As digits of one variable, quotient and remainder can be joined again: whoever reads the
     // memory in the same order needs no division.
-    Value sum = index.scalar(builder, location);
+    Value sum = scalarIndex(index);
     int64_t extent = index.maximum() + 1;
     PointIndex whole =
         uniform ? PointIndex::uniform(sum, extent)
@@ -115,8 +129,7 @@ std::pair<PointIndex, PointIndex> PointEmitter::divide(const PointIndex &index, 
       return *exact;
   }
   ++slow;
-  Value value =
-      uniform ? index.scalar(builder, location) : index.vector(builder, location, laneCount);
+  Value value = uniform ? scalarIndex(index) : laneIndices(index);
   Value by = number(location, value.getType(), divisor);
   Value quotient = arith::DivUIOp::create(builder, location, value, by);
   Value remainder = arith::RemUIOp::create(builder, location, value, by);
@@ -162,46 +175,20 @@ PointIndex PointEmitter::evaluate(AffineExpr expression, Indices dimensions) {
 // Memory
 //===--------------------------------------------------------------------------------------------===//
 
-Value PointEmitter::flatten(Value memref) {
-  auto type = cast<MemRefType>(memref.getType());
-  if (type.getRank() == 1)
-    return memref;
-  Value &view = flat[memref];
-  if (view)
-    return view;
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointAfterValue(memref);
-  auto line = MemRefType::get({type.getNumElements()}, type.getElementType());
-  view = memref::ReinterpretCastOp::create(builder, memref.getLoc(), line, memref, int64_t(0),
-                                           line.getShape(), ArrayRef<int64_t>{1});
-  return view;
-}
-
-Value PointEmitter::load(Value memref, Type element, const PointIndex &position, Value mask) {
-  loads.push_back({memref, position});
-  Location location = memref.getLoc();
+Value PointEmitter::load(Value buffer, Type element, const PointIndex &position, Value mask) {
+  loads.push_back({buffer, position});
+  Location location = buffer.getLoc();
   Type stored = storageType(element);
   PointIndex::Lanes over = position.overLanes(laneCount);
-  Value line = flatten(memref), value;
+  Value value;
   if (over.affine && over.step == 0) {
-    value = memref::LoadOp::create(builder, location, line, position.scalar(builder, location));
+    value = memory.load(builder, location, buffer, stored, scalarIndex(position));
   } else if (over.affine && over.step == 1) {
-    Value start = position.scalar(builder, location);
-    VectorType type = vectorOf(stored);
-    value = mask ? vector::MaskedLoadOp::create(builder, location, type, line, start, mask,
-                                                number(location, type, 0))
-                       .getResult()
-                 : vector::LoadOp::create(builder, location, type, line, start).getResult();
+    value = memory.loadRun(builder, location, buffer, vectorOf(stored), scalarIndex(position),
+                           position.isMultipleOf(laneCount, laneCount), mask);
   } else {
     ++slow;
-    Value lanes = arith::IndexCastOp::create(builder, location, vectorOf(builder.getI32Type()),
-                                             position.vector(builder, location, laneCount));
-    if (!mask)
-      mask = number(location, vectorOf(builder.getI1Type()), 1);
-    Value origin = number(location, builder.getIndexType(), 0);
-    VectorType type = vectorOf(stored);
-    value = vector::GatherOp::create(builder, location, type, line, origin, lanes, mask,
-                                     number(location, type, 0));
+    value = memory.gather(builder, location, buffer, vectorOf(stored), laneIndices(position), mask);
   }
   if (stored == valueType(element))
     return value;
@@ -210,15 +197,10 @@ Value PointEmitter::load(Value memref, Type element, const PointIndex &position,
   return arith::TruncIOp::create(builder, location, narrow, value);
 }
 
-void PointEmitter::store(Value value, Value memref, ArrayRef<Value> indices, Value mask) {
-  PointIndex position = linearise(point(memref, indices), shapeOf(memref));
-  store(value, memref, position, mask, getElementTypeOrSelf(value.getType()));
-}
-
-void PointEmitter::store(Value value, Value memref, const PointIndex &position, Value mask,
+void PointEmitter::store(Value value, Value buffer, const PointIndex &position, Value mask,
                          Type element) {
-  Location location = memref.getLoc();
-  Type stored = elementOf(memref);
+  Location location = buffer.getLoc();
+  Type stored = storageType(element);
   PointIndex::Lanes over = position.overLanes(laneCount);
   bool uniform = over.affine && over.step == 0;
   if (!uniform)
@@ -229,33 +211,20 @@ void PointEmitter::store(Value value, Value memref, const PointIndex &position, 
     value = isSigned ? arith::ExtSIOp::create(builder, location, wide, value).getResult()
                      : arith::ExtUIOp::create(builder, location, wide, value).getResult();
   }
-  Value line = flatten(memref);
   if (uniform) {
-    memref::StoreOp::create(builder, location, value, line, position.scalar(builder, location));
+    memory.store(builder, location, value, buffer, scalarIndex(position));
   } else if (over.affine && over.step == 1) {
-    Value start = position.scalar(builder, location);
-    if (mask)
-      vector::MaskedStoreOp::create(builder, location, line, start, mask, value);
-    else
-      vector::StoreOp::create(builder, location, value, line, start);
+    memory.storeRun(builder, location, value, buffer, scalarIndex(position),
+                    position.isMultipleOf(laneCount, laneCount), mask);
   } else {
     ++slow;
-    Value lanes = arith::IndexCastOp::create(builder, location, vectorOf(builder.getI32Type()),
-                                             position.vector(builder, location, laneCount));
-    if (!mask)
-      mask = number(location, vectorOf(builder.getI1Type()), 1);
-    Value origin = number(location, builder.getIndexType(), 0);
-    vector::ScatterOp::create(builder, location, Type(), line, origin, lanes, mask, value);
+    memory.scatter(builder, location, value, buffer, laneIndices(position), mask);
   }
 }
 
 //===--------------------------------------------------------------------------------------------===//
 // Values
 //===--------------------------------------------------------------------------------------------===//
-
-Value PointEmitter::at(Value tensor, ArrayRef<Value> indices, Value mask) {
-  return vectorised(at(tensor, point(tensor, indices), mask));
-}
 
 Value PointEmitter::at(Value tensor, Indices indices, Value mask) {
   std::vector<uintptr_t> words = key(tensor, indices, mask);
@@ -271,18 +240,20 @@ Value PointEmitter::at(Value tensor, Indices indices, Value mask) {
 }
 
 Value PointEmitter::evaluate(Value tensor, Indices indices, Value mask) {
-  if (auto found = memory.find(tensor); found != memory.end())
-    return load(found->second, elementOf(tensor), linearise(indices, shapeOf(tensor)), mask);
+  if (auto found = buffers.find(tensor); found != buffers.end())
+    return load(found->second, getElementTypeOrSelf(tensor), linearise(indices, shapeOf(tensor)),
+                mask);
   auto result = dyn_cast<OpResult>(tensor);
   if (!result)
-    return fail(tensor.getLoc(), "this argument of the kernel has no memory", elementOf(tensor));
+    return fail(tensor.getLoc(), "this argument of the kernel has no memory",
+                getElementTypeOrSelf(tensor));
   if (auto op = dyn_cast<linalg::LinalgOp>(result.getOwner()))
     return structured(op, result.getResultNumber(), indices, mask);
   return source(result.getOwner(), indices, mask);
 }
 
 Value PointEmitter::structured(linalg::LinalgOp op, unsigned result, Indices indices, Value mask) {
-  Type element = elementOf(op->getResult(result));
+  Type element = getElementTypeOrSelf(op->getResult(result));
   AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(result));
   SmallVector<PointIndex> iteration(op.getNumLoops());
   if (!map.isProjectedPermutation(/*allowZeroInResults=*/true))
@@ -334,9 +305,7 @@ SmallVector<Value> PointEmitter::inlineRegion(linalg::LinalgOp op, Indices itera
   };
   for (Operation &inner : op.getBlock()->without_terminator()) {
     if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
-      const PointIndex &position = iteration[index.getDim()];
-      values[index] = isUniform(position) ? position.scalar(builder, inner.getLoc())
-                                          : position.vector(builder, inner.getLoc(), laneCount);
+      values[index] = bodyIndex(iteration[index.getDim()]);
       continue;
     }
     SmallVector<Value> operands = llvm::map_to_vector(inner.getOperands(), lookup);
@@ -389,7 +358,7 @@ SmallVector<Value> PointEmitter::reduction(linalg::LinalgOp op, SmallVector<Poin
   OpBuilder::InsertionGuard guard(builder);
   Scope scope(*this);
   SmallVector<scf::ForOp> nest;
-  auto index = [&](int64_t value) { return number(location, builder.getIndexType(), value); };
+  auto index = [&](int64_t value) { return number(location, indexType(), value); };
   for (unsigned dim : loops) {
     auto loop = scf::ForOp::create(builder, location, index(0), index(ranges[dim]), index(1),
                                    nest.empty() ? ValueRange(carried)
@@ -423,7 +392,7 @@ Value PointEmitter::scalar(Value value) {
   if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
     SmallVector<PointIndex> indices;
     for (auto [index, size] : llvm::zip(extract.getIndices(), shapeOf(extract.getTensor())))
-      indices.push_back(PointIndex::uniform(scalar(index), size));
+      indices.push_back(PointIndex::uniform(castIndex(scalar(index), indexType()), size));
     return known[words] = at(extract.getTensor(), indices);
   }
   SmallVector<Value> operands =

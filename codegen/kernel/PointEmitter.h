@@ -1,6 +1,7 @@
 /// Emits the value of a kernel's tensors at a point: loads, and the producers in between, inlined.
 #pragma once
 #include "codegen/kernel/PointIndex.h"
+#include "codegen/kernel/PointMemory.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/DenseMap.h"
@@ -20,47 +21,42 @@ mlir::Type valueType(mlir::Type element);
 /// A point is one index per dimension. Where an index changes from lane to lane, the value is a
 /// vector of `lanes` elements; where all are uniform it is a scalar. Producers are inlined
 /// recursively; a value asked twice in one scope is emitted once. Views cost index arithmetic
-/// alone. Without a mask all lanes must lie inside the tensors.
+/// alone. Without a mask all lanes must be inside the tensors.
+///
+/// The emitter never chooses arithmetic: it copies the ops of the kernel's body. How many lanes
+/// there are, how memory is read and written and which integers index it is up to the target.
 class PointEmitter {
 public:
   using Indices = llvm::ArrayRef<PointIndex>;
   /// Gives the value at a point instead of the tensor's own definition; a null result declines.
   using Binding = std::function<mlir::Value(Indices indices, mlir::Value mask)>;
-  /// One load that was emitted: which memref, and the position in row-major order.
+  /// One load that was emitted: which buffer, and the position in row-major order.
   struct Access {
-    mlir::Value memref;
+    mlir::Value buffer;
     PointIndex position;
   };
 
-  PointEmitter(mlir::OpBuilder &builder, int64_t lanes = 16) : builder(builder), laneCount(lanes) {}
+  PointEmitter(mlir::OpBuilder &builder, PointMemory &memory, int64_t lanes)
+      : builder(builder), memory(memory), laneCount(lanes) {}
 
-  /// Values of `tensor` are loaded from `memref` (same shape, storage type, contiguous).
-  void mapToMemory(mlir::Value tensor, mlir::Value memref) { memory[tensor] = memref; }
+  /// Values of `tensor` are loaded from `buffer`, which holds it in row-major order.
+  void mapToMemory(mlir::Value tensor, mlir::Value buffer) { buffers[tensor] = buffer; }
   /// Overrides a tensor of the kernel body, as for a contraction's accumulators.
   void bind(mlir::Value tensor, Binding binding) { bindings[tensor] = std::move(binding); }
   void unbind(mlir::Value tensor) { bindings.erase(tensor); }
 
-  /// The value at a point of scalar indices of type `index`: the innermost one stands for `lanes`
-  /// consecutive elements and must be a multiple of `lanes`. A vector (a scalar if lanes = 1), in
-  /// `valueType`. Tails need `mask`, a vector<lanes x i1>.
-  mlir::Value at(mlir::Value tensor, llvm::ArrayRef<mlir::Value> indices, mlir::Value mask = {});
   /// The value at a point: a vector, or a scalar where it is the same in all lanes.
   mlir::Value at(mlir::Value tensor, Indices indices, mlir::Value mask = {});
-  /// Stores what `at` gave to a contiguous memref at the same kind of point.
-  void store(mlir::Value value, mlir::Value memref, llvm::ArrayRef<mlir::Value> indices,
-             mlir::Value mask = {});
-  /// The same at a position in row-major order; `element` is the tensor's element type.
-  void store(mlir::Value value, mlir::Value memref, const PointIndex &position, mlir::Value mask,
+  /// Stores what `at` gave at a position of the buffer in row-major order; `element` is the
+  /// tensor's element type.
+  void store(mlir::Value value, mlir::Value buffer, const PointIndex &position, mlir::Value mask,
              mlir::Type element);
-
-  /// Loads from a contiguous memref of tensors' elements of type `element`.
-  mlir::Value load(mlir::Value memref, mlir::Type element, const PointIndex &position,
+  /// Loads from a buffer of tensors' elements of type `element`.
+  mlir::Value load(mlir::Value buffer, mlir::Type element, const PointIndex &position,
                    mlir::Value mask);
 
   /// Splits a position in row-major order into one index per dimension.
   llvm::SmallVector<PointIndex> split(PointIndex position, llvm::ArrayRef<int64_t> shape);
-  /// The point that `at` over scalars means.
-  llvm::SmallVector<PointIndex> point(mlir::Value shaped, llvm::ArrayRef<mlir::Value> indices);
   /// Broadcasts a scalar to all lanes; vectors pass.
   mlir::Value vectorised(mlir::Value value);
   /// Copies an op of a linalg region onto these operands: as vectors if any of them is one.
@@ -95,7 +91,7 @@ public:
   int64_t slowAccesses() const { return slow; }
 
 private:
-  /// Whether a point lies in a range: known now, a scalar i1, or a vector of them.
+  /// Whether a point is in a range: known now, a scalar i1, or a vector of them.
   struct Condition {
     bool known = true; ///< counts if `value` is null
     mlir::Value value;
@@ -115,7 +111,6 @@ private:
   mlir::Value constant(mlir::Location location, mlir::ElementsAttr values, Indices indices);
   /// A scalar defined at the top of the kernel body.
   mlir::Value scalar(mlir::Value value);
-  mlir::Value flatten(mlir::Value memref);
 
   std::pair<PointIndex, PointIndex> divide(const PointIndex &index, int64_t divisor);
   PointIndex evaluate(mlir::AffineExpr expression, Indices dimensions);
@@ -125,13 +120,21 @@ private:
                      mlir::Value mask, Branch onTrue, Branch onFalse);
   bool isUniform(Indices indices) const;
   mlir::VectorType vectorOf(mlir::Type element) const;
+  mlir::Type indexType() const { return memory.indexType(builder.getContext()); }
+  /// Lane 0's value, or all lanes', in the target's index type.
+  mlir::Value scalarIndex(const PointIndex &index);
+  mlir::Value laneIndices(const PointIndex &index);
+  /// The same as `index`, which ops of the kernel's body use.
+  mlir::Value bodyIndex(const PointIndex &index);
+  mlir::Value castIndex(mlir::Value value, mlir::Type element);
   mlir::Value number(mlir::Location location, mlir::Type type, int64_t value);
   mlir::Value fail(mlir::Location location, const llvm::Twine &why, mlir::Type element);
   std::vector<uintptr_t> key(mlir::Value tensor, Indices indices, mlir::Value mask) const;
 
   mlir::OpBuilder &builder;
+  PointMemory &memory;
   int64_t laneCount;
-  llvm::DenseMap<mlir::Value, mlir::Value> memory, flat;
+  llvm::DenseMap<mlir::Value, mlir::Value> buffers;
   llvm::DenseMap<mlir::Value, Binding> bindings;
   std::map<std::vector<uintptr_t>, mlir::Value> known;
   std::vector<Access> loads;

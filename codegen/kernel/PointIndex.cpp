@@ -2,6 +2,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <tuple>
@@ -63,8 +64,8 @@ PointIndex PointIndex::ofDigit(const Digit &digit) {
 }
 
 PointIndex PointIndex::uniform(Value value, int64_t extent) {
-  if (auto constantOp = value.getDefiningOp<arith::ConstantIndexOp>())
-    return constant(constantOp.value());
+  if (APInt known; matchPattern(value, m_ConstantInt(&known)))
+    return constant(known.getSExtValue());
   return ofDigit({.variable = {value, Kind::Uniform, extent, false}, .extent = extent});
 }
 
@@ -194,9 +195,9 @@ bool PointIndex::isMultipleOf(int64_t factor, int64_t lanes) const {
          });
 }
 
-Value PointIndex::scalar(OpBuilder &builder, Location location) const {
+Value PointIndex::scalar(OpBuilder &builder, Location location, Type type) const {
   auto number = [&](int64_t value) -> Value {
-    return arith::ConstantIndexOp::create(builder, location, value);
+    return arith::ConstantOp::create(builder, location, builder.getIntegerAttr(type, value));
   };
   Value sum;
   for (const Digit &digit : terms) {
@@ -214,11 +215,20 @@ Value PointIndex::scalar(OpBuilder &builder, Location location) const {
   return base ? arith::AddIOp::create(builder, location, sum, number(base)).getResult() : sum;
 }
 
-Value PointIndex::vector(OpBuilder &builder, Location location, int64_t lanes) const {
-  auto type = VectorType::get({lanes}, builder.getIndexType());
-  auto number = [&](int64_t value) -> Value {
-    return arith::ConstantOp::create(builder, location,
-                                     DenseElementsAttr::get(type, builder.getIndexAttr(value)));
+Value PointIndex::vector(OpBuilder &builder, Location location, Type element, int64_t lanes) const {
+  auto type = VectorType::get({lanes}, element);
+  auto numbers = [&](ArrayRef<Attribute> values) -> Value {
+    return arith::ConstantOp::create(builder, location, DenseElementsAttr::get(type, values));
+  };
+  auto number = [&](int64_t value) {
+    return numbers(Attribute(builder.getIntegerAttr(element, value)));
+  };
+  auto laneNumbers = [&]() -> Value {
+    if (element.isIndex())
+      return vector::StepOp::create(builder, location, type);
+    return numbers(llvm::map_to_vector(llvm::seq<int64_t>(0, lanes), [&](int64_t lane) {
+      return Attribute(builder.getIntegerAttr(element, lane));
+    }));
   };
   Value sum = number(base);
   for (const Digit &digit : terms) {
@@ -226,8 +236,7 @@ Value PointIndex::vector(OpBuilder &builder, Location location, int64_t lanes) c
     if (digit.variable.kind != Kind::Scattered)
       value = vector::BroadcastOp::create(builder, location, type, value);
     if (digit.variable.kind == Kind::Consecutive)
-      value = arith::AddIOp::create(builder, location, value,
-                                    vector::StepOp::create(builder, location, type));
+      value = arith::AddIOp::create(builder, location, value, laneNumbers());
     if (digit.divisor != 1)
       value = arith::DivUIOp::create(builder, location, value, number(digit.divisor));
     if (!digit.full())

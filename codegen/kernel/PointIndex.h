@@ -13,7 +13,7 @@ namespace ingot {
 /// lane in a vector.
 struct IndexVariable {
   enum class Kind : uint8_t { Uniform, Consecutive, Scattered };
-  mlir::Value value; ///< `index` (lane 0's, if consecutive), or a vector of `index`
+  mlir::Value value; ///< an integer (lane 0's, if consecutive), or a vector of integers
   Kind kind = Kind::Uniform;
   int64_t extent = 0;   ///< 0 ≤ value < extent in every lane that counts
   bool aligned = false; ///< consecutive: lane 0 is a multiple of the number of lanes
@@ -23,7 +23,7 @@ struct IndexVariable {
 /// An integer that indexes a tensor: constant + Σ coefficient · ((variable / divisor) mod extent).
 ///
 /// Reshapes, transposes and slices map such sums onto such sums, so that the address of an element
-/// behind a chain of views simplifies to what a hand-written loop would use: splitting n into
+/// seen through a chain of views simplifies to what a hand-written loop would use: splitting n into
 /// (n / 64, n mod 64) and joining the two again gives n.
 class PointIndex {
 public:
@@ -46,7 +46,7 @@ public:
   static PointIndex uniform(mlir::Value value, int64_t extent);
   /// value, value + 1, … over the lanes; `aligned` promises that value is a multiple of the lanes.
   static PointIndex consecutive(mlir::Value value, int64_t extent, bool aligned);
-  /// A vector of `index`.
+  /// A vector of integers.
   static PointIndex scattered(mlir::Value value, int64_t extent);
 
   PointIndex operator+(const PointIndex &other) const;
@@ -65,10 +65,12 @@ public:
   llvm::ArrayRef<Digit> digits() const { return terms; }
   int64_t offset() const { return base; }
 
-  /// Lane 0's value as a scalar; every digit must be uniform or consecutive.
-  mlir::Value scalar(mlir::OpBuilder &builder, mlir::Location location) const;
-  /// All lanes as a vector of `index`.
-  mlir::Value vector(mlir::OpBuilder &builder, mlir::Location location, int64_t lanes) const;
+  /// Lane 0's value as a scalar of `type`, which is that of all variables; every digit must be
+  /// uniform or consecutive.
+  mlir::Value scalar(mlir::OpBuilder &builder, mlir::Location location, mlir::Type type) const;
+  /// All lanes as a vector of `type`.
+  mlir::Value vector(mlir::OpBuilder &builder, mlir::Location location, mlir::Type type,
+                     int64_t lanes) const;
 
 private:
   static PointIndex ofDigit(const Digit &digit);

@@ -1,6 +1,6 @@
-/// The point emitter's values behind views, joins, gathers and constants.
+/// The point emitter's values seen through views, joins, gathers and constants.
 #include "codegen/kernel/PointEmitter.h"
-#include "ir/dialect/Graph.h"
+#include "ir/dialect/GraphBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -11,10 +11,7 @@ using namespace mlir;
 
 namespace ingot {
 
-static Type elementOf(Value shaped) { return cast<ShapedType>(shaped.getType()).getElementType(); }
-static ArrayRef<int64_t> shapeOf(Value shaped) {
-  return cast<ShapedType>(shaped.getType()).getShape();
-}
+using graph::shapeOf;
 
 Value PointEmitter::source(Operation *op, Indices indices, Value mask) {
   Value result = op->getResult(0);
@@ -37,10 +34,10 @@ Value PointEmitter::source(Operation *op, Indices indices, Value mask) {
         if (list.getElements().size() == 1)
           return scalar(list.getElements().front());
         return fail(op->getLoc(), "only one element can be made a tensor inside a kernel",
-                    elementOf(result));
+                    getElementTypeOrSelf(result));
       })
       .Case<tensor::EmptyOp>(
-          [&](auto) { return number(op->getLoc(), valueType(elementOf(result)), 0); })
+          [&](auto) { return number(op->getLoc(), valueType(getElementTypeOrSelf(result)), 0); })
       .Case<arith::ConstantOp>([&](auto known) {
         return constant(op->getLoc(), cast<ElementsAttr>(known.getValue()), indices);
       })
@@ -49,7 +46,7 @@ Value PointEmitter::source(Operation *op, Indices indices, Value mask) {
       .Default([&](Operation *) {
         return fail(op->getLoc(),
                     "'" + op->getName().getStringRef() + "' has no value at a point of a kernel",
-                    elementOf(result));
+                    getElementTypeOrSelf(result));
       });
 }
 
@@ -61,7 +58,8 @@ Value PointEmitter::slice(Operation *op, Indices indices, Value mask) {
   for (int64_t dim = 0; dim < view.getSourceType().getRank(); ++dim) {
     PointIndex index = dropped[dim] ? PointIndex::constant(0) : indices[next++];
     if (view.isDynamicOffset(dim) || view.isDynamicStride(dim))
-      return fail(op->getLoc(), "slices at an offset that is not a constant", elementOf(view));
+      return fail(op->getLoc(), "slices at an offset that is not a constant",
+                  getElementTypeOrSelf(view));
     inside.push_back(index * view.getStaticStride(dim) +
                      PointIndex::constant(view.getStaticOffset(dim)));
   }
@@ -69,7 +67,7 @@ Value PointEmitter::slice(Operation *op, Indices indices, Value mask) {
 }
 
 //===--------------------------------------------------------------------------------------------===//
-// Values that depend on where the point lies
+// Values that depend on where the point is
 //===--------------------------------------------------------------------------------------------===//
 
 /// low ≤ index < high.
@@ -86,8 +84,7 @@ PointEmitter::Condition PointEmitter::inRange(const PointIndex &index, int64_t l
       (over.step == 0 || (over.step == 1 && index.isMultipleOf(laneCount, laneCount) &&
                           (above || low % laneCount == 0) && (below || high % laneCount == 0)));
   Location location = builder.getUnknownLoc();
-  Value value =
-      together ? index.scalar(builder, location) : index.vector(builder, location, laneCount);
+  Value value = together ? scalarIndex(index) : laneIndices(index);
   Value holds;
   auto require = [&](arith::CmpIPredicate predicate, int64_t bound) {
     Value test = arith::CmpIOp::create(builder, location, predicate, value,
@@ -101,15 +98,14 @@ PointEmitter::Condition PointEmitter::inRange(const PointIndex &index, int64_t l
   return {true, holds};
 }
 
-/// The same index, known to lie in [0, extent) (in the lanes that the mask leaves, if per lane).
+/// The same index, known to be in [0, extent) (in the lanes that the mask leaves, if per lane).
 PointIndex PointEmitter::confine(const PointIndex &index, int64_t extent, bool perLane) {
   if (index.minimum() >= 0 && index.maximum() < extent)
     return index;
-  Location location = builder.getUnknownLoc();
   PointIndex::Lanes over = index.overLanes(laneCount);
   if (perLane || !over.affine || over.step > 1 || over.step < 0)
-    return PointIndex::scattered(index.vector(builder, location, laneCount), extent);
-  Value value = index.scalar(builder, location);
+    return PointIndex::scattered(laneIndices(index), extent);
+  Value value = scalarIndex(index);
   return over.step == 0
              ? PointIndex::uniform(value, extent)
              : PointIndex::consecutive(value, extent, index.isMultipleOf(laneCount, laneCount));
@@ -147,7 +143,7 @@ Value PointEmitter::pad(Operation *op, Indices indices, Value mask) {
   auto padded = cast<tensor::PadOp>(op);
   Value filling = padded.getConstantPaddingValue();
   if (!filling)
-    return fail(op->getLoc(), "pads with more than one value", elementOf(padded));
+    return fail(op->getLoc(), "pads with more than one value", getElementTypeOrSelf(padded));
   bool wide = !isUniform(indices);
   SmallVector<PointIndex> inside(indices);
   // One dimension after the other, so that each condition is as cheap as it can be.
@@ -159,7 +155,7 @@ Value PointEmitter::pad(Operation *op, Indices indices, Value mask) {
     Condition condition = inRange(index, 0, size);
     bool perLane = condition.value && isa<VectorType>(condition.value.getType());
     return choose(
-        op->getLoc(), condition, elementOf(padded), wide, lanes,
+        op->getLoc(), condition, getElementTypeOrSelf(padded), wide, lanes,
         [&](Value still) {
           inside[dim] = confine(index, size, perLane);
           return from(dim + 1, still);
@@ -168,7 +164,8 @@ Value PointEmitter::pad(Operation *op, Indices indices, Value mask) {
   };
   if (padded.getStaticLow().size() != inside.size() ||
       llvm::is_contained(padded.getStaticLow(), ShapedType::kDynamic))
-    return fail(op->getLoc(), "pads by an amount that is not a constant", elementOf(padded));
+    return fail(op->getLoc(), "pads by an amount that is not a constant",
+                getElementTypeOrSelf(padded));
   return from(0, mask);
 }
 
@@ -190,7 +187,7 @@ Value PointEmitter::concat(Operation *op, Indices indices, Value mask) {
     Condition condition = inRange(indices[dim], indices[dim].minimum(), start + size);
     bool split = perLane || (condition.value && isa<VectorType>(condition.value.getType()));
     return choose(
-        op->getLoc(), condition, elementOf(joined), wide, lanes,
+        op->getLoc(), condition, getElementTypeOrSelf(joined), wide, lanes,
         [&](Value still) { return inPiece(split, still); },
         [&](Value still) { return from(piece + 1, start + size, split, still); });
   };
@@ -204,10 +201,16 @@ Value PointEmitter::gather(Operation *op, Indices indices, Value mask) {
   int64_t rank = cast<ShapedType>(gather.getIndices().getType()).getRank();
   Value index = at(gather.getIndices(), indices.slice(dim, rank), mask);
   bool uniform = !isa<VectorType>(index.getType());
-  Type type = uniform ? Type(builder.getIndexType()) : Type(vectorOf(builder.getIndexType()));
-  index = arith::IndexCastOp::create(builder, location, type, index);
-  index = arith::MaxSIOp::create(builder, location, index, number(location, type, 0));
-  index = arith::MinSIOp::create(builder, location, index, number(location, type, size - 1));
+  // Clamped in the wider of the two types, so that no bound is cut off.
+  Type narrow = getElementTypeOrSelf(index.getType());
+  bool isWider = !indexType().isIndex() &&
+                 narrow.getIntOrFloatBitWidth() > indexType().getIntOrFloatBitWidth();
+  if (!isWider)
+    index = castIndex(index, indexType());
+  index = arith::MaxSIOp::create(builder, location, index, number(location, index.getType(), 0));
+  index =
+      arith::MinSIOp::create(builder, location, index, number(location, index.getType(), size - 1));
+  index = castIndex(index, indexType());
   SmallVector<PointIndex> inside(indices.take_front(dim));
   inside.push_back(uniform ? PointIndex::uniform(index, size) : PointIndex::scattered(index, size));
   llvm::append_range(inside, indices.drop_front(dim + rank));
@@ -236,10 +239,10 @@ Value PointEmitter::constant(Location location, ElementsAttr values, Indices ind
   Value table = arith::ConstantOp::create(
       builder, location, DenseElementsAttr::get(VectorType::get({count}, element), elements));
   PointIndex position = linearise(indices, values.getShapedType().getShape());
+  Value lanes = bodyIndex(position);
   if (isUniform(position))
-    return vector::ExtractOp::create(builder, location, table, position.scalar(builder, location));
+    return vector::ExtractOp::create(builder, location, table, lanes);
   ++slow;
-  Value lanes = position.vector(builder, location, laneCount);
   Value last = number(location, builder.getIndexType(), count - 1);
   Value result = number(location, vectorOf(element), 0);
   for (int64_t lane = 0; lane < laneCount; ++lane) {

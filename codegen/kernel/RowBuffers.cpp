@@ -57,7 +57,8 @@ private:
     return cost;
   }
 
-  /// Buffers what this stage computes, a later one needs, and nothing expensive follows from it.
+  /// Buffers what this stage computes and a later one needs, where nothing expensive is computed
+  /// from it that is buffered instead.
   void planStage(size_t stage) {
     int64_t size = stages[stage].size;
     Cone now = coneOf(stages[stage].roots), later;

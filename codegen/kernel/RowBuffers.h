@@ -1,4 +1,4 @@
-/// Which values of a row are kept instead of being computed again by a later pass over the row.
+/// Which values of a row are kept instead of being recomputed by a later pass over the row.
 #pragma once
 #include "codegen/kernel/Reductions.h"
 #include "passes/options/TargetCosts.h"
@@ -21,8 +21,8 @@ struct RowBuffer {
   int64_t size = 1;
 };
 
-/// Values that are dear (exp, tanh, division, random bits) and needed by several stages; `memory`
-/// is still null. Rows too long for the cache are computed again instead.
+/// Values that are expensive (exp, tanh, division, random bits) and needed by several stages;
+/// `memory` is still null. Rows too long for the cache are recomputed instead.
 std::vector<RowBuffer> planRowBuffers(llvm::ArrayRef<RowStage> stages, int64_t rows,
                                       const TargetCosts &costs);
 

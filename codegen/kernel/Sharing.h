@@ -9,7 +9,7 @@ namespace ingot {
 struct Row {
   PointIndex number;
   int64_t size = 1;
-  /// The place inside this row, if the position lies there for certain.
+  /// The place inside this row, if the position is there for certain.
   std::optional<PointIndex> inside(const PointIndex &position) const;
 };
 
@@ -17,7 +17,7 @@ struct Row {
 ///
 /// A result may overwrite an operand if every load of the operand in the result's stage is at the
 /// point that is stored right after, and no other stage loads it. Where stages follow each other
-/// row by row, earlier stages may load what lies in the same row.
+/// row by row, earlier stages may load what is in the same row.
 class SharingFinder {
 public:
   SharingFinder(mlir::func::FuncOp kernel, const PointAccess &points)

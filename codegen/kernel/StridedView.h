@@ -25,7 +25,7 @@ private:
   bool empty = false; // some dimension has size 0
 };
 
-/// Element (i, j, …) lies `offset + i * strides[0] + j * strides[1] + …` elements into an argument
+/// Element (i, j, …) is `offset + i * strides[0] + j * strides[1] + …` elements into an argument
 /// or result of the kernel.
 struct StridedView {
   unsigned memory = 0; ///< which argument, or which result

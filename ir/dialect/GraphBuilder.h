@@ -11,6 +11,8 @@ inline mlir::RankedTensorType tensorType(mlir::Value value) {
   return mlir::cast<mlir::RankedTensorType>(value.getType());
 }
 
+inline llvm::ArrayRef<int64_t> shapeOf(mlir::Value value) { return tensorType(value).getShape(); }
+
 /// The type in which sums, norms and losses of `element` are computed: f32 for narrower floats.
 mlir::Type accumulationType(mlir::Type element);
 

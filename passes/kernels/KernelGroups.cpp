@@ -11,9 +11,9 @@ using namespace mlir;
 
 namespace ingot {
 
-namespace {
+using graph::shapeOf;
 
-ArrayRef<int64_t> shapeOf(Value value) { return graph::tensorType(value).getShape(); }
+namespace {
 
 Root rootOf(OpKind kind) {
   switch (kind) {

@@ -15,8 +15,6 @@ namespace {
 
 using Dims = SmallVector<int64_t>;
 
-ArrayRef<int64_t> shapeOf(Value value) { return tensorType(value).getShape(); }
-
 /// Named roots have an emitter of their own.
 bool staysWhole(Operation *op) { return isa<AttentionOp, AttentionBackwardOp, AdamWOp, SgdOp>(op); }
 

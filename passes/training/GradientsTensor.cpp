@@ -11,8 +11,6 @@ namespace {
 using G = GradientBuilder;
 using Dims = SmallVector<int64_t>;
 
-ArrayRef<int64_t> shapeOf(Value value) { return tensorType(value).getShape(); }
-
 //===--------------------------------------------------------------------------------------------===//
 // Shape
 //===--------------------------------------------------------------------------------------------===//

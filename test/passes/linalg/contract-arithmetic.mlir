@@ -24,10 +24,10 @@ func.func @across(%x: tensor<4x8xf32>, %s: tensor<8xf32>, %z: tensor<4x8xf32>) -
 // CHECK: ^bb0(%[[Z:.*]]: f32, %[[X:.*]]: f32, %[[Y:.*]]: f32,
 // CHECK: %[[N:.*]] = arith.negf %[[X]] : f32
 // CHECK: math.fma %[[N]], %[[Y]], %[[Z]] : f32
-func.func @differences(%y: tensor<8xf32>, %z: tensor<8xf32>, %a: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
+func.func @differences(%y: tensor<8xf32>, %z: tensor<8xf32>, %a: tensor<8xf32>, %b: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
   %0 = graph.mul %y, %a : tensor<8xf32>
   %1 = graph.sub %0, %z : tensor<8xf32>
-  %2 = graph.mul %a, %a : tensor<8xf32>
+  %2 = graph.mul %a, %b : tensor<8xf32>
   %3 = graph.sub %z, %2 : tensor<8xf32>
   return %1, %3 : tensor<8xf32>, tensor<8xf32>
 }

@@ -1,0 +1,31 @@
+/// Points of kernels in the CPU's memory: memrefs, vectors and masks.
+#pragma once
+#include "codegen/kernel/PointMemory.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace ingot {
+
+/// Buffers are contiguous memrefs.
+class VectorMemory : public PointMemory {
+public:
+  mlir::Type indexType(mlir::MLIRContext *context) const override;
+  mlir::Value load(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
+                   mlir::Type element, mlir::Value position) override;
+  void store(mlir::OpBuilder &builder, mlir::Location location, mlir::Value value,
+             mlir::Value buffer, mlir::Value position) override;
+  mlir::Value loadRun(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
+                      mlir::VectorType type, mlir::Value start, bool isAligned,
+                      mlir::Value mask) override;
+  void storeRun(mlir::OpBuilder &builder, mlir::Location location, mlir::Value value,
+                mlir::Value buffer, mlir::Value start, bool isAligned, mlir::Value mask) override;
+  mlir::Value gather(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
+                     mlir::VectorType type, mlir::Value positions, mlir::Value mask) override;
+  void scatter(mlir::OpBuilder &builder, mlir::Location location, mlir::Value value,
+               mlir::Value buffer, mlir::Value positions, mlir::Value mask) override;
+
+private:
+  mlir::Value flatten(mlir::OpBuilder &builder, mlir::Value buffer);
+  llvm::DenseMap<mlir::Value, mlir::Value> flat;
+};
+
+} // namespace ingot
