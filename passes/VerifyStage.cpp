@@ -154,7 +154,7 @@ LogicalResult verifySchedule(func::FuncOp kernel, Stage stage) {
 /// open.
 LogicalResult verifyArithmetic(Operation *op, const StageRule &rule) {
   auto fast = dyn_cast<arith::ArithFastMathInterface>(op);
-  if (rule.stage < Stage::Linalg || !fast)
+  if (rule.stage < Stage::Linalg || !fast || !fast.getFastMathFlagsAttr())
     return success();
   arith::FastMathFlags flags = fast.getFastMathFlagsAttr().getValue();
   if ((flags | arith::FastMathFlags::nsz) != arith::FastMathFlags::nsz)

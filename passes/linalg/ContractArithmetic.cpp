@@ -26,7 +26,8 @@ using arith::FastMathFlags;
 
 bool allows(Operation *op, FastMathFlags flag) {
   auto fast = dyn_cast<arith::ArithFastMathInterface>(op);
-  return fast && bitEnumContainsAll(fast.getFastMathFlagsAttr().getValue(), flag);
+  return fast && fast.getFastMathFlagsAttr() &&
+         bitEnumContainsAll(fast.getFastMathFlagsAttr().getValue(), flag);
 }
 
 int64_t pointsOf(linalg::GenericOp op) {

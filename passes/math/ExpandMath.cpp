@@ -3,7 +3,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/Passes.h"
 #include "passes/math/MathFunctions.h"
-#include "passes/math/Narrowing.h"
+#include "passes/math/NarrowFloats.h"
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -82,11 +82,16 @@ struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
       if (failed(expand(op, vectorBytes)))
         return signalPassFailure();
     // After the functions, which round results of their own.
-    getOperation()->walk([](arith::TruncFOp op) {
-      if (!needsExpansion(op))
+    getOperation()->walk([](Operation *op) {
+      Value expanded;
+      if (auto narrowing = dyn_cast<arith::TruncFOp>(op); narrowing && needsExpansion(narrowing))
+        expanded = expandNarrowing(narrowing);
+      else if (auto widening = dyn_cast<arith::ExtFOp>(op); widening && needsExpansion(widening))
+        expanded = expandWidening(widening);
+      if (!expanded)
         return;
-      op.replaceAllUsesWith(expandNarrowing(op));
-      op.erase();
+      op->replaceAllUsesWith(ValueRange(expanded));
+      op->erase();
     });
   }
 };

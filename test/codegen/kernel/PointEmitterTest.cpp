@@ -207,7 +207,7 @@ private:
     buildLlvmPipeline(passes, target);
     ASSERT_TRUE(succeeded(passes.run(module)));
     ImageBuilder image;
-    int64_t offset = *image.add(*compileToObject(module, target), "threaded");
+    int64_t offset = image.add(*compileToObject(module, target), {"threaded"})->front();
     code = *mapCode(image.bytes());
     entry = reinterpret_cast<void (*)(void *const *, int64_t, int64_t)>(code.data() + offset);
   }

@@ -35,9 +35,8 @@ const std::vector<Variant> &variants() {
   static const MemoryOptions recomputed{
       .leastRecomputed = 1, .smallestRecomputed = 1, .heavyRecomputed = 1000};
   static const TargetCosts slowMemory{.bytesPerNanosecond = 1e-6, .fusionWindow = 1000};
-  static const TargetCosts slowArithmetic{.operationsPerNanosecond = 1e-6,
-                                          .pointsPerUniformValue = 1,
-                                          .fusionWindow = 0};
+  static const TargetCosts slowArithmetic{
+      .operationsPerNanosecond = 1e-6, .pointsPerUniformValue = 1, .fusionWindow = 0};
   static const std::vector<Variant> all = {{"fused"},
                                            {"one kernel an op", false},
                                            {"recomputed", true, recomputed},
@@ -47,7 +46,7 @@ const std::vector<Variant> &variants() {
   return all;
 }
 
-/// Small numbers; indices stay inside any table of the models here.
+/// Small numbers; indices stay inside their table.
 Tensor randomInput(const Port &port, std::mt19937_64 &random) {
   Tensor tensor(port.type, port.shape);
   std::uniform_real_distribution<float> real(0.1f, 1.0f);
@@ -64,7 +63,7 @@ Tensor randomInput(const Port &port, std::mt19937_64 &random) {
       break;
     }
     case ElementType::I32:
-      tensor.as<int32_t>()[i] = int32_t(random() % 7);
+      tensor.as<int32_t>()[i] = int32_t(random() % (port.limit ? port.limit : 7));
       break;
     default:
       tensor.as<int64_t>()[i] = 1;
@@ -72,7 +71,8 @@ Tensor randomInput(const Port &port, std::mt19937_64 &random) {
   return tensor;
 }
 
-/// Every port of the function after it ran once.
+/// The parameters, state and outputs of the function after it ran once. Nothing else outlives a
+/// run.
 Values run(Program program, const std::string &function, uint64_t seed) {
   auto device = openDevice("cpu", {.threads = 2});
   auto session = (*device)->load(std::make_shared<Program>(std::move(program)));
@@ -88,11 +88,14 @@ Values run(Program program, const std::string &function, uint64_t seed) {
   }
   std::mt19937_64 random(seed);
   for (const Port &port : entry->ports)
-    if (port.kind != BufferKind::Output)
-      EXPECT_TRUE((*session)->write(function, port.name, randomInput(port, random)));
+    if (port.role != Role::Output) {
+      Status written = (*session)->write(function, port.name, randomInput(port, random));
+      EXPECT_TRUE(written) << written.error().text();
+    }
   EXPECT_TRUE((*session)->run(function));
   for (const Port &port : entry->ports)
-    values.emplace(port.name, *(*session)->read(function, port.name));
+    if (port.role == Role::Parameter || port.role == Role::State || port.role == Role::Output)
+      values.emplace(port.name, *(*session)->read(function, port.name));
   return values;
 }
 
@@ -170,11 +173,11 @@ TEST(FusionBits, MlpStep) {
 /// over rows, quotients by sums of rows and of columns, and the backward pass of all that.
 constexpr const char *narrowLayer = R"mlir(
 func.func @forward(
-    %w1: tensor<24x40xf32> {graph.name = "w1", graph.role = "parameter"},
-    %b1: tensor<24xf32> {graph.name = "b1", graph.role = "parameter"},
-    %scale: tensor<24xf32> {graph.name = "scale", graph.role = "parameter"},
-    %shift: tensor<24xf32> {graph.name = "shift", graph.role = "parameter"},
-    %w2: tensor<24x24xf32> {graph.name = "w2", graph.role = "parameter"},
+    %w1: tensor<24x40xf32> {graph.name = "w1", graph.role = "parameter", graph.init = "normal:0.5"},
+    %b1: tensor<24xf32> {graph.name = "b1", graph.role = "parameter", graph.init = "normal:0.5"},
+    %scale: tensor<24xf32> {graph.name = "scale", graph.role = "parameter", graph.init = "normal:0.5"},
+    %shift: tensor<24xf32> {graph.name = "shift", graph.role = "parameter", graph.init = "normal:0.5"},
+    %w2: tensor<24x24xf32> {graph.name = "w2", graph.role = "parameter", graph.init = "normal:0.5"},
     %x: tensor<19x40xbf16> {graph.name = "x", graph.role = "input"})
     -> (tensor<19x24xf32> {graph.name = "y"}) {
   %half = graph.constant dense<0.3> : tensor<19x24xbf16>

@@ -1,4 +1,4 @@
-#include "passes/math/Narrowing.h"
+#include "passes/math/NarrowFloats.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
@@ -61,6 +61,19 @@ Value toBf16(Bits &code, Value single) {
 }
 
 } // namespace
+
+bool needsExpansion(arith::ExtFOp op) { return getElementTypeOrSelf(op.getIn()).isBF16(); }
+
+Value expandWidening(arith::ExtFOp op) {
+  Bits code{OpBuilder(op), op.getLoc(), op.getType()};
+  Value half = code.make<arith::BitcastOp>(code.of(code.builder.getI16Type()), op.getIn());
+  Value word = code.make<arith::ExtUIOp>(code.of(code.builder.getI32Type()), half);
+  Value bits = code.make<arith::ShLIOp>(word, code.word(16));
+  Value single = code.make<arith::BitcastOp>(code.of(code.builder.getF32Type()), bits);
+  return getElementTypeOrSelf(op.getType()).isF32()
+             ? single
+             : code.make<arith::ExtFOp>(op.getType(), single);
+}
 
 bool needsExpansion(arith::TruncFOp op) {
   Type from = getElementTypeOrSelf(op.getIn()), to = getElementTypeOrSelf(op.getType());
