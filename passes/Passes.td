@@ -229,11 +229,33 @@ def ContractArithmetic : Pass<"contract-arithmetic", "::mlir::ModuleOp"> {
 
     What is rounded to bf16 or f16 between product and sum is no product. `nsz` stays on maxima and minima.
 
+    ```mlir --contract-arithmetic
+    func.func @norm(%x: tensor<4x8xf32>, %s: tensor<8xf32>, %t: tensor<8xf32>) -> tensor<4x8xf32> {
+      %e = tensor.empty() : tensor<4x8xf32>
+      %p = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%x, %s : tensor<4x8xf32>, tensor<8xf32>) outs(%e : tensor<4x8xf32>) {
+      ^bb0(%a: f32, %b: f32, %out: f32):
+        %0 = arith.mulf %a, %b fastmath<nsz,arcp,contract> : f32
+        linalg.yield %0 : f32
+      } -> tensor<4x8xf32>
+      %q = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%p, %t : tensor<4x8xf32>, tensor<8xf32>) outs(%e : tensor<4x8xf32>) {
+      ^bb0(%a: f32, %b: f32, %out: f32):
+        %0 = arith.addf %a, %b fastmath<nsz,arcp,contract> : f32
+        linalg.yield %0 : f32
+      } -> tensor<4x8xf32>
+      return %q : tensor<4x8xf32>
+    }
+    ```
+    becomes
     ```mlir
-    %p = linalg.generic … ins(%x, %s) { %0 = arith.mulf %a, %b fastmath<contract,…> }
-    %q = linalg.generic … ins(%p, %t) { %0 = arith.addf %a, %b fastmath<contract,…> }
-    // becomes
-    %q = linalg.generic … ins(%x, %s, %t) { %0 = math.fma %a, %b, %c }
+    func.func @norm(%arg0: tensor<4x8xf32>, %arg1: tensor<8xf32>, %arg2: tensor<8xf32>) -> tensor<4x8xf32> {
+      %0 = tensor.empty() : tensor<4x8xf32>
+      %1 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%arg0, %arg1, %arg2 : tensor<4x8xf32>, tensor<8xf32>, tensor<8xf32>) outs(%0 : tensor<4x8xf32>) {
+      ^bb0(%in: f32, %in_0: f32, %in_1: f32, %out: f32):
+        %2 = math.fma %in, %in_0, %in_1 : f32
+        linalg.yield %2 : f32
+      } -> tensor<4x8xf32>
+      return %1 : tensor<4x8xf32>
+    }
     ```
 
     Numbers: a product and a sum round once instead of twice; a quotient by rule 1 or 2 is off by at
@@ -389,12 +411,12 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
       %1 = tensor.empty() : tensor<4x8xf32>
       %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0, %arg2 : tensor<4x8xf32>, tensor<8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %in_0: f32, %out: f32):
-        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract> : f32
+        %4 = arith.addf %in, %in_0 : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %out: f32):
-        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract> : f32
+        %4 = arith.maximumf %in, %cst : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       return %3 : tensor<4x8xf32>
@@ -403,21 +425,21 @@ def FormKernels : Pass<"form-kernels", "::mlir::ModuleOp"> {
     becomes
     ```mlir
     func.func @forward(%arg0: tensor<4x16xf32>, %arg1: tensor<8x16xf32>, %arg2: tensor<8xf32>) -> tensor<4x8xf32> {
-      %0 = call @contraction_ea28d55d(%arg0, %arg1, %arg2) : (tensor<4x16xf32>, tensor<8x16xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+      %0 = call @contraction_1d892e8f(%arg0, %arg1, %arg2) : (tensor<4x16xf32>, tensor<8x16xf32>, tensor<8xf32>) -> tensor<4x8xf32>
       return %0 : tensor<4x8xf32>
     }
-    func.func private @contraction_ea28d55d(%arg0: tensor<4x16xf32>, %arg1: tensor<8x16xf32>, %arg2: tensor<8xf32>) -> tensor<4x8xf32> attributes {graph.kernel = "contraction", graph.ops = ""} {
+    func.func private @contraction_1d892e8f(%arg0: tensor<4x16xf32>, %arg1: tensor<8x16xf32>, %arg2: tensor<8xf32>) -> tensor<4x8xf32> attributes {graph.kernel = "contraction", graph.ops = ""} {
       %0 = graph.contract %arg0, %arg1 batch [] x [] over [1] x [1] : tensor<4x16xf32>, tensor<8x16xf32> -> tensor<4x8xf32>
       %1 = tensor.empty() : tensor<4x8xf32>
       %2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%0, %arg2 : tensor<4x8xf32>, tensor<8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %in_0: f32, %out: f32):
-        %4 = arith.addf %in, %in_0 fastmath<nsz,arcp,contract> : f32
+        %4 = arith.addf %in, %in_0 : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       %cst = arith.constant 0.000000e+00 : f32
       %3 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%2 : tensor<4x8xf32>) outs(%1 : tensor<4x8xf32>) {
       ^bb0(%in: f32, %out: f32):
-        %4 = arith.maximumf %in, %cst fastmath<nsz,arcp,contract> : f32
+        %4 = arith.maximumf %in, %cst : f32
         linalg.yield %4 : f32
       } -> tensor<4x8xf32>
       return %3 : tensor<4x8xf32>

@@ -178,6 +178,8 @@ std::optional<int64_t> PointIndex::asConstant() const {
 
 PointIndex::Lanes PointIndex::overLanes(int64_t lanes) const {
   Lanes result;
+  if (lanes == 1)
+    return result;
   for (const Digit &digit : terms) {
     if (isRun(digit, lanes))
       result.step += digit.coefficient;

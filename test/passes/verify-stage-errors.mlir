@@ -28,7 +28,7 @@ func.func private @k(%x: tensor<4xf32>) -> tensor<4xf32> attributes {graph.kerne
 
 //--- linalg.mlir
 func.func @flags(%x: tensor<4xf32>) -> tensor<4xf32> {
-  // expected-error @+1 {{may not carry fastmath<contract,nsz> at stage linalg: contract-arithmetic decides what is fused}}
+  // expected-error @+1 {{may not carry fastmath<nsz,contract> at stage linalg: contract-arithmetic decides what is fused}}
   %0 = arith.addf %x, %x fastmath<contract,nsz> : tensor<4xf32>
   return %0 : tensor<4xf32>
 }

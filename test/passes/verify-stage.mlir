@@ -1,6 +1,6 @@
 // RUN: split-file-22 %s %t
 // RUN: %ingot-opt %t/train.mlir -verify-stage=stage=train
-// RUN: %ingot-opt %t/train.mlir -verify-stage=stage=train -graph-to-linalg -verify-stage=stage=linalg -form-kernels -verify-stage=stage=kernels | FileCheck %s
+// RUN: %ingot-opt %t/train.mlir -verify-stage=stage=train -graph-to-linalg -contract-arithmetic -verify-stage=stage=linalg -form-kernels -verify-stage=stage=kernels | FileCheck %s
 
 // Each stage's pass leaves what the stage allows.
 // CHECK: func.func @forward

@@ -123,7 +123,7 @@ func.func @update(%p: tensor<3xf32>, %q: tensor<4x5xf32>, %gp: tensor<3xf32>, %g
 // Scatter-add takes memory that is already there.
 // CHECK-LABEL: func.func @scatter
 // CHECK-NEXT: %[[Z:.*]] = call @elementwise_{{[0-9a-f]+}}() : () -> tensor<10x4xf32>
-// CHECK-NEXT: call @indexing_{{[0-9a-f]+}}(%[[Z]], %arg0, %arg1)
+// CHECK-NEXT: call @scatter_{{[0-9a-f]+}}(%[[Z]], %arg0, %arg1)
 func.func @scatter(%indices: tensor<6xi32>, %updates: tensor<6x4xf32>) -> tensor<10x4xf32> {
   %zeros = graph.constant dense<0.0> : tensor<10x4xf32>
   %0 = graph.scatter_add %zeros, %indices, %updates dimension 0 : tensor<10x4xf32>, tensor<6xi32>, tensor<6x4xf32>

@@ -21,9 +21,12 @@ func.func @exponential(%x: f32) -> f32 {
   return %0 : f32
 }
 
-// Narrow types are computed in f32 and rounded by integer arithmetic; what one instruction does stays.
+// Narrow types are computed in f32, widened and rounded by integer arithmetic; what one instruction does stays.
 // CHECK-LABEL: func.func @narrow
-// CHECK:       arith.extf %arg0 : bf16 to f32
+// CHECK:       %[[HALF:.*]] = arith.bitcast %arg0 : bf16 to i16
+// CHECK:       %[[WORD:.*]] = arith.extui %[[HALF]] : i16 to i32
+// CHECK:       arith.shli %[[WORD]], %c16
+// CHECK-NOT:   arith.extf
 // CHECK-NOT:   math.tanh
 // CHECK-NOT:   arith.truncf
 // CHECK:       %[[R:.*]] = arith.bitcast %{{.*}} : i16 to bf16
