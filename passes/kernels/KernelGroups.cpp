@@ -350,9 +350,31 @@ static bool readsSame(const KernelGroup &group, Operation *op) {
   });
 }
 
+/// The optimizer update that takes the op's results as they are; null if none does.
+static Operation *updateOf(Operation *op) {
+  for (Operation *user : op->getUsers()) {
+    if (kindOf(user) == OpKind::Update)
+      return user;
+    if (kindOf(user) == OpKind::View)
+      if (Operation *update = updateOf(user))
+        return update;
+  }
+  return nullptr;
+}
+
+/// True if updates of their own take the op's results and the group's: the first update would wait
+/// for the second one's gradients, and keep its own in memory for as long.
+static bool delaysUpdate(const KernelGroup &group, Operation *op) {
+  Operation *update = updateOf(op);
+  return update && llvm::any_of(group.ops, [&](Operation *other) {
+           Operation *otherUpdate = updateOf(other);
+           return otherUpdate && otherUpdate != update;
+         });
+}
+
 /// Rows: the last dimensions are reduced; columns: the first ones. Sums over rows join the rows
 /// that they read from or beside, and the other shares of a sum over several tensors; columns join
-/// what columns of that shape there are.
+/// what columns of that shape there are near by, unless an update would wait for them.
 void KernelGroups::placeReduction(linalg::GenericOp op) {
   SmallVector<unsigned> operands = operandGroups(op, /*waits=*/false);
   SmallVector<int64_t> extents = loopExtents(op);
@@ -382,7 +404,7 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
     bool isShare = sum && llvm::is_contained(sharesOf[sum], index) && !reads;
     bool joins = root == Root::Row ? (reads ? fitsDomain(group, index, op)
                                             : isShare || (isNear && readsSame(group, op)))
-                                   : isNear && !reads;
+                                   : isNear && !reads && !delaysUpdate(group, op);
     if (joins && !isFull(index) && canAdd(index, op))
       return add(index, op);
   }
