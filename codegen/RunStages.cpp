@@ -67,7 +67,10 @@ LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &optio
   PassManager passes(module.getContext());
   passes.enableVerifier(false); // every stage ends in its own verifier
   buildStage(passes, stage, options.training, options.memory, backend, options.tuning.blocks);
-  passes.enableTiming(timing);
+  // By stage: MLIR tells passes apart by their addresses, and those of a stage before are free
+  // again.
+  TimingScope stageTiming = timing.nest(StringRef(name(stage)));
+  passes.enableTiming(stageTiming);
   if (!options.dumpDirectory.empty())
     passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory, dumps));
   if (!options.printAfter.empty())
