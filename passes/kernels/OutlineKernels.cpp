@@ -89,6 +89,41 @@ Value KernelBody::inside(Value value) {
   return argument;
 }
 
+/// What a function does, as a sequence of addresses and numbers: two are equal if they differ in
+/// nothing but locations. Ops' names, types and attributes exist once in a context.
+class Structure {
+public:
+  explicit Structure(Operation *op) { add(op); }
+  std::vector<uintptr_t> words;
+
+private:
+  void add(const void *address) { words.push_back(uintptr_t(address)); }
+  void define(Value value) {
+    numbers[value] = numbers.size();
+    add(value.getType().getAsOpaquePointer());
+  }
+  void add(Operation *op) {
+    add(op->getName().getAsOpaquePointer());
+    add(op->getAttrDictionary().getAsOpaquePointer());
+    words.insert(words.end(), {op->getNumOperands(), op->getNumResults(), op->getNumRegions()});
+    for (Value operand : op->getOperands())
+      words.push_back(numbers.lookup(operand));
+    for (Value result : op->getResults())
+      define(result);
+    for (Region &region : op->getRegions()) {
+      words.push_back(region.getBlocks().size());
+      for (Block &block : region) {
+        words.insert(words.end(), {block.getNumArguments(), block.getOperations().size()});
+        for (BlockArgument argument : block.getArguments())
+          define(argument);
+        for (Operation &inner : block)
+          add(&inner);
+      }
+    }
+  }
+  llvm::DenseMap<Value, size_t> numbers;
+};
+
 } // namespace
 
 std::string nodeNames(ArrayRef<Location> locations) {
@@ -233,14 +268,14 @@ func::FuncOp KernelOutliner::unique(func::FuncOp kernel, Root root, StringRef op
   kernel.setName("kernel");
   kernel.setPrivate();
   kernel->setAttr("graph.kernel", builder.getStringAttr(name(root)));
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  kernel->print(stream, OpPrintingFlags().useLocalScope());
-  func::FuncOp &known = kernels[text];
+  func::FuncOp &known = kernels[Structure(kernel).words];
   if (known) {
     kernel.erase();
     return known;
   }
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  kernel->print(stream, OpPrintingFlags().useLocalScope());
   kernel.setName(llvm::formatv("{0}_{1:x-8}", name(root), uint32_t(llvm::xxh3_64bits(text))).str());
   kernel->setAttr("graph.ops", builder.getStringAttr(ops));
   symbols.insert(kernel);

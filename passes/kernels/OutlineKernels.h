@@ -2,7 +2,8 @@
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/kernels/KernelValues.h"
-#include "llvm/ADT/StringMap.h"
+#include <cstdint>
+#include <map>
 
 namespace ingot {
 
@@ -23,7 +24,7 @@ private:
 
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
-  llvm::StringMap<mlir::func::FuncOp> kernels; ///< by printed body
+  std::map<std::vector<uintptr_t>, mlir::func::FuncOp> kernels; ///< by structure
 };
 
 /// The names of the model's nodes in `locations`, each once, joined by commas.
