@@ -19,5 +19,6 @@ int main() {
   for (int step = 0; step < 100; ++step)
     if (Result<float> loss = trainer->step({{"x", inputs}, {"targets", targets}}); step % 33 == 0)
       fmt::print("step {} loss {:.4f}\n", step, loss.value());
-  fmt::print("{}", trainer->ir("kernels").value().substr(0, 200));
+  std::string ir = trainer->ir("kernels").value();
+  fmt::print("{}", ir.substr(ir.find("func.func"), 200));
 }
