@@ -40,6 +40,8 @@ std::string describe(const SavedModel &saved) {
   if (!model.is_object() || !model.contains("family"))
     model = {{"graph", saved.model.text(true)}};
   Json description = {{"model", model}, {"training", fieldsToJson(saved.training.resolved())}};
+  if (saved.run)
+    description["run"] = fieldsToJson(*saved.run);
   if (saved.tokenizer)
     description["tokenizer"] = Json::parse(saved.tokenizer->toJson());
   return toText(description);
@@ -58,7 +60,11 @@ Result<SavedModel> parseSavedModel(std::string_view description, const std::stri
   if (reader.has("tokenizer")) {
     INGOT_ASSIGN(tokenizer, parseTokenizer(toText(json["tokenizer"]), place));
   }
-  return SavedModel{std::move(model), std::move(tokenizer), training};
+  std::optional<SavedRun> run;
+  if (reader.has("run"))
+    readFields(reader.at("run"), run.emplace());
+  INGOT_TRY(reader.status());
+  return SavedModel{std::move(model), std::move(tokenizer), training, std::move(run)};
 }
 
 Result<Checkpoint> readCheckpoint(const std::string &path) {

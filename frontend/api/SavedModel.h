@@ -4,14 +4,36 @@
 #include "passes/options/TrainingOptions.h"
 #include "runtime/data/Tokenizer.h"
 #include "runtime/training/Checkpoint.h"
+#include "runtime/training/Schedule.h"
 
 namespace ingot {
+
+/// What shapes a run of `ingot train` besides its model and its compiled step.
+struct SavedRun {
+  Schedule schedule;
+  int64_t evaluateEvery = 0, evaluationBatches = 8;
+  double evaluationSplit = 0; ///< share of the data that is held out
+  double scale = 1;           ///< of arrays that feed floating-point inputs
+  bool wholeBatch = false;    ///< a batch is the whole data, in the files' order
+  std::string data;           ///< fingerprint of tokens or arrays
+
+  static void fields(auto &self, auto &&visit) {
+    visit(Field{"schedule"}, self.schedule);
+    visit(Field{"eval_every"}, self.evaluateEvery);
+    visit(Field{"eval_batches"}, self.evaluationBatches);
+    visit(Field{"eval_split"}, self.evaluationSplit);
+    visit(Field{"scale"}, self.scale);
+    visit(Field{"whole_batch"}, self.wholeBatch);
+    visit(Field{"data"}, self.data);
+  }
+};
 
 /// A model, its tokenizer and how it is trained: what `--resume`, `eval` and `generate` need.
 struct SavedModel {
   Model model;
   TokenizerPointer tokenizer; ///< null if the model takes no text
   TrainingOptions training;
+  std::optional<SavedRun> run = {}; ///< absent where a C++ program drove the training
 };
 
 /// JSON text for `Checkpoint::options`: family and sizes (or the whole graph), tokenizer, training

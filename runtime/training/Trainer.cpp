@@ -26,11 +26,11 @@ std::string freshName(const std::string &folder) {
       return name;
 }
 
-/// Moves the checkpoints of an earlier run out of the way of a fresh one.
-Status moveAside(std::string folder, TrainingObserver &observer) {
+/// Moves the checkpoints of an earlier run out of the way of a fresh one; false: there are none.
+Result<bool> moveAside(std::string folder, TrainingObserver &observer) {
   INGOT_ASSIGN(std::vector<int64_t> steps, CheckpointDirectory(folder).steps());
   if (steps.empty())
-    return {};
+    return false;
   while (folder.ends_with('/'))
     folder.pop_back();
   std::string aside = freshName(folder);
@@ -40,21 +40,10 @@ Status moveAside(std::string folder, TrainingObserver &observer) {
     return failure(Error::Code::Io, folder,
                    "an earlier run's checkpoints cannot be moved to {}: {}", aside,
                    error.message());
+  std::filesystem::remove(aside + "/" + std::string(DirectoryLock::fileName), error);
   observer.onNote(
       fmt::format("{} held an earlier run's checkpoints; they are in {} now", folder, aside));
-  return {};
-}
-
-/// Makes the directory and writes to it: better to fail now than when hours of training are saved.
-Status checkWritable(const std::string &directory) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error)
-    return failure(Error::Code::Io, directory, "cannot create the directory: {}", error.message());
-  std::string probe = directory + "/.writable";
-  INGOT_TRY(writeFile(probe, ""));
-  std::filesystem::remove(probe, error);
-  return {};
+  return true;
 }
 
 } // namespace
@@ -80,7 +69,8 @@ Trainer::Trainer(Session &session, const BatchSource &training, const BatchSourc
 Result<TrainingResult> Trainer::run(const std::atomic<bool> &stop) {
   double start = now();
   INGOT_TRY(begin());
-  INGOT_TRY(evaluate());
+  if (result.losses.validation.empty())
+    INGOT_TRY(evaluate());
   if (result.step < options.steps) {
     Prefetch batches(training, result.step, options.steps);
     for (double stepStart = now();; stepStart = now()) {
@@ -122,12 +112,18 @@ Status Trainer::begin() {
   INGOT_TRY(requireFunction(session, "step"));
   if (validation)
     INGOT_TRY(requireFunction(session, "evaluate"));
+  // Writes to the directory, too: better to fail now than when hours of training are to be saved.
+  if (!options.out.empty()) {
+    INGOT_ASSIGN(lock, DirectoryLock::take(options.out));
+  }
   if (options.resume)
     INGOT_TRY(restore());
   if (savedStep < 0) {
     if (!options.out.empty()) {
-      INGOT_TRY(moveAside(options.out, observer));
-      INGOT_TRY(checkWritable(options.out));
+      INGOT_ASSIGN(const bool moved, moveAside(options.out, observer));
+      if (moved) {
+        INGOT_ASSIGN(lock, DirectoryLock::take(options.out));
+      }
     }
     INGOT_TRY(driver.initialize());
   }
@@ -206,8 +202,10 @@ Status Trainer::save() {
   INGOT_ASSIGN(Checkpoint checkpoint, driver.checkpoint());
   checkpoint.options = options.description;
   CheckpointDirectory directory(options.out, options.keep);
-  INGOT_TRY(directory.save(checkpoint));
+  // The losses come first: what a kill leaves beyond the newest checkpoint is cut off on resuming,
+  // what it left out would be missing for ever.
   INGOT_TRY(writeFile(options.out + "/losses.json", result.losses.toJson()));
+  INGOT_TRY(directory.save(checkpoint));
   INGOT_TRY(writeFile(options.out + "/loss.svg", plotSvg(result.losses, "Loss")));
   INGOT_TRY(writeFile(options.out + "/loss.txt", plotText(result.losses)));
   savedStep = result.step;

@@ -2,6 +2,7 @@
 #pragma once
 #include "runtime/data/BatchSource.h"
 #include "runtime/program/Device.h"
+#include "runtime/training/DirectoryLock.h"
 #include "runtime/training/LossHistory.h"
 #include "runtime/training/Schedule.h"
 #include "runtime/training/StepDriver.h"
@@ -108,8 +109,9 @@ private:
   RunOptions options;
   TrainingObserver &observer;
   TrainingResult result;
-  int64_t savedStep = -1;     ///< of the newest checkpoint
-  int64_t evaluatedStep = -1; ///< of the newest evaluation
+  std::optional<DirectoryLock> lock; ///< of `options.out`
+  int64_t savedStep = -1;            ///< of the newest checkpoint
+  int64_t evaluatedStep = -1;        ///< of the newest evaluation
 };
 
 /// Mean of `loss` of function `evaluate` over batches 0 … batches-1; the session holds parameters.

@@ -23,6 +23,7 @@ enum class Circumstance {
   RandomData,
   FixedData,       ///< text or arrays, read in order: nothing is drawn
   NoSplit,         ///< no data is held out for validation
+  ConstantRate,    ///< the learning rate has no decay
   NoOutput,        ///< training keeps nothing on disk
   LikeliestToken,  ///< temperature 0: nothing is drawn
   OwnParameters,   ///< the model is a checkpoint, which holds its parameters

@@ -95,7 +95,12 @@ Status compileModel(const CLI::App &app, const CompileCommandFlags &flags) {
   INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report));
   flags.compile.explain(report);
   printSummary(flags, program, report);
-  return flags.output.empty() ? Status() : writeProgram(program, flags.output);
+  if (flags.output.empty())
+    return {};
+  if (!program.function("init") && model.parameterCount() > 0)
+    print(stderr, "note: the program holds no values of its parameters: `ingot run` needs "
+                  "--parameters=CHECKPOINT\n");
+  return writeProgram(program, flags.output);
 }
 
 } // namespace

@@ -1,4 +1,5 @@
 #include "tools/commands/DataFlags.h"
+#include "codegen/cache/DiskCache.h"
 #include "runtime/data/RandomSource.h"
 #include "tools/commands/Numbers.h"
 #include "tools/commands/Suggest.h"
@@ -82,6 +83,21 @@ Result<DataSet> DataSet::read(const DataFlags &flags, TokenizerPointer saved) {
     INGOT_ASSIGN(set.arrays, readArrays(flags.data));
   }
   return set;
+}
+
+std::string DataSet::fingerprint() const {
+  auto bytesOf = [](const auto *data, size_t bytes) {
+    return std::string_view(reinterpret_cast<const char *>(data), bytes);
+  };
+  if (encoded.tokens)
+    return contentHash(bytesOf(encoded.tokens->data(), encoded.tokens->size() * sizeof(int32_t)));
+  if (arrays.empty())
+    return "random";
+  std::string text;
+  for (const NamedArray &array : arrays)
+    text += fmt::format("{} {} {} ", toString(array.value.shape()), name(array.value.type()),
+                        contentHash(bytesOf(array.value.data(), array.value.bytes())));
+  return contentHash(text);
 }
 
 Result<TokenRange> DataSet::textPart(SourceOptions::Part part) const {

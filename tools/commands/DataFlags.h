@@ -28,6 +28,8 @@ public:
   static Result<DataSet> read(const DataFlags &flags, TokenizerPointer saved = nullptr);
 
   const TokenizerPointer &tokenizer() const { return tokens; }
+  /// Equal for equal tokens or arrays, whatever their files are called.
+  std::string fingerprint() const;
   /// Rows of the arrays; 0 for text and random data.
   int64_t rows() const { return arrays.empty() ? 0 : arrays[0].value.shape()[0]; }
 

@@ -50,13 +50,18 @@ std::string describe(const Json &report) {
                      quality, report["batches"].get<int64_t>(), report["step"].get<int64_t>());
 }
 
-Status evaluate(const CLI::App &app, const EvalFlags &flags) {
+Status evaluate(const CLI::App &app, EvalFlags &flags) {
   std::vector<Circumstance> circumstances = circumstancesOf(flags.data, flags.compile);
   if (!flags.data.isRandom())
     circumstances.push_back(Circumstance::FixedData);
   INGOT_TRY(refuseIdleOptions(app, circumstances));
   INGOT_ASSIGN(Checkpoint checkpoint, openCheckpoint(flags.checkpoint));
   INGOT_ASSIGN(SavedModel saved, parseSavedModel(checkpoint.options, flags.checkpoint));
+  const bool isScaled = flags.data.text.empty() && !flags.data.isRandom();
+  if (isScaled && saved.run && saved.run->scale != 1 && app.get_option("--scale")->count() == 0) {
+    flags.data.scale = saved.run->scale;
+    print(stderr, "note: --scale={}, as in training\n", flags.data.scale);
+  }
   INGOT_ASSIGN(DataSet data, DataSet::read(flags.data, saved.tokenizer));
   INGOT_ASSIGN(LoadedModel loaded, flags.compile.load(saved.model, saved.training));
   INGOT_TRY(loadParameters(*loaded.session, "evaluate", checkpoint, flags.checkpoint));

@@ -83,7 +83,7 @@ Json inspectCheckpoint(const Checkpoint &checkpoint) {
                  {"seed", checkpoint.seed},
                  {"bytes", bytes},
                  {"tensors", tensors}};
-  for (const char *part : {"model", "training"})
+  for (const char *part : {"model", "training", "run"})
     if (options.is_object() && options.contains(part))
       report[part] = options[part];
   if (options.is_object() && options.contains("tokenizer"))
@@ -124,7 +124,7 @@ void printText(const Json &report) {
   }
   print("checkpoint after step {}, seed {}, {}\n", report["step"].get<int64_t>(),
         report["seed"].get<uint64_t>(), humanBytes(report["bytes"]));
-  for (const char *part : {"model", "training", "tokenizer"})
+  for (const char *part : {"model", "training", "run", "tokenizer"})
     if (report.contains(part))
       print("{}: {}\n", part, report[part].dump());
   for (const Json &tensor : report["tensors"])

@@ -56,14 +56,25 @@ Result<Target> openTarget(const RunFlags &flags) {
   return target;
 }
 
-/// Parameters come from a checkpoint, else from the program's own initial values.
+/// Parameters come from a checkpoint, else from the program's own initial values. A program that
+/// has neither would give zeros for answers.
 Status fillParameters(const RunFlags &flags, Target &target) {
   Session &session = *target.loaded.session;
   if (target.checkpoint)
     return loadParameters(session, flags.function, *target.checkpoint, target.place);
   const Function *init = session.program().function("init");
-  if (!init || flags.function == "init")
+  if (flags.function == "init")
     return {};
+  if (!init) {
+    const Function &function = *session.program().function(flags.function);
+    for (const Port &port : function.ports)
+      if (port.role == Role::Parameter)
+        return failure(
+            Error::Code::Usage, "--parameters",
+            "{} holds no values of its parameters ('{}', …): name a checkpoint that does",
+            flags.model.model, port.name);
+    return {};
+  }
   INGOT_ASSIGN(std::vector<NamedTensor> seed, scalarInputs(*init, {.seed = flags.seed}));
   for (const NamedTensor &scalar : seed)
     INGOT_TRY(session.write("init", scalar.name, scalar.value));

@@ -8,108 +8,12 @@
 #include "runtime/training/Progress.h"
 #include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
-#include "tools/commands/CompileFlags.h"
-#include "tools/commands/DataFlags.h"
 #include "tools/commands/Interrupt.h"
-#include "tools/commands/ModelFlags.h"
-#include "tools/commands/Numbers.h"
 #include "tools/commands/ProfiledSteps.h"
-#include "tools/commands/Suggest.h"
-#include "tools/commands/TrainingFlags.h"
+#include "tools/commands/Resume.h"
 
 namespace ingot {
 namespace {
-
-struct TrainFlags {
-  ModelFlags model;
-  TrainingFlags training;
-  DataFlags data;
-  CompileFlags compile;
-  RunOptions trainer;
-  std::string schedule = "constant";
-  double learningRate = 1e-3;
-  int64_t warmup = 0;
-  bool json = false;
-  std::string profile; ///< file
-
-  void declare(CLI::App &app);
-  Result<Schedule> learningRates() const;
-};
-
-void TrainFlags::declare(CLI::App &app) {
-  model.declare(app);
-  data.declare(app);
-  training.declare(app);
-  constexpr const char *group = "Run";
-  trainer.steps = 100;
-  addNumber(app, "--steps", trainer.steps, atLeast<int64_t>(0),
-            "updates in all, a resumed run's included; default 100")
-      ->group(group);
-  addNumber(app, "--seed", trainer.seed, Range<uint64_t>(), "of initial weights and data order")
-      ->group(group);
-  // The step takes the rate as an f32.
-  addNumber(app, "--lr", learningRate, between(0.0, double(std::numeric_limits<float>::max())),
-            "learning rate; default 1e-3")
-      ->group(group);
-  app.add_option("--schedule", schedule, "constant (default), linear or cosine")->group(group);
-  addNumber(app, "--warmup", warmup, atLeast<int64_t>(0), "steps of linear warm-up")->group(group);
-  app.add_option("--out", trainer.out, "directory for checkpoints and loss curves")->group(group);
-  app.add_flag("--resume", trainer.resume, "continue from the newest checkpoint in --out")
-      ->group(group);
-  addNumber(app, "--eval-every", trainer.evaluateEvery, atLeast<int64_t>(0),
-            "steps; default: at start and end")
-      ->group(group);
-  addNumber(app, "--eval-batches", trainer.evaluationBatches, atLeast<int64_t>(1),
-            "batches of an evaluation; default 8")
-      ->group(group);
-  addNumber(app, "--save-every", trainer.saveEvery, atLeast<int64_t>(0),
-            "steps; default: at the end")
-      ->group(group);
-  addNumber(app, "--keep", trainer.keep, atLeast(1), "checkpoints to keep; default 3")
-      ->group(group);
-  app.add_flag("--json", json, "one JSON object per line to stdout, a summary last")->group(group);
-  app.add_option("--profile", profile,
-                 "write a Chrome trace of a few steps, kernel by kernel, to this file")
-      ->group(group);
-  compile.declare(app);
-}
-
-Result<Schedule> TrainFlags::learningRates() const {
-  constexpr Choice<Schedule::Kind> kinds[] = {{"constant", Schedule::Kind::Constant},
-                                              {"linear", Schedule::Kind::Linear},
-                                              {"cosine", Schedule::Kind::Cosine}};
-  Schedule result;
-  INGOT_ASSIGN(result.kind, choose("--schedule", schedule, kinds));
-  result.peak = learningRate;
-  result.warmup = warmup;
-  result.steps = trainer.steps;
-  return result;
-}
-
-/// What decides which options apply.
-std::vector<Circumstance> circumstances(const TrainFlags &flags) {
-  std::vector<Circumstance> result =
-      circumstancesOf(flags.model, flags.training, flags.data, flags.compile);
-  if (flags.trainer.out.empty())
-    result.push_back(Circumstance::NoOutput);
-  return result;
-}
-
-/// A resumed run must have the model and the training options of the run that it continues.
-Status checkSameRun(const std::string &out, const std::string &description) {
-  INGOT_ASSIGN(std::optional<Checkpoint> newest, CheckpointDirectory(out).newest());
-  if (!newest)
-    return {};
-  INGOT_ASSIGN(nlohmann::json before, parseJson(newest->options, out));
-  INGOT_ASSIGN(nlohmann::json now, parseJson(description, "--resume"));
-  for (const char *part : {"model", "tokenizer", "training"})
-    if (before.value(part, nlohmann::json()) != now.value(part, nlohmann::json()))
-      return failure(Error::Code::Usage, "--resume", "{} was trained with another {}: {}", out,
-                     part,
-                     part == std::string_view("tokenizer") ? "its text had other characters"
-                                                           : toText(before[part]));
-  return {};
-}
 
 void announce(const Model &model, const LoadedModel &loaded) {
   const Program &program = loaded.session->program();
@@ -135,19 +39,36 @@ int64_t integerLimit(const Model &model, const TrainingOptions &training) {
   return 0;
 }
 
+/// What a checkpoint keeps of the flags besides model and training step.
+SavedRun savedRun(const TrainFlags &flags, const DataSet &data) {
+  return {.schedule = flags.trainer.schedule,
+          .evaluateEvery = flags.trainer.evaluateEvery,
+          .evaluationBatches = flags.trainer.evaluationBatches,
+          .evaluationSplit = flags.data.evaluationSplit,
+          .scale = flags.data.scale,
+          .wholeBatch = flags.model.wholeBatch(),
+          .data = data.fingerprint()};
+}
+
 Status train(const CLI::App &app, TrainFlags &flags) {
-  INGOT_TRY(refuseIdleOptions(app, circumstances(flags)));
+  if (flags.trainer.resume && flags.trainer.out.empty())
+    return failure(Error::Code::Usage, "--resume", "needs --out=DIR, where the checkpoints are");
+  INGOT_ASSIGN(std::optional<SavedModel> before, restoreFlags(app, flags));
+  INGOT_TRY(refuseIdleOptions(app, flags.circumstances()));
   if (!flags.profile.empty() && flags.compile.device != "cpu")
     return failure(Error::Code::Usage, "--profile", "only cpu has kernels that can be measured");
   if (!flags.profile.empty()) // a path that cannot be written is an error before training
     INGOT_TRY(writeFile(flags.profile, "[]\n"));
   INGOT_ASSIGN(flags.trainer.schedule, flags.learningRates());
   INGOT_ASSIGN(TrainingOptions training, flags.training.options());
-  INGOT_ASSIGN(DataSet data, DataSet::read(flags.data));
+  const bool sameTokenizer = before && !flags.data.tokenizer && !flags.data.bpe;
+  INGOT_ASSIGN(DataSet data,
+               DataSet::read(flags.data, sameTokenizer ? before->tokenizer : nullptr));
   INGOT_ASSIGN(Model model, flags.model.build(data.tokenizer().get(), data.rows()));
-  flags.trainer.description = describe({model, data.tokenizer(), training});
-  if (flags.trainer.resume)
-    INGOT_TRY(checkSameRun(flags.trainer.out, flags.trainer.description));
+  const SavedModel saved{model, data.tokenizer(), training, savedRun(flags, data)};
+  if (before)
+    INGOT_TRY(checkSameRun(*before, saved, flags));
+  flags.trainer.description = describe(saved);
 
   INGOT_ASSIGN(LoadedModel loaded, flags.compile.load(model, training));
   if (!flags.json)

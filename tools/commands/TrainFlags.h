@@ -1,0 +1,30 @@
+/// The flags of `ingot train`.
+#pragma once
+#include "runtime/training/Trainer.h"
+#include "tools/commands/CompileFlags.h"
+#include "tools/commands/DataFlags.h"
+#include "tools/commands/ModelFlags.h"
+#include "tools/commands/TrainingFlags.h"
+
+namespace ingot {
+
+struct TrainFlags {
+  ModelFlags model;
+  TrainingFlags training;
+  DataFlags data;
+  CompileFlags compile;
+  RunOptions trainer;
+  std::string schedule = "constant";
+  double learningRate = 1e-3;
+  int64_t warmup = 0;
+  std::optional<int64_t> decaySteps; ///< absent: --steps
+  bool json = false;
+  std::string profile; ///< file
+
+  void declare(CLI::App &app);
+  /// What decides which of these flags apply.
+  std::vector<Circumstance> circumstances() const;
+  Result<Schedule> learningRates() const;
+};
+
+} // namespace ingot
