@@ -197,6 +197,15 @@ class Run(unittest.TestCase):
             self.assertIn(expected, process.stderr)
         self.assertEqual(self.run_model("--input=4xf32=1").returncode, 1)
 
+    def test_a_program_without_its_parameters_is_refused(self):
+        program = os.path.join(self.folder.name, "mlp.ingot")
+        compiled = run("compile", "mlp", "--layers=3,4,3", "--batch=1", "-o", program)
+        self.assertEqual(compiled.returncode, 0, compiled.stderr)
+        self.assertIn("note: the program holds no values of its parameters", compiled.stderr)
+        process = run("run", program, "--input=1x3xf32=1,2,3")
+        self.assertEqual((process.returncode, process.stdout), (2, ""), process.stderr)
+        self.assertIn("--parameters: " + program + " holds no values of its parameters ('layers.0.weight', …)", process.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
