@@ -71,7 +71,7 @@ Result<std::unique_ptr<Compiled>> compileText(const char *text, bool gradients, 
   const Function &forward = compiled->session->program().functions.at(0);
   json ports = json::array();
   for (const Port &port : forward.ports)
-    ports.push_back({{"name", port.name}, {"kind", name(port.kind)}, {"bytes", port.bytes()}});
+    ports.push_back({{"name", port.name}, {"role", name(port.role)}, {"bytes", port.bytes()}});
   double flops = 0;
   for (const Step &step : forward.steps)
     if (auto *call = std::get_if<CallStep>(&step.node))

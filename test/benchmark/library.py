@@ -66,7 +66,7 @@ class Kernel:
 
     def touched(self):
         """Bytes of the operands and results: of what is updated in place, twice its size."""
-        return sum(port["bytes"] * (2 if port["kind"] == "state" else 1) for port in self.ports.values())
+        return sum(port["bytes"] * (2 if port["role"] == "state" else 1) for port in self.ports.values())
 
     def __call__(self, times=1):
         """Runs; the seconds of all times together."""
