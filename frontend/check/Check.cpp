@@ -104,7 +104,7 @@ private:
   const std::function<void(const CheckRow &)> &progress;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   int64_t integerLimit = 2;
-  std::string wrongFunction;
+  std::string wrongFunction, wrongOutput; ///< the first that differs
   CheckReport report;
 };
 
@@ -137,7 +137,7 @@ Status Checker::checkFunction(const Function &function, Session &tested, Session
     CheckRow row{function.name, output, difference.relative(1e-6 * largest), true, ""};
     row.fine = row.relative <= options.tolerance;
     if (!row.fine && wrongFunction.empty())
-      wrongFunction = function.name;
+      wrongFunction = function.name, wrongOutput = output;
     add(report.outputs, std::move(row));
   }
   return {};
@@ -306,14 +306,30 @@ Model Checker::prefixModule(mlir::func::FuncOp function, mlir::Operation *last) 
   return Model(std::move(impl));
 }
 
+/// The ops of a function that one of its results is computed from.
+static llvm::DenseSet<mlir::Operation *> opsBehind(mlir::func::FuncOp function,
+                                                   const std::string &result) {
+  llvm::DenseSet<mlir::Operation *> ops;
+  llvm::SmallVector<mlir::Value> values;
+  for (auto [index, value] :
+       llvm::enumerate(function.getBody().front().getTerminator()->getOperands()))
+    if (resultName(function, index) == result)
+      values.push_back(value);
+  while (!values.empty())
+    if (mlir::Operation *op = values.pop_back_val().getDefiningOp(); op && ops.insert(op).second)
+      op->walk([&](mlir::Operation *inner) { llvm::append_range(values, inner->getOperands()); });
+  return ops;
+}
+
 Status Checker::findCulprit(const Program &program) {
   CompileReport unused;
   INGOT_ASSIGN(Program described, describeFunctions(*module));
   const Function &function = *described.function(wrongFunction);
   auto entry = entryOf(wrongFunction);
+  const llvm::DenseSet<mlir::Operation *> suspects = opsBehind(entry, wrongOutput);
   std::vector<std::pair<mlir::Operation *, std::vector<Tensor>>> values;
   INGOT_TRY(trace(function, [&](mlir::Operation *op, std::span<const Tensor> results) {
-    if (op->getParentOp() == entry && !mlir::isa<graph::ConstantOp>(op))
+    if (suspects.contains(op) && op->getParentOp() == entry && !mlir::isa<graph::ConstantOp>(op))
       values.push_back({op, {results.begin(), results.end()}});
   }));
   std::vector<Tensor> arguments = argumentsOf(function);
@@ -328,9 +344,10 @@ Status Checker::findCulprit(const Program &program) {
     else
       high = middle;
   }
-  if (low == values.size())
+  if (values.empty())
     return {};
-  mlir::Operation *op = values[low].first;
+  // Where every value is right on its own, what gives the output is wrong.
+  mlir::Operation *op = values[std::min(low, values.size() - 1)].first;
   std::string node = placeOf(op->getLoc());
   report.culprit =
       fmt::format("@{}: {} {}", wrongFunction, op->getName().stripDialect().str(), node);

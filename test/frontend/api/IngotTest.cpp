@@ -386,11 +386,15 @@ TEST(Check, acceptsTheCpuAndNamesWhatIsWrong) {
 
   options.tolerance = 0; // f32 rounds where the reference does not: now something must be wrong.
   options.ops = false;
-  Result<CheckReport> wrong = checkModel(smallMlp(), options);
-  ASSERT_TRUE(wrong) << wrong.error().text();
-  EXPECT_FALSE(wrong->fine());
-  EXPECT_FALSE(wrong->culprit.empty());
-  EXPECT_FALSE(wrong->kernels.empty());
+  // With the first of these seeds what @init computes last is right: only what comes before is not.
+  for (uint64_t seed : {uint64_t(2959333482), options.seed}) {
+    options.seed = seed;
+    Result<CheckReport> wrong = checkModel(smallMlp(), options);
+    ASSERT_TRUE(wrong) << wrong.error().text();
+    EXPECT_FALSE(wrong->fine());
+    EXPECT_FALSE(wrong->culprit.empty());
+    EXPECT_FALSE(wrong->kernels.empty());
+  }
 }
 
 } // namespace
