@@ -10,9 +10,7 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-ArrayRef<int64_t> shapeOf(Value shaped) {
-  return cast<ShapedType>(shaped.getType()).getShape();
-}
+ArrayRef<int64_t> shapeOf(Value shaped) { return cast<ShapedType>(shaped.getType()).getShape(); }
 
 } // namespace
 
@@ -70,10 +68,9 @@ std::pair<PointIndex, PointIndex> PointAccess::divide(const PointIndex &index, i
   PointIndex::Lanes over = index.overLanes(laneCount);
   if (over.affine && over.step == !uniform && index.minimum() >= 0) {
     int64_t extent = index.maximum() + 1;
-    PointIndex whole = uniform
-                           ? PointIndex::uniform(symbol(), extent)
-                           : PointIndex::consecutive(symbol(), extent,
-                                                     index.isMultipleOf(laneCount, laneCount));
+    PointIndex whole = uniform ? PointIndex::uniform(symbol(), extent)
+                               : PointIndex::consecutive(symbol(), extent,
+                                                         index.isMultipleOf(laneCount, laneCount));
     if (auto exact = whole.divide(divisor))
       return *exact;
   }
@@ -83,34 +80,15 @@ std::pair<PointIndex, PointIndex> PointAccess::divide(const PointIndex &index, i
 }
 
 SmallVector<PointIndex> PointAccess::split(PointIndex position, ArrayRef<int64_t> shape) {
-  SmallVector<PointIndex> indices(shape.size());
-  for (size_t dim = shape.size(); dim-- > 1;)
-    std::tie(position, indices[dim]) = divide(position, shape[dim]);
-  if (!shape.empty())
-    indices[0] = position;
-  return indices;
+  return splitPosition(
+      std::move(position), shape,
+      [this](const PointIndex &index, int64_t divisor) { return divide(index, divisor); });
 }
 
 PointIndex PointAccess::evaluate(AffineExpr expression, Indices dimensions) {
-  if (auto dim = dyn_cast<AffineDimExpr>(expression))
-    return dimensions[dim.getPosition()];
-  if (auto constant = dyn_cast<AffineConstantExpr>(expression))
-    return PointIndex::constant(constant.getValue());
-  auto binary = cast<AffineBinaryOpExpr>(expression);
-  PointIndex left = evaluate(binary.getLHS(), dimensions);
-  if (expression.getKind() == AffineExprKind::Add)
-    return left + evaluate(binary.getRHS(), dimensions);
-  int64_t right = cast<AffineConstantExpr>(binary.getRHS()).getValue();
-  switch (expression.getKind()) {
-  case AffineExprKind::Mul:
-    return left * right;
-  case AffineExprKind::Mod:
-    return divide(left, right).second;
-  case AffineExprKind::FloorDiv:
-    return divide(left, right).first;
-  default:
-    return divide(left + PointIndex::constant(right - 1), right).first;
-  }
+  return evaluateExpression(
+      expression, dimensions,
+      [this](const PointIndex &index, int64_t divisor) { return divide(index, divisor); });
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -209,8 +187,7 @@ SmallVector<bool> PointAccess::inlineRegion(linalg::LinalgOp op, Indices iterati
     if (auto index = dyn_cast<linalg::IndexOp>(inner))
       wide = !isUniform(iteration[index.getDim()]);
     else if (inner.getNumRegions() || !isMemoryEffectFree(&inner))
-      fail(inner.getLoc(),
-           "'" + inner.getName().getStringRef() + "' cannot stand inside a kernel");
+      fail(inner.getLoc(), "'" + inner.getName().getStringRef() + "' cannot stand inside a kernel");
     else
       for (Value operand : inner.getOperands())
         wide |= lookup(operand);

@@ -138,37 +138,15 @@ std::pair<PointIndex, PointIndex> PointEmitter::divide(const PointIndex &index, 
 }
 
 SmallVector<PointIndex> PointEmitter::split(PointIndex position, ArrayRef<int64_t> shape) {
-  SmallVector<PointIndex> indices(shape.size());
-  for (size_t dim = shape.size(); dim-- > 1;) {
-    auto [quotient, remainder] = divide(position, shape[dim]);
-    indices[dim] = remainder;
-    position = quotient;
-  }
-  if (!shape.empty())
-    indices[0] = position;
-  return indices;
+  return splitPosition(
+      std::move(position), shape,
+      [this](const PointIndex &index, int64_t divisor) { return divide(index, divisor); });
 }
 
 PointIndex PointEmitter::evaluate(AffineExpr expression, Indices dimensions) {
-  if (auto dim = dyn_cast<AffineDimExpr>(expression))
-    return dimensions[dim.getPosition()];
-  if (auto constant = dyn_cast<AffineConstantExpr>(expression))
-    return PointIndex::constant(constant.getValue());
-  auto binary = cast<AffineBinaryOpExpr>(expression);
-  PointIndex left = evaluate(binary.getLHS(), dimensions);
-  if (expression.getKind() == AffineExprKind::Add)
-    return left + evaluate(binary.getRHS(), dimensions);
-  int64_t right = cast<AffineConstantExpr>(binary.getRHS()).getValue();
-  switch (expression.getKind()) {
-  case AffineExprKind::Mul:
-    return left * right;
-  case AffineExprKind::Mod:
-    return divide(left, right).second;
-  case AffineExprKind::FloorDiv:
-    return divide(left, right).first;
-  default:
-    return divide(left + PointIndex::constant(right - 1), right).first;
-  }
+  return evaluateExpression(
+      expression, dimensions,
+      [this](const PointIndex &index, int64_t divisor) { return divide(index, divisor); });
 }
 
 //===--------------------------------------------------------------------------------------------===//

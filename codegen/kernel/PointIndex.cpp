@@ -257,4 +257,37 @@ PointIndex linearise(ArrayRef<PointIndex> indices, ArrayRef<int64_t> shape) {
   return position;
 }
 
+SmallVector<PointIndex> splitPosition(PointIndex position, ArrayRef<int64_t> shape,
+                                      DivideIndex divide) {
+  SmallVector<PointIndex> indices(shape.size());
+  for (size_t dim = shape.size(); dim-- > 1;)
+    std::tie(position, indices[dim]) = divide(position, shape[dim]);
+  if (!shape.empty())
+    indices[0] = position;
+  return indices;
+}
+
+PointIndex evaluateExpression(AffineExpr expression, ArrayRef<PointIndex> dimensions,
+                              DivideIndex divide) {
+  if (auto dim = dyn_cast<AffineDimExpr>(expression))
+    return dimensions[dim.getPosition()];
+  if (auto constant = dyn_cast<AffineConstantExpr>(expression))
+    return PointIndex::constant(constant.getValue());
+  auto binary = cast<AffineBinaryOpExpr>(expression);
+  PointIndex left = evaluateExpression(binary.getLHS(), dimensions, divide);
+  if (expression.getKind() == AffineExprKind::Add)
+    return left + evaluateExpression(binary.getRHS(), dimensions, divide);
+  int64_t right = cast<AffineConstantExpr>(binary.getRHS()).getValue();
+  switch (expression.getKind()) {
+  case AffineExprKind::Mul:
+    return left * right;
+  case AffineExprKind::Mod:
+    return divide(left, right).second;
+  case AffineExprKind::FloorDiv:
+    return divide(left, right).first;
+  default:
+    return divide(left + PointIndex::constant(right - 1), right).first;
+  }
+}
+
 } // namespace ingot

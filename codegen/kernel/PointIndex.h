@@ -82,4 +82,16 @@ private:
 /// Σ indices[i] · stride of dimension i of a row-major tensor.
 PointIndex linearise(llvm::ArrayRef<PointIndex> indices, llvm::ArrayRef<int64_t> shape);
 
+/// Quotient and remainder of an index; how they are formed is the caller's.
+using DivideIndex =
+    llvm::function_ref<std::pair<PointIndex, PointIndex>(const PointIndex &, int64_t)>;
+
+/// The indices of a position in row-major order.
+llvm::SmallVector<PointIndex> splitPosition(PointIndex position, llvm::ArrayRef<int64_t> shape,
+                                            DivideIndex divide);
+
+/// What an indexing map's expression is at these values of its dimensions.
+PointIndex evaluateExpression(mlir::AffineExpr expression, llvm::ArrayRef<PointIndex> dimensions,
+                              DivideIndex divide);
+
 } // namespace ingot
