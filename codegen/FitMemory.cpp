@@ -8,6 +8,7 @@
 #include "passes/schedule/ScheduleKernels.h"
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 using namespace mlir;
 
@@ -16,8 +17,10 @@ namespace {
 
 /// Checkpoints farther apart than this many narrow points are not tried.
 constexpr int64_t mostStride = 16;
+/// Blocks that need so many times what coarser ones need are not tried with other checkpoints.
+constexpr double muchMore = 1.1;
 
-/// Bytes of the arena of a planned module.
+/// Bytes of the arena of a planned module, those of `persistent` among them.
 int64_t arenaBytes(ModuleOp planned) {
   int64_t most = 0;
   for (auto entry : planned.getOps<func::FuncOp>())
@@ -49,8 +52,10 @@ public:
     INGOT_TRY(run(passes, *module));
     const int64_t needed = arenaBytes(*module);
     smallest = std::min(smallest, needed);
+    persistent = (*module)->getAttrOfType<IntegerAttr>("graph.persistent").getInt();
     return needed;
   }
+
   /// `fitting` with as few contractions and attentions recomputed as still fit.
   Result<MemoryOptions> fewest(MemoryOptions fitting, int64_t budget) {
     int64_t tooFew = 0;
@@ -65,7 +70,9 @@ public:
     }
     return fitting;
   }
-  int64_t smallest = std::numeric_limits<int64_t>::max();
+
+  int64_t smallest = std::numeric_limits<int64_t>::max(); ///< arena of the plans so far
+  int64_t persistent = 0; ///< bytes that every plan needs: parameters, state and constants
 
 private:
   static Status run(PassManager &passes, ModuleOp module) {
@@ -107,11 +114,17 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   INGOT_ASSIGN(int64_t bytes, planner.bytes(plan));
   if (bytes <= budget)
     return plan;
+  if (planner.persistent > budget)
+    return failure(Error::Code::Unsupported, "MemoryOptions::budget",
+                   "{} bytes are not enough: parameters, optimizer state and constants alone are {} "
+                   "bytes ({:.3f} GB)",
+                   budget, planner.persistent, double(planner.persistent) / 1e9);
   plan.leastRecomputed = 1;
   INGOT_ASSIGN(bytes, planner.bytes(plan));
   if (bytes <= budget)
     return plan;
   const int64_t blocks = plan.largestTensor.value_or(backend->costs().largestTensor);
+  double coarser = std::numeric_limits<double>::max();
   for (int64_t part : {1, 4, 16}) {
     plan.largestTensor = std::max<int64_t>(1, blocks / part);
     plan.heavyRecomputed = all;
@@ -124,6 +137,8 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
       if (needed >= before)
         break; // more lives between the checkpoints than they take
       before = needed;
+      if (stride == 1 && double(needed) > muchMore * std::exchange(coarser, needed))
+        break; // the blocks' own buffers are more than they save
     }
   }
   return failure(Error::Code::Unsupported, "MemoryOptions::budget",

@@ -23,106 +23,119 @@ void collectNames(Location location, llvm::SmallSetVector<StringAttr, 8> &names)
       collectNames(part, names);
 }
 
-/// Builds one kernel function by cloning ops on demand.
-class KernelBody {
+/// What ops do, as a sequence of addresses and numbers: two are equal if they differ in nothing but
+/// locations and in which values come from outside. Ops' names, types and attributes exist once in
+/// a context.
+class Structure {
 public:
-  KernelBody(ArrayRef<Operation *> ops, Location location)
-      : builder(location.getContext()), ops(ops), location(location) {}
-
-  /// The function returns `results`; `arguments` are the values of the step that it takes.
-  func::FuncOp build(ArrayRef<Value> results);
-  SmallVector<Value> arguments;
+  void define(Value value) {
+    const size_t number = numbers.size();
+    numbers[value] = number;
+    words.push_back(uintptr_t(value.getType().getAsOpaquePointer()));
+  }
+  void use(Value value) { words.push_back(numbers.lookup(value)); }
+  void add(Operation *op);
+  KernelOutliner::Words words;
 
 private:
-  Value inside(Value value);
-  void clone(Operation *op);
-  bool isComputedHere(Value value) const {
-    Operation *op = viewSource(value).getDefiningOp();
-    return op && llvm::is_contained(ops, op);
-  }
-
-  OpBuilder builder;
-  ArrayRef<Operation *> ops;
-  Location location;
-  func::FuncOp function;
-  IRMapping mapping;
+  llvm::DenseMap<Value, size_t> numbers;
 };
 
-func::FuncOp KernelBody::build(ArrayRef<Value> results) {
-  auto types = llvm::map_to_vector(results, [](Value value) { return value.getType(); });
-  function = func::FuncOp::create(location, "kernel", builder.getFunctionType({}, types));
-  builder.setInsertionPointToStart(function.addEntryBlock());
-  for (Operation *op : ops)
-    clone(op);
-  auto returned = llvm::map_to_vector(results, [&](Value value) { return inside(value); });
-  func::ReturnOp::create(builder, location, returned);
-  function.setType(builder.getFunctionType(function.getBody().front().getArgumentTypes(), types));
-  return function;
+void Structure::add(Operation *op) {
+  words.insert(words.end(), {uintptr_t(op->getName().getAsOpaquePointer()),
+                             uintptr_t(op->getAttrDictionary().getAsOpaquePointer()),
+                             op->getNumOperands(), op->getNumResults(), op->getNumRegions()});
+  llvm::for_each(op->getOperands(), [&](Value operand) { use(operand); });
+  llvm::for_each(op->getResults(), [&](Value result) { define(result); });
+  for (Region &region : op->getRegions()) {
+    words.push_back(region.getBlocks().size());
+    for (Block &block : region) {
+      words.insert(words.end(), {block.getNumArguments(), block.getOperations().size()});
+      llvm::for_each(block.getArguments(), [&](Value argument) { define(argument); });
+      for (Operation &inner : block)
+        add(&inner);
+    }
+  }
 }
 
-void KernelBody::clone(Operation *op) {
-  for (Value operand : op->getOperands())
-    inside(operand);
+/// One kernel before it is a function: the ops that it will hold, and what it takes.
+class KernelBody {
+public:
+  KernelBody(ArrayRef<Operation *> ops, ArrayRef<Value> results);
+
+  /// What the kernel does.
+  KernelOutliner::Words structure(Root root) const;
+  /// The function.
+  func::FuncOp build(Location location) const;
+  llvm::SetVector<Value> arguments; ///< the values of the step that it takes
+
+private:
+  void need(Value value);
+  void hold(Operation *op);
+
+  llvm::DenseSet<Operation *> own; ///< that the kernel is for; views and constants come along
+  SmallVector<Value> results;
+  llvm::SetVector<Operation *> held; ///< in order
+};
+
+KernelBody::KernelBody(ArrayRef<Operation *> ops, ArrayRef<Value> results)
+    : own(ops.begin(), ops.end()), results(results) {
+  llvm::for_each(ops, [&](Operation *op) { hold(op); });
+  llvm::for_each(results, [&](Value value) { need(value); });
+}
+
+void KernelBody::hold(Operation *op) {
+  llvm::for_each(op->getOperands(), [&](Value operand) { need(operand); });
   for (Region &region : op->getRegions())
     region.walk([&](Operation *inner) {
       for (Value operand : inner->getOperands())
         if (!region.isAncestor(operand.getParentRegion()))
-          inside(operand);
+          need(operand);
     });
-  builder.clone(*op, mapping);
+  held.insert(op);
 }
 
-/// The value in the kernel: computed there, made there, or a new argument.
-Value KernelBody::inside(Value value) {
-  if (Value known = mapping.lookupOrNull(value))
-    return known;
+/// A value in the kernel is computed there, made there, or an argument.
+void KernelBody::need(Value value) {
   Operation *op = value.getDefiningOp();
+  if (op && held.contains(op))
+    return;
   bool isMadeHere = op && (isInlinedConstant(op) || isa<tensor::EmptyOp, linalg::FillOp>(op));
-  bool isViewHere = op && kindOf(op) == OpKind::View && isComputedHere(value);
-  if (isMadeHere || isViewHere) {
-    clone(op);
-    return mapping.lookup(value);
-  }
-  arguments.push_back(value);
-  Value argument = function.getBody().front().addArgument(value.getType(), value.getLoc());
-  mapping.map(value, argument);
-  return argument;
+  bool isViewHere =
+      op && kindOf(op) == OpKind::View && own.contains(viewSource(value).getDefiningOp());
+  if (isMadeHere || isViewHere)
+    hold(op);
+  else
+    arguments.insert(value);
 }
 
-/// What a function does, as a sequence of addresses and numbers: two are equal if they differ in
-/// nothing but locations. Ops' names, types and attributes exist once in a context.
-class Structure {
-public:
-  explicit Structure(Operation *op) { add(op); }
-  std::vector<uintptr_t> words;
+KernelOutliner::Words KernelBody::structure(Root root) const {
+  Structure structure;
+  structure.words = {uintptr_t(root), arguments.size()};
+  llvm::for_each(arguments, [&](Value argument) { structure.define(argument); });
+  llvm::for_each(held, [&](Operation *op) { structure.add(op); });
+  llvm::for_each(results, [&](Value result) { structure.use(result); });
+  return std::move(structure.words);
+}
 
-private:
-  void add(const void *address) { words.push_back(uintptr_t(address)); }
-  void define(Value value) {
-    numbers[value] = numbers.size();
-    add(value.getType().getAsOpaquePointer());
+func::FuncOp KernelBody::build(Location location) const {
+  OpBuilder builder(location.getContext());
+  auto types = [](auto &&values) { return llvm::to_vector(ValueRange(values).getTypes()); };
+  auto function = func::FuncOp::create(
+      location, "kernel",
+      builder.getFunctionType(types(arguments.getArrayRef()), types(ArrayRef(results))));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  IRMapping mapping;
+  for (auto [value, argument] : llvm::zip_equal(arguments, function.getArguments())) {
+    mapping.map(value, argument);
+    argument.setLoc(value.getLoc());
   }
-  void add(Operation *op) {
-    add(op->getName().getAsOpaquePointer());
-    add(op->getAttrDictionary().getAsOpaquePointer());
-    words.insert(words.end(), {op->getNumOperands(), op->getNumResults(), op->getNumRegions()});
-    for (Value operand : op->getOperands())
-      words.push_back(numbers.lookup(operand));
-    for (Value result : op->getResults())
-      define(result);
-    for (Region &region : op->getRegions()) {
-      words.push_back(region.getBlocks().size());
-      for (Block &block : region) {
-        words.insert(words.end(), {block.getNumArguments(), block.getOperations().size()});
-        for (BlockArgument argument : block.getArguments())
-          define(argument);
-        for (Operation &inner : block)
-          add(&inner);
-      }
-    }
-  }
-  llvm::DenseMap<Value, size_t> numbers;
-};
+  for (Operation *op : held)
+    builder.clone(*op, mapping);
+  auto returned = llvm::map_to_vector(results, [&](Value value) { return mapping.lookup(value); });
+  func::ReturnOp::create(builder, location, returned);
+  return function;
+}
 
 } // namespace
 
@@ -221,8 +234,11 @@ void FunctionOutliner::callKernel(unsigned group, ArrayRef<Operation *> body) {
   std::string names;
   Location location = locationOf(own, names);
   std::vector<Value> results = values.results(group);
-  KernelBody kernelBody(body, location);
-  func::FuncOp kernel = kernels.unique(kernelBody.build(results), groups.groups[group].root, names);
+  const Root root = groups.groups[group].root;
+  KernelBody kernelBody(body, results);
+  func::FuncOp kernel = kernels.known(kernelBody.structure(root), [&] {
+    return kernels.unique(kernelBody.build(location), root, names);
+  });
   auto operands =
       llvm::map_to_vector(kernelBody.arguments, [&](Value value) { return stepValue(value); });
   auto call = func::CallOp::create(builder, location, kernel, operands);
@@ -242,10 +258,16 @@ LogicalResult FunctionOutliner::callUpdate(Operation *update) {
   int64_t elements = elementsOf(operands.front());
   for (Value scalar : update->getOperands().drop_front(tensors))
     operands.push_back(stepValue(scalar));
-  func::FuncOp kernel = buildUpdateKernel(update, elements);
+  Structure structure; // with the shapes of its tensors, though these only add up
+  structure.words = {uintptr_t(Root::Update), tensors};
+  llvm::for_each(update->getOperands(), [&](Value operand) { structure.define(operand); });
+  structure.add(update);
+  func::FuncOp kernel = kernels.known(structure.words, [&] {
+    func::FuncOp built = buildUpdateKernel(update, elements);
+    return built ? kernels.unique(built, Root::Update, nodeNames(location)) : built;
+  });
   if (!kernel)
     return failure();
-  kernel = kernels.unique(kernel, Root::Update, nodeNames(location));
   auto call = func::CallOp::create(builder, location, kernel, operands);
   for (auto [flat, group] : llvm::zip_equal(call.getResults(), updateResultGroups(update))) {
     auto tensors = graph::UnbucketOp::create(builder, location, group.getTypes(), flat);
@@ -260,6 +282,13 @@ LogicalResult KernelOutliner::outline(func::FuncOp function, const KernelGroups 
   return FunctionOutliner(*this, function, groups, values).run();
 }
 
+func::FuncOp KernelOutliner::known(Words structure, llvm::function_ref<func::FuncOp()> build) {
+  auto [entry, isNew] = outlined.try_emplace(std::move(structure));
+  if (isNew)
+    entry->second = build();
+  return entry->second;
+}
+
 func::FuncOp KernelOutliner::unique(func::FuncOp kernel, Root root, StringRef ops) {
   Builder builder(kernel.getContext());
   DominanceInfo dominance;
@@ -268,7 +297,9 @@ func::FuncOp KernelOutliner::unique(func::FuncOp kernel, Root root, StringRef op
   kernel.setName("kernel");
   kernel.setPrivate();
   kernel->setAttr("graph.kernel", builder.getStringAttr(name(root)));
-  func::FuncOp &known = kernels[Structure(kernel).words];
+  Structure structure;
+  structure.add(kernel);
+  func::FuncOp &known = kernels[structure.words];
   if (known) {
     kernel.erase();
     return known;

@@ -17,14 +17,20 @@ public:
   llvm::LogicalResult outline(mlir::func::FuncOp function, const KernelGroups &groups,
                               const KernelValues &values);
 
+  using Words = std::vector<uintptr_t>;
+
 private:
   friend class FunctionOutliner;
+  /// The kernel of earlier ops of this structure; else what `build` makes of these.
+  mlir::func::FuncOp known(Words structure, llvm::function_ref<mlir::func::FuncOp()> build);
   /// The one function with this body and root; `kernel` itself unless there is one already.
   mlir::func::FuncOp unique(mlir::func::FuncOp kernel, Root root, llvm::StringRef ops);
 
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
-  std::map<std::vector<uintptr_t>, mlir::func::FuncOp> kernels; ///< by structure
+  using Kernels = std::map<Words, mlir::func::FuncOp>;
+  Kernels outlined; ///< by the structure of the ops they were made of
+  Kernels kernels;  ///< by the structure of their functions: simplified, they may be equal
 };
 
 /// The names of the model's nodes in `locations`, each once, joined by commas.

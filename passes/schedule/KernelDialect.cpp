@@ -322,19 +322,21 @@ std::string launchName(StringRef kernel, size_t launch) {
   return (kernel + "." + Twine(launch)).str();
 }
 
+static unsigned memoryBits(Type element) { return std::max(8u, element.getIntOrFloatBitWidth()); }
+
 MemRefType memoryType(Type tensor) {
   auto type = cast<RankedTensorType>(tensor);
   Type element = type.getElementType();
-  if (auto integer = dyn_cast<IntegerType>(element))
-    element = IntegerType::get(element.getContext(), std::max(8u, integer.getWidth()));
+  if (isa<IntegerType>(element))
+    element = IntegerType::get(element.getContext(), memoryBits(element));
   // Upstream gives up on the strides of a shape with a 0 in the middle.
   return type.getNumElements() ? MemRefType::get(type.getShape(), element)
                                : MemRefType::get({0}, element);
 }
 
 int64_t memoryBytes(Type tensor) {
-  MemRefType type = memoryType(tensor);
-  return type.getNumElements() * (type.getElementTypeBitWidth() / 8);
+  auto type = cast<RankedTensorType>(tensor);
+  return type.getNumElements() * (memoryBits(type.getElementType()) / 8);
 }
 
 } // namespace ingot::kernel
