@@ -54,12 +54,12 @@ LogicalResult shareEpilogue(KernelScheduler &kernel, graph::ContractOp contract,
   if (elsewhere)
     return contract.emitError(
         "the kernel uses the contraction's result at another element than it computes");
-  std::optional<SmallVector<unsigned>> factors = form.factors();
-  for (unsigned operand = 0; factors && operand < function.getNumArguments(); ++operand) {
+  SmallVector<unsigned> factors = form.factors();
+  for (unsigned operand = 0; operand < function.getNumArguments(); ++operand) {
     const bool movesAbout = llvm::any_of(points.loads(), [&](const PointAccess::Load &load) {
       return load.operand == operand && !(load.position == position);
     });
-    if (movesAbout || llvm::is_contained(*factors, operand))
+    if (movesAbout || llvm::is_contained(factors, operand))
       continue;
     for (unsigned result = 0; result < function.getNumResults(); ++result)
       if (kernel::memoryType(function.getArgumentTypes()[operand]) ==
@@ -86,6 +86,8 @@ public:
 
 private:
   MatrixSource source(const ContractionOperand &operand, Value batch);
+  Value valueAt(const ContractionOperand &operand, Value batch, const PointIndex &row,
+                const PointIndex &k, int64_t count, Value mask);
   void allocate();
 
   void emitUnits();
@@ -96,6 +98,9 @@ private:
   int64_t edgeVectors() const;
   void emitPanel(Value column, Value columnInPass, Value stack, Value k);
   void emitTile(Value column, Value columnInPass, Value row, Value stack, Value k, Value depth);
+  struct DotRows;
+  DotRows dotRows(const MatrixSource &source, const Panels *packed, Value first, Value firstPacked,
+                  int64_t count);
   void emitDotProducts(Value column, Value columnEnd);
   TileLhs tileLhs(Value row, Value stack, Value k);
   void prefetchNextPanel(Value column, Value row, Value stack, Value k);
@@ -143,9 +148,12 @@ void ContractionEmitter::allocate() {
     Value memory = kernel.workspace(MemRefType::get({size}, code.builder.getI8Type()));
     return code.view(memory, 0, count, sumType);
   };
-  leftPanels = Panels::left(blocks.tile.rows, blocks.stackDepth, form.keepRows);
+  leftPanels = blocks.dotProducts
+                   ? Panels::rows(blocks.tile.rows, shape.depth)
+                   : Panels::left(blocks.tile.rows, blocks.stackDepth, form.keepRows);
   leftPanels.buffer = scratch(needed.leftPanels);
-  rightPanel = Panels::interleaved(blocks.tile.columns(), blocks.depth);
+  rightPanel = blocks.dotProducts ? Panels::rows(lanes, shape.depth)
+                                  : Panels::interleaved(blocks.tile.columns(), blocks.depth);
   rightPanel.buffer = scratch(needed.rightPanel);
   sums = scratch(needed.sums);
 }
@@ -154,35 +162,52 @@ MatrixSource ContractionEmitter::source(const ContractionOperand &operand, Value
   MatrixSource source;
   source.rows = product(operand.sizes(operand.freeDims));
   source.depth = shape.depth;
-  if (!operand.view) {
-    source.element = [this, &operand, batch](Value row, Value k) {
-      PointEmitter points = kernel.points(1);
-      SmallVector<PointIndex> indices(cast<RankedTensorType>(operand.tensor.getType()).getRank());
-      auto place = [&](ArrayRef<int64_t> dims, Value linear) {
-        SmallVector<int64_t> sizes = operand.sizes(dims);
-        SmallVector<PointIndex> digits =
-            points.split(PointIndex::uniform(linear, product(sizes)), sizes);
-        for (auto [d, digit] : llvm::zip(dims, digits))
-          indices[d] = digit;
-      };
-      place(operand.batchDims, batch);
-      place(operand.freeDims, row);
-      place(operand.contractDims, k);
-      Value value = points.at(operand.tensor, ArrayRef<PointIndex>(indices));
-      broken |= !points.ok();
-      return value ? value : code.zero(sumType);
-    };
+  source.rowStride = operand.freeStride();
+  source.depthStride = operand.depthStride();
+  source.element = [this, &operand, batch, rows = source.rows](Value row, Value k) {
+    return valueAt(operand, batch, PointIndex::uniform(row, rows),
+                   PointIndex::uniform(k, shape.depth), 1, {});
+  };
+  // Blocks of the depth start at whole vectors; so do panels of whole vectors.
+  const bool wholeVectors = (&operand == &left ? blocks.tile.rows : blocks.tile.columns()) % lanes == 0;
+  source.vector = [this, &operand, batch, rows = source.rows, wholeVectors](
+                      Value row, Value k, MatrixSource::Along along, Value mask) {
+    if (along == MatrixSource::Along::Depth)
+      return valueAt(operand, batch, PointIndex::uniform(row, rows),
+                     PointIndex::consecutive(k, shape.depth, /*aligned=*/true), lanes, mask);
+    return valueAt(operand, batch, PointIndex::consecutive(row, rows, wholeVectors),
+                   PointIndex::uniform(k, shape.depth), lanes, mask);
+  };
+  if (!operand.view)
     return source;
-  }
   source.buffer = operand.buffer;
   Value start = code.add(operand.batch.offset(code, batch), operand.view->offset);
   source.rowOffset = [this, &operand, start](Value row) {
     return code.add(start, operand.free.offset(code, row));
   };
   source.depthOffset = [this, &operand](Value k) { return operand.contract.offset(code, k); };
-  source.rowStride = operand.free.stride();
-  source.depthStride = operand.contract.stride();
   return source;
+}
+
+/// Elements of an operand as the kernel's body says: a prologue, or memory that no single stride
+/// describes.
+Value ContractionEmitter::valueAt(const ContractionOperand &operand, Value batch,
+                                  const PointIndex &row, const PointIndex &k, int64_t count,
+                                  Value mask) {
+  PointEmitter points = kernel.points(count);
+  SmallVector<PointIndex> indices(cast<RankedTensorType>(operand.tensor.getType()).getRank());
+  auto place = [&](ArrayRef<int64_t> dims, const PointIndex &linear) {
+    for (auto [d, digit] : llvm::zip(dims, points.split(linear, operand.sizes(dims))))
+      indices[d] = digit;
+  };
+  place(operand.batchDims, PointIndex::uniform(batch, shape.batch));
+  place(operand.freeDims, row);
+  place(operand.contractDims, k);
+  Value value = points.at(operand.tensor, ArrayRef<PointIndex>(indices), mask);
+  broken |= !points.ok();
+  if (!value)
+    value = code.zero(sumType);
+  return count == 1 ? value : points.vectorised(value);
 }
 
 LogicalResult ContractionEmitter::emit() {
@@ -457,36 +482,69 @@ void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, V
 // Dot products
 //===--------------------------------------------------------------------------------------------===//
 
+/// The rows of an operand that some dot products read: packed, in memory, or computed.
+struct ContractionEmitter::DotRows {
+  Value buffer;
+  SmallVector<Value> rows; ///< where each starts in the buffer; its number if there is none
+};
+
+ContractionEmitter::DotRows ContractionEmitter::dotRows(const MatrixSource &source,
+                                                        const Panels *packed, Value first,
+                                                        Value firstPacked, int64_t count) {
+  DotRows rows;
+  if (packed) {
+    rows.buffer = packed->buffer;
+    Value panel = code.mul(code.div(firstPacked, packed->width), packed->stride);
+    Value within = code.mul(code.remainder(firstPacked, packed->width), packed->rowStride);
+    for (int64_t i = 0; i < count; ++i)
+      rows.rows.push_back(code.add(code.add(panel, within), i * packed->rowStride));
+    return rows;
+  }
+  const bool inMemory = source.buffer && source.depthStride == 1;
+  rows.buffer = inMemory ? source.buffer : Value();
+  for (int64_t i = 0; i < count; ++i) {
+    Value row = code.min(code.add(first, i), code.index(source.rows - 1));
+    rows.rows.push_back(inMemory ? source.rowOffset(row) : row);
+  }
+  return rows;
+}
+
 /// Sixteen sums at a time, each in all lanes of a vector; a transposition adds the lanes up.
 void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
   const int64_t tileRows = blocks.tile.rows, tileColumns = lanes / tileRows;
-  auto starts = [&](const MatrixSource &source, Value first, int64_t count) {
-    SmallVector<Value> result;
-    for (int64_t i = 0; i < count; ++i)
-      result.push_back(source.rowOffset(code.min(code.add(first, i), code.index(source.rows - 1))));
-    return result;
+  Value zero = code.index(0), depth = code.index(shape.depth);
+  if (blocks.packLhs)
+    emitPack(code, leftSource, leftPanels, rowBegin, rowCount, zero, depth);
+  if (blocks.packRhs)
+    emitPack(code, rightSource, rightPanel, column, code.sub(columnEnd, column), zero, depth);
+  auto vectors = [&](const MatrixSource &source, const DotRows &rows, Value k, Value mask) {
+    return llvm::map_to_vector(rows.rows, [&](Value row) {
+      if (rows.buffer)
+        return code.convert(code.loadVector(rows.buffer, code.add(row, k), mask), sumType);
+      Value vector =
+          code.convert(source.vector(row, k, MatrixSource::Along::Depth, mask), sumType);
+      if (!mask) // else what is computed outside is added up too
+        return vector;
+      return code.create<arith::SelectOp>(mask, vector, code.zero(lanesOf(sumType))).getResult();
+    });
   };
   code.loop(column, columnEnd, lanes, [&](Value columns) {
-    code.loop(code.index(0), rowCount, tileRows, [&](Value row) {
+    code.loop(zero, rowCount, tileRows, [&](Value row) {
       Value absoluteRow = code.add(rowBegin, row);
-      SmallVector<Value> leftStarts = starts(leftSource, absoluteRow, tileRows);
-      code.loop(code.index(0), code.index(lanes), tileColumns, [&](Value inner) {
-        SmallVector<Value> rightStarts = starts(rightSource, code.add(columns, inner), tileColumns);
+      DotRows leftRows = dotRows(leftSource, blocks.packLhs ? &leftPanels : nullptr, absoluteRow,
+                                 row, tileRows);
+      code.loop(zero, code.index(lanes), tileColumns, [&](Value inner) {
+        DotRows rightRows = dotRows(rightSource, blocks.packRhs ? &rightPanel : nullptr,
+                                    code.add(columns, inner), inner, tileColumns);
         SmallVector<Value> zeros(lanes, code.zero(lanesOf(sumType)));
-        SmallVector<Value> products = code.loop(
-            code.index(0), code.index(shape.depth), lanes, zeros, [&](Value k, ValueRange carried) {
-              Value mask = shape.depth % lanes
-                               ? code.maskBelow(code.sub(code.index(shape.depth), k))
-                               : Value();
-              SmallVector<Value> rightVectors, results;
-              for (Value start : rightStarts)
-                rightVectors.push_back(code.loadVector(right.buffer, code.add(start, k), mask));
-              for (auto [r, start] : llvm::enumerate(leftStarts)) {
-                Value leftVector = code.loadVector(left.buffer, code.add(start, k), mask);
+        SmallVector<Value> products =
+            code.loop(zero, depth, lanes, zeros, [&](Value k, ValueRange carried) {
+              Value mask = shape.depth % lanes ? code.maskBelow(code.sub(depth, k)) : Value();
+              SmallVector<Value> rightVectors = vectors(rightSource, rightRows, k, mask), results;
+              for (auto [r, leftVector] : llvm::enumerate(vectors(leftSource, leftRows, k, mask)))
                 for (auto [c, rightVector] : llvm::enumerate(rightVectors))
                   results.push_back(code.create<vector::FMAOp>(leftVector, rightVector,
                                                                carried[r * tileColumns + c]));
-              }
               return results;
             });
         SmallVector<Value> parts = transpose16(code, products);

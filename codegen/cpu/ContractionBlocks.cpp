@@ -12,7 +12,7 @@ using llvm::alignTo;
 using llvm::divideCeil;
 
 constexpr int64_t mostGrains = 64;
-constexpr int64_t fewRows = 8;
+constexpr int64_t fewRows = 8, fewColumns = 2;
 /// As many rows repay the packing of a panel of columns.
 constexpr int64_t repaidRows = 256;
 
@@ -145,7 +145,7 @@ bool ContractionBlocks::complete(const ContractionShape &shape) {
   const int64_t quantum = dotProducts ? Code::lanes : tile.columns();
   const bool fits =
       tile.rows > 0 && tile.rows <= 16 && tile.vectors > 0 && tile.vectors <= 16 &&
-      (!dotProducts || (shape.depthContiguous && Code::lanes % tile.rows == 0)) &&
+      (!dotProducts || (shape.depthLast && Code::lanes % tile.rows == 0)) &&
       (packLhs || shape.lhsInPlace || dotProducts) && (packRhs || shape.rhsInPlace || dotProducts) &&
       depth > 0 && depth % Panels::depthStep == 0 && stackDepth > 0 && stackDepth % depth == 0 &&
       blockRows > 0 && blockRows % tile.rows == 0 && blockColumns > 0 &&
@@ -162,8 +162,13 @@ bool ContractionBlocks::complete(const ContractionShape &shape) {
 ContractionScratch::ContractionScratch(const ContractionShape &shape,
                                        const ContractionBlocks &blocks, bool keepRows) {
   int64_t tiles = 1;
-  if (!blocks.dotProducts) {
-    const int64_t rowTiles = divideCeil(blocks.spanRows(), blocks.tile.rows);
+  const int64_t rowTiles = divideCeil(blocks.spanRows(), blocks.tile.rows);
+  if (blocks.dotProducts) {
+    if (blocks.packLhs)
+      leftPanels = Panels::rows(blocks.tile.rows, shape.depth).size(rowTiles);
+    if (blocks.packRhs)
+      rightPanel = Panels::rows(Code::lanes, shape.depth).size(1);
+  } else {
     if (blocks.packLhs)
       leftPanels = Panels::left(blocks.tile.rows, blocks.stackDepth, keepRows).size(rowTiles);
     if (blocks.packRhs)
@@ -191,7 +196,7 @@ BlockChoice ContractionBlocks::taken() const {
 ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape &machine,
                                const TargetCosts &costs, const BlockChoice &given) {
   ContractionBlocks blocks;
-  blocks.dotProducts = shape.depthContiguous && (shape.rows <= fewRows || shape.columns <= 2);
+  blocks.dotProducts = shape.depthLast && (shape.rows <= fewRows || shape.columns <= fewColumns);
   const BlockChoice choice = blocks.dotProducts ? BlockChoice() : given;
   blocks.tile = blocks.dotProducts
                     ? dotTile(shape)
@@ -203,6 +208,10 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   blocks.packLhs = !shape.lhsInPlace || (shape.columns > 2 * blocks.tile.columns() &&
                                          !rowsKeepApart(shape, blocks.tile));
   blocks.packRhs = !shape.rhsInPlace || shape.rows > 8 * blocks.tile.rows;
+  if (blocks.dotProducts) { // all of the other operand passes each of a few rows or columns
+    blocks.packLhs = shape.rows <= fewRows && !shape.lhsRunsAlongDepth;
+    blocks.packRhs = shape.columns <= fewColumns && !shape.rhsRunsAlongDepth;
+  }
   if (shape.lhsInPlace)
     blocks.packLhs = choice.packLhs.value_or(blocks.packLhs);
   if (shape.rhsInPlace)
@@ -210,7 +219,8 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   if (shape.rows == 1)
     blocks.prefetchDepths =
         std::max<int64_t>(1, machine.l1Bytes / 8 / (blocks.tile.columns() * shape.elementBytes));
-  blocks.spreadPrefetch = blocks.packRhs && !staysInThirdCache(shape, machine);
+  blocks.spreadPrefetch =
+      !blocks.dotProducts && blocks.packRhs && !staysInThirdCache(shape, machine);
   const int64_t panelDepth = choice.depth.value_or(deepestPanel(shape, blocks, machine));
   int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));

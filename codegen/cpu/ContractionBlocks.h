@@ -16,8 +16,10 @@ struct ContractionShape {
   /// The left operand is contiguous along the depth, and its rows are this many elements apart; 0
   /// if not so.
   int64_t lhsRowStride = 0;
-  /// Both operands are in place and contiguous along the depth.
-  bool depthContiguous = false;
+  /// The depth is the last dimension of both operands.
+  bool depthLast = false;
+  /// Whether memory holds the operand contiguous along the depth.
+  bool lhsRunsAlongDepth = false, rhsRunsAlongDepth = false;
 
   double flops() const { return 2.0 * batch * rows * columns * depth; }
 };
@@ -29,6 +31,7 @@ struct ContractionShape {
 struct ContractionBlocks {
   Tile tile;
   bool dotProducts = false; ///< vectors run along the depth: for few rows or columns
+  /// For dot products: whether the operand's rows are copied, or computed, before they are read.
   bool packLhs = true, packRhs = true;
   int64_t depth = 0; ///< of a packed panel of the right operand
   /// Depths ahead of which the right operand is asked for where it is read but once; 0 if columns

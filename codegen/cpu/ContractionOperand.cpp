@@ -31,6 +31,17 @@ SmallVector<int64_t> ContractionOperand::sizes(ArrayRef<int64_t> dims) const {
   return llvm::map_to_vector(dims, [&](int64_t d) { return type.getDimSize(d); });
 }
 
+bool ContractionOperand::endsWith(ArrayRef<int64_t> dims) const {
+  return !dims.empty() && dims.back() == cast<RankedTensorType>(tensor.getType()).getRank() - 1;
+}
+
+std::optional<int64_t> ContractionOperand::stride(const IndexGroup &group,
+                                                  ArrayRef<int64_t> dims) const {
+  if (view)
+    return group.stride();
+  return endsWith(dims) ? std::optional<int64_t>(1) : std::nullopt;
+}
+
 ContractionForm::ContractionForm(graph::ContractOp contract)
     : left(contract.getLhs(), contract.getLhsBatch(), contract.getLhsContract()),
       right(contract.getRhs(), contract.getRhsBatch(), contract.getRhsContract()) {
@@ -51,15 +62,25 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   shape.rhsInPlace = rhsInPlace && right.free.stride() == 1;
   if (lhsInPlace && left.contract.stride() == 1)
     shape.lhsRowStride = left.free.stride().value_or(0);
-  shape.depthContiguous =
-      lhsInPlace && rhsInPlace && left.contract.stride() == 1 && right.contract.stride() == 1;
-  keepRows = left.view && left.contract.stride() == 1;
+  // Not of what happens to lie side by side: the order of the sum would follow from what is fused.
+  shape.depthLast = left.isDepthLast() && right.isDepthLast();
+  shape.lhsRunsAlongDepth = left.view && left.contract.stride() == 1;
+  shape.rhsRunsAlongDepth = right.view && right.contract.stride() == 1;
+  keepRows = left.depthStride() == 1;
 }
 
-std::optional<SmallVector<unsigned>> ContractionForm::factors() const {
-  if (!left.view || !right.view)
-    return std::nullopt;
-  return SmallVector<unsigned>{left.view->memory, right.view->memory};
+SmallVector<unsigned> ContractionForm::factors() const {
+  llvm::SetVector<Value> read;
+  read.insert(left.tensor);
+  read.insert(right.tensor);
+  for (size_t index = 0; index < read.size(); ++index)
+    if (Operation *op = read[index].getDefiningOp())
+      read.insert(op->operand_begin(), op->operand_end());
+  SmallVector<unsigned> arguments;
+  for (Value value : read)
+    if (auto argument = dyn_cast<BlockArgument>(value))
+      arguments.push_back(argument.getArgNumber());
+  return arguments;
 }
 
 } // namespace ingot

@@ -7,6 +7,7 @@
 namespace ingot {
 
 /// One operand: its dimensions by part in the contraction, and its memory if strides express it.
+/// Any other is computed while it is packed (a *prologue*).
 struct ContractionOperand {
   ContractionOperand() = default;
   ContractionOperand(mlir::Value tensor, llvm::ArrayRef<int64_t> batchDims,
@@ -19,6 +20,17 @@ struct ContractionOperand {
   IndexGroup batch, free, contract;
 
   llvm::SmallVector<int64_t> sizes(llvm::ArrayRef<int64_t> dims) const;
+  /// The distance in memory of elements that are neighbours along the depth, or along the free
+  /// dimensions, where there is a single one. Where the operand is computed, 1 stands for the
+  /// direction in which neighbours are computed at once.
+  std::optional<int64_t> depthStride() const { return stride(contract, contractDims); }
+  std::optional<int64_t> freeStride() const { return stride(free, freeDims); }
+  /// True if the operand's last dimension is the depth's.
+  bool isDepthLast() const { return endsWith(contractDims); }
+
+private:
+  bool endsWith(llvm::ArrayRef<int64_t> dims) const;
+  std::optional<int64_t> stride(const IndexGroup &group, llvm::ArrayRef<int64_t> dims) const;
 };
 
 int64_t product(llvm::ArrayRef<int64_t> sizes);
@@ -32,9 +44,8 @@ struct ContractionForm {
   mlir::Type sumType;
   bool keepRows = false; ///< panels of the left operand are rows that stay whole
 
-  /// The kernel's operands that the contraction itself reads where they lie; none is known if a
-  /// factor is computed on the way.
-  std::optional<llvm::SmallVector<unsigned>> factors() const;
+  /// The kernel's operands that the contraction reads, where they lie or in a prologue.
+  llvm::SmallVector<unsigned> factors() const;
 };
 
 } // namespace ingot

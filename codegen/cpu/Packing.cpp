@@ -98,15 +98,34 @@ public:
         element(cast<MemRefType>(panels.buffer.getType()).getElementType()) {}
 
   void run() {
-    if (source.buffer && source.depthStride == 1)
+    if (source.depthStride == 1)
       panels.depthStride == 1 ? copyRows() : transpose();
-    else if (source.buffer && source.rowStride == 1 && panels.rowStride == 1)
+    else if (source.rowStride == 1 && panels.rowStride == 1)
       copyDepths();
     else
       elementwise();
   }
 
 private:
+  using Along = MatrixSource::Along;
+
+  /// A row of the matrix from the packed depths on.
+  struct Row {
+    Value row, start; ///< `start` in the buffer, if there is one
+  };
+  Row rowAt(Value current) {
+    return {current, source.buffer ? code.add(source.rowOffset(current), source.depthOffset(k))
+                                   : Value()};
+  }
+  /// Elements of the row from packed depth `inner` on; asks for what lies `ahead` rows behind them.
+  Value depths(const Row &of, Value inner, Value mask, int64_t ahead) {
+    if (!source.buffer)
+      return widened(source.vector(of.row, code.add(k, inner), Along::Depth, mask));
+    Value at = code.add(of.start, inner);
+    prefetch(at, source.rowStride, ahead);
+    return widened(code.loadVector(source.buffer, at, mask));
+  }
+
   /// Memory runs along the depth: blocks of up to 16 rows by 16 depths turn around in registers.
   void transpose() {
     int64_t width = panels.width;
@@ -115,24 +134,21 @@ private:
     int64_t blockRows = partial || several ? lanes : width;
     code.loop(code.index(0), rows, blockRows, [&](Value block) {
       Value first = code.add(row, block);
-      SmallVector<Value> starts;
+      SmallVector<Row> matrixRows;
       for (int64_t r = 0; r < blockRows; ++r) {
         // Rows beyond the matrix repeat its last one.
         Value current = code.add(first, r);
         if (source.rows % blockRows)
           current = code.min(current, code.index(source.rows - 1));
-        starts.push_back(code.add(source.rowOffset(current), source.depthOffset(k)));
+        matrixRows.push_back(rowAt(current));
       }
       Value panel = code.mul(code.div(block, width), panels.stride);
       Value target = partial ? code.add(panel, code.remainder(block, width)) : panel;
       code.loop(code.index(0), depth, lanes, [&](Value inner) {
         Value mask = source.depth % lanes ? code.maskBelow(code.sub(depth, inner)) : Value();
         SmallVector<Value> vectors;
-        for (Value start : starts) {
-          Value at = code.add(start, inner);
-          prefetch(at, source.rowStride, blockRows);
-          vectors.push_back(widened(code.loadVector(source.buffer, at, mask)));
-        }
+        for (const Row &of : matrixRows)
+          vectors.push_back(depths(of, inner, mask, blockRows));
         vectors.resize(lanes, code.zero(lanesOf(element)));
         Value base = code.add(target, code.mul(inner, width));
         storeTransposed(transpose16(code, vectors), base, several ? lanes / width : 1);
@@ -160,7 +176,7 @@ private:
   /// Memory and panels run along the depth.
   void copyRows() {
     code.loop(code.index(0), rows, 1, [&](Value current) {
-      Value start = code.add(source.rowOffset(code.add(row, current)), source.depthOffset(k));
+      Row of = rowAt(code.add(row, current));
       Value target = code.add(code.mul(code.div(current, panels.width), panels.stride),
                               code.mul(code.remainder(current, panels.width), panels.rowStride));
       code.loop(code.index(0), depth, Panels::depthStep, [&](Value inner) {
@@ -168,18 +184,25 @@ private:
           Value at = code.add(inner, v);
           Value mask =
               source.depth % Panels::depthStep ? code.maskBelow(code.sub(depth, at)) : Value();
-          prefetch(code.add(start, at), source.rowStride, 1);
-          Value vector = code.loadVector(source.buffer, code.add(start, at), mask);
-          code.storeVector(widened(vector), panels.buffer, code.add(target, at));
+          code.storeVector(depths(of, at, mask, 1), panels.buffer, code.add(target, at));
         }
       });
     });
   }
 
+  static constexpr int64_t depthsAtOnce = 8;
+
+  /// Elements of depth `at` from a place in the buffer on, or from a row where there is none.
+  Value rowsFrom(Value start, Value at, Value mask) {
+    if (!source.buffer)
+      return widened(source.vector(start, at, Along::Rows, mask));
+    prefetch(start, source.depthStride, depthsAtOnce);
+    return widened(code.loadVector(source.buffer, start, mask));
+  }
+
   /// Memory and panels run along the rows: each depth is a run of every panel. A few depths at a
   /// time, so that both sides are read and written in runs of some length.
   void copyDepths() {
-    constexpr int64_t depthsAtOnce = 8;
     int64_t width = panels.width;
     code.loop(code.index(0), depth, depthsAtOnce, [&](Value firstDepth) {
       Value endDepth = code.min(code.add(firstDepth, depthsAtOnce), depth);
@@ -187,16 +210,15 @@ private:
       const bool several = lanes % width == 0;
       code.loop(code.index(0), rows, several ? lanes : width, [&](Value block) {
         Value panel = code.mul(code.div(block, width), panels.stride);
-        Value first = code.add(source.rowOffset(row), block);
+        Value first = source.buffer ? code.add(source.rowOffset(row), block) : code.add(row, block);
         SmallVector<Value> masks =
             several ? SmallVector<Value>{wholeMask(block)} : edgeMasks(block);
         code.loop(firstDepth, endDepth, 1, [&](Value inner) {
-          Value start = code.add(source.depthOffset(code.add(k, inner)), first);
+          Value start =
+              source.buffer ? code.add(source.depthOffset(code.add(k, inner)), first) : first;
           Value target = code.add(panel, code.mul(inner, width));
           for (auto [v, mask] : llvm::enumerate(masks)) {
-            Value at = code.add(start, v * lanes);
-            prefetch(at, source.depthStride, depthsAtOnce);
-            Value vector = widened(code.loadVector(source.buffer, at, mask));
+            Value vector = rowsFrom(code.add(start, v * lanes), code.add(k, inner), mask);
             if (several)
               storeTransposed(vector, target, lanes / width);
             else

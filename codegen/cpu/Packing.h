@@ -8,14 +8,19 @@ namespace ingot {
 /// One operand of a contraction as a matrix: `rows` are those of the result's dimension that it
 /// contributes (for the right operand: the result's columns), depth is the summed dimension.
 struct MatrixSource {
+  enum class Along { Rows, Depth };
+
   int64_t rows = 0, depth = 0;
-  mlir::Value
-      buffer; ///< flat memory, if element (row, k) is buffer[rowOffset(row) + depthOffset(k)]
+  /// Flat memory, if element (row, k) is buffer[rowOffset(row) + depthOffset(k)]; else the matrix is
+  /// computed.
+  mlir::Value buffer;
   std::function<mlir::Value(mlir::Value)> rowOffset, depthOffset;
-  /// The distance of neighbours in memory, where there is a single one.
+  /// The distance of neighbours in memory, where there is a single one; 1 where neighbours are
+  /// computed at once.
   std::optional<int64_t> rowStride, depthStride;
-  std::function<mlir::Value(mlir::Value row, mlir::Value k)>
-      element; ///< used where there is no buffer
+  std::function<mlir::Value(mlir::Value row, mlir::Value k)> element;
+  /// A vector of elements from (row, k) on; lanes that the mask leaves out may lie outside.
+  std::function<mlir::Value(mlir::Value row, mlir::Value k, Along along, mlir::Value mask)> vector;
 };
 
 /// Panels of `width` rows each: element (row w, depth k) of panel p is

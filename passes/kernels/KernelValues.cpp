@@ -9,17 +9,19 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-/// Ops with an emitter of their own read whole tensors, not points of them.
-bool readsWhole(Operation *op, unsigned operand) {
+/// Ops with an emitter of their own read whole tensors, not points of them; a contraction packs its
+/// factors, and may compute them at that.
+Reads readsOf(Operation *op, unsigned operand) {
   switch (kindOf(op)) {
   case OpKind::Contraction:
+    return Reads::Factor;
   case OpKind::Attention:
   case OpKind::AttentionBackward:
   case OpKind::Update:
   case OpKind::Scatter:
-    return true;
-  default:
-    return isa<graph::GatherOp>(op) && operand == 0; // a table is read at random
+    return Reads::Whole;
+  default: // a table is read at random
+    return isa<graph::GatherOp>(op) && operand == 0 ? Reads::Whole : Reads::Points;
   }
 }
 
@@ -50,27 +52,29 @@ KernelValues::KernelValues(const KernelGroups &groups, func::FuncOp function)
 }
 
 /// Notes that `group` reads a value of another group.
-void KernelValues::need(unsigned group, Value value, bool wholeTensor) {
+void KernelValues::need(unsigned group, Value value, Reads reads) {
   Value source = viewSource(value);
   std::optional<unsigned> home = groups.home(source);
   if (!home || *home == group)
     return;
   Operation *op = source.getDefiningOp();
-  bool isView = wholeTensor && readsStridedViews(groups.groups[group].root) && isStridedMove(op) &&
-                groups.groups[*home].root == Root::Elementwise;
+  bool isView = reads != Reads::Points && readsStridedViews(groups.groups[group].root) &&
+                isStridedMove(op) && groups.groups[*home].root == Root::Elementwise;
   if (isView) { // strides express it: read what it moves
     repeated[group].insert(op);
-    need(group, op->getOperand(0), true);
+    need(group, op->getOperand(0), reads);
     return;
   }
-  if (wholeTensor)
+  if (reads == Reads::Whole)
     forced.insert(source);
+  if (reads == Reads::Factor)
+    factors[source].insert(group);
   demands[source].insert(group);
 }
 
 void KernelValues::needOperands(unsigned group, Operation *op) {
   for (OpOperand &operand : op->getOpOperands())
-    need(group, operand.get(), readsWhole(op, operand.getOperandNumber()));
+    need(group, operand.get(), readsOf(op, operand.getOperandNumber()));
 }
 
 void KernelValues::decide(unsigned group) {
@@ -98,13 +102,15 @@ void KernelValues::decide(unsigned group) {
 void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
   const KernelGroup &kernel = groups.groups[group];
   const TargetCosts &costs = groups.targetCosts();
-  llvm::SmallSetVector<unsigned, 4> readers;
+  llvm::SmallSetVector<unsigned, 4> readers, packers;
   int64_t points = 1;
   for (Value value : demanded) {
     if (forced.contains(value))
       continue;
     for (unsigned reader : demands[value]) {
       readers.insert(reader);
+      if (factors[value].contains(reader))
+        packers.insert(reader);
       int64_t extent = 1;
       for (int64_t size : groups.groups[reader].domain)
         extent *= size;
@@ -113,7 +119,11 @@ void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
   }
   bool runsAnyway = llvm::any_of(demanded, [&](Value value) { return forced.contains(value); }) ||
                     kernel.root != Root::Elementwise;
-  int64_t repeats = std::max<int64_t>(readers.size(), 1), extra = repeats - !runsAnyway;
+  int64_t repeats =
+      int64_t(readers.size() - packers.size()) + int64_t(packers.size()) * costs.packings;
+  if (readers.empty())
+    repeats = 1;
+  int64_t extra = std::max<int64_t>(0, repeats - !runsAnyway);
 
   // What the demanded values are computed from inside the group.
   llvm::DenseSet<Value> needed(demanded.begin(), demanded.end());
@@ -193,7 +203,7 @@ void KernelValues::repeat(unsigned group, Value value) {
   for (OpOperand &operand : op->getOpOperands()) {
     Value source = viewSource(operand.get());
     if (groups.home(source) != home)
-      need(group, source, readsWhole(op, operand.getOperandNumber()));
+      need(group, source, readsOf(op, operand.getOperandNumber()));
     else if (!stored.contains(source))
       repeat(group, source);
   }

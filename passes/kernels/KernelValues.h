@@ -6,6 +6,10 @@
 
 namespace ingot {
 
+/// How an op reads an operand: at the points that it computes, as the factor of a contraction, or as
+/// memory.
+enum class Reads : uint8_t { Points, Factor, Whole };
+
 /// A value that another kernel needs is stored, or the other kernel recomputes it from what is
 /// stored. The choice that moves the fewest bytes is a minimum cut of each group between what it
 /// cannot avoid to compute and what others need (as for activations in Zheng et al. 2022,
@@ -23,7 +27,7 @@ public:
 private:
   using Ops = llvm::SetVector<mlir::Operation *>;
 
-  void need(unsigned group, mlir::Value value, bool wholeTensor);
+  void need(unsigned group, mlir::Value value, Reads reads);
   void needOperands(unsigned group, mlir::Operation *op);
   void decide(unsigned group);
   void cut(unsigned group, llvm::ArrayRef<mlir::Value> demanded);
@@ -31,8 +35,10 @@ private:
   void repeat(unsigned group, mlir::Value value);
 
   const KernelGroups &groups;
-  llvm::MapVector<mlir::Value, llvm::SmallSetVector<unsigned, 4>> demands; ///< value → its readers
-  llvm::DenseSet<mlir::Value> forced;                                      ///< must be stored
+  using Readers = llvm::SmallSetVector<unsigned, 4>;
+  llvm::MapVector<mlir::Value, Readers> demands; ///< value → its readers
+  llvm::DenseMap<mlir::Value, Readers> factors;  ///< those of them that pack it
+  llvm::DenseSet<mlir::Value> forced;            ///< must be stored
   llvm::DenseSet<mlir::Value> stored;
   std::vector<Ops> own, repeated; ///< by group
 };

@@ -38,6 +38,8 @@ struct TargetCosts {
   int64_t largestTensor = 64 << 20;
 
   // Fusing.
+  /// How often a contraction computes an element of a factor that is not stored.
+  int64_t packings = 2;
   /// Kernels back from the newest that a reduction beside its operands may still join: operands of
   /// those further apart would live longer.
   int64_t fusionWindow = 20;

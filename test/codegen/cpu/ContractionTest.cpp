@@ -176,6 +176,81 @@ TEST(Contraction, EveryChoiceOfBlocksGivesTheSameBits) {
     }
 }
 
+/// One operand as exp(x) * scale + x of an input, with a scale for each of its last elements: a
+/// kernel of its own, and the text that makes `%name` of `%name_in`.
+struct Prologue {
+  const Matmul &matmul;
+  Shape shape;
+  std::string name;
+
+  std::string type() const { return matmul.tensor(shape); }
+  std::string scaleType() const { return matmul.tensor({shape.back()}); }
+  std::string arguments() const {
+    return fmt::format("%{0}_in: {1}, %{0}_scale: {2}", name, type(), scaleType());
+  }
+  std::string text() const {
+    const char *dims = shape.size() == 3 ? "n, i, j" : "i, j";
+    return fmt::format(R"mlir(
+  %{0}_e = tensor.empty() : {1}
+  %{0} = linalg.generic {{indexing_maps = [affine_map<({3}) -> ({3})>, affine_map<({3}) -> (j)>,
+      affine_map<({3}) -> ({3})>], iterator_types = [{4}"parallel", "parallel"]}}
+      ins(%{0}_in, %{0}_scale : {1}, {2}) outs(%{0}_e : {1}) {{
+  ^bb0(%x: {5}, %s: {5}, %o: {5}):
+    %0 = math.exp %x : {5}
+    %1 = arith.mulf %0, %s : {5}
+    %2 = arith.addf %1, %x : {5}
+    linalg.yield %2 : {5}
+  }} -> {1}
+)mlir",
+                       name, type(), scaleType(), dims, shape.size() == 3 ? "\"parallel\", " : "",
+                       matmul.type);
+  }
+  Tensor computed(const Tensor &input, const Tensor &scale) const {
+    return CompiledKernel(fmt::format("func.func private @p({}) -> {} attributes {{graph.kernel = "
+                                      "\"elementwise\"}} {{\n{} return %{} : {}\n}}",
+                                      arguments(), type(), text(), name, type()))
+        .run({input, scale})
+        .front();
+  }
+};
+
+/// A factor that is computed while it is packed gives the bits of one that was stored.
+TEST(Contraction, FactorsMayBeComputed) {
+  std::mt19937_64 generator(testSeed());
+  std::vector<Matmul> matmuls = {{0, 1, 67, 129}, {0, 7, 100, 33}, {0, 45, 1, 40}, {0, 45, 2, 40},
+                                 {0, 67, 131, 700}, {3, 33, 17, 50}, {0, 40, 208, 320}};
+  for (Matmul &matmul : matmuls)
+    for (int variant = 0; variant < 4; ++variant) {
+      matmul.lhsTransposed = variant & 1;
+      matmul.rhsTransposed = variant & 2;
+      SCOPED_TRACE(matmul.name());
+      Prologue left{matmul, matmul.lhs(), "a"}, right{matmul, matmul.rhs(), "b"};
+      Tensor lhs = matmul.random(matmul.lhs(), generator()),
+             lhsScale = matmul.random({matmul.lhs().back()}, generator()),
+             rhs = matmul.random(matmul.rhs(), generator()),
+             rhsScale = matmul.random({matmul.rhs().back()}, generator());
+      Tensor lhsStored = left.computed(lhs, lhsScale), rhsStored = right.computed(rhs, rhsScale);
+      Tensor stored = CompiledKernel(matmul.kernel()).run({lhsStored, rhsStored}).front();
+      auto expectStored = [&](const std::string &target, const std::string &arguments,
+                              const std::string &text, const std::vector<Tensor> &inputs) {
+        std::string kernel = fmt::format(
+            "func.func private @k({}) -> {} attributes {{graph.kernel = \"contraction\"}} {{\n{}{} "
+            "return %c : {}\n}}",
+            arguments, matmul.tensor(matmul.result()), text, matmul.contract(),
+            matmul.tensor(matmul.result()));
+        Tensor computed = CompiledKernel(kernel, target).run(inputs).front();
+        ASSERT_EQ(std::memcmp(stored.data(), computed.data(), stored.bytes()), 0)
+            << target << "\n" << kernel;
+      };
+      expectStored("cpu", left.arguments() + ", %b: " + right.type(), left.text(),
+                   {lhs, lhsScale, rhsStored});
+      expectStored("cpu", "%a: " + left.type() + ", " + right.arguments(), right.text(),
+                   {lhsStored, rhs, rhsScale});
+      expectStored("cpu:x86-64-v3", left.arguments() + ", " + right.arguments(), left.text() + right.text(),
+                   {lhs, lhsScale, rhs, rhsScale});
+    }
+}
+
 TEST(Contraction, TilesFillTheRegisters) {
   Tile wide = chooseTile(1024, 1056, 4, {64, 48 << 10, 1 << 20});
   EXPECT_EQ(wide.rows * wide.vectors, 24);

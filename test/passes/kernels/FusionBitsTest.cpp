@@ -37,12 +37,15 @@ const std::vector<Variant> &variants() {
   static const TargetCosts slowMemory{.bytesPerNanosecond = 1e-6, .fusionWindow = 1000};
   static const TargetCosts slowArithmetic{
       .operationsPerNanosecond = 1e-6, .pointsPerUniformValue = 1, .fusionWindow = 0};
+  static const TargetCosts prologues{.packings = 0}, noPrologues{.packings = 1 << 20};
   static const std::vector<Variant> all = {{"fused"},
                                            {"one kernel an op", false},
                                            {"recomputed", true, recomputed},
                                            {"recomputed, one kernel an op", false, recomputed},
                                            {"memory is slow", true, {}, slowMemory},
-                                           {"arithmetic is slow", true, {}, slowArithmetic}};
+                                           {"arithmetic is slow", true, {}, slowArithmetic},
+                                           {"prologues", true, {}, prologues},
+                                           {"no prologues", true, {}, noPrologues}};
   return all;
 }
 
