@@ -55,7 +55,8 @@ void readKernel(func::FuncOp function, std::vector<Kernel> &kernels) {
   auto types = llvm::to_vector(
       llvm::concat<const Type>(function.getArgumentTypes(), function.getResultTypes()));
   for (auto [type, access] : llvm::zip_equal(types, schedule.getArguments()))
-    kernel.parameters.push_back(KernelParameter::buffer(kernel::memoryBytes(type), accessOf(access)));
+    kernel.parameters.push_back(
+        KernelParameter::buffer(kernel::memoryBytes(type), accessOf(access)));
   if (int64_t bytes = schedule.getLaunchScratch())
     kernel.parameters.push_back(KernelParameter::buffer(bytes, Access::Update));
   if (int64_t bytes = schedule.getScratch())
@@ -134,7 +135,8 @@ Result<Program> emitProgram(ModuleOp planned) {
       const auto first = uint32_t(program.kernels.size());
       readKernel(function, program.kernels);
       kernels[function.getName()] = {first, uint32_t(program.kernels.size()) - first};
-      program.workspaceBytes = std::max(program.workspaceBytes, program.kernels.back().scratchBytes());
+      program.workspaceBytes =
+          std::max(program.workspaceBytes, program.kernels.back().scratchBytes());
     }
   for (auto function : planned.getOps<func::FuncOp>())
     if (function->hasAttr("graph.ports")) {

@@ -115,10 +115,11 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   if (bytes <= budget)
     return plan;
   if (planner.persistent > budget)
-    return failure(Error::Code::Unsupported, "MemoryOptions::budget",
-                   "{} bytes are not enough: parameters, optimizer state and constants alone are {} "
-                   "bytes ({:.3f} GB)",
-                   budget, planner.persistent, double(planner.persistent) / 1e9);
+    return failure(
+        Error::Code::Unsupported, "MemoryOptions::budget",
+        "{} bytes are not enough: parameters, optimizer state and constants alone are {} "
+        "bytes ({:.3f} GB)",
+        budget, planner.persistent, double(planner.persistent) / 1e9);
   plan.leastRecomputed = 1;
   INGOT_ASSIGN(bytes, planner.bytes(plan));
   if (bytes <= budget)

@@ -123,9 +123,9 @@ Result<KernelCodeReport> generateKernelCode(ModuleOp planned, const Backend &bac
   std::vector<size_t> missing;
   KernelCodeReport report;
   for (size_t index = 0; index < sources.size(); ++index) {
-    keys.push_back(contentHash(sources[index].text + '\0' + backend.identity() + '\0' +
-                               compilerBuildId()) +
-                   ".o");
+    keys.push_back(
+        contentHash(sources[index].text + '\0' + backend.identity() + '\0' + compilerBuildId()) +
+        ".o");
     objects[index].symbols = sources[index].symbols;
     std::optional<Bytes> cached =
         options.dumpDirectory.empty() ? cache.get(keys[index]) : std::nullopt;

@@ -44,7 +44,8 @@ public:
   /// Appends the passes that take emitted launches to the last form that is MLIR.
   virtual void addCodePasses(mlir::OpPassManager &passes) const = 0;
   /// Machine code of a module in that form; `text`, if given, receives what an assembler would.
-  virtual Result<std::vector<uint8_t>> compile(mlir::ModuleOp launches, std::string *text) const = 0;
+  virtual Result<std::vector<uint8_t>> compile(mlir::ModuleOp launches,
+                                               std::string *text) const = 0;
   /// Links the objects of a program's kernels.
   virtual Result<CodeImage> assemble(const std::vector<KernelObject> &objects) const = 0;
 };

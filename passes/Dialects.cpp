@@ -16,9 +16,10 @@
 #include "passes/schedule/KernelDialect.h"
 
 void ingot::registerDialects(mlir::DialectRegistry &registry) {
-  registry.insert<graph::GraphDialect, kernel::KernelDialect, mlir::func::FuncDialect, mlir::linalg::LinalgDialect,
-                  mlir::tensor::TensorDialect, mlir::arith::ArithDialect, mlir::math::MathDialect,
-                  mlir::memref::MemRefDialect, mlir::affine::AffineDialect, mlir::scf::SCFDialect,
-                  mlir::vector::VectorDialect, mlir::index::IndexDialect, mlir::ub::UBDialect,
-                  mlir::cf::ControlFlowDialect, mlir::LLVM::LLVMDialect>();
+  registry
+      .insert<graph::GraphDialect, kernel::KernelDialect, mlir::func::FuncDialect,
+              mlir::linalg::LinalgDialect, mlir::tensor::TensorDialect, mlir::arith::ArithDialect,
+              mlir::math::MathDialect, mlir::memref::MemRefDialect, mlir::affine::AffineDialect,
+              mlir::scf::SCFDialect, mlir::vector::VectorDialect, mlir::index::IndexDialect,
+              mlir::ub::UBDialect, mlir::cf::ControlFlowDialect, mlir::LLVM::LLVMDialect>();
 }

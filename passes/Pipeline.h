@@ -27,8 +27,8 @@ void buildStage(mlir::OpPassManager &passes, Stage stage,
                 const std::optional<TrainingOptions> &training, const MemoryOptions &memory,
                 const Backend &backend, const BlockChoices &blocks);
 
-/// The same passes, for plans of one model under many `memory` options (codegen/FitMemory.h): first,
-/// from stage `train`, those that all plans have in common, then those that lead to `plan`.
+/// The same passes, for plans of one model under many `memory` options (codegen/FitMemory.h):
+/// first, from stage `train`, those that all plans have in common, then those that lead to `plan`.
 void buildTrialPreparation(mlir::OpPassManager &passes);
 void buildTrialPlan(mlir::OpPassManager &passes, const MemoryOptions &memory,
                     const Backend &backend, ScheduleCache &schedules);

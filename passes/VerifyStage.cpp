@@ -58,9 +58,14 @@ const StageRule *ruleOf(Stage stage) {
   static const Names model = {"graph", "func.return"};
   static const Names loops = {"func.return", "memref", "scf",   "vector", "arith",
                               "math",        "affine", "index", "ub",     "llvm"};
-  static const Names calls = {"func.call", "func.return", "tensor.expand_shape",
-                              "tensor.collapse_shape", "tensor.extract_slice", "arith.constant",
-                              "graph.bucket", "graph.unbucket"};
+  static const Names calls = {"func.call",
+                              "func.return",
+                              "tensor.expand_shape",
+                              "tensor.collapse_shape",
+                              "tensor.extract_slice",
+                              "arith.constant",
+                              "graph.bucket",
+                              "graph.unbucket"};
   static const Names places = {"kernel.call", "func.return", "memref.view", "arith.constant"};
   static const StageRule rules[] = {
       {Stage::Graph, model, {}, false},
@@ -141,7 +146,9 @@ LogicalResult verifySchedule(func::FuncOp kernel, Stage stage) {
   if (!schedule)
     return kernel.emitError("has no schedule at stage ") << name(stage);
   auto *dialect = kernel.getContext()->getLoadedDialect<kernel::KernelDialect>();
-  if (failed(dialect->verifyOperationAttribute(kernel, NamedAttribute(StringAttr::get(kernel.getContext(), "kernel.schedule"), schedule))))
+  if (failed(dialect->verifyOperationAttribute(
+          kernel,
+          NamedAttribute(StringAttr::get(kernel.getContext(), "kernel.schedule"), schedule))))
     return mlir::failure();
   if (stage < Stage::Loops)
     return success();

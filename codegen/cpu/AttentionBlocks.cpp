@@ -15,7 +15,9 @@ constexpr int64_t keysAtOnce = 128, mostQueries = 32, shortSequence = 256;
 constexpr int64_t cacheLine = 64;
 
 /// Elements of a padded block of sums.
-int64_t sumBlockStride(Tile tile, int64_t columns) { return llvm::alignTo(columns, tile.columns()); }
+int64_t sumBlockStride(Tile tile, int64_t columns) {
+  return llvm::alignTo(columns, tile.columns());
+}
 
 int64_t sumBlockSize(int64_t rows, Tile tile, int64_t columns) {
   // One tile's rows more, for tiles that start inside the block at any row, and for reading past
@@ -107,9 +109,8 @@ void AttentionScratch::sumBlock(int64_t rows, Tile tile, int64_t columns) {
 void launchAttention(KernelScheduler &kernel, StringRef kind, const AttentionShape &shape,
                      int64_t units, double flops, bool prefetch) {
   const double grainFlops = kernel.costs.contractionsPerNanosecond * kernel.costs.grainNanoseconds;
-  AttentionSizes sizes{shape.queries,   shape.keys,           shape.scoreTile,
-                       shape.queryTile, shape.keyTile,        shape.queryValueTile,
-                       shape.keyValueTile};
+  AttentionSizes sizes{shape.queries, shape.keys,           shape.scoreTile,   shape.queryTile,
+                       shape.keyTile, shape.queryValueTile, shape.keyValueTile};
   sizes.unitsPerGrain =
       std::max<int64_t>({1, int64_t(grainFlops / std::max(flops, 1.0)),
                          int64_t(llvm::divideCeil(units, kernel.costs.mostGrains))});
@@ -149,9 +150,10 @@ LogicalResult AttentionEmitter::readPlan(int64_t (*units)(const AttentionShape &
   shape.keyValueTile = sizes.keyValueTile;
   unitsPerGrain = sizes.unitsPerGrain;
   prefetch = sizes.prefetch;
-  bool fits = shape.queries > 0 && shape.queries % lanes == 0 && shape.keys > 0 && unitsPerGrain > 0;
-  for (Tile tile : {shape.scoreTile, shape.queryTile, shape.keyTile, shape.queryValueTile,
-                    shape.keyValueTile})
+  bool fits =
+      shape.queries > 0 && shape.queries % lanes == 0 && shape.keys > 0 && unitsPerGrain > 0;
+  for (Tile tile :
+       {shape.scoreTile, shape.queryTile, shape.keyTile, shape.queryValueTile, shape.keyValueTile})
     fits &= tile.rows > 0 && tile.rows <= 16 && tile.vectors > 0 && tile.vectors <= 16;
   if (fits && kernel.launch.getGrains() == int64_t(llvm::divideCeil(units(shape), unitsPerGrain)))
     return success();

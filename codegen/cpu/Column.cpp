@@ -135,8 +135,8 @@ LogicalResult shareColumns(KernelScheduler &kernel, Section &section, bool isOnl
     for (const Reduction &reduction : section.reductions) {
       if (reduction.level != level)
         continue;
-      points.region(reduction.op, iterationOf(points, reduction, column,
-                                              points.uniform(reduction.length)));
+      points.region(reduction.op,
+                    iterationOf(points, reduction, column, points.uniform(reduction.length)));
       finder.record(0, std::nullopt);
       SmallVector<PointIndex> iteration =
           iterationOf(points, reduction, column, PointIndex::constant(0));
@@ -451,8 +451,9 @@ LogicalResult readSections(KernelBuilder &kernel, std::vector<Section> &sections
     section.width = sizes.width[index];
     section.blocksPerGrain = sizes.blocksPerGrain[index];
     section.panels = sizes.panels[index];
-    fits = section.width > 0 && section.width % Code::lanes == 0 && section.width <= 16 * Code::lanes &&
-           section.blocksPerGrain > 0 && (!section.panels || section.mayUsePanels());
+    fits = section.width > 0 && section.width % Code::lanes == 0 &&
+           section.width <= 16 * Code::lanes && section.blocksPerGrain > 0 &&
+           (!section.panels || section.mayUsePanels());
     grains += fits ? section.grains() : 0;
   }
   if (!fits || grains != kernel.launch.getGrains())

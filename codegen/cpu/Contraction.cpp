@@ -169,9 +169,10 @@ MatrixSource ContractionEmitter::source(const ContractionOperand &operand, Value
                    PointIndex::uniform(k, shape.depth), 1, {});
   };
   // Blocks of the depth start at whole vectors; so do panels of whole vectors.
-  const bool wholeVectors = (&operand == &left ? blocks.tile.rows : blocks.tile.columns()) % lanes == 0;
-  source.vector = [this, &operand, batch, rows = source.rows, wholeVectors](
-                      Value row, Value k, MatrixSource::Along along, Value mask) {
+  const bool wholeVectors =
+      (&operand == &left ? blocks.tile.rows : blocks.tile.columns()) % lanes == 0;
+  source.vector = [this, &operand, batch, rows = source.rows,
+                   wholeVectors](Value row, Value k, MatrixSource::Along along, Value mask) {
     if (along == MatrixSource::Along::Depth)
       return valueAt(operand, batch, PointIndex::uniform(row, rows),
                      PointIndex::consecutive(k, shape.depth, /*aligned=*/true), lanes, mask);
@@ -521,8 +522,7 @@ void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
     return llvm::map_to_vector(rows.rows, [&](Value row) {
       if (rows.buffer)
         return code.convert(code.loadVector(rows.buffer, code.add(row, k), mask), sumType);
-      Value vector =
-          code.convert(source.vector(row, k, MatrixSource::Along::Depth, mask), sumType);
+      Value vector = code.convert(source.vector(row, k, MatrixSource::Along::Depth, mask), sumType);
       if (!mask) // else what is computed outside is added up too
         return vector;
       return code.create<arith::SelectOp>(mask, vector, code.zero(lanesOf(sumType))).getResult();
@@ -531,8 +531,8 @@ void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
   code.loop(column, columnEnd, lanes, [&](Value columns) {
     code.loop(zero, rowCount, tileRows, [&](Value row) {
       Value absoluteRow = code.add(rowBegin, row);
-      DotRows leftRows = dotRows(leftSource, blocks.packLhs ? &leftPanels : nullptr, absoluteRow,
-                                 row, tileRows);
+      DotRows leftRows =
+          dotRows(leftSource, blocks.packLhs ? &leftPanels : nullptr, absoluteRow, row, tileRows);
       code.loop(zero, code.index(lanes), tileColumns, [&](Value inner) {
         DotRows rightRows = dotRows(rightSource, blocks.packRhs ? &rightPanel : nullptr,
                                     code.add(columns, inner), inner, tileColumns);

@@ -143,14 +143,14 @@ Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const Machi
 
 bool ContractionBlocks::complete(const ContractionShape &shape) {
   const int64_t quantum = dotProducts ? Code::lanes : tile.columns();
-  const bool fits =
-      tile.rows > 0 && tile.rows <= 16 && tile.vectors > 0 && tile.vectors <= 16 &&
-      (!dotProducts || (shape.depthLast && Code::lanes % tile.rows == 0)) &&
-      (packLhs || shape.lhsInPlace || dotProducts) && (packRhs || shape.rhsInPlace || dotProducts) &&
-      depth > 0 && depth % Panels::depthStep == 0 && stackDepth > 0 && stackDepth % depth == 0 &&
-      blockRows > 0 && blockRows % tile.rows == 0 && blockColumns > 0 &&
-      blockColumns % quantum == 0 && passColumns > 0 && passColumns % tile.columns() == 0 &&
-      spanRowBlocks > 0 && unitsPerGrain > 0;
+  const bool fits = tile.rows > 0 && tile.rows <= 16 && tile.vectors > 0 && tile.vectors <= 16 &&
+                    (!dotProducts || (shape.depthLast && Code::lanes % tile.rows == 0)) &&
+                    (packLhs || shape.lhsInPlace || dotProducts) &&
+                    (packRhs || shape.rhsInPlace || dotProducts) && depth > 0 &&
+                    depth % Panels::depthStep == 0 && stackDepth > 0 && stackDepth % depth == 0 &&
+                    blockRows > 0 && blockRows % tile.rows == 0 && blockColumns > 0 &&
+                    blockColumns % quantum == 0 && passColumns > 0 &&
+                    passColumns % tile.columns() == 0 && spanRowBlocks > 0 && unitsPerGrain > 0;
   if (!fits)
     return false;
   rowBlocks = divideCeil(shape.rows, blockRows);

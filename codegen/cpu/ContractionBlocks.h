@@ -1,9 +1,9 @@
 /// Block sizes of contractions: one place, functions of shape and machine only.
 #pragma once
+#include "codegen/cpu/MachineShape.h"
 #include "codegen/cpu/MicroKernel.h"
 #include "passes/options/BlockChoice.h"
 #include "passes/options/TargetCosts.h"
-#include "codegen/cpu/MachineShape.h"
 #include <cstdint>
 
 namespace ingot {

@@ -46,7 +46,8 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
     : left(contract.getLhs(), contract.getLhsBatch(), contract.getLhsContract()),
       right(contract.getRhs(), contract.getRhsBatch(), contract.getRhsContract()) {
   Type element = cast<RankedTensorType>(contract.getType()).getElementType();
-  sumType = element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(contract.getContext()) : element;
+  sumType =
+      element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(contract.getContext()) : element;
   shape.batch = product(left.sizes(left.batchDims));
   shape.rows = product(left.sizes(left.freeDims));
   shape.columns = product(right.sizes(right.freeDims));

@@ -18,9 +18,9 @@ KernelBuilder::KernelBuilder(func::FuncOp kernel, size_t number)
     if (scratch)
       types.push_back(MemRefType::get({scratch}, builder.getI8Type()));
   types.append(2, builder.getIndexType());
-  function = func::FuncOp::create(builder, kernel.getLoc(),
-                                  kernel::launchName(kernel.getName(), number),
-                                  builder.getFunctionType(types, {}));
+  function =
+      func::FuncOp::create(builder, kernel.getLoc(), kernel::launchName(kernel.getName(), number),
+                           builder.getFunctionType(types, {}));
   function.setPrivate();
   builder.setInsertionPointToStart(function.addEntryBlock());
 }
@@ -42,8 +42,8 @@ PointEmitter KernelBuilder::points(int64_t lanes) {
 
 Value KernelBuilder::workspace(MemRefType type) {
   const int64_t offset = workspaceBytes;
-  workspaceBytes = llvm::alignTo(
-      offset + type.getNumElements() * type.getElementTypeBitWidth() / 8, 64);
+  workspaceBytes =
+      llvm::alignTo(offset + type.getNumElements() * type.getElementTypeBitWidth() / 8, 64);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&function.getBody().front());
   if (!schedule.getScratch()) // `finish` refuses it

@@ -8,9 +8,9 @@ namespace ingot {
 void KernelScheduler::addLaunch(StringRef kind, int64_t grains, DictionaryAttr sizes,
                                 std::optional<double> flops, std::optional<double> bytes) {
   auto whole = [](double value) { return int64_t(std::llround(value)); };
-  launches.push_back(kernel::LaunchAttr::get(
-      context(), StringAttr::get(context(), kind), grains,
-      whole(flops.value_or(operations())), whole(bytes.value_or(bytesOf(kernel))), sizes));
+  launches.push_back(kernel::LaunchAttr::get(context(), StringAttr::get(context(), kind), grains,
+                                             whole(flops.value_or(operations())),
+                                             whole(bytes.value_or(bytesOf(kernel))), sizes));
 }
 
 kernel::ScheduleAttr KernelScheduler::finish() {

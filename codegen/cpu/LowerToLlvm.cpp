@@ -1,10 +1,10 @@
 /// The last passes on MLIR: loops and vectors to the LLVM dialect, and the range-kernel signature.
+#include "codegen/Passes.h"
 #include "codegen/cpu/Object.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
-#include "codegen/Passes.h"
 #include "passes/Passes.h"
 
 using namespace mlir;

@@ -114,8 +114,8 @@ private:
     Value row, start; ///< `start` in the buffer, if there is one
   };
   Row rowAt(Value current) {
-    return {current, source.buffer ? code.add(source.rowOffset(current), source.depthOffset(k))
-                                   : Value()};
+    return {current,
+            source.buffer ? code.add(source.rowOffset(current), source.depthOffset(k)) : Value()};
   }
   /// Elements of the row from packed depth `inner` on; asks for what lies `ahead` rows behind them.
   Value depths(const Row &of, Value inner, Value mask, int64_t ahead) {

@@ -11,8 +11,8 @@ struct MatrixSource {
   enum class Along { Rows, Depth };
 
   int64_t rows = 0, depth = 0;
-  /// Flat memory, if element (row, k) is buffer[rowOffset(row) + depthOffset(k)]; else the matrix is
-  /// computed.
+  /// Flat memory, if element (row, k) is buffer[rowOffset(row) + depthOffset(k)]; else the matrix
+  /// is computed.
   mlir::Value buffer;
   std::function<mlir::Value(mlir::Value)> rowOffset, depthOffset;
   /// The distance of neighbours in memory, where there is a single one; 1 where neighbours are

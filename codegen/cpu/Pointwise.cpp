@@ -13,8 +13,8 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-/// Results of one element count share a nest of loops over `outer` rows of `inner` elements, both in
-/// row-major order of their own shapes. By nest, in the order of their first results:
+/// Results of one element count share a nest of loops over `outer` rows of `inner` elements, both
+/// in row-major order of their own shapes. By nest, in the order of their first results:
 struct PointwiseSizes {
   SmallVector<int64_t> outer, inner;
   SmallVector<int64_t> rows;   ///< whole rows of a grain; 0: a grain is a part of one row
@@ -180,9 +180,9 @@ LogicalResult PointwiseEmitter::readNests() {
     return failure();
   nests = nestsOf(kernel.kernel.getResultTypes());
   int64_t grains = 0;
-  bool fits = llvm::all_of(ArrayRef{&sizes.outer, &sizes.inner, &sizes.rows, &sizes.chunk,
-                                    &sizes.unroll},
-                           [&](auto *list) { return list->size() == nests.size(); });
+  bool fits =
+      llvm::all_of(ArrayRef{&sizes.outer, &sizes.inner, &sizes.rows, &sizes.chunk, &sizes.unroll},
+                   [&](auto *list) { return list->size() == nests.size(); });
   for (size_t index = 0; fits && index < nests.size(); ++index) {
     Nest &nest = nests[index];
     nest.outer = sizes.outer[index], nest.inner = sizes.inner[index];
@@ -212,9 +212,8 @@ void PointwiseEmitter::emitBlock(const Nest &nest, const PointIndex &row, const 
 
 void PointwiseEmitter::emitNest(const Nest &nest, Value lo, Value hi) {
   auto line = [&](const PointIndex &row, Value from, Value to) {
-    forEachBlock(
-        points, location, from, to, nest.inner, nest.unroll,
-        [&](const PointIndex &index, Value mask) { emitBlock(nest, row, index, mask); });
+    forEachBlock(points, location, from, to, nest.inner, nest.unroll,
+                 [&](const PointIndex &index, Value mask) { emitBlock(nest, row, index, mask); });
   };
   if (nest.outer == 1) {
     if (nest.grains() == 1)

@@ -11,8 +11,7 @@
 
 namespace ingot {
 
-template <typename Sizes>
-mlir::DictionaryAttr writeSizes(mlir::MLIRContext *context, Sizes sizes) {
+template <typename Sizes> mlir::DictionaryAttr writeSizes(mlir::MLIRContext *context, Sizes sizes) {
   mlir::NamedAttrList list;
   auto write = [&](llvm::StringRef name, const auto &value) {
     llvm::SmallVector<int64_t> numbers;
@@ -26,8 +25,8 @@ mlir::DictionaryAttr writeSizes(mlir::MLIRContext *context, Sizes sizes) {
   return list.getDictionary(context);
 }
 
-/// A size that is missing, is a list where one number is wanted, or that nobody reads is an error at
-/// the kernel.
+/// A size that is missing, is a list where one number is wanted, or that nobody reads is an error
+/// at the kernel.
 template <typename Sizes>
 llvm::LogicalResult readSizes(mlir::func::FuncOp function, kernel::LaunchAttr launch,
                               Sizes &sizes) {

@@ -1,5 +1,5 @@
-/// Which elements of a kernel's operands a point of its tensors needs: what PointEmitter loads there,
-/// found from indexing maps and views alone, without a line of code.
+/// Which elements of a kernel's operands a point of its tensors needs: what PointEmitter loads
+/// there, found from indexing maps and views alone, without a line of code.
 #pragma once
 #include "codegen/kernel/PointIndex.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -133,8 +133,7 @@ static SmallVector<PointIndex> initialIndices(const Reduction &reduction, unsign
                                               ArrayRef<PointIndex> iteration) {
   linalg::LinalgOp op = reduction.op;
   SmallVector<PointIndex> indices;
-  for (AffineExpr expression :
-       op.getMatchingIndexingMap(op.getDpsInitOperand(output)).getResults())
+  for (AffineExpr expression : op.getMatchingIndexingMap(op.getDpsInitOperand(output)).getResults())
     indices.push_back(iteration[cast<AffineDimExpr>(expression).getPosition()]);
   return indices;
 }

@@ -43,10 +43,10 @@ SmallVector<kernel::PairAttr> SharingFinder::pairs(unsigned result, int stage,
       }
     }
     if (used && safe)
-      found.push_back(kernel::PairAttr::get(
-          kernel.getContext(), result, operand,
-          atPoint ? kernel::Sharing::SamePoint : kernel::Sharing::SameRow,
-          atPoint ? 1 : row->size));
+      found.push_back(
+          kernel::PairAttr::get(kernel.getContext(), result, operand,
+                                atPoint ? kernel::Sharing::SamePoint : kernel::Sharing::SameRow,
+                                atPoint ? 1 : row->size));
   }
   return found;
 }

@@ -1,7 +1,7 @@
 /// Which sizes of blocks `ingot tune` tries.
 #pragma once
-#include "passes/options/BlockChoice.h"
 #include "codegen/cpu/MachineShape.h"
+#include "passes/options/BlockChoice.h"
 #include <span>
 #include <string_view>
 #include <vector>

@@ -6,8 +6,8 @@
 
 namespace ingot {
 
-/// How an op reads an operand: at the points that it computes, as the factor of a contraction, or as
-/// memory.
+/// How an op reads an operand: at the points that it computes, as the factor of a contraction, or
+/// as memory.
 enum class Reads : uint8_t { Points, Factor, Whole };
 
 /// A value that another kernel needs is stored, or the other kernel recomputes it from what is

@@ -62,7 +62,7 @@ private:
   /// other tensors are views of these.
   struct Definition {
     mlir::Value value;
-    std::optional<CallNumber> call;         ///< that writes it; none for arguments and constants
+    std::optional<CallNumber> call;        ///< that writes it; none for arguments and constants
     llvm::SmallVector<CallNumber> readers; ///< through views too
     bool isReturned = false;
     bool isConstant = false;
@@ -119,8 +119,8 @@ private:
   mlir::func::FuncOp function;
   mlir::SymbolTable &symbols;
   std::vector<Call> calls;
-  std::vector<CallNumber> order;   ///< calls as they run
-  std::vector<int64_t> times;      ///< by call: its place in `order`
+  std::vector<CallNumber> order;       ///< calls as they run
+  std::vector<int64_t> times;          ///< by call: its place in `order`
   std::vector<Definition> definitions; ///< arguments, constants, then results by call
   llvm::DenseMap<mlir::Value, unsigned> definitionNumbers;
   AliasSets demanded; ///< views and donation

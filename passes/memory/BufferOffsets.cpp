@@ -171,7 +171,7 @@ std::string BufferAssignment::labelOf(Value value) {
 
 /// `attributes` are those of the argument or result: what `linalg` could not say in the type.
 Attribute BufferAssignment::portAttr(StringRef name, StringRef kind, Value value,
-                                 DictionaryAttr attributes) {
+                                     DictionaryAttr attributes) {
   Builder builder(function.getContext());
   auto type = cast<RankedTensorType>(value.getType());
   if (attributes && attributes.contains(unsignedAttribute))
@@ -236,8 +236,8 @@ void BufferAssignment::rewrite(int64_t arenaBytes) {
     SmallVector<Value> arguments;
     auto place = [&](Type type, int64_t offset) {
       Value at = arith::ConstantIndexOp::create(builder, location, offset);
-      arguments.push_back(memref::ViewOp::create(builder, location, type, entry->getArgument(0), at,
-                                                 ValueRange{}));
+      arguments.push_back(
+          memref::ViewOp::create(builder, location, type, entry->getArgument(0), at, ValueRange{}));
     };
     SmallVector<Value> tensors(call.getOperands());
     llvm::append_range(tensors, call.getResults());

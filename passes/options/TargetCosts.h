@@ -19,8 +19,8 @@ struct TargetCosts {
   double contractionsPerNanosecond = 100; ///< FLOPs of a contraction, two per multiply-add
 
   // Simple operations that one op on one element counts as.
-  double division = 4;  ///< quotient, square root, reciprocal root
-  double function = 24; ///< exp, log, tanh, erf, sin, cos, pow
+  double division = 4;   ///< quotient, square root, reciprocal root
+  double function = 24;  ///< exp, log, tanh, erf, sin, cos, pow
   double scattered = 16; ///< an element that is read out of order: gather, permutation
 
   // Recomputing against storing.

@@ -79,7 +79,8 @@ IndexRange IndexForms::rangeOfLoop(BlockArgument variable) {
   result.high = *to.high - 1;
   if (from.low && from.low == from.high && matchPattern(loop.getStep(), m_ConstantInt(&step)) &&
       *result.high >= *from.low)
-    result.high = *from.low + (*result.high - *from.low) / step.getSExtValue() * step.getSExtValue();
+    result.high =
+        *from.low + (*result.high - *from.low) / step.getSExtValue() * step.getSExtValue();
   return result;
 }
 
@@ -132,8 +133,7 @@ IndexForm IndexForms::build(Value value) {
         IndexRange whole = range(operand(0)), part;
         std::optional<int64_t> by = divisor();
         if (by && whole.low && *whole.low >= 0)
-          part = {*whole.low / *by,
-                  whole.high ? std::optional(*whole.high / *by) : std::nullopt};
+          part = {*whole.low / *by, whole.high ? std::optional(*whole.high / *by) : std::nullopt};
         return computed(part);
       })
       .Case<arith::RemUIOp, arith::RemSIOp>([&](auto) {

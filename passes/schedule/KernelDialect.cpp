@@ -267,8 +267,8 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   for (Type type : llvm::concat<const Type>(kernel.getArgumentTypes(), kernel.getResultTypes()))
     expected.push_back(memoryType(type));
   if (schedule.getLaunchScratch())
-    expected.push_back(MemRefType::get({schedule.getLaunchScratch()},
-                                       IntegerType::get(getContext(), 8)));
+    expected.push_back(
+        MemRefType::get({schedule.getLaunchScratch()}, IntegerType::get(getContext(), 8)));
   if (TypeRange(getArguments().getTypes()) != TypeRange(expected))
     return emitOpError("(2) ") << getKernelAttr() << " takes " << expected;
   return success();
@@ -278,9 +278,7 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
 // Access
 //===--------------------------------------------------------------------------------------------===//
 
-unsigned ScheduleAttr::operandCount() const {
-  return llvm::count(getArguments(), Access::Read);
-}
+unsigned ScheduleAttr::operandCount() const { return llvm::count(getArguments(), Access::Read); }
 
 Sharing ScheduleAttr::sharingOf(unsigned result, unsigned operand) const {
   for (PairAttr pair : getSharing())

@@ -1,7 +1,7 @@
 /// Kernels learn how they run on the target.
+#include "passes/schedule/ScheduleKernels.h"
 #include "passes/Passes.h"
 #include "passes/schedule/PassBackend.h"
-#include "passes/schedule/ScheduleKernels.h"
 
 using namespace mlir;
 

@@ -1,4 +1,5 @@
-/// Emitted kernels keep to their schedules: memory planning trusts nothing that is not checked here.
+/// Emitted kernels keep to their schedules: memory planning trusts nothing that is not checked
+/// here.
 #pragma once
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 

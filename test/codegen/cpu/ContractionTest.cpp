@@ -217,8 +217,9 @@ struct Prologue {
 /// A factor that is computed while it is packed gives the bits of one that was stored.
 TEST(Contraction, FactorsMayBeComputed) {
   std::mt19937_64 generator(testSeed());
-  std::vector<Matmul> matmuls = {{0, 1, 67, 129}, {0, 7, 100, 33}, {0, 45, 1, 40}, {0, 45, 2, 40},
-                                 {0, 67, 131, 700}, {3, 33, 17, 50}, {0, 40, 208, 320}};
+  std::vector<Matmul> matmuls = {{0, 1, 67, 129},  {0, 7, 100, 33},   {0, 45, 1, 40},
+                                 {0, 45, 2, 40},   {0, 67, 131, 700}, {3, 33, 17, 50},
+                                 {0, 40, 208, 320}};
   for (Matmul &matmul : matmuls)
     for (int variant = 0; variant < 4; ++variant) {
       matmul.lhsTransposed = variant & 1;
@@ -239,15 +240,15 @@ TEST(Contraction, FactorsMayBeComputed) {
             arguments, matmul.tensor(matmul.result()), text, matmul.contract(),
             matmul.tensor(matmul.result()));
         Tensor computed = CompiledKernel(kernel, target).run(inputs).front();
-        ASSERT_EQ(std::memcmp(stored.data(), computed.data(), stored.bytes()), 0)
-            << target << "\n" << kernel;
+        ASSERT_EQ(std::memcmp(stored.data(), computed.data(), stored.bytes()), 0) << target << "\n"
+                                                                                  << kernel;
       };
       expectStored("cpu", left.arguments() + ", %b: " + right.type(), left.text(),
                    {lhs, lhsScale, rhsStored});
       expectStored("cpu", "%a: " + left.type() + ", " + right.arguments(), right.text(),
                    {lhsStored, rhs, rhsScale});
-      expectStored("cpu:x86-64-v3", left.arguments() + ", " + right.arguments(), left.text() + right.text(),
-                   {lhs, lhsScale, rhs, rhsScale});
+      expectStored("cpu:x86-64-v3", left.arguments() + ", " + right.arguments(),
+                   left.text() + right.text(), {lhs, lhsScale, rhs, rhsScale});
     }
 }
 
