@@ -15,7 +15,7 @@ std::unique_ptr<mlir::MLIRContext> createContext();
 Stage stageOf(mlir::ModuleOp module);
 
 /// Runs the passes up to `stage` on a copy of `model`, a module of any earlier stage. What
-/// `options.memory` computes again is what it says; its budget is not looked at (see FitMemory.h).
+/// `options.memory` recomputes is what it says; its budget is not looked at (see FitMemory.h).
 Result<mlir::OwningOpRef<mlir::ModuleOp>> runStages(Stage stage, mlir::ModuleOp model,
                                                     const CompileOptions &options);
 

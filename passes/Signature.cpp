@@ -58,7 +58,7 @@ LogicalResult verifySignature(func::FuncOp function) {
     if (role < previous)
       return emitError(argument.getLoc())
              << roleName(role) << " '" << argumentName(function, index)
-             << "' stands behind an argument of role " << roleName(previous)
+             << "' follows an argument of role " << roleName(previous)
              << "; the order is parameters, state, inputs, targets, scalars";
     previous = role;
   }

@@ -71,7 +71,7 @@ AttentionShape chooseBlocks(const AttentionForm &form, bool causal, const Machin
   shape.queries = std::clamp<int64_t>(llvm::alignTo(shape.queryCount, lanes), lanes, mostQueries);
   shape.keys = std::clamp<int64_t>(shape.keyCount, 1, keysAtOnce);
   auto tile = [&](int64_t rows, int64_t columns) {
-    // No tile may reach into the next block, whose sums lie behind this one's.
+    // No tile may reach into the next block, whose sums follow this one's.
     return chooseTile(rows, std::max<int64_t>(columns, 1), form.sumBytes(), machine, keysAtOnce);
   };
   // A narrow tile of queries wastes less beyond the diagonal, a wide one loads less.

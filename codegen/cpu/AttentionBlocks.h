@@ -107,7 +107,7 @@ protected:
   /// Makes the matrix's `base` that of a pair; the code it emits serves until the pair ends.
   void enter(Matrix &matrix, mlir::Value pair);
 
-  /// Asks for rows [first, first + count) of the next pair's matrices, so that they are near when
+  /// Prefetches rows [first, first + count) of the next pair's matrices, so that they are near when
   /// that pair begins: heads of one token are neighbours in memory, and no hardware follows from
   /// one short row to the next. Does nothing where a pair is too long to stay in the cache.
   void prefetchNext(llvm::ArrayRef<Matrix *> matrices, mlir::Value pair, mlir::Value first,

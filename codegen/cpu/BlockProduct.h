@@ -5,7 +5,7 @@
 namespace ingot {
 
 /// Element (row, k) is `buffer[rowOffset(row) + k * depthStride]`. Rows up to the next multiple of
-/// the tile's are asked for and must be readable.
+/// the tile's are prefetched and must be readable.
 struct BlockLhs {
   mlir::Value buffer;
   std::function<mlir::Value(mlir::Value row)> rowOffset;

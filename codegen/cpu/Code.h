@@ -58,7 +58,7 @@ struct Code {
   /// Lanes that the mask leaves out are zero; no mask means all lanes.
   mlir::Value loadVector(mlir::Value buffer, mlir::Value at, mlir::Value mask = {});
   void storeVector(mlir::Value vector, mlir::Value buffer, mlir::Value at, mlir::Value mask = {});
-  /// Asks for the cache line of an element, which may lie outside the buffer, into the cache of
+  /// Prefetches the cache line of an element, which may lie outside the buffer, into the cache of
   /// this level.
   void prefetch(mlir::Value buffer, mlir::Value at, int level = 1);
   mlir::Value splat(mlir::Value scalar);

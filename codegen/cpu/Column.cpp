@@ -274,7 +274,7 @@ void ColumnEmitter::store(const Strip &strip) {
 // Panels
 //===--------------------------------------------------------------------------------------------===//
 
-/// Adds `count` rows from `row` on to the strips' sums, which lie behind each other from `at` on.
+/// Adds `count` rows from `row` on to the strips' sums, which follow each other from `at` on.
 void ColumnEmitter::addRows(ArrayRef<Strip> strips, Value accumulators, Value at, Value row,
                             int64_t count) {
   int64_t length = reductions.front().length, lanes = points.lanes(), place = 0;

@@ -1,5 +1,5 @@
 /// Contraction kernels: packed panels, a micro-kernel on tiles of sums, and the epilogue on the
-/// finished tile while it is in the first cache.
+/// finished tile while it is in L1.
 #include "codegen/cpu/ContractionBlocks.h"
 #include "codegen/cpu/ContractionEpilogue.h"
 #include "codegen/cpu/ContractionOperand.h"
@@ -361,7 +361,7 @@ TileLhs ContractionEmitter::tileLhs(Value row, Value stack, Value k) {
   return lhs;
 }
 
-/// Asks for one tile's share of what the panel after that of (column, k) is made of: the next
+/// Prefetches one tile's share of what the panel after that of (column, k) is made of: the next
 /// depths, or the first ones of the next columns. The first tile would wait for them if it asked
 /// for all at once.
 void ContractionEmitter::prefetchNextPanel(Value column, Value row, Value stack, Value k) {

@@ -31,7 +31,7 @@ Tile dotTile(const ContractionShape &shape) {
 /// same few lines of a cache. A line is needed for a vector of depths alone, so it is enough if
 /// those of all rows fit in the ways of one set.
 bool rowsKeepApart(const ContractionShape &shape, Tile tile) {
-  constexpr int64_t period = 4096, ways = 8; // a first cache of at least 64 sets of 8 ways
+  constexpr int64_t period = 4096, ways = 8; // an L1 of at least 64 sets of 8 ways
   if (tile.rows == 1)
     return true;
   if (shape.lhsRowStride == 0)
@@ -40,14 +40,14 @@ bool rowsKeepApart(const ContractionShape &shape, Tile tile) {
   return divideCeil(tile.rows, places) < ways;
 }
 
-/// A core's share of the third cache.
-int64_t thirdCache(const MachineShape &machine) { return 4 * machine.l2Bytes; }
+/// A core's share of L3.
+int64_t l3Share(const MachineShape &machine) { return 4 * machine.l2Bytes; }
 
-bool staysInThirdCache(const ContractionShape &shape, const MachineShape &machine) {
-  return shape.columns * shape.depth * shape.elementBytes <= thirdCache(machine);
+bool staysInL3(const ContractionShape &shape, const MachineShape &machine) {
+  return shape.columns * shape.depth * shape.elementBytes <= l3Share(machine);
 }
 
-/// Elements of the left operand's block, which takes most of the second cache.
+/// Elements of the left operand's block, which takes most of L2.
 int64_t leftBlockSize(const ContractionShape &shape, const MachineShape &machine) {
   return machine.l2Bytes * 3 / 4 / shape.elementBytes;
 }
@@ -57,18 +57,18 @@ int64_t deepestPanel(const ContractionShape &shape, const ContractionBlocks &blo
                      const MachineShape &machine) {
   const int64_t wholeDepth = alignTo(std::max<int64_t>(shape.depth, 1), Panels::depthStep);
   const int64_t depthBytes = blocks.tile.columns() * shape.elementBytes;
-  // Read in place by one tile of rows it stays nowhere, by several it has been asked for into a
-  // part of the second cache.
+  // Read in place by one tile of rows it stays nowhere, by several it has been prefetched into a
+  // part of L2.
   if (!blocks.packRhs)
     return shape.rows <= blocks.tile.rows ? wholeDepth : machine.l2Bytes / 4 / depthBytes;
   // Sums of the whole depth never leave the registers, which is worth more than a panel in the
-  // first cache: the second one streams it as fast as it is used. It does so no longer where it
+  // L1: L2 streams it as fast as it is used. It does so no longer where it
   // also takes in a large operand, nor is a panel packed for few rows.
   const bool enoughRows = leftBlockSize(shape, machine) / wholeDepth >= repaidRows;
   if (wholeDepth * depthBytes <= machine.l1Bytes ||
-      (enoughRows && staysInThirdCache(shape, machine)))
+      (enoughRows && staysInL3(shape, machine)))
     return wholeDepth;
-  // Else half of the first cache holds a panel while all rows of a span pass it.
+  // Else half of L1 holds a panel while all rows of a span pass it.
   return machine.l1Bytes / 2 / depthBytes;
 }
 
@@ -127,11 +127,11 @@ Tile chooseTile(int64_t rows, int64_t columns, int64_t elementBytes, const Machi
       double used =
           double(rows * columns) / double(alignTo(rows, tileRows) * alignTo(columns, width));
       // Many sums hide the latency of the multiply-adds, few loads for each leave room for what
-      // misses the first cache.
+      // misses L1.
       double loads = double(tileRows + vectors * perVector) / double(sums);
       double busy =
           std::sqrt(std::min(1.0, double(sums) / 24)) / (1 + 0.25 * std::max(0.0, loads - 0.46));
-      // Wide tiles leave only short panels in the first cache.
+      // Wide tiles leave only short panels in L1.
       double score = used * busy * (vectors * perVector > 3 ? 0.97 : 1);
       if (score > bestScore) {
         best = {tileRows, vectors};
@@ -220,7 +220,7 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
     blocks.prefetchDepths =
         std::max<int64_t>(1, machine.l1Bytes / 8 / (blocks.tile.columns() * shape.elementBytes));
   blocks.spreadPrefetch =
-      !blocks.dotProducts && blocks.packRhs && !staysInThirdCache(shape, machine);
+      !blocks.dotProducts && blocks.packRhs && !staysInL3(shape, machine);
   const int64_t panelDepth = choice.depth.value_or(deepestPanel(shape, blocks, machine));
   int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
@@ -237,10 +237,10 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
       blocks.packRhs ? blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows)) : 1;
   stacked = std::clamp<int64_t>(stacked, 1, depthBlocks);
   blocks.stackDepth = blocks.depth * divideCeil(depthBlocks, divideCeil(depthBlocks, stacked));
-  // Where there are several stacks, unfinished sums of all columns stay in the third cache.
+  // Where there are several stacks, unfinished sums of all columns stay in L3.
   int64_t mostColumns = shape.columns;
   if (blocks.stackDepth < shape.depth)
-    mostColumns = std::max(thirdCache(machine) / (blocks.spanRows() * shape.elementBytes),
+    mostColumns = std::max(l3Share(machine) / (blocks.spanRows() * shape.elementBytes),
                            blocks.tile.columns());
   blocks.passColumns =
       roundedDiv(shape.columns, divideCeil(shape.columns, mostColumns), blocks.tile.columns());

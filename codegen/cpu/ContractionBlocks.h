@@ -34,10 +34,10 @@ struct ContractionBlocks {
   /// For dot products: whether the operand's rows are copied, or computed, before they are read.
   bool packLhs = true, packRhs = true;
   int64_t depth = 0; ///< of a packed panel of the right operand
-  /// Depths ahead of which the right operand is asked for where it is read but once; 0 if columns
-  /// to the right are asked for instead.
+  /// Depths by which the right operand is prefetched where it is read but once; 0 if columns
+  /// to the right are prefetched instead.
   int64_t prefetchDepths = 0;
-  /// Each tile of rows asks for a share of the right operand's next panel, instead of the first
+  /// Each tile of rows prefetches a share of the right operand's next panel, instead of the first
   /// tile for all of it.
   bool spreadPrefetch = false;
   int64_t stackDepth = 0;  ///< of the left operand's block: several times `depth`

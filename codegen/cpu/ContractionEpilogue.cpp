@@ -64,7 +64,7 @@ void ContractionEpilogue::storeResults(Value sum, Value batch, Value row, const 
     touched.insert(kernel.resultMemory(i));
 }
 
-/// The lines come from far, and nothing foresees them. The first cache has the panel to keep, and
+/// The lines come from far, and nothing foresees them. L1 has the panel to keep, and
 /// rows of a result may all lie in the same few sets.
 void ContractionEpilogue::prefetch(Operation *place, Value batch, Value row, Value column) {
   OpBuilder::InsertionGuard guard(code.builder);

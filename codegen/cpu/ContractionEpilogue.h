@@ -8,7 +8,7 @@
 namespace ingot {
 
 /// Computes a contraction kernel's results from a tile of finished sums, while the tile is in the
-/// first cache, and stores them.
+/// L1, and stores them.
 class ContractionEpilogue {
 public:
   /// `sums` holds tiles.
@@ -21,7 +21,7 @@ public:
   /// column); rows from `rowEnd` on and columns beyond the last are left out.
   void emit(mlir::Value tileStart, mlir::Value batch, mlir::Value row, mlir::Value rowEnd,
             mlir::Value column);
-  /// Asks for the memory that `emit`, called before, has been found to touch. At `place`, which
+  /// Prefetches the memory that `emit`, called before, has been found to touch. At `place`, which
   /// comes before the tile's last products.
   void prefetch(mlir::Operation *place, mlir::Value batch, mlir::Value row, mlir::Value column);
 

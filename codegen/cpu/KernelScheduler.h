@@ -28,7 +28,7 @@ public:
     return mlir::cast<mlir::RankedTensorType>(returned(result).getType());
   }
 
-  /// Bytes of scratch for each worker, behind what was asked for before.
+  /// Bytes of scratch for each worker, after what was added before.
   void addScratch(int64_t bytes) { scratch = llvm::alignTo(scratch + bytes, 64); }
   void share(llvm::ArrayRef<kernel::PairAttr> pairs) { sharing.append(pairs.begin(), pairs.end()); }
   /// The next launch. Costs that are not given are estimated from the body.

@@ -24,7 +24,7 @@ struct TileRhs {
   mlir::Value base;
   int64_t depthStride = 0;
   llvm::SmallVector<mlir::Value> masks; ///< one per vector where columns may be missing, else empty
-  /// Elements ahead of what is read that are asked for, into the cache of this level; 0 for none.
+  /// Elements ahead of what is read that are prefetched, into the cache of this level; 0 for none.
   /// The hardware does not foresee strided rows.
   int64_t prefetchAhead = 0;
   int prefetchLevel = 2;

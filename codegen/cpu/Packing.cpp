@@ -117,7 +117,7 @@ private:
     return {current,
             source.buffer ? code.add(source.rowOffset(current), source.depthOffset(k)) : Value()};
   }
-  /// Elements of the row from packed depth `inner` on; asks for what lies `ahead` rows behind them.
+  /// Elements of the row from packed depth `inner` on; prefetches what is `ahead` rows after them.
   Value depths(const Row &of, Value inner, Value mask, int64_t ahead) {
     if (!source.buffer)
       return widened(source.vector(of.row, code.add(k, inner), Along::Depth, mask));
@@ -271,7 +271,7 @@ private:
     return code.load(source.buffer, code.add(source.rowOffset(current), source.depthOffset(at)));
   }
 
-  /// Asks for what lies `count` strides behind an element: the next blocks start on pages that the
+  /// Prefetches what is `count` strides after an element: the next blocks start on pages that the
   /// hardware does not foresee.
   void prefetch(Value at, std::optional<int64_t> stride, int64_t count) {
     if (stride)

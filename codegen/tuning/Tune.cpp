@@ -186,7 +186,7 @@ Status Tuner::survey() {
       result.kernels.push_back(
           {nameOf(kernel), base.program.kernels[kernel].ops, -negative, -negative, {}});
     }
-  // The search goes on from what is known.
+  // The search resumes from what is known.
   const BlockChoices known = file.read().blocks;
   for (TunedKernel &row : result.kernels)
     if (auto found = known.find(row.name); found != known.end())

@@ -36,7 +36,7 @@ public:
   static Result<Model> load(const std::string &path);
   /// Reads graph IR from text; `place` stands for its file in errors.
   static Result<Model> parse(std::string_view text, const std::string &place = "<text>");
-  /// GPT-2 and multi-layer perceptrons by their sizes; see frontend/families/Models.h.
+  /// GPT-2 and MLPs by their sizes; see frontend/families/Models.h.
   static Result<Model> gpt(const GptSizes &sizes);
   static Result<Model> mlp(const MlpSizes &sizes);
 

@@ -135,7 +135,7 @@ def Graph_AfterOp : Graph_PureOp<"after", [AllTypesMatch<["operand", "result"]>]
   let description = [{
     At stage `linalg`. What reads the result runs in no kernel before those of `tokens` (with `apart`:
     only in kernels behind them), and is not the same computation as one that reads the operand. So
-    values are computed again late, and large ones one after the other.
+    values are recomputed late, and large ones one after the other.
 
     ```mlir
     func.func @after(%x: tensor<4xf32>, %late: tensor<8xf32>) -> tensor<4xf32> {

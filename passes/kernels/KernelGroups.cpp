@@ -68,7 +68,7 @@ LogicalResult KernelGroups::form(func::FuncOp function) {
     runs.set(group);
   for (auto [index, group] : llvm::enumerate(groups))
     if (!group.ops.empty() && !runs.test(index))
-      return group.ops.front()->emitError("needs a kernel that in turn waits for it");
+      return group.ops.front()->emitError("is part of a cyclic dependency between kernels");
   return success();
 }
 

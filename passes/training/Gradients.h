@@ -9,7 +9,7 @@
 namespace ingot {
 
 /// What a gradient rule sees: the cotangents of values so far, and a builder of graph ops that
-/// stands behind everything the forward ops computed.
+/// follows everything the forward ops computed.
 class GradientBuilder : public graph::GraphBuilder {
 public:
   /// Values of `tape` that depend on `inputs` through floats carry gradients; no others do.

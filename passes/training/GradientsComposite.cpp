@@ -78,8 +78,8 @@ void layerNormGradient(G &g, LayerNormOp op) {
     g.give(op.getBias(), g.reduceSum(dy, rows));
     Value d = g.mul(dy, g.broadcastLike(widen(g, op.getScale()), x));
     Value mean = spread(g.reduceMean(d, last));
-    Value slope = spread(g.reduceMean(g.mul(d, normal), last));
-    g.give(op.getOperand(), g.mul(rstd, g.sub(g.sub(d, mean), g.mul(normal, slope))));
+    Value projection = spread(g.reduceMean(g.mul(d, normal), last));
+    g.give(op.getOperand(), g.mul(rstd, g.sub(g.sub(d, mean), g.mul(normal, projection))));
   }
   double share = 1.0 / lastSize(x);
   if (Value dmean = g.cotangent(op.getMean()))

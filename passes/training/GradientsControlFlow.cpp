@@ -1,4 +1,4 @@
-/// Gradients of ops with regions: the regions are computed again and walked backwards.
+/// Gradients of ops with regions: the regions are recomputed and walked backwards.
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "passes/training/Gradients.h"

@@ -27,8 +27,8 @@ template <typename Op> void giveToExtremum(G &g, Op op, Value dy, Comparison win
 /// d(x^y) = y·x^(y-1)·dx + x^y·log(x)·dy, with 0 where a factor is exactly 0 (no 0·inf).
 void powGradient(G &g, PowOp op, Value dy) {
   Value x = op.getLhs(), y = op.getRhs(), zeros = g.zerosLike(y);
-  Value slope = g.mul(y, g.make<PowOp>(x, g.sub(y, 1.0)));
-  g.give(x, g.mul(dy, g.select(isEqual(g, y, zeros), zeros, slope)));
+  Value derivative = g.mul(y, g.make<PowOp>(x, g.sub(y, 1.0)));
+  g.give(x, g.mul(dy, g.select(isEqual(g, y, zeros), zeros, derivative)));
   Value growth = g.mul(op.getResult(), g.log(x));
   g.give(y, g.mul(dy, g.select(isEqual(g, x, zeros), zeros, growth)));
 }

@@ -50,7 +50,7 @@ public:
   /// Slowest first.
   std::vector<Row> rows() const;
   /// `rows` as a table with a line of totals; at most `most` kernels are listed. Sizes that were
-  /// tuned stand behind the kernel's name.
+  /// tuned follow the kernel's name.
   std::string table(size_t most = 40) const;
   /// `rows` as JSON objects.
   nlohmann::json json() const;

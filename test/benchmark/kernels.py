@@ -103,9 +103,9 @@ def rms_norm(rows, columns):
 %above = graph.add %mean, %epsilon : {m}
 %rstd = graph.rsqrt %above : {m}
 %each = graph.broadcast %rstd [0] : {m} -> {x}
-%normed = graph.mul %x, %each : {x}
+%normalised = graph.mul %x, %each : {x}
 %scale = graph.broadcast %w [1] : {w} -> {x}
-%y = graph.mul %normed, %scale : {x}"""
+%y = graph.mul %normalised, %scale : {x}"""
     sizes = {"x": (rows, columns), "w": (columns,)}
     yield Case(f"RMS norm {rows}x{columns}", forward([("x", x), ("w", w)], body, [("%y", "y", x)]), sizes,
                lambda t: lambda: {"y": F.rms_norm(t["x"], (columns,), t["w"], 1e-5)})

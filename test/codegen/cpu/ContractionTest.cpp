@@ -119,7 +119,7 @@ TEST(Contraction, DepthAndRowsInSeveralBlocks) {
   check({0, 40, 208, 320, false, false}, generator()); // whole vectors, but no whole panels
 }
 
-/// Blocks of the left operand that do not fit the second cache: several spans of rows, several
+/// Blocks of the left operand that do not fit L2: several spans of rows, several
 /// stacks of depth blocks, several passes over columns, and both at once.
 TEST(Contraction, MoreThanTheCachesHold) {
   std::mt19937_64 generator(testSeed());

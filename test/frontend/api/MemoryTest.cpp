@@ -58,8 +58,8 @@ TEST(Memory, GrowsLinearlyWithTheSequence) {
   }
 }
 
-/// With its layers computed again, a model one layer deeper needs little more than one more
-/// checkpoint: nothing else of the layers lives between the passes, and what is computed again for
+/// With its layers recomputed, a model one layer deeper needs little more than one more
+/// checkpoint: nothing else of the layers lives between the passes, and what is recomputed for
 /// one layer does not live before the gradient gets there.
 TEST(Memory, LayersComputedAgainLeaveTheirCheckpoints) {
   constexpr int64_t width = 32, sequence = 2048;
@@ -96,7 +96,7 @@ Result<int64_t> arenaBytes(const Model &model, int64_t budget) {
   return program.arenaBytes;
 }
 
-/// However much is computed again, between whichever checkpoints, the clones find an order: no
+/// However much is recomputed, between whichever checkpoints, the clones find an order: no
 /// kernel waits for another that waits for it.
 TEST(Memory, EveryChoiceOfWhatIsComputedAgainCanBePlanned) {
   CompileOptions options;

@@ -60,7 +60,7 @@ func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "weight"}
 
 // -----
 
-// CHECK: [[@LINE+2]]:20: error: parameter 'w' stands behind an argument of role input; the order is parameters, state, inputs, targets, scalars
+// CHECK: [[@LINE+2]]:20: error: parameter 'w' follows an argument of role input; the order is parameters, state, inputs, targets, scalars
 func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"},
                    %w: tensor<2x3xf32> {graph.name = "w", graph.role = "parameter"}) -> tensor<2x3xf32> {
   return %x : tensor<2x3xf32>

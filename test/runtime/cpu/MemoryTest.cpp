@@ -70,9 +70,9 @@ TEST(PageSizeChoice, HugePagesThatAreReadyAreTaken) {
 
 TEST(PageSizeChoice, SmallPagesStandInForDearHugeOnes) {
   double milliseconds = 0;
-  auto dear = [](int64_t) { return 5.0; };
+  auto expensive = [](int64_t) { return 5.0; };
   auto small = [](int64_t) { return 0.7; };
-  EXPECT_LE(hugePagesOf(1000, dear, small, &milliseconds), 10);
+  EXPECT_LE(hugePagesOf(1000, expensive, small, &milliseconds), 10);
   EXPECT_LT(milliseconds, 1000);
 }
 
@@ -82,9 +82,9 @@ TEST(PageSizeChoice, FollowsWhatChangesOnTheWay) {
   auto small = [](int64_t) { return 0.7; };
   EXPECT_NEAR(double(hugePagesOf(1000, dearAfter200, small, &milliseconds)), 200, 20);
   // Small blocks run out as well, and come back.
-  auto dear = [](int64_t) { return 5.0; };
-  auto dearFor300 = [](int64_t page) { return page > 100 && page < 400 ? 5.0 : 0.7; };
-  EXPECT_NEAR(double(hugePagesOf(1000, dear, dearFor300, &milliseconds)), 270, 50);
+  auto expensive = [](int64_t) { return 5.0; };
+  auto expensiveFor300 = [](int64_t page) { return page > 100 && page < 400 ? 5.0 : 0.7; };
+  EXPECT_NEAR(double(hugePagesOf(1000, expensive, expensiveFor300, &milliseconds)), 270, 50);
 }
 
 } // namespace

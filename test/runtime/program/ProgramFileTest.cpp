@@ -20,7 +20,7 @@ std::string loadError(const std::string &path) {
   return program ? "" : program.error().text();
 }
 
-/// Makes the checksum right again, so that what lies behind it is examined.
+/// Makes the checksum right again, so that what follows it is examined.
 void sealAgain(std::string &file) {
   const uint64_t size = file.size();
   std::memcpy(&file[24], &size, 8);
