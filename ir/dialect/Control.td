@@ -149,25 +149,4 @@ def Graph_AfterOp : Graph_PureOp<"after", [AllTypesMatch<["operand", "result"]>]
   let assemblyFormat = "$operand `,` $tokens (`apart` $apart^)? attr-dict `:` type($operand) `,` type($tokens)";
 }
 
-def Graph_LaunchOp : Graph_PureOp<"launch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
-  let summary = "Runs a lowered kernel, which takes memrefs, on tensors that the planner has yet to place";
-  let description = [{
-    Between `lower-kernels` and `plan-memory`: operands and results pair up with the kernel's memref
-    arguments, inputs first; the planner turns the launch into a call on places in the arena.
-
-    1. `kernel` is a function of the module.
-
-    ```mlir
-    func.func private @double(%x: memref<4xf32>, %y: memref<4xf32>, %lo: index, %hi: index)
-    func.func @launch(%x: tensor<4xf32>) -> tensor<4xf32> {
-      %y = graph.launch @double(%x) : (tensor<4xf32>) -> tensor<4xf32>
-      return %y : tensor<4xf32>
-    }
-    ```
-  }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<Graph_Tensor>:$operands);
-  let results = (outs Variadic<Graph_Tensor>:$results);
-  let assemblyFormat = "$kernel `(` $operands `)` attr-dict `:` functional-type($operands, $results)";
-}
-
 #endif

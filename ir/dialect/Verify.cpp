@@ -94,12 +94,6 @@ LogicalResult SgdOp::verify() {
   return success();
 }
 
-LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  if (!symbols.lookupNearestSymbolFrom(*this, getKernelAttr()))
-    return emitOpError("(1) there is no kernel named ") << getKernelAttr();
-  return success();
-}
-
 static LogicalResult verifyRandomId(Operation *op, int64_t id) {
   if (id < 0 || id > int64_t(UINT32_MAX))
     return op->emitOpError("(1) id ") << id << " is not in [0, 2^32)";

@@ -494,11 +494,3 @@ func.func @unbucket_1(%b: tensor<20xf32>) {
   %a:2 = graph.unbucket %b : tensor<20xf32> -> tensor<4xf32>, tensor<16xf32>
   return
 }
-
-// -----
-
-func.func @launch_1(%x: tensor<4xf32>) {
-  // expected-error @+1 {{(1) there is no kernel named @nothing}}
-  %a = graph.launch @nothing(%x) : (tensor<4xf32>) -> tensor<4xf32>
-  return
-}

@@ -455,7 +455,6 @@ const StringRef withoutGradient[] = {
     "graph.bucket",
     "graph.unbucket",
     "graph.after", // made behind this pass
-    "graph.launch",
     "graph.yield",
 };
 
