@@ -101,6 +101,8 @@ public:
   Value sign(Value x);
   Value exp(Value x);
   Value log(Value x);
+  Value expm1(Value x);
+  Value log1p(Value x);
   Value sqrt(Value x);
   Value rsqrt(Value x);
   Value reciprocal(Value x);

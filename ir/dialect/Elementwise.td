@@ -104,6 +104,8 @@ def Graph_AbsOp : Graph_UnaryOp<"abs", Graph_NumberTensor, "Magnitude |x|", "The
 def Graph_SignOp : Graph_UnaryOp<"sign", Graph_NumberTensor, "Sign: -1, 0 or 1", "NaN stays NaN.", [Idempotent]>;
 def Graph_ExpOp : Graph_UnaryFloat<"exp", "Exponential e^x", "Overflows to infinity; exp(-inf) = 0.">;
 def Graph_LogOp : Graph_UnaryFloat<"log", "Natural logarithm", "log(0) = -inf; NaN below 0.">;
+def Graph_Expm1Op : Graph_UnaryFloat<"expm1", "e^x - 1", "Accurate near 0, where e^x rounds to 1.">;
+def Graph_Log1pOp : Graph_UnaryFloat<"log1p", "Natural logarithm of 1 + x", "Accurate near 0; -inf at -1, NaN below.">;
 def Graph_SqrtOp : Graph_UnaryFloat<"sqrt", "Square root", "Correctly rounded; NaN below 0.">;
 def Graph_RsqrtOp : Graph_UnaryFloat<"rsqrt", "Reciprocal square root 1/√x", "Infinity at 0; NaN below.">;
 def Graph_ReciprocalOp : Graph_UnaryFloat<"reciprocal", "Reciprocal 1/x", "Infinity of x's sign at 0.">;

@@ -67,6 +67,8 @@ const llvm::StringMap<Unary> &unaryTable() {
        Unary{nullptr, [](int64_t x) { return ~x; }, [](uint64_t x) { return ~x; }}},
       floats<ExpOp>([](double x) { return std::exp(x); }),
       floats<LogOp>([](double x) { return std::log(x); }),
+      floats<Expm1Op>([](double x) { return std::expm1(x); }),
+      floats<Log1pOp>([](double x) { return std::log1p(x); }),
       floats<SqrtOp>([](double x) { return std::sqrt(x); }),
       floats<RsqrtOp>([](double x) { return 1 / std::sqrt(x); }),
       floats<ReciprocalOp>([](double x) { return 1 / x; }),

@@ -98,14 +98,15 @@ static double operationsPerElement(Operation *op, const TargetCosts &costs) {
     return 4; // conditions of a pad, a slice or a join
   double count = isStridedMove(op) ? costs.scattered : 0;
   for (Operation &inner : generic.getBody()->without_terminator())
-    count += TypeSwitch<Operation *, double>(&inner)
-                 .Case<math::ExpOp, math::LogOp, math::TanhOp, math::ErfOp, math::SinOp,
-                       math::CosOp, math::PowFOp>([&](auto) { return costs.function; })
-                 .Case<arith::DivFOp, arith::DivSIOp, arith::DivUIOp, math::SqrtOp, math::RsqrtOp>(
-                     [&](auto) { return costs.division; })
-                 .Case([](math::FmaOp) { return 2.0; })
-                 .Case([](arith::ConstantOp) { return 0.0; })
-                 .Default(1.0);
+    count +=
+        TypeSwitch<Operation *, double>(&inner)
+            .Case<math::ExpOp, math::ExpM1Op, math::LogOp, math::Log1pOp, math::TanhOp, math::ErfOp,
+                  math::SinOp, math::CosOp, math::PowFOp>([&](auto) { return costs.function; })
+            .Case<arith::DivFOp, arith::DivSIOp, arith::DivUIOp, math::SqrtOp, math::RsqrtOp>(
+                [&](auto) { return costs.division; })
+            .Case([](math::FmaOp) { return 2.0; })
+            .Case([](arith::ConstantOp) { return 0.0; })
+            .Default(1.0);
   return count;
 }
 

@@ -177,6 +177,8 @@ Value emitScalar(OpBuilder &builder, Operation *op, ValueRange operands, Type re
           .Case([&](graph::SignOp) { return s.sign(x); })
           .Case([&](graph::ExpOp) { return s.make<math::ExpOp>(x); })
           .Case([&](graph::LogOp) { return s.make<math::LogOp>(x); })
+          .Case([&](graph::Expm1Op) { return s.make<math::ExpM1Op>(x); })
+          .Case([&](graph::Log1pOp) { return s.make<math::Log1pOp>(x); })
           .Case([&](graph::SqrtOp) { return s.make<math::SqrtOp>(x); })
           .Case([&](graph::RsqrtOp) { return s.make<math::RsqrtOp>(x); })
           .Case([&](graph::ReciprocalOp) { return s.make<DivFOp>(unit(), x); })

@@ -77,6 +77,12 @@ ArrayRef<GradientRow> elementwiseGradients() {
       gradientRow<CosOp>([](G &g, CosOp op, Value dy) {
         g.give(op.getOperand(), g.neg(g.mul(dy, g.make<SinOp>(op.getOperand()))));
       }),
+      gradientRow<Expm1Op>([](G &g, Expm1Op op, Value dy) {
+        g.give(op.getOperand(), g.mul(dy, g.add(op.getResult(), 1.0)));
+      }),
+      gradientRow<Log1pOp>([](G &g, Log1pOp op, Value dy) {
+        g.give(op.getOperand(), g.div(dy, g.add(op.getOperand(), 1.0)));
+      }),
       gradientRow<SigmoidOp>([](G &g, SigmoidOp op, Value dy) {
         Value y = op.getResult();
         g.give(op.getOperand(), g.mul(dy, g.mul(y, g.sub(1.0, y))));

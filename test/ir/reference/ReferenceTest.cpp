@@ -66,6 +66,8 @@ constexpr Function functions[] = {
     {"abs", [](double x) { return std::fabs(x); }},
     {"exp", [](double x) { return std::exp(x); }},
     {"log", [](double x) { return std::log(x); }},
+    {"expm1", [](double x) { return x / 2 == 0 ? x : 2 * std::sinh(x / 2) * std::exp(x / 2); }},
+    {"log1p", [](double x) { return 2 * std::atanh(x / (2 + x)); }},
     {"sqrt", [](double x) { return std::sqrt(x); }},
     {"rsqrt", [](double x) { return std::pow(x, -0.5); }},
     {"reciprocal", [](double x) { return 1 / x; }},
@@ -115,6 +117,10 @@ TEST_F(ReferenceTest, SpecialValues) {
   expectSame(unary<double>("log", {0, -1, inf, nan}, "f32", ElementType::F32),
              {-inf, nan, inf, nan});
   expectSame(unary<double>("rsqrt", {0, -1, inf}, "f32", ElementType::F32), {inf, nan, 0});
+  expectSame(unary<double>("expm1", {-inf, 0, inf, nan}, "f32", ElementType::F32),
+             {-1, 0, inf, nan});
+  expectSame(unary<double>("log1p", {-1, -2, inf, nan}, "f32", ElementType::F32),
+             {-inf, nan, inf, nan});
   expectSame(unary<double>("sin", {inf, -inf}, "f32", ElementType::F32), {nan, nan});
   auto pair = [&](const char *name) {
     return binary<double>(name, {1, nan, 1, -inf}, {2, 1, nan, inf}, "f32", ElementType::F32);

@@ -364,6 +364,8 @@ const Case cases[] = {
     {"graph.ceil", flat<CeilOp>},
     {"graph.exp", unary<ExpOp>},
     {"graph.log", unary<LogOp, 0.2, 3.0>},
+    {"graph.expm1", unary<Expm1Op>},
+    {"graph.log1p", unary<Log1pOp, -0.8, 3.0>},
     {"graph.sqrt", unary<SqrtOp, 0.2, 3.0>},
     {"graph.rsqrt", unary<RsqrtOp, 0.2, 3.0>},
     {"graph.reciprocal", unary<ReciprocalOp, 0.2, 3.0>},
