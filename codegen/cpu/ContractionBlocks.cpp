@@ -65,8 +65,7 @@ int64_t deepestPanel(const ContractionShape &shape, const ContractionBlocks &blo
   // L1: L2 streams it as fast as it is used. It does so no longer where it
   // also takes in a large operand, nor is a panel packed for few rows.
   const bool enoughRows = leftBlockSize(shape, machine) / wholeDepth >= repaidRows;
-  if (wholeDepth * depthBytes <= machine.l1Bytes ||
-      (enoughRows && staysInL3(shape, machine)))
+  if (wholeDepth * depthBytes <= machine.l1Bytes || (enoughRows && staysInL3(shape, machine)))
     return wholeDepth;
   // Else half of L1 holds a panel while all rows of a span pass it.
   return machine.l1Bytes / 2 / depthBytes;
@@ -219,8 +218,7 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   if (shape.rows == 1)
     blocks.prefetchDepths =
         std::max<int64_t>(1, machine.l1Bytes / 8 / (blocks.tile.columns() * shape.elementBytes));
-  blocks.spreadPrefetch =
-      !blocks.dotProducts && blocks.packRhs && !staysInL3(shape, machine);
+  blocks.spreadPrefetch = !blocks.dotProducts && blocks.packRhs && !staysInL3(shape, machine);
   const int64_t panelDepth = choice.depth.value_or(deepestPanel(shape, blocks, machine));
   int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
