@@ -1,130 +1,24 @@
 /// Column kernels: reductions over leading dimensions, blocks of columns side by side in registers.
-/// Sums of several widths are sections of one kernel: each has its own grains, behind each other.
-#include "codegen/cpu/Code.h"
+/// Sums of several widths are sections of one kernel: each has its own grains, one after the other.
+#include "codegen/cpu/ColumnSections.h"
 #include "codegen/cpu/Emitters.h"
-#include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
-#include "codegen/kernel/Reductions.h"
 #include "codegen/kernel/Sharing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
 namespace ingot {
 namespace {
 
-/// By section, in order of their widths.
-struct ColumnSizes {
-  SmallVector<int64_t> width;          ///< columns of a block, whose sums are in registers
-  SmallVector<int64_t> blocksPerGrain; ///< blocks
-  SmallVector<int64_t> panels; ///< 1: a grain's blocks go row by row, with their sums in scratch
-
-  template <typename Field> void fields(Field field) {
-    field("width", width);
-    field("blocks_per_grain", blocksPerGrain);
-    field("panels", panels);
-  }
-};
-
-/// The reductions of one width and the results that they make.
-struct Section {
-  std::vector<Reduction> reductions;
-  SmallVector<unsigned> results;
-  double share = 0; ///< of the kernel's work
-  int64_t columns = 0;
-  // Its part of the sizes:
-  int64_t width = 0, blocksPerGrain = 0;
-  bool panels = false;
-
-  /// Values that one column adds up.
-  int64_t sums() const {
-    int64_t count = 0;
-    for (const Reduction &reduction : reductions)
-      count += reduction.combiners.size();
-    return count;
-  }
-  int64_t blocks() const { return llvm::divideCeilSigned(columns, width); }
-  int64_t grains() const { return llvm::divideCeilSigned(blocks(), blocksPerGrain); }
-  bool mayUsePanels() const;
-  int64_t sumBytes() const {
-    auto type = cast<RankedTensorType>(reductions.front().op->getResult(0).getType());
-    return type.getElementTypeBitWidth() / 8;
-  }
-};
-
-constexpr int64_t rowsAtOnce = 4;
-constexpr int64_t leastPanel = 512, mostSums = 4096; // columns, and elements of their sums
-
-/// Whether one walk over the rows serves every reduction, and is long enough to pay for sums that
-/// are kept in memory, all of one type.
-bool Section::mayUsePanels() const {
-  auto typeOf = [](const Reduction &reduction) {
-    linalg::LinalgOp op = reduction.op;
-    return cast<RankedTensorType>(op->getResult(0).getType()).getElementType();
-  };
-  Type type = typeOf(reductions.front());
-  return isa<Float32Type, Float64Type>(type) &&
-         llvm::all_of(reductions, [&](const Reduction &reduction) {
-           return reduction.level == 0 && reduction.length == reductions.front().length &&
-                  reduction.length >= 2 * rowsAtOnce && typeOf(reduction) == type;
-         });
-}
-
-/// Results and reductions by width; none where some result is not made of sums of its width.
-std::optional<std::vector<Section>> sectionsOf(func::FuncOp kernel) {
-  std::map<int64_t, Section> byWidth;
-  double work = 0;
-  for (Reduction &reduction : findReductions(kernel)) {
-    work += double(reduction.kept) * reduction.length;
-    Section &section = byWidth[reduction.kept];
-    section.share += double(reduction.kept) * reduction.length;
-    section.columns = reduction.kept;
-    section.reductions.push_back(std::move(reduction));
-  }
-  for (auto [result, type] : llvm::enumerate(kernel.getResultTypes())) {
-    int64_t width = cast<RankedTensorType>(type).getNumElements();
-    auto section = byWidth.find(width);
-    if (width == 0 || section == byWidth.end())
-      return std::nullopt;
-    section->second.results.push_back(result);
-  }
-  std::vector<Section> sections;
-  for (auto &[width, section] : byWidth) {
-    if (section.results.empty())
-      return std::nullopt;
-    section.share = section.share / std::max(work, 1.0);
-    sections.push_back(std::move(section));
-  }
-  if (sections.empty())
-    return std::nullopt;
-  return sections;
-}
-
 //===--------------------------------------------------------------------------------------------===//
 // Schedule
 //===--------------------------------------------------------------------------------------------===//
 
-void chooseSizes(KernelScheduler &kernel, Section &section, int64_t lanes) {
-  // Four strips for one sum: enough independent additions to hide their latency.
-  section.width = lanes * std::clamp<int64_t>(8 / section.sums(), 1, 4);
-  const int64_t wanted =
-      kernel.costs.grains(kernel.nanoseconds() * section.share, section.blocks());
-  section.blocksPerGrain = llvm::divideCeilSigned(section.blocks(), wanted);
-  section.panels = section.mayUsePanels() && section.columns / section.width > 1;
-  if (!section.panels)
-    return;
-  // Wide enough to be read in order, narrow enough for sums in the L1.
-  const int64_t most = std::max<int64_t>(mostSums / (section.width * section.sums()), 1);
-  const int64_t least = std::min(llvm::divideCeilSigned(leastPanel, section.width), most);
-  section.blocksPerGrain = std::clamp(section.blocksPerGrain, least, most);
-  kernel.addScratch(section.width * section.sums() * section.blocksPerGrain * section.sumBytes());
-}
-
 /// Notes what a section reads; the only one may overwrite operands. What one of several overwrites,
 /// another may still read.
-LogicalResult shareColumns(KernelScheduler &kernel, Section &section, bool isOnly) {
+LogicalResult shareColumns(KernelScheduler &kernel, ColumnSection &section, bool isOnly) {
   PointAccess points(kernel.kernel);
   SharingFinder finder(kernel.kernel, points);
   PointIndex column = points.consecutive(section.columns);
@@ -166,13 +60,15 @@ LogicalResult shareColumns(KernelScheduler &kernel, Section &section, bool isOnl
 
 class ColumnEmitter {
 public:
-  ColumnEmitter(KernelBuilder &kernel, Section &section)
+  ColumnEmitter(KernelBuilder &kernel, ColumnSection &section)
       : kernel(kernel), builder(kernel.builder), location(kernel.location()),
         points(kernel.points()), section(section), reductions(section.reductions),
         columns(section.columns) {}
 
-  /// Emits the grains from `firstGrain` on.
+  /// Emits the grains from `firstGrain` on: sums, the sums of chunks, or what these add up to.
   LogicalResult emit(int64_t firstGrain);
+  LogicalResult emitChunks(int64_t firstGrain);
+  LogicalResult emitOfChunks(int64_t firstGrain);
 
 private:
   /// Lanes of columns that are reduced together; the last one may be a tail.
@@ -180,9 +76,30 @@ private:
     PointIndex column;
     Value mask;
   };
+  /// Sums of blocks in memory: those of block b are the vectors from place(b) on.
+  struct Accumulators {
+    Value memory;
+    llvm::function_ref<Value(Value block)> place;
+  };
+  using BlockBody = llvm::function_ref<void(ArrayRef<Strip> strips, Value at)>;
+
+  LogicalResult emitBlocks(int64_t firstGrain, bool inPanels,
+                           llvm::function_ref<void(Value first, Value end)> emitRun);
   void emitStrips(ArrayRef<Strip> strips);
-  void emitPanel(Value first, Value end, int64_t width, int64_t blocks);
+  void emitPanel(Value first, Value end);
+  void forBlocks(Value first, Value end, const Accumulators &sums, BlockBody body);
+  void sumRows(Value first, Value end, const Accumulators &sums, Value rowBegin, Value rowEnd);
+  void finishBlock(ArrayRef<Strip> strips, ValueRange totals);
   void addRows(ArrayRef<Strip> strips, Value accumulators, Value at, Value row, int64_t count);
+  SmallVector<Value> neutralSums(size_t strips, ArrayRef<Reduction *> members);
+  SmallVector<Value> combineAll(ArrayRef<Value> totals, ValueRange partials, size_t strips,
+                                ArrayRef<Reduction *> members);
+  SmallVector<Reduction *> allMembers();
+  Value chunkSums();
+  Value chunkPlace(Value chunk, Value block);
+  Value times(Value value, int64_t factor);
+  Value plus(Value a, Value b);
+  int64_t vectorsOfBlock() { return section.width / points.lanes() * section.sums(); }
   void finish(ArrayRef<Strip> strips, ArrayRef<Reduction *> members, ValueRange sums);
   void reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members);
   void bind(ArrayRef<Strip> strips, Reduction &reduction, unsigned output, ArrayRef<Value> totals);
@@ -193,7 +110,7 @@ private:
   OpBuilder &builder;
   Location location;
   PointEmitter points;
-  Section &section;
+  ColumnSection &section;
   std::vector<Reduction> &reductions;
   int64_t columns;
 };
@@ -214,17 +131,38 @@ void ColumnEmitter::bind(ArrayRef<Strip> strips, Reduction &reduction, unsigned 
   });
 }
 
-/// All rows in order, one accumulator per strip and output.
-void ColumnEmitter::reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members) {
-  int64_t length = members.front()->length;
-  SmallVector<Value> start;
-  for (size_t strip = 0; strip < strips.size(); ++strip)
+SmallVector<Reduction *> ColumnEmitter::allMembers() {
+  return llvm::map_to_vector(reductions, [](Reduction &reduction) { return &reduction; });
+}
+
+/// By strip, reduction and output, as all sums here.
+SmallVector<Value> ColumnEmitter::neutralSums(size_t strips, ArrayRef<Reduction *> members) {
+  SmallVector<Value> sums;
+  for (size_t strip = 0; strip < strips; ++strip)
     for (Reduction *reduction : members)
       for (Value value : neutral(points, *reduction))
-        start.push_back(points.vectorised(value));
-  auto loop = scf::ForOp::create(builder, location, kernel.index(0), kernel.index(length),
-                                 kernel.index(1), start);
-  {
+        sums.push_back(points.vectorised(value));
+  return sums;
+}
+
+SmallVector<Value> ColumnEmitter::combineAll(ArrayRef<Value> totals, ValueRange partials,
+                                             size_t strips, ArrayRef<Reduction *> members) {
+  SmallVector<Value> sums;
+  for (size_t strip = 0; strip < strips; ++strip)
+    for (Reduction *reduction : members)
+      for (unsigned output = 0; output < reduction->combiners.size(); ++output) {
+        const size_t place = sums.size();
+        sums.push_back(combine(points, *reduction, output, totals[place], partials[place]));
+      }
+  return sums;
+}
+
+/// All rows in order of chunks, one accumulator per strip and output.
+void ColumnEmitter::reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members) {
+  const int64_t length = members.front()->length, chunk = rowsOfChunk(length);
+  SmallVector<Value> start = neutralSums(strips.size(), members);
+  auto addUp = [&](Value from, Value to) {
+    auto loop = scf::ForOp::create(builder, location, from, to, kernel.index(1), start);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     PointEmitter::Scope scope(points);
@@ -240,8 +178,23 @@ void ColumnEmitter::reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members
                                             values, strip.mask));
       }
     scf::YieldOp::create(builder, location, next);
+    return loop.getResults();
+  };
+  if (chunk >= length)
+    return finish(strips, members, addUp(kernel.index(0), kernel.index(length)));
+  auto chunks = scf::ForOp::create(builder, location, kernel.index(0), kernel.index(length),
+                                   kernel.index(chunk), start);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(chunks.getBody());
+    Value from = chunks.getInductionVar();
+    Value to = arith::MinUIOp::create(builder, location, plus(from, kernel.index(chunk)),
+                                      kernel.index(length));
+    SmallVector<Value> totals(chunks.getRegionIterArgs());
+    scf::YieldOp::create(builder, location,
+                         combineAll(totals, addUp(from, to), strips.size(), members));
   }
-  finish(strips, members, loop.getResults());
+  finish(strips, members, chunks.getResults());
 }
 
 /// `sums` hold what the rows add up to, by strip, reduction and output.
@@ -301,63 +254,144 @@ void ColumnEmitter::addRows(ArrayRef<Strip> strips, Value accumulators, Value at
     }
 }
 
-/// Blocks [first, end), `blocks` at most, row by row: memory is read in order, which its
-/// prefetchers follow. The order of additions to a column is that of its rows, as in registers.
-void ColumnEmitter::emitPanel(Value first, Value end, int64_t width, int64_t blocks) {
-  int64_t perBlock = 0, lanes = points.lanes();
-  SmallVector<Value> zeros;
-  for (int64_t strip = 0; strip < width; strip += lanes)
-    for (const Reduction &reduction : reductions)
-      for (Value value : neutral(points, reduction)) {
-        zeros.push_back(points.vectorised(value));
-        perBlock += lanes;
-      }
-  Type element = cast<VectorType>(zeros.front().getType()).getElementType();
-  Value accumulators = kernel.workspace(MemRefType::get({perBlock * blocks}, element));
-  auto times = [&](Value value, int64_t factor) -> Value {
-    return arith::MulIOp::create(builder, location, value, kernel.index(factor));
-  };
-  auto forBlocks = [&](llvm::function_ref<void(ArrayRef<Strip>, Value)> body) {
-    auto loop = scf::ForOp::create(builder, location, first, end, kernel.index(1));
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    Value block = loop.getInductionVar();
-    PointEmitter::Scope scope(points);
-    body(stripsAt(times(block, width), width),
-         times(arith::SubIOp::create(builder, location, block, first), perBlock));
-  };
-  auto place = [&](Value at, int64_t index) -> Value {
-    return arith::AddIOp::create(builder, location, at, kernel.index(index * lanes));
-  };
-  forBlocks([&](ArrayRef<Strip>, Value at) {
+Value ColumnEmitter::times(Value value, int64_t factor) {
+  return arith::MulIOp::create(builder, location, value, kernel.index(factor));
+}
+
+Value ColumnEmitter::plus(Value a, Value b) {
+  return arith::AddIOp::create(builder, location, a, b);
+}
+
+void ColumnEmitter::forBlocks(Value first, Value end, const Accumulators &sums, BlockBody body) {
+  auto loop = scf::ForOp::create(builder, location, first, end, kernel.index(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value block = loop.getInductionVar();
+  PointEmitter::Scope scope(points);
+  body(stripsAt(times(block, section.width), section.width), sums.place(block));
+}
+
+/// Sums of the rows [rowBegin, rowEnd) of blocks [first, end), row by row: memory is read in order,
+/// which its prefetchers follow. The order of additions to a column is that of its rows, as in
+/// registers. `rowBegin` is a multiple of the rows at once, and so is `rowEnd` but at the end.
+void ColumnEmitter::sumRows(Value first, Value end, const Accumulators &sums, Value rowBegin,
+                            Value rowEnd) {
+  SmallVector<Value> zeros = neutralSums(section.width / points.lanes(), allMembers());
+  forBlocks(first, end, sums, [&](ArrayRef<Strip>, Value at) {
     for (auto [index, zero] : llvm::enumerate(zeros))
-      vector::StoreOp::create(builder, location, zero, accumulators, place(at, index));
+      vector::StoreOp::create(builder, location, zero, sums.memory,
+                              plus(at, kernel.index(index * points.lanes())));
   });
-  int64_t length = reductions.front().length, full = length / rowsAtOnce * rowsAtOnce;
-  auto rows = scf::ForOp::create(builder, location, kernel.index(0), kernel.index(full),
-                                 kernel.index(rowsAtOnce));
+  const int64_t rest = section.rows() % rowsAtOnce, full = section.rows() - rest;
+  Value fullEnd = arith::MinUIOp::create(builder, location, rowEnd, kernel.index(full));
+  auto rows = scf::ForOp::create(builder, location, rowBegin, fullEnd, kernel.index(rowsAtOnce));
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(rows.getBody());
-    forBlocks([&](ArrayRef<Strip> strips, Value at) {
-      addRows(strips, accumulators, at, rows.getInductionVar(), rowsAtOnce);
+    forBlocks(first, end, sums, [&](ArrayRef<Strip> strips, Value at) {
+      addRows(strips, sums.memory, at, rows.getInductionVar(), rowsAtOnce);
     });
   }
-  if (full < length)
-    forBlocks([&](ArrayRef<Strip> strips, Value at) {
-      addRows(strips, accumulators, at, kernel.index(full), length - full);
-    });
-  forBlocks([&](ArrayRef<Strip> strips, Value at) {
-    SmallVector<Value> sums;
-    for (auto [index, zero] : llvm::enumerate(zeros))
-      sums.push_back(vector::LoadOp::create(builder, location, cast<VectorType>(zero.getType()),
-                                            accumulators, place(at, index)));
-    SmallVector<Reduction *> members;
-    for (Reduction &reduction : reductions)
-      members.push_back(&reduction);
-    finish(strips, members, sums);
-    for (const Strip &strip : strips)
-      store(strip);
+  if (!rest)
+    return;
+  Value isLast = arith::CmpIOp::create(builder, location, arith::CmpIPredicate::ugt, rowEnd,
+                                       kernel.index(full));
+  auto branch = scf::IfOp::create(builder, location, isLast, /*else=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  forBlocks(first, end, sums, [&](ArrayRef<Strip> strips, Value at) {
+    addRows(strips, sums.memory, at, kernel.index(full), rest);
+  });
+}
+
+void ColumnEmitter::finishBlock(ArrayRef<Strip> strips, ValueRange totals) {
+  finish(strips, allMembers(), totals);
+  for (const Strip &strip : strips)
+    store(strip);
+}
+
+/// Blocks [first, end) of a grain.
+void ColumnEmitter::emitPanel(Value first, Value end) {
+  const int64_t lanes = points.lanes(), perBlock = vectorsOfBlock() * lanes;
+  Value memory =
+      kernel.workspace(MemRefType::get({perBlock * section.blocksPerGrain}, section.sumType()));
+  auto place = [&](Value block) -> Value {
+    return times(arith::SubIOp::create(builder, location, block, first), perBlock);
+  };
+  const Accumulators sums{memory, place};
+  sumRows(first, end, sums, kernel.index(0), kernel.index(section.rows()));
+  forBlocks(first, end, sums, [&](ArrayRef<Strip> strips, Value at) {
+    SmallVector<Value> totals;
+    for (int64_t index = 0; index < vectorsOfBlock(); ++index)
+      totals.push_back(vector::LoadOp::create(builder, location,
+                                              VectorType::get({lanes}, section.sumType()), memory,
+                                              plus(at, kernel.index(index * lanes))));
+    finishBlock(strips, totals);
+  });
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Chunks of rows, in two launches
+//===--------------------------------------------------------------------------------------------===//
+
+/// The launches' common memory: by chunk, block, then as in a panel.
+Value ColumnEmitter::chunkSums() {
+  return kernel.launchScratch(MemRefType::get(
+      {section.chunks() * section.wholeBlocks() * vectorsOfBlock() * points.lanes()},
+      section.sumType()));
+}
+
+Value ColumnEmitter::chunkPlace(Value chunk, Value block) {
+  return times(plus(times(chunk, section.wholeBlocks()), block), vectorsOfBlock() * points.lanes());
+}
+
+/// The first launch: each grain sums a run of blocks over one chunk of the rows.
+LogicalResult ColumnEmitter::emitChunks(int64_t firstGrain) {
+  const int64_t runs = section.runs(), chunkRows = rowsOfChunk(section.rows());
+  Value memory = chunkSums();
+  Value begin = kernel.index(firstGrain), end = kernel.index(firstGrain + section.firstGrains());
+  auto loop = scf::ForOp::create(
+      builder, location, arith::MaxUIOp::create(builder, location, kernel.lo(), begin),
+      arith::MinUIOp::create(builder, location, kernel.hi(), end), kernel.index(1));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value grain = arith::SubIOp::create(builder, location, loop.getInductionVar(), begin);
+  Value chunk = arith::DivUIOp::create(builder, location, grain, kernel.index(runs));
+  Value run = arith::RemUIOp::create(builder, location, grain, kernel.index(runs));
+  Value first = times(run, section.blocksPerGrain), row = times(chunk, chunkRows);
+  auto upTo = [&](Value from, int64_t count, int64_t most) -> Value {
+    return arith::MinUIOp::create(builder, location, plus(from, kernel.index(count)),
+                                  kernel.index(most));
+  };
+  auto place = [&](Value block) { return chunkPlace(chunk, block); };
+  sumRows(first, upTo(first, section.blocksPerGrain, section.wholeBlocks()), {memory, place}, row,
+          upTo(row, chunkRows, section.rows()));
+  return success(points.ok());
+}
+
+/// The second launch adds the chunks up, and sums what is no whole block.
+LogicalResult ColumnEmitter::emitOfChunks(int64_t firstGrain) {
+  Value memory = chunkSums();
+  return emitBlocks(firstGrain, /*inPanels=*/false, [&](Value block, Value) {
+    SmallVector<Strip> strips = stripsAt(times(block, section.width), section.width);
+    const int64_t lanes = points.lanes();
+    auto chunks =
+        scf::ForOp::create(builder, location, kernel.index(0), kernel.index(section.chunks()),
+                           kernel.index(1), neutralSums(strips.size(), allMembers()));
+    {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(chunks.getBody());
+      Value at = chunkPlace(chunks.getInductionVar(), block);
+      SmallVector<Value> partials, totals(chunks.getRegionIterArgs());
+      for (int64_t index = 0; index < vectorsOfBlock(); ++index)
+        partials.push_back(vector::LoadOp::create(builder, location,
+                                                  VectorType::get({lanes}, section.sumType()),
+                                                  memory, plus(at, kernel.index(index * lanes))));
+      scf::YieldOp::create(builder, location,
+                           combineAll(totals, partials, strips.size(), allMembers()));
+    }
+    PointEmitter::Scope scope(points);
+    finishBlock(strips, chunks.getResults());
   });
 }
 
@@ -392,31 +426,34 @@ SmallVector<ColumnEmitter::Strip> ColumnEmitter::stripsAt(Value start, int64_t c
 }
 
 LogicalResult ColumnEmitter::emit(int64_t firstGrain) {
-  const int64_t width = section.width, blocks = section.blocks(), whole = columns / width;
+  return emitBlocks(firstGrain, section.panels, [&](Value first, Value end) {
+    if (section.panels)
+      return emitPanel(first, end);
+    emitStrips(stripsAt(times(first, section.width), section.width));
+  });
+}
+
+/// The grains' whole blocks, one by one or in runs, and the columns after them.
+LogicalResult ColumnEmitter::emitBlocks(int64_t firstGrain, bool inPanels,
+                                        llvm::function_ref<void(Value, Value)> emitRun) {
+  const int64_t width = section.width, blocks = section.blocks(), whole = section.wholeBlocks();
   const int64_t perGrain = section.blocksPerGrain, grains = section.grains();
-  const bool panels = section.panels;
 
   auto block = [&](Value grain) -> Value {
     Value first = kernel.index(firstGrain), end = kernel.index(firstGrain + grains);
     grain = arith::MaxUIOp::create(builder, location, grain, first);
     grain = arith::MinUIOp::create(builder, location, grain, end);
     grain = arith::SubIOp::create(builder, location, grain, first);
-    return arith::MulIOp::create(builder, location, grain, kernel.index(perGrain));
+    return times(grain, perGrain);
   };
   if (whole) {
     Value end = arith::MinUIOp::create(builder, location, block(kernel.hi()), kernel.index(whole));
-    int64_t step = panels ? perGrain : 1;
+    const int64_t step = inPanels ? perGrain : 1;
     auto loop = scf::ForOp::create(builder, location, block(kernel.lo()), end, kernel.index(step));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
     Value first = loop.getInductionVar();
-    if (panels) {
-      Value behind = arith::AddIOp::create(builder, location, first, kernel.index(perGrain));
-      emitPanel(first, arith::MinUIOp::create(builder, location, behind, end), width, perGrain);
-    } else {
-      emitStrips(
-          stripsAt(arith::MulIOp::create(builder, location, first, kernel.index(width)), width));
-    }
+    emitRun(first, arith::MinUIOp::create(builder, location, plus(first, kernel.index(step)), end));
   }
   if (columns % width) {
     // The tail belongs to the last grain: to whoever ends behind the whole blocks and starts
@@ -437,62 +474,50 @@ LogicalResult ColumnEmitter::emit(int64_t firstGrain) {
   return success(points.ok());
 }
 
-/// The sections with the sizes of the schedule.
-LogicalResult readSections(KernelBuilder &kernel, std::vector<Section> &sections) {
-  ColumnSizes sizes;
-  std::optional<std::vector<Section>> found = sectionsOf(kernel.kernel);
-  if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
-    return failure();
-  bool fits = found && sizes.width.size() == found->size() &&
-              sizes.blocksPerGrain.size() == found->size() && sizes.panels.size() == found->size();
-  int64_t grains = 0;
-  for (size_t index = 0; fits && index < found->size(); ++index) {
-    Section &section = (*found)[index];
-    section.width = sizes.width[index];
-    section.blocksPerGrain = sizes.blocksPerGrain[index];
-    section.panels = sizes.panels[index];
-    fits = section.width > 0 && section.width % Code::lanes == 0 &&
-           section.width <= 16 * Code::lanes && section.blocksPerGrain > 0 &&
-           (!section.panels || section.mayUsePanels());
-    grains += fits ? section.grains() : 0;
-  }
-  if (!fits || grains != kernel.launch.getGrains())
-    return kernel.kernel.emitError("kernel.schedule: these columns do not make its results");
-  sections = std::move(*found);
-  return success();
-}
-
 } // namespace
 
 /// Without one column number for each result, every point is computed by itself.
 LogicalResult scheduleColumn(KernelScheduler &kernel) {
-  std::optional<std::vector<Section>> sections = sectionsOf(kernel.kernel);
+  std::optional<std::vector<ColumnSection>> sections = columnSections(kernel.kernel);
   if (!sections)
     return scheduleElementwise(kernel);
   ColumnSizes sizes;
-  int64_t grains = 0;
-  for (Section &section : *sections) {
+  int64_t first = 0, second = 0, added = 0, chunkBytes = 0;
+  for (ColumnSection &section : *sections) {
     if (failed(shareColumns(kernel, section, sections->size() == 1)))
       return failure();
-    chooseSizes(kernel, section, Code::lanes);
-    grains += section.grains();
+    section.chooseSizes(kernel);
+    first += section.firstGrains();
+    second += section.secondGrains();
+    if (section.inTwoLaunches()) {
+      added += section.chunks() * section.wholeBlocks() * section.width * section.sums();
+      chunkBytes += section.chunkBytes();
+    }
     sizes.width.push_back(section.width);
     sizes.blocksPerGrain.push_back(section.blocksPerGrain);
     sizes.panels.push_back(section.panels);
   }
-  kernel.launch("columns", grains, sizes);
+  kernel.launch("columns", first, sizes);
+  if (second)
+    kernel.launch("columns_of_chunks", second, sizes, added, chunkBytes);
   return success();
 }
 
 LogicalResult emitColumns(KernelBuilder &kernel) {
-  std::vector<Section> sections;
-  if (failed(readSections(kernel, sections)))
+  const bool isSecond = kernel.launch.getKind() == "columns_of_chunks";
+  std::vector<ColumnSection> sections;
+  if (failed(readSections(kernel.kernel, kernel.launch, sections)))
     return failure();
   int64_t grains = 0;
-  for (Section &section : sections) {
-    if (failed(ColumnEmitter(kernel, section).emit(grains)))
+  for (ColumnSection &section : sections) {
+    if (isSecond && !section.inTwoLaunches())
+      continue;
+    ColumnEmitter emitter(kernel, section);
+    if (failed(isSecond                  ? emitter.emitOfChunks(grains)
+               : section.inTwoLaunches() ? emitter.emitChunks(grains)
+                                         : emitter.emit(grains)))
       return failure();
-    grains += section.grains();
+    grains += isSecond ? section.secondGrains() : section.firstGrains();
   }
   return success();
 }

@@ -32,7 +32,7 @@ KernelEmitter emitterFor(StringRef kind) {
   return llvm::StringSwitch<KernelEmitter>(kind)
       .Case("pointwise", emitPointwise)
       .Case("rows", emitRows)
-      .Case("columns", emitColumns)
+      .Cases({"columns", "columns_of_chunks"}, emitColumns)
       .Case("scatter", emitScatter)
       .Case("contraction", emitContraction)
       .Case("attention", emitAttention)

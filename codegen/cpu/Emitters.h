@@ -45,6 +45,10 @@ public:
   /// The next part of the worker's scratch: 64-byte aligned, contents undefined.
   mlir::Value workspace(mlir::MemRefType type);
 
+  /// The next part of the scratch that the kernel's launches share: 64-byte aligned, and the same
+  /// memory in each launch that takes its parts in one order.
+  mlir::Value launchScratch(mlir::MemRefType type);
+
   /// Adds the terminator and says which arguments share no memory with any other.
   llvm::LogicalResult finish();
   /// Takes the function back after a failure.
@@ -54,7 +58,10 @@ public:
 
 private:
   VectorMemory vectors;
-  int64_t workspaceBytes = 0;
+  /// A part of the scratch `argument`, at `used` bytes, which it adds to.
+  mlir::Value scratchPart(mlir::Value argument, int64_t &used, mlir::MemRefType type);
+
+  int64_t workspaceBytes = 0, launchScratchBytes = 0;
 };
 
 /// An emitter writes the whole body as the launch's sizes say; a failure has reported a located

@@ -40,16 +40,26 @@ PointEmitter KernelBuilder::points(int64_t lanes) {
   return emitter;
 }
 
-Value KernelBuilder::workspace(MemRefType type) {
-  const int64_t offset = workspaceBytes;
-  workspaceBytes =
-      llvm::alignTo(offset + type.getNumElements() * type.getElementTypeBitWidth() / 8, 64);
+Value KernelBuilder::scratchPart(Value argument, int64_t &used, MemRefType type) {
+  const int64_t offset = used;
+  used = llvm::alignTo(offset + type.getNumElements() * type.getElementTypeBitWidth() / 8, 64);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&function.getBody().front());
-  if (!schedule.getScratch()) // `finish` refuses it
+  if (!argument) // `finish` refuses it
     return memref::AllocaOp::create(builder, location(), type);
-  Value scratch = function.getArgument(function.getNumArguments() - 3);
-  return memref::ViewOp::create(builder, location(), type, scratch, index(offset), ValueRange{});
+  return memref::ViewOp::create(builder, location(), type, argument, index(offset), ValueRange{});
+}
+
+Value KernelBuilder::workspace(MemRefType type) {
+  const bool any = schedule.getScratch();
+  return scratchPart(any ? function.getArgument(function.getNumArguments() - 3) : Value(),
+                     workspaceBytes, type);
+}
+
+Value KernelBuilder::launchScratch(MemRefType type) {
+  const bool any = schedule.getLaunchScratch();
+  return scratchPart(any ? function.getArgument(operands() + results()) : Value(),
+                     launchScratchBytes, type);
 }
 
 LogicalResult KernelBuilder::finish() {
@@ -57,6 +67,10 @@ LogicalResult KernelBuilder::finish() {
   if (workspaceBytes > schedule.getScratch())
     return kernel.emitError("is emitted with ")
            << workspaceBytes << " bytes of scratch, but its schedule has " << schedule.getScratch();
+  if (launchScratchBytes > schedule.getLaunchScratch())
+    return kernel.emitError("is emitted with ")
+           << launchScratchBytes << " bytes of launch scratch, but its schedule has "
+           << schedule.getLaunchScratch();
   // A stretch of memory is written through one argument alone, but for pairs that may share it.
   llvm::SmallDenseSet<unsigned> shared;
   for (kernel::PairAttr pair : schedule.getSharing()) {

@@ -17,8 +17,7 @@ kernel::ScheduleAttr KernelScheduler::finish() {
   func::FuncOp function = kernel;
   SmallVector<kernel::Access> arguments(function.getNumArguments(), kernel::Access::Read);
   arguments.append(function.getNumResults(), kernel::Access::Write);
-  return kernel::ScheduleAttr::get(context(), arguments, sharing, scratch, /*launchScratch=*/0,
-                                   launches);
+  return kernel::ScheduleAttr::get(context(), arguments, sharing, scratch, launchScratch, launches);
 }
 
 } // namespace ingot

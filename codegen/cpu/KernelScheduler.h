@@ -30,6 +30,8 @@ public:
 
   /// Bytes of scratch for each worker, after what was added before.
   void addScratch(int64_t bytes) { scratch = llvm::alignTo(scratch + bytes, 64); }
+  /// Bytes of scratch that the kernel's launches share, after what was added before.
+  void addLaunchScratch(int64_t bytes) { launchScratch = llvm::alignTo(launchScratch + bytes, 64); }
   void share(llvm::ArrayRef<kernel::PairAttr> pairs) { sharing.append(pairs.begin(), pairs.end()); }
   /// The next launch. Costs that are not given are estimated from the body.
   template <typename Sizes>
@@ -48,7 +50,7 @@ private:
   void addLaunch(llvm::StringRef kind, int64_t grains, mlir::DictionaryAttr sizes,
                  std::optional<double> flops, std::optional<double> bytes);
 
-  int64_t scratch = 0;
+  int64_t scratch = 0, launchScratch = 0;
   llvm::SmallVector<kernel::PairAttr> sharing;
   llvm::SmallVector<kernel::LaunchAttr> launches;
 };

@@ -395,8 +395,17 @@ TEST(LowerKernels, ArgmaxReducesAtThePoint) {
 }
 
 TEST(LowerKernels, ColumnSums) {
-  for (auto [rows, columns] : std::vector<std::pair<int64_t, int64_t>>{
-           {1, 1}, {33, 10}, {7, 64}, {20, 100}, {100, 300}, {21, 1300}, {9, 2048}, {0, 20}}) {
+  for (auto [rows, columns] : std::vector<std::pair<int64_t, int64_t>>{{1, 1},
+                                                                       {33, 10},
+                                                                       {7, 64},
+                                                                       {20, 100},
+                                                                       {100, 300},
+                                                                       {21, 1300},
+                                                                       {9, 2048},
+                                                                       {0, 20},
+                                                                       {513, 40},
+                                                                       {1027, 768},
+                                                                       {600, 1300}}) {
     SCOPED_TRACE(fmt::format("{} rows, {} columns", rows, columns));
     std::string full = tensor({rows, columns}), line = tensor({columns});
     auto transposed = [&](const std::string &name, const std::vector<Operand> &inputs,
@@ -435,6 +444,40 @@ TEST(LowerKernels, ColumnSums) {
         1e-5);
     EXPECT_TRUE(maySharePlace(compiled, 1, 2));
     EXPECT_FALSE(maySharePlace(compiled, 0, 0));
+  }
+}
+
+/// Many rows are summed in chunks of a first launch, which a second one adds up; the bits are those
+/// of a kernel that sums other rows too, and does everything in one launch.
+TEST(LowerKernels, SumsOfManyRowsInTwoLaunches) {
+  for (auto [rows, columns] : std::vector<std::pair<int64_t, int64_t>>{
+           {512, 768}, {1027, 768}, {2050, 200}, {1500, 1300}}) {
+    SCOPED_TRACE(fmt::format("{} rows, {} columns", rows, columns));
+    std::string full = tensor({rows, columns}), less = tensor({7, columns}),
+                line = tensor({columns});
+    auto sum = [&](const std::string &name, const std::string &of, const std::string &type) {
+      return generic(name, 1, 2, {{of, type, "d1, d0"}}, {"%zero", line, "d0"},
+                     "    %r = arith.addf %o, %a0 : f32\n    linalg.yield %r : f32");
+    };
+    const std::string zero = filled("%zero", line, "0.0");
+    CompiledKernel alone(kernel("column", {full}, {line}, zero + sum("%0", "%x0", full), "%0"));
+    EXPECT_EQ(alone.grains.size(), 2);
+    EXPECT_GT(alone.launchScratchBytes, 0);
+    CompiledKernel beside(kernel("column", {full, less}, {line, line},
+                                 zero + sum("%0", "%x0", full) + sum("%1", "%x1", less), "%0, %1"));
+    EXPECT_EQ(beside.grains.size(), 1);
+    Tensor x = random({rows, columns}), y = random({7, columns});
+    Tensor first = runEveryWay(alone, {x}).front(), second = runEveryWay(beside, {x, y}).front();
+    EXPECT_EQ(std::memcmp(first.data(), second.data(), first.bytes()), 0);
+    expectNear(
+        first,
+        [&](int64_t column) {
+          double total = 0;
+          for (int64_t row = 0; row < rows; ++row)
+            total += x.as<float>()[row * columns + column];
+          return total;
+        },
+        1e-4);
   }
 }
 
