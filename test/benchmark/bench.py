@@ -6,7 +6,7 @@
   step     whole training steps beside PyTorch, torch.compile, JAX and llm.c
   compile  compile time, and start to first step, cold and warm
   dispatch what the runtime adds to a kernel's call, and how steps scale to all CPUs; no peer
-  emulator the PTX machine on one thread: a bf16 tile, loops, sums; without checks, with each alone, with all; no peer
+  emulator the PTX machine on one thread: bf16 and f32 tiles, loops, sums; without checks, with each alone, with all; no peer
 
 Peer and Ingot take turns in one run on the same operands; results are compared in that run. What is printed
 are medians, ratios, and the share of what the machine is measured to do at most. --record appends all of

@@ -1,12 +1,15 @@
 /// What the PTX machine takes for a tile, and what each check adds: benchmark-emulator [WORD…]
+/// [--row=NAME]
 ///
 /// One host thread. The rows of a kernel take turns; times are medians, and the results of every
 /// row are compared: with those of the row without checks bit by bit, and with f64 where it is a
-/// product. Words choose kernels by name.
+/// product. Words choose kernels by name; --row runs one row once, for counting its instructions
+/// (`perf stat`), which no other work on the machine disturbs.
 #include "runtime/emulator/arithmetic/Numbers.h"
 #include "runtime/emulator/driver/Driver.h"
 #include "runtime/support/Result.h"
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -56,7 +59,8 @@ std::vector<Row> rows() {
 
 struct Launch {
   std::string kernel;
-  unsigned grid = 1, block = 32, cluster = 1, shared = 0;
+  std::array<unsigned, 2> grid = {1, 1}, block = {32, 1};
+  unsigned cluster = 1, shared = 0;
   std::vector<std::vector<std::byte>> arguments = {};
   CUdeviceptr output = 0;
   size_t outputBytes = 0;
@@ -154,7 +158,7 @@ std::string deepGemm() {
 
 Result<Launch> prepareSm80() {
   const Operands &operands = small();
-  Launch launch{.kernel = "gemm", .grid = 2, .block = 128};
+  Launch launch{.kernel = "gemm", .grid = {2, 2}, .block = {128, 1}};
   INGOT_ASSIGN(const CUdeviceptr a, upload(operands.a.data(), operands.a.size() * 2));
   INGOT_ASSIGN(const CUdeviceptr b, upload(operands.b.data(), operands.b.size() * 2));
   INGOT_ASSIGN(const CUdeviceptr bias, upload(operands.bias.data(), operands.bias.size() * 4));
@@ -181,7 +185,8 @@ Result<CUtensorMap> mapOf(const std::vector<uint16_t> &values, int rowsOfMatrix)
 
 Result<Launch> prepareSm90() {
   const Operands &operands = large();
-  Launch launch{.kernel = "gemm_h100", .grid = 2, .block = 384, .cluster = 2, .shared = 131136};
+  Launch launch{
+      .kernel = "gemm_h100", .grid = {2, 1}, .block = {384, 1}, .cluster = 2, .shared = 131136};
   INGOT_ASSIGN(const CUtensorMap a, mapOf(operands.a, operands.m));
   INGOT_ASSIGN(const CUtensorMap b, mapOf(operands.b, operands.n));
   INGOT_ASSIGN(const CUdeviceptr bias, upload(operands.bias.data(), operands.bias.size() * 4));
@@ -228,7 +233,7 @@ LOOP:
 })";
 
 Result<Launch> prepareLoops() {
-  Launch launch{.kernel = "loops", .grid = 16, .block = 256};
+  Launch launch{.kernel = "loops", .grid = {16, 1}, .block = {256, 1}};
   launch.outputBytes = 16 * 256 * 4;
   INGOT_TRY(check(driver.cuMemAlloc(&launch.output, launch.outputBytes)));
   launch.add(launch.output);
@@ -275,7 +280,7 @@ NEXT:
 })";
 
 Result<Launch> prepareSums() {
-  Launch launch{.kernel = "sums", .grid = 32, .block = 256};
+  Launch launch{.kernel = "sums", .grid = {32, 1}, .block = {256, 1}};
   launch.outputBytes = 32 * 16384 * 4;
   INGOT_TRY(check(driver.cuMemAlloc(&launch.output, launch.outputBytes)));
   INGOT_TRY(check(driver.cuMemsetD8(launch.output, 0, launch.outputBytes)));
@@ -284,6 +289,93 @@ Result<Launch> prepareSums() {
   launch.add(launch.output);
   launch.add(in);
   return launch;
+}
+
+// c = a b of 512 x 512 in f32: 16 x 16 tiles in shared memory, a product of tiles unrolled, as nvcc
+// writes it.
+
+constexpr int size = 512, tile = 16;
+
+std::string tiledProduct() {
+  std::string text = R"(
+.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry tiled(.param .u64 a, .param .u64 b, .param .u64 c) {
+  .reg .b32 %r<16>; .reg .f32 %f<8>; .reg .b64 %rd<8>; .reg .pred %p<2>;
+  .shared .align 4 .f32 left[256]; .shared .align 4 .f32 right[256];
+  ld.param.u64 %rd1, [a]; ld.param.u64 %rd2, [b]; ld.param.u64 %rd3, [c];
+  mov.u32 %r1, %tid.x; mov.u32 %r2, %tid.y; mov.u32 %r3, %ctaid.x; mov.u32 %r4, %ctaid.y;
+  mad.lo.u32 %r5, %r4, 16, %r2;
+  mad.lo.u32 %r6, %r3, 16, %r1;
+  mad.lo.u32 %r7, %r5, 512, %r1;
+  mul.wide.u32 %rd4, %r7, 4; add.s64 %rd1, %rd1, %rd4;
+  mad.lo.u32 %r8, %r2, 512, %r6;
+  mul.wide.u32 %rd4, %r8, 4; add.s64 %rd2, %rd2, %rd4;
+  mov.u32 %r9, left; mad.lo.u32 %r9, %r2, 64, %r9; mad.lo.u32 %r10, %r1, 4, %r9;
+  mov.u32 %r11, right; mad.lo.u32 %r11, %r1, 4, %r11; mad.lo.u32 %r12, %r2, 64, %r11;
+  mov.f32 %f1, 0f00000000; mov.u32 %r13, 0;
+LOOP:
+  ld.global.f32 %f2, [%rd1]; st.shared.f32 [%r10], %f2;
+  ld.global.f32 %f3, [%rd2]; st.shared.f32 [%r12], %f3;
+  bar.sync 0;
+)";
+  for (int k = 0; k < tile; ++k)
+    text += fmt::format("  ld.shared.f32 %f4, [%r11+{}]; ld.shared.f32 %f5, [%r9+{}];\n"
+                        "  fma.rn.f32 %f1, %f5, %f4, %f1;\n",
+                        64 * k, 4 * k);
+  return text + R"(
+  bar.sync 0;
+  add.s64 %rd1, %rd1, 64; add.s64 %rd2, %rd2, 32768;
+  add.u32 %r13, %r13, 16;
+  setp.lt.u32 %p1, %r13, 512;
+  @%p1 bra LOOP;
+  mad.lo.u32 %r5, %r5, 512, %r6;
+  mul.wide.u32 %rd4, %r5, 4; add.s64 %rd3, %rd3, %rd4;
+  st.global.f32 [%rd3], %f1;
+  ret;
+})";
+}
+
+const std::vector<float> &squares() {
+  static const std::vector<float> values = [] {
+    std::mt19937_64 random(1);
+    std::normal_distribution<float> normal;
+    std::vector<float> made(2 * size * size);
+    for (float &value : made)
+      value = normal(random);
+    return made;
+  }();
+  return values;
+}
+
+Result<Launch> prepareTiled() {
+  constexpr unsigned tiles = size / tile;
+  Launch launch{.kernel = "tiled", .grid = {tiles, tiles}, .block = {tile, tile}};
+  const size_t bytes = size_t(size) * size * sizeof(float);
+  INGOT_ASSIGN(const CUdeviceptr a, upload(squares().data(), bytes));
+  INGOT_ASSIGN(const CUdeviceptr b, upload(squares().data() + size * size, bytes));
+  launch.outputBytes = bytes;
+  INGOT_TRY(check(driver.cuMemAlloc(&launch.output, bytes)));
+  launch.add(a);
+  launch.add(b);
+  launch.add(launch.output);
+  return launch;
+}
+
+std::string examineTiled(const std::vector<std::byte> &output) {
+  for (int sample = 0; sample < 64; ++sample) {
+    const int row = sample * 37 % size, column = sample * 53 % size;
+    double expected = 0;
+    for (int k = 0; k < size; ++k)
+      expected += double(squares()[size_t(row) * size + k]) *
+                  double(squares()[size_t(size) * size + size_t(k) * size + column]);
+    float value;
+    std::memcpy(&value, output.data() + 4 * (size_t(row) * size + column), 4);
+    if (!(std::abs(value - expected) <= 1e-3))
+      return fmt::format("element ({}, {}) is {}, expected {}", row, column, value, expected);
+  }
+  return {};
 }
 
 struct Measured {
@@ -306,10 +398,16 @@ Status runOnce(CUfunction function, const Launch &launch, const CheckOptions &ch
   CUlaunchAttribute attribute = {};
   attribute.id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
   attribute.value.clusterDim = {launch.cluster, 1, 1};
-  const unsigned down = launch.kernel == "gemm" ? 2 : 1; // 64 x 64 a block
-  const CUlaunchConfig config = {
-      launch.grid, down,          1,       launch.block, 1,
-      1,           launch.shared, nullptr, &attribute,   launch.cluster > 1 ? 1u : 0u};
+  const CUlaunchConfig config = {launch.grid[0],
+                                 launch.grid[1],
+                                 1,
+                                 launch.block[0],
+                                 launch.block[1],
+                                 1,
+                                 launch.shared,
+                                 nullptr,
+                                 &attribute,
+                                 launch.cluster > 1 ? 1u : 0u};
   std::vector<void *> parameters;
   for (const std::vector<std::byte> &argument : launch.arguments)
     parameters.push_back(const_cast<std::byte *>(argument.data()));
@@ -331,7 +429,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-Status measure(const Bench &bench) {
+Status measure(const Bench &bench, std::string_view only) {
   resetEmulatedDevice();
   EmulatedDeviceOptions device;
   device.capability = 0;
@@ -347,10 +445,14 @@ Status measure(const Bench &bench) {
   if (launch.shared)
     INGOT_TRY(check(driver.cuFuncSetAttribute(
         function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, int(launch.shared))));
-  const std::vector<Row> all = rows();
+  std::vector<Row> all = rows();
+  if (!only.empty())
+    std::erase_if(all, [&](const Row &row) { return row.name != only; });
+  if (all.empty())
+    return failure(Error::Code::Usage, "--row", "there is no row '{}'", only);
   std::vector<Measured> measured(all.size());
   std::vector<std::byte> output;
-  for (int round = 0; round < rounds; ++round)
+  for (int round = 0; round < (only.empty() ? rounds : 1); ++round)
     for (size_t i = 0; i < all.size(); ++i)
       INGOT_TRY(runOnce(function, launch, all[i].checks, measured[i], output));
   if (bench.examine)
@@ -382,15 +484,23 @@ int main(int count, char **words) {
        [](const std::vector<std::byte> &output) { return large().examine(output); }},
       {"loops of arithmetic", 0, loops, prepareLoops},
       {"sums of global memory", 0, sums, prepareSums},
+      {"tiled 512x512x512 f32", 0, tiledProduct(), prepareTiled, examineTiled},
   };
   std::printf("one host thread; medians of %d, in turns\n", rounds);
+  std::vector<std::string_view> chosen(words + 1, words + count);
+  std::string_view only;
+  std::erase_if(chosen, [&](std::string_view word) {
+    if (!word.starts_with("--row="))
+      return false;
+    only = word.substr(6);
+    return true;
+  });
   for (const Bench &bench : benches) {
-    bool chosen = count < 2;
-    for (int i = 1; i < count; ++i)
-      chosen |= bench.name.find(words[i]) != bench.name.npos;
-    if (!chosen)
+    if (!chosen.empty() && std::ranges::none_of(chosen, [&](std::string_view word) {
+          return bench.name.find(word) != bench.name.npos;
+        }))
       continue;
-    if (const Status status = measure(bench); !status) {
+    if (const Status status = measure(bench, only); !status) {
       std::fprintf(stderr, "%s: %s\n", bench.name.c_str(), status.error().text().c_str());
       return 1;
     }

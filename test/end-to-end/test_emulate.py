@@ -1,6 +1,7 @@
 """`ingot emulate`: PTX of any origin, findings, results, exit codes."""
 import json
 import os
+import resource
 import tempfile
 import unittest
 
@@ -120,6 +121,12 @@ class Emulate(unittest.TestCase):
         endless = run("emulate", "-", "--limit=1000", stdin=text.replace("AGAIN", "bra LOOP;"))
         self.assertEqual(endless.returncode, 1, endless.stderr)
         self.assertIn("no-end: the launch has not ended after 1000", endless.stdout)
+        # Grids of any size begin, and blocks that are over at once count for the limit, too; nothing is kept of them.
+        for grid in ("2147483647", "2147483647,65535,65535"):
+            many = run("emulate", "-", f"--grid={grid}", "--limit=100000", stdin=text.replace("AGAIN", ""))
+            self.assertEqual(many.returncode, 1, many.stderr)
+            self.assertIn("after 100000 instructions of warps: blocks are left to run", many.stdout)
+        self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, 1 << 20)  # KiB
         broken = run("emulate", "-", stdin=text.replace("AGAIN", "frobnicate;"))
         self.assertEqual(broken.returncode, 1)
         self.assertIn("<stdin>:7", broken.stderr)

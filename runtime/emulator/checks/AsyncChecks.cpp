@@ -23,7 +23,7 @@ size_t warpsPerBlock(const LaunchRequest &request) {
 
 } // namespace
 
-AsyncChecks::AsyncChecks(Cluster &cluster) : operations(1) {
+AsyncChecks::AsyncChecks(Cluster &cluster, bool multiplies) : operations(1) {
   const LaunchRequest &request = cluster.launch->request;
   const size_t bytes =
       static_cast<size_t>(request.kernel->dynamicSharedOffset + request.dynamicSharedBytes);
@@ -34,15 +34,10 @@ AsyncChecks::AsyncChecks(Cluster &cluster) : operations(1) {
     state.readers.assign(count, 0);
     state.readCount.assign(count, 0);
   }
-  const CompiledFunction &kernel = *request.kernel->functions[0];
-  const bool multiplies =
-      std::any_of(kernel.details.begin(), kernel.details.end(), [](const Detail &detail) {
-        return detail.source && detail.source->opcode == "wgmma";
-      });
   if (multiplies)
     warps.resize(shared.size() * warpsPerBlock(request));
   for (WarpState &state : warps)
-    state.used.assign(kernel.image.size() / 64 + 1, 0);
+    state.used.assign(request.kernel->functions[0]->image.size() / 64 + 1, 0);
 }
 
 AsyncChecks::WarpState &AsyncChecks::stateOf(const Warp &warp) {
@@ -257,10 +252,21 @@ void AsyncChecks::checkRegistersInUse(Warp &warp, const Instruction &instruction
     }
 }
 
-bool AsyncChecks::accessShared(Warp &warp, const Instruction &instruction, const Access &access) {
+bool AsyncChecks::accessShared(Warp &warp, const Instruction &instruction, const Access &access,
+                               const Runs &runs) {
   if (numbers.empty())
     return false;
   const bool writes = access.kind != Access::Kind::Read;
+  const auto isFree = [&](const Run &run) {
+    const auto low = static_cast<uint32_t>(run.address);
+    const SharedState &state = shared[low >> clusterRankShift];
+    uint32_t users = 0;
+    for (uint32_t i = sharedOffset(low) / granule; i * granule < sharedOffset(low) + run.bytes; ++i)
+      users |= state.writers[i] | (writes ? state.readCount[i] : 0u);
+    return !users;
+  };
+  if (std::ranges::all_of(runs, isFree))
+    return false;
   bool found = false;
   forLanes(access.mask, [&](int lane) {
     const auto low = static_cast<uint32_t>(access.addresses[lane]);
@@ -311,11 +317,12 @@ bool AsyncChecks::accessGlobal(Warp &warp, const Instruction &instruction, const
   return found;
 }
 
-bool AsyncChecks::access(Warp &warp, const Instruction &instruction, const Access &access) {
+bool AsyncChecks::access(Warp &warp, const Instruction &instruction, const Access &access,
+                         const Runs &runs) {
   if (isAsync(access.kind)) // asyncRange says more
     return false;
   if (access.space == Space::Shared)
-    return accessShared(warp, instruction, access);
+    return accessShared(warp, instruction, access, runs);
   return access.space == Space::Global && accessGlobal(warp, instruction, access);
 }
 

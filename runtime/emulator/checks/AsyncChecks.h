@@ -6,18 +6,19 @@
 /// that a wgmma still writes and writes to those that it still reads. Whether everybody else knows
 /// of the waiting is for the checks of races to say.
 #pragma once
-#include "runtime/emulator/machine/Machine.h"
+#include "runtime/emulator/checks/Line.h"
 #include <unordered_map>
 
 namespace ingot::emulator {
 
 class AsyncChecks {
 public:
-  explicit AsyncChecks(Cluster &cluster);
+  /// `multiplies`: the kernel itself, not what it calls, has a wgmma.
+  AsyncChecks(Cluster &cluster, bool multiplies);
 
   void instruction(Warp &warp, const Instruction &instruction, uint32_t mask);
   /// True after a finding.
-  bool access(Warp &warp, const Instruction &instruction, const Access &access);
+  bool access(Warp &warp, const Instruction &instruction, const Access &access, const Runs &runs);
   bool asyncRange(Warp &warp, const Instruction &instruction, int lane, uint64_t operation,
                   Access::Kind kind, Space space, uint64_t address, uint64_t bytes);
   void asyncRegisters(Warp &warp, const Instruction &instruction, uint64_t operation,
@@ -64,7 +65,8 @@ private:
 
   Operation &operationOf(Warp &warp, const Instruction &instruction, uint64_t id);
   void release(Operation &operation, uint32_t lanes, bool readingAlone);
-  bool accessShared(Warp &warp, const Instruction &instruction, const Access &access);
+  bool accessShared(Warp &warp, const Instruction &instruction, const Access &access,
+                    const Runs &runs);
   bool accessGlobal(Warp &warp, const Instruction &instruction, const Access &access);
   /// An operation under way, other than `self`, that an access to a global range meets too early.
   const Operation *meets(const Operation *self, Access::Kind kind, uint64_t begin, uint64_t end,

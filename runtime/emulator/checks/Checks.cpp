@@ -14,6 +14,7 @@ struct FunctionFacts {
   std::vector<Role> roles;
   /// Something asynchronous; something by which strong accesses could publish or hear.
   bool isAsync = false, orders = false;
+  bool multiplies = false; ///< wgmma
   RegisterFacts registers;
 };
 
@@ -91,6 +92,7 @@ public:
           made->roles.push_back(detail.source ? roleOf(*detail.source) : Role::None);
           made->isAsync |= detail.source && isAsync(*detail.source);
           made->orders |= detail.source && ordersOthers(*detail.source);
+          made->multiplies |= detail.source && detail.source->opcode == "wgmma";
         }
         made->registers = RegisterFacts::of(*function);
         function->facts = std::move(made);
@@ -101,6 +103,7 @@ public:
       hasRoles |=
           std::ranges::any_of(function->facts->roles, [](Role role) { return role != Role::None; });
       orders |= function->facts->orders;
+      multiplies |= function->facts->multiplies;
       watchesRegisters |= options.registers && !function->facts->registers.instructions.empty();
     }
     this->options.async &= isAsync;
@@ -111,6 +114,7 @@ public:
   bool hasRoles = false;
   bool orders = false; ///< strong accesses may publish something
   bool watchesRegisters = false;
+  bool multiplies = false; ///< wgmma: registers in use are watched, too
   const CompiledKernel &kernel;
   std::unique_ptr<GlobalChecks> global;
   std::mutex mutex;
@@ -122,11 +126,12 @@ namespace {
 class ClusterChecks final : public ClusterObserver {
 public:
   ClusterChecks(Inspection &inspection, Cluster &cluster)
-      : inspection(inspection), options(inspection.options),
+      : inspection(inspection), cluster(cluster), options(inspection.options),
         races(options.sharedRaces || options.globalRaces || options.async),
         blocks(cluster.blocks.size()) {
     if (options.async)
-      async.emplace(cluster);
+      async.emplace(cluster, inspection.kernel.functions[0]->facts->multiplies);
+    watching = inspection.watchesRegisters + (options.async && inspection.multiplies);
     clocks.begin(cluster);
   }
 
@@ -136,11 +141,8 @@ public:
   }
 
   void instruction(Warp &warp, const Instruction &instruction, uint32_t mask) override {
-    if (races) {
-      clocks.beginInstruction(warp);
-      if (!strongReads.empty())
-        hearStrongReads();
-    }
+    if (!strongReads.empty())
+      hearStrongReads();
     if (async)
       async->instruction(warp, instruction, mask);
     if (!mask || !inspection.watchesRegisters)
@@ -153,7 +155,7 @@ public:
   void access(Warp &warp, const Instruction &instruction, const Access &access) override {
     if (!access.mask)
       return;
-    const Runs runs(access);
+    const Runs &runs = recentRuns.of(instruction, access);
     if (options.profile)
       counters.count(access, runs);
     if (access.space != Space::Global && access.space != Space::Shared)
@@ -161,20 +163,20 @@ public:
     if (races)
       clocks.touch(warp, access.mask);
     const Role role = inspection.hasRoles ? roleOf(instruction) : Role::None;
-    if (async && async->access(warp, instruction, access))
+    if (async && async->access(warp, instruction, access, runs))
       return; // that there is no order either goes without saying
+    RaceCheck check(clocks, warp, access, role);
     if (access.space == Space::Global) {
       if (options.memory || races)
-        inspection.global->access(warp, instruction, access, runs, role, clocks, recent);
+        inspection.global->access(instruction, check, runs, clocks, recent);
     } else {
+      const bool byMbarrier =
+          role == Role::Initialises || (role > Role::Swaps && access.kind == Access::Kind::Atomic);
       for (const Run &run : runs) {
-        const auto rank = uint32_t(run.address) >> clusterRankShift;
-        Block &block = *warp.block->cluster->blocks[rank];
-        const bool byMbarrier = role == Role::Initialises ||
-                                (role > Role::Swaps && access.kind == Access::Kind::Atomic);
-        if (block.async && !byMbarrier)
-          overwrites(warp, instruction, access, run, block);
-        stateOf(block).shared.access(warp, instruction, access, run, role);
+        BlockState &state = stateOf(uint32_t(run.address) >> clusterRankShift);
+        if (!check.reads() && !byMbarrier && state.block->async)
+          overwrites(warp, instruction, run, *state.block);
+        state.shared.access(instruction, check, run);
       }
     }
     if (access.order.strong() && inspection.orders && role <= Role::Swaps)
@@ -260,10 +262,10 @@ public:
     if (space != Space::Shared)
       return;
     const auto low = uint32_t(address);
-    Block &block = *warp.block->cluster->blocks[low >> clusterRankShift];
     if (!reported)
-      stateOf(block).shared.begins(warp, instruction, lane, kind, sharedOffset(low),
-                                   uint32_t(bytes), role == Role::AsyncProxy);
+      stateOf(low >> clusterRankShift)
+          .shared.begins(warp, instruction, lane, kind, sharedOffset(low), uint32_t(bytes),
+                         role == Role::AsyncProxy);
   }
   void asyncRegisters(Warp &warp, const Instruction &instruction, uint64_t operation,
                       std::span<const Slot> read, std::span<const Slot> written) override {
@@ -317,7 +319,7 @@ public:
 
 private:
   struct BlockState {
-    bool begun = false;
+    Block *block = nullptr; ///< null before its shared memory is first accessed
     SharedChecks shared;
   };
 
@@ -345,11 +347,11 @@ private:
     MemoryOrder order;
   };
 
-  BlockState &stateOf(Block &block) {
-    BlockState &state = blocks[block.rank];
-    if (!state.begun) {
-      state.begun = true;
-      state.shared.begin(block, options, clocks);
+  BlockState &stateOf(uint32_t rank) {
+    BlockState &state = blocks[rank];
+    if (!state.block) {
+      state.block = cluster.blocks[rank].get();
+      state.shared.begin(*state.block, options, clocks);
     }
     return state;
   }
@@ -380,8 +382,8 @@ private:
                                  : 0));
       if (range.space == Space::Shared) {
         const auto low = uint32_t(range.address);
-        Block &block = *operation.warp->block->cluster->blocks[low >> clusterRankShift];
-        stateOf(block).shared.ended(*operation.warp, entry, sharedOffset(low), range.bytes);
+        stateOf(low >> clusterRankShift)
+            .shared.ended(*operation.warp, entry, sharedOffset(low), range.bytes);
       } else if (!reads) {
         inspection.global->written(*operation.warp, entry, range.address, range.bytes, recent);
       }
@@ -389,10 +391,7 @@ private:
   }
 
   /// A write over an mbarrier in use.
-  void overwrites(Warp &warp, const Instruction &instruction, const Access &access, const Run &run,
-                  Block &block) {
-    if (access.kind == Access::Kind::Read || access.kind == Access::Kind::AsyncRead)
-      return;
+  void overwrites(Warp &warp, const Instruction &instruction, const Run &run, Block &block) {
     const auto known =
         AsyncEngine::of(block).barriers.overlapping(sharedOffset(uint32_t(run.address)), run.bytes);
     if (known)
@@ -426,6 +425,7 @@ private:
       uint32_t same = 0;
       forLanes(left,
                [&](int lane) { same |= uint32_t(access.addresses[lane] == address) << lane; });
+      watching += strongReads.empty();
       strongReads.push_back({&warp, same, access.space, address, access.order});
       left &= ~same;
     }
@@ -438,6 +438,7 @@ private:
         clocks.hearFrom(*read.warp, read.lanes, variable, read.order);
       });
     strongReads.clear();
+    --watching;
   }
 
   void followRegisters(Warp &warp, const Instruction &instruction, const RegisterFacts &known,
@@ -460,6 +461,7 @@ private:
   }
 
   Inspection &inspection;
+  Cluster &cluster;
   const CheckOptions &options;
   const bool races; ///< somebody asks what is ordered
   ThreadClocks clocks;
@@ -467,9 +469,10 @@ private:
   std::vector<BlockState> blocks;
   std::unordered_map<uint64_t, Operation> operations;
   std::unordered_map<uint64_t, SyncVariable> variables; ///< in shared memory
-  std::vector<StrongRead> strongReads;
+  std::vector<StrongRead> strongReads;                  ///< any: one of the reasons in `watching`
   std::map<const Frame *, std::vector<uint32_t>> shadows;
   GlobalChecks::Recent recent;
+  RecentRuns recentRuns;
   const Frame *recentFrame = nullptr; ///< and its shadow
   std::vector<uint32_t> *recentShadow = nullptr;
   MemoryCounters counters;

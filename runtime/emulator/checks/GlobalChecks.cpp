@@ -34,10 +34,6 @@ void setAll(uint8_t *first, uint64_t count) {
     __atomic_store_n(first, 1, __ATOMIC_RELAXED);
 }
 
-bool isRead(Access::Kind kind) {
-  return kind == Access::Kind::Read || kind == Access::Kind::AsyncRead;
-}
-
 /// The words of a line that a piece touches.
 uint32_t wordsOf(const Entry &piece) {
   const uint32_t first = piece.begin / 4, last = (piece.end - 1u) / 4;
@@ -62,10 +58,12 @@ Lines *GlobalChecks::linesOf(const Allocation &allocation) {
   return known->second.get();
 }
 
-void GlobalChecks::unwritten(Warp &warp, const Instruction &instruction, const Access &access,
+void GlobalChecks::unwritten(const Instruction &instruction, const RaceCheck &check,
                              const Allocation &allocation, const Run &run) {
+  const Access &access = check.access;
+  Warp &warp = check.warp;
   uint8_t *first = allocation.written + (run.address - allocation.address);
-  if (!isRead(access.kind) && access.kind != Access::Kind::Atomic)
+  if (!check.reads() && access.kind != Access::Kind::Atomic)
     return setAll(first, run.bytes);
   if (allSet(first, run.bytes))
     return;
@@ -84,11 +82,12 @@ void GlobalChecks::unwritten(Warp &warp, const Instruction &instruction, const A
     setAll(first, run.bytes);
 }
 
-void GlobalChecks::readOnly(Warp &warp, const Instruction &instruction, const Access &access,
-                            Line &line, const Entry &piece, uint64_t address) {
+void GlobalChecks::readOnly(const Instruction &instruction, const RaceCheck &check, Line &line,
+                            const Entry &piece, uint64_t address) {
   const uint32_t words = wordsOf(piece);
-  const bool reads = isRead(access.kind);
-  if (access.nonCoherent)
+  const bool reads = check.reads();
+  Warp &warp = check.warp;
+  if (check.access.nonCoherent)
     line.nonCoherent |= words;
   if (!reads)
     line.written |= words;
@@ -104,9 +103,11 @@ void GlobalChecks::readOnly(Warp &warp, const Instruction &instruction, const Ac
       at);
 }
 
-void GlobalChecks::unfenced(Warp &warp, const Instruction &instruction, const Access &access,
-                            const RaceCheck &check, const Line &line, const Entry &piece,
-                            uint64_t address, const ThreadClocks &clocks, const Recent &recent) {
+void GlobalChecks::unfenced(const Instruction &instruction, const RaceCheck &check,
+                            const Line &line, const Entry &piece, uint64_t address,
+                            const ThreadClocks &clocks, const Recent &recent) {
+  const Access &access = check.access;
+  Warp &warp = check.warp;
   const auto report = [&](CheckName name, const RaceCheck::Collision &collision,
                           std::string_view fence) {
     const uint64_t at = address + collision.byte;
@@ -137,20 +138,18 @@ void GlobalChecks::unfenced(Warp &warp, const Instruction &instruction, const Ac
     report("tensormap-fence", *found, "fence.proxy.tensormap::generic.acquire of the map");
 }
 
-void GlobalChecks::races(Warp &warp, const Instruction &instruction, const Access &access,
-                         const Allocation &allocation, const Run &run, Role role,
-                         const ThreadClocks &clocks, Recent &recent) {
+void GlobalChecks::races(const Instruction &instruction, const RaceCheck &check,
+                         const Allocation &allocation, const Run &run, const ThreadClocks &clocks,
+                         Recent &recent) {
   Lines *const known = linesOf(allocation, recent);
   if (!known)
     return;
   Lines &memory = *known;
-  const bool reads = isRead(access.kind);
+  const Access &access = check.access;
+  Warp &warp = check.warp;
+  const bool reads = check.reads();
   const bool pending =
       access.kind == Access::Kind::AsyncWrite || access.kind == Access::Kind::AsyncReduce;
-  if (!recent.issued.empty() &&
-      (recent.issued.front().executed != warp.executed || recent.issued.front().warp != &warp))
-    recent.issued.clear();
-  const RaceCheck check(clocks, warp, access, &recent.issued);
   const auto report = [&](const RaceCheck::Collision &collision, uint64_t at) {
     warp.report(instruction, uint32_t(1) << collision.lane, "global-race",
                 fmt::format("{} {:#x}{}, {} with nothing to order the two",
@@ -159,12 +158,12 @@ void GlobalChecks::races(Warp &warp, const Instruction &instruction, const Acces
                 at, collision.sameValue);
   };
   bool reported = !options.globalRaces;
-  if (!reported)
+  if (!reported && run.together && !check.reads())
     if (const auto collision = check.withinRun(run)) {
       report(*collision, run.address);
       reported = !collision->sameValue;
     }
-  Entry like = RaceCheck::like(clocks, warp, access, role);
+  Entry like = check.like;
   if (pending) // nobody knows of it before it was waited for
     like.clock = ~uint32_t(0);
   LineLock lock(*this);
@@ -179,7 +178,7 @@ void GlobalChecks::races(Warp &warp, const Instruction &instruction, const Acces
              }
              Line &line = memory[number];
              std::optional<RaceCheck::Collision> collision;
-             const auto isKnown = [&](const Entry &entry) { return clocks.allKnow(warp, entry); };
+             const auto isKnown = [&](const Entry &entry) { return check.common.knows(entry); };
              if (reads ? !line.isQuiet(piece, isKnown)
                        : line.write.clock || line.more || line.read.clock)
                collision = check.find(line, piece, address, allocation.host + number * lineBytes);
@@ -189,9 +188,9 @@ void GlobalChecks::races(Warp &warp, const Instruction &instruction, const Acces
              }
              if (!collision && reads && (access.asyncProxy || access.tensorMap) && options.async &&
                  line.written)
-               unfenced(warp, instruction, access, check, line, piece, address, clocks, recent);
+               unfenced(instruction, check, line, piece, address, clocks, recent);
              if (!reads || access.nonCoherent)
-               readOnly(warp, instruction, access, line, piece, address);
+               readOnly(instruction, check, line, piece, address);
              if (!reads)
                line.rememberWrite(piece, memory.pool);
              else
@@ -202,8 +201,14 @@ void GlobalChecks::races(Warp &warp, const Instruction &instruction, const Acces
         {&instruction, &warp, warp.executed, run.address, run.bytes, access.values.data});
 }
 
-void GlobalChecks::access(Warp &warp, const Instruction &instruction, const Access &access,
-                          const Runs &runs, Role role, const ThreadClocks &clocks, Recent &recent) {
+void GlobalChecks::access(const Instruction &instruction, RaceCheck &check, const Runs &runs,
+                          const ThreadClocks &clocks, Recent &recent) {
+  const Access &access = check.access;
+  const Warp &warp = check.warp;
+  if (!recent.issued.empty() &&
+      (recent.issued.front().executed != warp.executed || recent.issued.front().warp != &warp))
+    recent.issued.clear();
+  check.compareWith(recent.issued);
   for (const Run &run : runs) {
     const Extent *extent = access.extent ? access.extent : warp.launch->memory.find(run.address);
     if (!extent)
@@ -211,10 +216,10 @@ void GlobalChecks::access(Warp &warp, const Instruction &instruction, const Acce
     const Allocation &allocation = *extent->allocation;
     if (run.address - allocation.address + run.bytes > allocation.bytes)
       continue;
-    if (options.memory && allocation.written)
-      unwritten(warp, instruction, access, allocation, run);
+    if (options.memory && allocation.written && !allocation.allWritten)
+      unwritten(instruction, check, allocation, run);
     if ((options.globalRaces || options.async) && allocation.kind != Allocation::Kind::Constant)
-      races(warp, instruction, access, allocation, run, role, clocks, recent);
+      races(instruction, check, allocation, run, clocks, recent);
   }
 }
 

@@ -22,8 +22,8 @@ public:
     std::vector<IssuedStore> issued;
     std::vector<uint64_t> acquiredMaps; ///< addresses of fence.proxy.tensormap….acquire
   };
-  void access(Warp &warp, const Instruction &instruction, const Access &access, const Runs &runs,
-              Role role, const ThreadClocks &clocks, Recent &recent);
+  void access(const Instruction &instruction, RaceCheck &check, const Runs &runs,
+              const ThreadClocks &clocks, Recent &recent);
   /// A lane has waited for a copy that writes the range: its write, from now on.
   void written(Warp &warp, const Entry &entry, uint64_t address, uint64_t bytes, Recent &recent);
 
@@ -49,17 +49,16 @@ private:
     place = {&allocation, linesOf(allocation)};
     return place.second;
   }
-  void unwritten(Warp &warp, const Instruction &instruction, const Access &access,
+  void unwritten(const Instruction &instruction, const RaceCheck &check,
                  const Allocation &allocation, const Run &run);
-  void races(Warp &warp, const Instruction &instruction, const Access &access,
-             const Allocation &allocation, const Run &run, Role role, const ThreadClocks &clocks,
-             Recent &recent);
+  void races(const Instruction &instruction, const RaceCheck &check, const Allocation &allocation,
+             const Run &run, const ThreadClocks &clocks, Recent &recent);
   /// ld.global.nc of what is written.
-  void readOnly(Warp &warp, const Instruction &instruction, const Access &access, Line &line,
+  void readOnly(const Instruction &instruction, const RaceCheck &check, Line &line,
                 const Entry &piece, uint64_t address);
-  void unfenced(Warp &warp, const Instruction &instruction, const Access &access,
-                const RaceCheck &check, const Line &line, const Entry &piece, uint64_t address,
-                const ThreadClocks &clocks, const Recent &recent);
+  void unfenced(const Instruction &instruction, const RaceCheck &check, const Line &line,
+                const Entry &piece, uint64_t address, const ThreadClocks &clocks,
+                const Recent &recent);
 
   /// Locks the lines near one; those of a warp's access usually share a lock.
   class LineLock {

@@ -17,11 +17,37 @@ bool Entry::sameThreads(const Entry &other) const {
   return true;
 }
 
-void Line::add(const Entry &entry, EntryPool &pool) {
+void Line::add(Entry entry, EntryPool &pool) {
   if (!more)
     more = pool.make();
   more->entries.push_back(entry);
-  more->writes += entry.has(Entry::writes);
+  ++entriesInMore;
+  writesInMore += entry.has(Entry::writes);
+  lanesOfMore |= bitOf(entry);
+}
+
+bool Line::extendMore(Entry access) {
+  std::vector<Entry> &entries = more->entries;
+  size_t at = more->recent;
+  for (size_t i = 0; i < entries.size(); ++i, ++at) {
+    if (at >= entries.size())
+      at = 0;
+    if (extend(entries[at], access)) {
+      more->recent = at;
+      return true;
+    }
+  }
+  return false;
+}
+
+void Line::summarise() {
+  lanesOfMore = 0;
+  writesInMore = 0;
+  entriesInMore = uint32_t(more->entries.size());
+  for (const Entry &entry : more->entries) {
+    writesInMore += entry.has(Entry::writes);
+    lanesOfMore |= bitOf(entry);
+  }
 }
 
 void Line::cut(const Entry &access, EntryPool &pool) {
@@ -46,18 +72,17 @@ void Line::cut(const Entry &access, EntryPool &pool) {
   };
   trim(write);
   trim(read);
-  if (more && !more->entries.empty()) {
+  if (entriesInMore) {
     for (Entry &entry : more->entries)
       trim(entry);
     std::erase_if(more->entries, [](const Entry &entry) { return !entry.clock; });
-    more->writes = uint32_t(std::ranges::count_if(
-        more->entries, [](const Entry &entry) { return entry.has(Entry::writes); }));
+    summarise();
   }
   for (const Entry &entry : rest)
     add(entry, pool);
 }
 
-void Line::rememberWrite(const Entry &access, EntryPool &pool) {
+void Line::rememberWrite(Entry access, EntryPool &pool) {
   cut(access, pool);
   if (!write.clock)
     write = access;
@@ -82,7 +107,28 @@ INGOT_VECTOR_CLONES void compareNeighbours(const uint64_t *addresses, uint64_t b
   beside = next;
 }
 
+INGOT_VECTOR_CLONES bool sameDistances(const uint64_t *addresses, const uint64_t *distances) {
+  uint64_t other = 0;
+  for (int lane = 0; lane < lanes; ++lane)
+    other |= (addresses[lane] - addresses[0]) ^ distances[lane];
+  return !other;
+}
+
 } // namespace
+
+bool RecentRuns::fits(const Shape &shape, const uint64_t *addresses) {
+  return sameDistances(addresses, shape.distances);
+}
+
+const Runs &RecentRuns::make(Shape &shape, const Access &access) {
+  shape.mask = access.mask;
+  shape.bytes = access.bytes;
+  shape.first = access.addresses[0];
+  for (int lane = 0; lane < lanes; ++lane)
+    shape.distances[lane] = access.addresses[lane] - shape.first;
+  shape.runs = Runs(access);
+  return shape.runs;
+}
 
 Runs::Runs(const Access &access) {
   const uint64_t *addresses = access.addresses;

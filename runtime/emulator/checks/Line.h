@@ -2,7 +2,9 @@
 #pragma once
 #include "runtime/emulator/checks/Clocks.h"
 #include "runtime/emulator/checks/KernelProfile.h"
+#include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdlib>
 #include <deque>
 #include <mutex>
@@ -32,20 +34,26 @@ struct Entry {
     return shift == together ? firstLane : firstLane + int(byte >> shift);
   }
   bool overlaps(const Entry &other) const { return begin < other.end && other.begin < end; }
+  /// All but the clock and the bytes is the same. Lists of entries are searched for it: two
+  /// comparisons of words.
   bool sameLanes(const Entry &other) const {
-    return slot == other.slot && cluster == other.cluster && firstLane == other.firstLane &&
-           lanes == other.lanes && shift == other.shift && flags == other.flags;
+    return whoWord() == other.whoWord() && cluster == other.cluster;
   }
+  /// Slot, lanes and flags.
+  uint64_t whoWord() const;
   /// One thread, the same for every byte that both touch.
   bool sameThreads(const Entry &other) const;
 };
-static_assert(sizeof(Entry) == 16);
+static_assert(sizeof(Entry) == 16 && offsetof(Entry, slot) == 8 && offsetof(Entry, begin) == 10);
+
+inline uint64_t Entry::whoWord() const {
+  return std::bit_cast<std::array<uint64_t, 2>>(*this)[1] & 0xffff'ffff'0000'ffff;
+}
 
 /// What does not fit into a line.
 struct MoreEntries {
   std::vector<Entry> entries;
-  uint32_t writes = 0; ///< of them
-  size_t recent = 0;   ///< the last one that a read has extended; its next is likely near
+  size_t recent = 0; ///< the last one that a read has extended; its next is likely near
 };
 
 /// Owns it.
@@ -61,20 +69,27 @@ private:
   std::deque<MoreEntries> lists;
 };
 
+// Entries are passed by value: two registers, where memory would be written byte by byte and read
+// at once as a whole.
+
 /// Entries of writes cover disjoint bytes: the last one of each, the last weak one beside it. Reads
 /// stay until a write to their bytes. Memory of zeros is a line that nobody has touched.
-struct Line {
+struct alignas(64) Line {
   Entry write, read;
   MoreEntries *more = nullptr;
-  uint32_t nonCoherent = 0; ///< words that ld.global.nc has read
-  uint32_t written = 0;     ///< words that the launch has written
+  // Of `more`, which is far away in the host's memory:
+  uint64_t lanesOfMore = 0;   ///< see bitOf; others may have the same bit
+  uint32_t writesInMore = 0;  ///< entries
+  uint32_t entriesInMore = 0; ///< all
+  uint32_t nonCoherent = 0;   ///< words that ld.global.nc has read
+  uint32_t written = 0;       ///< words that the launch has written
 
   /// Reads that are remembered of a line: of a line that more have read, these stand for the rest.
   static constexpr size_t mostEntries = 64;
 
   /// A read collides with nothing: the last write to its bytes comes before it.
   template <typename IsKnown> bool isQuiet(const Entry &read, IsKnown isKnown) const {
-    return (!write.clock || !write.overlaps(read) || isKnown(write)) && (!more || !more->writes);
+    return (!write.clock || !write.overlaps(read) || isKnown(write)) && !writesInMore;
   }
   /// Calls `visit(entry)` for what `access` may collide with: overlapping writes and, if it writes,
   /// reads. Stops when that returns true.
@@ -87,46 +102,37 @@ struct Line {
       return true;
     if (concerns(read) && visit(read))
       return true;
-    if (more && (more->writes || access.has(Entry::writes)))
+    if (writesInMore || (entriesInMore && access.has(Entry::writes)))
       for (const Entry &entry : more->entries)
         if (concerns(entry) && visit(entry))
           return true;
     return false;
   }
   /// `isKnown(entry)`: the access comes after it.
-  template <typename IsKnown>
-  void rememberRead(const Entry &access, EntryPool &pool, IsKnown isKnown) {
+  template <typename IsKnown> void rememberRead(Entry access, EntryPool &pool, IsKnown isKnown) {
     if (extend(read, access))
       return;
     if (!read.clock) {
       read = access;
       return;
     }
-    if (more) {
-      const size_t count = more->entries.size();
-      size_t at = more->recent;
-      for (size_t i = 0; i < count; ++i, ++at) {
-        if (at >= count)
-          at = 0;
-        if (extend(more->entries[at], access)) {
-          more->recent = at;
-          return;
-        }
-      }
-      if (more->entries.size() >= mostEntries)
-        return;
-      if (more->entries.size() % 8 == 7)
-        std::erase_if(more->entries, [&](const Entry &entry) {
-          return !entry.has(Entry::writes) && access.begin <= entry.begin &&
-                 entry.end <= access.end && isKnown(entry);
-        });
+    if ((lanesOfMore & bitOf(access)) && extendMore(access))
+      return;
+    if (entriesInMore >= mostEntries)
+      return;
+    if (entriesInMore % 8 == 7) {
+      std::erase_if(more->entries, [&](const Entry &entry) {
+        return !entry.has(Entry::writes) && access.begin <= entry.begin &&
+               entry.end <= access.end && isKnown(entry);
+      });
+      summarise();
     }
     if (access.begin <= read.begin && read.end <= access.end && isKnown(read))
       read = access;
     else
       add(access, pool);
   }
-  void rememberWrite(const Entry &access, EntryPool &pool);
+  void rememberWrite(Entry access, EntryPool &pool);
 
 private:
   /// The same lanes have read the entry's bytes again, or their neighbours.
@@ -143,7 +149,15 @@ private:
     entry = access;
     return true;
   }
-  void add(const Entry &entry, EntryPool &pool);
+  bool extendMore(Entry access);
+  static uint64_t bitOf(const Entry &entry) {
+    return uint64_t(1) << ((entry.whoWord() ^ uint64_t(entry.cluster) << 16) *
+                               0x9e3779b97f4a7c15u >>
+                           58);
+  }
+  void add(Entry entry, EntryPool &pool);
+  /// After entries of `more` have changed.
+  void summarise();
   void cut(const Entry &access, EntryPool &pool);
 };
 
@@ -152,10 +166,13 @@ class Lines {
 public:
   Lines() = default;
   Lines(const Lines &) = delete;
-  ~Lines() { std::free(lines); }
+  ~Lines() { std::free(memory); }
   /// Memory that costs nothing until it is touched; false if there is none.
   bool allocate(uint64_t bytes) {
-    lines = static_cast<Line *>(std::calloc(bytes / lineBytes + 1, sizeof(Line)));
+    size_t space = (bytes / lineBytes + 2) * sizeof(Line);
+    void *first = memory = std::calloc(space, 1);
+    if (memory)
+      lines = static_cast<Line *>(std::align(alignof(Line), sizeof(Line), first, space));
     return lines;
   }
   explicit operator bool() const { return lines; }
@@ -164,7 +181,8 @@ public:
   EntryPool pool;
 
 private:
-  Line *lines = nullptr;
+  void *memory = nullptr;
+  Line *lines = nullptr; ///< in it
 };
 
 /// Lanes of an access that go together: neighbours at neighbouring addresses, or at the same one.
@@ -186,8 +204,39 @@ public:
   LanePattern pattern = LanePattern::Any;
 
 private:
+  friend class RecentRuns;
+  Runs() = default;
   Run runs[lanes];
   int count = 0;
+};
+
+/// Runs of recent accesses. Loops access memory in the same shape again and again, from another
+/// address on, or from another one with the same base register.
+class RecentRuns {
+public:
+  /// Valid until the next call.
+  const Runs &of(const Instruction &instruction, const Access &access) {
+    Shape &shape = shapes[instruction.slots ? instruction.slots[0] / 128 % std::size(shapes) : 0];
+    if (shape.mask != access.mask || shape.bytes != access.bytes || !fits(shape, access.addresses))
+      return make(shape, access);
+    const uint64_t moved = access.addresses[0] - shape.first;
+    shape.first += moved;
+    for (int i = 0; i < shape.runs.count; ++i)
+      shape.runs.runs[i].address += moved;
+    return shape.runs;
+  }
+
+private:
+  struct Shape {
+    uint32_t mask = 0, bytes = 0;
+    uint64_t first = 0;
+    uint64_t distances[lanes]; ///< of all lanes from the first one
+    Runs runs;
+  };
+  static bool fits(const Shape &shape, const uint64_t *addresses);
+  static const Runs &make(Shape &shape, const Access &access);
+
+  Shape shapes[8];
 };
 
 /// Calls `visit(line number, entry)` for each line of a run; the entry's clock, cluster, slot and

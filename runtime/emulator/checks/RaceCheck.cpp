@@ -3,19 +3,6 @@
 
 namespace ingot::emulator {
 
-Entry RaceCheck::like(const ThreadClocks &clocks, const Warp &warp, const Access &access,
-                      Role role) {
-  using Kind = Access::Kind;
-  Entry entry = clocks.entryOf(warp);
-  const bool reads = access.kind == Kind::Read || access.kind == Kind::AsyncRead;
-  const bool strong = access.order.strong() || access.kind == Kind::AsyncReduce;
-  entry.flags =
-      uint8_t((reads ? 0 : Entry::writes) | (strong ? Entry::strong : 0) |
-              (access.asyncProxy ? Entry::async : 0) | (role == Role::Swaps ? Entry::swaps : 0) |
-              uint8_t(strong ? access.order.scope : Scope::Block) << Entry::scopeShift);
-  return entry;
-}
-
 bool RaceCheck::partOf(const Entry &piece, const Entry &other, int lane, Entry &part) {
   part = piece;
   part.begin = std::max(piece.begin, other.begin);
@@ -29,7 +16,7 @@ bool RaceCheck::partOf(const Entry &piece, const Entry &other, int lane, Entry &
 }
 
 bool RaceCheck::isRace(const Entry &other, const Entry &piece, int &lane) const {
-  if (clocks.allKnow(warp, other) || other.sameThreads(piece))
+  if (common.knows(other) || other.sameThreads(piece))
     return false;
   if (other.has(Entry::strong) && piece.has(Entry::strong)) {
     const Scope distance = clocks.distanceOf(warp, other);
@@ -107,8 +94,7 @@ bool RaceCheck::storesWhatIsThere(const Entry &other, const Entry &piece, uint64
   return true;
 }
 
-std::optional<RaceCheck::Collision> RaceCheck::find(const Line &line, const Entry &piece,
-                                                    uint64_t address,
+std::optional<RaceCheck::Collision> RaceCheck::find(const Line &line, Entry piece, uint64_t address,
                                                     const std::byte *memory) const {
   std::optional<Collision> found;
   line.forOverlapping(piece, [&](const Entry &other) {
@@ -128,8 +114,7 @@ std::optional<RaceCheck::Collision> RaceCheck::find(const Line &line, const Entr
 }
 
 std::optional<RaceCheck::Collision> RaceCheck::withinRun(const Run &run) const {
-  if (!run.together || access.kind != Access::Kind::Write || access.order.strong() ||
-      access.collective)
+  if (access.kind != Access::Kind::Write || access.order.strong() || access.collective)
     return std::nullopt;
   Collision collision;
   collision.lane = run.firstLane + 1;

@@ -25,9 +25,22 @@ struct IssuedStore {
 
 class RaceCheck {
 public:
-  RaceCheck(const ThreadClocks &clocks, Warp &warp, const Access &access,
-            const std::vector<IssuedStore> *issued = nullptr)
-      : clocks(clocks), warp(warp), access(access), issued(issued) {}
+  RaceCheck(const ThreadClocks &clocks, Warp &warp, const Access &access, Role role)
+      : warp(warp), access(access), role(role), common(clocks, warp), clocks(clocks) {
+    const bool strong = access.order.strong() || access.kind == Access::Kind::AsyncReduce;
+    Entry made = clocks.entryOf(warp);
+    made.flags =
+        uint8_t((reads() ? 0 : Entry::writes) | (strong ? Entry::strong : 0) |
+                (access.asyncProxy ? Entry::async : 0) | (role == Role::Swaps ? Entry::swaps : 0) |
+                uint8_t(strong ? access.order.scope : Scope::Block) << Entry::scopeShift);
+    like = made;
+  }
+
+  Warp &warp;
+  const Access &access;
+  const Role role;
+  const ThreadClocks::Common common;
+  Entry like; ///< time, place and kind of the access's entries
 
   struct Collision {
     Entry other;
@@ -37,14 +50,17 @@ public:
     uint64_t value = 0;
   };
 
-  /// Time, place and kind of the access's entries.
-  static Entry like(const ThreadClocks &clocks, const Warp &warp, const Access &access, Role role);
+  bool reads() const {
+    return access.kind == Access::Kind::Read || access.kind == Access::Kind::AsyncRead;
+  }
+  /// `issued`: stores of the same instruction, which have not happened.
+  void compareWith(const std::vector<IssuedStore> &stores) { issued = &stores; }
 
   /// `address` is that of the line's first byte, `memory` where the host has it. A store of the
   /// value that is there already counts only if nothing else is found.
-  std::optional<Collision> find(const Line &line, const Entry &piece, uint64_t address,
+  std::optional<Collision> find(const Line &line, Entry piece, uint64_t address,
                                 const std::byte *memory) const;
-  /// Lanes of one store that write to one place.
+  /// Lanes of one store that write to one place: of a run of lanes together.
   std::optional<Collision> withinRun(const Run &run) const;
   /// A write to the bytes that the async proxy does not see, or the tensor map's.
   std::optional<Collision> unfenced(const Line &line, const Entry &piece, Known kind) const;
@@ -63,9 +79,7 @@ private:
   uint64_t valueAt(int lane, uint64_t address) const;
 
   const ThreadClocks &clocks;
-  Warp &warp;
-  const Access &access;
-  const std::vector<IssuedStore> *issued;
+  const std::vector<IssuedStore> *issued = nullptr;
 };
 
 } // namespace ingot::emulator

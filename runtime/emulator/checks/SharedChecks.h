@@ -10,8 +10,7 @@ public:
   void begin(Block &block, const CheckOptions &options, ThreadClocks &clocks);
 
   /// Some of the access's lanes, which lie in this block's memory.
-  void access(Warp &warp, const Instruction &instruction, const Access &access, const Run &run,
-              Role role);
+  void access(const Instruction &instruction, const RaceCheck &check, const Run &run);
   /// An asynchronous operation of `lane` (or of the warp) begins: what it may collide with. It is
   /// remembered when it is done.
   void begins(Warp &warp, const Instruction &instruction, int lane, Access::Kind kind,
@@ -20,17 +19,17 @@ public:
   void ended(Warp &warp, Entry entry, uint32_t offset, uint32_t bytes);
 
 private:
-  void memory(Warp &warp, const Instruction &instruction, const Access &access, const Run &run);
-  void races(Warp &warp, const Instruction &instruction, const Access &access, const Run &run,
-             Role role);
-  void report(Warp &warp, const Instruction &instruction, const Access &access,
-              const RaceCheck &check, const RaceCheck::Collision &collision, uint64_t line);
+  void memory(const Instruction &instruction, const RaceCheck &check, const Run &run);
+  void races(const Instruction &instruction, const RaceCheck &check, const Run &run);
+  void report(const Instruction &instruction, const RaceCheck &check,
+              const RaceCheck::Collision &collision, uint64_t line);
 
   Block *block = nullptr;
   ThreadClocks *clocks = nullptr;
   CheckOptions options;
   Lines lines;
-  std::vector<uint8_t> defined;
+  std::vector<uint8_t> defined; ///< by byte
+  uint64_t undefined = 0;       ///< bytes
 };
 
 } // namespace ingot::emulator

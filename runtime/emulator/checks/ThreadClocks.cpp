@@ -91,7 +91,7 @@ void ThreadClocks::give(const Warp &warp, const WarpState &state, const Bundle &
   const Slot16 slot = slotOf(warp);
   if (held.met)
     clocks.raise(slot, held.met);
-  const uint32_t own = kind == done ? state.now : held.self;
+  const uint32_t own = kind == done ? state.timeOf(warp) : held.self;
   if (own && isWhole(warp, state, mask))
     clocks.raise(slot, own);
   else if (own)
@@ -129,7 +129,7 @@ void ThreadClocks::publish(Warp &warp, uint32_t mask, Board &board) {
     });
   });
   board.used |= state.used;
-  state.stale = true;
+  state.published = warp.executed;
 }
 
 void ThreadClocks::publishFenced(Warp &warp, uint32_t mask, Scope scope, Board &board) {
@@ -171,7 +171,7 @@ void ThreadClocks::meet(Warp &warp, uint32_t mask) {
       !state.copies) {
     forBits(state.used, [&](int kind) {
       Held &held = state.common[size_t(kind)];
-      held.met = std::max(held.met, kind == int(done) ? state.now : held.self);
+      held.met = std::max(held.met, kind == int(done) ? state.timeOf(warp) : held.self);
     });
     state.touched = 0;
     ++state.now;
@@ -195,7 +195,7 @@ void ThreadClocks::fence(Warp &warp, uint32_t mask, MemoryOrder order) {
     for (int scope = 0; order.releases() && scope <= int(order.scope); ++scope) {
       const size_t kind = kindOf(Known::Fenced, Scope(scope));
       bundle[kind] = bundle[done];
-      bundle[kind].self = state.now;
+      bundle[kind].self = state.timeOf(warp);
       state.used |= 1u << kind;
     }
   });
@@ -218,7 +218,7 @@ void ThreadClocks::proxyFence(Warp &warp, uint32_t mask, ProxyFence fence) {
   WarpState &state = stateOf(warp);
   forBundles(warp, state, mask, true, [&](Bundle &bundle, uint32_t) {
     bundle[kind] = bundle[done];
-    bundle[kind].self = state.now;
+    bundle[kind].self = state.timeOf(warp);
   });
   state.used |= 1u << kind;
   ++state.now;
@@ -334,7 +334,8 @@ void ThreadClocks::publishTo(Warp &warp, int lane, SyncVariable &variable, Memor
         given[to].join((*part.published)[to]);
     part = {owners[scope], std::make_shared<Published>(std::move(given))};
   }
-  state.stale |= published;
+  if (published)
+    state.published = warp.executed;
 }
 
 void ThreadClocks::hearFrom(Warp &warp, uint32_t mask, const SyncVariable &variable,

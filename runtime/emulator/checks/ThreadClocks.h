@@ -59,12 +59,11 @@ public:
   void begin(Cluster &cluster);
 
   // Of the thread that accesses memory.
-  uint32_t now(const Warp &warp) const { return stateOf(warp).now; }
   /// A cluster's number in its launch.
   uint32_t number() const { return self; }
   Entry entryOf(const Warp &warp) const {
     Entry entry;
-    entry.clock = stateOf(warp).now;
+    entry.clock = stateOf(warp).timeOf(warp);
     entry.cluster = self;
     entry.slot = slotOf(warp);
     return entry;
@@ -87,19 +86,34 @@ public:
     return knowsMore(warp, lane, held, entry, access, kind);
   }
 
-  /// All lanes of the warp know what the entry has done; false may mean that some do.
-  bool allKnow(const Warp &warp, const Entry &entry) const {
-    const WarpState &state = stateOf(warp);
-    if (state.apart)
-      return false;
-    const Held &held = state.common[size_t(Known::Done)];
-    if (entry.cluster != self) {
-      const Clocks *clocks = held.known.foreign ? held.known.foreign->of(entry.cluster) : nullptr;
+  /// What all lanes of a warp know to be done, for the many questions of one access.
+  class Common {
+  public:
+    Common(const ThreadClocks &clocks, const Warp &warp)
+        : self(clocks.self), slot(clocks.slotOf(warp)) {
+      const WarpState &state = clocks.stateOf(warp);
+      if (state.apart)
+        return;
+      const Held &held = state.common[size_t(Known::Done)];
+      met = held.met;
+      local = held.known.local.get();
+      foreign = held.known.foreign.get();
+    }
+    /// All of them know what the entry has done; false may mean that some do.
+    bool knows(const Entry &entry) const {
+      if (entry.cluster == self)
+        return (entry.slot == slot && entry.clock <= met) ||
+               (local && local->base(entry.slot) >= entry.clock);
+      const Clocks *clocks = foreign ? foreign->of(entry.cluster) : nullptr;
       return clocks && clocks->base(entry.slot) >= entry.clock;
     }
-    return (entry.slot == slotOf(warp) && entry.clock <= held.met) ||
-           (held.known.local && held.known.local->base(entry.slot) >= entry.clock);
-  }
+
+  private:
+    uint32_t self, met = 0;
+    Slot16 slot;
+    const Clocks *local = nullptr;
+    const Foreign *foreign = nullptr;
+  };
 
   // Synchronisation.
   void meet(Warp &warp, uint32_t lanes);
@@ -143,12 +157,6 @@ public:
   /// A warpgroup's next product, which has read.
   Entry product(const Warp &warp);
 
-  /// Before each instruction of a warp.
-  void beginInstruction(const Warp &warp) {
-    WarpState &state = stateOf(warp);
-    state.now += state.stale;
-    state.stale = false;
-  }
   /// How far apart the threads of an entry and of a warp are.
   Scope distanceOf(const Warp &warp, const Entry &entry) const;
 
@@ -164,9 +172,18 @@ private:
   using Bundle = std::array<Held, knownKinds>;
   static constexpr uint32_t fencedKinds = 7u << size_t(Known::Fenced);
   struct WarpState {
-    uint32_t now = 1;
-    bool stale = false; ///< something was published: the next instruction has a new time
-    uint32_t used = 1;  ///< kinds of any lane
+    static constexpr uint64_t nothing = ~uint64_t(0);
+    mutable uint32_t now = 1;
+    /// When the warp last published something, by its instructions: its next one has a new time.
+    mutable uint64_t published = nothing;
+    uint32_t timeOf(const Warp &warp) const {
+      if (published != nothing && published != warp.executed) {
+        ++now;
+        published = nothing;
+      }
+      return now;
+    }
+    uint32_t used = 1; ///< kinds of any lane
     Bundle common;
     uint32_t apart = 0;
     std::unique_ptr<std::array<Bundle, lanes>> own;

@@ -78,12 +78,16 @@ Result<uint64_t> GlobalMemory::allocate(uint64_t bytes, Allocation::Kind kind, s
 }
 
 void GlobalMemory::written(uint64_t address, uint64_t bytes) {
-  if (const Allocation *allocation = nearest(address); allocation && allocation->written)
-    std::memset(allocation->written + (address - allocation->address), 1, bytes);
+  Allocation *allocation = below(address);
+  if (!allocation || !allocation->written)
+    return;
+  std::memset(allocation->written + (address - allocation->address), 1, bytes);
+  allocation->allWritten |= bytes == allocation->bytes;
 }
 
 void GlobalMemory::copied(uint64_t to, uint64_t from, uint64_t bytes) {
-  const Allocation *target = nearest(to), *source = nearest(from);
+  Allocation *target = below(to);
+  const Allocation *source = nearest(from);
   const auto inside = [bytes](const Allocation *allocation, uint64_t address) {
     return allocation && !allocation->freed && address - allocation->address <= allocation->bytes &&
            bytes <= allocation->bytes - (address - allocation->address);
@@ -91,10 +95,15 @@ void GlobalMemory::copied(uint64_t to, uint64_t from, uint64_t bytes) {
   if (!inside(target, to) || !target->written)
     return;
   uint8_t *flags = target->written + (to - target->address);
-  if (inside(source, from) && source->written)
+  const bool isKnown = inside(source, from) && source->written;
+  if (isKnown)
     std::memmove(flags, source->written + (from - source->address), bytes);
   else
     std::memset(flags, 1, bytes);
+  if (isKnown && !source->allWritten)
+    target->allWritten = false;
+  else
+    target->allWritten |= bytes == target->bytes;
 }
 
 void GlobalMemory::describe(uint64_t address, const std::string &name, const std::string &origin) {
@@ -201,7 +210,7 @@ const Extent *GlobalMemory::find(uint64_t address) const {
   return extent->holds(address, 1) ? extent : nullptr;
 }
 
-const Allocation *GlobalMemory::nearest(uint64_t address) const {
+Allocation *GlobalMemory::below(uint64_t address) const {
   auto after = allocations.upper_bound(address);
   return after == allocations.begin() ? nullptr : std::prev(after)->second.get();
 }

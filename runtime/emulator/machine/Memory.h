@@ -54,6 +54,7 @@ struct Allocation {
   bool freed = false;
   /// One for each byte, not 0 once it was written; null: nobody remembers, all count as written.
   uint8_t *written = nullptr;
+  bool allWritten = false; ///< for certain: by one copy or fill of the host
 };
 
 /// What an access must stay inside of: an allocation, or a named part of one.
@@ -106,7 +107,7 @@ public:
   /// The extent that holds the address; null if none does, or a freed one.
   const Extent *find(uint64_t address) const;
   /// The allocation that holds the address or held it, else the nearest one below.
-  const Allocation *nearest(uint64_t address) const;
+  const Allocation *nearest(uint64_t address) const { return below(address); }
   /// Whether the address lies in what has been freed.
   bool wasFreed(uint64_t address) const;
   /// One sentence about what lies at an address, for findings.
@@ -118,6 +119,7 @@ public:
   std::vector<const Allocation *> live() const;
 
 private:
+  Allocation *below(uint64_t address) const;
   Status insertHost(void *host, uint64_t bytes, Allocation::Kind kind, std::string name);
   void dropExtents(const Allocation &allocation);
   void insertExtent(Extent extent);

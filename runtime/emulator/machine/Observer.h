@@ -77,6 +77,8 @@ inline constexpr int allOfWarp = -1;
 class ClusterObserver {
 public:
   virtual ~ClusterObserver() = default;
+  /// Reasons to be told of instructions; as long as there are none, `instruction` is not called.
+  uint32_t watching = 1;
   /// Before every instruction; `mask` is empty where the guard is false for all lanes.
   virtual void instruction(Warp &warp, const Instruction &instruction, uint32_t mask) {}
   virtual void access(Warp &warp, const Instruction &instruction, const Access &access) {}

@@ -114,7 +114,8 @@ template <bool observed> void Warp::execute(uint64_t budget) {
     ++executed;
     ++pc;
     if constexpr (observed)
-      observer->instruction(*this, instruction, mask);
+      if (observer->watching)
+        observer->instruction(*this, instruction, mask);
     if (mask)
       instruction.run(*this, instruction, mask);
     resumed = false;
