@@ -29,8 +29,9 @@ void BufferAssignment::setTimes() {
   }
 }
 
-/// Has a call run right behind another one.
+/// Has a call run right after another one.
 void BufferAssignment::run(CallNumber call, CallNumber behind) {
+  assert(call != behind);
   order.erase(llvm::find(order, call));
   order.insert(std::next(llvm::find(order, behind)), call);
 }
@@ -109,6 +110,8 @@ void BufferAssignment::lowerPeak() {
     return std::pair(-a.first, times[a.second]) < std::pair(-b.first, times[b.second]);
   });
   for (auto [gain, call] : candidates) {
+    if (firstReader(call) == times[call] + 1)
+      continue; // its reader has come, since other calls moved
     std::vector<CallNumber> before = order;
     AliasSets aliasesBefore = storage;
     run(call, order[firstReader(call) - 1]);
