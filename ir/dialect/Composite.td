@@ -49,6 +49,7 @@ def Graph_LayerNormOp : Graph_CompositeOp<"layer_norm", [InferTypeOpAdaptorWithI
   let summary = "Normalisation (x - mean)·rstd·scale + bias over the last dimension; mean and rstd are results too";
   let description = [{
     mean = Σx/n; rstd = 1/√(Σ(x - mean)²/n + epsilon), in two passes. The gradient uses mean and rstd.
+    A row whose variance overflows becomes NaN.
 
     1. `scale` and `bias` have the shape of the operand's last dimension and its element type.
 
@@ -223,6 +224,8 @@ def Graph_AdamWOp : Graph_CompositeOp<"adamw", [AttrSizedOperandSegments, AttrSi
     p' = p' - lr·(m'/correction1) / (√(v'/correction2) + epsilon)
     with correction_i = 1 - beta_i^t (Loshchilov & Hutter 2019, as PyTorch computes it).
 
+    With `skips`, a gradient_scale that is NaN changes nothing: every result is what it replaces.
+
     1. Parameters, gradients, moments and results pair up in number and type.
     2. 0 ≤ beta < 1.
 
@@ -241,7 +244,8 @@ def Graph_AdamWOp : Graph_CompositeOp<"adamw", [AttrSizedOperandSegments, AttrSi
                        Variadic<Graph_FloatTensor>:$first_moments, Variadic<Graph_FloatTensor>:$second_moments,
                        Graph_FloatScalar:$learning_rate, Graph_FloatScalar:$correction1,
                        Graph_FloatScalar:$correction2, Graph_FloatScalar:$gradient_scale,
-                       F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon, F64Attr:$weight_decay);
+                       F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon, F64Attr:$weight_decay,
+                       UnitAttr:$skips);
   let results = (outs Variadic<Graph_FloatTensor>:$new_parameters, Variadic<Graph_FloatTensor>:$new_first_moments,
                       Variadic<Graph_FloatTensor>:$new_second_moments);
   let assemblyFormat = [{
@@ -258,6 +262,7 @@ def Graph_SgdOp : Graph_CompositeOp<"sgd", [AttrSizedOperandSegments, AttrSizedR
   let summary = "SGD on a bucket of parameters, with momentum buffers where momentum is not 0";
   let description = [{
     g = gradient·gradient_scale + weight_decay·p;  b' = momentum·b + g;  p' = p - lr·b' (b' = g without momentum)
+    With `skips`, a gradient_scale that is NaN changes nothing.
 
     1. Parameters, gradients and new parameters pair up in number and type.
     2. Momenta, where present, pair up with the parameters, new momenta with the momenta.
@@ -275,7 +280,7 @@ def Graph_SgdOp : Graph_CompositeOp<"sgd", [AttrSizedOperandSegments, AttrSizedR
   }];
   let arguments = (ins Variadic<Graph_FloatTensor>:$parameters, Variadic<Graph_FloatTensor>:$gradients,
                        Variadic<Graph_FloatTensor>:$momenta, Graph_FloatScalar:$learning_rate,
-                       Graph_FloatScalar:$gradient_scale, F64Attr:$momentum, F64Attr:$weight_decay);
+                       Graph_FloatScalar:$gradient_scale, F64Attr:$momentum, F64Attr:$weight_decay, UnitAttr:$skips);
   let results = (outs Variadic<Graph_FloatTensor>:$new_parameters, Variadic<Graph_FloatTensor>:$new_momenta);
   let assemblyFormat = [{
     `(` $parameters `)` `gradients` `(` $gradients `)` (`momenta` `(` $momenta^ `)`)?

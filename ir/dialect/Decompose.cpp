@@ -59,7 +59,10 @@ SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder) {
   Value mean = build.reduceMean(x, last);
   Value centered = build.sub(x, build.broadcastReducedLike(mean, x, last));
   Value variance = build.reduceMean(build.square(centered), last);
-  Value rstd = build.rsqrt(build.add(variance, getEpsilon().convertToDouble()));
+  Value square = build.add(variance, getEpsilon().convertToDouble());
+  // The difference is 0 and changes no bit, or NaN where the variance overflowed: 1/√∞ would make
+  // such a row 0.
+  Value rstd = build.add(build.rsqrt(square), build.sub(square, square));
   Value normal = build.mul(centered, build.broadcastReducedLike(rstd, x, last));
   Value scaled = build.mul(normal, build.broadcastLike(widen(build, getScale()), x));
   Value result = build.add(scaled, build.broadcastLike(widen(build, getBias()), x));
@@ -156,6 +159,16 @@ SmallVector<Value> MseOp::decompose(OpBuilder &builder) {
   return {build.reduceMean(build.square(error), all)};
 }
 
+/// What an update stores: `after`, rounded to the type of `before`, which it replaces; with `skips`
+/// `before` itself where the gradient scale is NaN.
+static Value replacement(GraphBuilder &build, bool skips, Value scale, Value before, Value after) {
+  after = roundTo(build, after, before);
+  if (!skips)
+    return after;
+  Value applies = build.broadcastLike(build.compare(Comparison::Eq, scale, scale), after);
+  return build.select(applies, after, before);
+}
+
 SmallVector<Value> AdamWOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
   double beta1 = getBeta1().convertToDouble(), beta2 = getBeta2().convertToDouble();
@@ -177,9 +190,12 @@ SmallVector<Value> AdamWOp::decompose(OpBuilder &builder) {
     Value denominator =
         build.add(build.sqrt(build.mul(v, spread(inverse2))), getEpsilon().convertToDouble());
     Value step = build.div(build.mul(m, spread(stepSize)), denominator);
-    parameters.push_back(roundTo(build, build.sub(build.mul(p, spread(decay)), step), parameter));
-    firsts.push_back(roundTo(build, m, first));
-    seconds.push_back(roundTo(build, v, second));
+    auto replace = [&](Value before, Value after) {
+      return replacement(build, getSkips(), getGradientScale(), before, after);
+    };
+    parameters.push_back(replace(parameter, build.sub(build.mul(p, spread(decay)), step)));
+    firsts.push_back(replace(first, m));
+    seconds.push_back(replace(second, v));
   }
   llvm::append_range(parameters, firsts);
   llvm::append_range(parameters, seconds);
@@ -200,10 +216,11 @@ SmallVector<Value> SgdOp::decompose(OpBuilder &builder) {
     if (!getMomenta().empty()) {
       Value buffer = getMomenta()[index];
       direction = build.add(build.mul(widen(build, buffer), momentum), direction);
-      momenta.push_back(roundTo(build, direction, buffer));
+      momenta.push_back(replacement(build, getSkips(), getGradientScale(), buffer, direction));
     }
     Value step = build.mul(direction, spread(getLearningRate()));
-    parameters.push_back(roundTo(build, build.sub(p, step), parameter));
+    parameters.push_back(
+        replacement(build, getSkips(), getGradientScale(), parameter, build.sub(p, step)));
   }
   llvm::append_range(parameters, momenta);
   return parameters;

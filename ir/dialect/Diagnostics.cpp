@@ -11,7 +11,9 @@ std::string placeOf(Location location) {
     if (auto name = dyn_cast<NameLoc>(part))
       place = name.getName().str();
     else if (auto file = dyn_cast<FileLineColLoc>(part))
-      place = fmt::format("{}:{}:{}", file.getFilename().str(), file.getLine(), file.getColumn());
+      place = file.getLine() == 0 ? file.getFilename().str() // the file as a whole
+                                  : fmt::format("{}:{}:{}", file.getFilename().str(),
+                                                file.getLine(), file.getColumn());
     return place.empty() ? WalkResult::advance() : WalkResult::interrupt();
   });
   return place;

@@ -55,6 +55,9 @@ Tensors evaluateLayerNorm(LayerNormOp op, Operands operands) {
   Doubles x = load<double>(operands[0]), scale = load<double>(operands[1]);
   Doubles bias = load<double>(operands[2]), means, rstds;
   int64_t width = operands[0].shape().back(), rows = elementCount(resultShape(op, 1));
+  const bool isWide = cast<RankedTensorType>(op.getRstd().getType()).getElementType().isF64();
+  const double largest =
+      isWide ? std::numeric_limits<double>::max() : double(std::numeric_limits<float>::max());
   for (int64_t row = 0; row < rows; ++row) {
     double *values = x.data() + row * width;
     double mean = 0, variance = 0;
@@ -62,7 +65,10 @@ Tensors evaluateLayerNorm(LayerNormOp op, Operands operands) {
       mean += values[i] / double(width);
     for (int64_t i = 0; i < width; ++i)
       variance += (values[i] - mean) * (values[i] - mean) / double(width);
-    double rstd = 1 / std::sqrt(variance + op.getEpsilon().convertToDouble());
+    const double square = variance + op.getEpsilon().convertToDouble();
+    // A sum or variance that overflows in the type of the statistics makes the row NaN, not 0.
+    const bool isHeld = std::abs(mean * double(width)) <= largest && square <= largest;
+    const double rstd = isHeld ? 1 / std::sqrt(square) : NAN;
     for (int64_t i = 0; i < width; ++i)
       values[i] = (values[i] - mean) * rstd * scale[i] + bias[i];
     means.push_back(width ? mean : NAN);
@@ -224,6 +230,11 @@ Tensors evaluateAdamW(AdamWOp op, Operands operands) {
   double beta1 = op.getBeta1().convertToDouble(), beta2 = op.getBeta2().convertToDouble();
   double epsilon = op.getEpsilon().convertToDouble(), decay = op.getWeightDecay().convertToDouble();
   Tensors results(3 * count);
+  if (op.getSkips() && std::isnan(gradientScale)) {
+    llvm::copy(operands.first(count), results.begin());
+    llvm::copy(operands.subspan(2 * count, 2 * count), results.begin() + count);
+    return results;
+  }
   for (size_t index = 0; index < count; ++index) {
     Doubles p = load<double>(operands[index]), g = load<double>(operands[count + index]);
     Doubles m = load<double>(operands[2 * count + index]);
@@ -250,6 +261,11 @@ Tensors evaluateSgd(SgdOp op, Operands operands) {
   double momentum = op.getMomentum().convertToDouble(),
          decay = op.getWeightDecay().convertToDouble();
   Tensors results(op->getNumResults());
+  if (op.getSkips() && std::isnan(gradientScale)) {
+    llvm::copy(operands.first(count), results.begin());
+    llvm::copy(operands.subspan(2 * count, results.size() - count), results.begin() + count);
+    return results;
+  }
   for (size_t index = 0; index < count; ++index) {
     Doubles p = load<double>(operands[index]), direction = load<double>(operands[count + index]);
     Doubles buffer =

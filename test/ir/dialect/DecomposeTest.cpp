@@ -144,6 +144,25 @@ TEST_F(DecomposeTest, LayerNormVarianceIsTwoPass) {
         {x, v, v}, {x, s, s}, 1e-6, values);
 }
 
+// 1/√∞ is 0: a row whose variance overflows would quietly become its bias.
+TEST_F(DecomposeTest, LayerNormOfARowThatOverflowsIsNaN) {
+  std::string x = "tensor<3x4xf32>", v = "tensor<4xf32>", s = "tensor<3xf32>";
+  Tensors values = {
+      tensor(ElementType::F32, {3, 4}, {1e19, 2e20, 3e21, -1e20, 1, 2, 3, 5, 3e38, 3e38, 3e38, 1}),
+      tensor(ElementType::F32, {4}, {1, 1, 1, 1}), tensor(ElementType::F32, {4}, {0, 0, 0, 0})};
+  const std::string op = "graph.layer_norm %0, %1, %2 epsilon 1.0e-5 : " + x + ", " + v + ", " + v +
+                         " -> " + x + ", " + s + ", " + s;
+  auto module = parse(function({x, v, v}, x, "%r:3 = " + op + "\nreturn %r#0 : " + x));
+  ASSERT_TRUE(module);
+  const std::vector<double> result = graph::load<double>(run(*module, values)[0]);
+  for (size_t i = 0; i < result.size(); ++i)
+    EXPECT_EQ(std::isnan(result[i]), i / 4 != 1) << i;
+  decomposeAll(*module);
+  const std::vector<double> decomposed = graph::load<double>(run(*module, values)[0]);
+  for (size_t i = 0; i < result.size(); ++i)
+    EXPECT_EQ(std::isnan(decomposed[i]), i / 4 != 1) << i;
+}
+
 TEST_F(DecomposeTest, Linear) {
   for (const FloatCase &f : floatCases)
     for (int64_t rank = 1; rank <= 3; ++rank)
@@ -257,6 +276,29 @@ TEST_F(DecomposeTest, AdamW) {
               ", " + s + " -> " + pair + " : " + pair + " : " + pair,
           {a, b, a, b, a, b, a, b, s, s, s, s}, {a, b, a, b, a, b}, f.tolerance, values);
     }
+}
+
+// An update that skips leaves everything as it was where its scale is NaN, and only there.
+TEST_F(DecomposeTest, UpdatesSkip) {
+  const std::string a = "tensor<7xf32>", s = "tensor<f32>";
+  const std::string four = a + " : " + a + " : " + a + " : " + a, three = a + " : " + a + " : " + a;
+  for (double scale : {0.5, double(NAN)}) {
+    Tensors values = {random(a), random(a), random(a),
+                      tensor(ElementType::F32, {7}, {0, 1, 2, 3, 4, 5, 6})};
+    values[1].as<float>()[3] = NAN;
+    for (double scalar : {1e-2, 0.19, 0.002, scale})
+      values.push_back(tensor(ElementType::F32, {}, {scalar}));
+    check(
+        "graph.adamw (%0) gradients (%1) moments (%2) (%3) scalars (%4, %5, %6, %7) {beta1 = 0.9 "
+        ": f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64, skips} : " +
+            four + " : " + s + ", " + s + ", " + s + ", " + s + " -> " + three,
+        {a, a, a, a, s, s, s, s}, {a, a, a}, 2e-5, values);
+    Tensors sgd = {values[0], values[1], values[2], values[4], values[7]};
+    check("graph.sgd (%0) gradients (%1) momenta (%2) scalars (%3, %4) {momentum = 0.9 : f64, "
+          "weight_decay = 0.01 : f64, skips} : " +
+              a + " : " + a + " momenta " + a + " : " + s + ", " + s + " -> " + a + " : " + a,
+          {a, a, a, s, s}, {a, a}, 2e-5, sgd);
+  }
 }
 
 TEST_F(DecomposeTest, Sgd) {
