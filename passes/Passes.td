@@ -13,7 +13,8 @@ def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
   let description = [{
     `cross-entropy` takes the result `logits` and a new argument `targets` of i32 class numbers, `mse` the
     result `logits` and `targets` of its type; `none` expects @forward to return the scalar `loss` itself.
-    An only result may have any name.
+    An only result may have any name. With `weights` there is a further argument of that name, an f32 for each class number
+    or, under `mse`, each row: the loss is Σ weight·loss / Σ weight.
     ```
     func.func @forward(%w …, %x …) -> (tensor<4x10xf32> {graph.name = "logits"})
     ```
@@ -31,7 +32,8 @@ def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
                         [{::llvm::cl::values(
                           clEnumValN(::ingot::TrainingOptions::Loss::None, "none", "@forward returns the loss"),
                           clEnumValN(::ingot::TrainingOptions::Loss::CrossEntropy, "cross-entropy", "of classes"),
-                          clEnumValN(::ingot::TrainingOptions::Loss::Mse, "mse", "mean squared error"))}]>];
+                          clEnumValN(::ingot::TrainingOptions::Loss::Mse, "mse", "mean squared error"))}]>,
+                 Option<"weights", "weights", "bool", "false", "a weight for each target">];
   let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
 }
 
@@ -94,7 +96,10 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     One graph.adamw or graph.sgd per bucket of parameters (those of a layer, neighbours joined up to about
     1 MB; one for the vectors of all larger layers), as soon as its gradients are final and its parameters used for the last time. Parameters and
     state are donated: they are updated in place. Clipping by global norm and `accumulate` micro-batches
-    (slices of the batch arguments, whose mean counts) are part of @step.
+    (slices of the batch arguments, whose mean counts) are part of @step. `skip-non-finite` needs all gradients
+    first, as clipping does: every update takes a scale that is NaN where the norm or the loss is not finite, and has
+    `skips`. Where there is a norm, `gradient_norms` has the norm of each parameter's gradient, in the order of
+    @step's parameters, 0 for those that are not trained.
     ```mlir --add-optimizer=optimizer=sgd --cse
     func.func @gradients(
         %arg0: tensor<3x8xf32> {graph.name = "w", graph.role = "parameter"},
@@ -151,7 +156,12 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     Option<"weightDecay", "weight-decay", "double", "0.01", "on every trained tensor">,
     Option<"momentum", "momentum", "double", "0.0", "SGD's">,
     Option<"clip", "clip", "double", "0.0", "largest global gradient norm; 0: off">,
-    Option<"accumulate", "accumulate", "int", "1", "micro-batches a step">];
+    Option<"accumulate", "accumulate", "int", "1", "micro-batches a step">,
+    Option<"skipNonFinite", "skip-non-finite", "bool", "false",
+           "a step whose loss or gradient norm is not finite changes nothing">,
+    Option<"returnGradients", "return-gradients", "bool", "false", "return every gradient">,
+    ListOption<"groups", "groups", "std::string",
+               "parameters trained otherwise: `<regular expression>;frozen` or `…;<rate factor>;<weight decay>`">];
   let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
 }
 

@@ -59,17 +59,18 @@ func::FuncOp buildUpdateKernel(Operation *update, int64_t elements) {
         builder, location, outputs.front(), outputs[1], outputs[2], argument(0), argument(1),
         argument(2), argument(3), kernel.getArgument(scalar), kernel.getArgument(scalar + 1),
         kernel.getArgument(scalar + 2), kernel.getArgument(scalar + 3), adamw.getBeta1Attr(),
-        adamw.getBeta2Attr(), adamw.getEpsilonAttr(), adamw.getWeightDecayAttr());
+        adamw.getBeta2Attr(), adamw.getEpsilonAttr(), adamw.getWeightDecayAttr(),
+        adamw.getSkipsAttr());
     results = op.decompose(builder);
     op.erase();
   } else {
     auto sgd = cast<graph::SgdOp>(update);
     bool hasMomentum = groups.size() == 3;
-    auto op = graph::SgdOp::create(builder, location, outputs.front(),
-                                   hasMomentum ? TypeRange(outputs[1]) : TypeRange(), argument(0),
-                                   argument(1), hasMomentum ? argument(2) : ValueRange(),
-                                   kernel.getArgument(scalar), kernel.getArgument(scalar + 1),
-                                   sgd.getMomentumAttr(), sgd.getWeightDecayAttr());
+    auto op = graph::SgdOp::create(
+        builder, location, outputs.front(), hasMomentum ? TypeRange(outputs[1]) : TypeRange(),
+        argument(0), argument(1), hasMomentum ? argument(2) : ValueRange(),
+        kernel.getArgument(scalar), kernel.getArgument(scalar + 1), sgd.getMomentumAttr(),
+        sgd.getWeightDecayAttr(), sgd.getSkipsAttr());
     results = op.decompose(builder);
     op.erase();
   }

@@ -1,4 +1,5 @@
 #include "passes/options/CheckTraining.h"
+#include "llvm/Support/Regex.h"
 #include <cmath>
 
 namespace ingot {
@@ -25,6 +26,18 @@ Status checkTraining(const TrainingOptions &options) {
                     options.decay(), "a number, 0 or more"));
   INGOT_TRY(
       require(options.clip >= 0, "ModelTrainerOptions::clip", options.clip, "a number, 0 or more"));
+  for (const ParameterGroup &group : options.groups) {
+    std::string why;
+    if (group.pattern.find(';') != std::string::npos)
+      why = "a ';' occurs in no parameter's name";
+    if (!why.empty() || !llvm::Regex(group.pattern).isValid(why))
+      return failure(Error::Code::Usage, "ParameterGroup::pattern",
+                     "'{}' is no regular expression: {}", group.pattern, why);
+    INGOT_TRY(require(group.rateFactor >= 0, "ParameterGroup::rateFactor", group.rateFactor,
+                      "a number, 0 or more"));
+    INGOT_TRY(require(group.weightDecay.value_or(0) >= 0, "ParameterGroup::weightDecay",
+                      group.weightDecay.value_or(0), "a number, 0 or more"));
+  }
   return require(options.accumulate >= 1, "ModelTrainerOptions::accumulate", options.accumulate,
                  "1 or more");
 }

@@ -1,8 +1,10 @@
 /// How a model is trained: the one place where these options and their defaults live.
 #pragma once
-#include "runtime/support/Fields.h"
+#include "passes/options/ParameterGroup.h"
+#include "runtime/training/OnNonFinite.h"
 #include <array>
 #include <optional>
+#include <vector>
 
 namespace ingot {
 
@@ -25,6 +27,13 @@ struct TrainingOptions {
   double momentum = 0; ///< SGD's; 0 keeps no state
   double clip = 0;     ///< largest global gradient norm; 0 switches clipping off
   int accumulate = 1;  ///< micro-batches a step; the batch has this many times the rows
+  /// `Skip` is part of the compiled step: it needs every gradient before the first update.
+  OnNonFinite onNonFinite = OnNonFinite::Stop;
+  std::vector<ParameterGroup> groups = {}; ///< frozen parameters, other rates and decays
+  /// The batch has `weights`, an f32 for each target (a row's, under mse): the loss is the mean
+  /// with these weights.
+  bool lossWeights = false;
+  bool gradients = false; ///< the step returns every gradient and the norm of each
 
   double decay() const { return weightDecay.value_or(optimizer == Optimizer::AdamW ? 0.01 : 0); }
   /// With the defaults that depend on other options filled in: what keys and files hold.
@@ -45,6 +54,10 @@ struct TrainingOptions {
     visit(Field{"momentum", "sgd's; default 0"}, self.momentum);
     visit(Field{"clip", "largest global gradient norm; default off"}, self.clip);
     visit(Field{"accumulate", "batches whose gradients make one update"}, self.accumulate);
+    visit(Field{"on_nan", "stop (default), skip or continue"}, self.onNonFinite);
+    visit(Field{"groups"}, self.groups);
+    visit(Field{"loss_weights"}, self.lossWeights);
+    visit(Field{"gradients"}, self.gradients);
   }
 };
 

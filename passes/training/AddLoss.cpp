@@ -59,8 +59,13 @@ public:
     Value prediction = findPrediction(forward, loss);
     if (!prediction || failed(checkPrediction(prediction, loss)))
       return signalPassFailure();
-    if (loss != Loss::None && hasArgument(forward, "targets")) {
-      emitError(forward.getLoc()) << "an argument of @forward is already named 'targets'";
+    for (StringRef name : {"targets", "weights"})
+      if (loss != Loss::None && (name == "targets" || weights) && hasArgument(forward, name)) {
+        emitError(forward.getLoc()) << "an argument of @forward is already named '" << name << "'";
+        return signalPassFailure();
+      }
+    if (loss == Loss::None && weights) {
+      emitError(forward.getLoc()) << "weights need a loss of their own: @forward returns it";
       return signalPassFailure();
     }
 
@@ -86,11 +91,45 @@ private:
       return prediction;
     if (loss == Loss::Mse) {
       Value targets = insertArgument(evaluate, Role::Target, "targets", type, prediction.getLoc());
+      if (weights)
+        return weighted(builder, evaluate, rowErrors(builder, prediction, targets));
       return MseOp::create(builder, location, prediction, targets).getLoss();
     }
     auto classes = RankedTensorType::get(type.getShape().drop_back(), builder.getI32Type());
     Value targets = insertArgument(evaluate, Role::Target, "targets", classes, prediction.getLoc());
-    return CrossEntropyOp::create(builder, location, prediction, targets).getLoss();
+    auto entropy = CrossEntropyOp::create(builder, location, prediction, targets);
+    return weights ? weighted(builder, evaluate, entropies(builder, entropy)) : entropy.getLoss();
+  }
+
+  /// -log softmax(logits)[target] of each position.
+  Value entropies(OpBuilder &builder, CrossEntropyOp op) {
+    GraphBuilder build(builder, op.getLoc());
+    Value logits = build.cast(op.getLogits(), tensorType(op.getLse()).getElementType());
+    auto type = tensorType(logits);
+    const int64_t last = type.getRank() - 1;
+    Value index = build.iota(type.getShape(), tensorType(op.getTargets()).getElementType(), last);
+    Value isTarget = build.compare(Comparison::Eq, index,
+                                   build.broadcastReducedLike(op.getTargets(), logits, last));
+    Value target = build.select(isTarget, logits, build.zerosLike(logits));
+    return build.sub(op.getLse(), build.reduceSum(target, last));
+  }
+
+  /// Mean of (prediction - target)² over all dimensions but the first.
+  Value rowErrors(OpBuilder &builder, Value prediction, Value targets) {
+    GraphBuilder build(builder, NameLoc::get(builder.getStringAttr("loss")));
+    Type type = accumulationType(tensorType(prediction).getElementType());
+    Value square = build.square(build.sub(build.cast(prediction, type), build.cast(targets, type)));
+    auto inner = llvm::to_vector(llvm::seq<int64_t>(1, tensorType(square).getRank()));
+    return inner.empty() ? square : build.reduceMean(square, inner);
+  }
+
+  /// Σ weight·loss / Σ weight.
+  Value weighted(OpBuilder &builder, func::FuncOp evaluate, Value losses) {
+    GraphBuilder build(builder, NameLoc::get(builder.getStringAttr("loss")));
+    auto type = RankedTensorType::get(tensorType(losses).getShape(), builder.getF32Type());
+    Value given = insertArgument(evaluate, Role::Target, "weights", type, losses.getLoc());
+    Value weight = build.cast(given, tensorType(losses).getElementType());
+    return build.div(build.sumAll(build.mul(losses, weight)), build.sumAll(weight));
   }
 };
 

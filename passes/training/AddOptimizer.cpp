@@ -3,6 +3,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "passes/Passes.h"
 #include "passes/Signature.h"
+#include "llvm/Support/Regex.h"
 #include <cmath>
 
 using namespace mlir;
@@ -20,12 +21,22 @@ using Optimizer = TrainingOptions::Optimizer;
 /// A bucket smaller than this is joined with the next: one update kernel has some work to do.
 constexpr int64_t bucketBytes = 1 << 20;
 
+/// How a group of parameters is trained.
+struct Group {
+  std::shared_ptr<llvm::Regex> pattern; ///< the pass is copied
+  bool isFrozen = false;
+  double rateFactor = 1, weightDecay = 0;
+  bool isUsed = false; ///< some parameter is in it
+};
+
 /// A parameter that is trained, with what the update needs and gives.
 struct Trained {
   BlockArgument parameter;
   Value gradient; ///< the sum over micro-batches
+  double rateFactor = 1, weightDecay = 0;
   SmallVector<BlockArgument> state = {};
   SmallVector<Value> updated = {}; ///< the parameter, then its state
+  Value squares = {};              ///< sum of the gradient's squares, where the step has a norm
 
   RankedTensorType type() const { return cast<RankedTensorType>(parameter.getType()); }
   int64_t bytes() const { return type().getNumElements() * type().getElementTypeBitWidth() / 8; }
@@ -44,6 +55,12 @@ struct Bucket {
     return sum;
   }
   Type element() const { return members.front()->type().getElementType(); }
+  /// Whether one update serves both.
+  bool isLike(const Bucket &other) const {
+    const Trained &mine = *members.front(), &theirs = *other.members.front();
+    return element() == other.element() && mine.rateFactor == theirs.rateFactor &&
+           mine.weightDecay == theirs.weightDecay;
+  }
   unsigned firstArgument() const { return members.front()->parameter.getArgNumber(); }
 };
 
@@ -88,7 +105,8 @@ Operation *readyAfter(const Trained &trained, Block &block) {
 /// for the end of one layer and the start of the next, which would keep both layers' gradients
 /// alive.
 SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) {
-  using Key = std::tuple<StringRef, Type, int>; // layer, element, 1: vectors of large layers
+  // Layer, element, 1: vectors of large layers, rate factor, weight decay.
+  using Key = std::tuple<StringRef, Type, int, uint64_t, uint64_t>;
   llvm::DenseMap<std::pair<StringRef, Type>, int64_t> layerBytes;
   auto layerOf = [](const Trained &one) {
     return std::pair(layerPrefix(argumentName(one.parameter)), one.type().getElementType());
@@ -99,7 +117,9 @@ SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) 
   for (Trained &one : trained) {
     auto [layerName, element] = layerOf(one);
     bool isApart = one.type().getRank() < 2 && layerBytes[layerOf(one)] >= bucketBytes;
-    Bucket &layer = layers[Key(isApart ? StringRef() : layerName, element, isApart)];
+    Bucket &layer = layers[Key(isApart ? StringRef() : layerName, element, isApart,
+                               llvm::bit_cast<uint64_t>(one.rateFactor),
+                               llvm::bit_cast<uint64_t>(one.weightDecay))];
     layer.isApart = isApart;
     layer.ready = later(layer.ready, readyAfter(one, block));
     layer.members.push_back(&one);
@@ -114,7 +134,7 @@ SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) 
   SmallVector<Bucket> buckets;
   for (Bucket &layer : sorted) {
     if (buckets.empty() || buckets.back().bytes() >= bucketBytes || layer.isApart ||
-        buckets.back().isApart || buckets.back().element() != layer.element()) {
+        buckets.back().isApart || !buckets.back().isLike(layer)) {
       buckets.push_back(layer);
       continue;
     }
@@ -134,7 +154,7 @@ public:
 
   void runOnOperation() override {
     function = requireFunction(getOperation(), "gradients", "the pass differentiate");
-    if (!function || failed(checkOptions()) || failed(collectTrained()) ||
+    if (!function || failed(checkOptions()) || failed(readGroups()) || failed(collectTrained()) ||
         failed(splitMicroBatches()))
       return signalPassFailure();
     function.setName("step");
@@ -143,6 +163,7 @@ public:
     nameResults();
     // The pass object lives on: it keeps no pointers into this module.
     trained.clear();
+    parameterGroups.clear();
   }
 
 private:
@@ -164,6 +185,35 @@ private:
     return success();
   }
 
+  /// `<regular expression>;frozen` or `<regular expression>;<rate factor>;<weight decay>`.
+  LogicalResult readGroups() {
+    for (const std::string &text : groups) {
+      SmallVector<StringRef> parts;
+      StringRef(text).split(parts, ';');
+      Group group{std::make_shared<llvm::Regex>(("^(" + parts[0] + ")$").str()),
+                  /*isFrozen=*/false, 1, weightDecay};
+      std::string why;
+      group.isFrozen = parts.size() == 2 && parts[1] == "frozen";
+      const bool hasNumbers = parts.size() == 3 && !parts[1].getAsDouble(group.rateFactor) &&
+                              (parts[2].empty() || !parts[2].getAsDouble(group.weightDecay));
+      if (!group.pattern->isValid(why) || (!group.isFrozen && !hasNumbers))
+        return emitError(function.getLoc())
+               << "'" << text << "' is no group of parameters" << (why.empty() ? "" : ": ") << why;
+      parameterGroups.push_back(std::move(group));
+    }
+    return success();
+  }
+
+  /// The first group that takes the parameter, or null.
+  Group *groupOf(BlockArgument parameter) {
+    for (Group &group : parameterGroups)
+      if (group.pattern->match(argumentName(parameter))) {
+        group.isUsed = true;
+        return &group;
+      }
+    return nullptr;
+  }
+
   LogicalResult collectTrained() {
     Operation *terminator = function.front().getTerminator();
     loss = terminator->getOperand(0);
@@ -173,14 +223,22 @@ private:
       gradients[resultName(function, index)] = terminator->getOperand(index);
     for (BlockArgument parameter : argumentsOf(function, Role::Parameter)) {
       Value gradient = gradients.lookup(("gradient." + argumentName(parameter)).str());
-      if (!gradient)
+      const Group *group = groupOf(parameter);
+      if (!gradient || (group && group->isFrozen))
         continue;
-      trained.push_back({parameter, gradient});
+      trained.push_back({parameter, gradient, group ? group->rateFactor : 1,
+                         group ? group->weightDecay : double(weightDecay)});
       if (trained.back().type().getElementType().isF64())
         scalarType = Float64Type::get(&getContext());
     }
+    for (auto [text, group] : llvm::zip_equal(groups, parameterGroups))
+      if (!group.isUsed)
+        return emitError(function.getLoc())
+               << "no parameter is in the group '" << StringRef(text).split(';').first << "'";
     if (trained.empty())
-      return emitError(function.getLoc()) << "@gradients returns no gradients";
+      return emitError(function.getLoc())
+             << (parameterGroups.empty() ? "@gradients returns no gradients"
+                                         : "every parameter is frozen");
     return success();
   }
 
@@ -189,7 +247,11 @@ private:
   BlockArgument scalarArgument(StringRef name, Type element);
   void addUpdates();
   Value correction(GraphBuilder &build, Value count, double beta);
+  Value gradientNorms(GraphBuilder &build);
+  Value globalNorm(GraphBuilder &build);
   Value gradientScale(GraphBuilder &build);
+  /// Then every gradient is needed before the first update.
+  bool needsNorm() { return clip != 0 || skipNonFinite || returnGradients; }
   void update(GraphBuilder &build, Bucket &bucket, Value scale, ArrayRef<Value> corrections);
   void nameResults();
 
@@ -202,6 +264,7 @@ private:
   func::FuncOp function;
   Type scalarType; ///< of norms and corrections: f64 if a parameter is, else f32
   SmallVector<Trained, 0> trained;
+  std::vector<Group> parameterGroups;
   Value loss, norm;
   BlockArgument learningRate, step;
 };
@@ -288,23 +351,34 @@ Value AddOptimizer::correction(GraphBuilder &build, Value count, double beta) {
   return build.cast(build.sub(1.0, power), scalarType);
 }
 
-/// What gradients are multiplied by: the mean over micro-batches, and the limit of the norm as in
-/// PyTorch's clip_grad_norm_.
-Value AddOptimizer::gradientScale(GraphBuilder &build) {
-  double mean = 1.0 / accumulate;
-  if (clip == 0)
-    return build.scalar(scalarType, mean);
+/// The norm of all gradients together, of the mean over micro-batches.
+Value AddOptimizer::globalNorm(GraphBuilder &build) {
   Value sum;
   for (Trained &one : trained) {
     GraphBuilder local(build.builder, one.gradient.getLoc());
-    Value part = local.sumAll(local.square(local.cast(one.gradient, scalarType)));
-    sum = sum ? local.add(sum, part) : part;
+    one.squares = local.sumAll(local.square(local.cast(one.gradient, scalarType)));
+    sum = sum ? local.add(sum, one.squares) : one.squares;
   }
-  norm = build.sqrt(sum);
-  if (accumulate > 1)
-    norm = build.mul(norm, mean);
-  Value limit = build.div(build.scalar(scalarType, clip), build.add(norm, 1e-6));
-  return build.mul(build.make<MinimumOp>(limit, build.scalar(scalarType, 1)), mean);
+  Value root = build.sqrt(sum);
+  return accumulate > 1 ? build.mul(root, 1.0 / accumulate) : root;
+}
+
+/// What gradients are multiplied by: the mean over micro-batches, and the limit of the norm as in
+/// PyTorch's clip_grad_norm_. NaN where the step is to be skipped.
+Value AddOptimizer::gradientScale(GraphBuilder &build) {
+  Value scale = build.scalar(scalarType, 1.0 / accumulate);
+  if (clip != 0) {
+    Value limit = build.div(build.scalar(scalarType, clip), build.add(norm, 1e-6));
+    scale = build.mul(build.make<MinimumOp>(limit, build.scalar(scalarType, 1)), 1.0 / accumulate);
+  }
+  if (!skipNonFinite)
+    return scale;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  Value lossSize = build.make<AbsOp>(build.cast(loss, scalarType));
+  Value isFinite = build.make<AndOp>(
+      build.compare(Comparison::Lt, norm, build.scalar(scalarType, infinity)),
+      build.compare(Comparison::Lt, lossSize, build.scalar(scalarType, infinity)));
+  return build.select(isFinite, scale, build.scalar(scalarType, std::nan("")));
 }
 
 void AddOptimizer::addUpdates() {
@@ -317,11 +391,13 @@ void AddOptimizer::addUpdates() {
     Value count = build.add(build.cast(step, builder.getF64Type()), 1.0);
     corrections = {correction(build, count, beta1), correction(build, count, beta2)};
   }
-  if (clip != 0)
+  if (needsNorm()) {
     builder.setInsertionPoint(block.getTerminator());
+    norm = globalNorm(build);
+  }
   Value scale = gradientScale(build);
   for (Bucket &bucket : buckets) {
-    if (clip == 0 && bucket.ready)
+    if (!norm && bucket.ready)
       builder.setInsertionPointAfter(later(bucket.ready, scale.getDefiningOp()));
     update(build, bucket, scale, corrections);
   }
@@ -340,21 +416,42 @@ void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
   TypeRange types{ValueRange(parameters)};
   Builder &attribute = build.builder;
   auto number = [&](double value) { return attribute.getF64FloatAttr(value); };
+  const Trained &first = *bucket.members.front();
+  Value rate = learningRate;
+  if (first.rateFactor != 1)
+    rate = build.mul(rate, first.rateFactor);
+  UnitAttr skips = skipNonFinite ? attribute.getUnitAttr() : UnitAttr();
   Operation *op;
   if (optimizer == Optimizer::AdamW)
     op = AdamWOp::create(build.builder, build.location, types, types, types, parameters, gradients,
-                         state[0], state[1], learningRate, corrections[0], corrections[1], scale,
-                         number(beta1), number(beta2), number(epsilon), number(weightDecay));
+                         state[0], state[1], rate, corrections[0], corrections[1], scale,
+                         number(beta1), number(beta2), number(epsilon), number(first.weightDecay),
+                         skips);
   else
     op = SgdOp::create(build.builder, build.location, types, momentum == 0 ? TypeRange() : types,
                        parameters, gradients, momentum == 0 ? ValueRange() : ValueRange(state[0]),
-                       learningRate, scale, number(momentum), number(weightDecay));
+                       rate, scale, number(momentum), number(first.weightDecay), skips);
   size_t width = bucket.members.size();
   for (auto [index, result] : llvm::enumerate(op->getResults()))
     bucket.members[index % width]->updated.push_back(result);
 }
 
-/// Parameters and state come back under their names, donated; then the loss and the norm.
+/// A value a parameter of @step: the norm of its gradient, 0 if it is not trained.
+Value AddOptimizer::gradientNorms(GraphBuilder &build) {
+  llvm::DenseMap<Value, Value> squares;
+  for (Trained &one : trained)
+    squares[one.parameter] = one.squares;
+  SmallVector<Value> parts;
+  for (BlockArgument parameter : argumentsOf(function, Role::Parameter)) {
+    Value part = squares.lookup(parameter);
+    parts.push_back(build.reshape(part ? part : build.scalar(scalarType, 0), {1}));
+  }
+  Value norms = build.sqrt(build.concat(parts, 0));
+  return accumulate > 1 ? build.mul(norms, 1.0 / accumulate) : norms;
+}
+
+/// Parameters and state come back under their names, donated; then the loss, the norm, the
+/// gradients.
 void AddOptimizer::nameResults() {
   llvm::DenseMap<Value, Value> updated;
   for (Trained &one : trained) {
@@ -372,8 +469,17 @@ void AddOptimizer::nameResults() {
       results.push_back({after ? after : argument, argumentName(argument).str(), roleName(role)});
     }
   results.push_back({loss, "loss"});
-  if (norm)
+  OpBuilder end(function.front().getTerminator());
+  GraphBuilder build(end, NameLoc::get(builder.getStringAttr("optimizer")));
+  if (norm) {
     results.push_back({norm, "gradient_norm"});
+    results.push_back({gradientNorms(build), "gradient_norms"});
+  }
+  if (returnGradients)
+    for (Trained &one : trained) {
+      Value mean = accumulate > 1 ? build.mul(one.gradient, 1.0 / accumulate) : one.gradient;
+      results.push_back({mean, ("gradient." + argumentName(one.parameter)).str()});
+    }
   setResults(function, results);
 }
 

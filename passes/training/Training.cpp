@@ -1,28 +1,39 @@
 #include "passes/training/Training.h"
 #include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
+#include "llvm/ADT/SmallVectorExtras.h"
+#include <fmt/format.h>
 
 using namespace mlir;
 
 namespace ingot {
+
+/// As the pass add-optimizer takes a group.
+static std::string groupText(const ParameterGroup &group) {
+  if (group.frozen)
+    return group.pattern + ";frozen";
+  std::string decay = group.weightDecay ? fmt::format("{}", *group.weightDecay) : "";
+  return fmt::format("{};{};{}", group.pattern, group.rateFactor, decay);
+}
 
 static void addCleanup(OpPassManager &passes) {
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
 }
 
-void buildGradientPipeline(OpPassManager &passes, TrainingOptions::Loss loss) {
-  passes.addPass(createAddLoss({loss}));
+void buildGradientPipeline(OpPassManager &passes, TrainingOptions::Loss loss, bool lossWeights) {
+  passes.addPass(createAddLoss({loss, lossWeights}));
   passes.addPass(createDifferentiate());
   addCleanup(passes);
 }
 
 void buildTrainingPipeline(OpPassManager &passes, const TrainingOptions &options) {
-  buildGradientPipeline(passes, options.loss);
+  buildGradientPipeline(passes, options.loss, options.lossWeights);
   // Must run after the clean-up because a bucket is placed behind the last use of its parameters.
-  passes.addPass(
-      createAddOptimizer({options.optimizer, options.beta1, options.beta2, options.epsilon,
-                          options.decay(), options.momentum, options.clip, options.accumulate}));
+  passes.addPass(createAddOptimizer(
+      {options.optimizer, options.beta1, options.beta2, options.epsilon, options.decay(),
+       options.momentum, options.clip, options.accumulate, options.onNonFinite == OnNonFinite::Skip,
+       options.gradients, llvm::map_to_vector(options.groups, groupText)}));
   passes.addPass(createAddInitializers());
   addCleanup(passes);
 }

@@ -10,6 +10,7 @@ namespace ingot {
 void buildTrainingPipeline(mlir::OpPassManager &passes, const TrainingOptions &options);
 
 /// @forward gets @evaluate and `@gradients(parameters…, inputs…, targets…) -> (loss, gradients…)`.
-void buildGradientPipeline(mlir::OpPassManager &passes, TrainingOptions::Loss loss);
+void buildGradientPipeline(mlir::OpPassManager &passes, TrainingOptions::Loss loss,
+                           bool lossWeights = false);
 
 } // namespace ingot

@@ -1,6 +1,7 @@
 #include "runtime/data/ArraySource.h"
 #include "runtime/data/Array.h"
 #include "runtime/data/Random.h"
+#include "runtime/program/NonFinite.h"
 
 namespace ingot {
 
@@ -39,6 +40,14 @@ Status checkFits(const NamedArray &array, const BatchPort &port) {
   return checkLimit(array, port);
 }
 
+/// Here, so that nobody takes broken data for a training that diverges.
+Status checkFinite(const NamedArray &array) {
+  std::string found = describeNonFinite("the array", array.value);
+  if (found.empty())
+    return {};
+  return failure(Error::Code::BadInput, array.path, "{}: data must be finite", found);
+}
+
 } // namespace
 
 Result<std::vector<NamedArray>> readArrays(std::span<const std::string> paths) {
@@ -68,6 +77,8 @@ Result<std::unique_ptr<ArraySource>> ArraySource::create(std::vector<NamedArray>
   }
   for (size_t i = 0; i < ports.size(); ++i) {
     INGOT_TRY(checkFits(arrays[i], ports[i]));
+    if (!options.allowNonFinite)
+      INGOT_TRY(checkFinite(arrays[i]));
     if (ports[i].shape[0] != ports[0].shape[0])
       return failure(Error::Code::Unsupported, arrays[i].path,
                      "'{}' takes {} rows a batch, but '{}' takes {}", ports[i].name,

@@ -23,6 +23,8 @@ struct ArrayOptions {
   double scale = 1; ///< multiplies what feeds floating-point inputs (not the last port, the target)
   /// Rows [firstRow, endRow) are used; endRow 0 means to the end.
   int64_t firstRow = 0, endRow = 0;
+  bool allowNonFinite =
+      false; ///< else NaN and infinity in an array are an error that names the place
 };
 
 /// Array i feeds port i. A row may have another shape than the port's as long as it has as many
@@ -30,7 +32,7 @@ struct ArrayOptions {
 class ArraySource final : public BatchSource {
 public:
   /// Errors: other numbers of arrays, rows or elements than the ports want, fewer rows than one
-  /// batch, integers beyond a port's limit.
+  /// batch, integers beyond a port's limit, floats that are not finite.
   static Result<std::unique_ptr<ArraySource>>
   create(std::vector<NamedArray> arrays, std::vector<BatchPort> ports, const ArrayOptions &options);
   Status fill(int64_t step, Batch &batch) const override;

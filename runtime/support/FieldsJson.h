@@ -5,6 +5,10 @@
 
 namespace ingot {
 
+template <typename T>
+concept ListOfFields =
+    HasFields<typename T::value_type> && requires(T &list) { list.emplace_back(); };
+
 template <HasFields T> nlohmann::json fieldsToJson(const T &options) {
   nlohmann::json object = nlohmann::json::object();
   T::fields(options, [&]<typename V>(const Field &field, const V &value) {
@@ -13,7 +17,11 @@ template <HasFields T> nlohmann::json fieldsToJson(const T &options) {
       to = enumName(value);
     else if constexpr (HasFields<V>)
       to = fieldsToJson(value);
-    else if constexpr (requires { value.has_value(); })
+    else if constexpr (ListOfFields<V>) {
+      to = nlohmann::json::array();
+      for (const auto &element : value)
+        to.push_back(fieldsToJson(element));
+    } else if constexpr (requires { value.has_value(); })
       to = value ? nlohmann::json(*value) : nlohmann::json();
     else
       to = value;
@@ -29,6 +37,10 @@ template <typename V> void readField(const JsonReader &json, const char *key, V 
     value = parsed.value_or(V());
   } else if constexpr (HasFields<V>) {
     readFields(json.at(key), value);
+  } else if constexpr (ListOfFields<V>) {
+    value.clear();
+    for (const JsonReader &element : json.list(key))
+      readFields(element, value.emplace_back());
   } else if constexpr (requires { value.has_value(); }) {
     if (json.isNull(key))
       value.reset();

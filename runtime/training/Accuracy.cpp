@@ -51,7 +51,7 @@ Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int
     for (const NamedTensor &tensor : batch) {
       if (tensor.name == target.name)
         INGOT_TRY(convertElements(tensor.value, 0, expected, 0, rows));
-      else
+      else if (forward.port(tensor.name)) // weights are the loss's alone
         inputs.push_back(tensor);
     }
     INGOT_ASSIGN(Ticket ticket, session.enqueue("forward", inputs, {output.name}));

@@ -1,5 +1,6 @@
 #include "runtime/training/StepDriver.h"
 #include "runtime/program/Scalars.h"
+#include <cmath>
 
 namespace ingot {
 namespace {
@@ -21,7 +22,21 @@ Result<double> numberOf(const NamedTensor &scalar) {
                  name(value.type()), toString(value.shape()));
 }
 
-constexpr const char *lossName = "loss", *gradientNormName = "gradient_norm";
+constexpr const char *lossName = "loss", *gradientNormName = "gradient_norm",
+                     *gradientNormsName = "gradient_norms";
+
+std::vector<double> numbersOf(const Tensor &values) {
+  std::vector<double> numbers(values.size());
+  for (size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = values.type() == ElementType::F64 ? values.as<double>()[i] : values.as<float>()[i];
+  return numbers;
+}
+
+std::string quoted(std::string_view name) { return fmt::format("'{}'", name); }
+
+std::string_view wordFor(double value) {
+  return std::isnan(value) ? "NaN" : value > 0 ? "infinite" : "-infinite";
+}
 
 } // namespace
 
@@ -47,8 +62,9 @@ Status StepDriver::enqueue(std::span<const NamedTensor> batch, double learningRa
                scalarInputs(*step, {learningRate, done + inFlight(), seed}));
   inputs.insert(inputs.end(), batch.begin(), batch.end());
   std::vector<std::string> outputs = {lossName};
-  if (step->port(gradientNormName))
-    outputs.push_back(gradientNormName);
+  for (const char *optional : {gradientNormName, gradientNormsName})
+    if (step->port(optional))
+      outputs.push_back(optional);
   INGOT_ASSIGN(Ticket ticket, session.enqueue("step", inputs, outputs));
   running.push_back(ticket);
   return {};
@@ -61,10 +77,49 @@ Result<StepDriver::Outcome> StepDriver::finish() {
   ++done;
   Outcome outcome;
   INGOT_ASSIGN(outcome.loss, numberOf(outputs[0]));
-  if (outputs.size() > 1) {
-    INGOT_ASSIGN(outcome.gradientNorm, numberOf(outputs[1]));
-  }
+  for (const NamedTensor &output : std::span(outputs).subspan(1))
+    if (output.name == gradientNormName) {
+      INGOT_ASSIGN(outcome.gradientNorm, numberOf(output));
+    } else {
+      outcome.gradientNorms = numbersOf(output.value);
+    }
   return outcome;
+}
+
+bool StepDriver::Outcome::isFinite() const {
+  return std::isfinite(loss) && std::isfinite(gradientNorm.value_or(0));
+}
+
+Result<std::string> StepDriver::describe(const Outcome &outcome) const {
+  std::string text;
+  if (!std::isfinite(outcome.loss))
+    text = fmt::format("the loss is {}", wordFor(outcome.loss));
+  else if (!outcome.isFinite())
+    text = fmt::format("the gradients' norm is {}", wordFor(*outcome.gradientNorm));
+  INGOT_ASSIGN(const Function *step, requireFunction(session, "step"));
+  size_t index = 0;
+  for (const Port &port : step->ports) {
+    if (port.role != Role::Parameter)
+      continue;
+    if (index < outcome.gradientNorms.size() && !std::isfinite(outcome.gradientNorms[index]))
+      return fmt::format("{}; the first gradient that shows it is of '{}', its norm is {}", text,
+                         port.name, wordFor(outcome.gradientNorms[index]));
+    ++index;
+  }
+  for (const Port &port : step->ports)
+    if (isPersistent(port.role)) {
+      INGOT_ASSIGN(const Tensor value, session.read("step", port.name));
+      if (std::string found = ingot::describeNonFinite(quoted(port.name), value); !found.empty())
+        return fmt::format("{}, and {}", text, found);
+    }
+  return text + ", though all parameters are finite";
+}
+
+std::string StepDriver::describeNonFinite(const Checkpoint &checkpoint) {
+  for (const auto &[name, value] : checkpoint.tensors)
+    if (std::string found = ingot::describeNonFinite(quoted(name), value); !found.empty())
+      return found;
+  return "";
 }
 
 Result<double> evaluateBatch(Session &session, std::span<const NamedTensor> batch) {
@@ -87,6 +142,17 @@ Result<Checkpoint> StepDriver::checkpoint() const {
 }
 
 Status StepDriver::restore(const Checkpoint &checkpoint, const std::string &place) {
+  INGOT_ASSIGN(const Function *step, requireFunction(session, "step"));
+  bool hasState = false, isStateThere = false;
+  for (const Port &port : step->ports)
+    if (port.role == Role::State) {
+      hasState = true;
+      isStateThere |= checkpoint.tensors.contains(port.name);
+    }
+  if (hasState && !isStateThere) {
+    INGOT_TRY(initialize());
+    return loadParameters(session, "step", checkpoint, place, /*withState=*/false);
+  }
   INGOT_TRY(loadParameters(session, "step", checkpoint, place));
   done = checkpoint.step;
   seed = checkpoint.seed;
@@ -94,10 +160,10 @@ Status StepDriver::restore(const Checkpoint &checkpoint, const std::string &plac
 }
 
 Status loadParameters(Session &session, std::string_view functionName, const Checkpoint &checkpoint,
-                      const std::string &place) {
+                      const std::string &place, bool withState) {
   INGOT_ASSIGN(const Function *function, requireFunction(session, functionName));
   for (const Port &port : function->ports) {
-    if (!isPersistent(port.role))
+    if (!isPersistent(port.role) || (port.role == Role::State && !withState))
       continue;
     auto found = checkpoint.tensors.find(port.name);
     if (found == checkpoint.tensors.end())

@@ -2,7 +2,9 @@
 #pragma once
 #include "runtime/data/BatchSource.h"
 #include "runtime/program/Device.h"
+#include "runtime/program/NonFinite.h"
 #include "runtime/training/Checkpoint.h"
+#include "runtime/training/OnNonFinite.h"
 #include <deque>
 #include <optional>
 
@@ -25,13 +27,25 @@ public:
   struct Outcome {
     double loss = 0; ///< of the model before the step's update
     std::optional<double> gradientNorm = {};
+    std::vector<double> gradientNorms = {}; ///< a value a parameter, if the step computes them
+
+    /// Whether loss and norm are finite.
+    bool isFinite() const;
   };
   /// Waits for the oldest step in flight.
   Result<Outcome> finish();
 
+  /// What the loss or the norm of a step is that is not finite, and the first parameter that shows
+  /// it: by its gradient, if the step computes norms, else by its values.
+  Result<std::string> describe(const Outcome &outcome) const;
+  /// The same of what a checkpoint holds; empty if all is finite.
+  static std::string describeNonFinite(const Checkpoint &checkpoint);
+
   int64_t steps() const { return done; } ///< finished, and those before a resumed checkpoint
   /// Parameters, state, number of steps and seed; whoever saves it adds what describes the model.
   Result<Checkpoint> checkpoint() const;
+  /// Goes on from a checkpoint. One of parameters alone, where the step has state, begins a
+  /// training: step 0, fresh state, the driver's own seed.
   Status restore(const Checkpoint &checkpoint, const std::string &place);
 
 private:
@@ -49,8 +63,8 @@ Status initializeParameters(Session &session, uint64_t seed);
 
 /// Writes a checkpoint's tensors into the parameters and state of a function (`step` to go on
 /// training, `forward` or `evaluate` to use the model). BadInput names what is missing or has
-/// another type or shape.
+/// another type or shape. Without state, state stays as it is.
 Status loadParameters(Session &session, std::string_view function, const Checkpoint &checkpoint,
-                      const std::string &place);
+                      const std::string &place, bool withState = true);
 
 } // namespace ingot

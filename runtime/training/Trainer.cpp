@@ -88,6 +88,9 @@ Result<TrainingResult> Trainer::run(const std::atomic<bool> &stop) {
     }
   }
   result.stopped = result.step < options.steps;
+  if (result.skipped > 0)
+    observer.onNote(fmt::format("{} of {} steps were skipped: they changed nothing", result.skipped,
+                                result.step - result.firstStep));
   if (!result.stopped)
     INGOT_TRY(evaluate());
   INGOT_TRY(save());
@@ -126,6 +129,8 @@ Status Trainer::begin() {
       }
     }
     INGOT_TRY(driver.initialize());
+    if (start)
+      INGOT_TRY(loadParameters(session, "step", *start, startPlace, /*withState=*/false));
   }
   result.firstStep = result.step;
   const BatchPort &first = training.ports().at(0);
@@ -176,12 +181,29 @@ Status Trainer::finishStep(double start) {
   report.tokens = result.tokensPerStep;
   result.stepMs.push_back(report.ms);
   result.losses.training.push_back({report.step, report.loss});
+  report.gradientNorms = outcome.gradientNorms;
+  report.skipped = !outcome.isFinite() && options.onNonFinite == OnNonFinite::Skip;
   observer.onStep(report);
-  if (std::isfinite(report.loss) || options.allowNonFinite)
+  if (outcome.isFinite() || options.onNonFinite == OnNonFinite::Continue)
     return {};
+  // The data may be to blame: a source is a function of the step.
+  Batch batch = training.makeBatch();
+  INGOT_TRY(training.fill(result.step - 1, batch));
+  if (std::string found = describeNonFinite(batch); !found.empty())
+    return failure(Error::Code::BadInput, "", "the data of step {} is not finite: {}", report.step,
+                   found);
+  INGOT_ASSIGN(const std::string what, driver.describe(outcome));
+  if (!report.skipped)
+    return diverged(report.step, what);
+  constexpr int64_t told = 10; // then the total says it
+  if (++result.skipped <= told)
+    observer.onNote(fmt::format("step {} is skipped: {}", report.step, what));
+  return {};
+}
+
+tl::unexpected<Error> Trainer::diverged(int64_t step, std::string_view what) const {
   return failure(Error::Code::BadInput, "",
-                 "the loss is {} in step {}; a smaller learning rate or clipping may help{}",
-                 std::isnan(report.loss) ? "NaN" : "infinite", report.step,
+                 "step {}: {}; a smaller learning rate or clipping may help{}", step, what,
                  savedStep < 0 ? ""
                                : fmt::format(" (the newest checkpoint is of step {})", savedStep));
 }
@@ -201,6 +223,9 @@ Status Trainer::save() {
     return {};
   INGOT_ASSIGN(Checkpoint checkpoint, driver.checkpoint());
   checkpoint.options = options.description;
+  if (options.onNonFinite != OnNonFinite::Continue)
+    if (std::string found = StepDriver::describeNonFinite(checkpoint); !found.empty())
+      return diverged(result.step, found);
   CheckpointDirectory directory(options.out, options.keep);
   // The losses come first: what a kill leaves beyond the newest checkpoint is cut off on resuming,
   // what it left out would be missing for ever.

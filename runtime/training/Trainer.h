@@ -22,7 +22,8 @@ struct RunOptions {
   int64_t saveEvery = 0; ///< steps; 0: only at the end
   int keep = 3;          ///< checkpoints
   bool resume = false;   ///< continue from the newest checkpoint in `out`, if there is one
-  bool allowNonFinite = false; ///< continue after a loss that is NaN or infinite
+  /// After a loss or gradient norm that is NaN or infinite. `Skip` needs a step compiled for it.
+  OnNonFinite onNonFinite = OnNonFinite::Stop;
   /// JSON text kept in every checkpoint: model, tokenizer, training options. It must not hold what
   /// differs between a run and its resumption (the total of steps), or their files would differ.
   std::string description = "{}";
@@ -37,7 +38,7 @@ struct RunOptions {
     visit(Field{"save_every", "steps; default: at the end", false}, self.saveEvery);
     visit(Field{"keep", "checkpoints to keep; default 3", false}, self.keep);
     visit(Field{"resume", "go on from the newest checkpoint in --out", false}, self.resume);
-    visit(Field{.name = "allow_non_finite", .shapes = false}, self.allowNonFinite);
+    visit(Field{"on_nan", "stop (default), skip or continue"}, self.onNonFinite);
     visit(Field{.name = "description", .shapes = false}, self.description);
   }
 };
@@ -50,6 +51,8 @@ struct StepReport {
   int64_t tokens = 0; ///< tokens, or examples where the model takes none
   double learningRate = 0;
   std::optional<double> gradientNorm = {};
+  std::vector<double> gradientNorms = {}; ///< of each parameter, if the step computes them
+  bool skipped = false; ///< the step changed nothing: its loss or gradients were not finite
 };
 
 /// What a run reports. Calls come from the trainer's thread.
@@ -68,6 +71,7 @@ struct TrainingResult {
   int64_t firstStep = 0;      ///< updates done before this run
   int64_t step = 0;           ///< updates done after it
   bool stopped = false;       ///< the stop flag ended it early
+  int64_t skipped = 0;        ///< steps of this run that changed nothing
   LossHistory losses;         ///< of the whole training, earlier runs included
   std::vector<double> stepMs; ///< of this run
   int64_t tokensPerStep = 0;  ///< tokens, or examples where the model takes none
@@ -83,11 +87,18 @@ public:
   Trainer(Session &session, const BatchSource &training, const BatchSource *validation,
           RunOptions options, TrainingObserver &observer);
 
+  /// A fresh run begins with these parameters instead of random ones; `place` is named in errors.
+  void beginWith(Checkpoint parameters, std::string place) {
+    start = std::move(parameters);
+    startPlace = std::move(place);
+  }
+
   /// Starts afresh or resumes, then trains. `stop` is looked at between steps: when it is set, the
   /// steps in flight (at most two) are finished, a checkpoint saved and the result says `stopped`;
   /// setting it from a signal handler is safe. A fresh run moves an earlier run's directory `out`
-  /// aside. Errors: BadInput for a loss that is not finite (naming the step) and for a checkpoint
-  /// that does not fit the program; Usage for another seed than the checkpoint's; what sources and
+  /// aside. Errors: BadInput for a loss or gradients that are not finite (naming step and
+  /// parameter; nothing that is not finite is saved) and for a checkpoint that does not fit the
+  /// program; Usage for another seed than the checkpoint's; what sources and
   /// session report.
   Result<TrainingResult> run(const std::atomic<bool> &stop);
 
@@ -98,6 +109,7 @@ private:
   Status finishStep(double start);
   Status evaluate();
   Status save();
+  tl::unexpected<Error> diverged(int64_t step, std::string_view what) const;
   double rateOf(int64_t step) const { return options.schedule.at(step); }
   /// Whether a periodic action is due after so many steps.
   static bool isDue(int64_t every, int64_t steps) { return every > 0 && steps % every == 0; }
@@ -109,6 +121,8 @@ private:
   RunOptions options;
   TrainingObserver &observer;
   TrainingResult result;
+  std::optional<Checkpoint> start; ///< parameters of a fresh run
+  std::string startPlace;
   std::optional<DirectoryLock> lock; ///< of `options.out`
   int64_t savedStep = -1;            ///< of the newest checkpoint
   int64_t evaluatedStep = -1;        ///< of the newest evaluation

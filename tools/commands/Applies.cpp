@@ -14,8 +14,8 @@ struct Row {
 const std::vector<std::string_view> gptSizes = {"--size",  "--layers",   "--heads",
                                                 "--width", "--sequence", "--vocab"};
 const std::vector<std::string_view> trainingOptions = {
-    "--loss",    "--optimizer", "--weight-decay", "--beta1",     "--beta2",
-    "--epsilon", "--momentum",  "--clip",         "--accumulate"};
+    "--loss",    "--optimizer", "--weight-decay", "--beta1",      "--beta2",
+    "--epsilon", "--momentum",  "--clip",         "--accumulate", "--on-nan"};
 
 const std::vector<Row> &table() {
   static const std::vector<Row> rows = {
@@ -27,7 +27,7 @@ const std::vector<Row> &table() {
        {"--batch"},
        "does not apply: a model from a file keeps its sizes"},
       {Circumstance::Checkpoint, gptSizes, "does not apply: a checkpoint keeps its model's sizes"},
-      {Circumstance::Checkpoint, {"--batch"}, "does not apply: a checkpoint keeps its batch"},
+      {Circumstance::CheckpointBatch, {"--batch"}, "does not apply: a checkpoint keeps its batch"},
       {Circumstance::ProgramFile, gptSizes,
        "does not apply: the program in a .ingot file is compiled already"},
       {Circumstance::ProgramFile, trainingOptions,

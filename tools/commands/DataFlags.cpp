@@ -67,6 +67,7 @@ Result<DataSet> DataSet::read(const DataFlags &flags, TokenizerPointer saved) {
   DataSet set;
   set.split = flags.evaluationSplit;
   set.scale = flags.scale;
+  set.allowNonFinite = flags.allowNonFinite;
   if (flags.text.empty() && flags.data.empty())
     return failure(Error::Code::Usage, "",
                    "data is needed: --text=FILE, --data=FILES or --data=random");
@@ -120,6 +121,7 @@ Result<std::unique_ptr<BatchSource>> DataSet::source(std::vector<BatchPort> port
   arrayOptions.order = options.fileOrder ? RowOrder::File : RowOrder::Shuffled;
   arrayOptions.seed = options.seed;
   arrayOptions.scale = scale;
+  arrayOptions.allowNonFinite = allowNonFinite;
   int64_t border = rows() - int64_t(double(rows()) * split);
   if (split > 0 && options.part == Part::Training)
     arrayOptions.endRow = border;

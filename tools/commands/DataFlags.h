@@ -12,6 +12,7 @@ struct DataFlags {
   std::optional<std::string> tokenizer, bpe;
   double evaluationSplit = 0;
   double scale = 1;
+  bool allowNonFinite = false; ///< arrays may hold NaN and infinity: no flag's, --on-nan=continue's
 
   void declare(CLI::App &app);
   /// All but the tokenizer, for commands that take it from a checkpoint.
@@ -50,6 +51,7 @@ private:
   TokenRange encoded;
   std::vector<NamedArray> arrays;
   double split = 0, scale = 1;
+  bool allowNonFinite = false;
 };
 
 } // namespace ingot

@@ -93,7 +93,8 @@ Status restoreModel(Restorer &flag, ModelFlags &flags, const SavedModel &saved, 
   return model.status();
 }
 
-void restoreTraining(Restorer &flag, TrainingFlags &flags, const TrainingOptions &saved) {
+void restoreTraining(Restorer &flag, TrainingFlags &flags, const TrainingOptions &saved,
+                     int64_t step) {
   flag.restore("--loss", flags.loss, enumName(saved.loss));
   flag.restore("--optimizer", flags.optimizer, enumName(saved.optimizer));
   TrainingOptions own;
@@ -106,6 +107,10 @@ void restoreTraining(Restorer &flag, TrainingFlags &flags, const TrainingOptions
   flag.restore("--momentum", flags.numbers.momentum, saved.momentum);
   flag.restore("--clip", flags.numbers.clip, saved.clip);
   flag.restore("--accumulate", flags.numbers.accumulate, saved.accumulate);
+  flag.restoreOrReport("--on-nan", flags.onNan, enumName(saved.onNonFinite), step);
+  // No flags': a C++ program's.
+  flags.numbers.groups = saved.groups;
+  flags.numbers.lossWeights = saved.lossWeights;
 }
 
 Status restoreRun(Restorer &flag, TrainFlags &flags, const SavedRun &saved, int64_t step) {
@@ -141,7 +146,7 @@ Result<std::optional<SavedModel>> restoreFlags(const CLI::App &app, TrainFlags &
   Restorer flag(app);
   flag.restore("--seed", flags.trainer.seed, newest->seed);
   INGOT_TRY(restoreModel(flag, flags.model, saved, saved.run && saved.run->wholeBatch));
-  restoreTraining(flag, flags.training, saved.training);
+  restoreTraining(flag, flags.training, saved.training, newest->step);
   if (saved.run)
     INGOT_TRY(restoreRun(flag, flags, *saved.run, newest->step));
   flag.report();
@@ -152,6 +157,9 @@ Status checkSameRun(const SavedModel &before, const SavedModel &now, const Train
   const std::string &out = flags.trainer.out;
   INGOT_ASSIGN(nlohmann::json was, parseJson(describe(before), out));
   INGOT_ASSIGN(nlohmann::json is, parseJson(describe(now), "--resume"));
+  for (nlohmann::json *json : {&was, &is})
+    for (const char *free : {"on_nan", "gradients"}) // these may change, as from stop to skip
+      json->at("training").erase(free);
   for (const char *part : {"model", "tokenizer", "training"})
     if (was.value(part, nlohmann::json()) != is.value(part, nlohmann::json()))
       return failure(Error::Code::Usage, "--resume", "{} was trained with another {}: {}", out,

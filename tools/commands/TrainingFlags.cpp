@@ -11,6 +11,8 @@ using Optimizer = TrainingOptions::Optimizer;
 constexpr Choice<Loss> losses[] = {
     {"cross_entropy", Loss::CrossEntropy}, {"mse", Loss::Mse}, {"none", Loss::None}};
 constexpr Choice<Optimizer> optimizers[] = {{"adamw", Optimizer::AdamW}, {"sgd", Optimizer::Sgd}};
+constexpr Choice<OnNonFinite> reactions[] = {
+    {"stop", OnNonFinite::Stop}, {"skip", OnNonFinite::Skip}, {"continue", OnNonFinite::Continue}};
 
 } // namespace
 
@@ -32,12 +34,18 @@ void TrainingFlags::declare(CLI::App &app) {
   addNumber(app, "--accumulate", numbers.accumulate, atLeast(1),
             "micro-batches whose gradients make one update; default 1")
       ->group(group);
+  app.add_option(
+         "--on-nan", onNan,
+         "a loss or gradient that is not finite: stop (default) with an error, skip the step's "
+         "update, or continue")
+      ->group(group);
 }
 
 Result<TrainingOptions> TrainingFlags::options() const {
   TrainingOptions options = numbers;
   INGOT_ASSIGN(options.loss, choose("--loss", loss, losses));
   INGOT_ASSIGN(options.optimizer, choose("--optimizer", optimizer, optimizers));
+  INGOT_ASSIGN(options.onNonFinite, choose("--on-nan", onNan, reactions));
   options.weightDecay = weightDecay;
   return options;
 }

@@ -8,9 +8,10 @@
 namespace ingot {
 
 struct TrainingFlags {
-  std::string loss = "cross_entropy", optimizer = "adamw";
+  std::string loss = "cross_entropy", optimizer = "adamw", onNan = "stop";
   std::optional<double> weightDecay;
-  TrainingOptions numbers; ///< betas, epsilon, momentum, clip, accumulate: read as given
+  TrainingOptions
+      numbers; ///< betas, epsilon, momentum, clip, accumulate, groups: taken as they are
 
   void declare(CLI::App &app);
   Result<TrainingOptions> options() const;

@@ -2,6 +2,9 @@
 // RUN: %ingot-opt %s --add-optimizer="optimizer=sgd weight-decay=0" | FileCheck %s --check-prefix=SGD
 // RUN: %ingot-opt %s --add-optimizer="optimizer=sgd momentum=0.9" | FileCheck %s --check-prefix=MOMENTUM
 // RUN: %ingot-opt %s --add-optimizer="clip=0.5" | FileCheck %s --check-prefix=CLIP
+// RUN: %ingot-opt %s --add-optimizer="skip-non-finite" | FileCheck %s --check-prefix=SKIP
+// RUN: %ingot-opt %s --add-optimizer="groups=h.0.*;frozen,.*;0.5;0" | FileCheck %s --check-prefix=GROUPS
+// RUN: %ingot-opt %s --add-optimizer="return-gradients accumulate=2" | FileCheck %s --check-prefix=RETURN
 // RUN: %ingot-opt %s --add-optimizer="accumulate=2" | FileCheck %s --check-prefix=ACCUMULATE
 
 // Parameters and state are donated to results of the same name; corrections are computed in f64.
@@ -44,7 +47,7 @@
 
 // Clipping needs all gradients: every update stands behind the norm.
 // CLIP-LABEL: func.func @step(
-// CLIP-SAME: tensor<f32> {graph.name = "gradient_norm"})
+// CLIP-SAME: tensor<f32> {graph.name = "gradient_norm"}, tensor<3xf32> {graph.name = "gradient_norms"})
 // CLIP-NOT: graph.adamw
 // CLIP: %[[SUM:.+]] = graph.add %{{.+}}, %{{.+}} : tensor<f32>
 // CLIP: %[[NORM:.+]] = graph.sqrt %[[SUM]] : tensor<f32>
@@ -53,7 +56,35 @@
 // CLIP: %[[LEAST:.+]] = graph.minimum %[[LIMIT]], %{{.+}} : tensor<f32>
 // CLIP: %[[SCALE:.+]] = graph.mul %[[LEAST]]
 // CLIP: graph.adamw{{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %{{[^,]+}}, %[[SCALE]])
-// CLIP: return {{.*}}, %[[NORM]] :
+// CLIP: %[[NONE:.+]] = graph.constant dense<0.000000e+00> : tensor<f32>
+// CLIP: %[[UNUSED:.+]] = graph.reshape %[[NONE]] : tensor<f32> -> tensor<1xf32>
+// CLIP: %[[SQUARES:.+]] = graph.concat %{{.+}}, %{{.+}}, %[[UNUSED]] dimension 0
+// CLIP: %[[NORMS:.+]] = graph.sqrt %[[SQUARES]] : tensor<3xf32>
+// CLIP: return {{.*}}, %[[NORM]], %[[NORMS]] :
+
+// A scale of NaN, where loss or norm is not finite, makes updates change nothing.
+// SKIP-LABEL: func.func @step(
+// SKIP-NOT: graph.adamw
+// SKIP: %[[NORM:.+]] = graph.sqrt %{{.+}} : tensor<f32>
+// SKIP: %[[LOSS:.+]] = graph.abs %{{.+}} : tensor<f32>
+// SKIP: %[[FINITE:.+]] = graph.compare lt %[[NORM]], %{{.+}} : tensor<f32>
+// SKIP: %[[BOTH:.+]] = graph.and %[[FINITE]], %{{.+}} : tensor<i1>
+// SKIP: %[[SCALE:.+]] = graph.select %[[BOTH]]
+// SKIP: graph.adamw{{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %{{[^,]+}}, %[[SCALE]]) {{.*}}skips
+
+// The first group that matches a whole name takes the parameter; frozen ones have no state.
+// GROUPS-LABEL: func.func @step(
+// GROUPS-SAME: %[[W0:[a-z0-9]+]]: tensor<512x8xf32> {graph.donated = 0 : i64, graph.name = "h.0.w"
+// GROUPS-SAME: %[[W1:[a-z0-9]+]]: tensor<512x512xf32>
+// GROUPS-NOT: "adam.m.h.0.w"
+// GROUPS-SAME: %[[RATE:[a-z0-9]+]]: tensor<f32> {graph.name = "learning_rate"
+// GROUPS: %[[HALF:.+]] = graph.mul %[[RATE]], %{{.+}} : tensor<f32>
+// GROUPS: %[[P1:.+]], %{{.+}}, %{{.+}} = graph.adamw(%[[W1]]) {{.*}} scalars(%[[HALF]], {{.*}} weight_decay = 0.000000e+00
+// GROUPS-NOT: graph.adamw
+// GROUPS: return %[[W0]], %[[P1]],
+
+// RETURN-LABEL: func.func @step(
+// RETURN-SAME: tensor<3xf32> {graph.name = "gradient_norms"}, tensor<512x8xf32> {graph.name = "gradient.h.0.w"}, tensor<512x512xf32> {graph.name = "gradient.h.1.w"})
 
 // Two micro-batches are halves of a batch twice as large; gradients add up, and their mean is a
 // matter of the scale.

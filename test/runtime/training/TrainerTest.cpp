@@ -216,12 +216,12 @@ TEST(Trainer, LossThatIsNotFiniteStopsUnlessAllowed) {
   run.withValidation = false;
   auto result = run();
   ASSERT_FALSE(result);
-  EXPECT_NE(result.error().message.find(fmt::format("in step {}", run.recorder.steps.back().step)),
+  EXPECT_NE(result.error().message.find(fmt::format("step {}: ", run.recorder.steps.back().step)),
             std::string::npos)
       << result.error().text();
   EXPECT_FALSE(std::isfinite(run.recorder.steps.back().loss));
   EXPECT_TRUE(std::filesystem::is_empty(given.out)); // a broken model is not worth a checkpoint
-  given.allowNonFinite = true;
+  given.onNonFinite = OnNonFinite::Continue;
   given.steps = 10;
   TestRun allowed(given);
   allowed.withValidation = false;

@@ -1,0 +1,26 @@
+/// Parameters that are trained differently from the rest.
+#pragma once
+#include "runtime/support/Fields.h"
+#include <optional>
+#include <string>
+
+namespace ingot {
+
+/// Of the groups of a training, the first whose pattern matches the whole name takes a parameter;
+/// what none takes is trained as the optimizer says.
+struct ParameterGroup {
+  std::string pattern;   ///< extended regular expression, such as `h\.[0-3]\..*` or `.*\.bias`
+  bool frozen = false;   ///< keeps its values, has no gradient and no optimizer state
+  double rateFactor = 1; ///< times the learning rate
+  std::optional<double> weightDecay = {}; ///< unset: the optimizer's
+
+  static void fields(auto &self, auto &&visit) {
+    visit(Field{"pattern"}, self.pattern);
+    visit(Field{"frozen"}, self.frozen);
+    visit(Field{"rate_factor"}, self.rateFactor);
+    visit(Field{"weight_decay"}, self.weightDecay);
+  }
+  bool operator==(const ParameterGroup &) const = default;
+};
+
+} // namespace ingot
