@@ -20,6 +20,7 @@ constexpr Command commands[] = {
     {"train", "Train a model on text, arrays or random data", declareTrain},
     {"eval", "Measure a checkpoint on data: loss, and perplexity or accuracy", declareEval},
     {"generate", "Continue a text with a trained language model", declareGenerate},
+    {"convert", "Write a checkpoint's parameters as other programs read them", declareConvert},
     {"plan", "Show what memory a model needs, and for what", declarePlan},
     {"bench", "Time a step kernel by kernel, against the machine's limits", declareBench},
     {"tune", "Search for faster block sizes of a model's kernels on this machine", declareTune},

@@ -67,13 +67,75 @@ Result<SavedModel> parseSavedModel(std::string_view description, const std::stri
   return SavedModel{std::move(model), std::move(tokenizer), training, std::move(run)};
 }
 
-Result<Checkpoint> readCheckpoint(const std::string &path) {
-  if (!std::filesystem::is_directory(path))
-    return loadCheckpoint(path);
-  INGOT_ASSIGN(std::optional<Checkpoint> newest, CheckpointDirectory(path).newest());
-  if (!newest)
-    return failure(Error::Code::BadInput, path, "the directory holds no checkpoint");
-  return std::move(*newest);
+namespace {
+
+Result<Checkpoint> readOutside(const std::string &path, std::vector<std::string> *notes) {
+  INGOT_ASSIGN(OutsideWeights weights, readOutsideWeights(path));
+  const auto *gpt = std::get_if<GptSizes>(&weights.sizes);
+  INGOT_ASSIGN(Model model,
+               (gpt ? buildGpt(*gpt) : buildMlp(std::get<MlpSizes>(weights.sizes)))
+                   .map_error([&](Error error) { // the sizes are the file's
+                     return Error{Error::Code::BadInput, error.text(), path};
+                   }));
+  if (notes)
+    *notes = weights.notes;
+  Checkpoint checkpoint;
+  checkpoint.options = describe({model, weights.tokenizer, TrainingOptions()});
+  checkpoint.tensors = std::move(weights.parameters);
+  checkpoint.metadata = std::move(weights.metadata);
+  return checkpoint;
+}
+
+} // namespace
+
+Result<Checkpoint> readCheckpoint(const std::string &path, std::vector<std::string> *notes) {
+  if (std::filesystem::is_directory(path)) {
+    INGOT_ASSIGN(std::optional<Checkpoint> newest, CheckpointDirectory(path).newest());
+    if (newest)
+      return std::move(*newest);
+    if (!holdsOutsideWeights(path))
+      return failure(Error::Code::BadInput, path,
+                     "the directory holds no checkpoint and no model.safetensors");
+  }
+  return holdsOutsideWeights(path) ? readOutside(path, notes) : loadCheckpoint(path);
+}
+
+Status keepParameters(Checkpoint &checkpoint, const Model &model, const std::string &place) {
+  std::map<std::string, Tensor> parameters;
+  for (const ModelPort &port : model.ports()) {
+    if (port.role != Role::Parameter)
+      continue;
+    auto found = checkpoint.tensors.extract(port.name);
+    if (!found)
+      return failure(Error::Code::BadInput, place, "lacks '{}'", port.name);
+    parameters.insert(std::move(found));
+  }
+  checkpoint.tensors = std::move(parameters);
+  checkpoint.step = checkpoint.dataPosition = 0;
+  checkpoint.seed = 0;
+  return {};
+}
+
+Result<OutsideWeights> toOutsideWeights(const Checkpoint &checkpoint, const SavedModel &saved,
+                                        const std::string &place) {
+  OutsideWeights weights;
+  INGOT_ASSIGN(Json json, parseJson(saved.model.metadata(), place));
+  std::optional<Error> error;
+  const JsonReader sizes(json, error, place);
+  if (!sizes.has("family"))
+    return failure(Error::Code::Unsupported, place,
+                   "the model comes from a file: no other program has names for its parameters");
+  if (sizes.text("family") == "gpt")
+    weights.sizes =
+        GptSizes{sizes.integer("layers"),   sizes.integer("heads"),      sizes.integer("width"),
+                 sizes.integer("sequence"), sizes.integer("vocabulary"), sizes.integer("batch")};
+  else
+    weights.sizes = MlpSizes{sizes.integers("layers"), sizes.integer("batch")};
+  INGOT_TRY(sizes.status());
+  weights.parameters = checkpoint.tensors;
+  weights.metadata = checkpoint.metadata;
+  weights.tokenizer = saved.tokenizer;
+  return weights;
 }
 
 } // namespace ingot

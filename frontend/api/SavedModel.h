@@ -1,6 +1,7 @@
 /// What a checkpoint says about itself besides its tensors: enough to build its model again.
 #pragma once
 #include "frontend/api/Model.h"
+#include "frontend/weights/OutsideWeights.h"
 #include "passes/options/TrainingOptions.h"
 #include "runtime/data/Tokenizer.h"
 #include "runtime/training/Checkpoint.h"
@@ -45,7 +46,17 @@ std::string describe(const SavedModel &saved);
 Result<SavedModel> parseSavedModel(std::string_view description, const std::string &place,
                                    int64_t batch = 0);
 
-/// The newest checkpoint of a directory, or a single checkpoint file.
-Result<Checkpoint> readCheckpoint(const std::string &path);
+/// The newest checkpoint of a directory, or a single checkpoint file; or the parameters alone that
+/// another program wrote (weights/OutsideWeights.h), as a checkpoint after step 0. `notes` are told
+/// what had to be assumed.
+Result<Checkpoint> readCheckpoint(const std::string &path,
+                                  std::vector<std::string> *notes = nullptr);
+
+/// Drops what a new training does not begin with: optimizer state, steps, seed.
+Status keepParameters(Checkpoint &checkpoint, const Model &model, const std::string &place);
+
+/// The parameters for another program. Unsupported unless the model is of a family.
+Result<OutsideWeights> toOutsideWeights(const Checkpoint &checkpoint, const SavedModel &saved,
+                                        const std::string &place);
 
 } // namespace ingot

@@ -49,18 +49,21 @@ Status readFields(Safetensors &contents, Checkpoint &checkpoint) {
   INGOT_TRY(readNumber(contents, "data_position", checkpoint.dataPosition));
   INGOT_TRY(readNumber(contents, "seed", checkpoint.seed));
   checkpoint.options = contents.metadata["options"];
+  for (const char *key : {"step", "data_position", "seed", "options"})
+    contents.metadata.erase(key);
+  checkpoint.metadata = std::move(contents.metadata);
   return {};
 }
 
 } // namespace
 
 Status saveCheckpoint(const std::string &file, const Checkpoint &checkpoint) {
-  return writeSafetensors(file,
-                          {.tensors = checkpoint.tensors,
-                           .metadata = {{"step", std::to_string(checkpoint.step)},
-                                        {"data_position", std::to_string(checkpoint.dataPosition)},
-                                        {"seed", std::to_string(checkpoint.seed)},
-                                        {"options", checkpoint.options}}});
+  Safetensors contents{.tensors = checkpoint.tensors, .metadata = checkpoint.metadata};
+  contents.metadata["step"] = std::to_string(checkpoint.step);
+  contents.metadata["data_position"] = std::to_string(checkpoint.dataPosition);
+  contents.metadata["seed"] = std::to_string(checkpoint.seed);
+  contents.metadata["options"] = checkpoint.options;
+  return writeSafetensors(file, contents);
 }
 
 Result<Checkpoint> loadCheckpoint(const std::string &file) {

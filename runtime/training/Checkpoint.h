@@ -15,6 +15,8 @@ struct Checkpoint {
   uint64_t seed = 0;
   std::string options = "{}"; ///< JSON text: the model and the training options
   std::map<std::string, Tensor> tensors;
+  std::map<std::string, std::string> metadata =
+      {}; ///< what else the file says: other programs' keys
 };
 
 Status saveCheckpoint(const std::string &file, const Checkpoint &checkpoint);

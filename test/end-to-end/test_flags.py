@@ -6,9 +6,11 @@ import unittest
 
 from support import INGOT, TEXT, TINY, lines, run, write
 
-COMMANDS = ["compile", "run", "train", "eval", "generate", "plan", "bench", "tune", "inspect", "check", "emulate", "devices"]
+COMMANDS = ["compile", "run", "train", "eval", "generate", "plan", "bench", "tune", "inspect", "check", "emulate", "convert",
+            "devices"]
 # What each command needs besides the option under test, so that it would do something without it.
-SUBJECT = {"devices": [], "emulate": ["no.ptx"], "eval": ["no-such-run"], "generate": ["no-such-run"]}
+SUBJECT = {"devices": [], "emulate": ["no.ptx"], "eval": ["no-such-run"], "generate": ["no-such-run"],
+           "convert": ["no-such-run", "--output=x.safetensors"]}
 
 
 def options(command):
@@ -39,7 +41,7 @@ class EveryOption(unittest.TestCase):
         self.assertEqual(dict(options("train"))["--out"], "TEXT")
         self.assertEqual(dict(options("train"))["--json"], "")
         for command in COMMANDS:
-            self.assertIn("--json" if command != "run" else "--input", dict(options(command)))
+            self.assertIn({"run": "--input", "convert": "--output"}.get(command, "--json"), dict(options(command)))
 
     def test_a_missing_value_does_not_take_the_next_word(self):
         with tempfile.TemporaryDirectory() as folder:

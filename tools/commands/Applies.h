@@ -8,12 +8,13 @@ namespace ingot {
 
 /// What holds for a run of a command, so that some of its options would be ignored.
 enum class Circumstance {
-  Mlp,            ///< the model is of the family `mlp`
-  ModelFile,      ///< the model comes from a file, with its sizes
-  ModelFileBatch, ///< and the batch is one of these
-  Checkpoint,     ///< model, tokenizer and training options come from a checkpoint
-  ProgramFile,    ///< the model is compiled already
-  NoTraining,     ///< the model runs alone: no loss, no optimizer
+  Mlp,             ///< the model is of the family `mlp`
+  ModelFile,       ///< the model comes from a file, with its sizes
+  ModelFileBatch,  ///< and the batch is one of these
+  Checkpoint,      ///< model and tokenizer come from a checkpoint
+  CheckpointBatch, ///< and so does the batch
+  ProgramFile,     ///< the model is compiled already
+  NoTraining,      ///< the model runs alone: no loss, no optimizer
   AdamW,
   Sgd,
   ReferenceDevice, ///< the interpreter: nothing is compiled

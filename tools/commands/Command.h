@@ -24,6 +24,7 @@ Action declareBench(CLI::App &app);
 Action declareTune(CLI::App &app);
 Action declareInspect(CLI::App &app);
 Action declareCheck(CLI::App &app);
+Action declareConvert(CLI::App &app);
 Action declareDevices(CLI::App &app);
 Action declareEmulate(CLI::App &app);
 

@@ -62,7 +62,11 @@ Status evaluate(const CLI::App &app, EvalFlags &flags) {
     flags.data.scale = saved.run->scale;
     print(stderr, "note: --scale={}, as in training\n", flags.data.scale);
   }
-  INGOT_ASSIGN(DataSet data, DataSet::read(flags.data, saved.tokenizer));
+  if (!flags.data.text.empty() && !saved.tokenizer && !flags.data.bpe)
+    return failure(Error::Code::Usage, "--bpe",
+                   "is needed: {} holds no tokenizer for --text (GPT-2's is in this directory)",
+                   flags.checkpoint);
+  INGOT_ASSIGN(DataSet data, DataSet::read(flags.data, flags.data.bpe ? nullptr : saved.tokenizer));
   INGOT_ASSIGN(LoadedModel loaded, flags.compile.load(saved.model, saved.training));
   INGOT_TRY(loadParameters(*loaded.session, "evaluate", checkpoint, flags.checkpoint));
 
@@ -88,9 +92,13 @@ Status evaluate(const CLI::App &app, EvalFlags &flags) {
 
 Action declareEval(CLI::App &app) {
   auto flags = std::make_shared<EvalFlags>();
-  app.add_option("checkpoint", flags->checkpoint, "a checkpoint file or a run's --out directory")
+  app.add_option("checkpoint", flags->checkpoint,
+                 "a checkpoint file, a run's --out directory, or weights of another program")
       ->required();
   flags->data.declareSources(app);
+  app.add_option("--bpe", flags->data.bpe,
+                 "directory of GPT-2's encoder.json and vocab.bpe, where the weights bring no "
+                 "tokenizer");
   addNumber(app, "--batches", flags->batches, atLeast<int64_t>(1),
             "batches spread evenly over the data; default: all");
   addNumber(app, "--seed", flags->seed, Range<uint64_t>(), "of --data=random");

@@ -14,7 +14,7 @@ namespace ingot {
 namespace {
 
 struct GenerateFlags {
-  std::string checkpoint, prompt;
+  std::string checkpoint, prompt, bpe;
   GenerateOptions options;
   CompileFlags compile;
   bool json = false;
@@ -30,9 +30,13 @@ Status generate(const CLI::App &app, GenerateFlags &flags) {
   INGOT_ASSIGN(Checkpoint checkpoint, openCheckpoint(flags.checkpoint));
   // One text is written: a batch of 1 whatever the training's was.
   INGOT_ASSIGN(SavedModel saved, parseSavedModel(checkpoint.options, flags.checkpoint, 1));
+  if (!flags.bpe.empty()) {
+    INGOT_ASSIGN(saved.tokenizer,
+                 loadGpt2Tokenizer(flags.bpe + "/encoder.json", flags.bpe + "/vocab.bpe"));
+  }
   if (!saved.tokenizer)
     return failure(Error::Code::Unsupported, flags.checkpoint,
-                   "the model was not trained on text: there is no tokenizer to write with");
+                   "holds no tokenizer to write with; --bpe=DIR names GPT-2's");
   INGOT_ASSIGN(LoadedModel loaded, flags.compile.load(saved.model, std::nullopt));
   INGOT_TRY(loadParameters(*loaded.session, "forward", checkpoint, flags.checkpoint));
 
@@ -55,9 +59,13 @@ Status generate(const CLI::App &app, GenerateFlags &flags) {
 
 Action declareGenerate(CLI::App &app) {
   auto flags = std::make_shared<GenerateFlags>();
-  app.add_option("checkpoint", flags->checkpoint, "a checkpoint file or a run's --out directory")
+  app.add_option("checkpoint", flags->checkpoint,
+                 "a checkpoint file, a run's --out directory, or weights of another program")
       ->required();
   app.add_option("--prompt", flags->prompt, "what the text begins with; - reads standard input");
+  app.add_option("--bpe", flags->bpe,
+                 "directory of GPT-2's encoder.json and vocab.bpe, where the weights bring no "
+                 "tokenizer");
   addNumber(app, "--tokens", flags->options.tokens, atLeast<int64_t>(0),
             "tokens to write; default 100");
   addNumber(app, "--temperature", flags->options.temperature, atLeast(0.0),

@@ -2,6 +2,8 @@
 #include "frontend/api/SavedModel.h"
 #include "runtime/data/Files.h"
 #include "runtime/support/File.h"
+#include "runtime/support/Print.h"
+#include "runtime/training/Shards.h"
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -32,7 +34,7 @@ std::string_view describe(InputKind kind) {
   case InputKind::Program:
     return "a compiled program, which run, bench and inspect take";
   case InputKind::Checkpoint:
-    return "a checkpoint, which eval, generate, run and inspect take";
+    return "a checkpoint, which train, eval, generate, run, convert and inspect take";
   case InputKind::Model:
     break;
   }
@@ -71,6 +73,8 @@ private:
 InputKind kindOfInput(const std::string &path) {
   std::error_code ignored;
   if (path != "-" && fs::is_directory(path, ignored))
+    return InputKind::Checkpoint;
+  if (isShardIndex(path))
     return InputKind::Checkpoint;
   const std::string bytes = firstBytes(path);
   if (bytes.starts_with("\x89Ingot\r\n"))
@@ -111,7 +115,11 @@ Result<Checkpoint> openCheckpoint(const std::string &path) {
   if (path.ends_with(".mlir"))
     return failure(Error::Code::BadInput, path,
                    "is not a checkpoint but a model, which train, compile and run take");
-  return readCheckpoint(path);
+  std::vector<std::string> notes;
+  INGOT_ASSIGN(Checkpoint checkpoint, readCheckpoint(path, &notes));
+  for (const std::string &note : notes)
+    print(stderr, "note: {}\n", note);
+  return checkpoint;
 }
 
 Status writeProgram(const Program &program, const std::string &path) {

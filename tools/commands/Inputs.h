@@ -8,7 +8,7 @@ namespace ingot {
 
 enum class InputKind {
   Program,    ///< a compiled program, as `ingot compile -o` writes it
-  Checkpoint, ///< a checkpoint file, or a directory with checkpoints
+  Checkpoint, ///< a checkpoint, weights of another program, or a directory with one of them
   Model,      ///< anything else: the text of a model, if it is one
 };
 

@@ -123,7 +123,7 @@ std::vector<Circumstance> ModelFlags::circumstances() const {
   if (isProgram())
     return {Circumstance::ProgramFile};
   if (isCheckpoint())
-    return {Circumstance::Checkpoint};
+    return {Circumstance::Checkpoint, Circumstance::CheckpointBatch};
   std::vector<Circumstance> result = {Circumstance::ModelFile};
   if (batch && !wholeBatch())
     result.push_back(Circumstance::ModelFileBatch);

@@ -22,6 +22,8 @@ struct ModelFlags {
   bool isCheckpoint() const;
   /// What decides which of these flags apply.
   std::vector<Circumstance> circumstances() const;
+  /// The batch of a family, `rows` for `all`; `otherwise` without the flag.
+  Result<int64_t> batchOr(int64_t otherwise, int64_t rows) const;
   bool wholeBatch() const { return batch == "all"; }
 
 private:
@@ -29,7 +31,6 @@ private:
   bool namesFile() const;
   Result<Model> buildGptFamily(const Tokenizer *tokenizer, int64_t rows) const;
   Result<Model> buildMlpFamily(int64_t rows) const;
-  Result<int64_t> batchOr(int64_t otherwise, int64_t rows) const;
 };
 
 } // namespace ingot

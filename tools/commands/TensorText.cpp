@@ -2,9 +2,9 @@
 #include "ir/dialect/Elements.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/data/Array.h"
+#include "runtime/program/TensorTools.h"
 #include <charconv>
 #include <cmath>
-#include <span>
 
 namespace ingot {
 namespace {
@@ -105,43 +105,6 @@ Result<Tensor> parseElements(std::string_view flag, ElementType type, const Shap
   });
 }
 
-/// The elements in row-major order; brackets around every dimension but the first, and around a
-/// vector.
-std::string printElements(const Tensor &tensor, std::span<const std::string> elements) {
-  const Shape &shape = tensor.shape();
-  if (shape.size() <= 1) {
-    std::string joined = fmt::format("{}", fmt::join(elements, " "));
-    return shape.empty() ? joined : "[" + joined + "]";
-  }
-  std::string text;
-  for (size_t i = 0; i < elements.size(); ++i) {
-    size_t opened = 0, closed = 0;
-    int64_t stride = 1;
-    for (size_t dimension = shape.size() - 1; dimension > 0; --dimension) {
-      stride *= shape[dimension];
-      opened += int64_t(i) % stride == 0;
-      closed += int64_t(i + 1) % stride == 0;
-    }
-    text += opened ? std::string(opened, '[') : std::string(" ");
-    text += elements[i] + std::string(closed, ']');
-  }
-  return text;
-}
-
-template <typename T> std::vector<std::string> printAll(const std::vector<T> &values) {
-  std::vector<std::string> texts;
-  for (T value : values)
-    texts.push_back(fmt::format("{}", value));
-  return texts;
-}
-
-std::vector<std::string> elementTexts(const Tensor &tensor) {
-  if (tensor.type() == ElementType::F32)
-    return printAll(std::vector<float>(tensor.as<float>(), tensor.as<float>() + tensor.size()));
-  return graph::dispatch(tensor.type(),
-                         [&](auto wide) { return printAll(graph::load<decltype(wide)>(tensor)); });
-}
-
 } // namespace
 
 Result<Tensor> parseTensor(std::string_view flag, std::string_view text) {
@@ -155,14 +118,9 @@ Result<Tensor> parseTensor(std::string_view flag, std::string_view text) {
   return parseElements(flag, tensor.type(), tensor.shape(), text.substr(equals + 1));
 }
 
-std::string printTensor(const Tensor &tensor, int64_t limit) {
-  std::string text;
-  for (int64_t size : tensor.shape())
-    text += fmt::format("{}x", size);
-  text += fmt::format("{}=", name(tensor.type()));
-  if (tensor.size() > limit)
-    return text + fmt::format("… {} elements; --output=@FILE.npy holds them", tensor.size());
-  return text + printElements(tensor, elementTexts(tensor));
+std::string printTensor(const Tensor &tensor) {
+  constexpr int64_t limit = 1024;
+  return toString(tensor, limit) + (tensor.size() > limit ? "; --output=@FILE.npy holds them" : "");
 }
 
 } // namespace ingot

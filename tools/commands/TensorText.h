@@ -7,7 +7,7 @@ namespace ingot {
 /// Reads `2x2xf32=1,2,3,4` (one value fills the tensor) or `@FILE`, a .npy or IDX file.
 Result<Tensor> parseTensor(std::string_view flag, std::string_view text);
 
-/// `2x2xf32=[1 2][3 4]`, at most `limit` elements.
-std::string printTensor(const Tensor &tensor, int64_t limit = 1024);
+/// `2x2xf32=[1 2][3 4]`; of a large one only type and shape.
+std::string printTensor(const Tensor &tensor);
 
 } // namespace ingot

@@ -8,6 +8,7 @@
 #include "runtime/training/Progress.h"
 #include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
+#include "tools/commands/Inputs.h"
 #include "tools/commands/Interrupt.h"
 #include "tools/commands/ProfiledSteps.h"
 #include "tools/commands/Resume.h"
@@ -50,6 +51,42 @@ SavedRun savedRun(const TrainFlags &flags, const DataSet &data) {
           .data = data.fingerprint()};
 }
 
+/// A checkpoint, or another program's weights, that a new training begins with.
+struct Start {
+  SavedModel model;
+  Checkpoint parameters;
+
+  /// Nothing where the model is a family or a file of IR.
+  static Result<std::optional<Start>> read(const TrainFlags &flags) {
+    const std::string &path = flags.model.model;
+    if (!flags.model.isCheckpoint())
+      return std::optional<Start>();
+    INGOT_ASSIGN(Checkpoint checkpoint, openCheckpoint(path));
+    INGOT_ASSIGN(SavedModel model, parseSavedModel(checkpoint.options, path));
+    INGOT_TRY(keepParameters(checkpoint, model.model, path));
+    return Start{std::move(model), std::move(checkpoint)};
+  }
+  /// The same model with the batch of the flags, if it is of a family.
+  Result<Model> build(const TrainFlags &flags, const DataSet &data,
+                      const std::optional<SavedModel> &before) const {
+    if (before && !flags.model.batch)
+      return before->model;
+    INGOT_ASSIGN(const int64_t batch, flags.model.batchOr(0, data.rows()));
+    INGOT_ASSIGN(SavedModel rebuilt, parseSavedModel(parameters.options, flags.model.model, batch));
+    if (batch && rebuilt.model.metadata().find("\"family\"") == std::string::npos)
+      return failure(Error::Code::Usage, "--batch",
+                     "does not apply: a model from a file keeps its sizes");
+    if (data.tokenizer())
+      for (const ModelPort &port : rebuilt.model.ports())
+        if (port.role == Role::Output && port.shape.size() == 3 &&
+            data.tokenizer()->vocabularySize() > port.shape.back())
+          return failure(Error::Code::Usage, "--tokenizer",
+                         "has {} tokens, more than the model's {}",
+                         data.tokenizer()->vocabularySize(), port.shape.back());
+    return std::move(rebuilt.model);
+  }
+};
+
 Status train(const CLI::App &app, TrainFlags &flags) {
   if (flags.trainer.resume && flags.trainer.out.empty())
     return failure(Error::Code::Usage, "--resume", "needs --out=DIR, where the checkpoints are");
@@ -61,10 +98,19 @@ Status train(const CLI::App &app, TrainFlags &flags) {
     INGOT_TRY(writeFile(flags.profile, "[]\n"));
   INGOT_ASSIGN(flags.trainer.schedule, flags.learningRates());
   INGOT_ASSIGN(TrainingOptions training, flags.training.options());
-  const bool sameTokenizer = before && !flags.data.tokenizer && !flags.data.bpe;
-  INGOT_ASSIGN(DataSet data,
-               DataSet::read(flags.data, sameTokenizer ? before->tokenizer : nullptr));
-  INGOT_ASSIGN(Model model, flags.model.build(data.tokenizer().get(), data.rows()));
+  flags.trainer.onNonFinite = training.onNonFinite;
+  flags.data.allowNonFinite = training.onNonFinite == OnNonFinite::Continue;
+  INGOT_ASSIGN(std::optional<Start> start, Start::read(flags));
+  TokenizerPointer tokenizer;
+  if (!flags.data.tokenizer && !flags.data.bpe)
+    tokenizer = before ? before->tokenizer : start ? start->model.tokenizer : nullptr;
+  if (start && !tokenizer && !flags.data.text.empty() && !flags.data.tokenizer && !flags.data.bpe)
+    return failure(Error::Code::Usage, "--tokenizer",
+                   "is needed: {} holds no tokenizer for --text (--bpe=DIR for GPT-2's)",
+                   flags.model.model);
+  INGOT_ASSIGN(DataSet data, DataSet::read(flags.data, tokenizer));
+  INGOT_ASSIGN(Model model, start ? start->build(flags, data, before)
+                                  : flags.model.build(data.tokenizer().get(), data.rows()));
   const SavedModel saved{model, data.tokenizer(), training, savedRun(flags, data)};
   if (before)
     INGOT_TRY(checkSameRun(*before, saved, flags));
@@ -105,6 +151,8 @@ Status train(const CLI::App &app, TrainFlags &flags) {
     observer = std::move(wrapped);
   }
   Trainer trainer(*loaded.session, *batches, validation.get(), flags.trainer, *observer);
+  if (start)
+    trainer.beginWith(std::move(start->parameters), flags.model.model);
   INGOT_ASSIGN(TrainingResult result, trainer.run(interrupted));
   if (profiled)
     INGOT_TRY(profiled->write(flags.profile));

@@ -8,6 +8,9 @@ void TrainFlags::declare(CLI::App &app) {
   model.declare(app);
   data.declare(app);
   training.declare(app);
+  app.get_option("model")->description(
+      "gpt, mlp, a .mlir file, - for one on standard input, or a checkpoint or weights of another "
+      "program, whose parameters the training begins with");
   constexpr const char *group = "Run";
   trainer.steps = 100;
   addNumber(app, "--steps", trainer.steps, atLeast<int64_t>(0),
@@ -48,6 +51,7 @@ void TrainFlags::declare(CLI::App &app) {
 
 std::vector<Circumstance> TrainFlags::circumstances() const {
   std::vector<Circumstance> result = circumstancesOf(model, training, data, compile);
+  std::erase(result, Circumstance::CheckpointBatch); // a training may begin with another
   if (trainer.out.empty())
     result.push_back(Circumstance::NoOutput);
   if (schedule == "constant")
