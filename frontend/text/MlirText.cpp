@@ -82,6 +82,8 @@ Result<Model> Model::parse(std::string_view text, const std::string &place) {
   impl->module = mlir::parseSourceFile<mlir::ModuleOp>(sources, config);
   if (!impl->module || failed(checkModel(*impl->module)))
     return tl::unexpected(diagnostics.error(Error::Code::BadInput, "is not graph IR"));
+  // Printed text names the file that it was printed from; errors name the one that was read.
+  impl->module.get()->setLoc(mlir::FileLineColLoc::get(impl->context.get(), place, 0, 0));
   return Model(std::move(impl));
 }
 

@@ -39,8 +39,9 @@ class Kinds(unittest.TestCase):
 
     def test_a_checkpoint_where_a_model_is_wanted(self):
         for path in (self.checkpoint, self.run_folder):
-            for command in (["compile"], ["train", "--data=random"], ["plan"], ["tune"], ["check"], ["bench"]):
-                self.refused(f"{path}: is not a model but a checkpoint, which eval, generate, run and inspect take",
+            for command in (["compile"], ["plan"], ["tune"], ["check"], ["bench"]):
+                self.refused(f"{path}: is not a model but a checkpoint, which train, eval, generate, run, convert and "
+                             "inspect take",
                              command[0], path, *command[1:])
 
     def test_something_else_where_a_checkpoint_is_wanted(self):
@@ -104,7 +105,8 @@ class Stages(unittest.TestCase):
                         continue  # is the graph of the step
                     process = run("compile", path, f"--emit={early}")
                     self.assertEqual(process.returncode, 2, process.stderr)
-                    self.assertIn(f"holds stage {stage}, and no stage goes back to {early}", process.stderr)
+                    self.assertEqual(process.stderr, f"ingot: error: {path}: holds stage {stage}, and no stage goes "
+                                                     f"back to {early}\n")
                     self.assertEqual(process.stdout, "")
 
     def test_names_and_counts_survive(self):
