@@ -4,7 +4,10 @@
 #include "frontend/api/LoadedModel.h"
 #include "frontend/api/ModelModule.h"
 #include "frontend/api/SavedModel.h"
+#include "runtime/data/Prefetch.h"
 #include "runtime/training/StepDriver.h"
+#include "runtime/training/Trainer.h"
+#include <chrono>
 #include <cmath>
 #include <mutex>
 
@@ -17,6 +20,9 @@ Result<CompileOptions> toCompileOptions(const Options &options,
   result.training = training;
   result.target = options.target;
   result.threads = options.threads;
+  if (options.memory < 0)
+    return failure(Error::Code::Usage, "Options::memory", "{} is not 0 or more", options.memory);
+  result.memory.budget = options.memory;
   if (options.cache)
     result.cacheDirectory = DiskCache::defaultDirectory();
   if (options.tuned) {
@@ -61,6 +67,27 @@ Result<Tensors> runFunction(Session &session, std::string_view name, const Tenso
   return outputs;
 }
 
+/// Runs into the caller's memory.
+Status runInto(Session &session, const Tensors &inputs, Tensors &outputs) {
+  const Function *function = session.program().function("forward");
+  if (!function)
+    return failure(Error::Code::Usage, "forward", "the program has no such function");
+  INGOT_ASSIGN(Batch batch, batchOf(*function, inputs));
+  std::vector<std::string> names;
+  for (const auto &[outputName, value] : outputs) {
+    const Port *port = function->port(outputName);
+    if (!port || port->role != Role::Output)
+      return failure(Error::Code::Usage, outputName, "@forward has no such output");
+    INGOT_TRY(checkValue("forward", *port, value));
+    names.push_back(outputName);
+  }
+  INGOT_ASSIGN(Ticket ticket, session.enqueue("forward", batch, names));
+  INGOT_ASSIGN(std::vector<NamedTensor> values, session.wait(ticket));
+  for (const NamedTensor &output : values)
+    std::memcpy(outputs[output.name].data(), output.value.data(), output.value.bytes());
+  return {};
+}
+
 Result<std::string> printIr(const Model &model, const CompileOptions &options,
                             std::string_view stage) {
   INGOT_ASSIGN(Stage parsed, parseStage(stage));
@@ -73,6 +100,10 @@ TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,
   training.loss = loss;
   training.clip = options.clip;
   training.accumulate = options.accumulate;
+  training.onNonFinite = options.onNonFinite;
+  training.groups = options.groups;
+  training.gradients = options.gradients;
+  training.lossWeights = options.lossWeights;
   if (auto *adamw = std::get_if<AdamW>(&optimizer)) {
     training.optimizer = TrainingOptions::Optimizer::AdamW;
     training.beta1 = adamw->beta1;
@@ -114,7 +145,17 @@ struct ModelTrainer::Impl {
   StepDriver driver;
   double learningRate;
   TokenizerPointer tokenizer; ///< null if the model takes no text
+  StepOutcome last;
 
+  OnNonFinite onNonFinite() const { return options.training->onNonFinite; }
+  /// The batch of a function in its order, checked where it enters.
+  Result<Batch> batch(const Function &function, const Tensors &inputs) const {
+    INGOT_ASSIGN(Batch batch, batchOf(function, inputs));
+    if (onNonFinite() != OnNonFinite::Continue)
+      if (std::string found = describeNonFinite(batch); !found.empty())
+        return failure(Error::Code::BadInput, "", "{}: data must be finite", found);
+    return batch;
+  }
   Session &session() { return *loaded.session; }
 };
 
@@ -190,6 +231,16 @@ Result<Tensors> CompiledProgram::run(const Tensors &inputs) {
   return runFunction(*impl->loaded.session, "forward", inputs);
 }
 
+Status CompiledProgram::run(const Tensors &inputs, Tensors &outputs) {
+  std::lock_guard lock(impl->mutex);
+  return runInto(*impl->loaded.session, inputs, outputs);
+}
+
+void CompiledProgram::profile(ProfileSink sink) {
+  std::lock_guard lock(impl->mutex);
+  impl->loaded.session->profile(std::move(sink));
+}
+
 Result<std::string> CompiledProgram::ir(std::string_view stage) const {
   std::lock_guard lock(impl->mutex);
   return printIr(impl->model, impl->options, stage);
@@ -211,14 +262,82 @@ Result<float> ModelTrainer::step(const Tensors &batch) {
   if (!isRate(impl->learningRate))
     return failure(Error::Code::Usage, "learningRate", "{} is not a number, 0 or more",
                    impl->learningRate);
-  INGOT_ASSIGN(Batch inputs, batchOf(*program().function("step"), batch));
+  const Function &step = *program().function("step");
+  INGOT_ASSIGN(Batch inputs, impl->batch(step, batch));
   INGOT_TRY(impl->driver.enqueue(inputs, impl->learningRate));
   INGOT_ASSIGN(StepDriver::Outcome outcome, impl->driver.finish());
-  return float(outcome.loss);
+  const bool isAccepted = outcome.isFinite() || impl->onNonFinite() == OnNonFinite::Continue;
+  const bool isSkipped = !isAccepted && impl->onNonFinite() == OnNonFinite::Skip;
+  impl->last = {float(outcome.loss), isSkipped, outcome.gradientNorm, {}};
+  size_t index = 0;
+  for (const Port &port : step.ports)
+    if (port.role == Role::Parameter && index < outcome.gradientNorms.size())
+      impl->last.gradientNorms[port.name] = outcome.gradientNorms[index++];
+  if (isAccepted || isSkipped)
+    return impl->last.loss;
+  INGOT_ASSIGN(const std::string what, impl->driver.describe(outcome));
+  return failure(Error::Code::BadInput, "", "step {}: {}", steps(), what);
+}
+
+std::vector<BatchPort> ModelTrainer::batchPorts() const {
+  return ingot::batchPorts(*program().function("step"));
+}
+
+Result<LossHistory> ModelTrainer::fit(const BatchSource &training, const FitOptions &options) {
+  LossHistory losses;
+  auto evaluateNow = [&]() -> Status {
+    if (!options.validation ||
+        (!losses.validation.empty() && losses.validation.back().step == steps()))
+      return {};
+    INGOT_ASSIGN(const double loss,
+                 evaluateLoss(impl->session(), *options.validation, options.evaluationBatches));
+    losses.validation.push_back({steps(), loss});
+    if (options.onEvaluation)
+      options.onEvaluation(steps(), loss);
+    return {};
+  };
+  auto isCancelled = [&] { return options.stop && *options.stop; };
+  Prefetch batches(training, steps(), options.steps);
+  while (steps() < options.steps && !isCancelled()) {
+    const auto start = std::chrono::steady_clock::now();
+    if (options.schedule)
+      impl->learningRate = options.schedule->at(steps());
+    INGOT_ASSIGN(const Batch *batch, batches.next());
+    Tensors inputs;
+    for (const NamedTensor &input : *batch)
+      inputs[input.name] = input.value;
+    INGOT_ASSIGN(const float loss, step(inputs));
+    losses.training.push_back({steps(), loss});
+    if (options.onStep) {
+      const std::chrono::duration<double, std::milli> spent =
+          std::chrono::steady_clock::now() - start;
+      options.onStep({steps(), options.steps, impl->learningRate, spent.count(), lastStep()});
+    }
+    if (options.evaluateEvery > 0 && steps() % options.evaluateEvery == 0)
+      INGOT_TRY(evaluateNow());
+  }
+  if (!isCancelled())
+    INGOT_TRY(evaluateNow());
+  return losses;
+}
+
+const StepOutcome &ModelTrainer::lastStep() const { return impl->last; }
+
+Result<Tensors> ModelTrainer::gradients() const {
+  if (!impl->options.training->gradients)
+    return failure(Error::Code::Usage, "ModelTrainerOptions::gradients",
+                   "is not set: the step does not keep them");
+  constexpr std::string_view prefix = "gradient.";
+  Tensors gradients;
+  for (const Port &port : program().function("step")->ports)
+    if (port.role == Role::Output && port.name.starts_with(prefix)) {
+      INGOT_ASSIGN(gradients[port.name.substr(prefix.size())], read(port.name));
+    }
+  return gradients;
 }
 
 Result<float> ModelTrainer::evaluate(const Tensors &batch) {
-  INGOT_ASSIGN(Batch inputs, batchOf(*program().function("evaluate"), batch));
+  INGOT_ASSIGN(Batch inputs, impl->batch(*program().function("evaluate"), batch));
   INGOT_ASSIGN(double loss, evaluateBatch(impl->session(), inputs));
   return float(loss);
 }
@@ -226,6 +345,12 @@ Result<float> ModelTrainer::evaluate(const Tensors &batch) {
 Result<Tensors> ModelTrainer::run(const Tensors &inputs) {
   return runFunction(impl->session(), "forward", inputs);
 }
+
+Status ModelTrainer::run(const Tensors &inputs, Tensors &outputs) {
+  return runInto(impl->session(), inputs, outputs);
+}
+
+void ModelTrainer::profile(ProfileSink sink) { impl->session().profile(std::move(sink)); }
 
 Result<Tensor> ModelTrainer::read(std::string_view name) const {
   return impl->session().read("step", name);
@@ -241,6 +366,9 @@ int64_t ModelTrainer::steps() const { return impl->driver.steps(); }
 
 Status ModelTrainer::save(const std::string &directory) const {
   INGOT_ASSIGN(Checkpoint checkpoint, impl->driver.checkpoint());
+  if (impl->onNonFinite() != OnNonFinite::Continue)
+    if (std::string found = StepDriver::describeNonFinite(checkpoint); !found.empty())
+      return failure(Error::Code::BadInput, directory, "{}: what is broken is not saved", found);
   checkpoint.options = describe({impl->model, impl->tokenizer, *impl->options.training});
   return CheckpointDirectory(directory).save(checkpoint);
 }

@@ -10,9 +10,15 @@
 #include "frontend/builder/Builder.h"
 #include "frontend/families/Models.h"
 #include "passes/options/TrainingOptions.h"
+#include "runtime/data/BatchSource.h"
 #include "runtime/data/Tokenizer.h"
-#include "runtime/program/Program.h"
+#include "runtime/program/DLPack.h"
+#include "runtime/program/Device.h"
 #include "runtime/program/Store.h"
+#include "runtime/program/TensorTools.h"
+#include "runtime/training/LossHistory.h"
+#include "runtime/training/Schedule.h"
+#include <atomic>
 #include <map>
 
 namespace ingot {
@@ -27,6 +33,9 @@ struct Options {
   std::string target = "cpu"; ///< this machine, or such as `cpu:x86-64-v4`
   int threads = 0;            ///< 0: one per CPU; results do not depend on it
   bool cache = true;          ///< keep compiled code on disk
+  /// Largest arena in bytes, parameters and state included; 0: no bound. What does not fit is
+  /// recomputed in the backward pass; a bound that no plan meets is an error that names the least.
+  int64_t memory = 0;
   /// Use what `ingot tune` found on this machine for as many threads; results are the same bits.
   bool tuned = true;
   /// Parameters and state of other programs, which this one shares and does not initialise: a
@@ -42,11 +51,17 @@ public:
   /// Fills the parameters with their initial values, a function of the seed. Done with seed 0 when
   /// the program is made, unless it shares the parameters of others.
   Status initialize(uint64_t seed);
-  /// Takes the parameters from a checkpoint: a file, or the newest in a directory.
+  /// Takes the parameters from a checkpoint (a file, or the newest in a directory), or from
+  /// safetensors with Hugging Face's names.
   Status load(const std::string &path);
   /// All inputs in, all outputs out. Errors name the input that is missing, unknown or of another
   /// type or shape.
   Result<Tensors> run(const Tensors &inputs);
+  /// The same into memory of the caller's: outputs by name, of the model's types and shapes. An
+  /// output that is not named is not copied.
+  Status run(const Tensors &inputs, Tensors &outputs);
+  /// From now on `sink` hears of every kernel call, such as Profile::sink(); null: no longer.
+  void profile(ProfileSink sink);
   /// The IR of a stage: graph, train, linalg, kernels, plan, llvm or program.
   Result<std::string> ir(std::string_view stage) const;
   /// Why what `ingot tune` found is not used, if it was of no use; else empty.
@@ -80,31 +95,92 @@ using Optimizer = std::variant<AdamW, Sgd>;
 struct ModelTrainerOptions : Options {
   double clip = 0;    ///< largest global gradient norm; 0: off
   int accumulate = 1; ///< micro-batches a step; the batch has this many times the rows
-  uint64_t seed = 0;  ///< of the initial parameters
+  /// After a loss or gradient that is not finite: `step` returns an error that names the parameter,
+  /// or the step changes nothing (on the device; it needs all gradients at once, as clipping does),
+  /// or nothing special happens.
+  OnNonFinite onNonFinite = OnNonFinite::Stop;
+  /// Parameters that are frozen or have a rate or a decay of their own, by regular expression.
+  std::vector<ParameterGroup> groups;
+  /// Batches have `weights`, an f32 for each target (a row's, under mse), 0 to leave it out: the
+  /// loss is Σ weight·loss / Σ weight.
+  bool lossWeights = false;
+  bool gradients = false; ///< keep every step's gradients for `ModelTrainer::gradients`
+  uint64_t seed = 0;      ///< of the initial parameters
   /// Of the text that the model learns: checkpoints keep it, and `ingot generate` writes with it.
   TokenizerPointer tokenizer;
+};
+
+/// What an update was.
+struct StepOutcome {
+  float loss = 0;       ///< of the model before the update
+  bool skipped = false; ///< nothing was changed: OnNonFinite::Skip
+  /// Of all gradients together, before clipping; absent unless the step clips, skips or keeps
+  /// gradients. Then `gradientNorms` has that of each trained parameter by name.
+  std::optional<double> gradientNorm;
+  std::map<std::string, double> gradientNorms;
+};
+
+/// A step of `ModelTrainer::fit`.
+struct FitStep {
+  int64_t step = 0;  ///< updates done
+  int64_t steps = 0; ///< in all
+  double learningRate = 0;
+  double ms = 0; ///< the step's, its batch included
+  const StepOutcome &outcome;
+};
+
+struct FitOptions {
+  int64_t steps = 100;                   ///< updates in all, those before this call included
+  std::optional<Schedule> schedule = {}; ///< absent: the rate stays as it is
+  const BatchSource *validation = nullptr;
+  int64_t evaluateEvery = 0;     ///< steps; 0: at the end
+  int64_t evaluationBatches = 8; ///< the validation source's batches 0 … N-1
+  std::function<void(const FitStep &)> onStep = {};
+  /// Mean loss over the validation batches after so many updates.
+  std::function<void(int64_t step, double loss)> onEvaluation = {};
+  /// Looked at between steps, also from a callback, another thread or a signal handler: set, it
+  /// ends the call after the running step.
+  const std::atomic<bool> *stop = nullptr;
 };
 
 /// A model's compiled training step with its parameters and optimizer state.
 class ModelTrainer {
 public:
-  /// One update on a batch: inputs and `targets`. Returns the loss before the update.
+  /// One update on a batch: inputs and `targets`. Returns the loss before the update. Errors:
+  /// inputs and losses that are not finite, unless the options allow them.
   Result<float> step(const Tensors &batch);
+  /// Steps until there are `FitOptions::steps`; a source's batch is a function of the step, so a
+  /// call that goes on after another one reads what one long call would have read. The losses of
+  /// this call, also of a cancelled one.
+  Result<LossHistory> fit(const BatchSource &training, const FitOptions &options);
+  /// What batches consist of: for TextSource, ArraySource or a source of the caller's.
+  std::vector<BatchPort> batchPorts() const;
+  /// Of the last step; zeros before the first.
+  const StepOutcome &lastStep() const;
+  /// The last step's gradients by their parameters' names, before clipping; Usage unless
+  /// `ModelTrainerOptions::gradients` is set.
+  Result<Tensors> gradients() const;
   /// The loss on a batch, nothing updated.
   Result<float> evaluate(const Tensors &batch);
   /// The model's outputs with the present parameters.
   Result<Tensors> run(const Tensors &inputs);
+  /// The same into memory of the caller's: outputs by name, of the model's types and shapes.
+  Status run(const Tensors &inputs, Tensors &outputs);
+  /// From now on `sink` hears of every kernel call, such as Profile::sink(); null: no longer.
+  void profile(ProfileSink sink);
   /// A parameter or a piece of optimizer state by name.
   Result<Tensor> read(std::string_view name) const;
   Status write(std::string_view name, const Tensor &value);
-  /// From the next step on: for schedules. The step refuses a rate that is negative or not finite.
+  /// From the next step on. The step refuses a rate that is negative or not finite.
   void setLearningRate(double rate);
   int64_t steps() const; ///< updates done
 
   /// Adds a checkpoint to a directory; `load`, `ingot eval` and, if the options have a tokenizer,
-  /// `ingot generate` read it.
+  /// `ingot generate` read it. Parameters that are not finite are an error, unless the options
+  /// continue after them.
   Status save(const std::string &directory) const;
-  /// Goes on from a checkpoint, bit by bit as if it had never been left.
+  /// Goes on from a checkpoint, bit by bit as if it had never been left. One of parameters alone,
+  /// such as weights of another program, begins a training.
   Status load(const std::string &path);
   Result<std::string> ir(std::string_view stage) const;
   /// Why what `ingot tune` found is not used, if it was of no use; else empty.
