@@ -1,5 +1,6 @@
 #include "runtime/program/DLPack.h"
 #include "test/runtime/Support.h"
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <random>
 
