@@ -3,15 +3,14 @@
 #include "frontend/weights/WeightNames.h"
 #include "runtime/support/File.h"
 #include "test/runtime/Mutations.h"
-#include "test/runtime/Support.h"
 #include <filesystem>
+#include <fstream>
 #include <gtest/gtest.h>
 
 namespace ingot {
 namespace {
 
 namespace fs = std::filesystem;
-using test::TemporaryFolder;
 
 const std::string recorded = INGOT_SOURCE_DIR "/test/golden/gpt2";
 
@@ -66,19 +65,20 @@ TEST(OutsideWeights, LibraryLoadsThem) {
 
 /// Copies the recorded folder, mutates one of its files and reads it.
 void tryMutations(const std::string &file, bool inShards) {
-  TemporaryFolder folder;
-  const std::string path = folder / "gpt2";
+  std::string folder = (fs::temp_directory_path() / "weights-XXXXXX").string();
+  ASSERT_TRUE(mkdtemp(folder.data()));
+  const std::string path = folder + "/gpt2";
   if (inShards)
     ASSERT_TRUE(
         writeOutsideWeights(path, readOutsideWeights(recorded).value(), {.largestShard = 8000}));
   else
     fs::copy(recorded, path);
   const std::string good = readFile(path + "/" + file).value();
-  const uint64_t seed = test::freshSeed();
+  const uint64_t seed = std::random_device()();
   std::mt19937_64 random(seed);
   int refused = 0;
   for (int i = 0; i < test::mutationTrials(); ++i) {
-    test::writeQuickly(path + "/" + file, test::mutate(good, random));
+    std::ofstream(path + "/" + file, std::ios::binary) << test::mutate(good, random);
     Result<OutsideWeights> weights = readOutsideWeights(path);
     refused += !weights;
     if (!weights)
@@ -87,6 +87,7 @@ void tryMutations(const std::string &file, bool inShards) {
       (void)Model::gpt(*sizes);
   }
   EXPECT_GT(refused, test::mutationTrials() / 20);
+  fs::remove_all(folder);
 }
 
 TEST(Mutations, outsideWeights) { tryMutations("model.safetensors", false); }
