@@ -34,6 +34,8 @@ template <typename Bits> std::optional<Found> find(const Tensor &tensor, Bits ex
 }
 
 std::optional<Found> find(const Tensor &tensor) {
+  if (!tensor.data())
+    return std::nullopt; // whoever takes the tensor refuses it
   switch (tensor.type()) {
   case ElementType::F64:
     return find<uint64_t>(tensor, 0x7ff0'0000'0000'0000);

@@ -627,7 +627,8 @@ TEST(Ingot, MemoryIsBounded) {
   given.memory = 100;
   auto refused = smallMlp().trainer(Loss::CrossEntropy, AdamW(), given);
   ASSERT_FALSE(refused);
-  EXPECT_NE(refused.error().text().find("100 bytes are not enough"), std::string::npos) << refused.error().text();
+  EXPECT_NE(refused.error().text().find("100 bytes are not enough"), std::string::npos)
+      << refused.error().text();
   given.memory = 1 << 20;
   auto trainer = smallMlp().trainer(Loss::CrossEntropy, AdamW(), given);
   ASSERT_TRUE(trainer) << trainer.error().text();
