@@ -1,7 +1,7 @@
 /// How a model is trained: the one place where these options and their defaults live.
 #pragma once
 #include "passes/options/ParameterGroup.h"
-#include "runtime/training/OnNonFinite.h"
+#include "runtime/support/OnNonFinite.h"
 #include <array>
 #include <optional>
 #include <vector>

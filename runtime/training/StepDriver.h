@@ -3,8 +3,8 @@
 #include "runtime/data/BatchSource.h"
 #include "runtime/program/Device.h"
 #include "runtime/program/NonFinite.h"
+#include "runtime/support/OnNonFinite.h"
 #include "runtime/training/Checkpoint.h"
-#include "runtime/training/OnNonFinite.h"
 #include <deque>
 #include <optional>
 
