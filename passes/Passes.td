@@ -98,7 +98,7 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     state are donated: they are updated in place. Clipping by global norm and `accumulate` micro-batches
     (slices of the batch arguments, whose mean counts) are part of @step. `skip-non-finite` needs all gradients
     first, as clipping does: every update takes a scale that is NaN where the norm or the loss is not finite, and has
-    `skips`. Where there is a norm, `gradient_norms` has the norm of each parameter's gradient, in the order of
+    `skips`. With it or `return-gradients`, `gradient_norms` has the norm of each parameter's gradient, in the order of
     @step's parameters, 0 for those that are not trained.
     ```mlir --add-optimizer=optimizer=sgd --cse
     func.func @gradients(

@@ -115,7 +115,7 @@ struct StepOutcome {
   float loss = 0;       ///< of the model before the update
   bool skipped = false; ///< nothing was changed: OnNonFinite::Skip
   /// Of all gradients together, before clipping; absent unless the step clips, skips or keeps
-  /// gradients. Then `gradientNorms` has that of each trained parameter by name.
+  /// gradients. If it skips or keeps them, `gradientNorms` has that of each parameter by name.
   std::optional<double> gradientNorm;
   std::map<std::string, double> gradientNorms;
 };

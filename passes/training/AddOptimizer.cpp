@@ -471,10 +471,11 @@ void AddOptimizer::nameResults() {
   results.push_back({loss, "loss"});
   OpBuilder end(function.front().getTerminator());
   GraphBuilder build(end, NameLoc::get(builder.getStringAttr("optimizer")));
-  if (norm) {
+  if (norm)
     results.push_back({norm, "gradient_norm"});
+  // Not for clipping alone: sums that are wanted one by one cannot share a kernel (GPT-2: 91 more).
+  if (skipNonFinite || returnGradients)
     results.push_back({gradientNorms(build), "gradient_norms"});
-  }
   if (returnGradients)
     for (Trained &one : trained) {
       Value mean = accumulate > 1 ? build.mul(one.gradient, 1.0 / accumulate) : one.gradient;

@@ -41,9 +41,8 @@ class OnNan(unittest.TestCase):
     def test_an_infinite_norm_stops_and_keeps_the_last_checkpoint(self):
         for device in ("cpu", "reference"):
             process = self.train(self.spiked(), "--clip=1", "--steps=12", f"--device={device}", code=1)
-            self.assertRegex(process.stderr, r"ingot: error: step \d+: the gradients' norm is infinite; the first gradient "
-                                             r"that shows it is of 'layers\.0\.weight', its norm is infinite; .*newest "
-                                             r"checkpoint is of step \d+")
+            self.assertRegex(process.stderr, r"ingot: error: step \d+: the gradients' norm is infinite, though all "
+                                             r"parameters are finite; .*newest checkpoint is of step \d+")
             said = int(process.stderr.split("newest checkpoint is of step ")[1].split(")")[0])
             self.assertEqual(self.saved()[-1], f"step-{said:08}.safetensors")
             self.assertIn(f"step {said + 1}: ", process.stderr)

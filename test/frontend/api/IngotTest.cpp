@@ -430,14 +430,14 @@ TEST_P(Devices, NonFiniteGradientsStopOrSkip) {
       ASSERT_EQ(trainer->lastStep().gradientNorm.has_value(), hasNorm);
       if (hasNorm) {
         EXPECT_TRUE(std::isinf(*trainer->lastStep().gradientNorm));
-        EXPECT_TRUE(std::isinf(trainer->lastStep().gradientNorms.at("layers.0.weight")));
+        if (reaction == OnNonFinite::Skip)
+          EXPECT_TRUE(std::isinf(trainer->lastStep().gradientNorms.at("layers.0.weight")));
       }
       const bool isRefused = reaction == OnNonFinite::Stop && clip > 0;
       ASSERT_EQ(bool(loss), !isRefused);
       if (isRefused) {
         EXPECT_EQ(loss.error().text(),
-                  "step 2: the gradients' norm is infinite; the first gradient that shows it is of "
-                  "'layers.0.weight', its norm is infinite");
+                  "step 2: the gradients' norm is infinite, though all parameters are finite");
       }
     }
 }
