@@ -82,8 +82,10 @@ Result<Model> Model::parse(std::string_view text, const std::string &place) {
   impl->module = mlir::parseSourceFile<mlir::ModuleOp>(sources, config);
   if (!impl->module || failed(checkModel(*impl->module)))
     return tl::unexpected(diagnostics.error(Error::Code::BadInput, "is not graph IR"));
-  // Printed text names the file that it was printed from; errors name the one that was read.
-  impl->module.get()->setLoc(mlir::FileLineColLoc::get(impl->context.get(), place, 0, 0));
+  // A printed stage names the file that it was printed from; that it cannot go back to an earlier
+  // one is said of the file that was read. A graph keeps its locations: its text round-trips.
+  if (stageOf(*impl->module) > Stage::Graph)
+    impl->module.get()->setLoc(mlir::FileLineColLoc::get(impl->context.get(), place, 0, 0));
   return Model(std::move(impl));
 }
 
