@@ -455,7 +455,10 @@ LogicalResult foldCopies(func::FuncOp function) {
     // Attention's result is stored in the form that its transpose gives it.
     return !isCopy(producer) || !producer.getDpsInputs()[0].getDefiningOp<graph::AttentionOp>();
   });
-  return applyPatternsGreedily(function, std::move(patterns));
+  // Bodies of generics are one block each.
+  return applyPatternsGreedily(
+      function, std::move(patterns),
+      GreedyRewriteConfig().setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled));
 }
 
 } // namespace ingot
