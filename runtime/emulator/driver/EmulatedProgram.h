@@ -17,10 +17,11 @@ struct ProgramOptions {
   int chip = 0;                 ///< 80: sm_80; 0: the newest that the program has PTX for
   std::vector<std::string> off; ///< names of checks
   uint64_t seed = 0;
-  int threads = 0;     ///< of the host; 0: one per CPU
-  uint64_t limit = 0;  ///< warp instructions of a launch; 0: no limit
-  bool strict = false; ///< notes of kernels, leaks at the program's end and errors of calls are findings too
-  int report = -1;     ///< descriptor of a ProgramReport; -1: nobody reads one
+  int threads = 0;    ///< of the host; 0: one per CPU
+  uint64_t limit = 0; ///< warp instructions of a launch; 0: no limit
+  bool strict =
+      false; ///< notes of kernels, leaks at the program's end and errors of calls are findings too
+  int report = -1; ///< descriptor of a ProgramReport; -1: nobody reads one
 
   std::string str() const;
   static Result<ProgramOptions> parse(std::string_view text);
