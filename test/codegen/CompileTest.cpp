@@ -150,6 +150,8 @@ template <typename T> void change(T &value) {
     value += ":x86-64-v4";
   else if constexpr (std::is_same_v<T, std::vector<std::string>>)
     value.push_back("cse");
+  else if constexpr (std::is_same_v<T, std::vector<ParameterGroup>>)
+    value.push_back({.pattern = "w"});
   else if constexpr (std::is_same_v<T, BlockChoices>)
     value["kernel"].depth = 4;
   else if constexpr (requires { value.has_value(); })
@@ -214,8 +216,8 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
   for (const char *field : {"threads", "cache", "timing", "tuning.note"})
     EXPECT_TRUE(seen.contains(field) && !seen[field]) << field;
   // No field is left out of the lists: a structured binding counts the members.
-  [[maybe_unused]] auto &[loss, optimizer, beta1, beta2, epsilon, decay, momentum, clip,
-                          accumulate] = *options.training;
+  [[maybe_unused]] auto &[loss, optimizer, beta1, beta2, epsilon, decay, momentum, clip, accumulate,
+                          onNonFinite, groups, lossWeights, gradients] = *options.training;
   [[maybe_unused]] auto &[budget, largest, least, smallest, heavy, stride] = options.memory;
   [[maybe_unused]] auto &[training, memory, name, tuning, threads, directory, dump, print, timing] =
       options;
