@@ -226,7 +226,7 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
     T::fields(any, [&](const Field &, const auto &) { ++fields; });
     return fields;
   };
-  EXPECT_EQ(count(*options.training), 9u);
+  EXPECT_EQ(count(*options.training), 13u);
   EXPECT_EQ(count(options.memory), 6u);
   EXPECT_EQ(count(options), 9u);
 }

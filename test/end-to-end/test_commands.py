@@ -37,7 +37,7 @@ class Usage(unittest.TestCase):
         self.refused("--width: 15 does not divide into 2 heads", "inspect", "gpt", "--width=15", "--heads=2")
         self.refused("--layers", "inspect", "gpt", "--layers=two")
         self.refused("--memory: 'banana' is not a size such as 500MB or 1.7GB", "plan", "gpt", "--memory=banana")
-        self.refused("--memory: 1000 bytes are not enough: the smallest plan found needs", "plan", *TINY, "--memory=1kB", code=1)
+        self.refused("--memory: 1000 bytes are not enough: parameters, optimizer state and constants alone are", "plan", *TINY, "--memory=1kB", code=1)
         self.refused("--layers", "inspect", "mlp", "--layers=3")
         self.refused("--heads: does not apply to mlp", "inspect", "mlp", "--heads=2")
         self.refused("--clip: '-1' is not a number, 0 or more", "compile", "gpt", "--train", "--clip=-1")
