@@ -8,29 +8,39 @@ namespace {
 
 using Json = nlohmann::json;
 
+/// A family's sizes.
+using Sizes = std::variant<GptSizes, MlpSizes>;
+
+/// The sizes that metadata says; the reader's `status` tells what is missing or wrong.
+std::optional<Sizes> readSizes(const JsonReader &json) {
+  const std::string family = json.text("family");
+  if (family == "gpt")
+    return GptSizes{json.integer("layers"),   json.integer("heads"),      json.integer("width"),
+                    json.integer("sequence"), json.integer("vocabulary"), json.integer("batch")};
+  if (family == "mlp")
+    return MlpSizes{json.integers("layers"), json.integer("batch")};
+  return std::nullopt;
+}
+
+Result<Model> buildFamily(const Sizes &sizes) {
+  const auto *gpt = std::get_if<GptSizes>(&sizes);
+  return gpt ? buildGpt(*gpt) : buildMlp(std::get<MlpSizes>(sizes));
+}
+
 Result<Model> parseModel(const JsonReader &json, const std::string &place, int64_t batch) {
-  auto finish = [&](Result<Model> model) -> Result<Model> {
+  if (json.has("graph")) {
+    const std::string text = json.text("graph");
     INGOT_TRY(json.status());
-    return model;
-  };
-  if (json.has("graph"))
-    return finish(Model::parse(json.text("graph"), place));
-  std::string family = json.text("family");
-  int64_t ownBatch = batch ? batch : json.integer("batch");
-  if (family == "gpt") {
-    GptSizes sizes{json.integer("layers"),   json.integer("heads"),      json.integer("width"),
-                   json.integer("sequence"), json.integer("vocabulary"), ownBatch};
-    INGOT_TRY(json.status());
-    return buildGpt(sizes);
+    return Model::parse(text, place);
   }
-  if (family == "mlp") {
-    MlpSizes sizes{json.integers("layers"), ownBatch};
-    INGOT_TRY(json.status());
-    return buildMlp(sizes);
-  }
+  std::optional<Sizes> sizes = readSizes(json);
   INGOT_TRY(json.status());
-  return failure(Error::Code::BadInput, place, "the model family '{}' is not one that Ingot knows",
-                 family);
+  if (!sizes)
+    return failure(Error::Code::BadInput, place,
+                   "the model family '{}' is not one that Ingot knows", json.text("family"));
+  if (batch)
+    std::visit([&](auto &family) { family.batch = batch; }, *sizes);
+  return buildFamily(*sizes);
 }
 
 } // namespace
@@ -69,16 +79,11 @@ Result<SavedModel> parseSavedModel(std::string_view description, const std::stri
 
 namespace {
 
-Result<Checkpoint> readOutside(const std::string &path, std::vector<std::string> *notes) {
-  INGOT_ASSIGN(OutsideWeights weights, readOutsideWeights(path));
-  const auto *gpt = std::get_if<GptSizes>(&weights.sizes);
-  INGOT_ASSIGN(Model model,
-               (gpt ? buildGpt(*gpt) : buildMlp(std::get<MlpSizes>(weights.sizes)))
-                   .map_error([&](Error error) { // the sizes are the file's
-                     return Error{Error::Code::BadInput, error.text(), path};
-                   }));
-  if (notes)
-    *notes = weights.notes;
+/// At step 0 of a training.
+Result<Checkpoint> firstCheckpoint(OutsideWeights weights, const std::string &path) {
+  INGOT_ASSIGN(Model model, buildFamily(weights.sizes).map_error([&](Error error) {
+    return Error{Error::Code::BadInput, error.text(), path}; // the sizes are the file's
+  }));
   Checkpoint checkpoint;
   checkpoint.options = describe({model, weights.tokenizer, TrainingOptions()});
   checkpoint.tensors = std::move(weights.parameters);
@@ -93,11 +98,18 @@ Result<Checkpoint> readCheckpoint(const std::string &path, std::vector<std::stri
     INGOT_ASSIGN(std::optional<Checkpoint> newest, CheckpointDirectory(path).newest());
     if (newest)
       return std::move(*newest);
-    if (!holdsOutsideWeights(path))
-      return failure(Error::Code::BadInput, path,
-                     "the directory holds no checkpoint and no model.safetensors");
   }
-  return holdsOutsideWeights(path) ? readOutside(path, notes) : loadCheckpoint(path);
+  const std::string file = weightsFile(path);
+  if (file.empty())
+    return failure(Error::Code::BadInput, path,
+                   "the directory holds no checkpoint and no model.safetensors");
+  INGOT_ASSIGN(Safetensors contents, readTensors(file));
+  if (isCheckpoint(contents))
+    return toCheckpoint(std::move(contents), file);
+  INGOT_ASSIGN(OutsideWeights weights, parseOutsideWeights(std::move(contents), file));
+  if (notes)
+    *notes = weights.notes;
+  return firstCheckpoint(std::move(weights), path);
 }
 
 Status keepParameters(Checkpoint &checkpoint, const Model &model, const std::string &place) {
@@ -125,12 +137,8 @@ Result<OutsideWeights> toOutsideWeights(const Checkpoint &checkpoint, const Save
   if (!sizes.has("family"))
     return failure(Error::Code::Unsupported, place,
                    "the model comes from a file: no other program has names for its parameters");
-  if (sizes.text("family") == "gpt")
-    weights.sizes =
-        GptSizes{sizes.integer("layers"),   sizes.integer("heads"),      sizes.integer("width"),
-                 sizes.integer("sequence"), sizes.integer("vocabulary"), sizes.integer("batch")};
-  else
-    weights.sizes = MlpSizes{sizes.integers("layers"), sizes.integer("batch")};
+  if (std::optional<Sizes> known = readSizes(sizes))
+    weights.sizes = *known;
   INGOT_TRY(sizes.status());
   weights.parameters = checkpoint.tensors;
   weights.metadata = checkpoint.metadata;

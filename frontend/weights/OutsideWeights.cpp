@@ -20,17 +20,6 @@ constexpr const char *singleFile = "model.safetensors", *indexFile = "model.safe
 /// Kept in the metadata of what Ingot writes: sizes that tensors do not show.
 constexpr const char *headsKey = "ingot.heads";
 
-/// The file or index that a path stands for; empty: there is none.
-std::string weightsFile(const std::string &path) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored))
-    return path;
-  for (const char *name : {singleFile, indexFile})
-    if (std::string file = (fs::path(path) / name).string(); fs::exists(file, ignored))
-      return file;
-  return "";
-}
-
 //===--------------------------------------------------------------------------------------------===//
 // Names and layouts
 //===--------------------------------------------------------------------------------------------===//
@@ -260,19 +249,21 @@ Status writeTokenizer(const fs::path &folder, const TokenizerPointer &tokenizer)
 
 } // namespace
 
-bool holdsOutsideWeights(const std::string &path) {
+std::string weightsFile(const std::string &path) {
   std::error_code ignored;
-  if (fs::is_directory(path, ignored))
-    return !weightsFile(path).empty();
-  if (isShardIndex(path))
-    return true;
-  Result<Safetensors> contents = readSafetensors(path);
-  return contents && !contents->metadata.contains("data_position");
+  if (!fs::is_directory(path, ignored))
+    return path;
+  for (const char *name : {singleFile, indexFile})
+    if (std::string file = (fs::path(path) / name).string(); fs::exists(file, ignored))
+      return file;
+  return "";
 }
 
-Result<OutsideWeights> readOutsideWeights(const std::string &path) {
-  const std::string file = weightsFile(path);
-  INGOT_ASSIGN(Safetensors contents, isShardIndex(file) ? readShards(file) : readSafetensors(file));
+Result<Safetensors> readTensors(const std::string &file) {
+  return isShardIndex(file) ? readShards(file) : readSafetensors(file);
+}
+
+Result<OutsideWeights> parseOutsideWeights(Safetensors contents, const std::string &file) {
   INGOT_ASSIGN(const WeightForm *form, formOf(contents, file));
   OutsideWeights weights;
   INGOT_TRY(takeParameters(contents, *form, file, weights.parameters));

@@ -16,12 +16,16 @@ struct OutsideWeights {
   std::vector<std::string> notes;              ///< what had to be assumed
 };
 
-/// Whether a path is a file of weights, an index of shards or a directory with one of them, and no
-/// checkpoint of a training. What cannot be read is none.
-bool holdsOutsideWeights(const std::string &path);
+/// The file of tensors or the index of shards that a path stands for: itself, or one in a
+/// directory; empty if that has none.
+std::string weightsFile(const std::string &path);
 
-/// Errors name the file and the tensor or setting that Ingot's families do not have.
-Result<OutsideWeights> readOutsideWeights(const std::string &path);
+/// The tensors of such a file, those of a training's checkpoint too.
+Result<Safetensors> readTensors(const std::string &file);
+
+/// What they are, with the help of files beside theirs. Errors name the file and the tensor or
+/// setting that Ingot's families do not have.
+Result<OutsideWeights> parseOutsideWeights(Safetensors contents, const std::string &file);
 
 struct OutsideOptions {
   ElementType type = ElementType::F32; ///< or f16, bf16

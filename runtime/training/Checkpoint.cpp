@@ -68,6 +68,14 @@ Status saveCheckpoint(const std::string &file, const Checkpoint &checkpoint) {
 
 Result<Checkpoint> loadCheckpoint(const std::string &file) {
   INGOT_ASSIGN(Safetensors contents, readSafetensors(file));
+  return toCheckpoint(std::move(contents), file);
+}
+
+bool isCheckpoint(const Safetensors &contents) {
+  return contents.metadata.contains("data_position");
+}
+
+Result<Checkpoint> toCheckpoint(Safetensors contents, const std::string &file) {
   Checkpoint checkpoint;
   if (Status read = readFields(contents, checkpoint); !read)
     return failure(read.error().code, file, "{}", read.error().message);

@@ -21,6 +21,9 @@ struct Checkpoint {
 
 Status saveCheckpoint(const std::string &file, const Checkpoint &checkpoint);
 Result<Checkpoint> loadCheckpoint(const std::string &file);
+/// Of a file that has been read: whether its metadata is a training run's, and what it says.
+bool isCheckpoint(const Safetensors &contents);
+Result<Checkpoint> toCheckpoint(Safetensors contents, const std::string &file);
 
 /// The checkpoints of one run. One process writes; others may read at the same time.
 class CheckpointDirectory {
