@@ -34,13 +34,15 @@ struct CompileOptions {
   static void fields(auto &self, auto &&visit) {
     visit(Field{"training"}, self.training);
     visit(Field{"memory"}, self.memory);
-    visit(Field{"target"}, self.target);
+    visit(Field{"target", "cpu (this machine) or cpu:NAME, such as cpu:x86-64-v4"}, self.target);
     visit(Field{"tuning"}, self.tuning);
     visit(Field{.name = "threads", .shapes = false}, self.threads);
     visit(Field{.name = "cache", .shapes = false}, self.cacheDirectory);
-    visit(Field{.name = "dump_dir", .shapes = false}, self.dumpDirectory);
-    visit(Field{.name = "print_after", .shapes = false}, self.printAfter);
-    visit(Field{.name = "timing", .shapes = false}, self.timing);
+    visit(Field{"dump_dir", "write the IR after every pass, numbered", {}, false},
+          self.dumpDirectory);
+    visit(Field{"print_after", "print the IR after these passes to stderr", {}, false},
+          self.printAfter);
+    visit(Field{"timing", "print the time of each pass to stderr", {}, false}, self.timing);
   }
 };
 

@@ -69,7 +69,7 @@ LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &optio
   buildStage(passes, stage, options.training, options.memory, backend, options.tuning.blocks);
   // By stage: MLIR tells passes apart by their addresses, and those of a stage before are free
   // again.
-  TimingScope stageTiming = timing.nest(StringRef(name(stage)));
+  TimingScope stageTiming = timing.nest(StringRef(enumName(stage)));
   passes.enableTiming(stageTiming);
   if (!options.dumpDirectory.empty())
     passes.addInstrumentation(std::make_unique<NumberedDump>(options.dumpDirectory, dumps));
@@ -85,7 +85,7 @@ LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &optio
   if (stage == Stage::Train)
     module->setAttr("graph.operators",
                     Builder(module.getContext()).getI64IntegerAttr(countOperators(module)));
-  std::string_view reached = name(stage);
+  std::string_view reached = enumName(stage);
   module->setAttr("graph.stage",
                   StringAttr::get(module.getContext(), StringRef(reached.data(), reached.size())));
   return success();
@@ -112,8 +112,8 @@ Result<OwningOpRef<ModuleOp>> runStages(Stage stage, ModuleOp model,
                                         const CompileOptions &options) {
   if (stage < stageOf(model))
     return ingot::failure(Error::Code::Usage, placeOf(model->getLoc()),
-                          "holds stage {}, and no stage goes back to {}", name(stageOf(model)),
-                          name(stage));
+                          "holds stage {}, and no stage goes back to {}", enumName(stageOf(model)),
+                          enumName(stage));
   if (options.training)
     INGOT_TRY(checkTraining(*options.training));
   INGOT_TRY(makeDumpDirectory(options));

@@ -10,17 +10,6 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr std::array<std::pair<Stage, std::string_view>, 9> stageNames = {
-    {{Stage::Graph, "graph"},
-     {Stage::Train, "train"},
-     {Stage::Linalg, "linalg"},
-     {Stage::Kernels, "kernels"},
-     {Stage::Schedule, "schedule"},
-     {Stage::Plan, "plan"},
-     {Stage::Loops, "loops"},
-     {Stage::Llvm, "llvm"},
-     {Stage::Program, "program"}}};
-
 void simplify(OpPassManager &passes) {
   // There is no control flow between blocks to simplify, and looking for it takes a fifth of a
   // large step's `linalg`.
@@ -89,17 +78,11 @@ void loopsStage(OpPassManager &passes, const Backend &backend) {
 
 } // namespace
 
-std::string_view name(Stage stage) { return stageNames[static_cast<size_t>(stage)].second; }
-
 Result<Stage> parseStage(std::string_view text) {
-  for (auto [stage, stageName] : stageNames)
-    if (stageName == text)
-      return stage;
-  return failure(
-      Error::Code::Usage, "stage",
-      "unknown stage '{}'; stages are graph, train, linalg, kernels, schedule, plan, loops, llvm, "
-      "program",
-      text);
+  if (std::optional<Stage> stage = parseEnum<Stage>(text))
+    return *stage;
+  return failure(Error::Code::Usage, "stage", "unknown stage '{}'; stages are {}", text,
+                 fmt::join(enumNames(Stage()), ", "));
 }
 
 void buildStage(OpPassManager &passes, Stage stage, const std::optional<TrainingOptions> &training,
@@ -131,7 +114,7 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
   case Stage::Program:
     llvm_unreachable("kernels are compiled one by one");
   }
-  passes.addPass(createVerifyStage({std::string(name(stage))}));
+  passes.addPass(createVerifyStage({std::string(enumName(stage))}));
 }
 
 void buildTrialPreparation(OpPassManager &passes) { toLinalg(passes); }

@@ -6,6 +6,7 @@
 #include "passes/options/MemoryOptions.h"
 #include "passes/options/TrainingOptions.h"
 #include "runtime/support/Result.h"
+#include <array>
 #include <optional>
 #include <string_view>
 
@@ -16,7 +17,9 @@ struct ScheduleCache;
 /// What the module holds; each name is a value of `--emit`.
 enum class Stage { Graph, Train, Linalg, Kernels, Schedule, Plan, Loops, Llvm, Program };
 
-std::string_view name(Stage stage);
+constexpr std::array<std::string_view, 9> enumNames(Stage) {
+  return {"graph", "train", "linalg", "kernels", "schedule", "plan", "loops", "llvm", "program"};
+}
 Result<Stage> parseStage(std::string_view text);
 
 /// Appends the passes that lead from the stage before to `stage`, at most `Stage::Loops`: after it

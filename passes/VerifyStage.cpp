@@ -127,11 +127,12 @@ LogicalResult verifyRoot(func::FuncOp kernel) {
 LogicalResult verifyTypes(Operation *op, const StageRule &rule) {
   for (Type type : llvm::concat<Type>(op->getOperandTypes(), op->getResultTypes())) {
     if (rule.stage != Stage::Graph && isa<graph::SequenceType, graph::OptionalType>(type))
-      return op->emitOpError("may not use the type ") << type << " at stage " << name(rule.stage);
+      return op->emitOpError("may not use the type ")
+             << type << " at stage " << enumName(rule.stage);
     if (auto shaped = dyn_cast<ShapedType>(type);
         rule.isStatic && isa<RankedTensorType>(type) && !shaped.hasStaticShape())
       return op->emitOpError("may not use the type ")
-             << type << " at stage " << name(rule.stage) << ": shapes are static by then";
+             << type << " at stage " << enumName(rule.stage) << ": shapes are static by then";
   }
   return success();
 }
@@ -140,11 +141,11 @@ LogicalResult verifyTypes(Operation *op, const StageRule &rule) {
 LogicalResult verifySchedule(func::FuncOp kernel, Stage stage) {
   kernel::ScheduleAttr schedule = kernel::scheduleOf(kernel);
   if (stage < Stage::Schedule && schedule)
-    return kernel.emitError("is scheduled, but that comes after stage ") << name(stage);
+    return kernel.emitError("is scheduled, but that comes after stage ") << enumName(stage);
   if (stage < Stage::Schedule)
     return success();
   if (!schedule)
-    return kernel.emitError("has no schedule at stage ") << name(stage);
+    return kernel.emitError("has no schedule at stage ") << enumName(stage);
   auto *dialect = kernel.getContext()->getLoadedDialect<kernel::KernelDialect>();
   if (failed(dialect->verifyOperationAttribute(
           kernel,
@@ -166,7 +167,7 @@ LogicalResult verifyArithmetic(Operation *op, const StageRule &rule) {
   arith::FastMathFlags flags = fast.getFastMathFlagsAttr().getValue();
   if ((flags | arith::FastMathFlags::nsz) != arith::FastMathFlags::nsz)
     return op->emitOpError("may not carry fastmath<")
-           << arith::stringifyFastMathFlags(flags) << "> at stage " << name(rule.stage)
+           << arith::stringifyFastMathFlags(flags) << "> at stage " << enumName(rule.stage)
            << ": contract-arithmetic decides what is fused";
   return success();
 }
@@ -175,7 +176,7 @@ LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule, bool 
   bool isKernel = isLaunch || kernel::isKernel(function);
   if (isKernel && rule.kernel.empty())
     return function.emitError("is a kernel, but kernels are formed after stage ")
-           << name(rule.stage);
+           << enumName(rule.stage);
   if (isKernel && !function.isDeclaration() && !isLaunch && rule.stage < Stage::Loops &&
       failed(verifyRoot(function)))
     return mlir::failure();
@@ -185,7 +186,7 @@ LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule, bool 
   WalkResult result = function.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (!isAllowed(op, names) || comesLater(op, rule.stage)) {
       op->emitOpError("may not remain at stage ")
-          << name(rule.stage) << (isKernel ? " in a kernel" : "");
+          << enumName(rule.stage) << (isKernel ? " in a kernel" : "");
       return WalkResult::interrupt();
     }
     bool isValid = succeeded(verifyTypes(op, rule)) && succeeded(verifyArithmetic(op, rule));
@@ -205,7 +206,7 @@ struct VerifyStagePass : impl::VerifyStageBase<VerifyStagePass> {
     }
     const StageRule *found = ruleOf(*parsed);
     if (!found) {
-      emitError(getOperation().getLoc()) << "stage " << name(*parsed) << " has no one module";
+      emitError(getOperation().getLoc()) << "stage " << enumName(*parsed) << " has no one module";
       return signalPassFailure();
     }
     const StageRule &rule = *found;
@@ -217,7 +218,7 @@ struct VerifyStagePass : impl::VerifyStageBase<VerifyStagePass> {
     for (Operation &op : *getOperation().getBody()) {
       auto function = dyn_cast<func::FuncOp>(op);
       if (!function) {
-        op.emitOpError("may not remain at stage ") << name(rule.stage);
+        op.emitOpError("may not remain at stage ") << enumName(rule.stage);
         return signalPassFailure();
       }
       if (function.isDeclaration() && !kernel::isKernel(function))

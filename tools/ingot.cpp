@@ -36,6 +36,8 @@ std::string flagOfField(const std::string &place) {
   constexpr std::string_view structs[] = {
       "GptSizes", "MlpSizes",   "Options",         "ModelTrainerOptions", "AdamW",
       "Sgd",      "RunOptions", "GenerateOptions", "MemoryOptions",       "CompileOptions"};
+  if (place == "ParameterGroup::pattern")
+    return "--group";
   const size_t colons = place.find("::");
   if (colons == place.npos || !std::ranges::count(structs, place.substr(0, colons)))
     return place;

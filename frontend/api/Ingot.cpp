@@ -4,10 +4,8 @@
 #include "frontend/api/LoadedModel.h"
 #include "frontend/api/ModelModule.h"
 #include "frontend/api/SavedModel.h"
-#include "runtime/data/Prefetch.h"
 #include "runtime/training/StepDriver.h"
-#include "runtime/training/Trainer.h"
-#include <chrono>
+#include "runtime/training/TrainingLoop.h"
 #include <cmath>
 #include <mutex>
 
@@ -157,6 +155,13 @@ struct ModelTrainer::Impl {
     return batch;
   }
   Session &session() { return *loaded.session; }
+  void remember(const StepDriver::Outcome &outcome, bool isSkipped) {
+    last = {float(outcome.loss), isSkipped, outcome.gradientNorm, {}};
+    size_t index = 0;
+    for (const Port &port : session().program().function("step")->ports)
+      if (port.role == Role::Parameter && index < outcome.gradientNorms.size())
+        last.gradientNorms[port.name] = outcome.gradientNorms[index++];
+  }
 };
 
 Result<Model> Model::gpt(const GptSizes &sizes) { return buildGpt(sizes); }
@@ -164,11 +169,9 @@ Result<Model> Model::mlp(const MlpSizes &sizes) { return buildMlp(sizes); }
 
 namespace {
 
-bool isRate(double rate) { return std::isfinite(float(rate)) && rate >= 0; }
-
 Status checkRate(const Optimizer &optimizer) {
   const double rate = std::visit([](const auto &any) { return any.learningRate; }, optimizer);
-  if (isRate(rate))
+  if (Schedule::isRate(rate))
     return {};
   return failure(Error::Code::Usage,
                  std::holds_alternative<AdamW>(optimizer) ? "AdamW::learningRate"
@@ -259,66 +262,68 @@ const Program &CompiledProgram::program() const { return impl->loaded.session->p
 //===--------------------------------------------------------------------------------------------===//
 
 Result<float> ModelTrainer::step(const Tensors &batch) {
-  if (!isRate(impl->learningRate))
-    return failure(Error::Code::Usage, "learningRate", "{} is not a number, 0 or more",
-                   impl->learningRate);
-  const Function &step = *program().function("step");
-  INGOT_ASSIGN(Batch inputs, impl->batch(step, batch));
+  INGOT_ASSIGN(Batch inputs, impl->batch(*program().function("step"), batch));
   INGOT_TRY(impl->driver.enqueue(inputs, impl->learningRate));
   INGOT_ASSIGN(StepDriver::Outcome outcome, impl->driver.finish());
   const bool isAccepted = outcome.isFinite() || impl->onNonFinite() == OnNonFinite::Continue;
   const bool isSkipped = !isAccepted && impl->onNonFinite() == OnNonFinite::Skip;
-  impl->last = {float(outcome.loss), isSkipped, outcome.gradientNorm, {}};
-  size_t index = 0;
-  for (const Port &port : step.ports)
-    if (port.role == Role::Parameter && index < outcome.gradientNorms.size())
-      impl->last.gradientNorms[port.name] = outcome.gradientNorms[index++];
+  impl->remember(outcome, isSkipped);
   if (isAccepted || isSkipped)
     return impl->last.loss;
   INGOT_ASSIGN(const std::string what, impl->driver.describe(outcome));
-  return failure(Error::Code::BadInput, "", "step {}: {}", steps(), what);
+  return diverged(steps(), what);
 }
 
 std::vector<BatchPort> ModelTrainer::batchPorts() const {
   return ingot::batchPorts(*program().function("step"));
 }
 
-Result<LossHistory> ModelTrainer::fit(const BatchSource &training, const FitOptions &options) {
-  LossHistory losses;
-  auto evaluateNow = [&]() -> Status {
-    if (!options.validation ||
-        (!losses.validation.empty() && losses.validation.back().step == steps()))
-      return {};
-    INGOT_ASSIGN(const double loss,
-                 evaluateLoss(impl->session(), *options.validation, options.evaluationBatches));
-    losses.validation.push_back({steps(), loss});
-    if (options.onEvaluation)
-      options.onEvaluation(steps(), loss);
-    return {};
-  };
-  auto isCancelled = [&] { return options.stop && *options.stop; };
-  Prefetch batches(training, steps(), options.steps);
-  while (steps() < options.steps && !isCancelled()) {
-    const auto start = std::chrono::steady_clock::now();
-    if (options.schedule)
-      impl->learningRate = options.schedule->at(steps());
-    INGOT_ASSIGN(const Batch *batch, batches.next());
-    Tensors inputs;
-    for (const NamedTensor &input : *batch)
-      inputs[input.name] = input.value;
-    INGOT_ASSIGN(const float loss, step(inputs));
-    losses.training.push_back({steps(), loss});
-    if (options.onStep) {
-      const std::chrono::duration<double, std::milli> spent =
-          std::chrono::steady_clock::now() - start;
-      options.onStep({steps(), options.steps, impl->learningRate, spent.count(), lastStep()});
-    }
-    if (options.evaluateEvery > 0 && steps() % options.evaluateEvery == 0)
-      INGOT_TRY(evaluateNow());
+namespace {
+
+/// Tells the callbacks of a call of `fit`.
+class FitObserver : public TrainingObserver {
+public:
+  FitObserver(const FitOptions &options, ModelTrainer::Impl &trainer)
+      : options(options), trainer(trainer) {}
+
+  void onStep(const StepReport &report) override {
+    trainer.remember(report.outcome, report.skipped);
+    if (options.onStep)
+      options.onStep({report.step, report.steps, report.learningRate, report.ms, trainer.last});
   }
-  if (!isCancelled())
-    INGOT_TRY(evaluateNow());
-  return losses;
+  void onEvaluation(int64_t step, double loss) override {
+    if (options.onEvaluation)
+      options.onEvaluation(step, loss);
+  }
+
+private:
+  const FitOptions &options;
+  ModelTrainer::Impl &trainer;
+};
+
+} // namespace
+
+Result<LossHistory> ModelTrainer::fit(const BatchSource &training, const FitOptions &options) {
+  LoopOptions loopOptions = {
+      .steps = options.steps,
+      .rate =
+          [&](int64_t step) {
+            if (options.schedule)
+              impl->learningRate = options.schedule->at(step);
+            return impl->learningRate;
+          },
+      .evaluateEvery = options.evaluateEvery,
+      .evaluationBatches = options.evaluationBatches,
+      .onNonFinite = impl->onNonFinite(),
+      .mostInFlight = options.onStep ? 1 : 2, // a callback may look at the parameters
+  };
+  const std::atomic<bool> never = false;
+  LoopRecord record;
+  FitObserver observer(options, *impl);
+  TrainingLoop loop(impl->session(), impl->driver, training, options.validation,
+                    std::move(loopOptions), record, observer);
+  INGOT_TRY(loop.run(options.stop ? *options.stop : never));
+  return std::move(record.losses);
 }
 
 const StepOutcome &ModelTrainer::lastStep() const { return impl->last; }

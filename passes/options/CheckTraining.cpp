@@ -1,31 +1,46 @@
 #include "passes/options/CheckTraining.h"
 #include "llvm/Support/Regex.h"
-#include <cmath>
 
 namespace ingot {
 
-Status checkTraining(const TrainingOptions &options) {
-  auto require = [](bool holds, std::string_view field, double value,
-                    std::string_view allowed) -> Status {
-    if (holds && std::isfinite(value))
-      return {};
-    return failure(Error::Code::Usage, std::string(field), "{} is not {}", value, allowed);
+namespace {
+
+/// Where a C++ program sets a field: `AdamW::weightDecay`.
+std::string ownerOf(const Field &field, TrainingOptions::Optimizer optimizer) {
+  const bool isAdamW = optimizer == TrainingOptions::Optimizer::AdamW;
+  std::string_view owner = "ModelTrainerOptions";
+  if (field.name == "beta1" || field.name == "beta2" || field.name == "epsilon")
+    owner = "AdamW";
+  else if (field.name == "momentum")
+    owner = "Sgd";
+  else if (field.name == "weight_decay")
+    owner = isAdamW ? "AdamW" : "Sgd";
+  return fmt::format("{}::{}", owner, field.memberName());
+}
+
+/// A usage error that names the first field whose number its bounds do not allow.
+template <HasFields T, typename OwnerOf>
+Status checkBounds(const T &options, const OwnerOf &ownerOf) {
+  Status status;
+  auto check = [&](const Field &field, auto number) {
+    if (status && !field.bounds.holds(number))
+      status = failure(Error::Code::Usage, ownerOf(field), "{} is not {}", number,
+                       describe<decltype(number)>(field.bounds));
   };
-  const bool isAdamW = options.optimizer == TrainingOptions::Optimizer::AdamW;
-  if (isAdamW) {
-    INGOT_TRY(require(options.beta1 >= 0 && options.beta1 < 1, "AdamW::beta1", options.beta1,
-                      "from 0 to below 1"));
-    INGOT_TRY(require(options.beta2 >= 0 && options.beta2 < 1, "AdamW::beta2", options.beta2,
-                      "from 0 to below 1"));
-    INGOT_TRY(require(options.epsilon > 0, "AdamW::epsilon", options.epsilon, "a number above 0"));
-  } else {
-    INGOT_TRY(
-        require(options.momentum >= 0, "Sgd::momentum", options.momentum, "a number, 0 or more"));
-  }
-  INGOT_TRY(require(options.decay() >= 0, isAdamW ? "AdamW::weightDecay" : "Sgd::weightDecay",
-                    options.decay(), "a number, 0 or more"));
+  T::fields(options, [&]<typename V>(const Field &field, const V &value) {
+    if constexpr (std::same_as<V, std::optional<double>>)
+      check(field, value.value_or(field.bounds.least));
+    else if constexpr (std::is_arithmetic_v<V> && !std::same_as<V, bool>)
+      check(field, value);
+  });
+  return status;
+}
+
+} // namespace
+
+Status checkTraining(const TrainingOptions &options) {
   INGOT_TRY(
-      require(options.clip >= 0, "ModelTrainerOptions::clip", options.clip, "a number, 0 or more"));
+      checkBounds(options, [&](const Field &field) { return ownerOf(field, options.optimizer); }));
   for (const ParameterGroup &group : options.groups) {
     std::string why;
     if (group.pattern.find(';') != std::string::npos)
@@ -33,13 +48,10 @@ Status checkTraining(const TrainingOptions &options) {
     if (!why.empty() || !llvm::Regex(group.pattern).isValid(why))
       return failure(Error::Code::Usage, "ParameterGroup::pattern",
                      "'{}' is no regular expression: {}", group.pattern, why);
-    INGOT_TRY(require(group.rateFactor >= 0, "ParameterGroup::rateFactor", group.rateFactor,
-                      "a number, 0 or more"));
-    INGOT_TRY(require(group.weightDecay.value_or(0) >= 0, "ParameterGroup::weightDecay",
-                      group.weightDecay.value_or(0), "a number, 0 or more"));
+    INGOT_TRY(checkBounds(
+        group, [](const Field &field) { return "ParameterGroup::" + field.memberName(); }));
   }
-  return require(options.accumulate >= 1, "ModelTrainerOptions::accumulate", options.accumulate,
-                 "1 or more");
+  return {};
 }
 
 } // namespace ingot

@@ -17,8 +17,8 @@ struct ParameterGroup {
   static void fields(auto &self, auto &&visit) {
     visit(Field{"pattern"}, self.pattern);
     visit(Field{"frozen"}, self.frozen);
-    visit(Field{"rate_factor"}, self.rateFactor);
-    visit(Field{"weight_decay"}, self.weightDecay);
+    visit(Field{"rate_factor", {}, atLeast(0)}, self.rateFactor);
+    visit(Field{"weight_decay", {}, atLeast(0)}, self.weightDecay);
   }
   bool operator==(const ParameterGroup &) const = default;
 };

@@ -44,19 +44,28 @@ struct TrainingOptions {
   }
 
   static void fields(auto &self, auto &&visit) {
-    visit(Field{"loss", "cross_entropy (default), mse, or none if the model's output is it"},
-          self.loss);
-    visit(Field{"optimizer", "adamw (default) or sgd"}, self.optimizer);
-    visit(Field{"weight_decay", "default: adamw 0.01, sgd 0"}, self.weightDecay);
-    visit(Field{"beta1", "adamw's; default 0.9"}, self.beta1);
-    visit(Field{"beta2", "adamw's; default 0.999"}, self.beta2);
-    visit(Field{"epsilon", "adamw's; default 1e-8"}, self.epsilon);
-    visit(Field{"momentum", "sgd's; default 0"}, self.momentum);
-    visit(Field{"clip", "largest global gradient norm; default off"}, self.clip);
-    visit(Field{"accumulate", "batches whose gradients make one update"}, self.accumulate);
-    visit(Field{"on_nan", "stop (default), skip or continue"}, self.onNonFinite);
-    visit(Field{"groups"}, self.groups);
-    visit(Field{"loss_weights"}, self.lossWeights);
+    visit(Field{"loss", "none: the model's output is the loss"}, self.loss);
+    visit(Field{"optimizer", "its numbers are flags of their own"}, self.optimizer);
+    visit(Field{"weight_decay", "default: adamw 0.01, sgd 0", atLeast(0)}, self.weightDecay);
+    visit(Field{"beta1", "adamw's", belowOne}, self.beta1);
+    visit(Field{"beta2", "adamw's", belowOne}, self.beta2);
+    visit(Field{"epsilon", "adamw's", positive}, self.epsilon);
+    visit(Field{"momentum", "sgd's", atLeast(0)}, self.momentum);
+    visit(Field{"clip", "largest global gradient norm; 0: off", atLeast(0)}, self.clip);
+    visit(Field{"accumulate", "micro-batches whose gradients make one update", atLeast(1)},
+          self.accumulate);
+    visit(Field{"on_nan",
+                "a loss or gradient that is not finite: stop with an error, skip the step's "
+                "update, or continue"},
+          self.onNonFinite);
+    visit(Field{.name = "groups",
+                .help = "parameters trained differently, as "
+                        "'REGEX;frozen=true' or 'REGEX;rate_factor=0.1;weight_decay=0': the first "
+                        "group that matches a whole name takes it; may be given several times",
+                .flag = "group"},
+          self.groups);
+    visit(Field{"loss_weights", "the batch has `weights`, an f32 for each target"},
+          self.lossWeights);
     visit(Field{"gradients"}, self.gradients);
   }
 };

@@ -3,10 +3,13 @@
 ///
 ///     struct Options {
 ///       double rate = 1e-3;
-///       static void fields(auto &self, auto &&visit) { visit(Field{"rate", "per step"},
-///       self.rate); }
+///       static void fields(auto &self, auto &&visit) {
+///         visit(Field{"rate", "per step", positive}, self.rate);
+///       }
 ///     };
 #pragma once
+#include "runtime/support/Bounds.h"
+#include <algorithm>
 #include <concepts>
 #include <fmt/format.h>
 #include <optional>
@@ -20,10 +23,25 @@ namespace ingot {
 /// How a field is known outside the program.
 struct Field {
   std::string_view name;      ///< snake_case: the key in files; the flag has `-` for `_`
-  std::string_view help = {}; ///< what `--help` says
+  std::string_view help = {}; ///< what `--help` says; empty: the field has no flag
+  Bounds bounds = {};         ///< of a number
   /// False for what changes neither the compiled program nor a run's result: where files go, how
   /// many threads work. Such a field is in no cache key and may differ on resuming.
   bool shapes = true;
+  std::string_view flag = {}; ///< without `--`, where it is not the name
+
+  /// `weightDecay` of `weight_decay`: the struct's member.
+  std::string memberName() const {
+    std::string text;
+    for (size_t index = 0; index < name.size(); ++index)
+      text += name[index] == '_' ? char(std::toupper(name[++index])) : name[index];
+    return text;
+  }
+  std::string flagName() const {
+    std::string text = fmt::format("--{}", flag.empty() ? name : flag);
+    std::ranges::replace(text, '_', '-');
+    return text;
+  }
 };
 
 template <typename T>

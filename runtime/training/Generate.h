@@ -2,6 +2,7 @@
 #pragma once
 #include "runtime/data/Tokenizer.h"
 #include "runtime/program/Device.h"
+#include "runtime/support/Fields.h"
 #include <functional>
 
 namespace ingot {
@@ -11,6 +12,13 @@ struct GenerateOptions {
   double temperature = 1; ///< 0: always the likeliest token
   int64_t topK = 0;       ///< only the likeliest K tokens; 0: all
   uint64_t seed = 0;
+
+  static void fields(auto &self, auto &&visit) {
+    visit(Field{"tokens", "tokens to write", atLeast(0)}, self.tokens);
+    visit(Field{"temperature", "0: always the likeliest token", atLeast(0)}, self.temperature);
+    visit(Field{"top_k", "only the likeliest K tokens; 0: all", atLeast(0)}, self.topK);
+    visit(Field{"seed", "of the random choice of tokens"}, self.seed);
+  }
 };
 
 /// Chooses a token from logits. `random` is uniform in [0, 1). Ties go to the smaller number.

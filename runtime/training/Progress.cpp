@@ -127,7 +127,7 @@ std::string ProgressDisplay::statusLine(const StepReport &report) const {
   auto done = double(report.step - firstStep);
   double left = double(report.steps - report.step) * elapsed / done;
   std::string text = fmt::format("step {}/{}  loss {:.4f}  {} {}/s", report.step, report.steps,
-                                 report.loss, thousands(double(tokens) / elapsed), unit);
+                                 report.outcome.loss, thousands(double(tokens) / elapsed), unit);
   text += report.step < report.steps ? fmt::format("  {} left", shortDuration(left))
                                      : fmt::format("  in {}", shortDuration(elapsed));
   return text;
@@ -158,7 +158,7 @@ void ProgressDisplay::onNote(const std::string &text) { line.print("note: " + te
 
 void JsonLines::onStep(const StepReport &report) {
   print(file, "{{\"step\":{},\"loss\":{},\"ms\":{:.3f}}}\n", report.step,
-        shortestNumber(float(report.loss)), report.ms);
+        shortestNumber(float(report.outcome.loss)), report.ms);
   std::fflush(file);
 }
 

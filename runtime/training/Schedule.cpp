@@ -17,11 +17,4 @@ double Schedule::at(int64_t step) const {
   return final + (peak - final) * rest;
 }
 
-Result<Schedule::Kind> parseScheduleKind(std::string_view text) {
-  if (std::optional<Schedule::Kind> kind = parseEnum<Schedule::Kind>(text))
-    return *kind;
-  return failure(Error::Code::Usage, "Schedule::kind", "'{}' is not constant, linear or cosine",
-                 text);
-}
-
 } // namespace ingot

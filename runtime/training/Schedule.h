@@ -1,7 +1,6 @@
 /// The learning rate as a function of the step, computed on the host and fed as a scalar.
 #pragma once
 #include "runtime/support/Fields.h"
-#include "runtime/support/Result.h"
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -20,21 +19,30 @@ struct Schedule {
   int64_t steps = 0;  ///< where the decay ends; usually the run's total
   /// The rate of a step, counted from 0.
   double at(int64_t step) const;
+  /// Rates are 0 or more, and the step takes them as an f32.
+  static constexpr Bounds rates = between(0, std::numeric_limits<float>::max());
+  static bool isRate(double rate) { return rates.holds(rate); }
 
   static void fields(auto &self, auto &&visit) {
-    visit(Field{"kind", "constant (default), linear or cosine"}, self.kind);
-    visit(Field{"peak", "learning rate; default 1e-3"}, self.peak);
-    visit(Field{"final", "learning rate at the end of linear and cosine"}, self.final);
-    visit(Field{"warmup", "steps of linear warm-up"}, self.warmup);
-    visit(Field{"steps", "where the decay ends"}, self.steps);
+    visit(Field{.name = "peak", .help = "learning rate", .bounds = rates, .flag = "lr"}, self.peak);
+    visit(Field{.name = "kind", .help = "of the learning rate after warm-up", .flag = "schedule"},
+          self.kind);
+    visit(Field{.name = "final",
+                .help = "learning rate at the end of linear and cosine",
+                .bounds = rates,
+                .flag = "final_lr"},
+          self.final);
+    visit(Field{"warmup", "steps of linear warm-up", atLeast(0)}, self.warmup);
+    visit(Field{.name = "steps",
+                .help = "step at which linear and cosine end; default: --steps",
+                .bounds = atLeast(1),
+                .flag = "decay_steps"},
+          self.steps);
   }
 };
 
 constexpr std::array<std::string_view, 3> enumNames(Schedule::Kind) {
   return {"constant", "linear", "cosine"};
 }
-
-/// `constant`, `linear` or `cosine`; Usage error otherwise.
-Result<Schedule::Kind> parseScheduleKind(std::string_view text);
 
 } // namespace ingot

@@ -1,5 +1,6 @@
 #include "runtime/training/StepDriver.h"
 #include "runtime/program/Scalars.h"
+#include "runtime/training/Schedule.h"
 #include <cmath>
 
 namespace ingot {
@@ -57,6 +58,9 @@ Status StepDriver::initialize() {
 }
 
 Status StepDriver::enqueue(std::span<const NamedTensor> batch, double learningRate) {
+  if (!Schedule::isRate(learningRate))
+    return failure(Error::Code::Usage, "learningRate", "{} is not a number, 0 or more",
+                   learningRate);
   INGOT_ASSIGN(const Function *step, requireFunction(session, "step"));
   INGOT_ASSIGN(std::vector<NamedTensor> inputs,
                scalarInputs(*step, {learningRate, done + inFlight(), seed}));

@@ -20,7 +20,7 @@ public:
   /// Initial parameters and state, a function of the seed.
   Status initialize();
 
-  /// Starts the next step on a copy of the batch.
+  /// Starts the next step on a copy of the batch. Usage for a rate that is negative or not finite.
   Status enqueue(std::span<const NamedTensor> batch, double learningRate);
   int64_t inFlight() const { return int64_t(running.size()); }
 

@@ -1,18 +1,12 @@
 #include "runtime/training/Trainer.h"
-#include "runtime/data/Prefetch.h"
 #include "runtime/support/File.h"
 #include "runtime/training/Plot.h"
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 
 namespace ingot {
 
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Result<const Function *> requireFunction(const Session &session, std::string_view name) {
   if (const Function *function = session.program().function(name))
@@ -48,70 +42,52 @@ Result<bool> moveAside(std::string folder, TrainingObserver &observer) {
 
 } // namespace
 
-Result<double> evaluateLoss(Session &session, const BatchSource &source, int64_t batches) {
-  if (batches < 1)
-    return failure(Error::Code::Usage, "", "an evaluation needs at least one batch");
-  Batch batch = source.makeBatch();
-  double sum = 0;
-  for (int64_t step = 0; step < batches; ++step) {
-    INGOT_TRY(source.fill(step, batch));
-    INGOT_ASSIGN(double loss, evaluateBatch(session, batch));
-    sum += loss;
-  }
-  return sum / double(batches);
-}
-
 Trainer::Trainer(Session &session, const BatchSource &training, const BatchSource *validation,
                  RunOptions options, TrainingObserver &observer)
     : session(session), driver(session, options.seed), training(training), validation(validation),
       options(std::move(options)), observer(observer) {}
 
 Result<TrainingResult> Trainer::run(const std::atomic<bool> &stop) {
-  double start = now();
+  const auto begun = std::chrono::steady_clock::now();
+  record = {};
   INGOT_TRY(begin());
-  if (result.losses.validation.empty())
-    INGOT_TRY(evaluate());
-  if (result.step < options.steps) {
-    Prefetch batches(training, result.step, options.steps);
-    for (double stepStart = now();; stepStart = now()) {
-      while (mayEnqueue(stop)) {
-        INGOT_ASSIGN(const Batch *batch, batches.next());
-        INGOT_TRY(driver.enqueue(*batch, rateOf(result.step + driver.inFlight())));
-      }
-      if (driver.inFlight() == 0)
-        break;
-      INGOT_TRY(finishStep(stepStart));
-      if (isDue(options.evaluateEvery, result.step))
-        INGOT_TRY(evaluate());
-      if (isDue(options.saveEvery, result.step))
-        INGOT_TRY(save());
-    }
-  }
+  const int64_t firstStep = driver.steps();
+  LoopOptions loopOptions = {
+      .steps = options.steps,
+      .rate = [this](int64_t step) { return options.schedule.at(step); },
+      .evaluateEvery = options.evaluateEvery,
+      .evaluationBatches = options.evaluationBatches,
+      .onNonFinite = options.onNonFinite,
+      .saveEvery = options.saveEvery,
+      .save = [this] { return save(); },
+  };
+  TrainingLoop loop(session, driver, training, validation, std::move(loopOptions), record,
+                    observer);
+  if (record.losses.validation.empty())
+    INGOT_TRY(loop.evaluate());
+  const auto tellCheckpoint = [&](Error error) {
+    if (error.code == Error::Code::BadInput && savedStep >= 0)
+      error.message += fmt::format(" (the newest checkpoint is of step {})", savedStep);
+    return error;
+  };
+  INGOT_TRY(loop.run(stop).map_error(tellCheckpoint));
+  if (record.skipped > 0)
+    observer.onNote(fmt::format("{} of {} steps were skipped: they changed nothing", record.skipped,
+                                driver.steps() - firstStep));
+  INGOT_TRY(save().map_error(tellCheckpoint));
+  TrainingResult result;
+  static_cast<LoopRecord &>(result) = std::move(record);
+  result.firstStep = firstStep;
+  result.step = driver.steps();
   result.stopped = result.step < options.steps;
-  if (result.skipped > 0)
-    observer.onNote(fmt::format("{} of {} steps were skipped: they changed nothing", result.skipped,
-                                result.step - result.firstStep));
-  if (!result.stopped)
-    INGOT_TRY(evaluate());
-  INGOT_TRY(save());
-  result.seconds = now() - start;
-  return std::move(result);
-}
-
-/// One step runs and the next one waits behind it, with its batch: while the loss is read and told,
-/// the device does not stand still. Nothing runs ahead of an evaluation or a checkpoint.
-bool Trainer::mayEnqueue(const std::atomic<bool> &stop) const {
-  constexpr int64_t mostInFlight = 2;
-  const int64_t before = result.step + driver.inFlight();
-  if (driver.inFlight() == mostInFlight || before >= options.steps || stop)
-    return false;
-  return driver.inFlight() == 0 ||
-         (!isDue(options.evaluateEvery, before) && !isDue(options.saveEvery, before));
+  result.tokensPerStep = tokensPerBatch(training.ports());
+  result.countsTokens = countsTokens(training.ports());
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  return result;
 }
 
 Status Trainer::begin() {
-  result = {};
-  savedStep = evaluatedStep = -1;
+  savedStep = -1;
   INGOT_TRY(requireFunction(session, "step"));
   if (validation)
     INGOT_TRY(requireFunction(session, "evaluate"));
@@ -132,10 +108,6 @@ Status Trainer::begin() {
     if (start)
       INGOT_TRY(loadParameters(session, "step", *start, startPlace, /*withState=*/false));
   }
-  result.firstStep = result.step;
-  const BatchPort &first = training.ports().at(0);
-  result.countsTokens = countsTokens(training.ports());
-  result.tokensPerStep = result.countsTokens ? elementCount(first.shape) : first.shape.at(0);
   return {};
 }
 
@@ -155,86 +127,35 @@ Status Trainer::restore() {
                    "the checkpoint was trained with seed {}, not {}", checkpoint->seed,
                    options.seed);
   INGOT_TRY(driver.restore(*checkpoint, options.out));
-  result.step = savedStep = checkpoint->step;
-  if (result.step >= options.steps)
+  savedStep = checkpoint->step;
+  if (savedStep >= options.steps)
     observer.onNote(fmt::format("{} is at step {} already, and {} steps are asked for in all",
-                                options.out, result.step, options.steps));
+                                options.out, savedStep, options.steps));
   if (std::string losses = options.out + "/losses.json"; std::filesystem::exists(losses)) {
     INGOT_ASSIGN(std::string text, readFile(losses));
-    INGOT_ASSIGN(result.losses, LossHistory::parse(text, losses));
-    result.losses.truncate(result.step);
-    if (!result.losses.validation.empty())
-      evaluatedStep = result.losses.validation.back().step;
+    INGOT_ASSIGN(record.losses, LossHistory::parse(text, losses));
+    record.losses.truncate(savedStep);
   }
   return {};
 }
 
-Status Trainer::finishStep(double start) {
-  StepReport report;
-  report.learningRate = rateOf(result.step);
-  INGOT_ASSIGN(StepDriver::Outcome outcome, driver.finish());
-  report.loss = outcome.loss;
-  report.gradientNorm = outcome.gradientNorm;
-  report.ms = (now() - start) * 1e3;
-  report.step = ++result.step;
-  report.steps = options.steps;
-  report.tokens = result.tokensPerStep;
-  result.stepMs.push_back(report.ms);
-  result.losses.training.push_back({report.step, report.loss});
-  report.gradientNorms = outcome.gradientNorms;
-  report.skipped = !outcome.isFinite() && options.onNonFinite == OnNonFinite::Skip;
-  observer.onStep(report);
-  if (outcome.isFinite() || options.onNonFinite == OnNonFinite::Continue)
-    return {};
-  // The data may be to blame: a source is a function of the step.
-  Batch batch = training.makeBatch();
-  INGOT_TRY(training.fill(result.step - 1, batch));
-  if (std::string found = describeNonFinite(batch); !found.empty())
-    return failure(Error::Code::BadInput, "", "the data of step {} is not finite: {}", report.step,
-                   found);
-  INGOT_ASSIGN(const std::string what, driver.describe(outcome));
-  if (!report.skipped)
-    return diverged(report.step, what);
-  constexpr int64_t told = 10; // then the total says it
-  if (++result.skipped <= told)
-    observer.onNote(fmt::format("step {} is skipped: {}", report.step, what));
-  return {};
-}
-
-tl::unexpected<Error> Trainer::diverged(int64_t step, std::string_view what) const {
-  return failure(Error::Code::BadInput, "",
-                 "step {}: {}; a smaller learning rate or clipping may help{}", step, what,
-                 savedStep < 0 ? ""
-                               : fmt::format(" (the newest checkpoint is of step {})", savedStep));
-}
-
-Status Trainer::evaluate() {
-  if (!validation || evaluatedStep == result.step)
-    return {};
-  INGOT_ASSIGN(double loss, evaluateLoss(session, *validation, options.evaluationBatches));
-  evaluatedStep = result.step;
-  result.losses.validation.push_back({result.step, loss});
-  observer.onEvaluation(result.step, loss);
-  return {};
-}
-
 Status Trainer::save() {
-  if (options.out.empty() || savedStep == result.step)
+  if (options.out.empty() || savedStep == driver.steps())
     return {};
   INGOT_ASSIGN(Checkpoint checkpoint, driver.checkpoint());
   checkpoint.options = options.description;
   if (options.onNonFinite != OnNonFinite::Continue)
     if (std::string found = StepDriver::describeNonFinite(checkpoint); !found.empty())
-      return diverged(result.step, found);
+      return diverged(driver.steps(), found);
   CheckpointDirectory directory(options.out, options.keep);
   // The losses come first: what a kill leaves beyond the newest checkpoint is cut off on resuming,
   // what it left out would be missing for ever.
-  INGOT_TRY(writeFile(options.out + "/losses.json", result.losses.toJson()));
+  INGOT_TRY(writeFile(options.out + "/losses.json", record.losses.toJson()));
   INGOT_TRY(directory.save(checkpoint));
-  INGOT_TRY(writeFile(options.out + "/loss.svg", plotSvg(result.losses, "Loss")));
-  INGOT_TRY(writeFile(options.out + "/loss.txt", plotText(result.losses)));
-  savedStep = result.step;
-  observer.onCheckpoint(result.step, directory.file(result.step));
+  INGOT_TRY(writeFile(options.out + "/loss.svg", plotSvg(record.losses, "Loss")));
+  INGOT_TRY(writeFile(options.out + "/loss.txt", plotText(record.losses)));
+  savedStep = driver.steps();
+  observer.onCheckpoint(savedStep, directory.file(savedStep));
   return {};
 }
 

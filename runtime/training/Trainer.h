@@ -1,19 +1,15 @@
-/// Drives a compiled training step: data in, losses out, evaluation, checkpoints, resuming.
+/// A training from its first step, or from a checkpoint, to its last checkpoint.
 #pragma once
-#include "runtime/data/BatchSource.h"
-#include "runtime/program/Device.h"
 #include "runtime/training/DirectoryLock.h"
-#include "runtime/training/LossHistory.h"
 #include "runtime/training/Schedule.h"
-#include "runtime/training/StepDriver.h"
-#include <atomic>
+#include "runtime/training/TrainingLoop.h"
 #include <optional>
 
 namespace ingot {
 
 /// How long a run is, what drives it and what it leaves behind.
 struct RunOptions {
-  int64_t steps = 0; ///< total: a run resumed at step 30 with steps = 60 does 30 more
+  int64_t steps = 100; ///< total: a run resumed at step 30 with steps = 60 does 30 more
   Schedule schedule;
   uint64_t seed = 0;
   int64_t evaluateEvery = 0;     ///< steps; 0: only at the start and the end
@@ -29,54 +25,32 @@ struct RunOptions {
   std::string description = "{}";
 
   static void fields(auto &self, auto &&visit) {
-    visit(Field{"steps", "updates in all, a resumed run's included", false}, self.steps);
-    visit(Field{"schedule"}, self.schedule);
+    visit(Field{"steps", "updates in all, a resumed run's included", atLeast(0), false},
+          self.steps);
     visit(Field{"seed", "of initial weights and data order"}, self.seed);
-    visit(Field{"eval_every", "steps; default: at start and end"}, self.evaluateEvery);
-    visit(Field{"eval_batches", "batches an evaluation"}, self.evaluationBatches);
-    visit(Field{"out", "directory for checkpoints and losses", false}, self.out);
-    visit(Field{"save_every", "steps; default: at the end", false}, self.saveEvery);
-    visit(Field{"keep", "checkpoints to keep; default 3", false}, self.keep);
-    visit(Field{"resume", "go on from the newest checkpoint in --out", false}, self.resume);
-    visit(Field{"on_nan", "stop (default), skip or continue"}, self.onNonFinite);
+    visit(Field{"schedule"}, self.schedule);
+    visit(Field{"out", "directory for checkpoints and loss curves", {}, false}, self.out);
+    visit(
+        Field{
+            "resume", "continue from the newest checkpoint in --out, with its options", {}, false},
+        self.resume);
+    visit(Field{"eval_every", "steps; default: at start and end", atLeast(0)}, self.evaluateEvery);
+    visit(Field{"eval_batches", "batches of an evaluation", atLeast(1)}, self.evaluationBatches);
+    visit(Field{"save_every", "steps; default: at the end", atLeast(0), false}, self.saveEvery);
+    visit(Field{"keep", "checkpoints to keep", atLeast(1), false}, self.keep);
+    visit(Field{"on_nan"}, self.onNonFinite);
     visit(Field{.name = "description", .shapes = false}, self.description);
   }
 };
 
-struct StepReport {
-  int64_t step = 0; ///< from 1; its loss is of the model before this step's update
-  int64_t steps = 0;
-  double loss = 0;
-  double ms = 0;      ///< since the step before was told, or the batch was wanted
-  int64_t tokens = 0; ///< tokens, or examples where the model takes none
-  double learningRate = 0;
-  std::optional<double> gradientNorm = {};
-  std::vector<double> gradientNorms = {}; ///< of each parameter, if the step computes them
-  bool skipped = false; ///< the step changed nothing: its loss or gradients were not finite
-};
-
-/// What a run reports. Calls come from the trainer's thread.
-class TrainingObserver {
-public:
-  virtual ~TrainingObserver() = default;
-  virtual void onStep(const StepReport &report) {}
-  /// Mean loss over the validation batches after `step` updates.
-  virtual void onEvaluation(int64_t step, double loss) {}
-  virtual void onCheckpoint(int64_t step, const std::string &file) {}
-  /// Anything else a user should know, such as a damaged checkpoint that was passed over.
-  virtual void onNote(const std::string &text) {}
-};
-
-struct TrainingResult {
-  int64_t firstStep = 0;      ///< updates done before this run
-  int64_t step = 0;           ///< updates done after it
-  bool stopped = false;       ///< the stop flag ended it early
-  int64_t skipped = 0;        ///< steps of this run that changed nothing
-  LossHistory losses;         ///< of the whole training, earlier runs included
-  std::vector<double> stepMs; ///< of this run
-  int64_t tokensPerStep = 0;  ///< tokens, or examples where the model takes none
+/// The losses are those of the whole training, earlier runs included; all else is of this run.
+struct TrainingResult : LoopRecord {
+  int64_t firstStep = 0;     ///< updates done before
+  int64_t step = 0;          ///< updates done after it
+  bool stopped = false;      ///< the stop flag ended it early
+  int64_t tokensPerStep = 0; ///< tokens, or examples where the model takes none
   bool countsTokens = true;
-  double seconds = 0; ///< of this run, evaluation and checkpoints included
+  double seconds = 0; ///< evaluation and checkpoints included
 };
 
 class Trainer {
@@ -105,14 +79,7 @@ public:
 private:
   Status begin();
   Status restore();
-  bool mayEnqueue(const std::atomic<bool> &stop) const;
-  Status finishStep(double start);
-  Status evaluate();
   Status save();
-  tl::unexpected<Error> diverged(int64_t step, std::string_view what) const;
-  double rateOf(int64_t step) const { return options.schedule.at(step); }
-  /// Whether a periodic action is due after so many steps.
-  static bool isDue(int64_t every, int64_t steps) { return every > 0 && steps % every == 0; }
 
   Session &session;
   StepDriver driver;
@@ -120,15 +87,11 @@ private:
   const BatchSource *validation;
   RunOptions options;
   TrainingObserver &observer;
-  TrainingResult result;
+  LoopRecord record;
   std::optional<Checkpoint> start; ///< parameters of a fresh run
   std::string startPlace;
   std::optional<DirectoryLock> lock; ///< of `options.out`
   int64_t savedStep = -1;            ///< of the newest checkpoint
-  int64_t evaluatedStep = -1;        ///< of the newest evaluation
 };
-
-/// Mean of `loss` of function `evaluate` over batches 0 … batches-1; the session holds parameters.
-Result<double> evaluateLoss(Session &session, const BatchSource &source, int64_t batches);
 
 } // namespace ingot

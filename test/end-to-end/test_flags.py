@@ -91,6 +91,7 @@ class EveryOption(unittest.TestCase):
                 ("--epsilon: '0' is not a number above 0", "train", "mlp", "--epsilon=0"),
                 ("--lr: 'nan' is not a number from 0 to 3.40", "train", "mlp", "--lr=nan"),
                 ("--lr: '1e39' is not", "train", "mlp", "--lr=1e39"),
+                ("--loss: unknown value 'mes'; did you mean 'mse'?", "train", "mlp", "--loss=mes"),
                 ("--keep: '0' is not a whole number, 1 or more", "train", "mlp", "--keep=0"),
                 ("--eval-split: '1' is not a number from 0 to below 1", "train", "mlp", "--eval-split=1"),
                 ("--threads: '5000' is not a whole number from 0 to 4096", "plan", "mlp", "--threads=5000"),
@@ -106,6 +107,25 @@ class EveryOption(unittest.TestCase):
                 process = run(*arguments)
                 self.assertEqual(process.returncode, 2, process.stderr)
                 self.assertIn(expected, process.stderr)
+
+    def test_groups_of_parameters(self):
+        fixed = ["train", "mlp", "--layers=4,3", "--batch=2", "--data=random", "--steps=2", "--json", "--lr=0.1"]
+        losses = {}
+        for name, groups in {"none": [], "frozen": [".*weight;frozen=true", ".*;rate_factor=0"],
+                             "rates": [".*;rate_factor=0;weight_decay=0"], "same": [".*bias;rate_factor=1"]}.items():
+            process = run(*fixed, *(f"--group={group}" for group in groups))
+            self.assertEqual(process.returncode, 0, process.stderr)
+            losses[name] = [line["loss"] for line in lines(process)[:2]]
+        self.assertEqual(losses["none"], losses["same"])
+        self.assertEqual(losses["frozen"], losses["rates"])
+        self.assertNotEqual(losses["none"][1], losses["frozen"][1])
+        for expected, group in [("frozen: 'maybe' is not true or false", "x;frozen=maybe"),
+                                ("'rate=1' is not NAME=VALUE with one of frozen, rate_factor, weight_decay", "x;rate=1"),
+                                ("'frozen' is not NAME=VALUE", "x;frozen"),
+                                ("rate_factor: '-1' is not a number, 0 or more", "x;rate_factor=-1"),
+                                ("'[' is no regular expression", "[")]:
+            with self.subTest(group=group):
+                self.refused("--group", expected, *fixed, f"--group={group}")
 
     def test_options_that_do_not_apply_are_named(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,21 +1,20 @@
 #include "tools/commands/Applies.h"
+#include "passes/options/TrainingOptions.h"
+#include "tools/commands/FieldFlags.h"
 #include <algorithm>
-#include <string_view>
 
 namespace ingot {
 namespace {
 
 struct Row {
   Circumstance circumstance;
-  std::vector<std::string_view> options; ///< that do nothing then
-  std::string_view reason;               ///< what the error says
+  std::vector<std::string> options; ///< that do nothing then
+  std::string_view reason;          ///< what the error says
 };
 
-const std::vector<std::string_view> gptSizes = {"--size",  "--layers",   "--heads",
-                                                "--width", "--sequence", "--vocab"};
-const std::vector<std::string_view> trainingOptions = {
-    "--loss",    "--optimizer", "--weight-decay", "--beta1",      "--beta2",
-    "--epsilon", "--momentum",  "--clip",         "--accumulate", "--on-nan"};
+const std::vector<std::string> gptSizes = {"--size",  "--layers",   "--heads",
+                                           "--width", "--sequence", "--vocab"};
+const std::vector<std::string> trainingOptions = fieldFlags<TrainingOptions>();
 
 const std::vector<Row> &table() {
   static const std::vector<Row> rows = {
@@ -55,7 +54,7 @@ const std::vector<Row> &table() {
        {"--eval-every", "--eval-batches"},
        "needs --eval-split, the share of the data to validate on"},
       {Circumstance::ConstantRate,
-       {"--decay-steps"},
+       {"--decay-steps", "--final-lr"},
        "applies to --schedule=linear and cosine only"},
       {Circumstance::NoOutput,
        {"--resume", "--save-every", "--keep"},
@@ -82,10 +81,10 @@ Status refuseIdleOptions(const CLI::App &command, const std::vector<Circumstance
   for (const Row &row : table()) {
     if (std::ranges::find(circumstances, row.circumstance) == circumstances.end())
       continue;
-    for (std::string_view name : row.options) {
-      const CLI::Option *option = command.get_option_no_throw(std::string(name));
+    for (const std::string &name : row.options) {
+      const CLI::Option *option = command.get_option_no_throw(name);
       if (option && option->count() > 0)
-        return failure(Error::Code::Usage, std::string(name), "{}", row.reason);
+        return failure(Error::Code::Usage, name, "{}", row.reason);
     }
   }
   return {};

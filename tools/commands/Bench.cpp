@@ -38,9 +38,8 @@ Result<LoadedModel> open(const BenchFlags &flags) {
     return flags.compile.load(std::move(program));
   }
   std::optional<TrainingOptions> training;
-  if (!flags.inference) {
-    INGOT_ASSIGN(training, flags.training.options());
-  }
+  if (!flags.inference)
+    training = flags.training.options;
   INGOT_ASSIGN(Model model, flags.model.build());
   return flags.compile.load(model, training, /*initializers=*/model.parameterCount() > 0);
 }
@@ -124,7 +123,7 @@ Status bench(const CLI::App &app, const BenchFlags &flags) {
   INGOT_ASSIGN(const Function *function, chooseFunction(flags, session.program()));
   INGOT_TRY(fillSyntheticInputs(session, *function));
   const MachineLimits limits =
-      measureMachine(flags.compile.threads > 0 ? flags.compile.threads : usableCpus());
+      measureMachine(flags.compile.threads() > 0 ? flags.compile.threads() : usableCpus());
   Profile profile(session.program(), limits);
   INGOT_ASSIGN(Timing timing, measure(session, function->name, flags.steps, profile));
 
@@ -152,9 +151,9 @@ Action declareBench(CLI::App &app) {
       "gpt, mlp, a model or a compiled program; - for standard input");
   app.add_flag("--inference", flags->inference, "the model alone instead of its training step");
   app.add_option("--function", flags->function, "default: step, else forward");
-  addNumber(app, "--steps", flags->steps, atLeast<int64_t>(0),
+  addNumber(app, "--steps", flags->steps, atLeast(0),
             "runs to take medians of; default: two seconds of them");
-  addNumber(app, "--top", flags->top, atLeast<uint64_t>(0), "how many kernels to list; default 40");
+  addNumber(app, "--top", flags->top, atLeast(0), "how many kernels to list; default 40");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->training.declare(app);
   flags->compile.declare(app);

@@ -62,12 +62,11 @@ Status check(const CLI::App &app, const CheckFlags &flags) {
     circumstances.push_back(Circumstance::NoTraining);
   INGOT_TRY(refuseIdleOptions(app, circumstances));
   std::optional<TrainingOptions> training;
-  if (flags.train) {
-    INGOT_ASSIGN(training, flags.training.options());
-  }
+  if (flags.train)
+    training = flags.training.options;
   INGOT_ASSIGN(CompileOptions compileOptions, flags.compile.options(training));
   INGOT_ASSIGN(Model model, flags.model.build());
-  CheckOptions options{compileOptions, flags.compile.device, flags.compile.threads,
+  CheckOptions options{compileOptions, flags.compile.device, flags.compile.threads(),
                        flags.seed,     flags.tolerance,      !flags.noOps};
   auto show = [&](const CheckRow &row) {
     if (!flags.json)
@@ -94,8 +93,8 @@ Action declareCheck(CLI::App &app) {
   auto flags = std::make_shared<CheckFlags>();
   flags->model.declare(app);
   app.add_flag("--train", flags->train, "the whole training step instead of the model alone");
-  addNumber(app, "--seed", flags->seed, Range<uint64_t>(), "of the random inputs");
-  addNumber(app, "--tolerance", flags->tolerance, atLeast(0.0),
+  addNumber(app, "--seed", flags->seed, Bounds(), "of the random inputs");
+  addNumber(app, "--tolerance", flags->tolerance, atLeast(0),
             "largest relative difference; default 1e-4");
   app.add_flag("--no-ops", flags->noOps, "whole functions only, no single ops");
   app.add_flag("--json", flags->json, "one JSON object to stdout");

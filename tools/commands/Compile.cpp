@@ -23,11 +23,6 @@ struct CompileCommandFlags {
   std::string emit, output;
 };
 
-constexpr Choice<Stage> stages[] = {
-    {"graph", Stage::Graph},     {"train", Stage::Train},       {"linalg", Stage::Linalg},
-    {"kernels", Stage::Kernels}, {"schedule", Stage::Schedule}, {"plan", Stage::Plan},
-    {"loops", Stage::Loops},     {"llvm", Stage::Llvm},         {"program", Stage::Program}};
-
 Status emitStage(const CompileCommandFlags &flags, const Model &model, Stage stage,
                  const CompileOptions &options) {
   INGOT_ASSIGN(std::string text, printStage(stage, moduleOf(model), options));
@@ -78,12 +73,11 @@ Status compileModel(const CLI::App &app, const CompileCommandFlags &flags) {
     return failure(Error::Code::Usage, "--json",
                    "cannot be combined with -o -: both go to standard output");
   std::optional<TrainingOptions> training;
-  if (flags.train) {
-    INGOT_ASSIGN(training, flags.training.options());
-  }
+  if (flags.train)
+    training = flags.training.options;
   Stage last = Stage::Plan;
   if (!flags.emit.empty()) {
-    INGOT_ASSIGN(last, choose("--emit", flags.emit, stages));
+    INGOT_ASSIGN(last, choose<Stage>("--emit", flags.emit));
   }
   INGOT_ASSIGN(
       CompileOptions options,

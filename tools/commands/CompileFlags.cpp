@@ -3,8 +3,7 @@
 #include "codegen/cache/DiskCache.h"
 #include "codegen/tuning/TuningFile.h"
 #include "runtime/support/Print.h"
-#include "tools/commands/Numbers.h"
-#include "tools/commands/Suggest.h"
+#include "tools/commands/FieldFlags.h"
 #include <charconv>
 
 namespace ingot {
@@ -14,7 +13,7 @@ namespace {
 constexpr int mostThreads = 4096;
 
 Status checkDevice(const std::string &device) {
-  constexpr Choice<int> devices[] = {{"cpu", 0}, {"reference", 0}};
+  constexpr std::string_view devices[] = {"cpu", "reference"};
   INGOT_TRY(choose("--device", device, devices));
   return {};
 }
@@ -31,7 +30,7 @@ Status checkPasses(const std::vector<std::string> &wanted, Stage last) {
     else if (std::ranges::find(names, pass) == names.end())
       return failure(Error::Code::Usage, "--print-after",
                      "pass '{}' runs after stage {}, the last one here; passes are {}", pass,
-                     name(last), fmt::join(names, ", "));
+                     enumName(last), fmt::join(names, ", "));
   return {};
 }
 
@@ -40,12 +39,11 @@ Status checkPasses(const std::vector<std::string> &wanted, Stage last) {
 void CompileFlags::declare(CLI::App &app) {
   app.add_option("--device", device, "cpu (default) or reference, the slow oracle")
       ->group("Device");
-  addNumber(app, "--threads", threads, between(0, mostThreads),
+  addNumber(app, "--threads", compiler.threads, between(0, mostThreads),
             "default: one per CPU; results do not depend on it")
       ->group("Device");
   constexpr const char *group = "Compiler";
-  app.add_option("--target", target, "cpu (this machine) or cpu:NAME, such as cpu:x86-64-v4")
-      ->group(group);
+  addFields(app, compiler, group);
   app.add_option("--memory", memory,
                  "largest arena, such as 1.7GB: activations that do not fit are recomputed in the "
                  "backward pass; see `ingot plan`")
@@ -57,12 +55,6 @@ void CompileFlags::declare(CLI::App &app) {
   app.add_option("--cache", cacheDirectory, "directory of the compile cache")->group(group);
   app.add_flag("--no-cache", noCache, "compile without reading or filling the cache")->group(group);
   app.add_flag("--explain-cache", explainCache, "say why something was compiled")->group(group);
-  app.add_option("--dump-dir", dumpDirectory, "write the IR after every pass, numbered")
-      ->group(group);
-  app.add_option("--print-after", printAfter, "print the IR after these passes to stderr")
-      ->delimiter(',')
-      ->group(group);
-  app.add_flag("--timing", timing, "print the time of each pass to stderr")->group(group);
 }
 
 std::vector<Circumstance> CompileFlags::circumstances() const {
@@ -78,25 +70,20 @@ std::string CompileFlags::directory() const {
 Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions> &training,
                                              Stage last) const {
   INGOT_TRY(checkDevice(device));
-  INGOT_TRY(checkPasses(printAfter, last));
-  CompileOptions options;
+  INGOT_TRY(checkPasses(compiler.printAfter, last));
+  CompileOptions options = compiler;
   options.training = training;
-  options.target = target;
-  options.threads = threads;
   if (memory) {
     INGOT_ASSIGN(options.memory.budget, parseBytes("--memory", *memory));
   }
   if (!noCache)
     options.cacheDirectory = directory();
-  constexpr Choice<bool> switches[] = {{"on", true}, {"off", false}};
-  INGOT_ASSIGN(bool tuned, choose("--tune", tune, switches));
+  constexpr std::string_view switches[] = {"off", "on"};
+  INGOT_ASSIGN(const size_t tuned, choose("--tune", tune, switches));
   if (tuned) {
-    INGOT_ASSIGN(CpuTarget cpu, CpuTarget::parse(target));
-    options.tuning = TuningFile(directory(), cpu, threads).read();
+    INGOT_ASSIGN(CpuTarget cpu, CpuTarget::parse(options.target));
+    options.tuning = TuningFile(directory(), cpu, options.threads).read();
   }
-  options.dumpDirectory = dumpDirectory;
-  options.printAfter = printAfter;
-  options.timing = timing;
   return options;
 }
 
@@ -104,14 +91,15 @@ Result<LoadedModel> CompileFlags::load(const Model &model,
                                        const std::optional<TrainingOptions> &training,
                                        bool initializers) const {
   INGOT_ASSIGN(CompileOptions compileOptions, options(training));
-  INGOT_ASSIGN(LoadedModel loaded, loadModel(model, compileOptions, device, threads, initializers));
+  INGOT_ASSIGN(LoadedModel loaded,
+               loadModel(model, compileOptions, device, threads(), initializers));
   explain(loaded.report);
   return loaded;
 }
 
 Result<LoadedModel> CompileFlags::load(Program program) const {
   INGOT_TRY(checkDevice(device));
-  return loadProgram(std::move(program), device, threads);
+  return loadProgram(std::move(program), device, threads());
 }
 
 void CompileFlags::explain(const CompileReport &report) const {

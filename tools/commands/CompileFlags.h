@@ -6,15 +6,14 @@
 namespace ingot {
 
 struct CompileFlags {
-  std::string device = "cpu", target = "cpu", tune = "on";
-  int threads = 0;
+  CompileOptions compiler; ///< target, threads, what is printed
+  std::string device = "cpu", tune = "on";
   std::optional<std::string> memory;
   std::optional<std::string> cacheDirectory;
-  bool noCache = false, explainCache = false, timing = false;
-  std::string dumpDirectory;
-  std::vector<std::string> printAfter;
+  bool noCache = false, explainCache = false;
 
   void declare(CLI::App &app);
+  int threads() const { return compiler.threads; }
   /// What decides which of these flags apply.
   std::vector<Circumstance> circumstances() const;
   /// `last` is the stage that ends the passes: --print-after takes those that run.

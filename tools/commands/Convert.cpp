@@ -11,9 +11,11 @@ namespace ingot {
 namespace {
 
 enum class Form { HuggingFace, Ingot };
-constexpr Choice<Form> forms[] = {{"huggingface", Form::HuggingFace}, {"ingot", Form::Ingot}};
-constexpr Choice<ElementType> types[] = {
-    {"f32", ElementType::F32}, {"f16", ElementType::F16}, {"bf16", ElementType::BF16}};
+constexpr std::array<std::string_view, 2> enumNames(Form) { return {"huggingface", "ingot"}; }
+
+enum class StoredType { F32, F16, BF16 };
+constexpr std::array<std::string_view, 3> enumNames(StoredType) { return {"f32", "f16", "bf16"}; }
+constexpr ElementType elementTypes[] = {ElementType::F32, ElementType::F16, ElementType::BF16};
 
 struct ConvertFlags {
   std::string from, to, form = "huggingface", type = "f32";
@@ -21,9 +23,10 @@ struct ConvertFlags {
 };
 
 Status convert(const ConvertFlags &flags) {
-  INGOT_ASSIGN(Form form, choose("--form", flags.form, forms));
+  INGOT_ASSIGN(Form form, choose<Form>("--form", flags.form));
   OutsideOptions options;
-  INGOT_ASSIGN(options.type, choose("--type", flags.type, types));
+  INGOT_ASSIGN(const StoredType stored, choose<StoredType>("--type", flags.type));
+  options.type = elementTypes[size_t(stored)];
   if (flags.shard) {
     INGOT_ASSIGN(options.largestShard, parseBytes("--shard", *flags.shard));
   }

@@ -8,12 +8,13 @@ namespace ingot {
 namespace {
 
 enum class TokenizerKind { Char, Byte, Gpt2 };
-constexpr Choice<TokenizerKind> tokenizerKinds[] = {
-    {"char", TokenizerKind::Char}, {"byte", TokenizerKind::Byte}, {"gpt2", TokenizerKind::Gpt2}};
+constexpr std::array<std::string_view, 3> enumNames(TokenizerKind) {
+  return {"char", "byte", "gpt2"};
+}
 
 Result<TokenizerPointer> openTokenizer(const DataFlags &flags, std::span<const TextFile> files) {
   std::string word = flags.tokenizer.value_or(flags.bpe ? "gpt2" : "char");
-  INGOT_ASSIGN(TokenizerKind kind, choose("--tokenizer", word, tokenizerKinds));
+  INGOT_ASSIGN(TokenizerKind kind, choose<TokenizerKind>("--tokenizer", word));
   if (kind != TokenizerKind::Gpt2) {
     if (flags.bpe)
       return failure(Error::Code::Usage, "--bpe", "belongs to --tokenizer=gpt2, not {}", word);
@@ -42,8 +43,7 @@ void DataFlags::declareSources(CLI::App &app) {
   app.add_option("--data", data, "`random`, or .npy and IDX files: inputs in order, then targets")
       ->delimiter(',')
       ->group(dataGroup);
-  addNumber(app, "--scale", scale, Range<double>(),
-            "multiplies arrays that feed floating-point inputs")
+  addNumber(app, "--scale", scale, Bounds(), "multiplies arrays that feed floating-point inputs")
       ->group(dataGroup);
   addNumber(app, "--eval-split", evaluationSplit, belowOne,
             "share of the data held out for evaluation")

@@ -332,8 +332,7 @@ Action declareEmulate(CLI::App &app) {
       app.add_option("--grid", flags->grid, "blocks: X, X,Y or X,Y,Z; default 1"),
       app.add_option("--block", flags->block, "threads of a block, likewise; default 32"),
       app.add_option("--cluster", flags->cluster, "blocks of a cluster, likewise; default 1"),
-      addNumber(app, "--shared", flags->shared,
-                between<int64_t>(0, std::numeric_limits<int>::max()),
+      addNumber(app, "--shared", flags->shared, ingot::between(0, std::numeric_limits<int>::max()),
                 "bytes of dynamic shared memory of a block"),
       addRepeatable(app, "--arg", flags->arguments,
                     "next argument: 100 is a scalar of the parameter's type, @a.npy and 2xf32=1,2 "
@@ -345,11 +344,11 @@ Action declareEmulate(CLI::App &app) {
                 fmt::format("a check to leave out: {}", fmt::join(checkNames(), ", ")));
   app.add_option("--chip", flags->chip,
                  "sm_80, sm_86, sm_87, sm_89 or sm_90; default: the newest that there is PTX for");
-  addNumber(app, "--seed", flags->seed, Range<uint64_t>(),
+  addNumber(app, "--seed", flags->seed, Bounds(),
             "of the order of blocks and warps; default: drawn");
-  addNumber(app, "--threads", flags->threads, between(0, 4096),
+  addNumber(app, "--threads", flags->threads, ingot::between(0, 4096),
             "of the host; default: one per CPU");
-  addNumber(app, "--limit", flags->limit, atLeast<int64_t>(0),
+  addNumber(app, "--limit", flags->limit, atLeast(0),
             "warp instructions after which a launch counts as stuck");
   app.add_flag(
       "--strict", flags->strict,

@@ -99,9 +99,9 @@ Action declareEval(CLI::App &app) {
   app.add_option("--bpe", flags->data.bpe,
                  "directory of GPT-2's encoder.json and vocab.bpe, where the weights bring no "
                  "tokenizer");
-  addNumber(app, "--batches", flags->batches, atLeast<int64_t>(1),
+  addNumber(app, "--batches", flags->batches, atLeast(1),
             "batches spread evenly over the data; default: all");
-  addNumber(app, "--seed", flags->seed, Range<uint64_t>(), "of --data=random");
+  addNumber(app, "--seed", flags->seed, Bounds(), "of --data=random");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->compile.declare(app);
   return [flags, &app] { return evaluate(app, *flags); };

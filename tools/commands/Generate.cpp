@@ -6,8 +6,8 @@
 #include "runtime/training/Trainer.h"
 #include "tools/commands/Command.h"
 #include "tools/commands/CompileFlags.h"
+#include "tools/commands/FieldFlags.h"
 #include "tools/commands/Inputs.h"
-#include "tools/commands/Numbers.h"
 #include <iostream>
 
 namespace ingot {
@@ -66,14 +66,7 @@ Action declareGenerate(CLI::App &app) {
   app.add_option("--bpe", flags->bpe,
                  "directory of GPT-2's encoder.json and vocab.bpe, where the weights bring no "
                  "tokenizer");
-  addNumber(app, "--tokens", flags->options.tokens, atLeast<int64_t>(0),
-            "tokens to write; default 100");
-  addNumber(app, "--temperature", flags->options.temperature, atLeast(0.0),
-            "default 1; 0: always the likeliest token");
-  addNumber(app, "--top-k", flags->options.topK, atLeast<int64_t>(0),
-            "only the likeliest K tokens; 0: all");
-  addNumber(app, "--seed", flags->options.seed, Range<uint64_t>(),
-            "of the random choice of tokens");
+  addFields(app, flags->options, "OPTIONS");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->compile.declare(app);
   return [flags, &app] { return generate(app, *flags); };

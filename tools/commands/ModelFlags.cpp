@@ -24,7 +24,7 @@ Result<GptSizes> presetSizes(const std::string &size) {
 
 /// One size of a model, or a usage error at the flag.
 Result<int64_t> parseSize(std::string_view flag, std::string_view text) {
-  return parseNumber(text, modelSize).map_error([&](Error error) {
+  return parseNumber<int64_t>(text, modelSize).map_error([&](Error error) {
     error.place = flag;
     return error;
   });

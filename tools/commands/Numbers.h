@@ -1,57 +1,46 @@
 /// Numbers in flags: one parser for the flags of all commands.
 #pragma once
+#include "runtime/support/Bounds.h"
 #include "runtime/support/Result.h"
 #include <CLI/CLI.hpp>
 #include <concepts>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace ingot {
 
-/// The numbers that a flag takes: `least` to `most`. A floating-point number is finite in any case.
-template <typename T> struct Range {
-  T least = std::numeric_limits<T>::lowest();
-  T most = std::numeric_limits<T>::max();
-  bool withoutLeast = false, withoutMost = false;
+/// What stands in for a size of a model.
+inline constexpr Bounds modelSize = between(1, int64_t(1) << 31);
 
-  bool holds(T value) const { // false for NaN
-    return (withoutLeast ? value > least : value >= least) &&
-           (withoutMost ? value < most : value <= most);
-  }
+/// The number that the whole text is, or why it is none within the bounds: `'x' is not a whole
+/// number from 1 to 16`. Nothing saturates, wraps or is cut off.
+template <typename T> Result<T> parseNumber(std::string_view text, const Bounds &bounds = {});
+extern template Result<int> parseNumber(std::string_view, const Bounds &);
+extern template Result<int64_t> parseNumber(std::string_view, const Bounds &);
+extern template Result<uint64_t> parseNumber(std::string_view, const Bounds &);
+extern template Result<double> parseNumber(std::string_view, const Bounds &);
+
+/// What a slot that may be optional holds.
+template <typename Slot> struct SlotValue {
+  using Type = Slot;
+};
+template <typename T> struct SlotValue<std::optional<T>> {
+  using Type = T;
 };
 
-template <typename T> constexpr Range<T> atLeast(T least) { return {.least = least}; }
-template <typename T> constexpr Range<T> between(T least, T most) {
-  return {.least = least, .most = most};
-}
-/// Numbers above 0.
-inline constexpr Range<double> positive = {.least = 0, .withoutLeast = true};
-/// Shares and decay rates: 0 included, 1 not.
-inline constexpr Range<double> belowOne = {.least = 0, .most = 1, .withoutMost = true};
-
-/// What stands in for a size of a model.
-inline constexpr Range<int64_t> modelSize = {.least = 1, .most = int64_t(1) << 31};
-
-/// The number that the whole text is, or why it is none that the range holds: `'x' is not a whole
-/// number from 1 to 16`. Nothing saturates, wraps or is cut off.
-template <typename T> Result<T> parseNumber(std::string_view text, const Range<T> &range);
-extern template Result<int> parseNumber(std::string_view, const Range<int> &);
-extern template Result<int64_t> parseNumber(std::string_view, const Range<int64_t> &);
-extern template Result<uint64_t> parseNumber(std::string_view, const Range<uint64_t> &);
-extern template Result<double> parseNumber(std::string_view, const Range<double> &);
-
-/// A flag with a number of type T; `slot` is a T or an optional one. What does not fit is a usage
-/// error that names flag, value and what is allowed.
-template <typename T, typename Slot>
-CLI::Option *addNumber(CLI::App &app, const std::string &name, Slot &slot, const Range<T> &range,
+/// A flag with a number; the slot may be optional. What does not fit is a usage error that names
+/// flag, value and what is allowed.
+template <typename Slot>
+CLI::Option *addNumber(CLI::App &app, const std::string &name, Slot &slot, const Bounds &bounds,
                        const std::string &help) {
+  using T = SlotValue<Slot>::Type;
   CLI::Option *option = app.add_option_function<std::string>(
-      name, [&slot, range](const std::string &text) { slot = *parseNumber(text, range); }, help);
+      name, [&slot, bounds](const std::string &text) { slot = *parseNumber<T>(text, bounds); },
+      help);
   option->type_name(std::integral<T> ? "INT" : "FLOAT");
-  option->check([range](const std::string &text) {
-    Result<T> number = parseNumber(text, range);
+  option->check([bounds](const std::string &text) {
+    Result<T> number = parseNumber<T>(text, bounds);
     return number ? std::string() : number.error().message;
   });
   return option;

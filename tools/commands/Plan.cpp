@@ -187,13 +187,12 @@ Status plan(const CLI::App &app, const PlanFlags &flags) {
     circumstances.push_back(Circumstance::JsonOutput);
   INGOT_TRY(refuseIdleOptions(app, circumstances));
   std::optional<TrainingOptions> training;
-  if (!flags.inference) {
-    INGOT_ASSIGN(training, flags.training.options());
-  }
+  if (!flags.inference)
+    training = flags.training.options;
   INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
   INGOT_ASSIGN(Model model, flags.model.build());
   INGOT_ASSIGN(Program program, planProgram(moduleOf(model), options));
-  int threads = flags.compile.threads > 0 ? flags.compile.threads : usableCpus();
+  int threads = flags.compile.threads() > 0 ? flags.compile.threads() : usableCpus();
   Peak peak = findPeak(program, largestFunction(program));
   Prediction prediction;
   const MachineLimits limits = measureMachine(threads);
@@ -221,7 +220,7 @@ Action declarePlan(CLI::App &app) {
   auto flags = std::make_shared<PlanFlags>();
   flags->model.declare(app);
   app.add_flag("--inference", flags->inference, "the model alone instead of its training step");
-  addNumber(app, "--top", flags->top, atLeast<uint64_t>(0), "how many buffers to list; default 10");
+  addNumber(app, "--top", flags->top, atLeast(0), "how many buffers to list; default 10");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->training.declare(app);
   flags->compile.declare(app);

@@ -11,27 +11,47 @@ class Restorer {
 public:
   explicit Restorer(const CLI::App &app) : app(app) {}
 
-  bool isGiven(const char *flag) const { return app.get_option(flag)->count() > 0; }
+  bool isGiven(const std::string &flag) const {
+    const CLI::Option *option = app.get_option_no_throw(flag);
+    return option && option->count() > 0;
+  }
 
   /// What must be the same: a value that was given is compared later.
-  template <typename T, typename Saved>
-  void restore(const char *flag, T &value, const Saved &saved) {
+  template <typename T> void restore(const std::string &flag, T &value, const T &saved) {
     if (isGiven(flag) || value == saved)
       return;
     value = saved;
-    restored.push_back(fmt::format("{}={}", flag, saved));
+    restored.push_back(fmt::format("{}={}", flag, fieldText(saved)));
   }
 
   /// What may change from here on.
-  template <typename T, typename Saved>
-  void restoreOrReport(const char *flag, T &value, const Saved &saved, int64_t step) {
+  template <typename T>
+  void restoreOrReport(const std::string &flag, T &value, const T &saved, int64_t step) {
     if (isGiven(flag) && value != saved)
-      changed.push_back(fmt::format("{} was {} up to step {}", flag, saved, step));
+      changed.push_back(fmt::format("{} was {} up to step {}", flag, fieldText(saved), step));
     restore(flag, value, saved);
   }
 
+  /// All flags of a struct; `way` says how each is restored.
+  enum class Way { MustBeSame, MayChange, NotHere };
+  template <HasFields T>
+  void restoreFields(T &options, const T &saved, int64_t step, Way (*way)(std::string_view)) {
+    T::fields(options, [&]<typename V>(const Field &field, V &value) {
+      T::fields(saved, [&]<typename W>(const Field &other, const W &old) {
+        if constexpr (std::same_as<V, W>) {
+          if (field.help.empty() || field.name != other.name)
+            return;
+          if (way(field.name) == Way::MustBeSame)
+            restore(field.flagName(), value, old);
+          else if (way(field.name) == Way::MayChange)
+            restoreOrReport(field.flagName(), value, old, step);
+        }
+      });
+    });
+  }
+
   /// A size: only one that differs from the family's own is worth saying.
-  void restoreSize(const char *flag, std::optional<int64_t> &value, const JsonReader &model,
+  void restoreSize(const std::string &flag, std::optional<int64_t> &value, const JsonReader &model,
                    const char *key, int64_t own) {
     if (isGiven(flag))
       return;
@@ -39,8 +59,8 @@ public:
     if (*value != own)
       restored.push_back(fmt::format("{}={}", flag, *value));
   }
-  void restoreText(const char *flag, std::optional<std::string> &value, const std::string &saved,
-                   const std::string &own) {
+  void restoreText(const std::string &flag, std::optional<std::string> &value,
+                   const std::string &saved, const std::string &own) {
     if (isGiven(flag))
       return;
     value = saved;
@@ -93,60 +113,52 @@ Status restoreModel(Restorer &flag, ModelFlags &flags, const SavedModel &saved, 
   return model.status();
 }
 
-void restoreTraining(Restorer &flag, TrainingFlags &flags, const TrainingOptions &saved,
+void restoreTraining(Restorer &flag, TrainingOptions &options, TrainingOptions saved,
                      int64_t step) {
-  flag.restore("--loss", flags.loss, enumName(saved.loss));
-  flag.restore("--optimizer", flags.optimizer, enumName(saved.optimizer));
   TrainingOptions own;
   own.optimizer = saved.optimizer;
-  if (saved.decay() != own.decay())
-    flag.restore("--weight-decay", flags.weightDecay, saved.decay());
-  flag.restore("--beta1", flags.numbers.beta1, saved.beta1);
-  flag.restore("--beta2", flags.numbers.beta2, saved.beta2);
-  flag.restore("--epsilon", flags.numbers.epsilon, saved.epsilon);
-  flag.restore("--momentum", flags.numbers.momentum, saved.momentum);
-  flag.restore("--clip", flags.numbers.clip, saved.clip);
-  flag.restore("--accumulate", flags.numbers.accumulate, saved.accumulate);
-  flag.restoreOrReport("--on-nan", flags.onNan, enumName(saved.onNonFinite), step);
-  // No flags': a C++ program's.
-  flags.numbers.groups = saved.groups;
-  flags.numbers.lossWeights = saved.lossWeights;
+  if (saved.decay() == own.decay())
+    saved.weightDecay.reset();
+  flag.restoreFields(options, saved, step, [](std::string_view field) {
+    return field == "on_nan" ? Restorer::Way::MayChange : Restorer::Way::MustBeSame;
+  });
 }
 
 Status restoreRun(Restorer &flag, TrainFlags &flags, const SavedRun &saved, int64_t step) {
   flag.restore("--scale", flags.data.scale, saved.scale);
   flag.restore("--eval-split", flags.data.evaluationSplit, saved.evaluationSplit);
-  flag.restoreOrReport("--eval-every", flags.trainer.evaluateEvery, saved.evaluateEvery, step);
-  flag.restoreOrReport("--eval-batches", flags.trainer.evaluationBatches, saved.evaluationBatches,
+  flag.restoreOrReport("--eval-every", flags.run.evaluateEvery, saved.evaluateEvery, step);
+  flag.restoreOrReport("--eval-batches", flags.run.evaluationBatches, saved.evaluationBatches,
                        step);
-  const Schedule &rates = saved.schedule;
-  flag.restoreOrReport("--lr", flags.learningRate, rates.peak, step);
-  flag.restoreOrReport("--warmup", flags.warmup, rates.warmup, step);
-  flag.restoreOrReport("--schedule", flags.schedule, enumName(rates.kind), step);
-  if (rates.kind == Schedule::Kind::Constant || flags.schedule != enumName(rates.kind))
+  Schedule &rates = flags.run.schedule;
+  flag.restoreFields(rates, saved.schedule, step, [](std::string_view field) {
+    return field == "steps" ? Restorer::Way::NotHere : Restorer::Way::MayChange;
+  });
+  if (rates.kind == Schedule::Kind::Constant || rates.kind != saved.schedule.kind)
     return {};
-  if (!flag.isGiven("--decay-steps") && flags.trainer.steps != rates.steps)
+  const int64_t end = saved.schedule.steps;
+  if (!flag.isGiven("--decay-steps") && flags.run.steps != end)
     return failure(Error::Code::Usage, "--steps",
                    "the checkpoint's {} schedule ends at step {}: --decay-steps={} keeps it, "
                    "--decay-steps={} stretches it to these steps",
-                   enumName(rates.kind), rates.steps, rates.steps, flags.trainer.steps);
-  flag.restoreOrReport("--decay-steps", flags.decaySteps, rates.steps, step);
+                   enumName(rates.kind), end, end, flags.run.steps);
+  flag.restoreOrReport("--decay-steps", rates.steps, end, step);
   return {};
 }
 
 } // namespace
 
 Result<std::optional<SavedModel>> restoreFlags(const CLI::App &app, TrainFlags &flags) {
-  if (!flags.trainer.resume || flags.trainer.out.empty())
+  if (!flags.run.resume || flags.run.out.empty())
     return std::optional<SavedModel>();
-  INGOT_ASSIGN(std::optional<Checkpoint> newest, CheckpointDirectory(flags.trainer.out).newest());
+  INGOT_ASSIGN(std::optional<Checkpoint> newest, CheckpointDirectory(flags.run.out).newest());
   if (!newest)
     return std::optional<SavedModel>();
-  INGOT_ASSIGN(SavedModel saved, parseSavedModel(newest->options, flags.trainer.out));
+  INGOT_ASSIGN(SavedModel saved, parseSavedModel(newest->options, flags.run.out));
   Restorer flag(app);
-  flag.restore("--seed", flags.trainer.seed, newest->seed);
+  flag.restore("--seed", flags.run.seed, newest->seed);
   INGOT_TRY(restoreModel(flag, flags.model, saved, saved.run && saved.run->wholeBatch));
-  restoreTraining(flag, flags.training, saved.training, newest->step);
+  restoreTraining(flag, flags.training.options, saved.training, newest->step);
   if (saved.run)
     INGOT_TRY(restoreRun(flag, flags, *saved.run, newest->step));
   flag.report();
@@ -154,7 +166,7 @@ Result<std::optional<SavedModel>> restoreFlags(const CLI::App &app, TrainFlags &
 }
 
 Status checkSameRun(const SavedModel &before, const SavedModel &now, const TrainFlags &flags) {
-  const std::string &out = flags.trainer.out;
+  const std::string &out = flags.run.out;
   INGOT_ASSIGN(nlohmann::json was, parseJson(describe(before), out));
   INGOT_ASSIGN(nlohmann::json is, parseJson(describe(now), "--resume"));
   for (nlohmann::json *json : {&was, &is})

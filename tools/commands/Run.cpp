@@ -200,11 +200,11 @@ Action declareRun(CLI::App &app) {
   addRepeatable(app, "--output", flags->outputs, "@y.npy, in order; default: print");
   addRepeatable(app, "--expected_output", flags->expected,
                 "as --input; a difference is an error (exit code 1)");
-  addNumber(app, "--tolerance", flags->tolerance, atLeast(0.0),
+  addNumber(app, "--tolerance", flags->tolerance, atLeast(0),
             "largest relative difference; default 1e-4");
   app.add_option("--parameters", flags->parameters, "a checkpoint whose parameters to use");
   app.add_option("--function", flags->function, "default forward");
-  addNumber(app, "--seed", flags->seed, Range<uint64_t>(),
+  addNumber(app, "--seed", flags->seed, Bounds(),
             "of initial parameters, where no checkpoint gives them");
   flags->compile.declare(app);
   return [flags, &app] { return run(app, *flags); };

@@ -33,4 +33,13 @@ std::string didYouMean(std::string_view word, std::span<const std::string> names
   return fmt::format("; did you mean '{}'?", *nearest);
 }
 
+Result<size_t> choose(std::string_view flag, std::string_view word,
+                      std::span<const std::string_view> words) {
+  if (auto found = std::ranges::find(words, word); found != words.end())
+    return size_t(found - words.begin());
+  const std::vector<std::string> names(words.begin(), words.end());
+  return failure(Error::Code::Usage, std::string(flag), "unknown value '{}'{}; known are {}", word,
+                 didYouMean(word, names), fmt::join(names, ", "));
+}
+
 } // namespace ingot

@@ -1,5 +1,6 @@
 /// "did you mean" for words that are not known.
 #pragma once
+#include "runtime/support/Fields.h"
 #include "runtime/support/Result.h"
 #include <span>
 #include <string>
@@ -10,23 +11,14 @@ namespace ingot {
 /// `; did you mean 'NAME'?` with the nearest name, or nothing if none is near.
 std::string didYouMean(std::string_view word, std::span<const std::string> names);
 
-/// A value of a flag that takes one of a few words.
-template <typename T> struct Choice {
-  std::string_view name;
-  T value;
-};
+/// The place of a word among those that a flag takes, or a Usage error at the flag that lists them.
+Result<size_t> choose(std::string_view flag, std::string_view word,
+                      std::span<const std::string_view> words);
 
-/// The chosen value, or a Usage error at `flag` that lists the choices.
-template <typename T, size_t N>
-Result<T> choose(std::string_view flag, std::string_view word, const Choice<T> (&choices)[N]) {
-  std::vector<std::string> names;
-  for (const Choice<T> &choice : choices) {
-    if (choice.name == word)
-      return choice.value;
-    names.emplace_back(choice.name);
-  }
-  return failure(Error::Code::Usage, std::string(flag), "unknown value '{}'{}; known are {}", word,
-                 didYouMean(word, names), fmt::join(names, ", "));
+/// The value of an enum that `enumNames` spells so.
+template <NamedEnum E> Result<E> choose(std::string_view flag, std::string_view word) {
+  INGOT_ASSIGN(const size_t index, choose(flag, word, enumNames(E())));
+  return static_cast<E>(index);
 }
 
 } // namespace ingot

@@ -42,9 +42,9 @@ int64_t integerLimit(const Model &model, const TrainingOptions &training) {
 
 /// What a checkpoint keeps of the flags besides model and training step.
 SavedRun savedRun(const TrainFlags &flags, const DataSet &data) {
-  return {.schedule = flags.trainer.schedule,
-          .evaluateEvery = flags.trainer.evaluateEvery,
-          .evaluationBatches = flags.trainer.evaluationBatches,
+  return {.schedule = flags.run.schedule,
+          .evaluateEvery = flags.run.evaluateEvery,
+          .evaluationBatches = flags.run.evaluationBatches,
           .evaluationSplit = flags.data.evaluationSplit,
           .scale = flags.data.scale,
           .wholeBatch = flags.model.wholeBatch(),
@@ -88,7 +88,7 @@ struct Start {
 };
 
 Status train(const CLI::App &app, TrainFlags &flags) {
-  if (flags.trainer.resume && flags.trainer.out.empty())
+  if (flags.run.resume && flags.run.out.empty())
     return failure(Error::Code::Usage, "--resume", "needs --out=DIR, where the checkpoints are");
   INGOT_ASSIGN(std::optional<SavedModel> before, restoreFlags(app, flags));
   INGOT_TRY(refuseIdleOptions(app, flags.circumstances()));
@@ -96,9 +96,12 @@ Status train(const CLI::App &app, TrainFlags &flags) {
     return failure(Error::Code::Usage, "--profile", "only cpu has kernels that can be measured");
   if (!flags.profile.empty()) // a path that cannot be written is an error before training
     INGOT_TRY(writeFile(flags.profile, "[]\n"));
-  INGOT_ASSIGN(flags.trainer.schedule, flags.learningRates());
-  INGOT_ASSIGN(TrainingOptions training, flags.training.options());
-  flags.trainer.onNonFinite = training.onNonFinite;
+  const TrainingOptions &training = flags.training.options;
+  if (Schedule &rates = flags.run.schedule; rates.kind == Schedule::Kind::Constant)
+    rates.steps = 0; // it has no end, however long the run is
+  else if (rates.steps == 0)
+    rates.steps = flags.run.steps;
+  flags.run.onNonFinite = training.onNonFinite;
   flags.data.allowNonFinite = training.onNonFinite == OnNonFinite::Continue;
   INGOT_ASSIGN(std::optional<Start> start, Start::read(flags));
   TokenizerPointer tokenizer;
@@ -114,7 +117,7 @@ Status train(const CLI::App &app, TrainFlags &flags) {
   const SavedModel saved{model, data.tokenizer(), training, savedRun(flags, data)};
   if (before)
     INGOT_TRY(checkSameRun(*before, saved, flags));
-  flags.trainer.description = describe(saved);
+  flags.run.description = describe(saved);
 
   INGOT_ASSIGN(LoadedModel loaded, flags.compile.load(model, training));
   if (!flags.json)
@@ -124,14 +127,14 @@ Status train(const CLI::App &app, TrainFlags &flags) {
   using Part = DataSet::SourceOptions::Part;
   INGOT_ASSIGN(std::unique_ptr<BatchSource> batches,
                data.source(batchPorts(*program.function("step"), limit),
-                           {flags.trainer.seed, flags.model.wholeBatch(), 0, Part::Training}));
+                           {flags.run.seed, flags.model.wholeBatch(), 0, Part::Training}));
   std::unique_ptr<BatchSource> validation;
   if (flags.data.evaluationSplit > 0) {
     INGOT_ASSIGN(validation, data.source(batchPorts(*program.function("evaluate"), limit),
-                                         {flags.trainer.seed, true, flags.trainer.evaluationBatches,
+                                         {flags.run.seed, true, flags.run.evaluationBatches,
                                           Part::Validation}));
     if (int64_t most = validation->batchesPerEpoch(); most > 0)
-      flags.trainer.evaluationBatches = std::min(flags.trainer.evaluationBatches, most);
+      flags.run.evaluationBatches = std::min(flags.run.evaluationBatches, most);
   }
 
   const std::atomic<bool> &interrupted = catchInterrupts(
@@ -144,13 +147,13 @@ Status train(const CLI::App &app, TrainFlags &flags) {
         progressOptions(stderr), countsTokens(batches->ports()) ? "tokens" : "examples");
   ProfiledSteps *profiled = nullptr;
   if (!flags.profile.empty()) {
-    int threads = flags.compile.threads > 0 ? flags.compile.threads : usableCpus();
+    int threads = flags.compile.threads() > 0 ? flags.compile.threads() : usableCpus();
     auto wrapped = std::make_unique<ProfiledSteps>(*loaded.session, measureMachine(threads),
-                                                   flags.trainer.steps, std::move(observer));
+                                                   flags.run.steps, std::move(observer));
     profiled = wrapped.get();
     observer = std::move(wrapped);
   }
-  Trainer trainer(*loaded.session, *batches, validation.get(), flags.trainer, *observer);
+  Trainer trainer(*loaded.session, *batches, validation.get(), flags.run, *observer);
   if (start)
     trainer.beginWith(std::move(start->parameters), flags.model.model);
   INGOT_ASSIGN(TrainingResult result, trainer.run(interrupted));
@@ -164,7 +167,7 @@ Status train(const CLI::App &app, TrainFlags &flags) {
   if (validation && !result.stopped && training.loss == TrainingOptions::Loss::CrossEntropy &&
       isClassifier(program)) {
     INGOT_ASSIGN(summary.accuracy,
-                 evaluateAccuracy(*loaded.session, *validation, flags.trainer.evaluationBatches));
+                 evaluateAccuracy(*loaded.session, *validation, flags.run.evaluationBatches));
   }
   if (flags.json)
     print("{}\n", summary.toJson());
@@ -172,7 +175,7 @@ Status train(const CLI::App &app, TrainFlags &flags) {
     print("{}", summary.toText());
   if (result.stopped) {
     print(stderr, "interrupted after step {}{}\n", result.step,
-          flags.trainer.out.empty() ? "" : "; --resume continues from there");
+          flags.run.out.empty() ? "" : "; --resume continues from there");
     endInterrupted();
   }
   return {};

@@ -13,18 +13,13 @@ struct TrainFlags {
   TrainingFlags training;
   DataFlags data;
   CompileFlags compile;
-  RunOptions trainer;
-  std::string schedule = "constant";
-  double learningRate = 1e-3;
-  int64_t warmup = 0;
-  std::optional<int64_t> decaySteps; ///< absent: --steps
+  RunOptions run;
   bool json = false;
   std::string profile; ///< file
 
   void declare(CLI::App &app);
   /// What decides which of these flags apply.
   std::vector<Circumstance> circumstances() const;
-  Result<Schedule> learningRates() const;
 };
 
 } // namespace ingot

@@ -88,9 +88,8 @@ Status tuneModel(const CLI::App &app, const TuneFlags &flags) {
     circumstances.push_back(Circumstance::NoTraining);
   INGOT_TRY(refuseIdleOptions(app, circumstances));
   std::optional<TrainingOptions> training;
-  if (!flags.inference) {
-    INGOT_ASSIGN(training, flags.training.options());
-  }
+  if (!flags.inference)
+    training = flags.training.options;
   INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
   if (options.cacheDirectory.empty())
     return failure(Error::Code::Usage, "--cache", "there is no directory to keep the choices in");

@@ -437,7 +437,8 @@ TEST_P(Devices, NonFiniteGradientsStopOrSkip) {
       ASSERT_EQ(bool(loss), !isRefused);
       if (isRefused) {
         EXPECT_EQ(loss.error().text(),
-                  "step 2: the gradients' norm is infinite, though all parameters are finite");
+                  "step 2: the gradients' norm is infinite, though all parameters are finite; a "
+              "smaller learning rate or clipping may help");
       }
     }
 }

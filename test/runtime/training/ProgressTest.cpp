@@ -24,7 +24,7 @@ public:
 };
 
 StepReport report(int64_t step, int64_t steps, double loss) {
-  return {.step = step, .steps = steps, .loss = loss, .ms = 12.3456, .tokens = 1000};
+  return {.step = step, .steps = steps, .outcome = {.loss = loss}, .ms = 12.3456, .tokens = 1000};
 }
 
 TEST(Progress, NoDurationOverflows) {

@@ -36,11 +36,11 @@ TEST(Schedule, FollowsTheClosedForms) {
   EXPECT_DOUBLE_EQ(cosine.at(500), 0.1);
 }
 
-TEST(Schedule, KindsHaveNames) {
-  EXPECT_EQ(parseScheduleKind("cosine").value(), Schedule::Kind::Cosine);
-  auto unknown = parseScheduleKind("step");
-  ASSERT_FALSE(unknown);
-  EXPECT_EQ(unknown.error().code, Error::Code::Usage);
+TEST(Schedule, RatesAreFiniteSingles) {
+  for (double rate : {0.0, 1e-3, 3e38})
+    EXPECT_TRUE(Schedule::isRate(rate));
+  for (double rate : {-1e-9, 1e39, double(INFINITY), double(NAN)})
+    EXPECT_FALSE(Schedule::isRate(rate));
 }
 
 } // namespace

@@ -72,9 +72,9 @@ TEST(Trainer, FirstLossIsTheUntouchedModels) {
   double expected = 0;
   for (int i = 0; i < 8; ++i)
     expected += std::pow(3.0 + i % 4 - batch[0].value.as<float>()[i], 2) / 8;
-  EXPECT_NEAR(run.recorder.steps[0].loss, expected, 1e-5);
+  EXPECT_NEAR(run.recorder.steps[0].outcome.loss, expected, 1e-5);
   EXPECT_EQ(run.recorder.steps[0].step, 1);
-  EXPECT_LT(run.recorder.steps.back().loss, run.recorder.steps[0].loss);
+  EXPECT_LT(run.recorder.steps.back().outcome.loss, run.recorder.steps[0].outcome.loss);
   EXPECT_EQ(run.session.runs["init"], 1);
   EXPECT_EQ(run.session.runs["step"], 20);
   EXPECT_EQ(result->step, 20);
@@ -219,7 +219,7 @@ TEST(Trainer, LossThatIsNotFiniteStopsUnlessAllowed) {
   EXPECT_NE(result.error().message.find(fmt::format("step {}: ", run.recorder.steps.back().step)),
             std::string::npos)
       << result.error().text();
-  EXPECT_FALSE(std::isfinite(run.recorder.steps.back().loss));
+  EXPECT_FALSE(std::isfinite(run.recorder.steps.back().outcome.loss));
   EXPECT_TRUE(std::filesystem::is_empty(given.out)); // a broken model is not worth a checkpoint
   given.onNonFinite = OnNonFinite::Continue;
   given.steps = 10;
@@ -234,7 +234,7 @@ TEST(RunOptions, FieldsSayWhatShapesARun) {
   RunOptions one = options(10), other = options(20, 4);
   other.schedule.warmup = 3;
   other.out = "elsewhere";
-  EXPECT_EQ(differingFields(one, other), (std::vector<std::string>{"schedule", "seed"}));
+  EXPECT_EQ(differingFields(one, other), (std::vector<std::string>{"seed", "schedule"}));
   RunOptions read;
   std::optional<Error> error;
   const nlohmann::json json = fieldsToJson(other);
