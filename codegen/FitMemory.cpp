@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
+#include "passes/kernels/OpModel.h"
 #include "passes/schedule/ScheduleKernels.h"
 #include <algorithm>
 #include <limits>
@@ -71,6 +72,13 @@ public:
     return fitting;
   }
 
+  /// Ops that recomputation may repeat as a whole, at least.
+  int64_t countHeavy() {
+    int64_t count = 0;
+    base->walk([&](Operation *op) { count += isHeavy(op); });
+    return count;
+  }
+
   int64_t smallest = std::numeric_limits<int64_t>::max(); ///< arena of the plans so far
   int64_t persistent = 0; ///< bytes that every plan needs: parameters, state and constants
 
@@ -88,16 +96,6 @@ private:
   ScheduleCache schedules;
 };
 
-/// Contractions and attentions of the module, at least those of one function's forward pass.
-int64_t countHeavy(ModuleOp module) {
-  int64_t count = 0;
-  module.walk([&](Operation *op) {
-    StringRef name = op->getName().stripDialect();
-    count += name == "contract" || name == "linear" || name == "attention";
-  });
-  return count;
-}
-
 } // namespace
 
 Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
@@ -107,9 +105,9 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   unbounded.memory.budget = 0;
   INGOT_ASSIGN(OwningOpRef<ModuleOp> trained,
                runStages(std::max(stageOf(model), Stage::Train), model, unbounded));
-  const int64_t all = countHeavy(*trained);
   Planner planner(*backend);
   INGOT_TRY(planner.prepare(std::move(trained)));
+  const int64_t all = planner.countHeavy();
   MemoryOptions plan = unbounded.memory;
   INGOT_ASSIGN(int64_t bytes, planner.bytes(plan));
   if (bytes <= budget)

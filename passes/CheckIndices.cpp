@@ -5,7 +5,6 @@
 #include "passes/Passes.h"
 #include "passes/Signature.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
@@ -26,28 +25,11 @@ struct IndexUse {
   Operation *op;
 };
 
-int64_t dimensionOf(Value tensor, int64_t dimension) {
-  return cast<RankedTensorType>(tensor.getType()).getDimSize(dimension);
-}
-
 std::optional<IndexUse> indexUse(Operation *op) {
-  return llvm::TypeSwitch<Operation *, std::optional<IndexUse>>(op)
-      .Case([](GatherOp gather) {
-        return IndexUse{gather.getIndices(),
-                        dimensionOf(gather.getOperand(), gather.getDimension()), gather};
-      })
-      .Case([](ScatterAddOp scatter) {
-        return IndexUse{scatter.getIndices(),
-                        dimensionOf(scatter.getBase(), scatter.getDimension()), scatter};
-      })
-      .Case([](EmbeddingOp embedding) {
-        return IndexUse{embedding.getIndices(), dimensionOf(embedding.getTable(), 0), embedding};
-      })
-      .Case([](CrossEntropyOp loss) {
-        auto logits = cast<RankedTensorType>(loss.getLogits().getType());
-        return IndexUse{loss.getTargets(), logits.getDimSize(logits.getRank() - 1), loss};
-      })
-      .Default([](Operation *) { return std::nullopt; });
+  auto indexing = dyn_cast<IndexingOp>(op);
+  if (!indexing)
+    return std::nullopt;
+  return IndexUse{indexing.getIndexOperand(), indexing.getIndexLimit(), op};
 }
 
 /// Adds the values from which an index comes through ops that only move and widen elements.
@@ -56,7 +38,7 @@ void collectSources(Value value, SmallVectorImpl<Value> &sources) {
   auto isInteger = [](Value operand) {
     return cast<RankedTensorType>(operand.getType()).getElementType().isInteger();
   };
-  if (isa_and_nonnull<ReshapeOp, TransposeOp, BroadcastOp, SliceOp, ConcatOp>(op) ||
+  if ((op && op->hasTrait<MovesElements>()) ||
       (isa_and_nonnull<CastOp>(op) && isInteger(op->getOperand(0)))) {
     for (Value operand : op->getOperands())
       collectSources(operand, sources);
@@ -73,7 +55,7 @@ bool isInside(Value source, int64_t size) {
       return !element.isNegative() && element.getSExtValue() < size;
     });
   if (auto iota = source.getDefiningOp<IotaOp>())
-    return dimensionOf(source, iota.getDimension()) <= size;
+    return iota.getType().getDimSize(iota.getDimension()) <= size;
   // The number of an iteration; how many there are is the loop's affair.
   auto argument = dyn_cast<BlockArgument>(source);
   return argument && isa<LoopOp>(argument.getOwner()->getParentOp()) &&

@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/kernels/OpModel.h"
 #include "passes/schedule/KernelDialect.h"
 
 void ingot::registerDialects(mlir::DialectRegistry &registry) {
@@ -22,4 +23,5 @@ void ingot::registerDialects(mlir::DialectRegistry &registry) {
               mlir::math::MathDialect, mlir::memref::MemRefDialect, mlir::affine::AffineDialect,
               mlir::scf::SCFDialect, mlir::vector::VectorDialect, mlir::index::IndexDialect,
               mlir::ub::UBDialect, mlir::cf::ControlFlowDialect, mlir::LLVM::LLVMDialect>();
+  registerUpstreamKernelOps(registry);
 }

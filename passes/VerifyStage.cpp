@@ -3,6 +3,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/Passes.h"
 #include "passes/Pipeline.h"
+#include "passes/kernels/OpModel.h"
 #include "passes/schedule/VerifyEmission.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -16,7 +17,7 @@ namespace ingot {
 
 namespace {
 
-/// Names of dialects ("arith") and of ops ("tensor.pad").
+/// Names of dialects ("arith"), of ops ("tensor.pad"), and `kernelOps`.
 using Names = std::vector<StringRef>;
 
 /// What entry functions and kernels may hold.
@@ -26,8 +27,12 @@ struct StageRule {
   bool isStatic; ///< every tensor has a static shape
 };
 
+/// Stands for the ops of the graph dialect that keep their name.
+constexpr StringLiteral kernelOps = "KernelOp";
+
 /// Tensor code: what linalg stage functions and kernel bodies are made of.
-const Names tensorCode = {"linalg.generic",
+const Names tensorCode = {kernelOps,
+                          "linalg.generic",
                           "linalg.fill",
                           "linalg.index",
                           "linalg.yield",
@@ -41,17 +46,7 @@ const Names tensorCode = {"linalg.generic",
                           "tensor.collapse_shape",
                           "arith",
                           "math",
-                          "func.return",
-                          "graph.contract",
-                          "graph.attention",
-                          "graph.attention_backward",
-                          "graph.gather",
-                          "graph.scatter_add"};
-
-Names with(Names names, std::initializer_list<StringRef> more) {
-  names.insert(names.end(), more);
-  return names;
-}
+                          "func.return"};
 
 /// None for the stages after `plan`: their kernels are modules of their own.
 const StageRule *ruleOf(Stage stage) {
@@ -68,19 +63,27 @@ const StageRule *ruleOf(Stage stage) {
                               "graph.unbucket"};
   static const Names places = {"kernel.call", "func.return", "memref.view", "arith.constant"};
   static const StageRule rules[] = {
-      {Stage::Graph, model, {}, false},
-      {Stage::Train, model, {}, false},
-      {Stage::Linalg, with(tensorCode, {"graph.adamw", "graph.sgd", "graph.after"}), {}, true},
-      {Stage::Kernels, calls, tensorCode, true},
-      {Stage::Schedule, calls, tensorCode, true},
-      {Stage::Plan, places, tensorCode, true},
+      {Stage::Graph, model, {}, false},           {Stage::Train, model, {}, false},
+      {Stage::Linalg, tensorCode, {}, true},      {Stage::Kernels, calls, tensorCode, true},
+      {Stage::Schedule, calls, tensorCode, true}, {Stage::Plan, places, tensorCode, true},
       {Stage::Loops, places, loops, true},
   };
   auto rule = llvm::find_if(rules, [&](const StageRule &rule) { return rule.stage == stage; });
   return rule == std::end(rules) ? nullptr : rule;
 }
 
-bool isAllowed(Operation *op, const Names &names) {
+/// In kernels there are no views of the graph dialect (order is
+/// settled then), and updates are tensor code too.
+bool isAllowedKernelOp(Operation *op, bool isKernel) {
+  auto kernelOp = dyn_cast<graph::KernelOp>(op);
+  if (!kernelOp || !isa<graph::GraphDialect>(op->getDialect()))
+    return false;
+  return !isKernel || (roleOf(op) != OpRole::View && !isRoot(op, KernelRoot::Update));
+}
+
+bool isAllowed(Operation *op, const Names &names, bool isKernel) {
+  if (llvm::is_contained(names, kernelOps) && isAllowedKernelOp(op, isKernel))
+    return true;
   StringRef full = op->getName().getStringRef(), dialect = op->getName().getDialectNamespace();
   return llvm::is_contained(names, full) || llvm::is_contained(names, dialect);
 }
@@ -91,36 +94,23 @@ bool comesLater(Operation *op, Stage stage) {
   return isModel && isa<graph::BucketOp, graph::UnbucketOp, graph::AfterOp>(op);
 }
 
-/// The named op that a kernel of this root holds once; empty where it holds none.
-StringRef namedRoot(StringRef root) {
-  return llvm::StringSwitch<StringRef>(root)
-      .Case("contraction", "graph.contract")
-      .Case("attention", "graph.attention")
-      .Case("attention_backward", "graph.attention_backward")
-      .Case("scatter", "graph.scatter_add")
-      .Default("");
-}
-
+/// A kernel with a root of role Root holds one such op, but for updates; others hold none.
 LogicalResult verifyRoot(func::FuncOp kernel) {
-  static constexpr StringRef roots[] = {"elementwise", "row",       "column",
-                                        "contraction", "attention", "attention_backward",
-                                        "update",      "scatter"};
-  StringRef root = kernel->getAttrOfType<StringAttr>("graph.kernel").getValue();
-  if (!llvm::is_contained(roots, root))
-    return kernel.emitError("there is no kernel root '") << root << "'";
-  StringRef expected = namedRoot(root);
+  StringRef name = kernel->getAttrOfType<StringAttr>("graph.kernel").getValue();
+  std::optional<KernelRoot> root = graph::symbolizeKernelRoot(name);
+  if (!root)
+    return kernel.emitError("there is no kernel root '") << name << "'";
   unsigned found = 0;
   for (Operation &op : kernel.getBody().front()) {
-    StringRef named = op.getName().getStringRef();
-    bool isRoot =
-        isa<graph::ContractOp, graph::AttentionOp, graph::AttentionBackwardOp, graph::ScatterAddOp>(
-            op);
-    if (isRoot && named != expected)
-      return op.emitOpError("may not be in a kernel of root '") << root << "'";
-    found += isRoot;
+    if (roleOf(&op) != OpRole::Root)
+      continue;
+    if (!isRoot(&op, *root))
+      return op.emitOpError("may not be in a kernel of root '") << name << "'";
+    ++found;
   }
-  if (found != (expected.empty() ? 0 : 1))
-    return kernel.emitError("a kernel of root '") << root << "' holds one " << expected;
+  bool isBuiltAroundOne = *root > KernelRoot::Column && *root != KernelRoot::Update;
+  if (found != (isBuiltAroundOne ? 1 : 0))
+    return kernel.emitError("a kernel of root '") << name << "' holds one op of that root";
   return success();
 }
 
@@ -184,7 +174,7 @@ LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule, bool 
     return mlir::failure();
   const Names &names = isKernel ? rule.kernel : rule.entry;
   WalkResult result = function.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) {
-    if (!isAllowed(op, names) || comesLater(op, rule.stage)) {
+    if (!isAllowed(op, names, isKernel) || comesLater(op, rule.stage)) {
       op->emitOpError("may not remain at stage ")
           << enumName(rule.stage) << (isKernel ? " in a kernel" : "");
       return WalkResult::interrupt();

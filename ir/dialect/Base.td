@@ -94,6 +94,13 @@ def Graph_Comparison : Graph_Enum<"Comparison", "an ordered comparison; NaN comp
      I32EnumCase<"Le", 3, "le">, I32EnumCase<"Gt", 4, "gt">, I32EnumCase<"Ge", 5, "ge">]>;
 def Graph_ComparisonAttr : EnumAttr<Graph_Dialect, Graph_Comparison, "comparison">;
 
+// Those after `column` are built around one op each.
+def Graph_KernelRoot : Graph_Enum<"KernelRoot", "what a kernel is built around",
+    [I32EnumCase<"Elementwise", 0, "elementwise">, I32EnumCase<"Row", 1, "row">,
+     I32EnumCase<"Column", 2, "column">, I32EnumCase<"Contraction", 3, "contraction">,
+     I32EnumCase<"Attention", 4, "attention">, I32EnumCase<"AttentionBackward", 5, "attention_backward">,
+     I32EnumCase<"Update", 6, "update">, I32EnumCase<"Scatter", 7, "scatter">]>;
+
 //===--------------------------------------------------------------------------------------------===//
 // Interfaces
 //===--------------------------------------------------------------------------------------------===//
@@ -120,6 +127,10 @@ class Graph_PureOp<string mnemonic, list<Trait> traits = []>
 
 // With constant operands the reference computes the results (Fold.cpp).
 def Graph_FoldsThroughReference : NativeOpTrait<"FoldsThroughReference"> {
+  let cppNamespace = "::ingot::graph";
+}
+// The result holds elements of the operands and no others.
+def Graph_MovesElements : NativeOpTrait<"MovesElements"> {
   let cppNamespace = "::ingot::graph";
 }
 class Graph_FoldedOp<string mnemonic, list<Trait> traits = []>

@@ -2,7 +2,7 @@
 #ifndef INGOT_IR_COMPOSITE
 #define INGOT_IR_COMPOSITE
 
-include "ir/dialect/Base.td"
+include "ir/dialect/KernelOp.td"
 
 // Composites compute in f32 where the element type is narrower and round their results once.
 // Row statistics and losses (mean, rstd, lse, loss) are results of type f32 or wider.
@@ -92,7 +92,8 @@ def Graph_LinearOp : Graph_CompositeOp<"linear", [InferTypeOpAdaptorWithIsCompat
   }];
 }
 
-def Graph_EmbeddingOp : Graph_CompositeOp<"embedding", [InferTypeOpAdaptorWithIsCompatible]> {
+def Graph_EmbeddingOp : Graph_CompositeOp<"embedding",
+    [InferTypeOpAdaptorWithIsCompatible, DeclareOpInterfaceMethods<Graph_IndexingOp>]> {
   let summary = "Rows of a table [vocabulary, width] chosen by integer indices";
   let description = [{
     result[i…, :] = table[indices[i…], :]; indices out of range as in gather.
@@ -111,7 +112,8 @@ def Graph_EmbeddingOp : Graph_CompositeOp<"embedding", [InferTypeOpAdaptorWithIs
   let assemblyFormat = "$table `,` $indices attr-dict `:` type($table) `,` type($indices) `->` type($result)";
 }
 
-def Graph_AttentionOp : Graph_CompositeOp<"attention", [InferTypeOpAdaptorWithIsCompatible]> {
+def Graph_AttentionOp : Graph_CompositeOp<"attention",
+    [InferTypeOpAdaptorWithIsCompatible, Graph_Kernel<["getOperandUse", "getFlops"]>]> {
   let summary = "Attention softmax(scale·q·kᵀ + causal mask)·v for q, k, v [batch, heads, sequence, head]";
   let description = [{
     The second result is the row-wise log-sum-exp of the masked, scaled scores
@@ -140,7 +142,8 @@ def Graph_AttentionOp : Graph_CompositeOp<"attention", [InferTypeOpAdaptorWithIs
   }];
 }
 
-def Graph_AttentionBackwardOp : Graph_CompositeOp<"attention_backward", [InferTypeOpAdaptorWithIsCompatible]> {
+def Graph_AttentionBackwardOp : Graph_CompositeOp<"attention_backward",
+    [InferTypeOpAdaptorWithIsCompatible, Graph_Kernel<["getOperandUse"]>]> {
   let summary = "Gradients of attention for query, key and value, recomputing scores from lse";
   let description = [{
     With p = exp(scale·q·kᵀ - lse), δ = Σ gradient·output over the head and
@@ -172,7 +175,8 @@ def Graph_AttentionBackwardOp : Graph_CompositeOp<"attention_backward", [InferTy
   }];
 }
 
-def Graph_CrossEntropyOp : Graph_CompositeOp<"cross_entropy", [InferTypeOpAdaptorWithIsCompatible]> {
+def Graph_CrossEntropyOp : Graph_CompositeOp<"cross_entropy",
+    [InferTypeOpAdaptorWithIsCompatible, DeclareOpInterfaceMethods<Graph_IndexingOp>]> {
   let summary = "Mean of lse(logits) - logits[target] over all positions; classes are the last dimension";
   let description = [{
     The second result is the row-wise log-sum-exp of the logits, which the gradient uses. A target
@@ -216,7 +220,8 @@ def Graph_MseOp : Graph_CompositeOp<"mse", [InferTypeOpAdaptorWithIsCompatible]>
 // Optimizers: one op updates a bucket of parameters
 //===--------------------------------------------------------------------------------------------===//
 
-def Graph_AdamWOp : Graph_CompositeOp<"adamw", [AttrSizedOperandSegments, AttrSizedResultSegments]> {
+def Graph_AdamWOp : Graph_CompositeOp<"adamw",
+    [AttrSizedOperandSegments, AttrSizedResultSegments, Graph_Kernel<["getOperandUse", "placesOperand"]>]> {
   let summary = "AdamW on a bucket of parameters: decoupled weight decay, epsilon outside the root";
   let description = [{
     g  = gradient·gradient_scale                      m' = beta1·m + (1-beta1)·g
@@ -258,7 +263,8 @@ def Graph_AdamWOp : Graph_CompositeOp<"adamw", [AttrSizedOperandSegments, AttrSi
   let hasVerifier = 1;
 }
 
-def Graph_SgdOp : Graph_CompositeOp<"sgd", [AttrSizedOperandSegments, AttrSizedResultSegments]> {
+def Graph_SgdOp : Graph_CompositeOp<"sgd",
+    [AttrSizedOperandSegments, AttrSizedResultSegments, Graph_Kernel<["getOperandUse", "placesOperand"]>]> {
   let summary = "SGD on a bucket of parameters, with momentum buffers where momentum is not 0";
   let description = [{
     g = gradient·gradient_scale + weight_decay·p;  b' = momentum·b + g;  p' = p - lr·b' (b' = g without momentum)

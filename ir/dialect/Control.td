@@ -2,7 +2,7 @@
 #ifndef INGOT_IR_CONTROL
 #define INGOT_IR_CONTROL
 
-include "ir/dialect/Base.td"
+include "ir/dialect/KernelOp.td"
 
 //===--------------------------------------------------------------------------------------------===//
 // Control flow
@@ -130,7 +130,7 @@ def Graph_UnbucketOp : Graph_FoldedOp<"unbucket"> {
   let hasVerifier = 1;
 }
 
-def Graph_AfterOp : Graph_PureOp<"after", [AllTypesMatch<["operand", "result"]>]> {
+def Graph_AfterOp : Graph_PureOp<"after", [AllTypesMatch<["operand", "result"]>, Graph_Kernel<>]> {
   let summary = "The operand, but not before other tensors are computed: order, not a copy";
   let description = [{
     At stage `linalg`. What reads the result runs in no kernel before those of `tokens` (with `apart`:

@@ -7,6 +7,7 @@
 #include "ir/dialect/GraphDialect.cpp.inc"
 #include "ir/dialect/GraphEnums.cpp.inc"
 #include "ir/dialect/GraphInterfaces.cpp.inc"
+#include "ir/dialect/KernelOpInterfaces.cpp.inc"
 #define GET_TYPEDEF_CLASSES
 #include "ir/dialect/GraphTypes.cpp.inc"
 #define GET_ATTRDEF_CLASSES

@@ -11,6 +11,7 @@
 
 #include "ir/dialect/GraphDialect.h.inc"
 #include "ir/dialect/GraphEnums.h.inc"
+#include "ir/dialect/KernelOp.h"
 
 #define GET_TYPEDEF_CLASSES
 #include "ir/dialect/GraphTypes.h.inc"
@@ -19,6 +20,7 @@
 #include "ir/dialect/GraphAttributes.h.inc"
 
 #include "ir/dialect/GraphInterfaces.h.inc"
+#include "ir/dialect/KernelOpInterfaces.h.inc"
 
 namespace ingot::graph {
 
@@ -37,6 +39,9 @@ public:
     return foldThroughReference(op, operands, results);
   }
 };
+
+template <typename ConcreteOp>
+class MovesElements : public mlir::OpTrait::TraitBase<ConcreteOp, MovesElements> {};
 
 /// The type of graph.bucket's result for parts of these types.
 llvm::FailureOr<mlir::RankedTensorType> bucketType(mlir::TypeRange parts,

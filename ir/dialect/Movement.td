@@ -2,9 +2,9 @@
 #ifndef INGOT_IR_MOVEMENT
 #define INGOT_IR_MOVEMENT
 
-include "ir/dialect/Base.td"
+include "ir/dialect/KernelOp.td"
 
-def Graph_ReshapeOp : Graph_FoldedOp<"reshape", [SameOperandsAndResultElementType]> {
+def Graph_ReshapeOp : Graph_FoldedOp<"reshape", [SameOperandsAndResultElementType, Graph_MovesElements]> {
   let summary = "The same elements in row-major order under another shape";
   let description = [{
     1. Both shapes have the same number of elements.
@@ -23,7 +23,7 @@ def Graph_ReshapeOp : Graph_FoldedOp<"reshape", [SameOperandsAndResultElementTyp
   let hasVerifier = 1;
 }
 
-def Graph_TransposeOp : Graph_InferredOp<"transpose"> {
+def Graph_TransposeOp : Graph_InferredOp<"transpose", [Graph_MovesElements]> {
   let summary = "Permutes dimensions";
   let description = [{
     Result dimension i is operand dimension `permutation[i]`.
@@ -44,7 +44,7 @@ def Graph_TransposeOp : Graph_InferredOp<"transpose"> {
   let hasCanonicalizer = 1;
 }
 
-def Graph_BroadcastOp : Graph_FoldedOp<"broadcast", [SameOperandsAndResultElementType]> {
+def Graph_BroadcastOp : Graph_FoldedOp<"broadcast", [SameOperandsAndResultElementType, Graph_MovesElements]> {
   let summary = "Repeats along dimensions";
   let description = [{
     Operand dimension i becomes result dimension `dimensions[i]`; the others are new and repeat.
@@ -67,7 +67,7 @@ def Graph_BroadcastOp : Graph_FoldedOp<"broadcast", [SameOperandsAndResultElemen
   let hasVerifier = 1;
 }
 
-def Graph_SliceOp : Graph_InferredOp<"slice"> {
+def Graph_SliceOp : Graph_InferredOp<"slice", [Graph_MovesElements]> {
   let summary = "A box of a tensor";
   let description = [{
     Elements `offsets`, `offsets + strides`, … below `limits` in every dimension.
@@ -117,7 +117,7 @@ def Graph_PadOp : Graph_InferredOp<"pad"> {
   let hasFolder = 1;
 }
 
-def Graph_ConcatOp : Graph_InferredOp<"concat"> {
+def Graph_ConcatOp : Graph_InferredOp<"concat", [Graph_MovesElements]> {
   let summary = "Joins tensors along one dimension";
   let description = [{
     1. There is at least one operand.
@@ -139,7 +139,8 @@ def Graph_ConcatOp : Graph_InferredOp<"concat"> {
   let hasCanonicalizer = 1;
 }
 
-def Graph_GatherOp : Graph_InferredOp<"gather"> {
+def Graph_GatherOp : Graph_InferredOp<"gather",
+    [Graph_Kernel<["getOperandUse", "getPointCost"]>, DeclareOpInterfaceMethods<Graph_IndexingOp>]> {
   let summary = "Picks slices of a dimension by index";
   let description = [{
     result[a…, i…, b…] = operand[a…, indices[i…], b…]; `indices` stand in for `dimension`. An index

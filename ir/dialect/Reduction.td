@@ -2,7 +2,7 @@
 #ifndef INGOT_IR_REDUCTION
 #define INGOT_IR_REDUCTION
 
-include "ir/dialect/Base.td"
+include "ir/dialect/KernelOp.td"
 
 def Graph_ReduceOp : Graph_InferredOp<"reduce"> {
   let summary = "Combines the elements along dimensions, which the result no longer has";
@@ -27,7 +27,8 @@ def Graph_ReduceOp : Graph_InferredOp<"reduce"> {
   let hasCanonicalizer = 1;
 }
 
-def Graph_ContractOp : Graph_InferredOp<"contract"> {
+def Graph_ContractOp : Graph_InferredOp<"contract",
+    [Graph_Kernel<["getOperandUse", "getKernelLoops", "getFlops"]>]> {
   let summary = "General contraction: sums products over pairs of dimensions, batch dimensions aside";
   let description = [{
     result[b…, m…, n…] = Σ_k lhs[b…, m…, k…] · rhs[b…, n…, k…], dimensions in any order in the
@@ -55,7 +56,8 @@ def Graph_ContractOp : Graph_InferredOp<"contract"> {
   }];
 }
 
-def Graph_ScatterAddOp : Graph_FoldedOp<"scatter_add", [AllTypesMatch<["base", "result"]>]> {
+def Graph_ScatterAddOp : Graph_FoldedOp<"scatter_add",
+    [AllTypesMatch<["base", "result"]>, Graph_Kernel<["placesOperand"]>, DeclareOpInterfaceMethods<Graph_IndexingOp>]> {
   let summary = "Adds slices to a tensor at indices";
   let description = [{
     base[a…, indices[i…], b…] += updates[a…, i…, b…], in order of i: the transpose of gather. An index

@@ -31,16 +31,13 @@ Value materialize(OpBuilder &builder, Location location, Value like, TypedAttr s
   return generic.getResult(0);
 }
 
-/// Uses that give a tensor its place in memory: results, parameters, gradients and state in
-/// buckets, and what a scatter_add writes into.
+/// Uses that give a tensor its place in memory: results, and what ops write into.
 bool placesOperand(OpOperand &use) {
   Operation *owner = use.getOwner();
   if (isa<func::ReturnOp>(owner))
     return true;
-  if (isa<graph::ScatterAddOp>(owner))
-    return use.getOperandNumber() == 0;
-  return isa<graph::AdamWOp, graph::SgdOp>(owner) &&
-         cast<RankedTensorType>(use.get().getType()).getRank() > 0;
+  auto kernelOp = dyn_cast<graph::KernelOp>(owner);
+  return kernelOp && kernelOp.placesOperand(use.getOperandNumber());
 }
 
 /// True if the argument is the memory of this result.
@@ -58,7 +55,7 @@ void separatePlaces(func::FuncOp function) {
     Value source = viewSource(use.get());
     Operation *owner = use.getOwner(), *constant = source.getDefiningOp<arith::ConstantOp>();
     auto argument = dyn_cast<BlockArgument>(source);
-    bool isUpdated = isa<graph::AdamWOp, graph::SgdOp>(owner) && argument;
+    bool isUpdated = isRoot(owner, KernelRoot::Update) && argument;
     if (!constant && (isUpdated || (argument && isOwnResult(function, argument, use)) ||
                       (!argument && placed.insert(source).second)))
       return;
@@ -81,16 +78,16 @@ void separatePlaces(func::FuncOp function) {
         separate(use);
 }
 
-/// Named ops read whole tensors from memory: constants are filled in.
+/// Roots read whole tensors from memory: constants are filled in.
 void fillOperands(func::FuncOp function) {
   function.walk([&](Operation *op) {
-    if (!isa<graph::ContractOp, graph::AttentionOp, graph::AttentionBackwardOp,
-             graph::ScatterAddOp>(op))
+    if (roleOf(op) != OpRole::Root)
       return;
     OpBuilder builder(op);
     for (OpOperand &use : op->getOpOperands()) {
       DenseElementsAttr value;
-      if (matchPattern(use.get(), m_Constant(&value)) && value.isSplat())
+      if (useOf(use) != OperandUse::Scalar && matchPattern(use.get(), m_Constant(&value)) &&
+          value.isSplat())
         use.set(materialize(builder, op->getLoc(), use.get(), value.getSplatValue<TypedAttr>()));
     }
   });

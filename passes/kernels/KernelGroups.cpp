@@ -15,44 +15,23 @@ using graph::shapeOf;
 
 namespace {
 
-Root rootOf(OpKind kind) {
-  switch (kind) {
-  case OpKind::Contraction:
-    return Root::Contraction;
-  case OpKind::Attention:
-    return Root::Attention;
-  case OpKind::AttentionBackward:
-    return Root::AttentionBackward;
-  case OpKind::Update:
-    return Root::Update;
-  case OpKind::Scatter:
-    return Root::Scatter;
-  default:
-    return Root::Elementwise;
-  }
-}
-
 /// What `value` has to wait for, on the way through views.
 SmallVector<graph::AfterOp> waitsOf(Value value) {
   SmallVector<graph::AfterOp> waits;
-  for (Operation *op = value.getDefiningOp(); op && kindOf(op) == OpKind::View;
+  for (Operation *op = value.getDefiningOp(); op && roleOf(op) == OpRole::View;
        op = op->getOperand(0).getDefiningOp())
     if (auto after = dyn_cast<graph::AfterOp>(op))
       waits.push_back(after);
   return waits;
 }
 
+/// A kernel that is built around no op alone.
+KernelForm pointKernel(KernelRoot root) { return {OpRole::Point, root, Epilogue::Points}; }
+
 /// Extents of a generic's loops.
 SmallVector<int64_t> loopExtents(linalg::GenericOp op) { return op.getStaticLoopRanges(); }
 
 } // namespace
-
-StringRef name(Root root) {
-  static constexpr StringRef names[] = {"elementwise", "row",       "column",
-                                        "contraction", "attention", "attention_backward",
-                                        "update",      "scatter"};
-  return names[unsigned(root)];
-}
 
 LogicalResult KernelGroups::form(func::FuncOp function) {
   for (auto [index, op] : llvm::enumerate(function.getBody().front().without_terminator())) {
@@ -73,30 +52,25 @@ LogicalResult KernelGroups::form(func::FuncOp function) {
 }
 
 LogicalResult KernelGroups::place(Operation *op) {
-  switch (OpKind kind = kindOf(op)) {
-  case OpKind::View:
-  case OpKind::Source:
-  case OpKind::Return:
+  switch (KernelForm form = formOf(op); form.role) {
+  case OpRole::View:
+  case OpRole::Source:
     return success();
-  case OpKind::Point:
+  case OpRole::Point:
     placePoint(op);
     return success();
-  case OpKind::Reduction:
+  case OpRole::Reduction:
     placeReduction(cast<linalg::GenericOp>(op));
     return success();
-  case OpKind::Unknown:
-    if (op->getNumResults() != 1)
-      return op->emitError("fits no kernel: it has ") << op->getNumResults() << " results";
-    return op->emitError("fits no kernel");
-  case OpKind::Contraction:
-  case OpKind::Attention:
-  case OpKind::AttentionBackward:
-  case OpKind::Update:
-  case OpKind::Scatter:
-    open(rootOf(kind), op->getNumResults() ? shapeOf(op->getResult(0)) : ArrayRef<int64_t>(), 0,
-         op);
+  case OpRole::Root:
+    open(form, op->getNumResults() ? shapeOf(op->getResult(0)) : ArrayRef<int64_t>(), 0, op);
     return success();
+  case OpRole::Unknown:
+    break;
   }
+  if (op->getNumResults() != 1)
+    return op->emitError("fits no kernel: it has ") << op->getNumResults() << " results";
+  return op->emitError("fits no kernel");
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -125,9 +99,10 @@ SmallVector<unsigned> KernelGroups::operandGroups(Operation *op, bool waits) con
   return found.takeVector();
 }
 
-unsigned KernelGroups::open(Root root, ArrayRef<int64_t> domain, int64_t reduced, Operation *op) {
+unsigned KernelGroups::open(KernelForm form, ArrayRef<int64_t> domain, int64_t reduced,
+                            Operation *op) {
   unsigned group = needs.add();
-  groups.push_back({root, llvm::to_vector(domain), reduced, {}});
+  groups.push_back({form.root, llvm::to_vector(domain), reduced, {}, {}, form.epilogue});
   add(group, op);
   return group;
 }
@@ -209,15 +184,15 @@ bool KernelGroups::fitsDomain(const KernelGroup &group, unsigned index,
                               linalg::GenericOp op) const {
   SmallVector<int64_t> extents = loopExtents(op);
   ArrayRef<int64_t> domain = group.domain, kept = domain; // `kept`: of one value per row or column
-  if (group.root == Root::Row)
+  if (group.root == KernelRoot::Row)
     kept = domain.drop_back(group.reduced);
-  if (group.root == Root::Column)
+  if (group.root == KernelRoot::Column)
     kept = domain.drop_front(group.reduced);
-  bool isFull = ArrayRef<int64_t>(extents) == domain && group.root != Root::Column;
+  bool isFull = ArrayRef<int64_t>(extents) == domain && group.root != KernelRoot::Column;
   if (!isFull && ArrayRef<int64_t>(extents) != kept)
     return false;
   AffineMap output = op.getIndexingMapsArray().back();
-  if (kindOf(op) == OpKind::Point && !output.isIdentity())
+  if (roleOf(op) == OpRole::Point && !output.isIdentity())
     return false;
   for (OpOperand *operand : op.getDpsInputOperands()) {
     if (home(operand->get()) != index)
@@ -226,7 +201,7 @@ bool KernelGroups::fitsDomain(const KernelGroup &group, unsigned index,
       return false; // reshaped on the way: another iteration space
     AffineMap map = op.getMatchingIndexingMap(operand);
     bool isWholeLoop = map.isIdentity();
-    bool isRowValue = group.root == Root::Row && shapeOf(operand->get()) == kept &&
+    bool isRowValue = group.root == KernelRoot::Row && shapeOf(operand->get()) == kept &&
                       map == AffineMap::getMultiDimIdentityMap(extents.size(), op.getContext())
                                  .getMajorSubMap(kept.size());
     if (!isWholeLoop && !isRowValue)
@@ -235,9 +210,9 @@ bool KernelGroups::fitsDomain(const KernelGroup &group, unsigned index,
   return true;
 }
 
-/// Attention writes its results through permutations, reshapes and concatenation. A result that is
+/// The root writes its results through permutations, reshapes and concatenation. A result that is
 /// read in several forms is stored in the first: its readers move it for themselves.
-bool KernelGroups::fitsAttention(unsigned group, Operation *op) const {
+bool KernelGroups::fitsMoves(unsigned group, Operation *op) const {
   bool isMove =
       isa<tensor::ConcatOp>(op) || (isStridedMove(op) && !isa<tensor::ExtractSliceOp>(op));
   return isMove && llvm::all_of(op->getOperands(), [&](Value operand) {
@@ -251,19 +226,14 @@ bool KernelGroups::fits(unsigned index, Operation *op) const {
   const KernelGroup &group = groups[index];
   if (isFull(index))
     return false;
-  switch (group.root) {
-  case Root::Attention:
-  case Root::AttentionBackward:
-    return fitsAttention(index, op);
-  case Root::Elementwise:
-  case Root::Row:
-  case Root::Column:
-  case Root::Contraction:
+  switch (group.epilogue) {
+  case Epilogue::Moves:
+    return fitsMoves(index, op);
+  case Epilogue::Points:
     if (auto generic = dyn_cast<linalg::GenericOp>(op))
       return fitsDomain(group, index, generic);
     return false;
-  case Root::Update:  // runs on flat storage
-  case Root::Scatter: // writes in the order of the indices
+  case Epilogue::None:
     return false;
   }
 }
@@ -306,13 +276,13 @@ void KernelGroups::placePoint(Operation *op) {
   if (fuse && !best)
     best = scalarTaker(op);
   if (!best) {
-    unsigned group = open(Root::Elementwise, shapeOf(op->getResult(0)), 0, op);
+    unsigned group = open(pointKernel(KernelRoot::Elementwise), shapeOf(op->getResult(0)), 0, op);
     if (elementsOf(op->getResult(0)) == 1)
       scalars.push_back(group);
     return;
   }
   for (unsigned other : operands)
-    if (other != *best && groups[*best].root == Root::Row && fits(other, op) &&
+    if (other != *best && groups[*best].root == KernelRoot::Row && fits(other, op) &&
         !isFull(*best, groups[other].ops.size() + 1) && canMerge(*best, other) && canAdd(other, op))
       merge(*best, other);
   add(*best, op);
@@ -321,7 +291,7 @@ void KernelGroups::placePoint(Operation *op) {
 /// True for the addition of two scalars.
 static bool addsScalars(Operation *op) {
   auto generic = dyn_cast<linalg::GenericOp>(op);
-  return generic && elementsOf(op->getResult(0)) == 1 && kindOf(op) == OpKind::Point &&
+  return generic && elementsOf(op->getResult(0)) == 1 && roleOf(op) == OpRole::Point &&
          llvm::hasSingleElement(generic.getBody()->without_terminator()) &&
          isa<arith::AddFOp>(generic.getBody()->front());
 }
@@ -332,7 +302,7 @@ static Operation *wholeSum(linalg::GenericOp op) {
   Operation *sum = nullptr, *last = op;
   while (last->getResult(0).hasOneUse()) {
     Operation *user = *last->getResult(0).user_begin();
-    bool isTotal = !sum && kindOf(user) == OpKind::Reduction && elementsOf(user->getResult(0)) == 1;
+    bool isTotal = !sum && roleOf(user) == OpRole::Reduction && elementsOf(user->getResult(0)) == 1;
     if (addsScalars(user))
       sum = user;
     else if (!isTotal)
@@ -346,16 +316,16 @@ static Operation *wholeSum(linalg::GenericOp op) {
 static bool readsSame(const KernelGroup &group, Operation *op) {
   return llvm::any_of(op->getOperands(), [&](Value operand) {
     Operation *source = viewSource(operand).getDefiningOp();
-    return (!source || kindOf(source) != OpKind::Source) && group.reads.contains(operand);
+    return (!source || roleOf(source) != OpRole::Source) && group.reads.contains(operand);
   });
 }
 
 /// The optimizer update that takes the op's results as they are; null if none does.
 static Operation *updateOf(Operation *op) {
   for (Operation *user : op->getUsers()) {
-    if (kindOf(user) == OpKind::Update)
+    if (isRoot(user, KernelRoot::Update))
       return user;
-    if (kindOf(user) == OpKind::View)
+    if (roleOf(user) == OpRole::View)
       if (Operation *update = updateOf(user))
         return update;
   }
@@ -383,7 +353,7 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
   bool isRow = llvm::all_of(ArrayRef(loops).take_back(reduced), [](utils::IteratorType kind) {
     return kind == utils::IteratorType::reduction;
   });
-  Root root = isRow ? Root::Row : Root::Column;
+  KernelRoot root = isRow ? KernelRoot::Row : KernelRoot::Column;
   Operation *sum = isRow ? wholeSum(op) : nullptr;
   std::set<unsigned> candidates(operands.begin(), operands.end());
   const size_t window = std::min(groups.size(), size_t(costs.fusionWindow));
@@ -394,21 +364,21 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
   for (unsigned index : llvm::reverse(candidates)) {
     const KernelGroup &group = groups[index];
     // Rows share all loops; columns may differ in width.
-    size_t shared = root == Root::Row ? extents.size() : size_t(reduced);
+    size_t shared = root == KernelRoot::Row ? extents.size() : size_t(reduced);
     if (!fuse || group.root != root || group.ops.empty() || group.reduced != reduced ||
-        (root == Root::Row && group.domain != extents) ||
+        (root == KernelRoot::Row && group.domain != extents) ||
         ArrayRef(group.domain).take_front(shared) != ArrayRef(extents).take_front(shared))
       continue;
     bool reads = llvm::is_contained(operands, index);
     bool isNear = index + window >= groups.size();
     bool isShare = sum && llvm::is_contained(sharesOf[sum], index) && !reads;
-    bool joins = root == Root::Row ? (reads ? fitsDomain(group, index, op)
-                                            : isShare || (isNear && readsSame(group, op)))
-                                   : isNear && !reads && !delaysUpdate(group, op);
+    bool joins = root == KernelRoot::Row ? (reads ? fitsDomain(group, index, op)
+                                                  : isShare || (isNear && readsSame(group, op)))
+                                         : isNear && !reads && !delaysUpdate(group, op);
     if (joins && !isFull(index) && canAdd(index, op))
       return add(index, op);
   }
-  unsigned group = open(root, extents, reduced, op);
+  unsigned group = open(pointKernel(root), extents, reduced, op);
   if (sum)
     sharesOf[sum].push_back(group);
 }

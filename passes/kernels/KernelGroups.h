@@ -9,29 +9,16 @@
 
 namespace ingot {
 
-enum class Root {
-  Elementwise,
-  Row,
-  Column,
-  Contraction,
-  Attention,
-  AttentionBackward,
-  Update,
-  Scatter
-};
-
-/// The value of `graph.kernel`.
-llvm::StringRef name(Root root);
-
 /// Ops that share one iteration space.
 struct KernelGroup {
-  Root root;
+  KernelRoot root;
   /// Extents of the iteration space; for row kernels the reduced dimensions are the last ones, for
   /// column kernels the first ones (columns of other widths may join: the first one's count).
   llvm::SmallVector<int64_t> domain;
   int64_t reduced = 0;                    ///< how many dimensions are reduced
   std::vector<mlir::Operation *> ops;     ///< in program order
   llvm::DenseSet<mlir::Value> reads = {}; ///< operands of the ops
+  Epilogue epilogue = Epilogue::Points;   ///< what may join
 };
 
 /// Every op of a function but views and sources has one group, its home. Groups are acyclic: each
@@ -58,7 +45,8 @@ private:
   llvm::LogicalResult place(mlir::Operation *op);
   void placePoint(mlir::Operation *op);
   void placeReduction(mlir::linalg::GenericOp op);
-  unsigned open(Root root, llvm::ArrayRef<int64_t> domain, int64_t reduced, mlir::Operation *op);
+  unsigned open(KernelForm form, llvm::ArrayRef<int64_t> domain, int64_t reduced,
+                mlir::Operation *op);
   void add(unsigned group, mlir::Operation *op);
   void merge(unsigned into, unsigned from);
   llvm::SmallVector<unsigned> operandGroups(mlir::Operation *op, bool waits) const;
@@ -68,7 +56,7 @@ private:
   bool canAdd(unsigned group, mlir::Operation *op) const;
   bool fits(unsigned group, mlir::Operation *op) const;
   bool fitsDomain(const KernelGroup &group, unsigned index, mlir::linalg::GenericOp op) const;
-  bool fitsAttention(unsigned group, mlir::Operation *op) const;
+  bool fitsMoves(unsigned group, mlir::Operation *op) const;
   bool haveSameDomain(unsigned a, unsigned b) const;
   bool canMerge(unsigned a, unsigned b) const;
 

@@ -1,5 +1,4 @@
 #include "passes/kernels/KernelValues.h"
-#include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "passes/kernels/MinimumCut.h"
 #include <cmath>
@@ -8,26 +7,6 @@ using namespace mlir;
 
 namespace ingot {
 namespace {
-
-/// Ops with an emitter of their own read whole tensors, not points of them; a contraction packs its
-/// factors, and may compute them at that.
-Reads readsOf(Operation *op, unsigned operand) {
-  switch (kindOf(op)) {
-  case OpKind::Contraction:
-    return Reads::Factor;
-  case OpKind::Attention:
-  case OpKind::AttentionBackward:
-  case OpKind::Update:
-  case OpKind::Scatter:
-    return Reads::Whole;
-  default: // a table is read at random
-    return isa<graph::GatherOp>(op) && operand == 0 ? Reads::Whole : Reads::Points;
-  }
-}
-
-bool readsStridedViews(Root root) {
-  return root == Root::Contraction || root == Root::Attention || root == Root::AttentionBackward;
-}
 
 /// Bytes to store once and to load by every reader. Flags are expensive: they are recomputed from
 /// what they compare.
@@ -52,29 +31,30 @@ KernelValues::KernelValues(const KernelGroups &groups, func::FuncOp function)
 }
 
 /// Notes that `group` reads a value of another group.
-void KernelValues::need(unsigned group, Value value, Reads reads) {
+void KernelValues::need(unsigned group, Value value, OperandUse use) {
   Value source = viewSource(value);
   std::optional<unsigned> home = groups.home(source);
   if (!home || *home == group)
     return;
   Operation *op = source.getDefiningOp();
-  bool isView = reads != Reads::Points && readsStridedViews(groups.groups[group].root) &&
-                isStridedMove(op) && groups.groups[*home].root == Root::Elementwise;
+  bool readsStrides = use == OperandUse::Factor || use == OperandUse::Strided;
+  bool isView =
+      readsStrides && isStridedMove(op) && groups.groups[*home].root == KernelRoot::Elementwise;
   if (isView) { // strides express it: read what it moves
     repeated[group].insert(op);
-    need(group, op->getOperand(0), reads);
+    need(group, op->getOperand(0), use);
     return;
   }
-  if (reads == Reads::Whole)
-    forced.insert(source);
-  if (reads == Reads::Factor)
+  if (use == OperandUse::Factor)
     factors[source].insert(group);
+  else if (use != OperandUse::Points)
+    forced.insert(source);
   demands[source].insert(group);
 }
 
 void KernelValues::needOperands(unsigned group, Operation *op) {
   for (OpOperand &operand : op->getOpOperands())
-    need(group, operand.get(), readsOf(op, operand.getOperandNumber()));
+    need(group, operand.get(), useOf(operand));
 }
 
 void KernelValues::decide(unsigned group) {
@@ -118,7 +98,7 @@ void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
     }
   }
   bool runsAnyway = llvm::any_of(demanded, [&](Value value) { return forced.contains(value); }) ||
-                    kernel.root != Root::Elementwise;
+                    kernel.root != KernelRoot::Elementwise;
   int64_t repeats =
       int64_t(readers.size() - packers.size()) + int64_t(packers.size()) * costs.packings;
   if (readers.empty())
@@ -128,7 +108,7 @@ void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
   // What the demanded values are computed from inside the group.
   llvm::DenseSet<Value> needed(demanded.begin(), demanded.end());
   auto mayRepeat = [&](Value value) {
-    return kindOf(value.getDefiningOp()) == OpKind::Point && !forced.contains(value);
+    return roleOf(value.getDefiningOp()) == OpRole::Point && !forced.contains(value);
   };
   for (Operation *op : llvm::reverse(kernel.ops))
     for (Value result : op->getResults())
@@ -147,7 +127,7 @@ void KernelValues::cut(unsigned group, ArrayRef<Value> demanded) {
     if (auto known = nodes.find(value); known != nodes.end())
       return known->second.second;
     Operation *op = value.getDefiningOp(); // of another group: there already; reading costs
-    bool isFree = op && kindOf(op) == OpKind::Source;
+    bool isFree = op && roleOf(op) == OpRole::Source;
     auto [computed, available] = addNodes(value, isFree ? 0 : bytesOf(value) * extra);
     network.connect(CutNetwork::source, computed, CutNetwork::unlimited);
     return available;
@@ -203,7 +183,7 @@ void KernelValues::repeat(unsigned group, Value value) {
   for (OpOperand &operand : op->getOpOperands()) {
     Value source = viewSource(operand.get());
     if (groups.home(source) != home)
-      need(group, source, readsOf(op, operand.getOperandNumber()));
+      need(group, source, useOf(operand));
     else if (!stored.contains(source))
       repeat(group, source);
   }

@@ -6,10 +6,6 @@
 
 namespace ingot {
 
-/// How an op reads an operand: at the points that it computes, as the factor of a contraction, or
-/// as memory.
-enum class Reads : uint8_t { Points, Factor, Whole };
-
 /// A value that another kernel needs is stored, or the other kernel recomputes it from what is
 /// stored. The choice that moves the fewest bytes is a minimum cut of each group between what it
 /// cannot avoid to compute and what others need (as for activations in Zheng et al. 2022,
@@ -27,7 +23,7 @@ public:
 private:
   using Ops = llvm::SetVector<mlir::Operation *>;
 
-  void need(unsigned group, mlir::Value value, Reads reads);
+  void need(unsigned group, mlir::Value value, OperandUse use);
   void needOperands(unsigned group, mlir::Operation *op);
   void decide(unsigned group);
   void cut(unsigned group, llvm::ArrayRef<mlir::Value> demanded);

@@ -1,29 +1,32 @@
-/// What the ops of stage `linalg` are to block-rows, recompute and kernel formation: kind, loops,
-/// bytes, cost.
+/// What the ops of stage `linalg` are to block-rows, recompute and kernel formation: questions to
+/// the interface KernelOp (ir/dialect/KernelOp.td), bytes, cost.
 #pragma once
+#include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Operation.h"
+#include "mlir/IR/DialectRegistry.h"
 #include "passes/options/TargetCosts.h"
 #include <optional>
 
 namespace ingot {
 
-enum class OpKind {
-  View,   ///< the same memory under another type: free in the step and inside kernels
-  Source, ///< constants and fills: every kernel makes its own
-  Point,  ///< each element of the result from elements of the operands, at any point on its own
-  Reduction,
-  Contraction,
-  Attention,
-  AttentionBackward,
-  Update,
-  Scatter,
-  Return,
-  Unknown
-};
+using graph::Epilogue;
+using graph::KernelForm;
+using graph::KernelRoot;
+using graph::OperandUse;
+using graph::OpLoops;
+using graph::OpRole;
 
-OpKind kindOf(mlir::Operation *op);
+/// Gives upstream ops the interface KernelOp (UpstreamOps.cpp).
+void registerUpstreamKernelOps(mlir::DialectRegistry &registry);
+
+/// Of role Unknown where the op is no KernelOp.
+KernelForm formOf(mlir::Operation *op);
+inline OpRole roleOf(mlir::Operation *op) { return formOf(op).role; }
+/// True for an op that a kernel of this root is built around.
+bool isRoot(mlir::Operation *op, KernelRoot root);
+
+/// How the op's kernel reads this operand.
+OperandUse useOf(mlir::OpOperand &operand);
 
 /// The tensor whose memory `value` shows, through any number of views.
 mlir::Value viewSource(mlir::Value value);
@@ -42,15 +45,12 @@ int64_t bytesOf(mlir::Value value);
 /// Cost of computing one element, in bytes of memory traffic that take as long.
 double costPerElement(mlir::Operation *pointOp, const TargetCosts &costs);
 
-/// The loops of a linalg.generic or a graph.contract with one result.
-struct OpLoops {
-  using Dims = llvm::SmallVector<int>; ///< loop of each dimension; -1: none, or no loop alone
-  llvm::SmallVector<Dims> operands;    ///< inputs; a generic's init is left out
-  Dims result;
-  llvm::SmallVector<bool> isReduced; ///< by loop
+/// None for an op that cannot run in blocks of a loop.
+std::optional<OpLoops> loopsOf(mlir::Operation *op);
 
-  /// None for any other op.
-  static std::optional<OpLoops> of(mlir::Operation *op);
-};
+/// Floating-point operations of an op that takes a step's time (a contraction, attention); 0 for
+/// all others.
+double flopsOf(mlir::Operation *op);
+inline bool isHeavy(mlir::Operation *op) { return flopsOf(op) > 0; }
 
 } // namespace ingot

@@ -64,7 +64,7 @@ public:
   KernelBody(ArrayRef<Operation *> ops, ArrayRef<Value> results);
 
   /// What the kernel does.
-  KernelOutliner::Words structure(Root root) const;
+  KernelOutliner::Words structure(KernelRoot root) const;
   /// The function.
   func::FuncOp build(Location location) const;
   llvm::SetVector<Value> arguments; ///< the values of the step that it takes
@@ -100,16 +100,17 @@ void KernelBody::need(Value value) {
   Operation *op = value.getDefiningOp();
   if (op && held.contains(op))
     return;
-  bool isMadeHere = op && (isInlinedConstant(op) || isa<tensor::EmptyOp, linalg::FillOp>(op));
+  bool isMadeHere =
+      op && roleOf(op) == OpRole::Source && (!isa<arith::ConstantOp>(op) || isInlinedConstant(op));
   bool isViewHere =
-      op && kindOf(op) == OpKind::View && own.contains(viewSource(value).getDefiningOp());
+      op && roleOf(op) == OpRole::View && own.contains(viewSource(value).getDefiningOp());
   if (isMadeHere || isViewHere)
     hold(op);
   else
     arguments.insert(value);
 }
 
-KernelOutliner::Words KernelBody::structure(Root root) const {
+KernelOutliner::Words KernelBody::structure(KernelRoot root) const {
   Structure structure;
   structure.words = {uintptr_t(root), arguments.size()};
   llvm::for_each(arguments, [&](Value argument) { structure.define(argument); });
@@ -181,7 +182,7 @@ LogicalResult FunctionOutliner::run() {
     std::vector<Operation *> body = values.body(group);
     if (body.empty())
       continue;
-    if (groups.groups[group].root != Root::Update)
+    if (groups.groups[group].root != KernelRoot::Update)
       callKernel(group, body);
     else if (failed(callUpdate(body.back())))
       return failure();
@@ -202,7 +203,7 @@ Value FunctionOutliner::stepValue(Value value) {
   if (isa<BlockArgument>(value))
     return value;
   Operation *op = value.getDefiningOp();
-  if (kindOf(op) != OpKind::View && kindOf(op) != OpKind::Source) {
+  if (roleOf(op) != OpRole::View && roleOf(op) != OpRole::Source) {
     missing = op;
     return value;
   }
@@ -234,7 +235,7 @@ void FunctionOutliner::callKernel(unsigned group, ArrayRef<Operation *> body) {
   std::string names;
   Location location = locationOf(own, names);
   std::vector<Value> results = values.results(group);
-  const Root root = groups.groups[group].root;
+  const KernelRoot root = groups.groups[group].root;
   KernelBody kernelBody(body, results);
   func::FuncOp kernel = kernels.known(kernelBody.structure(root), [&] {
     return kernels.unique(kernelBody.build(location), root, names);
@@ -259,12 +260,12 @@ LogicalResult FunctionOutliner::callUpdate(Operation *update) {
   for (Value scalar : update->getOperands().drop_front(tensors))
     operands.push_back(stepValue(scalar));
   Structure structure; // with the shapes of its tensors, though these only add up
-  structure.words = {uintptr_t(Root::Update), tensors};
+  structure.words = {uintptr_t(KernelRoot::Update), tensors};
   llvm::for_each(update->getOperands(), [&](Value operand) { structure.define(operand); });
   structure.add(update);
   func::FuncOp kernel = kernels.known(structure.words, [&] {
     func::FuncOp built = buildUpdateKernel(update, elements);
-    return built ? kernels.unique(built, Root::Update, nodeNames(location)) : built;
+    return built ? kernels.unique(built, KernelRoot::Update, nodeNames(location)) : built;
   });
   if (!kernel)
     return failure();
@@ -289,14 +290,14 @@ func::FuncOp KernelOutliner::known(Words structure, llvm::function_ref<func::Fun
   return entry->second;
 }
 
-func::FuncOp KernelOutliner::unique(func::FuncOp kernel, Root root, StringRef ops) {
+func::FuncOp KernelOutliner::unique(func::FuncOp kernel, KernelRoot root, StringRef ops) {
   Builder builder(kernel.getContext());
   DominanceInfo dominance;
   IRRewriter rewriter(kernel.getContext());
   eliminateCommonSubExpressions(rewriter, dominance, kernel);
   kernel.setName("kernel");
   kernel.setPrivate();
-  kernel->setAttr("graph.kernel", builder.getStringAttr(name(root)));
+  kernel->setAttr("graph.kernel", builder.getStringAttr(stringifyKernelRoot(root)));
   Structure structure;
   structure.add(kernel);
   func::FuncOp &known = kernels[structure.words];
@@ -307,7 +308,9 @@ func::FuncOp KernelOutliner::unique(func::FuncOp kernel, Root root, StringRef op
   std::string text;
   llvm::raw_string_ostream stream(text);
   kernel->print(stream, OpPrintingFlags().useLocalScope());
-  kernel.setName(llvm::formatv("{0}_{1:x-8}", name(root), uint32_t(llvm::xxh3_64bits(text))).str());
+  kernel.setName(
+      llvm::formatv("{0}_{1:x-8}", stringifyKernelRoot(root), uint32_t(llvm::xxh3_64bits(text)))
+          .str());
   kernel->setAttr("graph.ops", builder.getStringAttr(ops));
   symbols.insert(kernel);
   return known = kernel;

@@ -24,7 +24,7 @@ private:
   /// The kernel of earlier ops of this structure; else what `build` makes of these.
   mlir::func::FuncOp known(Words structure, llvm::function_ref<mlir::func::FuncOp()> build);
   /// The one function with this body and root; `kernel` itself unless there is one already.
-  mlir::func::FuncOp unique(mlir::func::FuncOp kernel, Root root, llvm::StringRef ops);
+  mlir::func::FuncOp unique(mlir::func::FuncOp kernel, KernelRoot root, llvm::StringRef ops);
 
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;

@@ -17,7 +17,7 @@ namespace {
 
 RankedTensorType tensorType(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-bool isSource(Operation *op) { return kindOf(op) == OpKind::Source; }
+bool isSource(Operation *op) { return roleOf(op) == OpRole::Source; }
 
 /// True for a tensor that is the same scalar everywhere, or whose contents do not matter.
 bool isUniform(Value init) {
@@ -73,7 +73,7 @@ private:
 bool Region::add(Operation *op, int loop) {
   if (auto known = members.find(op); known != members.end())
     return known->second.loop == loop;
-  std::optional<OpLoops> loops = OpLoops::of(op);
+  std::optional<OpLoops> loops = loopsOf(op);
   if (!loops || loop < 0)
     return false;
   if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
@@ -94,7 +94,7 @@ bool Region::add(Operation *op, int loop) {
     std::optional<int64_t> dimension = dimensionOf(dims, loop);
     if (!maker || isSource(maker) || !isLarge(operand) || !dimension)
       continue;
-    std::optional<OpLoops> outer = OpLoops::of(maker);
+    std::optional<OpLoops> outer = loopsOf(maker);
     if (!outer || !add(maker, outer->result[*dimension]))
       return false; // would be stored whole
   }
@@ -106,7 +106,7 @@ bool Region::add(Operation *op, int loop) {
 
 /// Adds an op that reads members' results: it is cut where they are.
 bool Region::addReader(Operation *op) {
-  std::optional<OpLoops> loops = OpLoops::of(op);
+  std::optional<OpLoops> loops = loopsOf(op);
   if (!loops)
     return false;
   std::optional<int> loop;
@@ -170,7 +170,7 @@ void Region::follow() {
       Operation *maker = operand.getDefiningOp();
       return maker && (isSource(maker) || (contains(maker) && cut(operand)));
     };
-    if (isa<linalg::GenericOp>(op) && kindOf(op) == OpKind::Point &&
+    if (isa<linalg::GenericOp>(op) && roleOf(op) == OpRole::Point &&
         llvm::all_of(op->getOperands(), isInside))
       addReader(op);
   }
@@ -178,7 +178,7 @@ void Region::follow() {
 
 bool Region::grow(int64_t dimension) {
   Operation *op = seed.getDefiningOp();
-  if (!add(op, OpLoops::of(op)->result[dimension]) || !close())
+  if (!add(op, loopsOf(op)->result[dimension]) || !close())
     return false;
   follow();
   // No member may need a sum over all rows.

@@ -1,5 +1,4 @@
 #include "passes/linalg/ForwardHalf.h"
-#include "ir/dialect/Graph.h"
 #include "passes/kernels/OpModel.h"
 #include <functional>
 #include <optional>
@@ -7,22 +6,6 @@
 using namespace mlir;
 
 namespace ingot {
-
-bool isHeavy(Operation *op) { return isa<graph::ContractOp, graph::AttentionOp>(op); }
-
-double flopsOf(Operation *op) {
-  if (auto attention = dyn_cast<graph::AttentionOp>(op)) {
-    auto query = cast<RankedTensorType>(attention.getQuery().getType());
-    auto key = cast<RankedTensorType>(attention.getKey().getType());
-    double scores = double(query.getNumElements()) * key.getDimSize(key.getRank() - 2);
-    return (attention.getCausal() ? 2 : 4) * scores;
-  }
-  auto contract = cast<graph::ContractOp>(op);
-  double flops = 2.0 * elementsOf(contract);
-  for (int64_t dimension : contract.getLhsContract())
-    flops *= cast<RankedTensorType>(contract.getLhs().getType()).getDimSize(dimension);
-  return flops;
-}
 
 bool ForwardHalf::read(func::FuncOp function) {
   ops.clear();
@@ -38,9 +21,9 @@ bool ForwardHalf::read(func::FuncOp function) {
   llvm::DenseSet<Operation *> found(pending.begin(), pending.end());
   while (!pending.empty()) {
     Operation *op = pending.pop_back_val();
-    // What `after` waits for is order, not data.
+    // What a view waits for is order, not data.
     for (Value operand :
-         op->getOperands().take_front(isa<graph::AfterOp>(op) ? 1 : op->getNumOperands()))
+         op->getOperands().take_front(roleOf(op) == OpRole::View ? 1 : op->getNumOperands()))
       if (Operation *maker = operand.getDefiningOp(); maker && found.insert(maker).second)
         pending.push_back(maker);
   }
@@ -59,9 +42,9 @@ SmallVector<OpOperand *> ForwardHalf::backwardUses(Value value) const {
   SmallVector<OpOperand *> uses;
   for (OpOperand &use : value.getUses()) {
     Operation *user = use.getOwner();
-    if (kindOf(user) == OpKind::View && use.getOperandNumber() == 0)
+    if (roleOf(user) == OpRole::View && use.getOperandNumber() == 0)
       llvm::append_range(uses, backwardUses(user->getResult(0)));
-    else if (!contains(user) && kindOf(user) != OpKind::View)
+    else if (!contains(user) && roleOf(user) != OpRole::View)
       uses.push_back(&use);
   }
   return uses;
@@ -71,7 +54,7 @@ bool ForwardHalf::waits(Value value) const {
   unsigned lastForward = 0, firstBackward = ~0u;
   std::function<void(Value)> visit = [&](Value shown) {
     for (Operation *user : shown.getUsers()) {
-      if (kindOf(user) == OpKind::View && user->getOperand(0) == shown)
+      if (roleOf(user) == OpRole::View && user->getOperand(0) == shown)
         visit(user->getResult(0));
       else if (contains(user))
         lastForward = std::max(lastForward, time(user));
@@ -87,7 +70,7 @@ std::vector<Value> ForwardHalf::narrowPoints(int64_t smallestBytes) const {
   std::function<unsigned(Value)> lastUse = [&](Value value) {
     unsigned last = 0;
     for (Operation *user : value.getUsers())
-      if (kindOf(user) == OpKind::View && user->getOperand(0) == value)
+      if (roleOf(user) == OpRole::View && user->getOperand(0) == value)
         last = std::max(last, lastUse(user->getResult(0)));
       else if (contains(user))
         last = std::max(last, position(user));
@@ -97,7 +80,7 @@ std::vector<Value> ForwardHalf::narrowPoints(int64_t smallestBytes) const {
   std::optional<unsigned> lastTime;
   SmallVector<std::pair<Value, unsigned>> alive;
   for (Operation *op : ops) {
-    if (kindOf(op) == OpKind::View || kindOf(op) == OpKind::Source)
+    if (roleOf(op) == OpRole::View || roleOf(op) == OpRole::Source)
       continue;
     for (Value result : op->getResults())
       if (bytesOf(result) >= smallestBytes)

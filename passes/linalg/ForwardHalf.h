@@ -7,11 +7,6 @@
 
 namespace ingot {
 
-/// Contractions and attention: the ops that take a step's time.
-bool isHeavy(mlir::Operation *op);
-/// Floating-point operations of a heavy op.
-double flopsOf(mlir::Operation *op);
-
 /// The ops of a training step before the loss is known, and what those after it (the backward
 /// pass) read of them.
 class ForwardHalf {

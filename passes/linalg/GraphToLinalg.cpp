@@ -113,9 +113,8 @@ void Converter::replace(Operation *op, Value value) {
 }
 
 LogicalResult Converter::convert(Operation *op) {
-  if (isa<func::ReturnOp, graph::ContractOp, graph::AttentionOp, graph::AttentionBackwardOp,
-          graph::GatherOp, graph::ScatterAddOp, graph::AdamWOp, graph::SgdOp>(op))
-    return success();
+  if (isa<func::ReturnOp, graph::KernelOp>(op))
+    return success(); // keeps its name
   if (isa<graph::LoopOp, graph::IfOp>(op))
     return op->emitError("control flow cannot be compiled yet; only its reference can run it");
   for (Type type : op->getResultTypes())
@@ -452,8 +451,8 @@ LogicalResult foldCopies(func::FuncOp function) {
     auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
     if (!producer || (!isCopy(producer) && producer.getNumDpsInputs() > 0))
       return false;
-    // Attention's result is stored in the form that its transpose gives it.
-    return !isCopy(producer) || !producer.getDpsInputs()[0].getDefiningOp<graph::AttentionOp>();
+    // It says in which form its operand is stored.
+    return !isCopy(producer) || !isStoredMoved(producer.getDpsInputs()[0]);
   });
   // Bodies of generics are one block each.
   return applyPatternsGreedily(

@@ -23,6 +23,9 @@ llvm::LogicalResult foldCopies(mlir::func::FuncOp function);
 /// input.
 bool isCopy(mlir::Operation *op);
 
+/// True for a result of a root that stores it in the form that a move gives it (attention).
+bool isStoredMoved(mlir::Value value);
+
 /// One element of an elementwise graph op from one element of each operand. `isUnsigned` is about
 /// the operands, `resultUnsigned` about the result; both types are signless here. Null where the op
 /// is not elementwise.

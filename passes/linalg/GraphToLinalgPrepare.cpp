@@ -15,13 +15,10 @@ namespace {
 
 using Dims = SmallVector<int64_t>;
 
-/// Named roots have an emitter of their own.
-bool staysWhole(Operation *op) { return isa<AttentionOp, AttentionBackwardOp, AdamWOp, SgdOp>(op); }
-
 struct DecomposeComposite : OpInterfaceRewritePattern<Composite> {
   using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
   LogicalResult matchAndRewrite(Composite op, PatternRewriter &rewriter) const override {
-    if (staysWhole(op))
+    if (isa<KernelOp>(op.getOperation()))
       return rewriter.notifyMatchFailure(op, "has a kernel of its own");
     rewriter.replaceOp(op, op.decompose(rewriter));
     return success();
@@ -218,7 +215,7 @@ private:
   static bool absorb(Value &value, Dims &batch, Dims &contract) {
     auto transpose = value.getDefiningOp<TransposeOp>();
     // Attention's result is stored transposed, see oneFormOfAttention.
-    if (!transpose || transpose.getOperand().getDefiningOp<AttentionOp>())
+    if (!transpose || isStoredMoved(transpose.getOperand()))
       return false;
     ArrayRef<int64_t> permutation = transpose.getPermutation();
     Dims free;
@@ -334,6 +331,11 @@ struct PadsToConcat : OpRewritePattern<AddOp> {
 };
 
 } // namespace
+
+bool isStoredMoved(Value value) {
+  auto root = value.getDefiningOp<KernelOp>();
+  return root && root.getKernelForm().epilogue == Epilogue::Moves;
+}
 
 void prepareForLinalg(func::FuncOp function) {
   RewritePatternSet patterns(function.getContext());

@@ -57,11 +57,11 @@ void Clones::findNeeds() {
     };
     std::function<void(Value)> visit = [&](Value value) {
       for (Operation *user : value.getUsers())
-        if (kindOf(user) == OpKind::View && user->getOperand(0) == value)
+        if (roleOf(user) == OpRole::View && user->getOperand(0) == value)
           visit(user->getResult(0));
         else if (repeated.contains(user))
           note(needs.lookup(user));
-        else if (!forward.contains(user) && kindOf(user) != OpKind::View)
+        else if (!forward.contains(user) && roleOf(user) != OpRole::View)
           note(user);
     };
     for (Value result : op->getResults())
@@ -107,10 +107,10 @@ Value Clones::late(OpBuilder &builder, Value value) {
   if (Value known = mapping.lookupOrNull(value))
     return known;
   Operation *op = value.getDefiningOp();
-  if (!op || kindOf(op) == OpKind::Source)
+  if (!op || roleOf(op) == OpRole::Source)
     return value;
   Value result;
-  if (kindOf(op) == OpKind::View) {
+  if (roleOf(op) == OpRole::View) {
     mapping.map(op->getOperand(0), late(builder, op->getOperand(0)));
     result = isa<graph::AfterOp>(op) ? mapping.lookup(op->getOperand(0))
                                      : builder.clone(*op, mapping)->getResult(0);
@@ -141,21 +141,21 @@ Operation *Clones::findToken(ArrayRef<OpOperand *> uses, Operation *first) {
     bool isGeneric = isa<linalg::GenericOp>(op);
     for (Value operand : op->getOperands()) {
       Operation *maker = operand.getDefiningOp();
-      if (isBefore(maker) && isa<graph::ContractOp>(maker) && isGeneric) {
+      if (isBefore(maker) && formOf(maker).epilogue == Epilogue::Points && isGeneric) {
         if (!latest || latest->isBeforeInBlock(maker))
           latest = maker;
       } else if (isGeneric && maker && isa<linalg::GenericOp>(maker) && !forward.contains(maker)) {
         near.insert(maker);
       }
     }
-    if (kindOf(op) == OpKind::Point && isGeneric)
+    if (roleOf(op) == OpRole::Point && isGeneric)
       for (Operation *user : op->getUsers())
         if (isa<linalg::GenericOp>(user))
           near.insert(user);
   }
   for (Operation *op = first->getPrevNode(); op && !latest; op = op->getPrevNode())
-    if (isBefore(op) && op->getNumResults() > 0 && kindOf(op) != OpKind::View &&
-        kindOf(op) != OpKind::Source)
+    if (isBefore(op) && op->getNumResults() > 0 && roleOf(op) != OpRole::View &&
+        roleOf(op) != OpRole::Source)
       latest = op;
   return latest;
 }
@@ -190,7 +190,7 @@ void Clones::emit(const Batch &batch) {
   for (Value value : kept)
     for (OpOperand *use : forward.backwardUses(value))
       if (Operation *user = use->getOwner();
-          kindOf(user) == OpKind::Point && first->isBeforeInBlock(user))
+          roleOf(user) == OpRole::Point && first->isBeforeInBlock(user))
         use->set(late(builder, use->get()));
 }
 
@@ -198,7 +198,7 @@ void Clones::emit(const Batch &batch) {
 /// first reader: the value waits till then.
 void sinkMoves(const ForwardHalf &forward, func::FuncOp function) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.front()))) {
-    if (kindOf(&op) != OpKind::Point || !isStridedMove(&op) || forward.contains(&op))
+    if (roleOf(&op) != OpRole::Point || !isStridedMove(&op) || forward.contains(&op))
       continue;
     Operation *first = nullptr;
     for (Operation *user : op.getUsers())

@@ -1,5 +1,4 @@
 #include "passes/linalg/RecomputeChoice.h"
-#include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "passes/kernels/MinimumCut.h"
 #include "passes/kernels/OpModel.h"
@@ -43,13 +42,13 @@ std::vector<Operation *> RecomputeChoice::candidates(int64_t stride) const {
 Repetition RecomputeChoice::solve(ArrayRef<Operation *> heavy, int64_t stride) const {
   llvm::DenseSet<Operation *> mayRepeat;
   for (Operation *op : forward.inOrder())
-    if (isa<linalg::GenericOp>(op) && kindOf(op) == OpKind::Point)
+    if (isa<linalg::GenericOp>(op) && roleOf(op) == OpRole::Point)
       mayRepeat.insert(op);
   if (heavy.empty())
     return cut(mayRepeat);
   mayRepeat.insert(heavy.begin(), heavy.end());
   for (Operation *op : forward.inOrder()) // a slice of what is recomputed
-    if (kindOf(op) == OpKind::Point && isStridedMove(op))
+    if (roleOf(op) == OpRole::Point && isStridedMove(op))
       mayRepeat.insert(op);
   const std::vector<Value> points = forward.narrowPoints(smallestBytes);
   // Where the checkpoints start decides what comes before them (the MLP is more expensive than
@@ -73,7 +72,7 @@ Repetition RecomputeChoice::solve(ArrayRef<Operation *> heavy, int64_t stride) c
 
 Repetition RecomputeChoice::cut(const llvm::DenseSet<Operation *> &mayRepeat) const {
   auto isComputed = [&](Operation *op) {
-    return forward.contains(op) && kindOf(op) != OpKind::View && kindOf(op) != OpKind::Source;
+    return forward.contains(op) && roleOf(op) != OpRole::View && roleOf(op) != OpRole::Source;
   };
   auto isFree = [&](Value value) {
     return bytesOf(value) < smallestBytes ||
@@ -129,7 +128,7 @@ Repetition RecomputeChoice::cut(const llvm::DenseSet<Operation *> &mayRepeat) co
                               : costPerElement(op, costs) * double(elementsOf(op->getResult(0)));
     network.connect(CutNetwork::source, made, std::max<int64_t>(1, int64_t(cost)));
     for (Value operand : op->getOperands())
-      if (Operation *maker = operand.getDefiningOp(); !maker || kindOf(maker) != OpKind::Source)
+      if (Operation *maker = operand.getDefiningOp(); !maker || roleOf(maker) != OpRole::Source)
         network.connect(shownNode(viewSource(operand)), made, CutNetwork::unlimited);
   }
   for (Value value : demanded)

@@ -66,7 +66,7 @@ func.func private @wrong_root(%x: tensor<4x8xf32>, %y: tensor<8x4xf32>) -> tenso
 
 // -----
 
-// expected-error @+1 {{a kernel of root 'contraction' holds one graph.contract}}
+// expected-error @+1 {{a kernel of root 'contraction' holds one op of that root}}
 func.func private @no_root(%x: tensor<4xf32>) -> tensor<4xf32> attributes {graph.kernel = "contraction"} {
   return %x : tensor<4xf32>
 }
