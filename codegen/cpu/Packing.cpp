@@ -136,9 +136,9 @@ private:
       Value first = code.add(row, block);
       SmallVector<Row> matrixRows;
       for (int64_t r = 0; r < blockRows; ++r) {
-        // Rows beyond the matrix repeat its last one.
+        // Rows beyond the matrix, which the last panel may have, repeat its last one.
         Value current = code.add(first, r);
-        if (source.rows % blockRows)
+        if (source.rows % std::max(blockRows, width))
           current = code.min(current, code.index(source.rows - 1));
         matrixRows.push_back(rowAt(current));
       }

@@ -116,7 +116,8 @@ TEST(Contraction, DepthAndRowsInSeveralBlocks) {
   check({0, 33, 50, 1500, false, true}, generator());
   check({0, 70, 33, 1111, true, false}, generator());
   check({0, 700, 35, 530, false, false}, generator());
-  check({0, 40, 208, 320, false, false}, generator()); // whole vectors, but no whole panels
+  for (int variant = 0; variant < 4; ++variant) // whole vectors, but no whole panels
+    check({0, 40, 208, 320, bool(variant & 1), bool(variant & 2)}, generator());
 }
 
 /// Blocks of the left operand that do not fit L2: several spans of rows, several
