@@ -13,28 +13,33 @@
 namespace ingot {
 namespace {
 
-/// LLVM's O2 without its vectorisers (kernels are emitted as vectors) and without any library
-/// function: a loop must not become a call of memset.
+/// What is left to do for kernels, which are emitted as vectors, in blocks and without calls: join
+/// the body with its entry, simplify addresses, move what does not change out of the loops. A third
+/// of the time of LLVM's O2, for code that runs as fast. Its vectorisers and its loop idioms are no
+/// part of it: a loop must not become a call of memset.
+constexpr const char *pipeline =
+    "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>),always-inline,globaldce,"
+    "function(early-cse<memssa>,simplifycfg,loop-mssa(licm,loop-rotate,licm),simplifycfg,"
+    "instcombine<no-verify-fixpoint>,loop(indvars,loop-deletion),gvn,loop-mssa(licm),"
+    "instcombine<no-verify-fixpoint>,simplifycfg)";
+
 void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager callGraph;
   llvm::ModuleAnalysisManager modules;
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopInterleaving = false;
-  tuning.LoopUnrolling = false;
   llvm::TargetLibraryInfoImpl noLibrary(machine.getTargetTriple());
   noLibrary.disableAllFunctions();
   functions.registerPass([&] { return llvm::TargetLibraryAnalysis(noLibrary); });
-  llvm::PassBuilder builder(&machine, tuning);
+  llvm::PassBuilder builder(&machine);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(callGraph);
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, callGraph, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+  llvm::ModulePassManager passes;
+  llvm::cantFail(builder.parsePassPipeline(passes, pipeline));
+  passes.run(module, modules);
 }
 
 } // namespace
@@ -60,6 +65,8 @@ Result<std::vector<uint8_t>> compileToObject(mlir::ModuleOp module, const CpuTar
     function.addFnAttr("no-builtins");
     function.addFnAttr(llvm::Attribute::NoUnwind);
     function.setDSOLocal(true);
+    if (function.hasLocalLinkage()) // a body, which its entry calls
+      function.addFnAttr(llvm::Attribute::AlwaysInline);
   }
   optimize(*ir, *machine);
   if (llvmIr) {
