@@ -1,4 +1,5 @@
 #include "frontend/builder/BuilderImpl.h"
+#include "ir/formulas/Formulas.h"
 #include "mlir/IR/Verifier.h"
 #include <cmath>
 
@@ -135,6 +136,17 @@ bool Builder::Impl::broadcastTogether(llvm::StringRef operation, Values &operand
       return false;
   }
   return true;
+}
+
+Builder::Value Builder::Impl::formula(llvm::StringRef method, Values operands,
+                                      llvm::ArrayRef<double> parameters) {
+  std::string name = graph::formulaName(method);
+  if (!broadcastTogether(name, operands))
+    return invalid();
+  return make<graph::FormulaOp>(
+      type(operands.front()), operands,
+      {builder.getNamedAttr("name", builder.getStringAttr(name)),
+       builder.getNamedAttr("parameters", builder.getDenseF64ArrayAttr(parameters))});
 }
 
 Builder::Value Builder::Impl::broadcastTo(Value x, llvm::ArrayRef<int64_t> target) {

@@ -15,7 +15,6 @@ struct Initializer {
 };
 
 enum class Comparison { Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual };
-enum class Gelu { Exact, Tanh };
 
 /// A graph under construction. Elementwise operations broadcast as NumPy does: dimensions align at
 /// the last one, and a missing dimension or one of size 1 is repeated.
@@ -95,38 +94,18 @@ public:
   /// 0, 1, 2, … along `dimension` of `shape`.
   Value iota(const Shape &shape, int64_t dimension, ElementType type = ElementType::I32);
 
-  // Elementwise.
-  Value neg(Value x);
-  Value abs(Value x);
-  Value sign(Value x);
-  Value exp(Value x);
-  Value log(Value x);
-  Value expm1(Value x);
-  Value log1p(Value x);
-  Value sqrt(Value x);
-  Value rsqrt(Value x);
-  Value reciprocal(Value x);
-  Value tanh(Value x);
-  Value erf(Value x);
-  Value sin(Value x);
-  Value cos(Value x);
-  Value sigmoid(Value x);
-  Value floor(Value x);
-  Value ceil(Value x);
-  Value relu(Value x);
-  Value bitNot(Value x);
-  Value gelu(Value x, Gelu kind = Gelu::Exact);
-  Value add(Value a, Value b);
-  Value sub(Value a, Value b);
-  Value mul(Value a, Value b);
-  Value div(Value a, Value b);
-  Value remainder(Value a, Value b);
-  Value pow(Value a, Value b);
-  Value maximum(Value a, Value b);
-  Value minimum(Value a, Value b);
-  Value bitAnd(Value a, Value b);
-  Value bitOr(Value a, Value b);
-  Value bitXor(Value a, Value b);
+  // Elementwise: the rows of two tables.
+#define INGOT_UNARY(METHOD, ...) Value METHOD(Value x);
+#define INGOT_BINARY(METHOD, ...) Value METHOD(Value a, Value b);
+#include "ir/formulas/Primitives.def"
+#define INGOT_FORMULA(METHOD, ...) Value METHOD(Value x);
+#define INGOT_FORMULA_1(METHOD, P, DEFAULT, ...) Value METHOD(Value x, double P = DEFAULT);
+#define INGOT_FORMULA_2(METHOD, P, DEFAULT, Q, DEFAULT2, ...)                                      \
+  Value METHOD(Value x, double P = DEFAULT, double Q = DEFAULT2);
+#define INGOT_FORMULA_XY(METHOD, ...) Value METHOD(Value x, Value y);
+#define INGOT_FORMULA_XY_1(METHOD, P, DEFAULT, ...)                                                \
+  Value METHOD(Value x, Value y, double P = DEFAULT);
+#include "ir/formulas/Formulas.def"
   Value compare(Comparison direction, Value a, Value b);
   Value select(Value condition, Value onTrue, Value onFalse);
   Value cast(Value x, ElementType type);

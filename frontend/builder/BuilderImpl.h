@@ -84,6 +84,9 @@ struct Builder::Impl {
     return make<Op>(type(operands.front()), operands);
   }
 
+  /// A row of the table of formulas, after broadcasting.
+  Value formula(llvm::StringRef method, Values operands, llvm::ArrayRef<double> parameters);
+
   /// Repeats operands until their shapes agree; false after recording an error.
   bool broadcastTogether(llvm::StringRef operation, Values &operands);
   /// `x` aligned at the last dimensions of a shape that it broadcasts to.

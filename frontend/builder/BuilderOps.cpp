@@ -63,49 +63,23 @@ Value Builder::iota(const Shape &shape, int64_t dimension, ElementType type) {
 // Elementwise
 //===--------------------------------------------------------------------------------------------===//
 
-#define INGOT_UNARY(METHOD, OP)                                                                    \
-  Value Builder::METHOD(Value x) { return impl->elementwise<OP>({x}); }
-INGOT_UNARY(neg, graph::NegOp)
-INGOT_UNARY(abs, graph::AbsOp)
-INGOT_UNARY(sign, graph::SignOp)
-INGOT_UNARY(exp, graph::ExpOp)
-INGOT_UNARY(log, graph::LogOp)
-INGOT_UNARY(expm1, graph::Expm1Op)
-INGOT_UNARY(log1p, graph::Log1pOp)
-INGOT_UNARY(sqrt, graph::SqrtOp)
-INGOT_UNARY(rsqrt, graph::RsqrtOp)
-INGOT_UNARY(reciprocal, graph::ReciprocalOp)
-INGOT_UNARY(tanh, graph::TanhOp)
-INGOT_UNARY(erf, graph::ErfOp)
-INGOT_UNARY(sin, graph::SinOp)
-INGOT_UNARY(cos, graph::CosOp)
-INGOT_UNARY(sigmoid, graph::SigmoidOp)
-INGOT_UNARY(floor, graph::FloorOp)
-INGOT_UNARY(ceil, graph::CeilOp)
-INGOT_UNARY(relu, graph::ReluOp)
-INGOT_UNARY(bitNot, graph::NotOp)
-#undef INGOT_UNARY
+#define INGOT_UNARY(METHOD, OP, ...)                                                               \
+  Value Builder::METHOD(Value x) { return impl->elementwise<graph::OP>({x}); }
+#define INGOT_BINARY(METHOD, OP, ...)                                                              \
+  Value Builder::METHOD(Value a, Value b) { return impl->elementwise<graph::OP>({a, b}); }
+#include "ir/formulas/Primitives.def"
 
-#define INGOT_BINARY(METHOD, OP)                                                                   \
-  Value Builder::METHOD(Value a, Value b) { return impl->elementwise<OP>({a, b}); }
-INGOT_BINARY(add, graph::AddOp)
-INGOT_BINARY(sub, graph::SubOp)
-INGOT_BINARY(mul, graph::MulOp)
-INGOT_BINARY(div, graph::DivOp)
-INGOT_BINARY(remainder, graph::RemainderOp)
-INGOT_BINARY(pow, graph::PowOp)
-INGOT_BINARY(maximum, graph::MaximumOp)
-INGOT_BINARY(minimum, graph::MinimumOp)
-INGOT_BINARY(bitAnd, graph::AndOp)
-INGOT_BINARY(bitOr, graph::OrOp)
-INGOT_BINARY(bitXor, graph::XorOp)
-#undef INGOT_BINARY
-
-Value Builder::gelu(Value x, Gelu kind) {
-  if (!impl->usable("gelu", {x}))
-    return impl->invalid();
-  return impl->make<graph::GeluOp>(impl->type(x), {x}, {impl->boolean("tanh", kind == Gelu::Tanh)});
-}
+#define INGOT_FORMULA(METHOD, ...)                                                                 \
+  Value Builder::METHOD(Value x) { return impl->formula(#METHOD, {x}, {}); }
+#define INGOT_FORMULA_1(METHOD, P, ...)                                                            \
+  Value Builder::METHOD(Value x, double P) { return impl->formula(#METHOD, {x}, {P}); }
+#define INGOT_FORMULA_2(METHOD, P, DEFAULT, Q, ...)                                                \
+  Value Builder::METHOD(Value x, double P, double Q) { return impl->formula(#METHOD, {x}, {P, Q}); }
+#define INGOT_FORMULA_XY(METHOD, ...)                                                              \
+  Value Builder::METHOD(Value x, Value y) { return impl->formula(#METHOD, {x, y}, {}); }
+#define INGOT_FORMULA_XY_1(METHOD, P, ...)                                                         \
+  Value Builder::METHOD(Value x, Value y, double P) { return impl->formula(#METHOD, {x, y}, {P}); }
+#include "ir/formulas/Formulas.def"
 
 Value Builder::compare(Comparison direction, Value a, Value b) {
   Impl::Values operands = {a, b};

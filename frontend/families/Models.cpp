@@ -85,7 +85,7 @@ private:
 
   Value mlp(Value x) {
     auto scope = b.scope("mlp");
-    Value hidden = b.gelu(linear(b, "c_fc", x, 4 * sizes.width, normal, zero), Gelu::Tanh);
+    Value hidden = b.geluTanh(linear(b, "c_fc", x, 4 * sizes.width, normal, zero));
     return linear(b, "c_proj", hidden, sizes.width, residual, zero);
   }
 

@@ -7,22 +7,26 @@ include "ir/dialect/KernelOp.td"
 // Composites compute in f32 where the element type is narrower and round their results once.
 // Row statistics and losses (mean, rstd, lse, loss) are results of type f32 or wider.
 
-def Graph_GeluOp : Graph_CompositeOp<"gelu", [SameOperandsAndResultType, Elementwise]> {
-  let summary = "Gaussian error linear unit x·Φ(x), exactly by erf or by tanh's approximation";
+def Graph_FormulaOp : Graph_CompositeOp<"formula", [SameOperandsAndResultType, Elementwise]> {
+  let summary = "A function of elements that primitives express: activations, and what losses are made of";
   let description = [{
-    `tanh false`: x/2·(1 + erf(x/√2)). `tanh true`: x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))), which is
-    GPT-2's (Hendrycks & Gimpel 2016).
+    result = name(operands…, parameters…), element by element; the rows of ir/formulas/Formulas.def say how.
+
+    1. `name` is a row of the table.
+    2. Operands and parameters are as many as the row has.
 
     ```mlir
-    func.func @gelu(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
-      %y = graph.gelu %x tanh true : tensor<4x8xf32>
-      return %y : tensor<4x8xf32>
+    func.func @formula(%x: tensor<4x8xf32>, %y: tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %a = graph.formula "leaky_relu"(%x) [1.0e-2] : tensor<4x8xf32>
+      %b = graph.formula "log_add_exp"(%a, %y) [] : tensor<4x8xf32>
+      return %b : tensor<4x8xf32>
     }
     ```
   }];
-  let arguments = (ins Graph_FloatTensor:$operand, BoolAttr:$tanh);
+  let arguments = (ins StrAttr:$name, Variadic<Graph_FloatTensor>:$operands, DenseF64ArrayAttr:$parameters);
   let results = (outs Graph_FloatTensor:$result);
-  let assemblyFormat = "$operand `tanh` $tanh attr-dict `:` type($result)";
+  let assemblyFormat = "$name `(` $operands `)` $parameters attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Graph_SoftmaxOp : Graph_CompositeOp<"softmax", [SameOperandsAndResultType]> {

@@ -1,6 +1,7 @@
 /// The definition of each composite in smaller graph ops: the only one. Narrow floats are widened
 /// first (accumulationType) and the results rounded once, as a fused kernel does.
 #include "ir/dialect/GraphBuilder.h"
+#include "ir/formulas/Formulas.h"
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -35,11 +36,11 @@ Exponentials shiftedExponentials(GraphBuilder &build, Value x, int64_t dimension
 
 } // namespace
 
-SmallVector<Value> GeluOp::decompose(OpBuilder &builder) {
+SmallVector<Value> FormulaOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
-  Value x = widen(build, getOperand());
-  Value phi = getTanh() ? build.geluTanh(x) : build.geluErf(x); // 2·Φ(x) - 1
-  Value result = build.mul(build.mul(x, 0.5), build.add(phi, 1));
+  auto terms = llvm::map_to_vector(
+      getOperands(), [&](Value x) { return formulas::Term{&build, widen(build, x)}; });
+  Value result = findFormula(getName())->expand(terms, getParameters()).value;
   return {roundTo(build, result, getResult())};
 }
 

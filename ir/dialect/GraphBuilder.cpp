@@ -1,8 +1,6 @@
 #include "ir/dialect/GraphBuilder.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
-#include <cmath>
-#include <numbers>
 
 using namespace mlir;
 
@@ -84,13 +82,6 @@ Value GraphBuilder::slice(Value x, int64_t dimension, int64_t offset, int64_t li
   offsets[dimension] = offset;
   limits[dimension] = limit;
   return make<SliceOp>(x, offsets, limits, strides);
-}
-
-Value GraphBuilder::geluErf(Value x) { return erf(mul(x, std::sqrt(0.5))); }
-
-Value GraphBuilder::geluTanh(Value x) {
-  Value cubic = mul(mul(square(x), x), 0.044715);
-  return tanh(mul(add(x, cubic), std::sqrt(2 / std::numbers::pi)));
 }
 
 Value GraphBuilder::concat(ValueRange xs, int64_t dimension) {

@@ -53,10 +53,6 @@ public:
   mlir::Value tanh(mlir::Value x) { return make<TanhOp>(x); }
   mlir::Value erf(mlir::Value x) { return make<ErfOp>(x); }
   mlir::Value square(mlir::Value x) { return mul(x, x); }
-  /// 2·Φ(x) - 1, Φ being the normal distribution function, as GELU takes it: erf(x/√2), or
-  /// tanh(√(2/π)·(x + 0.044715·x³)).
-  mlir::Value geluErf(mlir::Value x);
-  mlir::Value geluTanh(mlir::Value x);
   mlir::Value compare(Comparison direction, mlir::Value lhs, mlir::Value rhs) {
     return make<CompareOp>(direction, lhs, rhs);
   }

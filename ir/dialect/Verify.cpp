@@ -1,6 +1,7 @@
 /// Verifiers of ops whose result types are given. A number in an error is the op's constraint in
 /// its documentation.
 #include "ir/dialect/GraphBuilder.h"
+#include "ir/formulas/Formulas.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -59,6 +60,17 @@ LogicalResult ScatterAddOp::verify() {
   if (getUpdates().getType() != RankedTensorType::get(expected, base.getElementType()))
     return emitOpError("(2) updates must be ")
            << RankedTensorType::get(expected, base.getElementType());
+  return success();
+}
+
+LogicalResult FormulaOp::verify() {
+  const Formula *formula = findFormula(getName());
+  if (!formula)
+    return emitOpError("(1) there is no formula '") << getName() << "'";
+  if (getOperands().size() != formula->operands ||
+      getParameters().size() != formula->parameters.size())
+    return emitOpError("(2) '") << getName() << "' takes " << formula->operands << " operands and "
+                                << formula->parameters.size() << " numbers";
   return success();
 }
 

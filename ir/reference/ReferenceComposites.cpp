@@ -1,9 +1,9 @@
 /// Composites by their own formulas in double, independent of Decompose.cpp: tests compare the two.
+#include "ir/formulas/Formulas.h"
 #include "ir/reference/ReferenceMath.h"
 #include "ir/reference/ReferenceOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
-#include <numbers>
 
 using namespace mlir;
 
@@ -28,14 +28,17 @@ struct Exponentials {
   double share(double x) const { return std::exp(x - max) / sum; }
 };
 
-Tensors evaluateGelu(GeluOp op, const Tensor &operand) {
-  Doubles x = load<double>(operand);
-  for (double &element : x) {
-    double u = std::sqrt(2 / std::numbers::pi) * (element + 0.044715 * element * element * element);
-    double phi = op.getTanh() ? std::tanh(u) : std::erf(element / std::numbers::sqrt2);
-    element = 0.5 * element * (1 + phi);
+Tensors evaluateFormula(FormulaOp op, Operands operands) {
+  const Formula &formula = *findFormula(op.getName());
+  std::vector<Doubles> loaded(operands.size());
+  llvm::transform(operands, loaded.begin(), [](const Tensor &x) { return load<double>(x); });
+  Doubles result, point(operands.size());
+  for (size_t i = 0; i < loaded.front().size(); ++i) {
+    for (size_t operand = 0; operand < loaded.size(); ++operand)
+      point[operand] = loaded[operand][i];
+    result.push_back(formula.reference(point, op.getParameters()));
   }
-  return {storeResult(op, x)};
+  return {storeResult(op, result)};
 }
 
 Tensors evaluateSoftmax(SoftmaxOp op, const Tensor &operand) {
@@ -285,7 +288,7 @@ Tensors evaluateSgd(SgdOp op, Operands operands) {
 
 std::optional<Result<Tensors>> evaluateComposite(Operation *op, Operands operands) {
   return TypeSwitch<Operation *, std::optional<Result<Tensors>>>(op)
-      .Case([&](GeluOp op) { return evaluateGelu(op, operands[0]); })
+      .Case([&](FormulaOp op) { return evaluateFormula(op, operands); })
       .Case([&](SoftmaxOp op) { return evaluateSoftmax(op, operands[0]); })
       .Case([&](LayerNormOp op) { return evaluateLayerNorm(op, operands); })
       .Case([&](LinearOp op) { return evaluateLinear(op, operands); })

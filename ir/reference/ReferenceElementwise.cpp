@@ -1,6 +1,7 @@
 /// Sources of numbers and ops that treat each element alone.
 #include "ir/dialect/Random.h"
 #include "ir/reference/ReferenceOps.h"
+#include "ir/reference/ScalarReference.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
@@ -10,10 +11,7 @@ using namespace mlir;
 namespace ingot::graph {
 namespace {
 
-template <typename T> constexpr bool isFloat = std::is_same_v<T, double>;
-
-/// Integer arithmetic wraps, so it is done on unsigned numbers.
-template <typename T> using Modular = std::conditional_t<isFloat<T>, double, uint64_t>;
+using namespace reference;
 
 /// One function of an op per wide type; a null one means that the verifier rejects that type.
 struct Unary {
@@ -35,90 +33,37 @@ struct Binary {
   auto get(uint64_t) const { return unsigneds; }
 };
 
-template <typename Op, typename F> std::pair<StringRef, Unary> numbers(F f) {
-  return {Op::getOperationName(), Unary{f, f, f}};
-}
-template <typename Op> std::pair<StringRef, Unary> floats(double (*f)(double)) {
-  return {Op::getOperationName(), Unary{f}};
-}
-template <typename Op, typename F> std::pair<StringRef, Binary> numbers2(F f) {
-  return {Op::getOperationName(), Binary{f, f, f}};
-}
-template <typename Op, typename F> std::pair<StringRef, Binary> bits2(F f) {
-  return {Op::getOperationName(), Binary{nullptr, f, f}};
+/// What a row of the table is defined on.
+enum class On { Numbers, Floats, Bits };
+
+/// `f` is generic: only the types that the row is defined on compile.
+template <typename Row, On on, typename F> Row functionOf(F f) {
+  if constexpr (on == On::Numbers)
+    return {f, f, f};
+  else if constexpr (on == On::Floats)
+    return {f};
+  else
+    return {nullptr, f, f};
 }
 
 const llvm::StringMap<Unary> &unaryTable() {
   static const llvm::StringMap<Unary> table = {
-      numbers<NegOp>([](auto x) { return decltype(x)(-Modular<decltype(x)>(x)); }),
-      numbers<AbsOp>([](auto x) {
-        if constexpr (isFloat<decltype(x)>)
-          return std::fabs(x);
-        else
-          return decltype(x)(x < 0 ? 0 - uint64_t(x) : uint64_t(x));
-      }),
-      numbers<SignOp>([](auto x) {
-        if (isFloat<decltype(x)> && x != x)
-          return x;
-        return decltype(x)((x > 0) - (x < 0));
-      }),
-      numbers<ReluOp>([](auto x) { return x <= 0 ? decltype(x)(0) : x; }),
-      {NotOp::getOperationName(),
-       Unary{nullptr, [](int64_t x) { return ~x; }, [](uint64_t x) { return ~x; }}},
-      floats<ExpOp>([](double x) { return std::exp(x); }),
-      floats<LogOp>([](double x) { return std::log(x); }),
-      floats<Expm1Op>([](double x) { return std::expm1(x); }),
-      floats<Log1pOp>([](double x) { return std::log1p(x); }),
-      floats<SqrtOp>([](double x) { return std::sqrt(x); }),
-      floats<RsqrtOp>([](double x) { return 1 / std::sqrt(x); }),
-      floats<ReciprocalOp>([](double x) { return 1 / x; }),
-      floats<TanhOp>([](double x) { return std::tanh(x); }),
-      floats<ErfOp>([](double x) { return std::erf(x); }),
-      floats<SinOp>([](double x) { return std::sin(x); }),
-      floats<CosOp>([](double x) { return std::cos(x); }),
-      floats<SigmoidOp>([](double x) { return 1 / (1 + std::exp(-x)); }),
-      floats<FloorOp>([](double x) { return std::floor(x); }),
-      floats<CeilOp>([](double x) { return std::ceil(x); }),
+#define INGOT_UNARY(METHOD, OP, ELEMENTS, REFERENCE, ...)                                          \
+  {OP::getOperationName(), functionOf<Unary, On::ELEMENTS>([](auto x) {                            \
+     using T [[maybe_unused]] = decltype(x);                                                       \
+     return decltype(x)(REFERENCE);                                                                \
+   })},
+#include "ir/formulas/Primitives.def"
   };
   return table;
 }
 
-template <typename T> T maximum(T x, T y) { return x != x || x > y ? x : y; }
-template <typename T> T minimum(T x, T y) { return x != x || x < y ? x : y; }
-
-/// The divisor is not 0; the one quotient that overflows wraps.
-template <typename T> T divide(T x, T y) {
-  if constexpr (std::is_signed_v<T> && !isFloat<T>)
-    if (y == -1)
-      return T(-uint64_t(x));
-  return x / y;
-}
-template <typename T> T remainderOf(T x, T y) {
-  if constexpr (isFloat<T>)
-    return std::fmod(x, y);
-  else
-    return std::is_signed_v<T> && y == T(-1) ? 0 : x % y;
-}
-
 const llvm::StringMap<Binary> &binaryTable() {
   static const llvm::StringMap<Binary> table = {
-      numbers2<AddOp>([](auto x, auto y) {
-        return decltype(x)(Modular<decltype(x)>(x) + Modular<decltype(x)>(y));
-      }),
-      numbers2<SubOp>([](auto x, auto y) {
-        return decltype(x)(Modular<decltype(x)>(x) - Modular<decltype(x)>(y));
-      }),
-      numbers2<MulOp>([](auto x, auto y) {
-        return decltype(x)(Modular<decltype(x)>(x) * Modular<decltype(x)>(y));
-      }),
-      numbers2<DivOp>([](auto x, auto y) { return divide(x, y); }),
-      numbers2<RemainderOp>([](auto x, auto y) { return remainderOf(x, y); }),
-      numbers2<MaximumOp>([](auto x, auto y) { return maximum(x, y); }),
-      numbers2<MinimumOp>([](auto x, auto y) { return minimum(x, y); }),
-      {PowOp::getOperationName(), Binary{[](double x, double y) { return std::pow(x, y); }}},
-      bits2<AndOp>([](auto x, auto y) { return x & y; }),
-      bits2<OrOp>([](auto x, auto y) { return x | y; }),
-      bits2<XorOp>([](auto x, auto y) { return x ^ y; }),
+#define INGOT_BINARY(METHOD, OP, ELEMENTS, REFERENCE, ...)                                         \
+  {OP::getOperationName(),                                                                         \
+   functionOf<Binary, On::ELEMENTS>([](auto x, auto y) { return decltype(x)(REFERENCE); })},
+#include "ir/formulas/Primitives.def"
   };
   return table;
 }

@@ -1,55 +1,11 @@
 /// Elementwise graph ops as arith and math on scalars.
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "passes/linalg/GraphToLinalg.h"
+#include "passes/linalg/ScalarOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
 namespace ingot {
-namespace {
-
-/// Scalar code at one location. Floats narrower than f32 are computed in f32.
-class Scalars {
-public:
-  Scalars(OpBuilder &builder, Location location, bool isUnsigned)
-      : builder(builder), location(location), isUnsigned(isUnsigned) {}
-
-  template <typename Op, typename... Args> Value make(Args &&...args) {
-    return Op::create(builder, location, std::forward<Args>(args)...);
-  }
-  Value constant(Type type, double value) {
-    TypedAttr attr = isa<FloatType>(type) ? TypedAttr(builder.getFloatAttr(type, value))
-                                          : TypedAttr(builder.getIntegerAttr(type, int64_t(value)));
-    return make<arith::ConstantOp>(attr);
-  }
-  /// The float op or one of the integer ops.
-  template <typename Float, typename Signed, typename Unsigned = Signed>
-  Value pick(Value lhs, Value rhs) {
-    if (isa<FloatType>(lhs.getType()))
-      return make<Float>(lhs, rhs);
-    return isUnsigned ? make<Unsigned>(lhs, rhs) : make<Signed>(lhs, rhs);
-  }
-  Value compare(graph::Comparison direction, Value lhs, Value rhs);
-  Value select(Value condition, Value onTrue, Value onFalse) {
-    return make<arith::SelectOp>(condition, onTrue, onFalse);
-  }
-  Value negate(Value x);
-  Value absolute(Value x);
-  Value sign(Value x);
-  Value divide(Value x, Value y);
-  Value remainder(Value x, Value y);
-  Value cast(Value x, Type to, bool toUnsigned);
-  Value widen(Value x);
-
-private:
-  Value castFloat(Value x, FloatType to);
-  Value integerQuotient(Value x, Value y);
-
-  OpBuilder &builder;
-  Location location;
-  bool isUnsigned;
-};
 
 Value Scalars::compare(graph::Comparison direction, Value lhs, Value rhs) {
   using F = arith::CmpFPredicate;
@@ -155,8 +111,6 @@ Value Scalars::widen(Value x) {
   return type && type.getWidth() < 32 ? make<arith::ExtFOp>(builder.getF32Type(), x) : x;
 }
 
-} // namespace
-
 Value emitScalar(OpBuilder &builder, Operation *op, ValueRange operands, Type result,
                  bool isUnsigned, bool resultUnsigned) {
   Scalars s(builder, op->getLoc(), isUnsigned);
@@ -166,50 +120,18 @@ Value emitScalar(OpBuilder &builder, Operation *op, ValueRange operands, Type re
   for (Value operand : operands)
     wide.push_back(s.widen(operand));
   Value x = wide[0], y = wide.size() > 1 ? wide[1] : Value();
-  Type type = x.getType();
-  auto unit = [&] { return s.constant(type, 1); };
-  auto zero = [&] { return s.constant(type, 0); };
-  using namespace arith;
   Value value =
       TypeSwitch<Operation *, Value>(op)
-          .Case([&](graph::NegOp) { return s.negate(x); })
-          .Case([&](graph::AbsOp) { return s.absolute(x); })
-          .Case([&](graph::SignOp) { return s.sign(x); })
-          .Case([&](graph::ExpOp) { return s.make<math::ExpOp>(x); })
-          .Case([&](graph::LogOp) { return s.make<math::LogOp>(x); })
-          .Case([&](graph::Expm1Op) { return s.make<math::ExpM1Op>(x); })
-          .Case([&](graph::Log1pOp) { return s.make<math::Log1pOp>(x); })
-          .Case([&](graph::SqrtOp) { return s.make<math::SqrtOp>(x); })
-          .Case([&](graph::RsqrtOp) { return s.make<math::RsqrtOp>(x); })
-          .Case([&](graph::ReciprocalOp) { return s.make<DivFOp>(unit(), x); })
-          .Case([&](graph::TanhOp) { return s.make<math::TanhOp>(x); })
-          .Case([&](graph::ErfOp) { return s.make<math::ErfOp>(x); })
-          .Case([&](graph::SinOp) { return s.make<math::SinOp>(x); })
-          .Case([&](graph::CosOp) { return s.make<math::CosOp>(x); })
-          .Case([&](graph::SigmoidOp) {
-            Value decay = s.make<math::ExpOp>(s.negate(x));
-            return s.make<DivFOp>(unit(), s.make<AddFOp>(unit(), decay));
-          })
-          .Case([&](graph::FloorOp) { return s.make<math::FloorOp>(x); })
-          .Case([&](graph::CeilOp) { return s.make<math::CeilOp>(x); })
-          .Case([&](graph::ReluOp) { return s.pick<MaximumFOp, MaxSIOp, MaxUIOp>(x, zero()); })
-          .Case([&](graph::NotOp) { return s.make<XOrIOp>(x, s.constant(type, -1)); })
-          .Case([&](graph::AddOp) { return s.pick<AddFOp, AddIOp>(x, y); })
-          .Case([&](graph::SubOp) { return s.pick<SubFOp, SubIOp>(x, y); })
-          .Case([&](graph::MulOp) { return s.pick<MulFOp, MulIOp>(x, y); })
-          .Case([&](graph::DivOp) { return s.divide(x, y); })
-          .Case([&](graph::RemainderOp) { return s.remainder(x, y); })
-          .Case([&](graph::PowOp) { return s.make<math::PowFOp>(x, y); })
-          .Case([&](graph::MaximumOp) { return s.pick<MaximumFOp, MaxSIOp, MaxUIOp>(x, y); })
-          .Case([&](graph::MinimumOp) { return s.pick<MinimumFOp, MinSIOp, MinUIOp>(x, y); })
-          .Case([&](graph::AndOp) { return s.make<AndIOp>(x, y); })
-          .Case([&](graph::OrOp) { return s.make<OrIOp>(x, y); })
-          .Case([&](graph::XorOp) { return s.make<XOrIOp>(x, y); })
+#define INGOT_UNARY(METHOD, OP, ELEMENTS, REFERENCE, LOWERING, ...)                                \
+  .Case([&](graph::OP) -> Value { return LOWERING; })
+#define INGOT_BINARY(METHOD, OP, ELEMENTS, REFERENCE, LOWERING, ...)                               \
+  .Case([&](graph::OP) -> Value { return LOWERING; })
+#include "ir/formulas/Primitives.def"
           .Case([&](graph::CompareOp compare) { return s.compare(compare.getDirection(), x, y); })
           .Case([&](graph::SelectOp) { return s.select(x, y, wide[2]); })
           .Default(Value());
   if (value && value.getType() != result) // rounds once to the narrow type that is stored
-    value = s.make<TruncFOp>(result, value);
+    value = s.make<arith::TruncFOp>(result, value);
   return value;
 }
 

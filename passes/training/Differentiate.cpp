@@ -68,8 +68,7 @@ Operation *findCut(Value parameter, ArrayRef<Operation *> tape,
     for (Value result : op->getResults())
       passesOn |= isFloatTensor(result);
     cut = op;
-    bool isFlat = isa<FloorOp, CeilOp, SignOp>(op);
-    if (!passesOn || isFlat)
+    if (!passesOn || isFlat(op))
       return op;
     reached.insert_range(op->getResults());
   }

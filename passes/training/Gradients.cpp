@@ -59,7 +59,8 @@ GradientRule findGradientRule(StringRef op) {
   static const llvm::StringMap<GradientRule> rules = [] {
     llvm::StringMap<GradientRule> all;
     for (ArrayRef<GradientRow> family :
-         {elementwiseGradients(), tensorGradients(), compositeGradients(), controlFlowGradients()})
+         {elementwiseGradients(), formulaGradients(), tensorGradients(), compositeGradients(),
+          controlFlowGradients()})
       for (const GradientRow &row : family)
         all[row.op] = row.rule;
     return all;

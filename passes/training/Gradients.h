@@ -43,9 +43,13 @@ struct GradientRow {
 llvm::ArrayRef<GradientRow> elementwiseGradients();
 llvm::ArrayRef<GradientRow> tensorGradients();
 llvm::ArrayRef<GradientRow> compositeGradients();
+llvm::ArrayRef<GradientRow> formulaGradients();
 llvm::ArrayRef<GradientRow> controlFlowGradients();
 /// The rule of an op of that name; null if it has none.
 GradientRule findGradientRule(llvm::StringRef op);
+
+/// True for an op that is constant between jumps: nothing passes it.
+bool isFlat(mlir::Operation *op);
 
 /// A row from a lambda without captures: `(g, op)`, or `(g, op, dy)` with the cotangent of the
 /// op's only result; returns nothing or a LogicalResult.

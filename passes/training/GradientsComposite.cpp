@@ -1,7 +1,6 @@
 /// Gradients of composites, from the results their forward ops saved.
 #include "passes/training/Gradients.h"
 #include "llvm/ADT/Sequence.h"
-#include <numbers>
 
 using namespace mlir;
 using namespace ingot::graph;
@@ -29,28 +28,6 @@ Value flattenRows(G &g, Value value) {
   for (int64_t size : tensorType(value).getShape().drop_back())
     rows *= size;
   return g.reshape(value, {rows, width});
-}
-
-//===--------------------------------------------------------------------------------------------===//
-// Activations
-//===--------------------------------------------------------------------------------------------===//
-
-/// Φ(x) + x·φ(x).
-Value geluErfSlope(G &g, Value x) {
-  Value phi = g.mul(g.add(g.geluErf(x), 1.0), 0.5);
-  Value density =
-      g.mul(g.exp(g.mul(g.square(x), -0.5)), std::numbers::inv_sqrtpi / std::numbers::sqrt2);
-  return g.add(phi, g.mul(x, density));
-}
-
-/// (1 + t)/2 + x/2·(1 - t²)·u' with t = tanh(u), u = c·(x + 0.044715·x³). The tangent is the
-/// forward's own, so that a kernel that computes both has it once.
-Value geluTanhSlope(G &g, Value x) {
-  constexpr double c = std::numbers::sqrt2 * std::numbers::inv_sqrtpi, cubic = 0.044715;
-  Value t = g.geluTanh(x);
-  Value inner = g.mul(g.add(g.mul(g.square(x), 3 * cubic), 1.0), c);
-  Value rise = g.mul(g.mul(x, g.sub(1.0, g.square(t))), inner);
-  return g.mul(g.add(g.add(t, 1.0), rise), 0.5);
 }
 
 void softmaxGradient(G &g, SoftmaxOp op, Value dy) {
@@ -156,11 +133,6 @@ void mseGradient(G &g, MseOp op, Value dloss) {
 
 ArrayRef<GradientRow> compositeGradients() {
   static const GradientRow rows[] = {
-      gradientRow<GeluOp>([](G &g, GeluOp op, Value dy) {
-        Value x = widen(g, op.getOperand());
-        g.give(op.getOperand(),
-               g.mul(widen(g, dy), op.getTanh() ? geluTanhSlope(g, x) : geluErfSlope(g, x)));
-      }),
       gradientRow<SoftmaxOp>([](G &g, SoftmaxOp op, Value dy) { softmaxGradient(g, op, dy); }),
       gradientRow<LayerNormOp>([](G &g, LayerNormOp op) { layerNormGradient(g, op); }),
       gradientRow<LinearOp>([](G &g, LinearOp op, Value dy) { linearGradient(g, op, dy); }),

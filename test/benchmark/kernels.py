@@ -116,7 +116,7 @@ def rms_norm(rows, columns):
 
 def gelu(rows, columns):
     x = shape(rows, columns)
-    body = f"%y = graph.gelu %x tanh true : {x}"
+    body = f"%y = graph.formula "gelu_tanh"(%x) [] : {x}"
     yield Case(f"GELU {rows}x{columns}", forward([("x", x)], body, [("%y", "y", x)]), {"x": (rows, columns)},
                lambda t: lambda: {"y": F.gelu(t["x"], approximate="tanh")})
     yield Case(f"GELU {rows}x{columns} with backward", gradients([("x", x)], [("dy", x)], body + "\n" + dotted(x, 2), "%l"),

@@ -95,7 +95,8 @@ class Install(unittest.TestCase):
                 text = file.read()
             self.assertNotRegex(text, r"(mlir|llvm)::|include .(mlir|llvm)/")
             open_ones += re.findall(r'#include "([^"]+)"', text)
-        installed = {os.path.relpath(path, root) for path in glob.glob(os.path.join(root, "**", "*.h"), recursive=True)}
+        installed = {os.path.relpath(path, root) for end in ("h", "def")
+                     for path in glob.glob(os.path.join(root, "**", f"*.{end}"), recursive=True)}
         self.assertEqual(installed, reached)
 
     def test_readme_shows_the_example(self):

@@ -1,4 +1,5 @@
 /// Each composite's decomposition, interpreted op by op, against the reference's own formula.
+#include "ir/formulas/Formulas.h"
 #include "mlir/IR/Verifier.h"
 #include "test/ir/Testing.h"
 #include "llvm/ADT/StringExtras.h"
@@ -98,12 +99,19 @@ protected:
   }
 };
 
-TEST_F(DecomposeTest, Gelu) {
-  for (const FloatCase &f : floatCases)
-    for (const auto &shape : shapes(2))
-      for (const char *tanh : {"true", "false"}) {
-        std::string x = type(shape, f.name);
-        check(std::string("graph.gelu %0 tanh ") + tanh + " : " + x, {x}, {x}, f.tolerance);
+TEST_F(DecomposeTest, Formula) {
+  for (const graph::Formula &formula : graph::allFormulas())
+    for (const FloatCase &f : floatCases)
+      for (const auto &shape : shapes(2)) {
+        SCOPED_TRACE(formula.name);
+        std::string x = type(shape, f.name), numbers;
+        for (double parameter : formula.parameters)
+          numbers += (numbers.empty() ? "" : ", ") + std::to_string(parameter);
+        bool isBinary = formula.operands == 2;
+        std::vector<std::string> operands(formula.operands, x);
+        check("graph.formula \"" + formula.name + "\"(%0" + (isBinary ? ", %1" : "") + ") [" +
+                  numbers + "] : " + x,
+              operands, {x}, f.tolerance);
       }
 }
 

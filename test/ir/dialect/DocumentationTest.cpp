@@ -129,6 +129,18 @@ std::string className(const std::string &mnemonic) {
   return name + "Op";
 }
 
+/// The ops of Primitives.def: all have a reference and a lowering. By class name: whether they have
+/// a gradient.
+std::map<std::string, bool> primitives() {
+  std::map<std::string, bool> found;
+  std::string text = readFile(std::string(INGOT_SOURCE_DIR) + "/ir/formulas/Primitives.def");
+  std::regex row("\nINGOT_(UNARY|BINARY)\\(\\w+, (\\w+),([^#]*?)\\)(?=\n(INGOT|\n))");
+  for (auto match = std::sregex_iterator(text.begin(), text.end(), row);
+       match != std::sregex_iterator(); ++match)
+    found[match->str(2)] = match->str(3).find("none") == std::string::npos;
+  return found;
+}
+
 bool mentions(const std::string &text, const std::string &name) {
   // Not another dialect's op of that name.
   return std::regex_search(text, std::regex("(graph::|[^:\\w])" + name + "\\b"));
@@ -142,15 +154,21 @@ std::string table() {
   for (const char *room : {"passes/linalg", "passes/kernels", "passes/schedule"})
     lowering += sources(room, "");
   std::string composites = sources("ir", "Decompose");
+  const std::map<std::string, bool> table = primitives();
   std::string rows = "| op | what | reference | gradient | lowering |\n|---|---|---|---|---|\n";
   for (const auto &[name, section] : sections()) {
     std::string op = className(name);
     auto mark = [&](const std::string &text) { return mentions(text, op) ? " yes |" : " |"; };
+    std::string summary = std::regex_replace(section.summary, std::regex("\\|"), "\\|");
+    if (auto primitive = table.find(op); primitive != table.end()) {
+      rows += "| `" + name + "` | " + summary + " | yes |" + (primitive->second ? " yes |" : " |") +
+              " yes |\n";
+      continue;
+    }
     bool isControl = name == "loop" || name == "if" || name == "yield";
     std::string lowered = mentions(isControl ? control : lowering, op) ? " yes |"
                           : mentions(composites, op + "::decompose") ? " decomposed |"
                                                                      : " |";
-    std::string summary = std::regex_replace(section.summary, std::regex("\\|"), "\\|");
     rows +=
         "| `" + name + "` | " + summary + " |" + mark(reference) + mark(gradients) + lowered + "\n";
   }

@@ -234,6 +234,22 @@ func.func @scatter_add_2(%x: tensor<4x3xf32>, %i: tensor<2xi32>, %u: tensor<2x2x
 
 // -----
 
+func.func @formula_1(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{(1) there is no formula 'gellu'}}
+  %y = graph.formula "gellu"(%x) [] : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
+func.func @formula_2(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // expected-error @+1 {{(2) 'elu' takes 1 operands and 1 numbers}}
+  %y = graph.formula "elu"(%x) [] : tensor<4xf32>
+  return %y : tensor<4xf32>
+}
+
+// -----
+
 func.func @softmax_1(%x: tensor<4xf32>) {
   // expected-error @+1 {{(1) dimension 1 is not one of the operand's 1}}
   %a = graph.softmax %x dimension 1 : tensor<4xf32>

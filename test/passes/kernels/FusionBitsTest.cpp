@@ -189,7 +189,7 @@ func.func @forward(
   %w2n = graph.cast %w2 : tensor<24x24xf32> -> tensor<24x24xbf16>
   // An epilogue of many narrow values.
   %h = graph.linear %x, %w1n, %b1n : tensor<19x40xbf16>, tensor<24x40xbf16>, tensor<24xbf16> -> tensor<19x24xbf16>
-  %g = graph.gelu %h tanh true : tensor<19x24xbf16>
+  %g = graph.formula "gelu_tanh"(%h) [] : tensor<19x24xbf16>
   %m = graph.mul %g, %half : tensor<19x24xbf16>
   %a = graph.add %m, %h : tensor<19x24xbf16>
   // Rows.

@@ -9,7 +9,7 @@
 // CHECK: math.tanh
 func.func @linear_gelu(%x: tensor<4x8x16xf32>, %w: tensor<32x16xf32>, %b: tensor<32xf32>) -> tensor<4x8x32xf32> {
   %0 = graph.linear %x, %w, %b : tensor<4x8x16xf32>, tensor<32x16xf32>, tensor<32xf32> -> tensor<4x8x32xf32> loc("fc")
-  %1 = graph.gelu %0 tanh true : tensor<4x8x32xf32> loc("gelu")
+  %1 = graph.formula "gelu_tanh"(%0) [] : tensor<4x8x32xf32> loc("gelu")
   return %1 : tensor<4x8x32xf32>
 }
 

@@ -6,7 +6,7 @@
 // CHECK-NOT: math.tanh
 func.func @evaluate(%x: tensor<4x8xf32> {graph.name = "x", graph.role = "parameter"},
     %dy: tensor<4x8xf32> {graph.name = "dy", graph.role = "input"}) -> (tensor<f32> {graph.name = "loss"}) {
-  %y = graph.gelu %x tanh true : tensor<4x8xf32>
+  %y = graph.formula "gelu_tanh"(%x) [] : tensor<4x8xf32>
   %p = graph.mul %y, %dy : tensor<4x8xf32>
   %l = graph.reduce sum %p [0, 1] : tensor<4x8xf32> -> tensor<f32>
   return %l : tensor<f32>
@@ -19,7 +19,7 @@ func.func @evaluate(%x: tensor<4x8xf32> {graph.name = "x", graph.role = "paramet
 // CHECK-NOT: math.erf
 func.func @evaluate(%x: tensor<4x8xf32> {graph.name = "x", graph.role = "parameter"},
     %dy: tensor<4x8xf32> {graph.name = "dy", graph.role = "input"}) -> (tensor<f32> {graph.name = "loss"}) {
-  %y = graph.gelu %x tanh false : tensor<4x8xf32>
+  %y = graph.formula "gelu"(%x) [] : tensor<4x8xf32>
   %p = graph.mul %y, %dy : tensor<4x8xf32>
   %l = graph.reduce sum %p [0, 1] : tensor<4x8xf32> -> tensor<f32>
   return %l : tensor<f32>

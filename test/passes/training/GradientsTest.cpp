@@ -1,5 +1,6 @@
 /// Every gradient rule against central differences in f64, with the reference as evaluator.
 #include "passes/training/Gradients.h"
+#include "ir/formulas/Formulas.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
 #include "passes/Signature.h"
@@ -219,6 +220,17 @@ void contract(Trial &t) {
       t.g.contract(a, b, pairs[Batch][0], pairs[Batch][1], pairs[Contract][0], pairs[Contract][1]));
 }
 
+/// All rows of the table, away from their kinks.
+void formulas(Trial &t) {
+  for (const Formula &formula : allFormulas()) {
+    SmallVector<Value> operands;
+    for (unsigned operand = 0; operand < formula.operands; ++operand)
+      operands.push_back(t.parameter({3}, 0.05, 0.93));
+    t.output(t.g.make<FormulaOp>(operands.front().getType(), formula.name, operands,
+                                 formula.parameters));
+  }
+}
+
 void broadcast(Trial &t) {
   Shape to = t.shape(4), from = {to[1], to[3]};
   if (t.between(0, 1))
@@ -424,10 +436,7 @@ const Case cases[] = {
     {"graph.contract", contract},
     {"graph.gather", gather},
     {"graph.scatter_add", scatterAdd},
-    {"graph.gelu",
-     [](Trial &t) { t.output(t.g.make<GeluOp>(t.parameter(t.shape(2), -3, 3), true)); }},
-    {"graph.gelu",
-     [](Trial &t) { t.output(t.g.make<GeluOp>(t.parameter(t.shape(2), -3, 3), false)); }},
+    {"graph.formula", formulas},
     {"graph.softmax",
      [](Trial &t) { t.output(t.g.make<SoftmaxOp>(t.parameter(t.shape(3)), t.between(0, 2))); }},
     {"graph.layer_norm", layerNorm},

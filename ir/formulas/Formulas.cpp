@@ -1,0 +1,177 @@
+#include "ir/formulas/Formulas.h"
+#include "ir/reference/ScalarReference.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include <numbers>
+
+namespace ingot::graph {
+namespace formulas {
+namespace {
+
+//===--------------------------------------------------------------------------------------------===//
+// The same notation on numbers
+//===--------------------------------------------------------------------------------------------===//
+
+struct Real {
+  double value;
+};
+
+#define INGOT_UNARY_Floats(METHOD, REFERENCE)                                                      \
+  [[maybe_unused]] Real METHOD(Real operand) {                                                     \
+    using namespace reference;                                                                     \
+    using T = double;                                                                              \
+    const T x = operand.value;                                                                     \
+    return {T(REFERENCE)};                                                                         \
+  }
+#define INGOT_BINARY_Floats(METHOD, REFERENCE)                                                     \
+  [[maybe_unused]] Real METHOD(Real lhs, Real rhs) {                                               \
+    using namespace reference;                                                                     \
+    using T = double;                                                                              \
+    const T x = lhs.value, y = rhs.value;                                                          \
+    return {T(REFERENCE)};                                                                         \
+  }                                                                                                \
+  [[maybe_unused]] Real METHOD(Real x, double y) { return METHOD(x, Real{y}); }                    \
+  [[maybe_unused]] Real METHOD(double x, Real y) { return METHOD(Real{x}, y); }
+#define INGOT_UNARY_Numbers INGOT_UNARY_Floats
+#define INGOT_BINARY_Numbers INGOT_BINARY_Floats
+#define INGOT_UNARY_Bits(...)
+#define INGOT_BINARY_Bits(...)
+#define INGOT_UNARY(METHOD, OP, ELEMENTS, REFERENCE, ...) INGOT_UNARY_##ELEMENTS(METHOD, REFERENCE)
+#define INGOT_BINARY(METHOD, OP, ELEMENTS, REFERENCE, ...)                                         \
+  INGOT_BINARY_##ELEMENTS(METHOD, REFERENCE)
+#include "ir/formulas/Primitives.def"
+
+Real operator-(Real x) { return {-x.value}; }
+#define INGOT_OPERATOR(SYMBOL, RESULT)                                                             \
+  [[maybe_unused]] RESULT operator SYMBOL(Real x, Real y) { return {x.value SYMBOL y.value}; }     \
+  [[maybe_unused]] RESULT operator SYMBOL(Real x, double y) { return {x.value SYMBOL y}; }         \
+  [[maybe_unused]] RESULT operator SYMBOL(double x, Real y) { return {x SYMBOL y.value}; }
+INGOT_OPERATOR(+, Real)
+INGOT_OPERATOR(-, Real)
+INGOT_OPERATOR(*, Real)
+INGOT_OPERATOR(/, Real)
+INGOT_OPERATOR(<, bool)
+INGOT_OPERATOR(<=, bool)
+INGOT_OPERATOR(>, bool)
+INGOT_OPERATOR(>=, bool)
+#undef INGOT_OPERATOR
+bool equal(Real x, Real y) { return x.value == y.value; }
+bool equal(Real x, double y) { return x.value == y; }
+
+Real choose(bool c, Real x, Real y) { return c ? x : y; }
+Real choose(bool c, Real x, double y) { return c ? x : Real{y}; }
+Real choose(bool c, double x, Real y) { return c ? Real{x} : y; }
+
+//===--------------------------------------------------------------------------------------------===//
+// What rows of the table need
+//===--------------------------------------------------------------------------------------------===//
+
+/// x·Φ(x) with 2·Φ(x) - 1 as GELU takes it.
+template <typename N> N geluOf(N x, N phi) { return x * 0.5 * (phi + 1.0); }
+
+/// Φ(x) + x·φ(x).
+template <typename N> N geluSlope(N x, N phi) {
+  N distribution = (phi + 1.0) * 0.5;
+  N density = exp(x * x * -0.5) * (std::numbers::inv_sqrtpi / std::numbers::sqrt2);
+  return distribution + x * density;
+}
+
+/// GPT-2's approximation of erf(x/√2) (Hendrycks and Gimpel 2016).
+template <typename N> N geluTangent(N x) {
+  N cubic = x * x * x * 0.044715;
+  return tanh((x + cubic) * std::sqrt(2 / std::numbers::pi));
+}
+
+/// (1 + t)/2 + x/2·(1 - t²)·u' with t = tanh(u). The tangent is the forward's own, so that a kernel
+/// that computes both has it once.
+template <typename N> N geluTanhSlope(N x, N t) {
+  constexpr double c = std::numbers::sqrt2 * std::numbers::inv_sqrtpi;
+  N inner = (x * x * (3 * 0.044715) + 1.0) * c;
+  N rise = x * (1.0 - t * t) * inner;
+  return (t + 1.0 + rise) * 0.5;
+}
+
+/// x, or the nearer end; no NaN.
+template <typename N> N within(N x, double low, double high) {
+  return choose(x < high, choose(x > low, x, low), high);
+}
+
+/// x, or 1 where it is 0.
+template <typename N> N awayFromZero(N x) { return choose(equal(x, 0.0), 1.0, x); }
+
+//===--------------------------------------------------------------------------------------------===//
+// Rows
+//===--------------------------------------------------------------------------------------------===//
+
+#define INGOT_FORMULA(NAME, ...)                                                                   \
+  template <typename N> N NAME(N x) { return __VA_ARGS__; }
+#define INGOT_FORMULA_1(NAME, P, DEFAULT, ...)                                                     \
+  template <typename N> N NAME(N x, double P) { return __VA_ARGS__; }
+#define INGOT_FORMULA_2(NAME, P, DEFAULT, Q, DEFAULT2, ...)                                        \
+  template <typename N> N NAME(N x, double P, double Q) { return __VA_ARGS__; }
+#define INGOT_FORMULA_XY(NAME, ...)                                                                \
+  template <typename N> N NAME(N x, N y) { return __VA_ARGS__; }
+#define INGOT_FORMULA_XY_1(NAME, P, DEFAULT, ...)                                                  \
+  template <typename N> N NAME(N x, N y, double P) { return __VA_ARGS__; }
+#define INGOT_DERIVATIVE(NAME, ...)                                                                \
+  inline Term NAME##Derivative(Term x) { return __VA_ARGS__; }
+#include "ir/formulas/Formulas.def"
+
+using Reals = llvm::ArrayRef<double>;
+using Terms = llvm::ArrayRef<Term>;
+
+std::vector<Formula> makeTable() {
+  std::vector<Formula> table;
+#define INGOT_ROW(NAME, OPERANDS, DEFAULTS, TEXT, CALL)                                            \
+  table.push_back({formulaName(#NAME), OPERANDS, std::vector<double> DEFAULTS, TEXT,               \
+                   [](Reals xs, Reals p) {                                                         \
+                     auto at = [&](int i) { return Real{xs[i]}; };                                 \
+                     return NAME CALL.value;                                                       \
+                   },                                                                              \
+                   [](Terms xs, Reals p) {                                                         \
+                     auto at = [&](int i) { return xs[i]; };                                       \
+                     return NAME CALL;                                                             \
+                   }});
+#define INGOT_FORMULA(NAME, ...) INGOT_ROW(NAME, 1, (), #__VA_ARGS__, (at(0)))
+#define INGOT_FORMULA_1(NAME, P, DEFAULT, ...)                                                     \
+  INGOT_ROW(NAME, 1, ({DEFAULT}), #__VA_ARGS__, (at(0), p[0]))
+#define INGOT_FORMULA_2(NAME, P, DEFAULT, Q, DEFAULT2, ...)                                        \
+  INGOT_ROW(NAME, 1, ({DEFAULT, DEFAULT2}), #__VA_ARGS__, (at(0), p[0], p[1]))
+#define INGOT_FORMULA_XY(NAME, ...) INGOT_ROW(NAME, 2, (), #__VA_ARGS__, (at(0), at(1)))
+#define INGOT_FORMULA_XY_1(NAME, P, DEFAULT, ...)                                                  \
+  INGOT_ROW(NAME, 2, ({DEFAULT}), #__VA_ARGS__, (at(0), at(1), p[0]))
+#define INGOT_DERIVATIVE(NAME, ...) table.back().derivative = NAME##Derivative;
+#include "ir/formulas/Formulas.def"
+#undef INGOT_ROW
+  return table;
+}
+
+} // namespace
+} // namespace formulas
+
+std::string formulaName(llvm::StringRef method) {
+  std::string name;
+  for (char letter : method) {
+    if (llvm::isUpper(letter))
+      name += '_';
+    name += llvm::toLower(letter);
+  }
+  return name;
+}
+
+llvm::ArrayRef<Formula> allFormulas() {
+  static const std::vector<Formula> table = formulas::makeTable();
+  return table;
+}
+
+const Formula *findFormula(llvm::StringRef name) {
+  static const llvm::StringMap<const Formula *> byName = [] {
+    llvm::StringMap<const Formula *> map;
+    for (const Formula &formula : allFormulas())
+      map[formula.name] = &formula;
+    return map;
+  }();
+  return byName.lookup(name);
+}
+
+} // namespace ingot::graph

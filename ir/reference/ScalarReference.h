@@ -1,0 +1,42 @@
+/// The words in which Primitives.def says what an op computes: on double, int64_t or uint64_t.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+namespace ingot::graph::reference {
+
+template <typename T> constexpr bool isFloat = std::is_same_v<T, double>;
+
+/// Integer arithmetic wraps, so it is done on unsigned numbers.
+template <typename T> auto wide(T x) { return std::conditional_t<isFloat<T>, double, uint64_t>(x); }
+template <typename T> T magnitude(T x) {
+  if constexpr (isFloat<T>)
+    return std::fabs(x);
+  else
+    return T(x < 0 ? 0 - uint64_t(x) : uint64_t(x));
+}
+/// NaN stays NaN.
+template <typename T> T signOf(T x) {
+  if (isFloat<T> && x != x)
+    return x;
+  return T((x > 0) - (x < 0));
+}
+template <typename T> T largest(T x, T y) { return x != x || x > y ? x : y; }
+template <typename T> T smallest(T x, T y) { return x != x || x < y ? x : y; }
+
+/// The divisor is not 0; the one quotient that overflows wraps.
+template <typename T> T quotient(T x, T y) {
+  if constexpr (std::is_signed_v<T> && !isFloat<T>)
+    if (y == -1)
+      return T(-uint64_t(x));
+  return x / y;
+}
+template <typename T> T remainderOf(T x, T y) {
+  if constexpr (isFloat<T>)
+    return std::fmod(x, y);
+  else
+    return std::is_signed_v<T> && y == T(-1) ? 0 : x % y;
+}
+
+} // namespace ingot::graph::reference
