@@ -301,8 +301,7 @@ class Compiled(unittest.TestCase):
 
     def test_threads_that_store_one_value_are_a_note(self):
         program = self.build(source=RELAX, sync="grid.sync();")
-        # On one thread of the host: a block may meet the entry of a store that another host thread has yet to perform.
-        process = run("emulate", "--threads=1", "--", program)
+        process = run("emulate", "--", program)
         self.assertEqual((process.returncode, process.stdout), (0, "111 1\n"), process.stderr)
         self.assertRegex(process.stderr, r"note: global-race: writes .*, where .* stores the same value, 0x1 ")
         self.assertIn("1 kernel launch, 0 findings", process.stderr)

@@ -191,10 +191,11 @@ void GlobalChecks::races(const Instruction &instruction, const RaceCheck &check,
                unfenced(instruction, check, line, piece, address, clocks, recent);
              if (!reads || access.nonCoherent)
                readOnly(instruction, check, line, piece, address);
-             if (!reads)
-               line.rememberWrite(piece, memory.pool);
-             else
-               line.rememberRead(piece, memory.pool, isKnown);
+             if (reads)
+               return line.rememberRead(piece, memory.pool, isKnown);
+             if (!check.perform(piece, address, allocation.host + number * lineBytes))
+               piece.flags |= Entry::later;
+             line.rememberWrite(piece, memory.pool);
            });
   if (pending && access.values.data)
     recent.issued.push_back(

@@ -27,9 +27,11 @@ struct Entry {
 
   static constexpr uint8_t together = 255;
   static constexpr uint8_t writes = 1, strong = 2, async = 4, swaps = 8, scopeShift = 4;
+  /// A write whose value need not be in memory yet.
+  static constexpr uint8_t later = 64;
 
   bool has(uint8_t flag) const { return flags & flag; }
-  Scope scope() const { return Scope(flags >> scopeShift); }
+  Scope scope() const { return Scope(flags >> scopeShift & 3); }
   int laneOf(uint32_t byte) const {
     return shift == together ? firstLane : firstLane + int(byte >> shift);
   }

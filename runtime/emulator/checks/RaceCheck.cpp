@@ -15,6 +15,12 @@ bool RaceCheck::partOf(const Entry &piece, const Entry &other, int lane, Entry &
   return part.begin < part.end;
 }
 
+std::pair<int, int> RaceCheck::lanesOf(const Entry &piece) {
+  if (piece.shift == Entry::together)
+    return {piece.firstLane, piece.firstLane + piece.lanes - 1};
+  return {piece.laneOf(piece.begin), piece.laneOf(piece.end - 1u)};
+}
+
 bool RaceCheck::isRace(const Entry &other, const Entry &piece, int &lane) const {
   if (common.knows(other) || other.sameThreads(piece))
     return false;
@@ -29,9 +35,7 @@ bool RaceCheck::isRace(const Entry &other, const Entry &piece, int &lane) const 
   };
   if (guesses(other, piece) || guesses(piece, other))
     return false;
-  const bool single = piece.shift == Entry::together;
-  const int first = single ? piece.firstLane : piece.laneOf(piece.begin);
-  const int last = single ? first + piece.lanes - 1 : piece.laneOf(piece.end - 1u);
+  const auto [first, last] = lanesOf(piece);
   for (int each = first; each <= last; ++each) {
     Entry part;
     if (!partOf(piece, other, each, part) || clocks.knows(warp, each, other, part))
@@ -51,10 +55,31 @@ std::optional<uint8_t> RaceCheck::storedBy(int lane, uint64_t address) const {
   if (values.data)
     return uint8_t(values.data[offset]);
   const uint64_t element = offset / values.elementBytes, byte = offset % values.elementBytes;
-  const auto *row = reinterpret_cast<const uint8_t *>(warp.registers + values.slots[element]);
-  if (values.elementBytes == 16) // two rows of 64 bits
-    return row[(byte / 8 * lanes + uint64_t(lane)) * 8 + byte % 8];
-  return row[uint64_t(lane) * values.registerBytes + byte];
+  // 16 bytes are two rows of 64 bits.
+  return uint8_t(elementOf(lane, element)[byte / 8 * lanes * 8 + byte % 8]);
+}
+
+const std::byte *RaceCheck::elementOf(int lane, uint64_t element) const {
+  const StoredValues &values = access.values;
+  const uint32_t bytes = std::min(values.registerBytes, 8u);
+  return warp.registers + values.slots[element] + uint64_t(lane) * bytes;
+}
+
+bool RaceCheck::perform(const Entry &piece, uint64_t address, std::byte *memory) const {
+  const StoredValues &values = access.values;
+  if (access.kind != Access::Kind::Write || access.order.strong() || !values.count)
+    return false;
+  const auto [first, last] = lanesOf(piece);
+  for (int lane = first; lane <= last; ++lane) {
+    std::byte *to = memory + (access.addresses[lane] - address);
+    for (uint64_t element = 0; element < values.count; ++element, to += values.elementBytes) {
+      const std::byte *from = elementOf(lane, element);
+      copyRelaxed(to, from, std::min(values.elementBytes, 8u));
+      if (values.elementBytes == 16)
+        copyRelaxed(to + 8, from + lanes * 8, 8);
+    }
+  }
+  return true;
 }
 
 uint64_t RaceCheck::valueAt(int lane, uint64_t address) const {
@@ -72,6 +97,7 @@ bool RaceCheck::storesWhatIsThere(const Entry &other, const Entry &piece, uint64
   if (!other.has(Entry::writes) || other.has(Entry::strong) || piece.has(Entry::strong))
     return false;
   const bool atOnce = other.cluster == piece.cluster && other.slot == piece.slot;
+  const bool isThere = memory && !other.has(Entry::later | Entry::async);
   for (uint32_t byte = std::max(piece.begin, other.begin); byte < std::min(piece.end, other.end);
        ++byte) {
     const uint64_t at = address + byte;
@@ -86,7 +112,7 @@ bool RaceCheck::storesWhatIsThere(const Entry &other, const Entry &piece, uint64
         if (store.warp == &warp && store.executed == warp.executed &&
             at - store.address < store.bytes)
           theirs = uint8_t(store.data[at - store.address]);
-    if (!theirs && other.clock != ~uint32_t(0) && memory)
+    if (!theirs && isThere)
       theirs = __atomic_load_n(reinterpret_cast<const uint8_t *>(memory) + byte, __ATOMIC_RELAXED);
     if (theirs != ours)
       return false;

@@ -53,6 +53,9 @@ public:
   bool reads() const {
     return access.kind == Access::Kind::Read || access.kind == Access::Kind::AsyncRead;
   }
+  /// Writes what a weak store's lanes have for the bytes of `piece` to `memory`, where the host has
+  /// the line; false if that is not known. Host threads that meet the entry find its value there.
+  bool perform(const Entry &piece, uint64_t address, std::byte *memory) const;
   /// `issued`: stores of the same instruction, which have not happened.
   void compareWith(const std::vector<IssuedStore> &stores) { issued = &stores; }
 
@@ -70,10 +73,14 @@ public:
 
 private:
   bool isRace(const Entry &other, const Entry &piece, int &lane) const;
+  /// The first and the last lane of a piece.
+  static std::pair<int, int> lanesOf(const Entry &piece);
   /// The piece's bytes that `lane` touches, as far as `other` does; false if there are none.
   static bool partOf(const Entry &piece, const Entry &other, int lane, Entry &part);
   bool storesWhatIsThere(const Entry &other, const Entry &piece, uint64_t address,
                          const std::byte *memory) const;
+  /// The register's bytes of one element that a lane is about to store.
+  const std::byte *elementOf(int lane, uint64_t element) const;
   /// The byte that a lane is about to store at an address.
   std::optional<uint8_t> storedBy(int lane, uint64_t address) const;
   uint64_t valueAt(int lane, uint64_t address) const;

@@ -43,6 +43,7 @@ void unmap(Allocation &allocation) {
 void copyRelaxed(std::byte *to, const std::byte *from, uint64_t bytes) {
   copyPieces<uint64_t>(to, from, bytes);
   copyPieces<uint32_t>(to, from, bytes);
+  copyPieces<uint16_t>(to, from, bytes);
   copyPieces<uint8_t>(to, from, bytes);
 }
 

@@ -479,6 +479,34 @@ TEST(Checks, storingTheSameValueIsANote) {
   EXPECT_EQ(std::ranges::count(findings, false, &Finding::note), 2) << all(findings);
 }
 
+// Blocks on several host threads store to the same words at the same time, four to each: whichever
+// store a block meets, its value is there.
+TEST(Checks, storesOfOneValueByBlocksThatRunTogether) {
+  for (const bool same : {true, false}) {
+    Checked kernel(R"(
+.visible .entry k(.param .u64 next, .param .u64 out) {
+  .reg .b32 %r<8>; .reg .b64 %rd<6>; .reg .pred %p<2>;
+  ld.param.u64 %rd1, [next]; ld.param.u64 %rd2, [out];
+  mov.u32 %r1, %ctaid.x;
+LOOP:
+  atom.global.add.u32 %r2, [%rd1], 1;
+  shr.u32 %r3, %r2, 2;
+  mul.wide.u32 %rd3, %r3, 4; add.s64 %rd4, %rd2, %rd3;
+  )" + std::string(same ? "add.u32 %r4, %r3, 1" : "add.u32 %r4, %r3, %r1") +
+                   R"(;
+  st.global.u32 [%rd4], %r4;
+  setp.lt.u32 %p1, %r2, 131000;
+  @%p1 bra LOOP;
+  ret;
+})");
+    kernel.device.options.threads = 4;
+    const auto findings =
+        kernel.run({4}, {1}, kernel.buffer(4, "next"), kernel.buffer(1 << 17, "out"));
+    ASSERT_FALSE(findings.empty());
+    EXPECT_EQ(std::ranges::all_of(findings, &Finding::note), same) << all(findings);
+  }
+}
+
 // All lanes issue the same bulk store: the same.
 TEST(Checks, storingTheSameRangeIsANote) {
   for (const bool same : {true, false}) {
