@@ -23,7 +23,8 @@ size_t warpsPerBlock(const LaunchRequest &request) {
 
 } // namespace
 
-AsyncChecks::AsyncChecks(Cluster &cluster, bool multiplies) : operations(1) {
+AsyncChecks::AsyncChecks(Cluster &cluster, const ThreadClocks &clocks, bool multiplies)
+    : clocks(clocks), operations(1) {
   const LaunchRequest &request = cluster.launch->request;
   const size_t bytes =
       static_cast<size_t>(request.kernel->dynamicSharedOffset + request.dynamicSharedBytes);
@@ -61,13 +62,29 @@ AsyncChecks::Operation &AsyncChecks::operationOf(Warp &warp, const Instruction &
     operation.line = lineOf(warp, instruction);
     operation.instruction = &instruction;
     operation.warp = &warp;
+    operation.issue = clocks.entryOf(warp);
     operation.executed = warp.executed;
   }
   return operations[place->second];
 }
 
-const AsyncChecks::Operation *AsyncChecks::meets(const Operation *self, Access::Kind kind,
-                                                 uint64_t begin, uint64_t end, bool &reads) const {
+void AsyncChecks::report(Warp &warp, const Instruction &instruction, int lane, bool writes,
+                         const std::string &where, uint64_t address, const Met &met) const {
+  const auto &[operation, range] = met;
+  const uint32_t mask = uint32_t(1) << std::max(lane, 0);
+  const std::string what =
+      fmt::format("{} {}, which the operation of line {} still {}", writes ? "writes" : "reads",
+                  where, operation->line, range->writes() ? "writes" : "reads");
+  if (clocks.knowsIssue(warp, lane, operation->issue, range->lane))
+    warp.report(instruction, mask, "async", what + ": it has not been waited for", address);
+  else
+    warp.report(instruction, mask,
+                range->space == Space::Shared ? CheckName("shared-race") : CheckName("global-race"),
+                what + ", with nothing to order the two", address);
+}
+
+AsyncChecks::Met AsyncChecks::meets(const Operation *self, Access::Kind kind, uint64_t begin,
+                                    uint64_t end) const {
   const bool writes = kind != Access::Kind::Read && kind != Access::Kind::AsyncRead;
   for (const uint32_t number : globalOwners) {
     const Operation &operation = operations[number];
@@ -84,11 +101,23 @@ const AsyncChecks::Operation *AsyncChecks::meets(const Operation *self, Access::
       if (self && self->instruction == operation.instruction && self->warp == operation.warp &&
           self->executed == operation.executed)
         continue;
-      reads = !range.writes();
-      return &operation;
+      return {&operation, &range};
     }
   }
-  return nullptr;
+  return {};
+}
+
+AsyncChecks::Met AsyncChecks::meetsAt(uint32_t rank, uint64_t place, bool writes) const {
+  const SharedState &state = shared[rank];
+  const uint32_t writer = state.writers[place];
+  if (!writer && !(writes && state.readCount[place]))
+    return {};
+  const Operation &operation = operations[writer ? writer : state.readers[place]];
+  const auto range = std::ranges::find_if(operation.ranges, [&](const Range &each) {
+    return each.space == Space::Shared && each.block == rank && each.writes() == (writer != 0) &&
+           each.begin <= place && place < each.end;
+  });
+  return range == operation.ranges.end() ? Met() : Met{&operation, &*range};
 }
 
 bool AsyncChecks::asyncRange(Warp &warp, const Instruction &instruction, int lane, uint64_t id,
@@ -96,40 +125,28 @@ bool AsyncChecks::asyncRange(Warp &warp, const Instruction &instruction, int lan
   Operation &operation = operationOf(warp, instruction, id);
   const auto number = static_cast<uint32_t>(&operation - operations.data());
   const bool writes = kind != Access::Kind::AsyncRead;
-  const uint32_t mask = lane == allOfWarp ? allLanes : uint32_t(1) << lane;
-  const uint32_t reporter = lane == allOfWarp ? 1 : mask;
   if (space != Space::Shared) {
-    bool reads = false;
-    const Operation *other =
-        writes ? meets(&operation, kind, address, address + bytes, reads) : nullptr;
-    operation.ranges.push_back({Space::Global, kind, mask, 0, address, address + bytes});
+    const Met met = writes ? meets(&operation, kind, address, address + bytes) : Met();
+    if (met.operation)
+      report(warp, instruction, lane, writes,
+             fmt::format("{:#x}{}", address, warp.launch->memory.describe(address)), address, met);
+    operation.ranges.push_back({Space::Global, kind, lane, 0, address, address + bytes});
     operation.globalBegin = std::min(operation.globalBegin, address);
     operation.globalEnd = std::max(operation.globalEnd, address + bytes);
     if (globalOwners.empty() || globalOwners.back() != number)
       globalOwners.push_back(number);
-    if (other)
-      warp.report(instruction, reporter, "async",
-                  fmt::format("writes {:#x}{}, which the operation of line {} still {}: it has "
-                              "not been waited for",
-                              address, warp.launch->memory.describe(address), other->line,
-                              reads ? "reads" : "writes"),
-                  address);
-    return other;
+    return met.operation;
   }
   const auto low = static_cast<uint32_t>(address);
   const uint32_t rank = low >> clusterRankShift;
   SharedState &state = shared[rank];
   const uint64_t begin = sharedOffset(low) / granule,
                  end = (sharedOffset(low) + bytes + granule - 1) / granule;
-  uint32_t owner = 0;
-  bool ownerReads = false;
+  Met met;
   for (uint64_t i = begin; i < end; ++i) {
-    if (state.writers[i] && state.writers[i] != number)
-      owner = state.writers[i];
-    if (writes && state.readCount[i]) {
-      owner = state.readers[i];
-      ownerReads = true;
-    }
+    if (const Met other = meetsAt(rank, i, writes);
+        other.operation && other.operation != &operation)
+      met = other;
     if (writes) {
       state.writers[i] = number;
     } else {
@@ -137,21 +154,15 @@ bool AsyncChecks::asyncRange(Warp &warp, const Instruction &instruction, int lan
       ++state.readCount[i];
     }
   }
-  operation.ranges.push_back({Space::Shared, kind, mask, rank, begin, end});
-  if (!owner || owner == number)
-    return false;
-  if (kind == Access::Kind::AsyncReduce && !ownerReads &&
-      std::ranges::all_of(operations[owner].ranges,
-                          [&](const Range &range) { return range.kind == kind; }))
-    return false;
-  warp.report(
-      instruction, reporter, "async",
-      fmt::format("{} {}, which the operation of line {} still {}: it has not been waited for",
-                  writes ? "writes" : "reads",
-                  placeShared(*warp.block->cluster->blocks[rank], sharedOffset(low)),
-                  operations[owner].line, ownerReads ? "reads" : "writes"),
-      address);
-  return true;
+  const auto reduces = [&](const Range &range) { return range.kind == Access::Kind::AsyncReduce; };
+  if (met.operation && kind == Access::Kind::AsyncReduce &&
+      std::ranges::all_of(met.operation->ranges, reduces))
+    met = {};
+  if (met.operation)
+    report(warp, instruction, lane, writes,
+           placeShared(*warp.block->cluster->blocks[rank], sharedOffset(low)), address, met);
+  operation.ranges.push_back({Space::Shared, kind, lane, rank, begin, end});
+  return met.operation;
 }
 
 void AsyncChecks::asyncRegisters(Warp &warp, const Instruction &instruction, uint64_t id,
@@ -176,7 +187,7 @@ void AsyncChecks::asyncRegisters(Warp &warp, const Instruction &instruction, uin
 void AsyncChecks::release(Operation &operation, uint32_t mask, bool readingAlone) {
   const auto number = static_cast<uint32_t>(&operation - operations.data());
   const auto isOver = [&](const Range &range) {
-    return (range.lanes & mask) && !(readingAlone && range.writes());
+    return (range.lanes() & mask) && !(readingAlone && range.writes());
   };
   for (const Range &range : operation.ranges) {
     if (range.space != Space::Shared || !isOver(range))
@@ -270,26 +281,17 @@ bool AsyncChecks::accessShared(Warp &warp, const Instruction &instruction, const
   bool found = false;
   forLanes(access.mask, [&](int lane) {
     const auto low = static_cast<uint32_t>(access.addresses[lane]);
-    const SharedState &state = shared[low >> clusterRankShift];
     const uint32_t begin = sharedOffset(low) / granule,
                    end = (sharedOffset(low) + access.bytes + granule - 1) / granule;
+    const uint32_t rank = low >> clusterRankShift;
     for (uint32_t i = begin; i < end; ++i) {
-      uint32_t owner = state.writers[i];
-      const bool held = writes && !owner && state.readCount[i];
-      if (held)
-        owner = state.readers[i];
-      if (!owner)
+      const Met met = meetsAt(rank, i, writes);
+      if (!met.operation)
         continue;
       found = true;
-      warp.report(instruction, uint32_t(1) << lane, "async",
-                  fmt::format("{} {}, which the operation of line {} still {}: it has not been "
-                              "waited for",
-                              writes ? "writes" : "reads",
-                              placeShared(*warp.block->cluster->blocks[low >> clusterRankShift],
-                                          i * granule),
-                              operations[owner].line, held ? "reads" : "writes"),
-                  access.addresses[lane]);
-      return;
+      return report(warp, instruction, lane, writes,
+                    placeShared(*warp.block->cluster->blocks[rank], i * granule),
+                    access.addresses[lane], met);
     }
   });
   return found;
@@ -300,19 +302,13 @@ bool AsyncChecks::accessGlobal(Warp &warp, const Instruction &instruction, const
     return false;
   bool found = false;
   forLanes(access.mask, [&](int lane) {
-    const uint64_t begin = access.addresses[lane], end = begin + access.bytes;
-    bool reads = false;
-    const Operation *operation = meets(nullptr, access.kind, begin, end, reads);
-    if (!operation)
+    const uint64_t begin = access.addresses[lane];
+    const Met met = meets(nullptr, access.kind, begin, begin + access.bytes);
+    if (!met.operation)
       return;
     found = true;
-    warp.report(instruction, uint32_t(1) << lane, "async",
-                fmt::format("{} {:#x}{}, which the operation of line {} still {}: it has not "
-                            "been waited for",
-                            access.kind == Access::Kind::Read ? "reads" : "writes", begin,
-                            warp.launch->memory.describe(begin), operation->line,
-                            reads ? "reads" : "writes"),
-                begin);
+    report(warp, instruction, lane, access.kind != Access::Kind::Read,
+           fmt::format("{:#x}{}", begin, warp.launch->memory.describe(begin)), begin, met);
   });
   return found;
 }

@@ -3,10 +3,11 @@
 /// An operation owns what it writes and holds what it reads until somebody has waited for it, at
 /// whatever moment it happened. Reported are reads of what an operation still writes, writes to
 /// what it still reads or writes, by the program or by another operation; uses of the registers
-/// that a wgmma still writes and writes to those that it still reads. Whether everybody else knows
-/// of the waiting is for the checks of races to say.
+/// that a wgmma still writes and writes to those that it still reads. An access that nothing orders
+/// with the issue of the operation is a race instead, whatever has happened of the two first; and
+/// of one that comes after the issue, but not after the waiting, the checks of races say `async`.
 #pragma once
-#include "runtime/emulator/checks/Line.h"
+#include "runtime/emulator/checks/ThreadClocks.h"
 #include <unordered_map>
 
 namespace ingot::emulator {
@@ -14,7 +15,7 @@ namespace ingot::emulator {
 class AsyncChecks {
 public:
   /// `multiplies`: the kernel itself, not what it calls, has a wgmma.
-  AsyncChecks(Cluster &cluster, bool multiplies);
+  AsyncChecks(Cluster &cluster, const ThreadClocks &clocks, bool multiplies);
 
   void instruction(Warp &warp, const Instruction &instruction, uint32_t mask);
   /// True after a finding.
@@ -37,10 +38,11 @@ private:
   struct Range {
     Space space;
     Access::Kind kind;
-    uint32_t lanes;
+    int lane; ///< or allOfWarp
     uint32_t block;
     uint64_t begin, end; ///< granules of shared memory, or global addresses
     bool writes() const { return kind != Access::Kind::AsyncRead; }
+    uint32_t lanes() const { return lane == allOfWarp ? allLanes : uint32_t(1) << lane; }
   };
   struct Registers {
     Warp *warp;
@@ -57,6 +59,7 @@ private:
     int line = 0;
     const Instruction *instruction = nullptr;
     Warp *warp = nullptr;
+    Entry issue;
     uint64_t executed = 0; ///< of the warp when it began
     std::vector<Range> ranges;
     uint64_t globalBegin = ~uint64_t(0), globalEnd = 0; ///< around its ranges in global memory
@@ -68,13 +71,23 @@ private:
   bool accessShared(Warp &warp, const Instruction &instruction, const Access &access,
                     const Runs &runs);
   bool accessGlobal(Warp &warp, const Instruction &instruction, const Access &access);
-  /// An operation under way, other than `self`, that an access to a global range meets too early.
-  const Operation *meets(const Operation *self, Access::Kind kind, uint64_t begin, uint64_t end,
-                         bool &reads) const;
+  /// What an access meets too early: a range of an operation under way.
+  struct Met {
+    const Operation *operation = nullptr;
+    const Range *range = nullptr;
+  };
+  /// An operation under way, other than `self`, that an access to a global range meets.
+  Met meets(const Operation *self, Access::Kind kind, uint64_t begin, uint64_t end) const;
+  /// … or to a granule of shared memory.
+  Met meetsAt(uint32_t rank, uint64_t place, bool writes) const;
+  /// An access by `lane` (or by the warp) of `where` meets an operation.
+  void report(Warp &warp, const Instruction &instruction, int lane, bool writes,
+              const std::string &where, uint64_t address, const Met &met) const;
 
   void checkRegistersInUse(Warp &warp, const Instruction &instruction, uint32_t mask);
   WarpState &stateOf(const Warp &warp);
 
+  const ThreadClocks &clocks;
   std::vector<SharedState> shared;                ///< by rank
   std::vector<WarpState> warps;                   ///< of all blocks; empty in kernels without wgmma
   std::unordered_map<uint64_t, uint32_t> numbers; ///< of operations under way

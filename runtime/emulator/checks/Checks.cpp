@@ -130,7 +130,7 @@ public:
         races(options.sharedRaces || options.globalRaces || options.async),
         blocks(cluster.blocks.size()) {
     if (options.async)
-      async.emplace(cluster, inspection.kernel.functions[0]->facts->multiplies);
+      async.emplace(cluster, clocks, inspection.kernel.functions[0]->facts->multiplies);
     watching = inspection.watchesRegisters + (options.async && inspection.multiplies);
     clocks.begin(cluster);
   }
@@ -254,6 +254,7 @@ public:
     const Role role = roleOf(instruction);
     if (fresh) {
       begun.warp = &warp;
+      begun.issue = clocks.entryOf(warp);
       begun.threadCopy = role == Role::ThreadCopy;
       if (begun.threadCopy)
         begun.copy = clocks.copyBegins(warp);
@@ -334,6 +335,7 @@ private:
       bool remembered = false;
     };
     Warp *warp = nullptr;
+    Entry issue;
     bool threadCopy = false;
     uint32_t copy = 0; ///< its number among the warp's
     std::vector<Range> ranges;
@@ -380,6 +382,8 @@ private:
                             (range.kind == Access::Kind::AsyncReduce
                                  ? Entry::strong | uint8_t(Scope::Device) << Entry::scopeShift
                                  : 0));
+      if (range.space == Space::Shared || !reads)
+        clocks.remembersIssue(entry, operation.issue, range.lane);
       if (range.space == Space::Shared) {
         const auto low = uint32_t(range.address);
         stateOf(low >> clusterRankShift)

@@ -151,10 +151,10 @@ void GlobalChecks::races(const Instruction &instruction, const RaceCheck &check,
   const bool pending =
       access.kind == Access::Kind::AsyncWrite || access.kind == Access::Kind::AsyncReduce;
   const auto report = [&](const RaceCheck::Collision &collision, uint64_t at) {
-    warp.report(instruction, uint32_t(1) << collision.lane, "global-race",
-                fmt::format("{} {:#x}{}, {} with nothing to order the two",
-                            reads ? "reads" : "writes", at, warp.launch->memory.describe(at),
-                            check.describe(collision, true)),
+    warp.report(instruction, uint32_t(1) << collision.lane,
+                check.isUnawaited(collision) ? CheckName("async") : CheckName("global-race"),
+                fmt::format("{} {:#x}{}, {}", reads ? "reads" : "writes", at,
+                            warp.launch->memory.describe(at), check.describe(collision, true)),
                 at, collision.sameValue);
   };
   bool reported = !options.globalRaces;

@@ -180,8 +180,11 @@ std::optional<RaceCheck::Collision> RaceCheck::unfenced(const Line &line, const 
 std::string RaceCheck::describe(const Collision &collision, bool withBlock) const {
   const std::string name = clocks.nameOf(collision.other, collision.byte, withBlock);
   if (collision.sameValue)
-    return fmt::format("where {} stores the same value, {:#x}", name, collision.value);
-  return fmt::format("which {} {}", name, collision.other.has(Entry::writes) ? "writes" : "reads");
+    return fmt::format("where {} stores the same value, {:#x} with nothing to order the two", name,
+                       collision.value);
+  return fmt::format("which {} {}{}", name, collision.other.has(Entry::writes) ? "writes" : "reads",
+                     isUnawaited(collision) ? ": this thread does not know of the wait for it"
+                                            : " with nothing to order the two");
 }
 
 } // namespace ingot::emulator

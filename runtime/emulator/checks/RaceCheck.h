@@ -68,7 +68,12 @@ public:
   /// A write to the bytes that the async proxy does not see, or the tensor map's.
   std::optional<Collision> unfenced(const Line &line, const Entry &piece, Known kind) const;
 
-  /// "which thread (1, 0, 0) writes with no barrier between"
+  /// With an operation that the lane comes after, but not after the waiting for it: this is what
+  /// the checks of asynchronous work find where nobody has waited yet.
+  bool isUnawaited(const Collision &collision) const {
+    return !collision.sameValue && clocks.knowsIssueOf(warp, collision.lane, collision.other);
+  }
+  /// "which thread (1, 0, 0) writes with nothing to order the two"
   std::string describe(const Collision &collision, bool withBlock) const;
 
 private:

@@ -59,10 +59,10 @@ void SharedChecks::report(const Instruction &instruction, const RaceCheck &check
   const auto offset = int64_t(line * lineBytes + collision.byte);
   Warp &warp = check.warp;
   const bool far = warp.block != block || warp.block->cluster->blocks.size() > 1;
-  warp.report(instruction, uint32_t(1) << collision.lane, "shared-race",
-              fmt::format("{} {}, {} with nothing to order the two",
-                          check.reads() ? "reads" : "writes", nameShared(*block, offset),
-                          check.describe(collision, far)),
+  warp.report(instruction, uint32_t(1) << collision.lane,
+              check.isUnawaited(collision) ? CheckName("async") : CheckName("shared-race"),
+              fmt::format("{} {}, {}", check.reads() ? "reads" : "writes",
+                          nameShared(*block, offset), check.describe(collision, far)),
               sharedWindow + mapToRank(uint32_t(offset), block->rank), collision.sameValue);
 }
 

@@ -52,6 +52,7 @@ void ThreadClocks::begin(Cluster &owner) {
   warps.clear();
   warps.resize(warpCount);
   products.assign(groupsPerBlock() * request.cluster.count(), 0);
+  issues.clear();
   blocks.clear();
   blocks.resize(request.cluster.count());
   clusterBoard.clear();
@@ -407,6 +408,34 @@ Entry ThreadClocks::product(const Warp &warp) {
   entry.slot = productSlotOf(warp);
   entry.clock = ++products[groupOf(warp)];
   return entry;
+}
+
+void ThreadClocks::remembersIssue(const Entry &known, const Entry &issue, int lane) {
+  auto &issuers = issues[{known.slot, known.firstLane, known.clock}];
+  for (Issue &other : issuers)
+    if (other.entry.slot == issue.slot && other.lane == lane) {
+      other.entry.clock = std::max(other.entry.clock, issue.clock);
+      return;
+    }
+  issuers.push_back({issue, lane});
+}
+
+bool ThreadClocks::knowsIssueOf(const Warp &warp, int lane, const Entry &known) const {
+  if (!known.has(Entry::async) || known.cluster != self)
+    return false;
+  const auto found = issues.find({known.slot, known.firstLane, known.clock});
+  return found != issues.end() && std::ranges::all_of(found->second, [&](const Issue &issue) {
+           return knowsIssue(warp, lane, issue.entry, issue.lane);
+         });
+}
+
+bool ThreadClocks::knowsIssue(const Warp &warp, int lane, Entry issue, int issuer) const {
+  const bool ofWarp = issuer == allOfWarp;
+  if (ofWarp && issue.slot == slotOf(warp))
+    return true;
+  issue.firstLane = int8_t(std::max(issuer, 0));
+  issue.lanes = uint8_t(ofWarp ? lanes : 1);
+  return knows(warp, std::max(lane, 0), issue, issue);
 }
 
 Scope ThreadClocks::distanceOf(const Warp &warp, const Entry &entry) const {

@@ -11,6 +11,7 @@
 #include "runtime/emulator/checks/Line.h"
 #include <map>
 #include <optional>
+#include <tuple>
 #include <unordered_map>
 
 namespace ingot::emulator {
@@ -157,6 +158,12 @@ public:
   /// A warpgroup's next product, which has read.
   Entry product(const Warp &warp);
 
+  /// The access of an operation, as `known`, was issued by `lane` (or by the warp) of `issue`.
+  void remembersIssue(const Entry &known, const Entry &issue, int lane);
+  /// A lane comes after what has issued the operation whose access is `known`.
+  bool knowsIssueOf(const Warp &warp, int lane, const Entry &known) const;
+  bool knowsIssue(const Warp &warp, int lane, Entry issue, int issuer) const;
+
   /// How far apart the threads of an entry and of a warp are.
   Scope distanceOf(const Warp &warp, const Entry &entry) const;
 
@@ -258,6 +265,12 @@ private:
   uint32_t warpsPerBlock = 0, warpCount = 0, nextSlot = 0;
   std::vector<WarpState> warps;
   std::vector<BlockState> blocks;
+  struct Issue {
+    Entry entry;
+    int lane;
+  };
+  /// Who issued what is known by a slot, a time and a lane: often one, for a phase several.
+  std::map<std::tuple<Slot16, int8_t, uint32_t>, std::vector<Issue>> issues;
   std::vector<uint32_t> products; ///< that somebody has waited for, by warpgroup
   Board clusterBoard;
   std::shared_ptr<const Published> clusterComplete;

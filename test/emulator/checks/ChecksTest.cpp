@@ -305,6 +305,47 @@ TEST(Checks, copiesThatWereNotWaitedFor) {
   expectOne(run(""), "async");
 }
 
+// What a copy collides with depends on what is ordered, not on whether it has happened or somebody
+// has waited first: with nothing to order the two it is a race, after its issue alone `async`.
+TEST(Checks, copiesAreFoundTheSameByEverySeed) {
+  const auto kernel = [](std::string_view afterIssue, std::string_view afterWait) {
+    return R"(
+.visible .entry k(.param .u64 in, .param .u64 out) {
+  .reg .b32 %r<8>; .reg .b64 %rd<6>; .reg .pred %p<2>;
+  .shared .align 16 .b8 tile[512];
+  mov.u32 %r1, %tid.x; ld.param.u64 %rd1, [in]; ld.param.u64 %rd2, [out];
+  mov.u32 %r2, tile; and.b32 %r3, %r1, 31; shl.b32 %r4, %r3, 4; add.u32 %r2, %r2, %r4;
+  setp.ge.u32 %p1, %r1, 32;
+  @!%p1 st.shared.v4.u32 [%r2], {%r1, %r1, %r1, %r1};
+  bar.sync 0;
+  cvt.u64.u32 %rd3, %r4; add.s64 %rd1, %rd1, %rd3;
+  @!%p1 cp.async.ca.shared.global [%r2], [%rd1], 16;
+)" + std::string(afterIssue) +
+           "  cp.async.wait_all;\n" + std::string(afterWait) + R"(
+  @!%p1 bra DONE;
+  ld.shared.u32 %r5, [%r2];
+  cvt.u64.u32 %rd3, %r3; shl.b64 %rd3, %rd3, 2; add.s64 %rd2, %rd2, %rd3;
+  st.global.u32 [%rd2], %r5;
+DONE:
+  ret;
+})";
+  };
+  const std::string barrier = "  bar.sync 0;\n";
+  const std::tuple<std::string, std::string, std::string> cases[] = {
+      {"", "", "shared-race"}, {barrier, "", "async"}, {"", barrier, ""}};
+  for (const auto &[afterIssue, afterWait, check] : cases)
+    for (uint64_t seed = 0; seed < 32; ++seed) {
+      Checked checked(kernel(afterIssue, afterWait));
+      checked.device.options.seed = seed;
+      const auto findings =
+          checked.run({1}, {64}, checked.buffer(512, "in"), checked.buffer(128, "out", false));
+      if (check.empty())
+        expectQuiet(findings);
+      else
+        expectOne(findings, check);
+    }
+}
+
 /// Two tiles, copied one after the other, each with its mbarrier that the copies' threads make
 /// arrive. The barrier of the second may be first to hear of both copies.
 std::string copyWithBarriers(bool waitForSecond) {
