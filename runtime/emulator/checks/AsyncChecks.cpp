@@ -291,7 +291,7 @@ bool AsyncChecks::accessShared(Warp &warp, const Instruction &instruction, const
       found = true;
       return report(warp, instruction, lane, writes,
                     placeShared(*warp.block->cluster->blocks[rank], i * granule),
-                    access.addresses[lane], met);
+                    access.addressOf(lane), met);
     }
   });
   return found;

@@ -155,7 +155,9 @@ public:
   void access(Warp &warp, const Instruction &instruction, const Access &access) override {
     if (!access.mask)
       return;
-    const Runs &runs = recentRuns.of(instruction, access);
+    const Runs &runs =
+        access.runs ? *access.runs
+                    : recentRuns.of(instruction, access.mask, access.bytes, access.addresses);
     if (options.profile)
       counters.count(access, runs);
     if (access.space != Space::Global && access.space != Space::Shared)
@@ -417,7 +419,7 @@ private:
   void strongAccess(Warp &warp, const Access &access) {
     const bool reads = access.kind != Access::Kind::Write;
     forLanes(access.mask, [&](int lane) {
-      const uint64_t address = access.addresses[lane];
+      const uint64_t address = access.addressOf(lane);
       const bool publishes = access.order.releases() || clocks.hasFenced(warp);
       if (access.kind != Access::Kind::Read)
         withVariable(access.space, address, publishes, [&](SyncVariable &variable) {
@@ -425,10 +427,10 @@ private:
         });
     });
     for (uint32_t left = reads ? access.mask : 0; left;) {
-      const uint64_t address = access.addresses[std::countr_zero(left)];
+      const uint64_t address = access.addressOf(std::countr_zero(left));
       uint32_t same = 0;
       forLanes(left,
-               [&](int lane) { same |= uint32_t(access.addresses[lane] == address) << lane; });
+               [&](int lane) { same |= uint32_t(access.addressOf(lane) == address) << lane; });
       watching += strongReads.empty();
       strongReads.push_back({&warp, same, access.space, address, access.order});
       left &= ~same;

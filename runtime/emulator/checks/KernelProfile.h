@@ -1,18 +1,10 @@
 /// What a launch did: instructions by class, bytes by space, tensor FLOPs, conflicts.
 #pragma once
 #include "runtime/emulator/machine/Machine.h"
+#include "runtime/emulator/machine/Runs.h"
 #include <nlohmann/json_fwd.hpp>
 
 namespace ingot::emulator {
-
-/// Where the lanes' addresses lie.
-enum class LanePattern : uint8_t {
-  Any,
-  SideBySide, ///< all 32 lanes, each beside the one before
-  Together,   ///< all 32 lanes at one address
-};
-
-class Runs;
 
 /// Of accesses that were watched. Sectors are the 32-byte parts of global memory that a warp's
 /// access touches; wavefronts are the passes that an access to shared memory's 32 banks of 4 bytes

@@ -1,9 +1,10 @@
 /// What is remembered of 128 bytes of memory: who wrote and read which of them, and when.
 #pragma once
 #include "runtime/emulator/checks/Clocks.h"
-#include "runtime/emulator/checks/KernelProfile.h"
+#include "runtime/emulator/machine/Runs.h"
 #include <array>
 #include <bit>
+#include <bitset>
 #include <cstddef>
 #include <cstdlib>
 #include <deque>
@@ -55,7 +56,8 @@ inline uint64_t Entry::whoWord() const {
 /// What does not fit into a line.
 struct MoreEntries {
   std::vector<Entry> entries;
-  size_t recent = 0; ///< the last one that a read has extended; its next is likely near
+  size_t recent = 0;           ///< the last one that a read has extended; its next is likely near
+  std::bitset<256> whoIsThere; ///< see hashOf; others may have the same bit
 };
 
 /// Owns it.
@@ -122,13 +124,11 @@ struct alignas(64) Line {
       return;
     if (entriesInMore >= mostEntries)
       return;
-    if (entriesInMore % 8 == 7) {
-      std::erase_if(more->entries, [&](const Entry &entry) {
-        return !entry.has(Entry::writes) && access.begin <= entry.begin &&
-               entry.end <= access.end && isKnown(entry);
-      });
+    if (entriesInMore % 8 == 7 && std::erase_if(more->entries, [&](const Entry &entry) {
+          return !entry.has(Entry::writes) && access.begin <= entry.begin &&
+                 entry.end <= access.end && isKnown(entry);
+        }))
       summarise();
-    }
     if (access.begin <= read.begin && read.end <= access.end && isKnown(read))
       read = access;
     else
@@ -152,11 +152,12 @@ private:
     return true;
   }
   bool extendMore(Entry access);
-  static uint64_t bitOf(const Entry &entry) {
-    return uint64_t(1) << ((entry.whoWord() ^ uint64_t(entry.cluster) << 16) *
-                               0x9e3779b97f4a7c15u >>
-                           58);
+  static uint64_t hashOf(const Entry &entry) {
+    return (entry.whoWord() ^ uint64_t(entry.cluster) << 16) * 0x9e3779b97f4a7c15u;
   }
+  static uint64_t bitOf(const Entry &entry) { return uint64_t(1) << (hashOf(entry) >> 58); }
+  /// Its bit in the list's own filter.
+  static size_t placeOf(const Entry &entry) { return hashOf(entry) >> 40 & 255; }
   void add(Entry entry, EntryPool &pool);
   /// After entries of `more` have changed.
   void summarise();
@@ -185,60 +186,6 @@ public:
 private:
   void *memory = nullptr;
   Line *lines = nullptr; ///< in it
-};
-
-/// Lanes of an access that go together: neighbours at neighbouring addresses, or at the same one.
-struct Run {
-  uint64_t address;
-  uint32_t bytes; ///< of all lanes
-  int firstLane, lanes;
-  bool together; ///< all at the same address
-
-  uint32_t mask() const { return uint32_t((uint64_t(1) << lanes) - 1) << firstLane; }
-};
-
-/// The runs of an access; one for most.
-class Runs {
-public:
-  explicit Runs(const Access &access);
-  const Run *begin() const { return runs; }
-  const Run *end() const { return runs + count; }
-  LanePattern pattern = LanePattern::Any;
-
-private:
-  friend class RecentRuns;
-  Runs() = default;
-  Run runs[lanes];
-  int count = 0;
-};
-
-/// Runs of recent accesses. Loops access memory in the same shape again and again, from another
-/// address on, or from another one with the same base register.
-class RecentRuns {
-public:
-  /// Valid until the next call.
-  const Runs &of(const Instruction &instruction, const Access &access) {
-    Shape &shape = shapes[instruction.slots ? instruction.slots[0] / 128 % std::size(shapes) : 0];
-    if (shape.mask != access.mask || shape.bytes != access.bytes || !fits(shape, access.addresses))
-      return make(shape, access);
-    const uint64_t moved = access.addresses[0] - shape.first;
-    shape.first += moved;
-    for (int i = 0; i < shape.runs.count; ++i)
-      shape.runs.runs[i].address += moved;
-    return shape.runs;
-  }
-
-private:
-  struct Shape {
-    uint32_t mask = 0, bytes = 0;
-    uint64_t first = 0;
-    uint64_t distances[lanes]; ///< of all lanes from the first one
-    Runs runs;
-  };
-  static bool fits(const Shape &shape, const uint64_t *addresses);
-  static const Runs &make(Shape &shape, const Access &access);
-
-  Shape shapes[8];
 };
 
 /// Calls `visit(line number, entry)` for each line of a run; the entry's clock, cluster, slot and

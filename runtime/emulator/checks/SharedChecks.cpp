@@ -50,7 +50,8 @@ void SharedChecks::memory(const Instruction &instruction, const RaceCheck &check
       const uint64_t address = run.address + uint64_t(lane) * access.bytes;
       return check.warp.report(
           instruction, uint32_t(1) << (run.firstLane + lane), "uninitialised-memory",
-          nameShared(*block, sharedOffset(uint32_t(address))) + " has not been written", address);
+          nameShared(*block, sharedOffset(uint32_t(address))) + " has not been written",
+          access.window + address);
     }
 }
 

@@ -103,7 +103,7 @@ void ThreadClocks::give(const Warp &warp, const WarpState &state, const Bundle &
   if (state.initialises)
     raise(clocks, initialisationSlotOf(warp), mask, whole,
           isFenced(kind) ? state.fencedInitialised : state.initialised);
-  if (own && state.copies)
+  if (own && state.copies())
     raise(clocks, copySlotOf(warp), mask, whole, state.copied);
 }
 
@@ -169,7 +169,7 @@ void ThreadClocks::meet(Warp &warp, uint32_t mask) {
   WarpState &state = stateOf(warp);
   mask &= warp.live();
   if (!state.apart && !(warp.live() & ~mask) && isWhole(warp, state, mask) && !state.initialises &&
-      !state.copies) {
+      !state.copies()) {
     forBits(state.used, [&](int kind) {
       Held &held = state.common[size_t(kind)];
       held.met = std::max(held.met, kind == int(done) ? state.timeOf(warp) : held.self);
@@ -382,7 +382,11 @@ Entry ThreadClocks::phaseOf(const Block &block, uint32_t offset, uint32_t phase)
   return entry;
 }
 
-uint32_t ThreadClocks::copyBegins(const Warp &warp) { return ++stateOf(warp).copies; }
+uint32_t ThreadClocks::copyBegins(const Warp &warp) {
+  WarpState &state = stateOf(warp);
+  state.copyTimes.push_back(state.timeOf(warp));
+  return state.copies();
+}
 
 Entry ThreadClocks::copy(const Warp &warp, uint32_t number) const {
   Entry entry = entryOf(warp);
@@ -411,7 +415,9 @@ Entry ThreadClocks::product(const Warp &warp) {
 }
 
 void ThreadClocks::remembersIssue(const Entry &known, const Entry &issue, int lane) {
-  auto &issuers = issues[{known.slot, known.firstLane, known.clock}];
+  if (isCopySlot(known.slot))
+    return; // its number says it
+  auto &issuers = issues[issueKey(known)];
   for (Issue &other : issuers)
     if (other.entry.slot == issue.slot && other.lane == lane) {
       other.entry.clock = std::max(other.entry.clock, issue.clock);
@@ -423,18 +429,22 @@ void ThreadClocks::remembersIssue(const Entry &known, const Entry &issue, int la
 bool ThreadClocks::knowsIssueOf(const Warp &warp, int lane, const Entry &known) const {
   if (!known.has(Entry::async) || known.cluster != self)
     return false;
-  const auto found = issues.find({known.slot, known.firstLane, known.clock});
+  if (isCopySlot(known.slot)) {
+    Entry issue = known;
+    issue.slot = Slot16(known.slot - 2 * warpCount);
+    issue.clock = warps[issue.slot].copyTimes[known.clock - 1];
+    return knowsIssue(warp, lane, issue, known.firstLane);
+  }
+  const auto found = issues.find(issueKey(known));
   return found != issues.end() && std::ranges::all_of(found->second, [&](const Issue &issue) {
            return knowsIssue(warp, lane, issue.entry, issue.lane);
          });
 }
 
 bool ThreadClocks::knowsIssue(const Warp &warp, int lane, Entry issue, int issuer) const {
-  const bool ofWarp = issuer == allOfWarp;
-  if (ofWarp && issue.slot == slotOf(warp))
+  if (issuer == allOfWarp)
     return true;
-  issue.firstLane = int8_t(std::max(issuer, 0));
-  issue.lanes = uint8_t(ofWarp ? lanes : 1);
+  issue.firstLane = int8_t(issuer);
   return knows(warp, std::max(lane, 0), issue, issue);
 }
 

@@ -11,7 +11,6 @@
 #include "runtime/emulator/checks/Line.h"
 #include <map>
 #include <optional>
-#include <tuple>
 #include <unordered_map>
 
 namespace ingot::emulator {
@@ -162,6 +161,8 @@ public:
   void remembersIssue(const Entry &known, const Entry &issue, int lane);
   /// A lane comes after what has issued the operation whose access is `known`.
   bool knowsIssueOf(const Warp &warp, int lane, const Entry &known) const;
+  /// Of products, which four warps issue, nobody keeps who did: whoever meets one counts as coming
+  /// after it.
   bool knowsIssue(const Warp &warp, int lane, Entry issue, int issuer) const;
 
   /// How far apart the threads of an entry and of a warp are.
@@ -198,7 +199,8 @@ private:
     bool initialises = false;
     std::array<uint32_t, lanes> initialised{}; ///< by lane: the time of its last mbarrier.init
     std::array<uint32_t, lanes> fencedInitialised{};
-    uint32_t copies = 0;
+    std::vector<uint32_t> copyTimes; ///< when each cp.async was issued
+    uint32_t copies() const { return uint32_t(copyTimes.size()); }
     std::array<uint32_t, lanes> copied{}; ///< by lane: the last cp.async that it has waited for
     uint32_t productsRead = 0;
   };
@@ -220,6 +222,7 @@ private:
   }
   Slot16 initialisationSlotOf(const Warp &warp) const { return Slot16(warpCount + slotOf(warp)); }
   Slot16 copySlotOf(const Warp &warp) const { return Slot16(2 * warpCount + slotOf(warp)); }
+  bool isCopySlot(Slot16 slot) const { return slot >= 2 * warpCount && slot < 3 * warpCount; }
   Slot16 productSlotOf(const Warp &warp) const { return Slot16(3 * warpCount + groupOf(warp)); }
   /// Of four warps.
   uint32_t groupsPerBlock() const { return (warpsPerBlock + 3) / 4; }
@@ -269,8 +272,12 @@ private:
     Entry entry;
     int lane;
   };
-  /// Who issued what is known by a slot, a time and a lane: often one, for a phase several.
-  std::map<std::tuple<Slot16, int8_t, uint32_t>, std::vector<Issue>> issues;
+  /// Who issued what is known by a slot, a time and a lane: often one, for a phase several. Of
+  /// cp.async see WarpState.
+  std::unordered_map<uint64_t, std::vector<Issue>> issues;
+  static uint64_t issueKey(const Entry &known) {
+    return uint64_t(known.clock) << 32 | uint64_t(known.slot) << 8 | uint8_t(known.firstLane);
+  }
   std::vector<uint32_t> products; ///< that somebody has waited for, by warpgroup
   Board clusterBoard;
   std::shared_ptr<const Published> clusterComplete;

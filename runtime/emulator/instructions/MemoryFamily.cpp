@@ -30,8 +30,28 @@ template <typename T, typename R> struct Load {
     for (int i = 0; i < in.count; ++i) {
       R *out = warp.reg<R>(in.slots[1 + i]);
       const std::byte *base = place.base + i * sizeof(T);
+      if (place.runs && place.runs->size() <= mostRuns) {
+        for (const Run &run : *place.runs)
+          runOf(run, base + (run.address - place.origin), in.count * sizeof(T), out);
+        continue;
+      }
       for (int lane = 0; lane < lanes; ++lane)
         out[lane] = R(Wide(loadRelaxed<T>(base + (addresses.value[lane] - place.origin))));
+    }
+  }
+  /// Of more it is faster to go from lane to lane.
+  static constexpr int mostRuns = 4;
+  static INGOT_INLINE void runOf(const Run &run, const std::byte *from, size_t stride, R *out) {
+    out += run.firstLane;
+    if (run.together) {
+      const R value = R(Wide(loadRelaxed<T>(from)));
+      for (int lane = 0; lane < run.lanes; ++lane)
+        out[lane] = value;
+    } else if (sizeof(T) == sizeof(R) && stride == sizeof(T)) {
+      copyRelaxed(reinterpret_cast<std::byte *>(out), from, run.bytes);
+    } else {
+      for (int lane = 0; lane < run.lanes; ++lane)
+        out[lane] = R(Wide(loadRelaxed<T>(from + lane * stride)));
     }
   }
   static void some(Warp &warp, const Instruction &in, uint32_t mask, const Resolved &place,

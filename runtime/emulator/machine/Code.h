@@ -18,6 +18,9 @@ struct Instruction;
 struct CompiledFunction;
 struct CompiledKernel;
 
+inline constexpr int lanes = 32; ///< of a warp
+inline constexpr uint32_t allLanes = ~uint32_t(0);
+
 /// Byte offset of a register in its frame.
 using Slot = uint32_t;
 /// Registers of a frame begin at multiples of this many bytes; masks of predicates share one.

@@ -3,6 +3,7 @@
 #include "runtime/emulator/machine/Code.h"
 #include "runtime/emulator/machine/Memory.h"
 #include "runtime/emulator/machine/Observer.h"
+#include "runtime/emulator/machine/Runs.h"
 #include <atomic>
 #include <cstring>
 #include <limits>
@@ -10,9 +11,6 @@
 #include <random>
 
 namespace ingot::emulator {
-
-inline constexpr int lanes = 32;
-inline constexpr uint32_t allLanes = ~uint32_t(0);
 
 struct Dim3 {
   uint32_t x = 1, y = 1, z = 1;
@@ -225,6 +223,7 @@ struct Cluster {
   Dim3 index; ///< in the grid of clusters
   std::vector<std::unique_ptr<Block>> blocks;
   std::unique_ptr<ClusterObserver> observer;
+  RecentRuns recentRuns; ///< of accesses that the observer is told of
   std::mt19937_64 random;
   // barrier.cluster
   uint64_t phase = 0;

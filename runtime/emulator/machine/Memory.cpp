@@ -41,6 +41,11 @@ void unmap(Allocation &allocation) {
 } // namespace
 
 void copyRelaxed(std::byte *to, const std::byte *from, uint64_t bytes) {
+  if ((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from) | bytes) % 8 == 0) {
+    for (uint64_t i = 0; i < bytes; i += 8)
+      storeRelaxed(to + i, loadRelaxed<uint64_t>(from + i));
+    return;
+  }
   copyPieces<uint64_t>(to, from, bytes);
   copyPieces<uint32_t>(to, from, bytes);
   copyPieces<uint16_t>(to, from, bytes);

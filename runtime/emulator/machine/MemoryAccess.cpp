@@ -231,8 +231,8 @@ LaneAddresses laneAddresses(Warp &warp, Slot base, bool wide, int64_t offset, ui
 namespace {
 
 void tellObserver(Warp &warp, const Instruction &instruction, const AccessRequest &request,
-                  Space space, uint32_t mask, const LaneAddresses &addresses,
-                  const Extent *extent) {
+                  Space space, uint32_t mask, const LaneAddresses &addresses, uint64_t window,
+                  const Runs *runs, const Extent *extent) {
   Access access;
   access.kind = request.kind;
   access.space = space;
@@ -240,6 +240,8 @@ void tellObserver(Warp &warp, const Instruction &instruction, const AccessReques
   access.bytes = request.bytes;
   access.mask = mask;
   access.addresses = addresses.value;
+  access.window = window;
+  access.runs = runs;
   access.collective = request.collective;
   access.nonCoherent = request.nonCoherent;
   access.values = request.values;
@@ -267,37 +269,42 @@ void resolve(Warp &warp, const Instruction &instruction, uint32_t mask,
     if (space != Space::Global)
       space = Space::Generic;
   }
+  const Runs *runs = nullptr;
+  if (warp.observer && (space == Space::Global || space == Space::Shared))
+    runs = &warp.block->cluster->recentRuns.of(instruction, mask, request.bytes, addresses.value);
+  const auto inside = [&](uint64_t origin, uint64_t bytes) {
+    return runs ? runs->inside(origin, bytes, request.bytes, request.alignment)
+                : insideRange(addresses, origin, bytes, request.bytes, request.alignment);
+  };
   if (space == Space::Global) {
     const Extent *&recent = warp.recent[instruction.index & 7];
     const uint64_t first = addresses.value[0];
     if (!recent || !recent->holds(first, 1))
       recent = warp.launch->memory.find(first);
-    if (recent &&
-        insideRange(addresses, recent->address, recent->bytes, request.bytes, request.alignment) &&
+    if (recent && inside(recent->address, recent->bytes) &&
         !(recent->allocation->kind == Allocation::Kind::Constant &&
           request.kind != Access::Kind::Read)) {
       result.together = true;
       result.base = recent->host;
       result.origin = recent->address;
       result.ok = mask;
+      result.runs = runs;
       if (warp.observer)
-        tellObserver(warp, instruction, request, space, mask, addresses, recent);
+        tellObserver(warp, instruction, request, space, mask, addresses, 0, runs, recent);
       return;
     }
   } else if (space == Space::Shared || space == Space::SharedCluster) {
     const uint64_t origin = uint64_t(warp.block->rank) << 24;
     auto &shared = warp.block->shared;
-    if (insideRange(addresses, origin, shared.size(), request.bytes, request.alignment)) {
+    if (inside(origin, shared.size())) {
       result.together = true;
       result.base = shared.data();
       result.origin = origin;
       result.ok = mask;
-      if (warp.observer) {
-        LaneAddresses generic;
-        for (int lane = 0; lane < lanes; ++lane)
-          generic.value[lane] = sharedWindow + addresses.value[lane];
-        tellObserver(warp, instruction, request, Space::Shared, mask, generic, nullptr);
-      }
+      result.runs = runs;
+      if (warp.observer)
+        tellObserver(warp, instruction, request, Space::Shared, mask, addresses, sharedWindow, runs,
+                     nullptr);
       return;
     }
   }
@@ -357,7 +364,8 @@ void resolve(Warp &warp, const Instruction &instruction, uint32_t mask,
   if (warp.observer)
     for (int i = 0; i < 8; ++i)
       if (inSpace[i])
-        tellObserver(warp, instruction, request, Space(i), inSpace[i], generic, nullptr);
+        tellObserver(warp, instruction, request, Space(i), inSpace[i], generic, 0, nullptr,
+                     nullptr);
 }
 
 std::byte *resolveGeneric(Warp &warp, int lane, uint64_t address, uint64_t bytes) {

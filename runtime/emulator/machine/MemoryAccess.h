@@ -21,6 +21,7 @@ struct Resolved {
   bool together = false;      ///< all lanes lie in one range:
   std::byte *base = nullptr;  ///< the host address of
   uint64_t origin = 0;        ///< this address
+  const Runs *runs = nullptr; ///< of the lanes then, if they are known
   std::byte *pointers[lanes]; ///< if not together
 
   std::byte *at(const LaneAddresses &addresses, int lane) const {

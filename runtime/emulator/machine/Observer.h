@@ -11,6 +11,7 @@ struct Cluster;
 struct Block;
 struct Extent;
 struct Frame;
+class Runs;
 
 /// Where something was found.
 struct Finding {
@@ -57,7 +58,9 @@ struct Access {
   MemoryOrder order = {};
   uint32_t bytes = 0; ///< of each lane
   uint32_t mask = 0;
-  const uint64_t *addresses = nullptr; ///< of 32 lanes: global, or generic with the space's window
+  const uint64_t *addresses = nullptr; ///< of 32 lanes, + `window`: global or generic
+  uint64_t window = 0;
+  const Runs *runs = nullptr; ///< of the addresses without `window`, if they are known already
   /// Of matrices: which lane moves what is not for the program to know.
   bool collective = false;
   bool nonCoherent = false;       ///< ld.global.nc
@@ -65,6 +68,8 @@ struct Access {
   bool tensorMap = false;         ///< a copy reads its tensor map
   StoredValues values = {};       ///< nothing where they are not known
   const Extent *extent = nullptr; ///< that all lanes lie in, if it is known already
+
+  uint64_t addressOf(int lane) const { return window + addresses[lane]; }
 };
 
 /// What a proxy fence orders.
