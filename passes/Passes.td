@@ -93,12 +93,12 @@ def Differentiate : Pass<"differentiate", "::mlir::ModuleOp"> {
 def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
   let summary = "Turns @gradients into @step, which updates parameters and state";
   let description = [{
-    One graph.adamw or graph.sgd per bucket of parameters (those of a layer, neighbours joined up to about
+    One graph.update per bucket of parameters (those of a layer, neighbours joined up to about
     1 MB; one for the vectors of all larger layers), as soon as its gradients are final and its parameters used for the last time. Parameters and
     state are donated: they are updated in place. Clipping by global norm and `accumulate` micro-batches
     (slices of the batch arguments, whose mean counts) are part of @step. `skip-non-finite` needs all gradients
-    first, as clipping does: every update takes a scale that is NaN where the norm or the loss is not finite, and has
-    `skips`. With it or `return-gradients`, `gradient_norms` has the norm of each parameter's gradient, in the order of
+    first, as clipping does: every update takes a scale that is NaN where the norm or the loss is not finite, and
+    changes nothing then. Rates and decays of groups are scalars of their updates. With it or `return-gradients`, `gradient_norms` has the norm of each parameter's gradient, in the order of
     @step's parameters, 0 for those that are not trained.
     ```mlir --add-optimizer=optimizer=sgd --cse
     func.func @gradients(
@@ -139,8 +139,17 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
       %7 = graph.broadcast %6 [] : tensor<f32> -> tensor<4x3xf32>
       %8 = graph.mul %4, %7 : tensor<4x3xf32>
       %9 = graph.contract %8, %1 batch [] x [] over [0] x [0] : tensor<4x3xf32>, tensor<4x8xf32> -> tensor<3x8xf32>
-      %new_parameters = graph.sgd(%arg0) gradients(%9) scalars(%arg3, %0) {momentum = 0.000000e+00 : f64, weight_decay = 1.000000e-02 : f64} : tensor<3x8xf32> : tensor<3x8xf32> : tensor<f32>, tensor<f32> -> tensor<3x8xf32>
-      return %new_parameters, %3 : tensor<3x8xf32>, tensor<f32>
+      %10 = graph.constant dense<0.00999999977> : tensor<f32>
+      %11 = graph.update(%arg0) gradients(%9) state() scalars(%arg3, %10, %0) : tensor<3x8xf32>, tensor<3x8xf32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<3x8xf32> {
+      ^bb0(%arg4: tensor<f32>, %arg5: tensor<f32>, %arg6: tensor<f32>, %arg7: tensor<f32>, %arg8: tensor<f32>):
+        %12 = graph.mul %arg5, %arg8 : tensor<f32>
+        %13 = graph.mul %arg4, %arg7 : tensor<f32>
+        %14 = graph.add %12, %13 : tensor<f32>
+        %15 = graph.mul %14, %arg6 : tensor<f32>
+        %16 = graph.sub %arg4, %15 : tensor<f32>
+        graph.yield %16 : tensor<f32>
+      }
+      return %11, %3 : tensor<3x8xf32>, tensor<f32>
     }
     ```
   }];

@@ -224,80 +224,50 @@ def Graph_MseOp : Graph_CompositeOp<"mse", [InferTypeOpAdaptorWithIsCompatible]>
 // Optimizers: one op updates a bucket of parameters
 //===--------------------------------------------------------------------------------------------===//
 
-def Graph_AdamWOp : Graph_CompositeOp<"adamw",
-    [AttrSizedOperandSegments, AttrSizedResultSegments, Graph_Kernel<["getOperandUse", "placesOperand"]>]> {
-  let summary = "AdamW on a bucket of parameters: decoupled weight decay, epsilon outside the root";
+def Graph_UpdateOp : Graph_CompositeOp<"update",
+    [AttrSizedOperandSegments, IsolatedFromAbove, SingleBlock, Graph_Kernel<["getOperandUse", "placesOperand"]>]> {
+  let summary = "Updates a bucket of parameters and their state by one formula of an element";
   let description = [{
-    g  = gradient·gradient_scale                      m' = beta1·m + (1-beta1)·g
-    v' = beta2·v + (1-beta2)·g²                       p' = p·(1 - lr·weight_decay)
-    p' = p' - lr·(m'/correction1) / (√(v'/correction2) + epsilon)
-    with correction_i = 1 - beta_i^t (Loshchilov & Hutter 2019, as PyTorch computes it).
+    The region computes an element's new parameter and state from its parameter, gradient, state and from the
+    scalars, which are the same for all elements. It computes in f32 where the parameters are narrower; what it
+    yields is rounded to the type of what it replaces. State is in groups of as many tensors as there are parameters.
 
-    With `skips`, a gradient_scale that is NaN changes nothing: every result is what it replaces.
-
-    1. Parameters, gradients, moments and results pair up in number and type.
-    2. 0 ≤ beta < 1.
+    1. Parameters, gradients, every group of state and the results pair up in number and type.
+    2. The region takes parameter, gradient, state and scalars, all of the type that it computes in.
+    3. The region yields the parameter and its state.
+    4. The region holds constants and elementwise ops.
 
     ```mlir
-    func.func @adamw(%p: tensor<8xf32>, %g: tensor<8xf32>, %m: tensor<8xf32>, %v: tensor<8xf32>, %lr: tensor<f32>,
-                     %c1: tensor<f32>, %c2: tensor<f32>, %s: tensor<f32>) -> tensor<8xf32> {
-      %p1, %m1, %v1 = graph.adamw (%p) gradients (%g) moments (%m) (%v) scalars (%lr, %c1, %c2, %s)
-        {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64}
-        : tensor<8xf32> : tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
-        : tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
+    func.func @update(%p: tensor<8xf32>, %g: tensor<8xf32>, %m: tensor<8xf32>, %lr: tensor<f32>) -> tensor<8xf32> {
+      %p1, %m1 = graph.update (%p) gradients (%g) state (%m) scalars (%lr)
+        : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<f32> -> tensor<8xf32>, tensor<8xf32> {
+      ^bb0(%pe: tensor<f32>, %ge: tensor<f32>, %me: tensor<f32>, %rate: tensor<f32>):
+        %momentum = graph.constant dense<0.9> : tensor<f32>
+        %kept = graph.mul %me, %momentum : tensor<f32>
+        %direction = graph.add %kept, %ge : tensor<f32>
+        %step = graph.mul %direction, %rate : tensor<f32>
+        %next = graph.sub %pe, %step : tensor<f32>
+        graph.yield %next, %direction : tensor<f32>, tensor<f32>
+      }
       return %p1 : tensor<8xf32>
     }
     ```
   }];
   let arguments = (ins Variadic<Graph_FloatTensor>:$parameters, Variadic<Graph_FloatTensor>:$gradients,
-                       Variadic<Graph_FloatTensor>:$first_moments, Variadic<Graph_FloatTensor>:$second_moments,
-                       Graph_FloatScalar:$learning_rate, Graph_FloatScalar:$correction1,
-                       Graph_FloatScalar:$correction2, Graph_FloatScalar:$gradient_scale,
-                       F64Attr:$beta1, F64Attr:$beta2, F64Attr:$epsilon, F64Attr:$weight_decay,
-                       UnitAttr:$skips);
-  let results = (outs Variadic<Graph_FloatTensor>:$new_parameters, Variadic<Graph_FloatTensor>:$new_first_moments,
-                      Variadic<Graph_FloatTensor>:$new_second_moments);
+                       Variadic<Graph_FloatTensor>:$state, Variadic<Graph_FloatScalar>:$scalars);
+  let results = (outs Variadic<Graph_FloatTensor>:$updated);
+  let regions = (region SizedRegion<1>:$formula);
   let assemblyFormat = [{
-    `(` $parameters `)` `gradients` `(` $gradients `)` `moments` `(` $first_moments `)` `(` $second_moments `)`
-    `scalars` `(` $learning_rate `,` $correction1 `,` $correction2 `,` $gradient_scale `)` attr-dict
-    `:` type($parameters) `:` type($gradients) `:` type($first_moments) `:` type($second_moments)
-    `:` type($learning_rate) `,` type($correction1) `,` type($correction2) `,` type($gradient_scale)
-    `->` type($new_parameters) `:` type($new_first_moments) `:` type($new_second_moments)
+    `(` $parameters `)` `gradients` `(` $gradients `)` `state` `(` $state `)` `scalars` `(` $scalars `)` attr-dict
+    `:` type(operands) `->` type($updated) $formula
   }];
-  let hasVerifier = 1;
-}
-
-def Graph_SgdOp : Graph_CompositeOp<"sgd",
-    [AttrSizedOperandSegments, AttrSizedResultSegments, Graph_Kernel<["getOperandUse", "placesOperand"]>]> {
-  let summary = "SGD on a bucket of parameters, with momentum buffers where momentum is not 0";
-  let description = [{
-    g = gradient·gradient_scale + weight_decay·p;  b' = momentum·b + g;  p' = p - lr·b' (b' = g without momentum)
-    With `skips`, a gradient_scale that is NaN changes nothing.
-
-    1. Parameters, gradients and new parameters pair up in number and type.
-    2. Momenta, where present, pair up with the parameters, new momenta with the momenta.
-
-    ```mlir
-    func.func @sgd(%p: tensor<8xf32>, %g: tensor<8xf32>, %b: tensor<8xf32>, %lr: tensor<f32>, %s: tensor<f32>) -> tensor<8xf32> {
-      %p1, %b1 = graph.sgd (%p) gradients (%g) momenta (%b) scalars (%lr, %s)
-        {momentum = 0.9 : f64, weight_decay = 0.0 : f64}
-        : tensor<8xf32> : tensor<8xf32> momenta tensor<8xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<8xf32>
-      %p2 = graph.sgd (%p1) gradients (%g) scalars (%lr, %s) {momentum = 0.0 : f64, weight_decay = 0.0 : f64}
-        : tensor<8xf32> : tensor<8xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32>
-      return %p2 : tensor<8xf32>
-    }
-    ```
-  }];
-  let arguments = (ins Variadic<Graph_FloatTensor>:$parameters, Variadic<Graph_FloatTensor>:$gradients,
-                       Variadic<Graph_FloatTensor>:$momenta, Graph_FloatScalar:$learning_rate,
-                       Graph_FloatScalar:$gradient_scale, F64Attr:$momentum, F64Attr:$weight_decay, UnitAttr:$skips);
-  let results = (outs Variadic<Graph_FloatTensor>:$new_parameters, Variadic<Graph_FloatTensor>:$new_momenta);
-  let assemblyFormat = [{
-    `(` $parameters `)` `gradients` `(` $gradients `)` (`momenta` `(` $momenta^ `)`)?
-    `scalars` `(` $learning_rate `,` $gradient_scale `)` attr-dict
-    `:` type($parameters) `:` type($gradients) (`momenta` type($momenta)^)?
-    `:` type($learning_rate) `,` type($gradient_scale)
-    `->` type($new_parameters) (`:` type($new_momenta)^)?
+  let extraClassDeclaration = [{
+    /// Tensors per parameter: one of state each.
+    size_t getStateCount() { return getParameters().empty() ? 0 : getState().size() / getParameters().size(); }
+    /// Parameters, gradients and each group of state.
+    ::llvm::SmallVector<::mlir::ValueRange> getOperandGroups();
+    /// New parameters and each group of new state.
+    ::llvm::SmallVector<::mlir::ValueRange> getResultGroups();
   }];
   let hasVerifier = 1;
 }

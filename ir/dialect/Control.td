@@ -68,8 +68,8 @@ def Graph_IfOp : Graph_Op<"if", [RecursiveMemoryEffects, SingleBlock, NoRegionAr
 }
 
 def Graph_YieldOp : Graph_Op<"yield", [Pure, ReturnLike, Terminator,
-    ParentOneOf<["LoopOp", "IfOp"]>]> {
-  let summary = "Ends a region of loop or if with its values";
+    ParentOneOf<["LoopOp", "IfOp", "UpdateOp"]>]> {
+  let summary = "Ends a region of loop, if or update with its values";
   let description = [{
     ```mlir
     func.func @yield(%c: tensor<i1>, %x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {

@@ -2,6 +2,8 @@
 /// first (accumulationType) and the results rounded once, as a fused kernel does.
 #include "ir/dialect/GraphBuilder.h"
 #include "ir/formulas/Formulas.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -160,71 +162,54 @@ SmallVector<Value> MseOp::decompose(OpBuilder &builder) {
   return {build.reduceMean(build.square(error), all)};
 }
 
-/// What an update stores: `after`, rounded to the type of `before`, which it replaces; with `skips`
-/// `before` itself where the gradient scale is NaN.
-static Value replacement(GraphBuilder &build, bool skips, Value scale, Value before, Value after) {
-  after = roundTo(build, after, before);
-  if (!skips)
-    return after;
-  Value applies = build.broadcastLike(build.compare(Comparison::Eq, scale, scale), after);
-  return build.select(applies, after, before);
-}
-
-SmallVector<Value> AdamWOp::decompose(OpBuilder &builder) {
-  GraphBuilder build(builder, getLoc());
-  double beta1 = getBeta1().convertToDouble(), beta2 = getBeta2().convertToDouble();
-  SmallVector<Value> parameters, firsts, seconds;
-  for (auto [parameter, gradient, first, second] :
-       llvm::zip_equal(getParameters(), getGradients(), getFirstMoments(), getSecondMoments())) {
-    Type type = accumulationType(tensorType(parameter).getElementType());
-    Value p = widen(build, parameter);
-    auto spread = [&](Value scalar) { return build.broadcastLike(build.cast(scalar, type), p); };
-    Value rate = build.cast(getLearningRate(), type);
-    Value decay = build.sub(1, build.mul(rate, getWeightDecay().convertToDouble()));
-    Value stepSize = build.div(rate, build.cast(getCorrection1(), type));
-    Value inverse2 = build.make<ReciprocalOp>(build.cast(getCorrection2(), type));
-
-    Value g = build.mul(widen(build, gradient), spread(getGradientScale()));
-    Value m = build.add(build.mul(widen(build, first), beta1), build.mul(g, 1 - beta1));
-    Value v =
-        build.add(build.mul(widen(build, second), beta2), build.mul(build.square(g), 1 - beta2));
-    Value denominator =
-        build.add(build.sqrt(build.mul(v, spread(inverse2))), getEpsilon().convertToDouble());
-    Value step = build.div(build.mul(m, spread(stepSize)), denominator);
-    auto replace = [&](Value before, Value after) {
-      return replacement(build, getSkips(), getGradientScale(), before, after);
-    };
-    parameters.push_back(replace(parameter, build.sub(build.mul(p, spread(decay)), step)));
-    firsts.push_back(replace(first, m));
-    seconds.push_back(replace(second, v));
+/// A region of constants and elementwise ops on scalars, computed on tensors: what depends on an
+/// element has its tensor's shape, what does not stays a scalar and is repeated where the two meet.
+static SmallVector<Value> inlineFormula(GraphBuilder &build, Block &formula,
+                                        ArrayRef<Value> arguments) {
+  IRMapping mapping;
+  mapping.map(formula.getArguments(), arguments);
+  auto repeated = [&](Value value, ArrayRef<int64_t> shape) {
+    DenseElementsAttr constant;
+    if (tensorType(value).getRank() == 0 && matchPattern(value, m_Constant(&constant)))
+      return build.make<ConstantOp>(constant.resizeSplat(tensorType(value).clone(shape)));
+    return build.broadcastTo(value, shape);
+  };
+  for (Operation &op : formula.without_terminator()) {
+    auto operands = llvm::map_to_vector(op.getOperands(),
+                                        [&](Value operand) { return mapping.lookup(operand); });
+    ArrayRef<int64_t> shape;
+    for (Value operand : operands)
+      if (tensorType(operand).getRank() > 0)
+        shape = shapeOf(operand);
+    for (Value &operand : operands)
+      if (shapeOf(operand) != shape)
+        operand = repeated(operand, shape);
+    OperationState state(build.location, op.getName(), operands,
+                         tensorType(op.getResult(0)).clone(shape), op.getAttrs());
+    mapping.map(op.getResult(0), build.builder.create(state)->getResult(0));
   }
-  llvm::append_range(parameters, firsts);
-  llvm::append_range(parameters, seconds);
-  return parameters;
+  return llvm::map_to_vector(formula.getTerminator()->getOperands(),
+                             [&](Value value) { return mapping.lookup(value); });
 }
 
-SmallVector<Value> SgdOp::decompose(OpBuilder &builder) {
+SmallVector<Value> UpdateOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
-  double momentum = getMomentum().convertToDouble();
-  SmallVector<Value> parameters, momenta;
-  for (auto [index, parameter] : llvm::enumerate(getParameters())) {
-    Value p = widen(build, parameter);
-    auto spread = [&](Value scalar) {
-      return build.broadcastLike(build.cast(scalar, tensorType(p).getElementType()), p);
-    };
-    Value g = build.mul(widen(build, getGradients()[index]), spread(getGradientScale()));
-    Value direction = build.add(g, build.mul(p, getWeightDecay().convertToDouble()));
-    if (!getMomenta().empty()) {
-      Value buffer = getMomenta()[index];
-      direction = build.add(build.mul(widen(build, buffer), momentum), direction);
-      momenta.push_back(replacement(build, getSkips(), getGradientScale(), buffer, direction));
+  const size_t count = getParameters().size(), groups = getStateCount() + 1;
+  SmallVector<Value> results(count * groups);
+  for (size_t index = 0; index < count; ++index) {
+    SmallVector<Value> arguments;
+    for (ValueRange group : getOperandGroups())
+      arguments.push_back(widen(build, group[index]));
+    for (auto [scalar, argument] :
+         llvm::zip_equal(getScalars(), getFormula().getArguments().drop_front(groups + 1)))
+      arguments.push_back(build.cast(scalar, tensorType(argument).getElementType()));
+    for (auto [group, value] :
+         llvm::enumerate(inlineFormula(build, getFormula().front(), arguments))) {
+      Value result = getResult(group * count + index);
+      results[group * count + index] = roundTo(build, build.broadcastLike(value, result), result);
     }
-    Value step = build.mul(direction, spread(getLearningRate()));
-    parameters.push_back(
-        replacement(build, getSkips(), getGradientScale(), parameter, build.sub(p, step)));
   }
-  llvm::append_range(parameters, momenta);
-  return parameters;
+  return results;
 }
 
 } // namespace ingot::graph

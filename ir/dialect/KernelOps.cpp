@@ -106,23 +106,32 @@ int64_t CrossEntropyOp::getIndexLimit() { return shapeOf(getLogits()).back(); }
 // Updates: on flat storage, their tensors in buckets
 //===--------------------------------------------------------------------------------------------===//
 
-static OperandUse updateUse(Value operand) {
-  return tensorType(operand).getRank() > 0 ? OperandUse::Memory : OperandUse::Scalar;
+KernelForm UpdateOp::getKernelForm() { return {OpRole::Root, KernelRoot::Update}; }
+
+OperandUse UpdateOp::getOperandUse(unsigned operand) {
+  return operand < getNumOperands() - getScalars().size() ? OperandUse::Memory : OperandUse::Scalar;
 }
 
-KernelForm AdamWOp::getKernelForm() { return {OpRole::Root, KernelRoot::Update}; }
-OperandUse AdamWOp::getOperandUse(unsigned operand) {
-  return updateUse((*this)->getOperand(operand));
-}
-bool AdamWOp::placesOperand(unsigned operand) {
+bool UpdateOp::placesOperand(unsigned operand) {
   return getOperandUse(operand) == OperandUse::Memory;
 }
 
-KernelForm SgdOp::getKernelForm() { return {OpRole::Root, KernelRoot::Update}; }
-OperandUse SgdOp::getOperandUse(unsigned operand) {
-  return updateUse((*this)->getOperand(operand));
+static SmallVector<ValueRange> groupsOf(ValueRange values, size_t size) {
+  SmallVector<ValueRange> groups;
+  for (size_t first = 0; first < values.size(); first += size)
+    groups.push_back(values.slice(first, size));
+  return groups;
 }
-bool SgdOp::placesOperand(unsigned operand) { return getOperandUse(operand) == OperandUse::Memory; }
+
+SmallVector<ValueRange> UpdateOp::getOperandGroups() {
+  SmallVector<ValueRange> groups{getParameters(), getGradients()};
+  llvm::append_range(groups, groupsOf(getState(), getParameters().size()));
+  return groups;
+}
+
+SmallVector<ValueRange> UpdateOp::getResultGroups() {
+  return groupsOf(getUpdated(), getParameters().size());
+}
 
 //===--------------------------------------------------------------------------------------------===//
 // Order

@@ -81,28 +81,30 @@ LogicalResult SoftmaxOp::verify() {
   return success();
 }
 
-LogicalResult AdamWOp::verify() {
-  for (TypeRange group :
-       {TypeRange(getGradients().getTypes()), TypeRange(getFirstMoments().getTypes()),
-        TypeRange(getSecondMoments().getTypes()), TypeRange(getNewParameters().getTypes()),
-        TypeRange(getNewFirstMoments().getTypes()), TypeRange(getNewSecondMoments().getTypes())})
-    if (group != TypeRange(getParameters().getTypes()))
-      return emitOpError("(1) parameters, gradients and moments must pair up in number and type");
-  for (const APFloat &beta : {getBeta1(), getBeta2()})
-    if (double value = beta.convertToDouble(); !(value >= 0 && value < 1))
-      return emitOpError("(2) beta ") << value << " is not in [0, 1)";
-  return success();
-}
-
-LogicalResult SgdOp::verify() {
-  if (TypeRange(getGradients().getTypes()) != TypeRange(getParameters().getTypes()) ||
-      TypeRange(getNewParameters().getTypes()) != TypeRange(getParameters().getTypes()))
-    return emitOpError("(1) parameters and gradients must pair up in number and type");
-  if (!getMomenta().empty() &&
-      TypeRange(getMomenta().getTypes()) != TypeRange(getParameters().getTypes()))
-    return emitOpError("(2) momenta, where present, must pair up with parameters");
-  if (TypeRange(getNewMomenta().getTypes()) != TypeRange(getMomenta().getTypes()))
-    return emitOpError("(2) new momenta must pair up with momenta");
+LogicalResult UpdateOp::verify() {
+  TypeRange types(getParameters().getTypes());
+  SmallVector<ValueRange> groups = getOperandGroups();
+  llvm::append_range(groups, getResultGroups());
+  const size_t count = getParameters().size();
+  bool isPaired = count > 0 && getState().size() % count == 0 &&
+                  getUpdated().size() == count + getState().size();
+  if (!isPaired ||
+      llvm::any_of(groups, [&](ValueRange group) { return group.getTypes() != types; }))
+    return emitOpError(
+        "(1) parameters, gradients, state and results must pair up in number and type");
+  Block &block = getFormula().front();
+  Type element = cast<RankedTensorType>(types.front()).getElementType();
+  auto scalar = RankedTensorType::get({}, accumulationType(element));
+  if (block.getNumArguments() != 2 + getStateCount() + getScalars().size() ||
+      llvm::any_of(block.getArgumentTypes(), [&](Type type) { return type != scalar; }))
+    return emitOpError("(2) the region takes parameter, gradient, state and scalars as ") << scalar;
+  auto yield = dyn_cast<YieldOp>(block.getTerminator());
+  if (!yield || yield->getNumOperands() != 1 + getStateCount() ||
+      llvm::any_of(yield->getOperandTypes(), [&](Type type) { return type != scalar; }))
+    return emitOpError("(3) the region yields the parameter and its state as ") << scalar;
+  for (Operation &op : block.without_terminator())
+    if (!op.hasTrait<OpTrait::Elementwise>() && !isa<ConstantOp>(op))
+      return op.emitOpError("(4) is not elementwise, and stands in the formula of an update");
   return success();
 }
 

@@ -12,8 +12,6 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-double scalarOf(const Tensor &tensor) { return load<double>(tensor)[0]; }
-
 /// Maximum of `count` elements `stride` apart and Σ exp(x - max).
 struct Exponentials {
   double max = -std::numeric_limits<double>::infinity(), sum = 0;
@@ -225,61 +223,31 @@ Tensors evaluateMse(MseOp op, Operands operands) {
   return {storeResult(op, Doubles{sum / double(prediction.size())})};
 }
 
-Tensors evaluateAdamW(AdamWOp op, Operands operands) {
-  size_t count = op.getParameters().size();
-  Operands scalars = operands.subspan(4 * count);
-  double rate = scalarOf(scalars[0]), correction1 = scalarOf(scalars[1]);
-  double correction2 = scalarOf(scalars[2]), gradientScale = scalarOf(scalars[3]);
-  double beta1 = op.getBeta1().convertToDouble(), beta2 = op.getBeta2().convertToDouble();
-  double epsilon = op.getEpsilon().convertToDouble(), decay = op.getWeightDecay().convertToDouble();
-  Tensors results(3 * count);
-  if (op.getSkips() && std::isnan(gradientScale)) {
-    llvm::copy(operands.first(count), results.begin());
-    llvm::copy(operands.subspan(2 * count, 2 * count), results.begin() + count);
-    return results;
-  }
-  for (size_t index = 0; index < count; ++index) {
-    Doubles p = load<double>(operands[index]), g = load<double>(operands[count + index]);
-    Doubles m = load<double>(operands[2 * count + index]);
-    Doubles v = load<double>(operands[3 * count + index]);
-    for (size_t i = 0; i < p.size(); ++i) {
-      g[i] *= gradientScale;
-      m[i] = beta1 * m[i] + (1 - beta1) * g[i];
-      v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
-      p[i] *= 1 - rate * decay;
-      p[i] -= rate * (m[i] / correction1) / (std::sqrt(v[i] / correction2) + epsilon);
-    }
-    results[index] = storeResult(op, p, index);
-    results[count + index] = storeResult(op, m, count + index);
-    results[2 * count + index] = storeResult(op, v, 2 * count + index);
-  }
-  return results;
-}
-
-Tensors evaluateSgd(SgdOp op, Operands operands) {
-  size_t count = op.getParameters().size();
-  bool hasMomenta = !op.getMomenta().empty();
-  Operands scalars = operands.subspan((hasMomenta ? 3 : 2) * count);
-  double rate = scalarOf(scalars[0]), gradientScale = scalarOf(scalars[1]);
-  double momentum = op.getMomentum().convertToDouble(),
-         decay = op.getWeightDecay().convertToDouble();
+/// The formula on all elements of one tensor at a time; scalars have one element.
+Result<Tensors> evaluateUpdate(UpdateOp op, Operands operands) {
+  const size_t count = op.getParameters().size(), groups = op.getStateCount() + 1;
   Tensors results(op->getNumResults());
-  if (op.getSkips() && std::isnan(gradientScale)) {
-    llvm::copy(operands.first(count), results.begin());
-    llvm::copy(operands.subspan(2 * count, results.size() - count), results.begin() + count);
-    return results;
-  }
   for (size_t index = 0; index < count; ++index) {
-    Doubles p = load<double>(operands[index]), direction = load<double>(operands[count + index]);
-    Doubles buffer =
-        hasMomenta ? load<double>(operands[2 * count + index]) : Doubles(p.size(), 0.0);
-    for (size_t i = 0; i < p.size(); ++i) {
-      direction[i] = direction[i] * gradientScale + decay * p[i] + momentum * buffer[i];
-      p[i] -= rate * direction[i];
+    DenseMap<Value, Doubles> values;
+    Block &formula = op.getFormula().front();
+    for (auto [number, argument] : llvm::enumerate(formula.getArguments())) {
+      bool isScalar = number > groups;
+      const size_t operand =
+          isScalar ? (groups + 1) * count + number - groups - 1 : number * count + index;
+      values[argument] = load<double>(operands[operand]);
     }
-    results[index] = storeResult(op, p, index);
-    if (hasMomenta)
-      results[count + index] = storeResult(op, direction, count + index);
+    for (Operation &inner : formula.without_terminator()) {
+      SmallVector<Doubles> arguments;
+      for (Value value : inner.getOperands())
+        arguments.push_back(values[value]);
+      INGOT_ASSIGN(values[inner.getResult(0)], evaluateOnDoubles(&inner, arguments));
+    }
+    for (auto [group, value] : llvm::enumerate(formula.getTerminator()->getOperands())) {
+      Doubles elements = values[value];
+      if (const size_t size = operands[index].size(); elements.size() != size)
+        elements.assign(size, elements.front());
+      results[group * count + index] = storeResult(op, elements, group * count + index);
+    }
   }
   return results;
 }
@@ -297,8 +265,7 @@ std::optional<Result<Tensors>> evaluateComposite(Operation *op, Operands operand
       .Case([&](AttentionBackwardOp op) { return evaluateAttentionBackward(op, operands); })
       .Case([&](CrossEntropyOp op) { return evaluateCrossEntropy(op, operands); })
       .Case([&](MseOp op) { return evaluateMse(op, operands); })
-      .Case([&](AdamWOp op) { return evaluateAdamW(op, operands); })
-      .Case([&](SgdOp op) { return evaluateSgd(op, operands); })
+      .Case([&](UpdateOp op) { return evaluateUpdate(op, operands); })
       .Default([](Operation *) { return std::nullopt; });
 }
 

@@ -228,4 +228,35 @@ std::optional<Result<Tensors>> evaluateElementwise(Operation *op, Operands opera
       .Default([](Operation *) { return std::nullopt; });
 }
 
+Result<std::vector<double>> evaluateOnDoubles(Operation *op,
+                                              ArrayRef<std::vector<double>> operands) {
+  size_t size = 1;
+  for (const std::vector<double> &operand : operands)
+    size = operand.size() == 1 ? size : operand.size();
+  auto at = [&](size_t operand, size_t i) {
+    return operands[operand][operands[operand].size() == 1 ? 0 : i];
+  };
+  auto each = [&](auto function) {
+    std::vector<double> result(size);
+    for (size_t i = 0; i < size; ++i)
+      result[i] = function(i);
+    return result;
+  };
+  StringRef name = op->getName().getStringRef();
+  if (auto row = unaryTable().find(name); row != unaryTable().end() && row->second.floats)
+    return each([&](size_t i) { return row->second.floats(at(0, i)); });
+  if (auto row = binaryTable().find(name); row != binaryTable().end() && row->second.floats)
+    return each([&](size_t i) { return row->second.floats(at(0, i), at(1, i)); });
+  if (auto constant = dyn_cast<ConstantOp>(op)) {
+    INGOT_ASSIGN(Tensor value, tensorOf(constant.getValue()));
+    return load<double>(value);
+  }
+  if (auto comparison = dyn_cast<CompareOp>(op))
+    return each(
+        [&](size_t i) { return double(compare(comparison.getDirection(), at(0, i), at(1, i))); });
+  if (isa<SelectOp>(op))
+    return each([&](size_t i) { return at(0, i) != 0 ? at(1, i) : at(2, i); });
+  return errorAt(op, Error::Code::Unsupported, "is no function of floats");
+}
+
 } // namespace ingot::graph

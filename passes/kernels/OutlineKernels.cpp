@@ -159,7 +159,7 @@ public:
 
 private:
   void callKernel(unsigned group, ArrayRef<Operation *> body);
-  LogicalResult callUpdate(Operation *update);
+  LogicalResult callUpdate(graph::UpdateOp update);
   Value stepValue(Value value);
   Location locationOf(ArrayRef<Operation *> body, std::string &names);
 
@@ -184,7 +184,7 @@ LogicalResult FunctionOutliner::run() {
       continue;
     if (groups.groups[group].root != KernelRoot::Update)
       callKernel(group, body);
-    else if (failed(callUpdate(body.back())))
+    else if (failed(callUpdate(cast<graph::UpdateOp>(body.back()))))
       return failure();
   }
   for (OpOperand &operand : terminator->getOpOperands())
@@ -247,17 +247,17 @@ void FunctionOutliner::callKernel(unsigned group, ArrayRef<Operation *> body) {
     mapping.map(before, after);
 }
 
-LogicalResult FunctionOutliner::callUpdate(Operation *update) {
+LogicalResult FunctionOutliner::callUpdate(graph::UpdateOp update) {
   Location location = update->getLoc();
   SmallVector<Value> operands;
   size_t tensors = 0;
-  for (ValueRange group : updateOperandGroups(update)) {
+  for (ValueRange group : update.getOperandGroups()) {
     auto values = llvm::map_to_vector(group, [&](Value value) { return stepValue(value); });
     operands.push_back(graph::BucketOp::create(builder, location, values));
     tensors += group.size();
   }
   int64_t elements = elementsOf(operands.front());
-  for (Value scalar : update->getOperands().drop_front(tensors))
+  for (Value scalar : update.getScalars())
     operands.push_back(stepValue(scalar));
   Structure structure; // with the shapes of its tensors, though these only add up
   structure.words = {uintptr_t(KernelRoot::Update), tensors};
@@ -270,7 +270,7 @@ LogicalResult FunctionOutliner::callUpdate(Operation *update) {
   if (!kernel)
     return failure();
   auto call = func::CallOp::create(builder, location, kernel, operands);
-  for (auto [flat, group] : llvm::zip_equal(call.getResults(), updateResultGroups(update))) {
+  for (auto [flat, group] : llvm::zip_equal(call.getResults(), update.getResultGroups())) {
     auto tensors = graph::UnbucketOp::create(builder, location, group.getTypes(), flat);
     for (auto [before, after] : llvm::zip_equal(group, tensors.getResults()))
       mapping.map(before, after);

@@ -36,12 +36,8 @@ private:
 /// The names of the model's nodes in `locations`, each once, joined by commas.
 std::string nodeNames(llvm::ArrayRef<mlir::Location> locations);
 
-/// The body of an update kernel on flat storage: the decomposition of `update` (graph.adamw or
-/// graph.sgd) on one tensor per group. Null after a located diagnostic.
-mlir::func::FuncOp buildUpdateKernel(mlir::Operation *update, int64_t elements);
-
-/// The update's tensors, group after group: parameters, gradients, state.
-llvm::SmallVector<mlir::ValueRange> updateOperandGroups(mlir::Operation *update);
-llvm::SmallVector<mlir::ValueRange> updateResultGroups(mlir::Operation *update);
+/// The body of an update kernel on flat storage: the decomposition of `update` on one tensor per
+/// group. Null after a located diagnostic.
+mlir::func::FuncOp buildUpdateKernel(graph::UpdateOp update, int64_t elements);
 
 } // namespace ingot

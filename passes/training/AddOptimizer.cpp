@@ -3,6 +3,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "passes/Passes.h"
 #include "passes/Signature.h"
+#include "passes/training/Optimizers.h"
 #include "llvm/Support/Regex.h"
 #include <cmath>
 
@@ -15,8 +16,6 @@ namespace ingot {
 #include "passes/Passes.h.inc"
 
 namespace {
-
-using Optimizer = TrainingOptions::Optimizer;
 
 /// A bucket smaller than this is joined with the next: one update kernel has some work to do.
 constexpr int64_t bucketBytes = 1 << 20;
@@ -253,13 +252,20 @@ private:
   /// Then every gradient is needed before the first update.
   bool needsNorm() { return clip != 0 || skipNonFinite || returnGradients; }
   void update(GraphBuilder &build, Bucket &bucket, Value scale, ArrayRef<Value> corrections);
+  void writeFormula(UpdateOp op, size_t states);
   void nameResults();
 
-  SmallVector<StringRef> statePrefixes() {
-    if (optimizer == Optimizer::AdamW)
-      return {"adam.m.", "adam.v."};
-    return momentum == 0 ? SmallVector<StringRef>() : SmallVector<StringRef>{"sgd.momentum."};
+  /// The options that a row of the table reads.
+  TrainingOptions numbers() {
+    TrainingOptions options;
+    options.optimizer = optimizer;
+    options.beta1 = beta1;
+    options.beta2 = beta2;
+    options.epsilon = epsilon;
+    options.momentum = momentum;
+    return options;
   }
+  const OptimizerRow &row() { return rowOf(optimizer); }
 
   func::FuncOp function;
   Type scalarType; ///< of norms and corrections: f64 if a parameter is, else f32
@@ -334,14 +340,14 @@ BlockArgument AddOptimizer::scalarArgument(StringRef name, Type element) {
 }
 
 void AddOptimizer::addArguments() {
-  for (StringRef prefix : statePrefixes())
+  for (StringRef prefix : row().state(numbers()))
     for (Trained &one : trained)
       one.state.push_back(insertArgument(function, Role::State,
                                          (prefix + argumentName(one.parameter)).str(), one.type(),
                                          one.parameter.getLoc()));
   Builder builder(&getContext());
   learningRate = scalarArgument("learning_rate", builder.getF32Type());
-  if (optimizer == Optimizer::AdamW)
+  if (!row().corrections(numbers()).empty())
     step = scalarArgument("step", builder.getI64Type());
 }
 
@@ -387,9 +393,10 @@ void AddOptimizer::addUpdates() {
   OpBuilder builder = OpBuilder::atBlockBegin(&block);
   GraphBuilder build(builder, NameLoc::get(builder.getStringAttr("optimizer")));
   SmallVector<Value> corrections;
-  if (optimizer == Optimizer::AdamW) {
+  if (step) {
     Value count = build.add(build.cast(step, builder.getF64Type()), 1.0);
-    corrections = {correction(build, count, beta1), correction(build, count, beta2)};
+    for (double beta : row().corrections(numbers()))
+      corrections.push_back(correction(build, count, beta));
   }
   if (needsNorm()) {
     builder.setInsertionPoint(block.getTerminator());
@@ -405,35 +412,64 @@ void AddOptimizer::addUpdates() {
 
 void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
                           ArrayRef<Value> corrections) {
-  SmallVector<Value> parameters, gradients;
-  SmallVector<SmallVector<Value>> state(statePrefixes().size());
-  for (Trained *member : bucket.members) {
+  const size_t width = bucket.members.size(), states = bucket.members.front()->state.size();
+  SmallVector<Value> parameters, gradients, state(states * width);
+  for (auto [index, member] : llvm::enumerate(bucket.members)) {
     parameters.push_back(member->parameter);
     gradients.push_back(member->gradient);
-    for (auto [group, value] : llvm::zip_equal(state, member->state))
-      group.push_back(value);
+    for (auto [group, value] : llvm::enumerate(member->state))
+      state[group * width + index] = value;
   }
-  TypeRange types{ValueRange(parameters)};
-  Builder &attribute = build.builder;
-  auto number = [&](double value) { return attribute.getF64FloatAttr(value); };
   const Trained &first = *bucket.members.front();
   Value rate = learningRate;
   if (first.rateFactor != 1)
     rate = build.mul(rate, first.rateFactor);
-  UnitAttr skips = skipNonFinite ? attribute.getUnitAttr() : UnitAttr();
-  Operation *op;
-  if (optimizer == Optimizer::AdamW)
-    op = AdamWOp::create(build.builder, build.location, types, types, types, parameters, gradients,
-                         state[0], state[1], rate, corrections[0], corrections[1], scale,
-                         number(beta1), number(beta2), number(epsilon), number(first.weightDecay),
-                         skips);
-  else
-    op = SgdOp::create(build.builder, build.location, types, momentum == 0 ? TypeRange() : types,
-                       parameters, gradients, momentum == 0 ? ValueRange() : ValueRange(state[0]),
-                       rate, scale, number(momentum), number(first.weightDecay), skips);
-  size_t width = bucket.members.size();
+  SmallVector<Value> scalars{rate, build.scalar(scalarType, first.weightDecay), scale};
+  llvm::append_range(scalars, corrections);
+  SmallVector<Type> types(ValueRange(parameters).getTypes());
+  llvm::append_range(types, ValueRange(state).getTypes());
+  auto op =
+      UpdateOp::create(build.builder, build.location, types, parameters, gradients, state, scalars);
+  writeFormula(op, states);
   for (auto [index, result] : llvm::enumerate(op->getResults()))
     bucket.members[index % width]->updated.push_back(result);
+}
+
+/// The row of the table on scalars. What is skipped keeps its value where the gradient's scale is
+/// NaN.
+void AddOptimizer::writeFormula(UpdateOp op, size_t states) {
+  using formulas::Term;
+  Type element = tensorType(op.getParameters().front()).getElementType();
+  auto type = RankedTensorType::get({}, accumulationType(element));
+  Block &block = op.getFormula().emplaceBlock();
+  const size_t count = 2 + states + op.getScalars().size();
+  block.addArguments(SmallVector<Type>(count, type), SmallVector<Location>(count, op.getLoc()));
+  OpBuilder builder = OpBuilder::atBlockBegin(&block);
+  GraphBuilder build(builder, op.getLoc());
+  auto argument = [&](size_t index) { return Term{&build, block.getArgument(index)}; };
+  const size_t scalars = 2 + states;
+  auto arguments = [&](size_t from, size_t to) {
+    SmallVector<Term> terms;
+    for (size_t index = from; index < to; ++index)
+      terms.push_back(argument(index));
+    return terms;
+  };
+  Term scale = argument(scalars + 2);
+  ElementUpdate next{.parameter = argument(0),
+                     .state = arguments(2, scalars),
+                     .gradient = argument(1) * scale,
+                     .rate = argument(scalars),
+                     .weightDecay = argument(scalars + 1),
+                     .corrections = arguments(scalars + 3, count)};
+  row().update(numbers(), next);
+  SmallVector<Value> results;
+  auto yield = [&](Term after, Term before) {
+    results.push_back((skipNonFinite ? choose(equal(scale, scale), after, before) : after).value);
+  };
+  yield(next.parameter, argument(0));
+  for (auto [index, after] : llvm::enumerate(next.state))
+    yield(after, argument(2 + index));
+  YieldOp::create(builder, op.getLoc(), results);
 }
 
 /// A value a parameter of @step: the norm of its gradient, 0 if it is not trained.

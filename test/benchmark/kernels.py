@@ -116,7 +116,7 @@ def rms_norm(rows, columns):
 
 def gelu(rows, columns):
     x = shape(rows, columns)
-    body = f"%y = graph.formula "gelu_tanh"(%x) [] : {x}"
+    body = f'%y = graph.formula "gelu_tanh"(%x) [] : {x}'
     yield Case(f"GELU {rows}x{columns}", forward([("x", x)], body, [("%y", "y", x)]), {"x": (rows, columns)},
                lambda t: lambda: {"y": F.gelu(t["x"], approximate="tanh")})
     yield Case(f"GELU {rows}x{columns} with backward", gradients([("x", x)], [("dy", x)], body + "\n" + dotted(x, 2), "%l"),
@@ -141,6 +141,20 @@ def cross_entropy(rows, classes):
                {"x": (rows, classes), "t": classes}, peer)
 
 
+def adamw_formula(type):
+    """What add-optimizer writes for an element."""
+    lines = [f"%{name} = graph.constant dense<{value:.17e}> : {type}" for name, value in
+             [("b1", 0.9), ("a1", 1 - 0.9), ("b2", 0.999), ("a2", 1 - 0.999), ("eps", 1e-8), ("wd", 0.01), ("one", 1.0)]]
+    steps = ["gs = mul ge se", "rw = mul lre wd", "decay = sub one rw", "size = div lre c1e", "inverse = reciprocal c2e",
+             "mb = mul me b1", "ga = mul gs a1", "mn = add mb ga", "vb = mul ve b2", "gg = mul gs gs", "gv = mul gg a2",
+             "vn = add vb gv", "vi = mul vn inverse", "root = sqrt vi", "low = add root eps", "ms = mul mn size",
+             "step = div ms low", "pd = mul pe decay", "pn = sub pd step"]
+    for step in steps:
+        result, _, op, *operands = step.split()
+        lines.append(f"%{result} = graph.{op} {', '.join('%' + name for name in operands)} : {type}")
+    return "\n".join([*lines, f"graph.yield %pn, %mn, %vn : {type}, {type}, {type}"])
+
+
 def adamw(count):
     type, scalar = shape(count), "tensor<f32>"
     state = [argument(name, type, "state", f", graph.donated = {place}") for place, name in enumerate("pmv")]
@@ -148,9 +162,11 @@ def adamw(count):
 %c1 = graph.constant dense<{1 - 0.9!r}> : {scalar}
 %c2 = graph.constant dense<{1 - 0.999!r}> : {scalar}
 %s = graph.constant dense<1.0> : {scalar}
-%p1, %m1, %v1 = graph.adamw (%p) gradients (%g) moments (%m) (%v) scalars (%lr, %c1, %c2, %s)
-  {{beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64}}
-  : {type} : {type} : {type} : {type} : {scalar}, {scalar}, {scalar}, {scalar} -> {type} : {type} : {type}
+%p1, %m1, %v1 = graph.update (%p) gradients (%g) state (%m, %v) scalars (%lr, %c1, %c2, %s)
+  : {type}, {type}, {type}, {type}, {scalar}, {scalar}, {scalar}, {scalar} -> {type}, {type}, {type} {{
+^bb0(%pe: {scalar}, %ge: {scalar}, %me: {scalar}, %ve: {scalar}, %lre: {scalar}, %c1e: {scalar}, %c2e: {scalar}, %se: {scalar}):
+{adamw_formula(scalar)}
+}}
 return %p1, %m1, %v1 : {type}, {type}, {type}"""
     results = ", ".join(f'{type} {{graph.name = "new.{name}"}}' for name in "pmv")
     text = f"func.func @forward({', '.join(state)}, {argument('g', type)}) -> ({results}) {{\n{body}\n}}"

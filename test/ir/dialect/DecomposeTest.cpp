@@ -260,68 +260,23 @@ TEST_F(DecomposeTest, Mse) {
     }
 }
 
-TEST_F(DecomposeTest, AdamW) {
+/// `graph.update` by a formula with state and two scalars on tensors of two shapes.
+TEST_F(DecomposeTest, Update) {
   for (const FloatCase &f : floatCases)
     for (const auto &shape : shapes(2)) {
       std::string a = type(shape, f.name), b = type({3}, f.name), s = "tensor<f32>";
-      std::string pair = a + ", " + b;
-      Tensors values = {random(a), random(b), random(a), random(b), random(a), random(b)};
-      for (const std::string &text : {a, b}) { // second moments are not negative
-        std::vector<double> squares = graph::load<double>(random(text));
-        for (double &square : squares)
-          square *= square;
-        Tensor like = random(text);
-        values.push_back(graph::store(like.type(), like.shape(), squares));
-      }
-      for (double scalar : {1e-2, 0.19, 0.002, 0.5})
-        values.push_back(tensor(ElementType::F32, {}, {scalar}));
-      check(
-          "graph.adamw (%0, %1) gradients (%2, %3) moments (%4, %5) (%6, %7) scalars (%8, %9, %10, "
-          "%11) {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = "
-          "0.01 "
-          ": f64} : " +
-              pair + " : " + pair + " : " + pair + " : " + pair + " : " + s + ", " + s + ", " + s +
-              ", " + s + " -> " + pair + " : " + pair + " : " + pair,
-          {a, b, a, b, a, b, a, b, s, s, s, s}, {a, b, a, b, a, b}, f.tolerance, values);
-    }
-}
-
-// An update that skips leaves everything as it was where its scale is NaN, and only there.
-TEST_F(DecomposeTest, UpdatesSkip) {
-  const std::string a = "tensor<7xf32>", s = "tensor<f32>";
-  const std::string four = a + " : " + a + " : " + a + " : " + a, three = a + " : " + a + " : " + a;
-  for (double scale : {0.5, double(NAN)}) {
-    Tensors values = {random(a), random(a), random(a),
-                      tensor(ElementType::F32, {7}, {0, 1, 2, 3, 4, 5, 6})};
-    values[1].as<float>()[3] = NAN;
-    for (double scalar : {1e-2, 0.19, 0.002, scale})
-      values.push_back(tensor(ElementType::F32, {}, {scalar}));
-    check(
-        "graph.adamw (%0) gradients (%1) moments (%2) (%3) scalars (%4, %5, %6, %7) {beta1 = 0.9 "
-        ": f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64, skips} : " +
-            four + " : " + s + ", " + s + ", " + s + ", " + s + " -> " + three,
-        {a, a, a, a, s, s, s, s}, {a, a, a}, 2e-5, values);
-    Tensors sgd = {values[0], values[1], values[2], values[4], values[7]};
-    check("graph.sgd (%0) gradients (%1) momenta (%2) scalars (%3, %4) {momentum = 0.9 : f64, "
-          "weight_decay = 0.01 : f64, skips} : " +
-              a + " : " + a + " momenta " + a + " : " + s + ", " + s + " -> " + a + " : " + a,
-          {a, a, a, s, s}, {a, a}, 2e-5, sgd);
-  }
-}
-
-TEST_F(DecomposeTest, Sgd) {
-  std::string attributes = " {momentum = 0.9 : f64, weight_decay = 0.01 : f64} : ";
-  for (const FloatCase &f : floatCases)
-    for (const auto &shape : shapes(2)) {
-      std::string a = type(shape, f.name), b = type({3}, f.name), s = "tensor<f32>";
-      std::string pair = a + ", " + b, scalars = s + ", " + s;
-      check("graph.sgd (%0, %1) gradients (%2, %3) momenta (%4, %5) scalars (%6, %7)" + attributes +
-                pair + " : " + pair + " momenta " + pair + " : " + scalars + " -> " + pair + " : " +
-                pair,
+      std::string e = type({}, f.statistic), pair = a + ", " + b,
+                  six = pair + ", " + pair + ", " + pair;
+      std::string formula = "{\n^bb0(%p: " + e + ", %g: " + e + ", %m: " + e + ", %x: " + e +
+                            ", %y: " + e + "):\n%c = graph.constant dense<0.9> : " + e +
+                            "\n%z = graph.sub %x, %c : " + e + "\n%q = graph.mul %m, %c : " + e +
+                            "\n%d = graph.add %q, %g : " + e + "\n%t = graph.mul %d, %z : " + e +
+                            "\n%o = graph.compare gt %t, %p : " + e + " -> tensor<i1>" +
+                            "\n%n = graph.select %o, %t, %y : tensor<i1>, " + e +
+                            "\ngraph.yield %n, %d : " + e + ", " + e + "\n}";
+      check("graph.update (%0, %1) gradients (%2, %3) state (%4, %5) scalars (%6, %7) : " + six +
+                ", " + s + ", " + s + " -> " + pair + ", " + pair + " " + formula,
             {a, b, a, b, a, b, s, s}, {a, b, a, b}, 2 * f.tolerance);
-      check("graph.sgd (%0) gradients (%1) scalars (%2, %3)" + attributes + a + " : " + a + " : " +
-                scalars + " -> " + a,
-            {a, a, s, s}, {a}, 2 * f.tolerance);
     }
 }
 

@@ -117,8 +117,6 @@ std::string sources(const std::string &folder, const std::string &prefix) {
 
 /// `layer_norm` → `LayerNormOp`.
 std::string className(const std::string &mnemonic) {
-  if (mnemonic == "adamw")
-    return "AdamWOp";
   std::string name;
   bool upper = true;
   for (char letter : mnemonic) {

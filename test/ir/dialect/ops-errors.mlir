@@ -370,50 +370,50 @@ func.func @mse_1(%x: tensor<4xf32>, %t: tensor<5xf32>) {
 
 // -----
 
-func.func @adamw_1(%p: tensor<8xf32>, %g: tensor<4xf32>, %s: tensor<f32>) {
-  // expected-error @+1 {{(1) parameters, gradients and moments must pair up in number and type}}
-  %a:3 = graph.adamw (%p) gradients (%g) moments (%p) (%p) scalars (%s, %s, %s, %s)
-    {beta1 = 0.9 : f64, beta2 = 0.999 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64}
-    : tensor<8xf32> : tensor<4xf32> : tensor<8xf32> : tensor<8xf32>
-    : tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
+func.func @update_1(%p: tensor<8xf32>, %g: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{(1) parameters, gradients, state and results must pair up in number and type}}
+  %a = graph.update (%p) gradients (%g) state () scalars (%s)
+    : tensor<8xf32>, tensor<4xf32>, tensor<f32> -> tensor<8xf32> {
+  ^bb0(%x: tensor<f32>, %y: tensor<f32>, %z: tensor<f32>):
+    graph.yield %x : tensor<f32>
+  }
   return
 }
 
 // -----
 
-func.func @adamw_2(%p: tensor<8xf32>, %s: tensor<f32>) {
-  // expected-error @+1 {{(2) beta 1.000000e+00 is not in [0, 1)}}
-  %a:3 = graph.adamw (%p) gradients (%p) moments (%p) (%p) scalars (%s, %s, %s, %s)
-    {beta1 = 0.9 : f64, beta2 = 1.0 : f64, epsilon = 1.0e-8 : f64, weight_decay = 0.01 : f64}
-    : tensor<8xf32> : tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
-    : tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<8xf32> : tensor<8xf32>
+func.func @update_2(%p: tensor<8xbf16>, %s: tensor<f32>) {
+  // expected-error @+1 {{(2) the region takes parameter, gradient, state and scalars as 'tensor<f32>'}}
+  %a = graph.update (%p) gradients (%p) state () scalars (%s)
+    : tensor<8xbf16>, tensor<8xbf16>, tensor<f32> -> tensor<8xbf16> {
+  ^bb0(%x: tensor<bf16>, %y: tensor<bf16>, %z: tensor<f32>):
+    graph.yield %x : tensor<bf16>
+  }
   return
 }
 
 // -----
 
-func.func @sgd_1(%p: tensor<8xf32>, %g: tensor<4xf32>, %s: tensor<f32>) {
-  // expected-error @+1 {{(1) parameters and gradients must pair up in number and type}}
-  %a = graph.sgd (%p) gradients (%g) scalars (%s, %s) {momentum = 0.0 : f64, weight_decay = 0.0 : f64}
-    : tensor<8xf32> : tensor<4xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32>
+func.func @update_3(%p: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{(3) the region yields the parameter and its state as 'tensor<f32>'}}
+  %a:2 = graph.update (%p) gradients (%p) state (%p) scalars (%s)
+    : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<f32> -> tensor<8xf32>, tensor<8xf32> {
+  ^bb0(%x: tensor<f32>, %y: tensor<f32>, %m: tensor<f32>, %z: tensor<f32>):
+    graph.yield %x : tensor<f32>
+  }
   return
 }
 
 // -----
 
-func.func @sgd_2(%p: tensor<8xf32>, %b: tensor<4xf32>, %s: tensor<f32>) {
-  // expected-error @+1 {{(2) momenta, where present, must pair up with parameters}}
-  %a:2 = graph.sgd (%p) gradients (%p) momenta (%b) scalars (%s, %s) {momentum = 0.9 : f64, weight_decay = 0.0 : f64}
-    : tensor<8xf32> : tensor<8xf32> momenta tensor<4xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32> : tensor<4xf32>
-  return
-}
-
-// -----
-
-func.func @sgd_2_results(%p: tensor<8xf32>, %s: tensor<f32>) {
-  // expected-error @+1 {{(2) new momenta must pair up with momenta}}
-  %a = graph.sgd (%p) gradients (%p) momenta (%p) scalars (%s, %s) {momentum = 0.9 : f64, weight_decay = 0.0 : f64}
-    : tensor<8xf32> : tensor<8xf32> momenta tensor<8xf32> : tensor<f32>, tensor<f32> -> tensor<8xf32>
+func.func @update_4(%p: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error @+4 {{(4) is not elementwise, and stands in the formula of an update}}
+  %a = graph.update (%p) gradients (%p) state () scalars (%s)
+    : tensor<8xf32>, tensor<8xf32>, tensor<f32> -> tensor<8xf32> {
+  ^bb0(%x: tensor<f32>, %y: tensor<f32>, %z: tensor<f32>):
+    %t = graph.reshape %y : tensor<f32> -> tensor<f32>
+    graph.yield %t : tensor<f32>
+  }
   return
 }
 

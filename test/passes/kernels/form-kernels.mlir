@@ -114,7 +114,16 @@ func.func @attention(%qkv: tensor<2x8x48xf32>) -> tensor<2x8x16xf32> {
 // CHECK-NEXT: graph.unbucket %[[U]]#0 : tensor<48xf32> -> tensor<3xf32>, tensor<4x5xf32>
 // CHECK-NEXT: graph.unbucket %[[U]]#1 : tensor<48xf32> -> tensor<3xf32>, tensor<4x5xf32>
 func.func @update(%p: tensor<3xf32>, %q: tensor<4x5xf32>, %gp: tensor<3xf32>, %gq: tensor<4x5xf32>, %bp: tensor<3xf32>, %bq: tensor<4x5xf32>, %lr: tensor<f32>, %scale: tensor<f32>) -> (tensor<3xf32>, tensor<4x5xf32>, tensor<3xf32>, tensor<4x5xf32>) {
-  %0, %1, %2, %3 = graph.sgd (%p, %q) gradients (%gp, %gq) momenta (%bp, %bq) scalars (%lr, %scale) {momentum = 0.9, weight_decay = 0.0} : tensor<3xf32>, tensor<4x5xf32> : tensor<3xf32>, tensor<4x5xf32> momenta tensor<3xf32>, tensor<4x5xf32> : tensor<f32>, tensor<f32> -> tensor<3xf32>, tensor<4x5xf32> : tensor<3xf32>, tensor<4x5xf32>
+  %0, %1, %2, %3 = graph.update (%p, %q) gradients (%gp, %gq) state (%bp, %bq) scalars (%lr, %scale)
+      : tensor<3xf32>, tensor<4x5xf32>, tensor<3xf32>, tensor<4x5xf32>, tensor<3xf32>, tensor<4x5xf32>, tensor<f32>, tensor<f32>
+      -> tensor<3xf32>, tensor<4x5xf32>, tensor<3xf32>, tensor<4x5xf32> {
+  ^bb0(%x: tensor<f32>, %g: tensor<f32>, %b: tensor<f32>, %rate: tensor<f32>, %s: tensor<f32>):
+    %scaled = graph.mul %g, %s : tensor<f32>
+    %sum = graph.add %b, %scaled : tensor<f32>
+    %step = graph.mul %sum, %rate : tensor<f32>
+    %new = graph.sub %x, %step : tensor<f32>
+    graph.yield %new, %sum : tensor<f32>, tensor<f32>
+  }
   return %0, %1, %2, %3 : tensor<3xf32>, tensor<4x5xf32>, tensor<3xf32>, tensor<4x5xf32>
 }
 

@@ -461,8 +461,7 @@ const StringRef withoutGradient[] = {
     "graph.xor",
     "graph.not",                // no floats
     "graph.attention_backward", // second derivatives
-    "graph.adamw",
-    "graph.sgd",
+    "graph.update",
     "graph.bucket",
     "graph.unbucket",
     "graph.after", // made behind this pass

@@ -1,10 +1,10 @@
 // RUN: %ingot-opt %s --add-optimizer=optimizer=sgd | FileCheck %s
 // The biases of large layers share one bucket; each weight is updated as soon as its gradient is there.
 // CHECK: %[[G1:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
-// CHECK: graph.sgd(%{{[a-z0-9]+}}) gradients(%[[G1]])
+// CHECK: graph.update(%{{[a-z0-9]+}}) gradients(%[[G1]])
 // CHECK: %[[G0:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
-// CHECK: graph.sgd(%{{[a-z0-9]+}}) gradients(%[[G0]])
-// CHECK: graph.sgd(%{{[a-z0-9]+}}, %{{[a-z0-9]+}}) gradients(%{{[a-z0-9]+}}, %{{[a-z0-9]+}})
+// CHECK: graph.update(%{{[a-z0-9]+}}) gradients(%[[G0]])
+// CHECK: graph.update(%{{[a-z0-9]+}}, %{{[a-z0-9]+}}) gradients(%{{[a-z0-9]+}}, %{{[a-z0-9]+}})
 func.func @gradients(
     %w0: tensor<512x512xf32> {graph.name = "h.0.w", graph.role = "parameter"},
     %b0: tensor<512xf32> {graph.name = "h.0.b", graph.role = "parameter"},

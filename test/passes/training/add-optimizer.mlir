@@ -30,43 +30,50 @@
 // CHECK: %[[ONE:.+]] = graph.constant dense<1.000000e+00> : tensor<f32>
 // CHECK: %[[G1:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
 // CHECK: graph.contract %{{.+}}, %[[W1]]
-// CHECK-NEXT: %[[P1:.+]], %{{.+}}, %{{.+}} = graph.adamw(%[[W1]]) gradients(%[[G1]]) moments(%[[M1]]) (%[[V1]]) scalars(%[[RATE]], %[[C1]], %[[C2]], %[[ONE]]) {beta1 = 9.000000e-01 : f64, beta2 = {{.+}} : f64, epsilon = 1.000000e-08 : f64, weight_decay = 1.000000e-02 : f64}
+// CHECK: %[[DECAY:.+]] = graph.constant dense<0.00999999977> : tensor<f32>
+// CHECK-NEXT: %[[P1:.+]]:3 = graph.update(%[[W1]]) gradients(%[[G1]]) state(%[[M1]], %[[V1]]) scalars(%[[RATE]], %[[DECAY]], %[[ONE]], %[[C1]], %[[C2]]) :
+// CHECK-NEXT: ^bb0(%[[P:.+]]: tensor<f32>, %[[G:.+]]: tensor<f32>, %[[M:.+]]: tensor<f32>, %[[V:.+]]: tensor<f32>, %{{.+}}: tensor<f32>, %{{.+}}: tensor<f32>, %[[S:.+]]: tensor<f32>, %{{.+}}: tensor<f32>, %{{.+}}: tensor<f32>):
+// CHECK: graph.mul %[[G]], %[[S]] : tensor<f32>
+// CHECK: graph.yield
 // CHECK: %[[G0:.+]] = graph.contract
-// CHECK: %[[P0:.+]], %{{.+}}, %{{.+}} = graph.adamw(%[[W0]]) gradients(%[[G0]]) moments(%[[M0]]) (%[[V0]])
-// CHECK: return %[[P0]], %[[P1]], %[[U]],
+// CHECK: %[[P0:.+]]:3 = graph.update(%[[W0]]) gradients(%[[G0]]) state(%[[M0]], %[[V0]])
+// CHECK: return %[[P0]]#0, %[[P1]]#0, %[[U]],
 
 // SGD without momentum has no state and takes no step number.
 // SGD-LABEL: func.func @step(
 // SGD-NOT: "state"
 // SGD-NOT: "step"
-// SGD: graph.sgd(%{{.+}}) gradients(%{{.+}}) scalars(%{{.+}}) {momentum = 0.000000e+00 : f64, weight_decay = 0.000000e+00 : f64}
+// SGD: graph.update(%{{[^,]+}}) gradients(%{{[^,]+}}) state() scalars(%{{[^,]+}}, %{{[^,]+}}, %{{[^,]+}}) :
 
 // MOMENTUM-LABEL: func.func @step(
 // MOMENTUM-SAME: tensor<512x8xf32> {graph.donated = 3 : i64, graph.name = "sgd.momentum.h.0.w", graph.role = "state"}
-// MOMENTUM: graph.sgd(%{{.+}}) gradients(%{{.+}}) momenta(%{{.+}}) scalars(%{{.+}}) {momentum = 9.000000e-01 : f64, weight_decay = 1.000000e-02 : f64}
+// MOMENTUM: graph.update(%{{[^,]+}}) gradients(%{{[^,]+}}) state(%{{[^,]+}}) scalars(
+// MOMENTUM: graph.constant dense<0.899999976> : tensor<f32>
 
 // Clipping needs all gradients: every update stands behind the norm.
 // CLIP-LABEL: func.func @step(
 // CLIP-SAME: tensor<f32> {graph.name = "gradient_norm"})
-// CLIP-NOT: graph.adamw
+// CLIP-NOT: graph.update
 // CLIP: %[[SUM:.+]] = graph.add %{{.+}}, %{{.+}} : tensor<f32>
 // CLIP: %[[NORM:.+]] = graph.sqrt %[[SUM]] : tensor<f32>
 // CLIP: %[[GUARDED:.+]] = graph.add %[[NORM]], %{{.+}} : tensor<f32>
 // CLIP: %[[LIMIT:.+]] = graph.div %{{.+}}, %[[GUARDED]] : tensor<f32>
 // CLIP: %[[LEAST:.+]] = graph.minimum %[[LIMIT]], %{{.+}} : tensor<f32>
 // CLIP: %[[SCALE:.+]] = graph.mul %[[LEAST]]
-// CLIP: graph.adamw{{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %{{[^,]+}}, %[[SCALE]])
+// CLIP: graph.update{{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %[[SCALE]], %{{[^,]+}}, %{{[^,]+}})
 // CLIP: return {{.*}}, %[[NORM]] :
 
 // A scale of NaN, where loss or norm is not finite, makes updates change nothing.
 // SKIP-LABEL: func.func @step(
-// SKIP-NOT: graph.adamw
+// SKIP-NOT: graph.update
 // SKIP: %[[NORM:.+]] = graph.sqrt %{{.+}} : tensor<f32>
 // SKIP: %[[LOSS:.+]] = graph.abs %{{.+}} : tensor<f32>
 // SKIP: %[[FINITE:.+]] = graph.compare lt %[[NORM]], %{{.+}} : tensor<f32>
 // SKIP: %[[BOTH:.+]] = graph.and %[[FINITE]], %{{.+}} : tensor<i1>
 // SKIP: %[[SCALE:.+]] = graph.select %[[BOTH]]
-// SKIP: graph.adamw{{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %{{[^,]+}}, %[[SCALE]]) {{.*}}skips
+// SKIP: graph.update{{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %[[SCALE]], %{{[^,]+}}, %{{[^,]+}})
+// SKIP: %[[APPLIES:.+]] = graph.compare eq %[[S:.+]], %[[S]] : tensor<f32>
+// SKIP: graph.select %[[APPLIES]]
 // SKIP: %[[NONE:.+]] = graph.constant dense<0.000000e+00> : tensor<f32>
 // SKIP: %[[UNUSED:.+]] = graph.reshape %[[NONE]] : tensor<f32> -> tensor<1xf32>
 // SKIP: %[[SQUARES:.+]] = graph.concat %{{.+}}, %{{.+}}, %[[UNUSED]] dimension 0
@@ -80,9 +87,10 @@
 // GROUPS-NOT: "adam.m.h.0.w"
 // GROUPS-SAME: %[[RATE:[a-z0-9]+]]: tensor<f32> {graph.name = "learning_rate"
 // GROUPS: %[[HALF:.+]] = graph.mul %[[RATE]], %{{.+}} : tensor<f32>
-// GROUPS: %[[P1:.+]], %{{.+}}, %{{.+}} = graph.adamw(%[[W1]]) {{.*}} scalars(%[[HALF]], {{.*}} weight_decay = 0.000000e+00
-// GROUPS-NOT: graph.adamw
-// GROUPS: return %[[W0]], %[[P1]],
+// GROUPS: %[[NONE:.+]] = graph.constant dense<0.000000e+00> : tensor<f32>
+// GROUPS: %[[P1:.+]]:3 = graph.update(%[[W1]]) {{.*}} scalars(%[[HALF]], %[[NONE]],
+// GROUPS-NOT: graph.update
+// GROUPS: return %[[W0]], %[[P1]]#0,
 
 // RETURN-LABEL: func.func @step(
 // RETURN-SAME: tensor<3xf32> {graph.name = "gradient_norms"}, tensor<512x8xf32> {graph.name = "gradient.h.0.w"}, tensor<512x512xf32> {graph.name = "gradient.h.1.w"})
@@ -97,7 +105,8 @@
 // ACCUMULATE: graph.slice %[[X]] [4, 0] to [8, 8] by [1, 1]
 // ACCUMULATE: %[[B:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
 // ACCUMULATE-NEXT: %[[G:.+]] = graph.add %[[A]], %[[B]]
-// ACCUMULATE: graph.adamw{{.*}} gradients(%[[G]]) {{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %{{[^,]+}}, %[[HALF]])
+// ACCUMULATE: graph.update{{.*}} gradients(%[[G]]) {{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %[[HALF]], %{{[^,]+}}, %{{[^,]+}})
+// ACCUMULATE-COUNT-2: graph.yield
 // ACCUMULATE: %[[LOSS:.+]] = graph.mul %{{.+}}, %{{.+}} : tensor<f32>
 // ACCUMULATE: return {{.*}}, %[[LOSS]] :
 func.func @gradients(

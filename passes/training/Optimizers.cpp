@@ -1,0 +1,47 @@
+#include "passes/training/Optimizers.h"
+
+namespace ingot {
+namespace {
+
+using Options = TrainingOptions;
+using Names = llvm::SmallVector<llvm::StringRef>;
+using Numbers = llvm::SmallVector<double>;
+
+const OptimizerRow rows[] = {
+    // Decoupled weight decay, epsilon outside the root (Loshchilov and Hutter 2019, as PyTorch
+    // computes it).
+    {Options::Optimizer::AdamW, [](const Options &) -> Names { return {"adam.m.", "adam.v."}; },
+     [](const Options &o) -> Numbers { return {o.beta1, o.beta2}; },
+     [](const Options &o, ElementUpdate &e) {
+       auto decay = 1.0 - e.rate * e.weightDecay, stepSize = e.rate / e.corrections[0];
+       auto inverse = reciprocal(e.corrections[1]);
+       auto g = e.gradient;
+       auto &m = e.state[0], &v = e.state[1];
+       m = m * o.beta1 + g * (1 - o.beta1);
+       v = v * o.beta2 + g * g * (1 - o.beta2);
+       auto denominator = sqrt(v * inverse) + o.epsilon;
+       auto step = m * stepSize / denominator;
+       e.parameter = e.parameter * decay - step;
+     }},
+    // Weight decay is part of the gradient.
+    {Options::Optimizer::Sgd,
+     [](const Options &o) -> Names { return o.momentum == 0 ? Names() : Names{"sgd.momentum."}; },
+     [](const Options &) -> Numbers { return {}; },
+     [](const Options &o, ElementUpdate &e) {
+       auto direction = e.gradient + e.parameter * e.weightDecay;
+       if (!e.state.empty())
+         e.state[0] = direction = e.state[0] * o.momentum + direction;
+       e.parameter = e.parameter - direction * e.rate;
+     }},
+};
+
+} // namespace
+
+const OptimizerRow &rowOf(Options::Optimizer optimizer) {
+  for (const OptimizerRow &row : rows)
+    if (row.optimizer == optimizer)
+      return row;
+  llvm_unreachable("an optimizer without a row");
+}
+
+} // namespace ingot
