@@ -126,11 +126,10 @@ public:
             const std::vector<int64_t> &high);
 
   // Reductions over dimensions; none named: all.
-  Value sum(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
+#define INGOT_REDUCTION(METHOD, ...)                                                               \
+  Value METHOD(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
+#include "ir/formulas/Reductions.def"
   Value mean(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
-  Value max(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
-  Value min(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
-  Value product(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
 
   // Contractions and indexing.
   /// a [..., m, k] · b [..., k, n] = [..., m, n]; leading dimensions broadcast.

@@ -208,21 +208,11 @@ Value Builder::Impl::reduce(graph::ReduceKind kind, Value x, std::vector<int64_t
   return owner.reshape(reduced, kept);
 }
 
-Value Builder::sum(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
-  return impl->reduce(graph::ReduceKind::Sum, x, std::move(dimensions), keepDimensions);
-}
-
-Value Builder::max(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
-  return impl->reduce(graph::ReduceKind::Max, x, std::move(dimensions), keepDimensions);
-}
-
-Value Builder::min(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
-  return impl->reduce(graph::ReduceKind::Min, x, std::move(dimensions), keepDimensions);
-}
-
-Value Builder::product(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
-  return impl->reduce(graph::ReduceKind::Product, x, std::move(dimensions), keepDimensions);
-}
+#define INGOT_REDUCTION(METHOD, KIND, ...)                                                         \
+  Value Builder::METHOD(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {           \
+    return impl->reduce(graph::ReduceKind::KIND, x, std::move(dimensions), keepDimensions);        \
+  }
+#include "ir/formulas/Reductions.def"
 
 Value Builder::mean(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
   Value total = sum(x, std::move(dimensions), keepDimensions);

@@ -1,4 +1,5 @@
 /// Reductions and contractions: floats accumulate in double, whatever their type.
+#include "ir/formulas/Reductions.h"
 #include "ir/reference/ReferenceMath.h"
 #include "ir/reference/ReferenceOps.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -8,49 +9,6 @@ using namespace mlir;
 namespace ingot::graph {
 namespace {
 
-template <typename T> T identityOf(ReduceKind kind) {
-  using Limits = std::numeric_limits<T>;
-  T lowest = Limits::has_infinity ? T(-Limits::infinity()) : Limits::lowest();
-  T highest = Limits::has_infinity ? Limits::infinity() : Limits::max();
-  switch (kind) {
-  case ReduceKind::Sum:
-    return 0;
-  case ReduceKind::Max:
-    return lowest;
-  case ReduceKind::Min:
-    return highest;
-  case ReduceKind::Product:
-    break;
-  }
-  return 1;
-}
-
-/// Integers wrap, so they combine as unsigned numbers; NaN wins over everything.
-template <typename T> T combine(ReduceKind kind, T x, T y) {
-  using Modular = std::conditional_t<std::is_same_v<T, double>, double, uint64_t>;
-  switch (kind) {
-  case ReduceKind::Sum:
-    return T(Modular(x) + Modular(y));
-  case ReduceKind::Max:
-    return x != x || x > y ? x : y;
-  case ReduceKind::Min:
-    return x != x || x < y ? x : y;
-  case ReduceKind::Product:
-    break;
-  }
-  return T(Modular(x) * Modular(y));
-}
-
-/// The identity of max and min for a narrow integer is its own limit.
-template <typename T> T clampToType(T value, ElementType type) {
-  if constexpr (std::is_same_v<T, int64_t>)
-    return std::clamp(value, -(int64_t(1) << (bitWidth(type) - 1)),
-                      int64_t(uint64_t(-1) >> (65 - bitWidth(type))));
-  else if constexpr (std::is_same_v<T, uint64_t>)
-    return std::min(value, uint64_t(-1) >> (64 - bitWidth(type)));
-  return value;
-}
-
 Tensors evaluateReduce(ReduceOp op, const Tensor &operand) {
   std::vector<int64_t> kept = stridesOf(resultShape(op)), strides;
   size_t next = 0;
@@ -58,11 +16,9 @@ Tensors evaluateReduce(ReduceOp op, const Tensor &operand) {
     strides.push_back(llvm::is_contained(op.getDimensions(), dim) ? 0 : kept[next++]);
   return dispatch(operand.type(), [&](auto zero) -> Tensors {
     using Wide = decltype(zero);
-    Wide identity = identityOf<Wide>(op.getKind());
-    if (op.getKind() == ReduceKind::Max || op.getKind() == ReduceKind::Min)
-      identity = clampToType(identity, operand.type());
+    Wide neutral = neutralOf<Wide>(op.getKind(), bitWidth(operand.type()));
     std::vector<Wide> elements = load<Wide>(operand);
-    std::vector<Wide> result(elementCount(resultShape(op)), identity);
+    std::vector<Wide> result(elementCount(resultShape(op)), neutral);
     auto element = elements.begin();
     forEachPoint<1>(operand.shape(), {strides}, [&](std::array<int64_t, 1> at) {
       result[at[0]] = combine(op.getKind(), result[at[0]], *element++);

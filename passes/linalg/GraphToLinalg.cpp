@@ -1,6 +1,7 @@
 /// Graph ops become linalg on tensors, but for the roots that have an emitter of their own.
 #include "passes/linalg/GraphToLinalg.h"
 #include "ir/dialect/GraphBuilder.h"
+#include "ir/formulas/Reductions.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -10,6 +11,7 @@
 #include "passes/Signature.h"
 #include "passes/linalg/RandomNumbers.h"
 #include "passes/linalg/Reshape.h"
+#include "passes/linalg/ScalarOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -290,57 +292,27 @@ Value Converter::pad(graph::PadOp op) {
 
 /// The value that a reduction starts from.
 TypedAttr neutralElement(Builder &builder, graph::ReduceKind kind, Type type, bool isUnsigned) {
-  if (auto real = dyn_cast<FloatType>(type)) {
-    const llvm::fltSemantics &semantics = real.getFloatSemantics();
-    switch (kind) {
-    case graph::ReduceKind::Sum:
-      return builder.getFloatAttr(type, 0);
-    case graph::ReduceKind::Product:
-      return builder.getFloatAttr(type, 1);
-    case graph::ReduceKind::Max:
-      return builder.getFloatAttr(type, APFloat::getInf(semantics, true));
-    case graph::ReduceKind::Min:
-      return builder.getFloatAttr(type, APFloat::getInf(semantics, false));
-    }
-  }
   unsigned width = type.getIntOrFloatBitWidth();
-  switch (kind) {
-  case graph::ReduceKind::Sum:
-    return builder.getIntegerAttr(type, 0);
-  case graph::ReduceKind::Product:
-    return builder.getIntegerAttr(type, 1);
-  case graph::ReduceKind::Max:
-    return builder.getIntegerAttr(type, isUnsigned ? APInt::getMinValue(width)
-                                                   : APInt::getSignedMinValue(width));
-  case graph::ReduceKind::Min:
-    return builder.getIntegerAttr(type, isUnsigned ? APInt::getMaxValue(width)
-                                                   : APInt::getSignedMaxValue(width));
-  }
-  llvm_unreachable("a reduction of unknown kind");
+  if (isa<FloatType>(type))
+    return builder.getFloatAttr(type, graph::neutralOf<double>(kind, width));
+  uint64_t value = isUnsigned ? graph::neutralOf<uint64_t>(kind, width)
+                              : uint64_t(graph::neutralOf<int64_t>(kind, width));
+  return builder.getIntegerAttr(type, APInt(64, value).trunc(width));
 }
 
 Operation *combine(OpBuilder &b, Location location, graph::ReduceKind kind, bool isUnsigned,
-                   Value x, Value sum) {
-  bool isFloat = isa<FloatType>(x.getType());
-  switch (kind) {
-  case graph::ReduceKind::Sum:
-    return isFloat ? arith::AddFOp::create(b, location, x, sum).getOperation()
-                   : arith::AddIOp::create(b, location, x, sum);
-  case graph::ReduceKind::Product:
-    return isFloat ? arith::MulFOp::create(b, location, x, sum).getOperation()
-                   : arith::MulIOp::create(b, location, x, sum);
-  case graph::ReduceKind::Max:
-    if (isFloat)
-      return arith::MaximumFOp::create(b, location, x, sum);
-    return isUnsigned ? arith::MaxUIOp::create(b, location, x, sum).getOperation()
-                      : arith::MaxSIOp::create(b, location, x, sum);
-  case graph::ReduceKind::Min:
-    if (isFloat)
-      return arith::MinimumFOp::create(b, location, x, sum);
-    return isUnsigned ? arith::MinUIOp::create(b, location, x, sum).getOperation()
-                      : arith::MinSIOp::create(b, location, x, sum);
-  }
-  llvm_unreachable("a reduction of unknown kind");
+                   Value x, Value y) {
+  Scalars s(b, location, isUnsigned);
+  auto combined = [&]() -> Value {
+    switch (kind) {
+#define INGOT_REDUCTION(METHOD, KIND, NEUTRAL, REFERENCE, LOWERING, ...)                           \
+  case graph::ReduceKind::KIND:                                                                    \
+    return LOWERING;
+#include "ir/formulas/Reductions.def"
+    }
+    llvm_unreachable("a reduction of unknown kind");
+  };
+  return combined().getDefiningOp();
 }
 
 struct ReductionLoops {

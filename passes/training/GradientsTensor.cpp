@@ -83,42 +83,40 @@ void concatGradient(G &g, ConcatOp op, Value dy) {
 
 Value equals(G &g, Value lhs, Value rhs) { return g.compare(Comparison::Eq, lhs, rhs); }
 
-/// Equal extrema share the cotangent evenly, as PyTorch's amax.
-void extremumGradient(G &g, ReduceOp op, Value dy) {
+/// What the operand of a reduction gets: the words of the last column of Reductions.def.
+struct ReduceGradient {
+  G &g;
+  ReduceOp op;
   Value x = op.getOperand();
-  auto spread = [&](Value reduced) {
-    return g.broadcastReducedLike(reduced, x, op.getDimensions());
-  };
-  Value zeros = g.zerosLike(x);
-  Value chosen = g.select(equals(g, x, spread(op.getResult())), g.splatLike(x, 1), zeros);
-  Value share = g.div(dy, g.reduceSum(chosen, op.getDimensions()));
-  g.give(x, g.mul(chosen, spread(share)));
-}
 
-/// The product of all other elements, right also where some are 0.
-void productGradient(G &g, ReduceOp op, Value dy) {
-  Value x = op.getOperand(), zeros = g.zerosLike(x), ones = g.splatLike(x, 1);
-  auto spread = [&](Value reduced) {
-    return g.broadcastReducedLike(reduced, x, op.getDimensions());
-  };
-  Value isZero = equals(g, x, zeros);
-  Value factors = g.select(isZero, ones, x);
-  Value zero = g.select(isZero, ones, zeros);
-  Value otherZeros = g.sub(spread(g.reduceSum(zero, op.getDimensions())), zero);
-  Value product = g.reduce(ReduceKind::Product, factors, op.getDimensions());
-  Value others = g.select(equals(g, otherZeros, zeros), g.div(spread(product), factors), zeros);
-  g.give(x, g.mul(spread(dy), others));
-}
+  Value spread(Value reduced) { return g.broadcastReducedLike(reduced, x, op.getDimensions()); }
+  Value total(Value elements) { return g.reduceSum(elements, op.getDimensions()); }
 
-void reduceGradient(G &g, ReduceOp op, Value dy) {
+  /// Equal extrema share the cotangent evenly, as PyTorch's amax.
+  Value ofExtremum(Value given) {
+    Value chosen =
+        g.select(equals(g, x, spread(op.getResult())), g.splatLike(x, 1), g.zerosLike(x));
+    return g.mul(chosen, spread(g.div(given, total(chosen))));
+  }
+
+  /// The product of all other elements, right also where some are 0.
+  Value ofProduct(Value given) {
+    Value zeros = g.zerosLike(x), ones = g.splatLike(x, 1), isZero = equals(g, x, zeros);
+    Value factors = g.select(isZero, ones, x), zero = g.select(isZero, ones, zeros);
+    Value otherZeros = g.sub(spread(total(zero)), zero);
+    Value product = g.reduce(ReduceKind::Product, factors, op.getDimensions());
+    Value others = g.select(equals(g, otherZeros, zeros), g.div(spread(product), factors), zeros);
+    return g.mul(spread(given), others);
+  }
+};
+
+void reduceGradient(G &g, ReduceOp op, Value given) {
+  ReduceGradient r{g, op};
   switch (op.getKind()) {
-  case ReduceKind::Sum:
-    return g.give(op.getOperand(), g.broadcastReducedLike(dy, op.getOperand(), op.getDimensions()));
-  case ReduceKind::Max:
-  case ReduceKind::Min:
-    return extremumGradient(g, op, dy);
-  case ReduceKind::Product:
-    return productGradient(g, op, dy);
+#define INGOT_REDUCTION(METHOD, KIND, NEUTRAL, REFERENCE, LOWERING, GRADIENT)                      \
+  case ReduceKind::KIND:                                                                           \
+    return g.give(r.x, GRADIENT);
+#include "ir/formulas/Reductions.def"
   }
 }
 
