@@ -154,11 +154,7 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [
-    Option<"optimizer", "optimizer", "::ingot::TrainingOptions::Optimizer",
-           "::ingot::TrainingOptions::Optimizer::AdamW", "the update rule",
-           [{::llvm::cl::values(
-             clEnumValN(::ingot::TrainingOptions::Optimizer::AdamW, "adamw", "AdamW"),
-             clEnumValN(::ingot::TrainingOptions::Optimizer::Sgd, "sgd", "SGD, with momentum if asked"))}]>,
+    Option<"optimizer", "optimizer", "std::string", "\"adamw\"", "a row of training/Optimizers.cpp">,
     Option<"beta1", "beta1", "double", "0.9", "AdamW's decay of the first moment">,
     Option<"beta2", "beta2", "double", "0.999", "AdamW's decay of the second moment">,
     Option<"epsilon", "epsilon", "double", "1e-8", "AdamW's, outside the root">,

@@ -168,6 +168,8 @@ public:
 private:
   LogicalResult checkOptions() {
     auto error = [&] { return emitError(function.getLoc()); };
+    if (!parseEnum<TrainingOptions::Optimizer>(optimizer.getValue()))
+      return error() << "there is no optimizer '" << optimizer.getValue() << "'";
     for (auto [name, value] :
          {std::pair("beta1", double(beta1)), std::pair("beta2", double(beta2))})
       if (!(value >= 0 && value < 1))
@@ -258,14 +260,14 @@ private:
   /// The options that a row of the table reads.
   TrainingOptions numbers() {
     TrainingOptions options;
-    options.optimizer = optimizer;
+    options.optimizer = *parseEnum<TrainingOptions::Optimizer>(optimizer.getValue());
     options.beta1 = beta1;
     options.beta2 = beta2;
     options.epsilon = epsilon;
     options.momentum = momentum;
     return options;
   }
-  const OptimizerRow &row() { return rowOf(optimizer); }
+  const OptimizerRow &row() { return rowOf(numbers().optimizer); }
 
   func::FuncOp function;
   Type scalarType; ///< of norms and corrections: f64 if a parameter is, else f32

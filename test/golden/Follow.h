@@ -4,6 +4,7 @@
 #include "frontend/api/ModelModule.h"
 #include "ir/dialect/Elements.h"
 #include "mlir/Pass/PassManager.h"
+#include "passes/training/Optimizers.h"
 #include "passes/training/Training.h"
 #include "test/golden/Golden.h"
 #include <cmath>
@@ -31,8 +32,9 @@ using GoldenCase = std::tuple<const char *, const char *>;
 
 /// Every model with every run.
 inline auto everyGoldenRun() {
-  return ::testing::Combine(::testing::Values("gpt", "mlp"),
-                            ::testing::Values("plain", "decay", "clip", "accumulate", "sgd"));
+  return ::testing::Combine(
+      ::testing::Values("gpt", "mlp"),
+      ::testing::Values("plain", "decay", "clip", "accumulate", "sgd"));
 }
 
 inline std::string nameOf(const ::testing::TestParamInfo<GoldenCase> &test) {
@@ -63,7 +65,7 @@ inline Status follow(const Golden &golden, const GoldenRun &expected, const Mode
   for (size_t index = 0; index < losses.size(); ++index) {
     for (const auto &[name, value] : golden.batch(index, expected.options.accumulate))
       INGOT_TRY(runner->write(name, inType(value, type)));
-    if (expected.options.optimizer == TrainingOptions::Optimizer::AdamW) {
+    if (!rowOf(expected.options.optimizer).corrections(expected.options).empty()) {
       Tensor step(ElementType::I64, {});
       step.as<int64_t>()[0] = index;
       INGOT_TRY(runner->write("step", step));

@@ -87,8 +87,8 @@ public:
       result.losses = entry["losses"].get<std::vector<double>>();
       result.exactLosses = entry["losses_f64"].get<std::vector<double>>();
       result.gradientNorms = entry.value("gradient_norms", std::vector<double>());
-      result.options.optimizer = entry["optimizer"] == "adamw" ? TrainingOptions::Optimizer::AdamW
-                                                               : TrainingOptions::Optimizer::Sgd;
+      result.options.optimizer =
+          parseEnum<TrainingOptions::Optimizer>(entry["optimizer"].get<std::string>()).value();
       result.options.weightDecay = entry["weight_decay"].get<double>();
       result.options.momentum = entry.value("momentum", 0.0);
       result.options.clip = entry.value("clip", 0.0);

@@ -1,9 +1,11 @@
 // RUN: not %ingot-opt %s --add-optimizer="beta1=1.5" --split-input-file 2>&1 | FileCheck %s --check-prefix=BETA
 // RUN: not %ingot-opt %s --add-optimizer="clip=-1" --split-input-file 2>&1 | FileCheck %s --check-prefix=CLIP
+// RUN: not %ingot-opt %s --add-optimizer="optimizer=sdg" --split-input-file 2>&1 | FileCheck %s --check-prefix=NAME
 // RUN: not %ingot-opt %s --add-optimizer="accumulate=0" --split-input-file 2>&1 | FileCheck %s --check-prefix=ZERO
 // RUN: not %ingot-opt %s --add-optimizer="accumulate=2" --split-input-file 2>&1 | FileCheck %s
 
-// CHECK: [[@LINE+6]]:5: error: 'x' has no batch dimension to split into micro-batches
+// CHECK: [[@LINE+7]]:5: error: 'x' has no batch dimension to split into micro-batches
+// NAME: [[@LINE+4]]:1: error: there is no optimizer 'sdg'
 // BETA: [[@LINE+3]]:1: error: beta1 must be in [0, 1), but is 1.5
 // CLIP: [[@LINE+2]]:1: error: clip must not be negative, but is -1
 // ZERO: [[@LINE+1]]:1: error: accumulate must be at least 1, but is 0
