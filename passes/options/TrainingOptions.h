@@ -15,7 +15,7 @@ struct TrainingOptions {
     CrossEntropy, ///< mean over positions of -log softmax(logits)[target]
     Mse,          ///< mean of (output - target)²
   };
-  enum class Optimizer { AdamW, Sgd };
+  enum class Optimizer { AdamW, Sgd, Adam };
 
   Loss loss = Loss::CrossEntropy;
   Optimizer optimizer = Optimizer::AdamW;
@@ -73,8 +73,8 @@ struct TrainingOptions {
 constexpr std::array<std::string_view, 3> enumNames(TrainingOptions::Loss) {
   return {"none", "cross_entropy", "mse"};
 }
-constexpr std::array<std::string_view, 2> enumNames(TrainingOptions::Optimizer) {
-  return {"adamw", "sgd"};
+constexpr std::array<std::string_view, 3> enumNames(TrainingOptions::Optimizer) {
+  return {"adamw", "sgd", "adam"};
 }
 
 } // namespace ingot

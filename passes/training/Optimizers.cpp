@@ -31,6 +31,13 @@ const OptimizerRow rows[] = {
        e.parameter = e.parameter * decay - step;
      }},
     // Weight decay is part of the gradient.
+    {Options::Optimizer::Adam, moments, betas,
+     [](const Options &o, ElementUpdate &e) {
+       auto stepSize = e.rate / e.corrections[0];
+       auto g = e.gradient + e.parameter * e.weightDecay;
+       e.parameter = e.parameter - adamStep(o, e, g, stepSize);
+     }},
+    // The same.
     {Options::Optimizer::Sgd,
      [](const Options &o) -> Names { return o.momentum == 0 ? Names() : Names{"sgd.momentum."}; },
      [](const Options &) -> Numbers { return {}; },

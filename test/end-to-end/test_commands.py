@@ -29,7 +29,7 @@ class Usage(unittest.TestCase):
         self.refused("did you mean 'gpt2-xl'?", "plan", "gpt", "--size=gpt2-xxl")
         self.refused("did you mean 'cosine'?", "train", "gpt", "--data=random", "--schedule=cosin")
         self.refused("did you mean 'kernels'?", "compile", "gpt", "--emit=kernel")
-        self.refused("did you mean 'adamw'?", "compile", "gpt", "--train", "--optimizer=adam")
+        self.refused("did you mean 'adamw'?", "compile", "gpt", "--train", "--optimizer=adanw")
         self.refused("did you mean 'cpu'?", "train", *TINY, "--data=random", "--device=cpuu")
 
     def test_wrong_values_name_their_flag(self):

@@ -34,7 +34,7 @@ using GoldenCase = std::tuple<const char *, const char *>;
 inline auto everyGoldenRun() {
   return ::testing::Combine(
       ::testing::Values("gpt", "mlp"),
-      ::testing::Values("plain", "decay", "clip", "accumulate", "sgd"));
+      ::testing::Values("plain", "decay", "clip", "accumulate", "adam", "sgd"));
 }
 
 inline std::string nameOf(const ::testing::TestParamInfo<GoldenCase> &test) {
