@@ -11,7 +11,7 @@ using namespace test;
 std::vector<PlantedBug> allBugs() {
   std::vector<PlantedBug> all;
   for (const auto family : {plantedBounds, plantedMemory, plantedAsync, plantedBarriers,
-                            plantedControl, plantedOrdering})
+                            plantedControl, plantedOrdering, plantedProxies})
     for (const PlantedBug &bug : family())
       all.push_back(bug);
   return all;

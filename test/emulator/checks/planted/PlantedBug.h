@@ -38,5 +38,6 @@ std::span<const PlantedBug> plantedAsync();
 std::span<const PlantedBug> plantedBarriers();
 std::span<const PlantedBug> plantedControl();
 std::span<const PlantedBug> plantedOrdering();
+std::span<const PlantedBug> plantedProxies();
 
 } // namespace ingot::emulator::test
