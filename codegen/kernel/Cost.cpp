@@ -1,7 +1,6 @@
 #include "codegen/kernel/Cost.h"
 #include "ir/dialect/Graph.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/kernels/OpModel.h"
 #include "passes/schedule/KernelDialect.h"
 
 using namespace mlir;
@@ -10,17 +9,10 @@ namespace ingot {
 namespace {
 
 double operationsOf(Operation &op, const TargetCosts &costs) {
-  if (isa<math::FmaOp>(op))
-    return 2;
-  if (isa<math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::CopySignOp>(op))
-    return 1;
-  if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp>(op))
-    return costs.division;
-  if (isa<math::MathDialect>(op.getDialect()))
-    return costs.function;
-  if (isa<arith::ConstantOp, linalg::IndexOp, linalg::YieldOp>(op))
+  if (isa<linalg::IndexOp, linalg::YieldOp>(op))
     return 0;
-  return 1;
+  graph::PointCost cost = costOf(op);
+  return cost.operations + cost.functions * costs.function + cost.divisions * costs.division;
 }
 
 double bytesRead(BlockArgument operand) {

@@ -42,6 +42,10 @@ bool isInlinedConstant(mlir::Operation *op);
 int64_t elementsOf(mlir::Value value);
 int64_t bytesOf(mlir::Value value);
 
+/// What a scalar op in a body takes. Ops of the dialect `math` are functions but for those that are
+/// instructions.
+graph::PointCost costOf(mlir::Operation &scalar);
+
 /// Cost of computing one element, in bytes of memory traffic that take as long.
 double costPerElement(mlir::Operation *pointOp, const TargetCosts &costs);
 

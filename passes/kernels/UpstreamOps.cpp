@@ -42,21 +42,6 @@ OpLoops::Dims dimsOf(AffineMap map) {
   return dims;
 }
 
-/// Ops of the dialect `math` are functions but for those that are instructions.
-PointCost costOf(Operation &op) {
-  if (isa<math::FmaOp>(op))
-    return {.operations = 2};
-  if (isa<arith::ConstantOp>(op))
-    return {};
-  if (isa<arith::DivFOp, arith::DivSIOp, arith::DivUIOp, math::SqrtOp, math::RsqrtOp>(op))
-    return {.divisions = 1};
-  bool isInstruction = isa<math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::TruncOp,
-                           math::RoundEvenOp, math::CopySignOp>(op);
-  if (isa<math::MathDialect>(op.getDialect()) && !isInstruction)
-    return {.functions = 1};
-  return {.operations = 1};
-}
-
 struct GenericModel : KernelOp::ExternalModel<GenericModel, linalg::GenericOp> {
   KernelForm getKernelForm(Operation *op) const {
     auto generic = cast<linalg::GenericOp>(op);
@@ -107,6 +92,20 @@ template <OpRole role, typename... Ops> void attach(MLIRContext &context) {
 }
 
 } // namespace
+
+graph::PointCost costOf(Operation &op) {
+  if (isa<math::FmaOp>(op))
+    return {.operations = 2};
+  if (isa<arith::ConstantOp>(op))
+    return {};
+  if (isa<arith::DivFOp, arith::DivSIOp, arith::DivUIOp, math::SqrtOp, math::RsqrtOp>(op))
+    return {.divisions = 1};
+  bool isInstruction = isa<math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::TruncOp,
+                           math::RoundEvenOp, math::CopySignOp>(op);
+  if (isa<math::MathDialect>(op.getDialect()) && !isInstruction)
+    return {.functions = 1};
+  return {.operations = 1};
+}
 
 void registerUpstreamKernelOps(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, linalg::LinalgDialect *, tensor::TensorDialect *,
