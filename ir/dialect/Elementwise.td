@@ -116,6 +116,7 @@ def Graph_CosOp : Graph_UnaryFloat<"cos", "Cosine", "x in radians; NaN at infini
 def Graph_SigmoidOp : Graph_UnaryFloat<"sigmoid", "Logistic function", "1/(1 + e^-x).">;
 def Graph_FloorOp : Graph_UnaryFloat<"floor", "Largest integer not above x", "Infinities and NaN stay.", [Idempotent]>;
 def Graph_CeilOp : Graph_UnaryFloat<"ceil", "Smallest integer not below x", "Infinities and NaN stay.", [Idempotent]>;
+def Graph_RoundOp : Graph_UnaryFloat<"round", "Nearest integer, ties to even", "Infinities and NaN stay.", [Idempotent]>;
 def Graph_ReluOp : Graph_UnaryOp<"relu", Graph_NumberTensor, "Rectifier max(x, 0)", "The derivative at 0 is 0; NaN stays NaN.", [Idempotent]>;
 def Graph_NotOp : Graph_UnaryOp<"not", Graph_BitsTensor, "Bitwise complement", "Flips every bit of the type.", [Involution], "i1">;
 

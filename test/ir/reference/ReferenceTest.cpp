@@ -78,6 +78,7 @@ constexpr Function functions[] = {
     {"sigmoid", [](double x) { return 0.5 * (1 + std::tanh(x / 2)); }},
     {"floor", [](double x) { return std::floor(x); }},
     {"ceil", [](double x) { return std::ceil(x); }},
+    {"round", [](double x) { return x - std::remainder(x, 1); }},
     {"relu", [](double x) { return x > 0 ? x : 0; }},
 };
 
@@ -121,6 +122,8 @@ TEST_F(ReferenceTest, SpecialValues) {
              {-1, 0, inf, nan});
   expectSame(unary<double>("log1p", {-1, -2, inf, nan}, "f32", ElementType::F32),
              {-inf, nan, inf, nan});
+  expectSame(unary<double>("round", {0.5, 1.5, -2.5, inf, nan}, "f32", ElementType::F32),
+             {0, 2, -2, inf, nan});
   expectSame(unary<double>("sin", {inf, -inf}, "f32", ElementType::F32), {nan, nan});
   auto pair = [&](const char *name) {
     return binary<double>(name, {1, nan, 1, -inf}, {2, 1, nan, inf}, "f32", ElementType::F32);

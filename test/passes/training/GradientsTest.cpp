@@ -373,6 +373,7 @@ const Case cases[] = {
     {"graph.abs", unary<AbsOp>},
     {"graph.sign", flat<SignOp>},
     {"graph.floor", flat<FloorOp>},
+    {"graph.round", flat<RoundOp>},
     {"graph.ceil", flat<CeilOp>},
     {"graph.exp", unary<ExpOp>},
     {"graph.log", unary<LogOp, 0.2, 3.0>},
