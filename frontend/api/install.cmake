@@ -13,10 +13,10 @@ set(public_headers
   runtime/program/DLPack.h runtime/program/Device.h runtime/program/NamedTensor.h runtime/program/NonFinite.h
   runtime/program/PersistentLayout.h runtime/program/Profile.h runtime/program/Program.h runtime/program/Role.h
   runtime/program/Store.h runtime/program/Tensor.h runtime/program/TensorTools.h
-  runtime/support/Fields.h runtime/support/Json.h runtime/support/OnNonFinite.h runtime/support/Result.h
+  runtime/support/Bounds.h runtime/support/Fields.h runtime/support/Json.h runtime/support/OnNonFinite.h runtime/support/Result.h
   runtime/training/Checkpoint.h runtime/training/DirectoryLock.h runtime/training/Generate.h
   runtime/training/LossHistory.h runtime/training/Progress.h
-  runtime/training/Safetensors.h runtime/training/Schedule.h runtime/training/StepDriver.h runtime/training/Trainer.h)
+  runtime/training/Safetensors.h runtime/training/Schedule.h runtime/training/StepDriver.h runtime/training/Trainer.h runtime/training/TrainingLoop.h)
 set(libraries ingot_runtime)
 if(INGOT_COMPILER)
   list(APPEND public_headers
