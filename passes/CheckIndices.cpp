@@ -4,6 +4,7 @@
 #include "mlir/IR/Matchers.h"
 #include "passes/Passes.h"
 #include "passes/Signature.h"
+#include "runtime/program/IndexError.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -78,19 +79,27 @@ void limitPort(func::FuncOp function, unsigned port, int64_t size) {
                         Builder(function.getContext()).getI64IntegerAttr(size));
 }
 
-/// An i1: whether any index lies outside [0, size).
+/// An error word (IndexError.h): the first index that lies outside [0, size).
 Value buildCheck(OpBuilder &builder, const IndexUse &use) {
   GraphBuilder build(builder, use.op->getLoc());
-  Value indices = use.indices;
-  auto type = cast<RankedTensorType>(indices.getType());
+  auto type = cast<RankedTensorType>(use.indices.getType());
+  const int64_t count = type.getNumElements();
+  Value indices = build.reshape(use.indices, {count});
   Value wrong = build.make<OrOp>(
       build.compare(Comparison::Lt, indices, build.splatLike(indices, 0)),
       build.compare(Comparison::Ge, indices, build.splatLike(indices, double(use.size))));
-  Type i32 = builder.getI32Type();
-  auto flags = type.clone(i32);
-  Value flag = build.select(wrong, build.splat(flags, 1), build.splat(flags, 0));
-  Value worst = build.reduceMax(flag, llvm::to_vector(llvm::seq<int64_t>(0, type.getRank())));
-  return build.compare(Comparison::Ne, worst, build.splatLike(worst, 0));
+  Type i64 = builder.getI64Type();
+  Value wide = build.cast(indices, i64);
+  auto word = [&](int64_t value) -> Value {
+    auto words = RankedTensorType::get({count}, i64);
+    return build.make<ConstantOp>(DenseElementsAttr::get(words, value));
+  };
+  Value low = build.make<MaximumOp>(wide, word(IndexError::leastIndex));
+  Value index = build.make<MinimumOp>(low, word(IndexError::largestIndex));
+  Value position = build.iota({count}, i64, 0);
+  Value error = build.add(build.mul(position, word(IndexError::perPosition)),
+                          build.sub(index, word(IndexError::leastIndex)));
+  return build.reduce(ReduceKind::Min, build.select(wrong, error, word(IndexError::none)), {0});
 }
 
 class CheckIndices : public impl::CheckIndicesBase<CheckIndices> {

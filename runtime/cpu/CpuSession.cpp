@@ -1,6 +1,7 @@
 #include "runtime/cpu/CpuSession.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/program/CpuImage.h"
+#include "runtime/program/IndexError.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -275,9 +276,21 @@ Tensor CpuSession::valueOf(const Port &port) const {
 
 /// What the run itself found wrong.
 Status CpuSession::errorOf(const Function &function) const {
-  for (const Port &port : function.ports)
-    if (port.role == Role::Error && *at(port.offset) & 1)
-      return failure(Error::Code::BadInput, "", "@{}: {}", function.name, port.name);
+  for (const Port &port : function.ports) {
+    if (port.role != Role::Error)
+      continue;
+    int64_t word;
+    std::memcpy(&word, at(port.offset), sizeof(word));
+    if (word == IndexError::none)
+      continue;
+    const auto [position, index] = IndexError::decode(word);
+    return failure(Error::Code::BadInput, "", "@{}: {}: {}{} at position {}", function.name,
+                   port.name, index,
+                   index == IndexError::leastIndex     ? " or less"
+                   : index == IndexError::largestIndex ? " or more"
+                                                       : "",
+                   position);
+  }
   return {};
 }
 

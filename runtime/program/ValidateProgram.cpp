@@ -241,8 +241,8 @@ private:
     if (port.limit < 0)
       return bad("port '{}' of function '{}' takes indices below {}", port.name, function.name,
                  port.limit);
-    if (port.role == Role::Error && (port.type != ElementType::I1 || !port.shape.empty()))
-      return bad("port '{}' of function '{}' reports an error as {} {}, not as one i1", port.name,
+    if (port.role == Role::Error && (port.type != ElementType::I64 || !port.shape.empty()))
+      return bad("port '{}' of function '{}' reports an error as {} {}, not as one i64", port.name,
                  function.name, toString(port.shape), name(port.type));
     if (!keeps)
       return {};

@@ -91,6 +91,29 @@ class Kinds(unittest.TestCase):
             self.assertTrue(process.stderr.startswith("ingot: error: "), process.stderr)
 
 
+class Indices(unittest.TestCase):
+    MODEL = """func.func @forward(%t: tensor<6x2xf32> {graph.name = "t", graph.role = "input"},
+                   %i: tensor<2x4x{0}> {graph.name = "i", graph.role = "input"}) -> (tensor<2x4x2xf32> {graph.name = "y"}) {
+  %c = graph.constant dense<2> : tensor<2x4x{0}>
+  %j = graph.mul %i, %c : tensor<2x4x{0}>
+  %y = graph.gather %t, %j dimension 0 : tensor<6x2xf32>, tensor<2x4x{0}> -> tensor<2x4x2xf32> loc("pick")
+  return %y : tensor<2x4x2xf32>
+}
+"""
+
+    def test_a_computed_index_outside_is_told_with_its_position(self):
+        table = "--input=t=6x2xf32=" + ",".join(map(str, range(12)))
+        for element, indices, said in (("i32", "0,1,2,0,0,3,-4,1", "6 at position 5"),
+                                       ("i32", "-1,3,0,0,0,0,0,0", "-2 at position 0"),
+                                       ("i64", "0,1,2,0,0,1,1,9000000000", "2147483647 or more at position 7"),
+                                       ("i64", "0,1,2,0,-9000000000,9,9,9", "-2147483648 or less at position 4")):
+            process = run("run", "-", table, f"--input=i=2x4x{element}={indices}", stdin=self.MODEL.replace("{0}", element))
+            self.assertEqual(process.returncode, 1, process.stdout)
+            self.assertIn(f"pick: an index is outside [0, 6): {said}", process.stderr)
+        process = run("run", "-", table, "--input=i=2x4xi32=0,1,2,0,0,1,2,1", stdin=self.MODEL.replace("{0}", "i32"))
+        self.assertEqual(process.returncode, 0, process.stderr)
+
+
 class Stages(unittest.TestCase):
     """--emit, read back."""
 
