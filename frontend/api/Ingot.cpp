@@ -71,18 +71,18 @@ Status runInto(Session &session, const Tensors &inputs, Tensors &outputs) {
   if (!function)
     return failure(Error::Code::Usage, "forward", "the program has no such function");
   INGOT_ASSIGN(Batch batch, batchOf(*function, inputs));
-  std::vector<std::string> names;
   for (const auto &[outputName, value] : outputs) {
     const Port *port = function->port(outputName);
     if (!port || port->role != Role::Output)
       return failure(Error::Code::Usage, outputName, "@forward has no such output");
-    INGOT_TRY(checkValue("forward", *port, value));
-    names.push_back(outputName);
+    INGOT_TRY(checkPlace("forward", *port, value));
   }
-  INGOT_ASSIGN(Ticket ticket, session.enqueue("forward", batch, names));
-  INGOT_ASSIGN(std::vector<NamedTensor> values, session.wait(ticket));
-  for (const NamedTensor &output : values)
-    std::memcpy(outputs[output.name].data(), output.value.data(), output.value.bytes());
+  // Not enqueued, which would keep a copy of the inputs and of the outputs.
+  for (const NamedTensor &input : batch)
+    INGOT_TRY(session.write("forward", input.name, input.value));
+  INGOT_TRY(session.run("forward"));
+  for (auto &[outputName, value] : outputs)
+    INGOT_TRY(session.readInto("forward", outputName, value));
   return {};
 }
 

@@ -266,11 +266,15 @@ Result<Ticket> CpuSession::enqueue(std::string_view function, std::span<const Na
   return Ticket{tickets};
 }
 
-Tensor CpuSession::valueOf(const Port &port) const {
-  Tensor value(port.type, port.shape);
+void CpuSession::copyOut(const Port &port, Tensor &value) const {
   if (value.bytes())
     std::memcpy(value.data(), at(port.offset), value.bytes());
   normalise(value);
+}
+
+Tensor CpuSession::valueOf(const Port &port) const {
+  Tensor value(port.type, port.shape);
+  copyOut(port, value);
   return value;
 }
 
@@ -433,6 +437,15 @@ Result<Tensor> CpuSession::read(std::string_view function, std::string_view port
   queue->drain();
   std::shared_lock beside(parameters->lock());
   return valueOf(*origin);
+}
+
+Status CpuSession::readInto(std::string_view function, std::string_view port, Tensor &value) const {
+  INGOT_ASSIGN(const Port *origin, findPort(function, port));
+  INGOT_TRY(checkPlace(function, *origin, value));
+  queue->drain();
+  std::shared_lock beside(parameters->lock());
+  copyOut(*origin, value);
+  return {};
 }
 
 } // namespace ingot

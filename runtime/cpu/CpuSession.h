@@ -27,6 +27,7 @@ public:
   Status run(std::string_view function) override;
   Status write(std::string_view function, std::string_view port, const Tensor &value) override;
   Result<Tensor> read(std::string_view function, std::string_view port) const override;
+  Status readInto(std::string_view function, std::string_view port, Tensor &value) const override;
   const Program &program() const override { return *source; }
   std::shared_ptr<Store> store() const override { return parameters; }
   void profile(ProfileSink newSink) override;
@@ -112,6 +113,7 @@ private:
   void deliverRecords();
   void moveArguments(Call &call, int64_t iteration) const;
   Result<const Function *> findFunction(std::string_view name) const;
+  void copyOut(const Port &port, Tensor &value) const;
   Tensor valueOf(const Port &port) const;
   Status errorOf(const Function &function) const;
   Result<const Port *> findPort(std::string_view function, std::string_view port) const;

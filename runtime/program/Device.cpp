@@ -1,5 +1,6 @@
 #include "runtime/program/Device.h"
 #include "runtime/cpu/CpuDevice.h"
+#include <cstring>
 
 namespace ingot {
 
@@ -43,6 +44,14 @@ Result<std::vector<NamedTensor>> Session::wait(Ticket ticket) {
   Result<std::vector<NamedTensor>> result = std::move(found->second);
   ended.erase(found);
   return result;
+}
+
+Status Session::readInto(std::string_view function, std::string_view port, Tensor &value) const {
+  INGOT_ASSIGN(const Tensor read, this->read(function, port));
+  INGOT_TRY(checkPlace(function, *program().function(function)->port(port), value));
+  if (value.bytes())
+    std::memcpy(value.data(), read.data(), read.bytes());
+  return {};
 }
 
 Result<std::unique_ptr<Device>> openDevice(std::string_view name, const DeviceOptions &options) {

@@ -61,6 +61,8 @@ public:
   virtual Status write(std::string_view function, std::string_view port, const Tensor &value) = 0;
   /// Copies a port to the host.
   virtual Result<Tensor> read(std::string_view function, std::string_view port) const = 0;
+  /// The same into memory of the caller's, of the port's type and shape.
+  virtual Status readInto(std::string_view function, std::string_view port, Tensor &value) const;
 
   virtual const Program &program() const = 0;
   /// Null where parameters and state are no device's memory.

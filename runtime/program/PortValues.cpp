@@ -32,14 +32,19 @@ void normalise(Tensor &tensor) {
       elements[i] &= tensor.type() == ElementType::U4 ? 0xf : 1;
 }
 
-Status checkValue(std::string_view function, const Port &port, const Tensor &value) {
+Status checkPlace(std::string_view function, const Port &port, const Tensor &value) {
   if (value.type() != port.type || value.shape() != port.shape)
-    return failure(Error::Code::BadInput, "", "'{}' of function '{}' takes {}, not {}", port.name,
-                   function, typeAndShape(port.type, port.shape),
-                   typeAndShape(value.type(), value.shape()));
+    return failure(Error::Code::BadInput, "", "'{}' of function '{}' {} {}, not {}", port.name,
+                   function, isFed(port.role) || isPersistent(port.role) ? "takes" : "is",
+                   typeAndShape(port.type, port.shape), typeAndShape(value.type(), value.shape()));
   if (value.bytes() && !value.data())
     return failure(Error::Code::Usage, port.name, "the tensor {} {} has no data",
                    toString(value.shape()), name(value.type()));
+  return {};
+}
+
+Status checkValue(std::string_view function, const Port &port, const Tensor &value) {
+  INGOT_TRY(checkPlace(function, port, value));
   if (port.limit > 0 && port.type == ElementType::I32)
     return checkIndices<int32_t>(function, port, value);
   if (port.limit > 0 && port.type == ElementType::I64)
