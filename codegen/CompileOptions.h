@@ -3,6 +3,7 @@
 #include "passes/options/BlockChoice.h"
 #include "passes/options/MemoryOptions.h"
 #include "passes/options/TrainingOptions.h"
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,9 @@ struct CompileOptions {
   std::string dumpDirectory;           ///< numbered IR after every pass, LLVM IR of every kernel
   std::vector<std::string> printAfter; ///< passes after which the IR goes to stderr
   bool timing = false;                 ///< pass timings to stderr
+  /// Looked at while compiling: set, it ends the compilation with an error. No option of the
+  /// program's, so no field. Null: nobody cancels.
+  const std::atomic<bool> *stop = nullptr;
 
   static void fields(auto &self, auto &&visit) {
     visit(Field{"training"}, self.training);

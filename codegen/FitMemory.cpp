@@ -1,4 +1,5 @@
 #include "codegen/FitMemory.h"
+#include "codegen/Cancel.h"
 #include "codegen/RunStages.h"
 #include "codegen/Target.h"
 #include "ir/dialect/Diagnostics.h"
@@ -34,7 +35,8 @@ int64_t arenaBytes(ModuleOp planned) {
 /// common is done once, equal kernels are scheduled once, and none is emitted.
 class Planner {
 public:
-  Planner(const Backend &backend) : backend(backend) {}
+  Planner(const Backend &backend, const CompileOptions &options)
+      : backend(backend), options(options) {}
 
   /// `trained` is of stage `train`.
   Status prepare(OwningOpRef<ModuleOp> trained) {
@@ -83,15 +85,19 @@ public:
   int64_t persistent = 0; ///< bytes that every plan needs: parameters, state and constants
 
 private:
-  static Status run(PassManager &passes, ModuleOp module) {
+  Status run(PassManager &passes, ModuleOp module) {
     DiagnosticCollector diagnostics(*module.getContext());
-    if (mlir::failed(passes.run(module)))
+    CancelScope cancel(*module.getContext(), options);
+    const LogicalResult outcome = passes.run(module);
+    INGOT_TRY(checkStop(options));
+    if (mlir::failed(outcome))
       return tl::unexpected(
           diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
     return {};
   }
 
   const Backend &backend;
+  const CompileOptions &options;
   OwningOpRef<ModuleOp> base;
   ScheduleCache schedules;
 };
@@ -105,7 +111,7 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   unbounded.memory.budget = 0;
   INGOT_ASSIGN(OwningOpRef<ModuleOp> trained,
                runStages(std::max(stageOf(model), Stage::Train), model, unbounded));
-  Planner planner(*backend);
+  Planner planner(*backend, options);
   INGOT_TRY(planner.prepare(std::move(trained)));
   const int64_t all = planner.countHeavy();
   MemoryOptions plan = unbounded.memory;

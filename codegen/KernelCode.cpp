@@ -1,4 +1,5 @@
 #include "codegen/KernelCode.h"
+#include "codegen/Cancel.h"
 #include "codegen/RunStages.h"
 #include "codegen/cache/BuildId.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -58,8 +59,9 @@ std::vector<KernelSource> kernelSources(ModuleOp planned) {
 Result<OwningOpRef<ModuleOp>> lowerToCode(const KernelSource &source, const Backend &backend,
                                           MLIRContext &context) {
   std::string messages;
-  ScopedDiagnosticHandler handler(
-      &context, [&](Diagnostic &diagnostic) { messages += diagnostic.str() + "\n"; });
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    messages += (messages.empty() ? "" : "; ") + diagnostic.str();
+  });
   auto failed = [&] {
     return ingot::failure(Error::Code::Internal, source.ops.empty() ? source.name : source.ops,
                           "cannot generate the code of kernel {}: {}", source.name, messages);
@@ -145,6 +147,8 @@ Result<KernelCodeReport> generateKernelCode(ModuleOp planned, const Backend &bac
 
   std::vector<Status> outcomes(missing.size());
   forEach(missing.size(), options.threads, [&](size_t position, MLIRContext &context) {
+    if (outcomes[position] = checkStop(options); !outcomes[position])
+      return;
     size_t index = missing[position];
     Result<Bytes> object = compileKernel(sources[index], backend, context, options.dumpDirectory);
     if (!object) {

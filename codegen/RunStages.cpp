@@ -1,4 +1,5 @@
 #include "codegen/RunStages.h"
+#include "codegen/Cancel.h"
 #include "codegen/Target.h"
 #include "ir/dialect/Diagnostics.h"
 #include "ir/dialect/Graph.h"
@@ -82,6 +83,8 @@ LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &optio
                             /*printModuleScope=*/true, /*printAfterOnlyOnChange=*/false);
   if (failed(passes.run(module)))
     return mlir::failure();
+  if (!checkStop(options))
+    return success(); // the caller asks, too
   if (stage == Stage::Train)
     module->setAttr("graph.operators",
                     Builder(module.getContext()).getI64IntegerAttr(countOperators(module)));
@@ -127,11 +130,14 @@ Result<OwningOpRef<ModuleOp>> runStages(Stage stage, ModuleOp model,
   timer.setEnabled(options.timing);
   TimingScope timing = timer.getRootScope();
   int dumps = 0;
+  CancelScope cancel(*module->getContext(), options);
   // A module that came in as `graph` is simplified first; any later one continues after its stage.
   Stage from = stageOf(model);
   for (Stage next = from == Stage::Graph ? from : Stage(int(from) + 1); next <= stage;
        next = Stage(int(next) + 1)) {
-    if (failed(runStage(next, *module, options, *backend, timing, dumps)))
+    const LogicalResult outcome = runStage(next, *module, options, *backend, timing, dumps);
+    INGOT_TRY(checkStop(options));
+    if (failed(outcome))
       return tl::unexpected(
           diagnostics.error(Error::Code::BadInput, "a pass failed without saying why"));
   }

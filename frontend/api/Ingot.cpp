@@ -18,6 +18,7 @@ Result<CompileOptions> toCompileOptions(const Options &options,
   result.training = training;
   result.target = options.target;
   result.threads = options.threads;
+  result.stop = options.stop;
   if (options.memory < 0)
     return failure(Error::Code::Usage, "Options::memory", "{} is not 0 or more", options.memory);
   result.memory.budget = options.memory;
@@ -89,7 +90,9 @@ Status runInto(Session &session, const Tensors &inputs, Tensors &outputs) {
 Result<std::string> printIr(const Model &model, const CompileOptions &options,
                             std::string_view stage) {
   INGOT_ASSIGN(Stage parsed, parseStage(stage));
-  return printStage(parsed, moduleOf(model), options);
+  CompileOptions again = options;
+  again.stop = nullptr; // it was asked to live as long as the compilation alone
+  return printStage(parsed, moduleOf(model), again);
 }
 
 TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,

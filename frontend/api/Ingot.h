@@ -42,6 +42,9 @@ struct Options {
   /// trainer's, or a program's of another batch. The first program decides how they lie in memory,
   /// and a trainer is particular about it, so it comes first. Null: its own.
   std::shared_ptr<Store> store = nullptr;
+  /// Looked at while compiling, also from another thread or a signal handler: set, it ends the
+  /// compilation with an error. It must outlive the call. Null: nobody cancels.
+  const std::atomic<bool> *stop = nullptr;
 };
 
 /// A model compiled for a device, with its parameters. Copies share everything. `run` may be called

@@ -219,8 +219,8 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
   [[maybe_unused]] auto &[loss, optimizer, beta1, beta2, epsilon, decay, momentum, clip, accumulate,
                           onNonFinite, groups, lossWeights, gradients] = *options.training;
   [[maybe_unused]] auto &[budget, largest, least, smallest, heavy, stride] = options.memory;
-  [[maybe_unused]] auto &[training, memory, name, tuning, threads, directory, dump, print, timing] =
-      options;
+  [[maybe_unused]] auto &[training, memory, name, tuning, threads, directory, dump, print, timing,
+                          stop] = options;
   auto count = []<HasFields T>(const T &any) {
     size_t fields = 0;
     T::fields(any, [&](const Field &, const auto &) { ++fields; });
