@@ -43,6 +43,17 @@ class EveryOption(unittest.TestCase):
         for command in COMMANDS:
             self.assertIn({"run": "--input", "convert": "--output"}.get(command, "--json"), dict(options(command)))
 
+    def test_a_stream_is_no_directory(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            self.addCleanup(os.chdir, "/")
+            for command in COMMANDS:
+                for flag in {"--out", "--cache", "--dump-dir"} & set(dict(options(command))):
+                    for words in ([f"{flag}=-"], [flag, "-"]):
+                        self.refused(flag, "'-' is a stream", command, *subject(command), *words)
+            self.refused("--output", "'-' is a stream", "convert", "no-such-run", "-o", "-")
+            self.assertEqual(os.listdir("."), [])
+
     def test_a_missing_value_does_not_take_the_next_word(self):
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)

@@ -6,6 +6,11 @@ namespace {
 /// Options for which "" is a value as good as any.
 bool takesEmptyValue(const CLI::Option &option) { return option.check_lname("prompt"); }
 
+/// Options that name a directory: `-`, elsewhere a stream, is none.
+bool takesDirectory(const CLI::Option &option) {
+  return option.check_lname("out") || option.check_lname("cache") || option.check_lname("dump-dir");
+}
+
 bool takesValue(const CLI::Option &option) { return option.get_items_expected_max() > 0; }
 
 /// A word of the form `--name`, `--name=value`, `-n` or `-n=value`.
@@ -64,6 +69,8 @@ Result<std::vector<std::string>> prepareArguments(const CLI::App &app,
       value = words[++i];
     if (value ? value->empty() && !takesEmptyValue(*option) : takesValue(*option))
       return valueMissing(name);
+    if (value == "-" && takesDirectory(*option))
+      return failure(Error::Code::Usage, name, "a directory is needed, and '-' is a stream");
     if (!value || !takesValue(*option)) {
       arguments.push_back(word);
     } else {

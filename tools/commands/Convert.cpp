@@ -36,6 +36,8 @@ Status convert(const ConvertFlags &flags) {
   if (form == Form::Ingot && !flags.to.ends_with(".safetensors"))
     return failure(Error::Code::Usage, "--output",
                    "a checkpoint is a file: its name ends in .safetensors");
+  if (flags.to == "-")
+    return failure(Error::Code::Usage, "--output", "a directory is needed, and '-' is a stream");
   std::error_code ignored;
   if (std::filesystem::equivalent(flags.from, flags.to, ignored))
     return failure(Error::Code::Usage, "--output", "is what is converted");
