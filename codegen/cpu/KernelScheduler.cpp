@@ -7,7 +7,9 @@ namespace ingot {
 
 void KernelScheduler::addLaunch(StringRef kind, int64_t grains, DictionaryAttr sizes,
                                 std::optional<double> flops, std::optional<double> bytes) {
-  auto whole = [](double value) { return int64_t(std::llround(value)); };
+  // What no machine computes in a day; several launches still add up.
+  static constexpr double most = 1e18;
+  auto whole = [](double value) { return int64_t(std::llround(std::min(value, most))); };
   launches.push_back(kernel::LaunchAttr::get(context(), StringAttr::get(context(), kind), grains,
                                              whole(flops.value_or(operations())),
                                              whole(bytes.value_or(bytesOf(kernel))), sizes));

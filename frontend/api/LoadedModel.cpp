@@ -27,9 +27,10 @@ Status checkThreads(int threads) {
   return {};
 }
 
-/// What holds at least: parameters, their optimizer's state, inputs. A model that cannot fit this
-/// machine is refused before it is compiled.
-Status checkFits(const Model &model, const CompileOptions &options, int64_t usable) {
+} // namespace
+
+Status checkFits(const Model &model, const CompileOptions &options) {
+  const int64_t usable = usableMemory();
   double parameters = 0, others = 0;
   for (const ModelPort &port : model.ports()) {
     double bytes = double(byteSize(port.type));
@@ -52,8 +53,6 @@ Status checkFits(const Model &model, const CompileOptions &options, int64_t usab
                  needed / 1e9, copies > 1 ? " and optimizer state" : "", copies * parameters / 1e9,
                  options.training ? "" : " and outputs", others / 1e9, double(usable) / 1e9);
 }
-
-} // namespace
 
 Result<LoadedModel> loadProgram(Program program, const std::string &device, int threads,
                                 std::shared_ptr<Store> store) {
@@ -81,7 +80,7 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
     return loadModel(initialised, options, device, threads, false, std::move(store));
   }
   INGOT_TRY(checkThreads(threads));
-  INGOT_TRY(checkFits(model, options, usableMemory()));
+  INGOT_TRY(checkFits(model, options));
   if (device == "reference") {
     if (store)
       return failure(Error::Code::Unsupported, "Options::device",

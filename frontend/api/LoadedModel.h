@@ -20,6 +20,10 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
                               const std::string &device, int threads, bool initializers = false,
                               std::shared_ptr<Store> store = nullptr);
 
+/// An error where parameters, their optimizer's state and inputs alone are more than this process
+/// may use: such a model need not be compiled.
+Status checkFits(const Model &model, const CompileOptions &options);
+
 /// The model with a function `init` that fills its parameters from a seed.
 Result<Model> withInitializers(const Model &model);
 

@@ -9,8 +9,8 @@ namespace {
 using Value = Builder::Value;
 
 constexpr int64_t largestSize = int64_t(1) << 31;
-/// A graph of more layers takes minutes to build.
-constexpr int64_t mostLayers = int64_t(1) << 16;
+/// A graph of more layers takes minutes to compile; no known model has a tenth as many.
+constexpr size_t mostLayers = 2048;
 
 Status checkSize(std::string_view field, int64_t value, int64_t most = largestSize) {
   if (value < 1 || value > most)
@@ -119,7 +119,7 @@ const std::vector<GptPreset> &gptPresets() {
 }
 
 Result<Model> buildGpt(const GptSizes &sizes) {
-  INGOT_TRY(checkSize("GptSizes::layers", sizes.layers, mostLayers));
+  INGOT_TRY(checkSize("GptSizes::layers", sizes.layers, int64_t(mostLayers)));
   INGOT_TRY(checkSize("GptSizes::heads", sizes.heads));
   INGOT_TRY(checkSize("GptSizes::width", sizes.width));
   INGOT_TRY(checkSize("GptSizes::sequence", sizes.sequence));
@@ -140,6 +140,9 @@ Result<Model> buildMlp(const MlpSizes &sizes) {
   if (sizes.layers.size() < 2)
     return failure(Error::Code::Usage, "MlpSizes::layers",
                    "at least inputs and outputs are needed, such as 784,256,10");
+  if (sizes.layers.size() > mostLayers)
+    return failure(Error::Code::Usage, "MlpSizes::layers", "{} sizes are more than {}",
+                   sizes.layers.size(), mostLayers);
   for (int64_t size : sizes.layers)
     INGOT_TRY(checkSize("MlpSizes::layers", size));
   Builder b;

@@ -28,6 +28,8 @@ class Oversized(unittest.TestCase):
                           ["train", "gpt", "--batch=1000000000", "--sequence=1", "--data=random"],
                           ["train", "mlp", "--layers=1000000,1000000", "--data=random"],
                           ["run", "mlp", "--layers=1000000,1000000"],
+                          ["tune", "gpt", "--vocab=2147483648", "--budget=1"],
+                          ["tune", "gpt", "--sequence=2147483648", "--budget=1"],
                           ["train", "gpt", "--batch=100000000", "--data=random", "--device=reference"]):
             with self.subTest(arguments=arguments):
                 self.refused("GB of memory", *arguments)
@@ -42,7 +44,12 @@ class Oversized(unittest.TestCase):
                 with self.subTest(command=command, sizes=sizes):
                     self.refused("64 TiB", command, "gpt", *sizes)
             self.refused("64 TiB", command, "mlp", "--layers=2000000000,2000000000")
-            self.refused("--layers: 2147483648 is not a size from 1 to 65536", command, "gpt", "--layers=2147483648")
+            for layers in (2049, 65536, 2147483648):
+                self.refused(f"--layers: {layers} is not a size from 1 to 2048", command, "gpt", f"--layers={layers}")
+            self.refused("--layers: 3000 sizes are more than 2048", command, "mlp", "--layers=" + ",".join(["4"] * 3000))
+        # The counts of such a kernel do not fit 64 bits, the program does.
+        process = run("compile", "gpt", "--sequence=2147483648", timeout=SOON)
+        self.assertNotIn("cannot be negative", process.stderr)
 
     def test_models_from_files(self):
         text = """func.func @forward(%x: tensor<{0}xf32> {{graph.name = "x", graph.role = "input"}})
@@ -85,6 +92,15 @@ class Interrupted(unittest.TestCase):
                 self.assertNotIn(" 0 kernels hit", final.stderr)
             again = run("compile", *model, "--train", "--explain-cache")
             self.assertIn("cache: hit, the whole program", again.stderr)
+
+
+    def test_while_tune_compiles(self):
+        with subprocess.Popen([INGOT, "tune", "gpt", "--layers=24", "--threads=1"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            time.sleep(0.7)
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=10)
+        self.assertEqual(process.returncode, -signal.SIGTERM, errors)
 
 
 if __name__ == "__main__":

@@ -98,35 +98,41 @@ Status tuneModel(const CLI::App &app, const TuneFlags &flags) {
   if (!options.tuning.note.empty())
     print(stderr, "note: {}: it is replaced\n", options.tuning.note);
   INGOT_ASSIGN(Model model, flags.model.build());
+  INGOT_TRY(checkFits(model, options));
   if (flags.inference && model.parameterCount() > 0) {
     INGOT_ASSIGN(model, withInitializers(model));
   }
 
   const std::atomic<bool> &interrupted = interruptFlag();
+  options.stop = &interrupted;
   bool isSearching = false; // before that there is nothing to keep: signals end the process
-  TuneResult result;
+  Result<TuneResult> outcome;
   {
     LiveLine line(progressOptions(stderr));
     TuneOptions tuning{.seconds = flags.budget,
                        .function = flags.inference ? "forward" : "step",
                        .fill = fillSyntheticInputs,
                        .stop = &interrupted};
-    INGOT_ASSIGN(result,
-                 tune(moduleOf(model), options, tuning, file, [&](const TuneProgress &progress) {
-                   if (!std::exchange(isSearching, true))
-                     catchInterrupts("\ninterrupted: the search ends; interrupt "
-                                     "again to end at once\n");
-                   show(line, progress);
-                 }));
-    for (const std::string &note : result.notes)
+    outcome = tune(moduleOf(model), options, tuning, file, [&](const TuneProgress &progress) {
+      if (progress.fraction > 0 && !std::exchange(isSearching, true))
+        catchInterrupts("\ninterrupted: the search ends; interrupt "
+                        "again to end at once\n");
+      show(line, progress);
+    });
+    if (!outcome && interrupted)
+      endInterrupted();
+    if (!outcome)
+      return tl::unexpected(outcome.error());
+    for (const std::string &note : outcome->notes)
       line.print("note: not chosen: " + note);
     if (interrupted)
       line.print("interrupted: the choices found so far are kept");
-    else if (result.stopped)
+    else if (outcome->stopped)
       line.print("the budget ran out before every candidate was tried; --budget gives more time");
   }
   if (!interrupted)
     releaseInterrupts();
+  const TuneResult &result = *outcome;
   if (flags.json) {
     print("{}\n", toJson(result, file.path()));
   } else {

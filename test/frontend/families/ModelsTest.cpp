@@ -79,7 +79,7 @@ TEST(Models, wrongSizesNameTheirField) {
 
 TEST(Models, sizesThatNoMachineHasAreRefused) {
   EXPECT_EQ(buildGpt({.layers = 1 << 17}).error().text(),
-            "GptSizes::layers: 131072 is not a size from 1 to 65536");
+            "GptSizes::layers: 131072 is not a size from 1 to 2048");
   Result<Model> wide = buildGpt({.heads = 1, .width = int64_t(1) << 31});
   ASSERT_FALSE(wide);
   EXPECT_EQ(wide.error().text().substr(0, 53),
