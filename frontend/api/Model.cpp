@@ -58,6 +58,9 @@ int64_t Model::parameterCount() const {
 }
 
 int64_t Model::operationCount() const {
+  // Of a later stage: it was counted when there were graph ops.
+  if (auto counted = moduleOf(*this)->getAttrOfType<mlir::IntegerAttr>("graph.operators"))
+    return counted.getInt();
   int64_t count = 0;
   if (mlir::func::FuncOp forward = forwardOf(*this))
     forward.walk([&](mlir::Operation *op) {

@@ -146,6 +146,8 @@ class Stages(unittest.TestCase):
                     path = f"{folder}/{stage}.mlir"
                     self.assertEqual(run(*command, f"--emit={stage}", "-o", path).returncode, 0)
                     flags = training if stage == "graph" else []
+                    if stage in ("linalg", "kernels", "loops") and not training:
+                        self.assertGreater(lines(run("inspect", path, "--json"))[0]["operators"], 0)
                     again = run("compile", path, *flags, "--no-cache", "-o", f"{folder}/again.ingot")
                     self.assertEqual(again.returncode, 0, again.stderr)
                     self.assertEqual(again.stderr.split(" in ")[0], said, stage)
