@@ -104,35 +104,30 @@ Status tuneModel(const CLI::App &app, const TuneFlags &flags) {
   }
 
   const std::atomic<bool> &interrupted = interruptFlag();
-  options.stop = &interrupted;
   bool isSearching = false; // before that there is nothing to keep: signals end the process
-  Result<TuneResult> outcome;
+  TuneResult result;
   {
     LiveLine line(progressOptions(stderr));
     TuneOptions tuning{.seconds = flags.budget,
                        .function = flags.inference ? "forward" : "step",
                        .fill = fillSyntheticInputs,
                        .stop = &interrupted};
-    outcome = tune(moduleOf(model), options, tuning, file, [&](const TuneProgress &progress) {
-      if (progress.fraction > 0 && !std::exchange(isSearching, true))
-        catchInterrupts("\ninterrupted: the search ends; interrupt "
-                        "again to end at once\n");
-      show(line, progress);
-    });
-    if (!outcome && interrupted)
-      endInterrupted();
-    if (!outcome)
-      return tl::unexpected(outcome.error());
-    for (const std::string &note : outcome->notes)
+    INGOT_ASSIGN(result,
+                 tune(moduleOf(model), options, tuning, file, [&](const TuneProgress &progress) {
+                   if (progress.fraction > 0 && !std::exchange(isSearching, true))
+                     catchInterrupts("\ninterrupted: the search ends; interrupt "
+                                     "again to end at once\n");
+                   show(line, progress);
+                 }));
+    for (const std::string &note : result.notes)
       line.print("note: not chosen: " + note);
     if (interrupted)
       line.print("interrupted: the choices found so far are kept");
-    else if (outcome->stopped)
+    else if (result.stopped)
       line.print("the budget ran out before every candidate was tried; --budget gives more time");
   }
   if (!interrupted)
     releaseInterrupts();
-  const TuneResult &result = *outcome;
   if (flags.json) {
     print("{}\n", toJson(result, file.path()));
   } else {
