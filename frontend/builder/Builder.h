@@ -16,6 +16,14 @@ struct Initializer {
 
 enum class Comparison { Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual };
 
+/// How a kernel slides: an entry for each dimension after batch and channels. What is left out is
+/// 1, padding 0.
+struct Convolution {
+  std::vector<int64_t> strides = {}, dilations = {};
+  std::vector<int64_t> low = {}, high = {}; ///< zeros around x
+  int64_t groups = 1;
+};
+
 /// A graph under construction. Elementwise operations broadcast as NumPy does: dimensions align at
 /// the last one, and a missing dimension or one of size 1 is repeated.
 ///
@@ -121,6 +129,7 @@ public:
   /// Elements [offset, limit) of one dimension.
   Value slice(Value x, int64_t dimension, int64_t offset, int64_t limit);
   Value concat(std::span<const Value> xs, int64_t dimension);
+  Value reverse(Value x, std::vector<int64_t> dimensions);
   /// Surrounds x with a value: `low` elements before and `high` after in every dimension.
   Value pad(Value x, double value, const std::vector<int64_t> &low,
             const std::vector<int64_t> &high);
@@ -144,6 +153,13 @@ public:
   // Layers as functions of their parameters.
   /// x [..., in] · weightᵀ + bias, weight [out, in]; an absent bias is Value().
   Value linear(Value x, Value weight, Value bias = Value());
+  /// x [batch, channels, …], weight [out, channels / groups, …], bias [out] or Value(): a
+  /// cross-correlation, as in PyTorch.
+  Value convolution(Value x, Value weight, Value bias = Value(), const Convolution &how = {});
+  /// Every position of a window that slides over `dimensions`, which become the positions; the
+  /// windows' own dimensions come last. Entries that are left out are 1.
+  Value window(Value x, std::vector<int64_t> dimensions, const std::vector<int64_t> &sizes,
+               std::vector<int64_t> strides = {}, std::vector<int64_t> dilations = {});
   /// Rows of a table [vocabulary, width].
   Value embedding(Value table, Value indices);
   /// Normalises the last dimension, then scales and shifts it.

@@ -173,6 +173,15 @@ Value Builder::concat(std::span<const Value> xs, int64_t dimension) {
   return impl->infer<graph::ConcatOp>(operands, {impl->integer("dimension", dimension)});
 }
 
+Value Builder::reverse(Value x, std::vector<int64_t> dimensions) {
+  if (!impl->usable("reverse", {x}))
+    return impl->invalid();
+  if (!normalize(dimensions, rankOf(x)))
+    return impl->fail("reverse", {x}, "its dimensions are not all there");
+  return impl->make<graph::ReverseOp>(impl->type(x), {x},
+                                      {impl->integers("dimensions", dimensions)});
+}
+
 Value Builder::pad(Value x, double value, const std::vector<int64_t> &low,
                    const std::vector<int64_t> &high) {
   if (!impl->usable("pad", {x}))
@@ -282,6 +291,46 @@ Value Builder::linear(Value x, Value weight, Value bias) {
   if (bias.owner)
     operands.push_back(bias);
   return impl->infer<graph::LinearOp>(operands);
+}
+
+namespace {
+
+std::vector<int64_t> orAll(std::vector<int64_t> entries, size_t count, int64_t value) {
+  return entries.empty() ? std::vector<int64_t>(count, value) : std::move(entries);
+}
+
+} // namespace
+
+Value Builder::convolution(Value x, Value weight, Value bias, const Convolution &how) {
+  if (!impl->usable("convolution", {x, weight}))
+    return impl->invalid();
+  const size_t spatial = size_t(std::max<int64_t>(rankOf(x) - 2, 0));
+  Value y = impl->infer<graph::ConvolutionOp>(
+      {x, weight},
+      {impl->integers("strides", orAll(how.strides, spatial, 1)),
+       impl->integers("dilations", orAll(how.dilations, spatial, 1)),
+       impl->integers("low", orAll(how.low, spatial, 0)),
+       impl->integers("high", orAll(how.high, spatial, 0)), impl->integer("groups", how.groups)});
+  if (!bias.owner || !impl->usable("convolution", {y, bias}))
+    return bias.owner ? impl->invalid() : y;
+  if (bias.shape() != Shape{y.shape()[1]})
+    return impl->fail("convolution", {x, weight, bias}, "the bias must have an element a channel");
+  Shape spread(y.shape().size(), 1);
+  spread[1] = y.shape()[1];
+  return add(y, reshape(bias, spread));
+}
+
+Value Builder::window(Value x, std::vector<int64_t> dimensions, const std::vector<int64_t> &sizes,
+                      std::vector<int64_t> strides, std::vector<int64_t> dilations) {
+  if (!impl->usable("window", {x}))
+    return impl->invalid();
+  if (!normalize(dimensions, rankOf(x)))
+    return impl->fail("window", {x}, "its dimensions are not all there");
+  const size_t count = dimensions.size();
+  return impl->infer<graph::WindowOp>(
+      {x}, {impl->integers("dimensions", dimensions), impl->integers("sizes", sizes),
+            impl->integers("strides", orAll(std::move(strides), count, 1)),
+            impl->integers("dilations", orAll(std::move(dilations), count, 1))});
 }
 
 Value Builder::embedding(Value table, Value indices) {

@@ -96,6 +96,36 @@ def Graph_LinearOp : Graph_CompositeOp<"linear", [InferTypeOpAdaptorWithIsCompat
   }];
 }
 
+def Graph_ConvolutionOp : Graph_CompositeOp<"convolution", [InferTypeOpAdaptorWithIsCompatible]> {
+  let summary = "Cross-correlation of x [batch, channels, …] with weight [out, channels / groups, …], as in PyTorch";
+  let description = [{
+    result[n, o, p…] = Σ_{c, k…} weight[o, c, k…] · x[n, g·C + c, p · stride + k · dilation - low], where
+    C = channels / groups, g = ⌊o / (out / groups)⌋, and elements outside x are 0.
+
+    1. `weight` has the operand's element type and rank, which is 3 or more.
+    2. `groups` divides channels and out; weight's second dimension is channels / groups.
+    3. `strides`, `dilations`, `low` and `high` have one entry for each dimension after the first two;
+       strides and dilations are 1 or more, `low` and `high` 0 or more.
+    4. A window fits its padded dimension.
+
+    ```mlir
+    func.func @convolution(%x: tensor<2x3x8x8xf32>, %w: tensor<6x3x3x3xf32>) -> tensor<2x6x4x4xf32> {
+      %y = graph.convolution %x, %w strides [2, 2] dilations [1, 1] low [1, 1] high [1, 1] groups 1
+        : tensor<2x3x8x8xf32>, tensor<6x3x3x3xf32> -> tensor<2x6x4x4xf32>
+      return %y : tensor<2x6x4x4xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$operand, Graph_FloatTensor:$weight, DenseI64ArrayAttr:$strides,
+                       DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$low, DenseI64ArrayAttr:$high,
+                       I64Attr:$groups);
+  let results = (outs Graph_FloatTensor:$result);
+  let assemblyFormat = [{
+    $operand `,` $weight `strides` $strides `dilations` $dilations `low` $low `high` $high
+    `groups` $groups attr-dict `:` type($operand) `,` type($weight) `->` type($result)
+  }];
+}
+
 def Graph_EmbeddingOp : Graph_CompositeOp<"embedding",
     [InferTypeOpAdaptorWithIsCompatible, DeclareOpInterfaceMethods<Graph_IndexingOp>]> {
   let summary = "Rows of a table [vocabulary, width] chosen by integer indices";

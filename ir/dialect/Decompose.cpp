@@ -86,6 +86,12 @@ SmallVector<Value> LinearOp::decompose(OpBuilder &builder) {
   return {build.reshape(product, tensorType(getResult()).getShape())};
 }
 
+SmallVector<Value> ConvolutionOp::decompose(OpBuilder &builder) {
+  GraphBuilder build(builder, getLoc());
+  return {build.convolve(build.pad(getOperand(), 2, getLow(), getHigh()), getWeight(), getStrides(),
+                         getDilations(), getGroups())};
+}
+
 SmallVector<Value> EmbeddingOp::decompose(OpBuilder &builder) {
   return {GraphBuilder(builder, getLoc()).gather(getTable(), getIndices(), 0)};
 }

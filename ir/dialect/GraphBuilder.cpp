@@ -88,6 +88,70 @@ Value GraphBuilder::concat(ValueRange xs, int64_t dimension) {
   return make<ConcatOp>(xs, dimension);
 }
 
+Value GraphBuilder::pad(Value x, int64_t first, ArrayRef<int64_t> low, ArrayRef<int64_t> high,
+                        ArrayRef<int64_t> interior) {
+  const int64_t rank = tensorType(x).getRank();
+  SmallVector<int64_t> before(rank, 0), after(rank, 0), between(rank, 0), ones(rank, 1);
+  SmallVector<int64_t> from(rank, 0), cut(rank, 0);
+  for (size_t dim = 0; dim < low.size(); ++dim) {
+    before[first + dim] = std::max<int64_t>(low[dim], 0);
+    after[first + dim] = std::max<int64_t>(high[dim], 0);
+    between[first + dim] = interior.empty() ? 0 : interior[dim];
+    from[first + dim] = std::max<int64_t>(-low[dim], 0);
+    cut[first + dim] = std::max<int64_t>(-high[dim], 0);
+  }
+  auto isNothing = [](ArrayRef<int64_t> amounts) {
+    return llvm::all_of(amounts, [](int64_t amount) { return amount == 0; });
+  };
+  if (!isNothing(before) || !isNothing(after) || !isNothing(between))
+    x = make<PadOp>(x, scalar(tensorType(x).getElementType(), 0), before, after, between);
+  if (isNothing(from) && isNothing(cut))
+    return x;
+  SmallVector<int64_t> to(tensorType(x).getShape());
+  for (auto [limit, amount] : llvm::zip_equal(to, cut))
+    limit -= amount;
+  return make<SliceOp>(x, from, to, ones);
+}
+
+Value GraphBuilder::reverse(Value x, ArrayRef<int64_t> dimensions) {
+  return make<ReverseOp>(tensorType(x), x, dimensions);
+}
+
+Value GraphBuilder::window(Value x, int64_t first, ArrayRef<int64_t> sizes,
+                           ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations) {
+  return make<WindowOp>(x, llvm::to_vector(llvm::seq(first, tensorType(x).getRank())), sizes,
+                        strides, dilations);
+}
+
+Value GraphBuilder::splitGroups(Value x, int64_t dimension, int64_t groups) {
+  SmallVector<int64_t> shape(tensorType(x).getShape());
+  shape[dimension] /= groups;
+  shape.insert(shape.begin() + dimension, groups);
+  return reshape(x, shape);
+}
+
+/// Weight [batch, group, out, channel, k…] times windows.
+Value GraphBuilder::convolve(Value x, Value weight, ArrayRef<int64_t> strides,
+                             ArrayRef<int64_t> dilations, int64_t groups) {
+  const int64_t spatial = strides.size(), batch = tensorType(x).getDimSize(0),
+                out = tensorType(weight).getDimSize(0);
+  ArrayRef<int64_t> sizes = tensorType(weight).getShape().drop_front(2);
+  Value windows = groupWindows(x, sizes, strides, dilations, groups);
+  Value factors = splitGroups(weight, 0, groups);
+  SmallVector<int64_t> shape(tensorType(factors).getShape());
+  shape.insert(shape.begin(), batch);
+  factors = broadcastTo(factors, shape);
+  SmallVector<int64_t> ofFactors = {3}, ofWindows = {2};
+  for (int64_t dim = 0; dim < spatial; ++dim) {
+    ofFactors.push_back(4 + dim);
+    ofWindows.push_back(3 + spatial + dim);
+  }
+  Value product = contract(factors, windows, {0, 1}, {0, 1}, ofFactors, ofWindows);
+  SmallVector<int64_t> result = {batch, out};
+  llvm::append_range(result, tensorType(product).getShape().drop_front(3));
+  return reshape(product, result);
+}
+
 Value GraphBuilder::reduce(ReduceKind kind, Value x, ArrayRef<int64_t> dimensions) {
   return dimensions.empty() ? x : make<ReduceOp>(kind, x, dimensions);
 }

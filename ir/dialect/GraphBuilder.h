@@ -85,6 +85,14 @@ public:
   /// One dimension between `offset` and `limit`, the others whole.
   mlir::Value slice(mlir::Value x, int64_t dimension, int64_t offset, int64_t limit);
   mlir::Value concat(mlir::ValueRange xs, int64_t dimension);
+  /// Zeros around the dimensions from `first` on, and `interior` ones between neighbours; what is
+  /// negative cuts off instead. `interior` may be empty.
+  mlir::Value pad(mlir::Value x, int64_t first, llvm::ArrayRef<int64_t> low,
+                  llvm::ArrayRef<int64_t> high, llvm::ArrayRef<int64_t> interior = {});
+  mlir::Value reverse(mlir::Value x, llvm::ArrayRef<int64_t> dimensions);
+  /// Windows over all dimensions from `first` on; see graph.window.
+  mlir::Value window(mlir::Value x, int64_t first, llvm::ArrayRef<int64_t> sizes,
+                     llvm::ArrayRef<int64_t> strides, llvm::ArrayRef<int64_t> dilations);
 
   // Reductions and contractions.
   /// The operand itself if `dimensions` is empty.
@@ -105,6 +113,17 @@ public:
                        llvm::ArrayRef<int64_t> rhsContract) {
     return make<ContractOp>(lhs, rhs, lhsBatch, rhsBatch, lhsContract, rhsContract);
   }
+  /// Windows [batch, group, channel, position…, k…] over x [batch, channel, …].
+  mlir::Value groupWindows(mlir::Value x, llvm::ArrayRef<int64_t> sizes,
+                           llvm::ArrayRef<int64_t> strides, llvm::ArrayRef<int64_t> dilations,
+                           int64_t groups) {
+    return window(splitGroups(x, 1, groups), 3, sizes, strides, dilations);
+  }
+  /// graph.convolution without padding.
+  mlir::Value convolve(mlir::Value x, mlir::Value weight, llvm::ArrayRef<int64_t> strides,
+                       llvm::ArrayRef<int64_t> dilations, int64_t groups);
+  /// The dimension `dimension` as two: `groups`, and what is left of it.
+  mlir::Value splitGroups(mlir::Value x, int64_t dimension, int64_t groups);
   mlir::Value gather(mlir::Value x, mlir::Value indices, int64_t dimension);
   mlir::Value scatterAdd(mlir::Value base, mlir::Value indices, mlir::Value updates,
                          int64_t dimension);

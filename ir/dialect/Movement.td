@@ -117,6 +117,54 @@ def Graph_PadOp : Graph_InferredOp<"pad"> {
   let hasFolder = 1;
 }
 
+def Graph_ReverseOp : Graph_FoldedOp<"reverse", [SameOperandsAndResultType, Graph_MovesElements]> {
+  let summary = "Turns dimensions around";
+  let description = [{
+    Element i of each of `dimensions` is the operand's element size - 1 - i.
+
+    1. `dimensions` are distinct and the operand's.
+
+    ```mlir
+    func.func @reverse(%x: tensor<4x3xf32>) -> tensor<4x3xf32> {
+      %y = graph.reverse %x dimensions [0] : tensor<4x3xf32>
+      return %y : tensor<4x3xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand, DenseI64ArrayAttr:$dimensions);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = "$operand `dimensions` $dimensions attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Graph_WindowOp : Graph_InferredOp<"window", [Graph_MovesElements]> {
+  let summary = "Every position of a window that slides over some dimensions";
+  let description = [{
+    Each of `dimensions` becomes the positions of the window, and the windows' own dimensions follow
+    all others: element […, o, …, k] is the operand's […, o · stride + k · dilation, …]. No element
+    is copied for it: a contraction of windows is a convolution, a reduction of windows is pooling.
+
+    1. `dimensions` are distinct and the operand's; `sizes`, `strides` and `dilations` have one entry,
+       1 or more, for each.
+    2. A window, that is (size - 1) · dilation + 1 elements, fits its dimension.
+
+    ```mlir
+    func.func @window(%x: tensor<2x3x9xf32>) -> tensor<2x3x4x3xf32> {
+      %y = graph.window %x dimensions [2] sizes [3] strides [2] dilations [1]
+        : tensor<2x3x9xf32> -> tensor<2x3x4x3xf32>
+      return %y : tensor<2x3x4x3xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand, DenseI64ArrayAttr:$dimensions, DenseI64ArrayAttr:$sizes,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = [{
+    $operand `dimensions` $dimensions `sizes` $sizes `strides` $strides `dilations` $dilations attr-dict
+    `:` type($operand) `->` type($result)
+  }];
+}
+
 def Graph_ConcatOp : Graph_InferredOp<"concat", [Graph_MovesElements]> {
   let summary = "Joins tensors along one dimension";
   let description = [{

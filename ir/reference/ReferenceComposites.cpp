@@ -95,6 +95,38 @@ Tensors evaluateLinear(LinearOp op, Operands operands) {
   return {storeResult(op, result)};
 }
 
+/// By its definition, one product after the other.
+Tensors evaluateConvolution(ConvolutionOp op, Operands operands) {
+  const Doubles x = load<double>(operands[0]), weight = load<double>(operands[1]);
+  const Shape &from = operands[0].shape(), &kernel = operands[1].shape(), to = resultShape(op);
+  const size_t rank = to.size();
+  const std::vector<int64_t> strides = stridesOf(from);
+  const int64_t perGroup = to[1] / op.getGroups();
+  Doubles result;
+  Shape window(kernel.begin() + 1, kernel.end());
+  forEachIndex(to, [&](const Shape &point) {
+    double sum = 0;
+    int64_t next = point[1] * elementCount(window);
+    forEachIndex(window, [&](const Shape &inside) {
+      int64_t at =
+          point[0] * strides[0] + (point[1] / perGroup * kernel[1] + inside[0]) * strides[1];
+      bool isOutside = false;
+      for (size_t dim = 2; dim < rank; ++dim) {
+        const int64_t position = point[dim] * op.getStrides()[dim - 2] +
+                                 inside[dim - 1] * op.getDilations()[dim - 2] -
+                                 op.getLow()[dim - 2];
+        isOutside |= position < 0 || position >= from[dim];
+        at += position * strides[dim];
+      }
+      const double factor = weight[next++];
+      if (!isOutside)
+        sum += factor * x[at];
+    });
+    result.push_back(sum);
+  });
+  return {storeResult(op, result)};
+}
+
 Result<Tensors> evaluateEmbedding(EmbeddingOp op, Operands operands) {
   int64_t vocabulary = operands[0].shape()[0];
   size_t bytes = operands[0].shape()[1] * byteSize(operands[0].type());
@@ -259,6 +291,7 @@ std::optional<Result<Tensors>> evaluateComposite(Operation *op, Operands operand
       .Case([&](FormulaOp op) { return evaluateFormula(op, operands); })
       .Case([&](SoftmaxOp op) { return evaluateSoftmax(op, operands[0]); })
       .Case([&](LayerNormOp op) { return evaluateLayerNorm(op, operands); })
+      .Case([&](ConvolutionOp op) { return evaluateConvolution(op, operands); })
       .Case([&](LinearOp op) { return evaluateLinear(op, operands); })
       .Case([&](EmbeddingOp op) { return evaluateEmbedding(op, operands); })
       .Case([&](AttentionOp op) { return evaluateAttention(op, operands); })

@@ -70,6 +70,32 @@ Tensors evaluatePad(PadOp op, const Tensor &operand, const Tensor &value) {
   return {result};
 }
 
+Tensors evaluateReverse(ReverseOp op, const Tensor &operand) {
+  Tensor result(operand.type(), resultShape(op));
+  std::vector<int64_t> strides = stridesOf(operand.shape());
+  int64_t start = 0;
+  if (result.size() > 0)
+    for (int64_t dim : op.getDimensions()) {
+      start += (operand.shape()[dim] - 1) * strides[dim];
+      strides[dim] = -strides[dim];
+    }
+  copyBox(result.shape(), operand, start, strides, result, 0, stridesOf(result.shape()));
+  return {result};
+}
+
+Tensors evaluateWindow(WindowOp op, const Tensor &operand) {
+  Tensor result(operand.type(), resultShape(op));
+  std::vector<int64_t> strides = stridesOf(operand.shape()), within;
+  for (auto [dim, stride, dilation] :
+       llvm::zip_equal(op.getDimensions(), op.getStrides(), op.getDilations())) {
+    within.push_back(strides[dim] * dilation);
+    strides[dim] *= stride;
+  }
+  strides.insert(strides.end(), within.begin(), within.end());
+  copyBox(result.shape(), operand, 0, strides, result, 0, stridesOf(result.shape()));
+  return {result};
+}
+
 Tensors evaluateConcat(ConcatOp op, Operands operands) {
   Tensor result(operands[0].type(), resultShape(op));
   std::vector<int64_t> strides = stridesOf(result.shape());
@@ -167,6 +193,8 @@ std::optional<Result<Tensors>> evaluateMovement(Operation *op, Operands operands
       .Case([&](TransposeOp op) { return evaluateTranspose(op, operands[0]); })
       .Case([&](BroadcastOp op) { return evaluateBroadcast(op, operands[0]); })
       .Case([&](SliceOp op) { return evaluateSlice(op, operands[0]); })
+      .Case([&](ReverseOp op) { return evaluateReverse(op, operands[0]); })
+      .Case([&](WindowOp op) { return evaluateWindow(op, operands[0]); })
       .Case([&](PadOp op) { return evaluatePad(op, operands[0], operands[1]); })
       .Case([&](ConcatOp op) { return evaluateConcat(op, operands); })
       .Case([&](GatherOp op) { return evaluateGather(op, operands); })

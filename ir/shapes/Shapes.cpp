@@ -34,6 +34,17 @@ LogicalResult oneResult(SmallVectorImpl<Type> &results, ArrayRef<int64_t> shape,
   return success();
 }
 
+/// How many positions a window has in a dimension: none if it does not fit.
+std::optional<int64_t> positions(int64_t dimension, int64_t size, int64_t stride,
+                                 int64_t dilation) {
+  if (ShapedType::isDynamic(dimension))
+    return dimension;
+  int64_t reach = 0;
+  if (llvm::MulOverflow(size - 1, dilation, reach) || reach >= dimension)
+    return std::nullopt;
+  return (dimension - reach - 1) / stride + 1;
+}
+
 /// One value per row: the operand without its last dimension, never narrower than f32.
 RankedTensorType statisticsType(RankedTensorType type) {
   return RankedTensorType::get(type.getShape().drop_back(1),
@@ -63,6 +74,7 @@ COMPATIBLE_RESULTS(BucketOp)
 COMPATIBLE_RESULTS(CompareOp)
 COMPATIBLE_RESULTS(ConcatOp)
 COMPATIBLE_RESULTS(ContractOp)
+COMPATIBLE_RESULTS(ConvolutionOp)
 COMPATIBLE_RESULTS(CrossEntropyOp)
 COMPATIBLE_RESULTS(EmbeddingOp)
 COMPATIBLE_RESULTS(GatherOp)
@@ -73,6 +85,7 @@ COMPATIBLE_RESULTS(PadOp)
 COMPATIBLE_RESULTS(ReduceOp)
 COMPATIBLE_RESULTS(SliceOp)
 COMPATIBLE_RESULTS(TransposeOp)
+COMPATIBLE_RESULTS(WindowOp)
 #undef COMPATIBLE_RESULTS
 
 LogicalResult CompareOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
@@ -144,6 +157,32 @@ LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc
       return emitOptionalError(location, "(3) the padded dimension has more than 64 bits");
     shape.push_back(size);
   }
+  return oneResult(results, shape, type.getElementType());
+}
+
+LogicalResult WindowOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                         Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  const size_t count = adaptor.getDimensions().size();
+  auto areSteps = [&](ArrayRef<int64_t> steps) {
+    return steps.size() == count && llvm::all_of(steps, [](int64_t step) { return step >= 1; });
+  };
+  if (!areDistinctDims(adaptor.getDimensions(), type.getRank()) || !areSteps(adaptor.getSizes()) ||
+      !areSteps(adaptor.getStrides()) || !areSteps(adaptor.getDilations()))
+    return emitOptionalError(location, "(1) dimensions must be distinct ones of the operand's ",
+                             type.getRank(),
+                             ", with a size, a stride and a dilation of 1 or more for each");
+  Dims shape(type.getShape());
+  for (auto [dim, size, stride, dilation] :
+       llvm::zip_equal(adaptor.getDimensions(), adaptor.getSizes(), adaptor.getStrides(),
+                       adaptor.getDilations())) {
+    std::optional<int64_t> count = positions(shape[dim], size, stride, dilation);
+    if (!count)
+      return emitOptionalError(location, "(2) a window of ", size, " elements at distance ",
+                               dilation, " does not fit a dimension of size ", shape[dim]);
+    shape[dim] = *count;
+  }
+  llvm::append_range(shape, adaptor.getSizes());
   return oneResult(results, shape, type.getElementType());
 }
 
@@ -260,6 +299,46 @@ LogicalResult LinearOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
       adaptor.getBias().getType() != RankedTensorType::get({shape.back()}, type.getElementType()))
     return emitOptionalError(location, "(2) bias must be [", shape.back(),
                              "] of the operand's element type");
+  return oneResult(results, shape, type.getElementType());
+}
+
+LogicalResult ConvolutionOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                              Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand()), weight = ranked(adaptor.getWeight());
+  const int64_t rank = type.getRank();
+  if (rank < 3 || weight.getRank() != rank || weight.getElementType() != type.getElementType())
+    return emitOptionalError(location,
+                             "(1) weight must have the operand's element type and rank, 3 "
+                             "or more, but they are ",
+                             weight, " and ", type);
+  const int64_t channels = type.getDimSize(1), out = weight.getDimSize(0),
+                groups = adaptor.getGroups();
+  if (!weight.hasStaticShape() || ShapedType::isDynamic(channels) || groups < 1 ||
+      channels % groups != 0 || out % groups != 0 || weight.getDimSize(1) != channels / groups)
+    return emitOptionalError(location, "(2) ", groups, " groups of ", channels,
+                             " channels and a weight of ", weight, " do not go together");
+  auto areAtLeast = [&](ArrayRef<int64_t> entries, int64_t least) {
+    return int64_t(entries.size()) == rank - 2 &&
+           llvm::all_of(entries, [&](int64_t entry) { return entry >= least; });
+  };
+  if (!areAtLeast(adaptor.getStrides(), 1) || !areAtLeast(adaptor.getDilations(), 1) ||
+      !areAtLeast(adaptor.getLow(), 0) || !areAtLeast(adaptor.getHigh(), 0))
+    return emitOptionalError(location, "(3) strides and dilations need ", rank - 2,
+                             " entries of 1 or more, low and high as many of 0 or more");
+  Dims shape = {type.getDimSize(0), out};
+  for (int64_t dim = 0; dim < rank - 2; ++dim) {
+    int64_t size = type.getDimSize(dim + 2);
+    if (!ShapedType::isDynamic(size) && (llvm::AddOverflow(size, adaptor.getLow()[dim], size) ||
+                                         llvm::AddOverflow(size, adaptor.getHigh()[dim], size)))
+      return emitOptionalError(location, "(4) the padded dimension has more than 64 bits");
+    std::optional<int64_t> count = positions(
+        size, weight.getDimSize(dim + 2), adaptor.getStrides()[dim], adaptor.getDilations()[dim]);
+    if (!count)
+      return emitOptionalError(location, "(4) a window of ", weight.getDimSize(dim + 2),
+                               " elements at distance ", adaptor.getDilations()[dim],
+                               " does not fit a padded dimension of size ", size);
+    shape.push_back(*count);
+  }
   return oneResult(results, shape, type.getElementType());
 }
 

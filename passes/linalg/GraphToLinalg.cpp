@@ -61,6 +61,8 @@ private:
   Value iota(graph::IotaOp op);
   Value transpose(graph::TransposeOp op);
   Value broadcast(graph::BroadcastOp op);
+  Value reverse(graph::ReverseOp op);
+  Value window(graph::WindowOp op);
   Value slice(graph::SliceOp op);
   Value pad(graph::PadOp op);
   Value reduce(graph::ReduceOp op);
@@ -134,6 +136,8 @@ LogicalResult Converter::convert(Operation *op) {
           })
           .Case([&](graph::TransposeOp op) { return transpose(op); })
           .Case([&](graph::BroadcastOp op) { return broadcast(op); })
+          .Case([&](graph::ReverseOp op) { return reverse(op); })
+          .Case([&](graph::WindowOp op) { return window(op); })
           .Case([&](graph::SliceOp op) { return slice(op); })
           .Case([&](graph::PadOp op) { return pad(op); })
           .Case([&](graph::ConcatOp op) {
@@ -227,6 +231,31 @@ Value Converter::broadcast(graph::BroadcastOp op) {
     position.push_back(repeats ? builder.getAffineConstantExpr(0) : builder.getAffineDimExpr(dim));
   }
   return copy(to, op.getOperand(), AffineMap::get(to.getRank(), 0, position, builder.getContext()));
+}
+
+Value Converter::reverse(graph::ReverseOp op) {
+  auto type = tensorType(op.getResult());
+  SmallVector<AffineExpr> position;
+  for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+    AffineExpr loop = builder.getAffineDimExpr(dim);
+    position.push_back(llvm::is_contained(op.getDimensions(), dim) ? type.getDimSize(dim) - 1 - loop
+                                                                   : loop);
+  }
+  return copy(type, op.getOperand(),
+              AffineMap::get(type.getRank(), 0, position, builder.getContext()));
+}
+
+Value Converter::window(graph::WindowOp op) {
+  auto type = tensorType(op.getResult());
+  const int64_t rank = tensorType(op.getOperand()).getRank();
+  SmallVector<AffineExpr> position;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    position.push_back(builder.getAffineDimExpr(dim));
+  for (auto [index, dim] : llvm::enumerate(op.getDimensions()))
+    position[dim] = position[dim] * op.getStrides()[index] +
+                    builder.getAffineDimExpr(rank + index) * op.getDilations()[index];
+  return copy(type, op.getOperand(),
+              AffineMap::get(type.getRank(), 0, position, builder.getContext()));
 }
 
 Value Converter::slice(graph::SliceOp op) {

@@ -84,6 +84,41 @@ void linearGradient(G &g, LinearOp op, Value dy) {
     g.give(bias, g.reduceSum(rows, {0}));
 }
 
+/// dX is a convolution of dY, spread by the strides, with the kernels turned around; dW contracts
+/// dY with x's windows over batch and positions.
+void convolutionGradient(G &g, ConvolutionOp op, Value dy) {
+  Value x = op.getOperand(), weight = op.getWeight();
+  const int64_t groups = op.getGroups(), spatial = op.getStrides().size();
+  ArrayRef<int64_t> sizes = shapeOf(weight).drop_front(2);
+  if (g.isActive(x)) {
+    SmallVector<int64_t> low, high, interior, ones(spatial, 1), kernelDims, swapped = {0, 2, 1};
+    for (int64_t dim = 0; dim < spatial; ++dim) {
+      const int64_t reach = (sizes[dim] - 1) * op.getDilations()[dim];
+      const int64_t spread = (shapeOf(dy)[dim + 2] - 1) * op.getStrides()[dim] + 1;
+      interior.push_back(op.getStrides()[dim] - 1);
+      low.push_back(reach - op.getLow()[dim]);
+      high.push_back(shapeOf(x)[dim + 2] + reach - spread - low.back());
+      kernelDims.push_back(dim + 2);
+      swapped.push_back(dim + 3);
+    }
+    Value kernels = g.transpose(g.splitGroups(weight, 0, groups), swapped);
+    SmallVector<int64_t> shape = {shapeOf(x)[1], shapeOf(weight)[0] / groups};
+    llvm::append_range(shape, sizes);
+    kernels = g.reverse(g.reshape(kernels, shape), kernelDims);
+    g.give(x,
+           g.convolve(g.pad(dy, 2, low, high, interior), kernels, ones, op.getDilations(), groups));
+  }
+  if (g.isActive(weight)) {
+    Value windows = g.groupWindows(g.pad(x, 2, op.getLow(), op.getHigh()), sizes, op.getStrides(),
+                                   op.getDilations(), groups);
+    SmallVector<int64_t> summed = {0};
+    for (int64_t dim = 0; dim < spatial; ++dim)
+      summed.push_back(3 + dim);
+    Value dw = g.contract(g.splitGroups(dy, 1, groups), windows, {1}, {1}, summed, summed);
+    g.give(weight, g.reshape(dw, shapeOf(weight)));
+  }
+}
+
 LogicalResult attentionGradient(G &g, AttentionOp op) {
   if (g.cotangent(op.getLse()))
     return emitError(op.getLoc(), "the log-sum-exp of attention cannot be differentiated");
@@ -135,6 +170,8 @@ ArrayRef<GradientRow> compositeGradients() {
   static const GradientRow rows[] = {
       gradientRow<SoftmaxOp>([](G &g, SoftmaxOp op, Value dy) { softmaxGradient(g, op, dy); }),
       gradientRow<LayerNormOp>([](G &g, LayerNormOp op) { layerNormGradient(g, op); }),
+      gradientRow<ConvolutionOp>(
+          [](G &g, ConvolutionOp op, Value dy) { convolutionGradient(g, op, dy); }),
       gradientRow<LinearOp>([](G &g, LinearOp op, Value dy) { linearGradient(g, op, dy); }),
       gradientRow<EmbeddingOp>([](G &g, EmbeddingOp op, Value dy) {
         Value zeros = g.zerosLike(op.getTable());

@@ -68,6 +68,36 @@ void padGradient(G &g, PadOp op, Value dy) {
     g.give(op.getValue(), g.sub(g.sumAll(dy), g.sumAll(inside)));
 }
 
+/// Where windows overlap, their cotangents add up: the sum over the places in a window.
+void windowGradient(G &g, WindowOp op, Value dy) {
+  ArrayRef<int64_t> from = shapeOf(op.getOperand());
+  const int64_t rank = from.size();
+  Value sum;
+  Dims place(op.getSizes().size(), 0);
+  for (bool isMore = true; isMore;) {
+    Dims offsets(rank, 0), limits(shapeOf(dy)), ones(limits.size(), 1), low(rank, 0), high(rank, 0),
+        interior(rank, 0);
+    llvm::append_range(offsets, place);
+    for (auto [index, dim] : llvm::enumerate(op.getDimensions())) {
+      limits[rank + index] = place[index] + 1;
+      interior[dim] = op.getStrides()[index] - 1;
+      low[dim] = place[index] * op.getDilations()[index];
+      high[dim] = from[dim] - low[dim] - (shapeOf(dy)[dim] - 1) * op.getStrides()[index] - 1;
+    }
+    Value atPlace =
+        g.reshape(g.make<SliceOp>(dy, offsets, limits, ones), shapeOf(dy).take_front(rank));
+    Value spread = g.pad(atPlace, 0, low, high, interior);
+    sum = sum ? g.add(sum, spread) : spread;
+    isMore = false;
+    for (size_t index = place.size(); index-- > 0 && !isMore;) {
+      isMore = ++place[index] < op.getSizes()[index];
+      if (!isMore)
+        place[index] = 0;
+    }
+  }
+  g.give(op.getOperand(), sum);
+}
+
 void concatGradient(G &g, ConcatOp op, Value dy) {
   int64_t dimension = op.getDimension(), offset = 0;
   for (Value operand : op.getOperands()) {
@@ -190,6 +220,10 @@ ArrayRef<GradientRow> tensorGradients() {
       gradientRow<BroadcastOp>(
           [](G &g, BroadcastOp op, Value dy) { broadcastGradient(g, op, dy); }),
       gradientRow<SliceOp>([](G &g, SliceOp op, Value dy) { sliceGradient(g, op, dy); }),
+      gradientRow<ReverseOp>([](G &g, ReverseOp op, Value dy) {
+        g.give(op.getOperand(), g.reverse(dy, op.getDimensions()));
+      }),
+      gradientRow<WindowOp>([](G &g, WindowOp op, Value dy) { windowGradient(g, op, dy); }),
       gradientRow<PadOp>([](G &g, PadOp op, Value dy) { padGradient(g, op, dy); }),
       gradientRow<ConcatOp>([](G &g, ConcatOp op, Value dy) { concatGradient(g, op, dy); }),
       gradientRow<ReduceOp>([](G &g, ReduceOp op, Value dy) { reduceGradient(g, op, dy); }),

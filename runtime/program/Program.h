@@ -208,6 +208,8 @@ struct Program {
 /// What a port takes: its type and shape, and indices inside its limit. The error names the
 /// position and the value of the first that is not.
 Status checkValue(std::string_view function, const Port &port, const Tensor &value);
+/// Whether the tensor has the port's type and shape, and memory.
+Status checkPlace(std::string_view function, const Port &port, const Tensor &value);
 
 /// Gives elements narrower than a byte their one form in memory: their bits beyond the type's
 /// repeat its sign, or are zero. Code may leave them as it likes.

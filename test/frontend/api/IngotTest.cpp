@@ -438,7 +438,7 @@ TEST_P(Devices, NonFiniteGradientsStopOrSkip) {
       if (isRefused) {
         EXPECT_EQ(loss.error().text(),
                   "step 2: the gradients' norm is infinite, though all parameters are finite; a "
-              "smaller learning rate or clipping may help");
+                  "smaller learning rate or clipping may help");
       }
     }
 }

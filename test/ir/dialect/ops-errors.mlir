@@ -119,6 +119,68 @@ func.func @slice_2_stride(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @reverse_1(%x: tensor<4x5xf32>) {
+  // expected-error @+1 {{(1) dimensions must be distinct ones of the operand's 2}}
+  %a = graph.reverse %x dimensions [1, 1] : tensor<4x5xf32>
+  return
+}
+
+// -----
+
+func.func @window_1(%x: tensor<4x5xf32>) {
+  // expected-error @+2 {{(1) dimensions must be distinct ones of the operand's 2, with a size, a stride and a dilation of 1 or more for each}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.window %x dimensions [1] sizes [2] strides [0] dilations [1] : tensor<4x5xf32> -> tensor<4x4x2xf32>
+  return
+}
+
+// -----
+
+func.func @window_2(%x: tensor<4x5xf32>) {
+  // expected-error @+2 {{(2) a window of 3 elements at distance 3 does not fit a dimension of size 5}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.window %x dimensions [1] sizes [3] strides [1] dilations [3] : tensor<4x5xf32> -> tensor<4x1x3xf32>
+  return
+}
+
+// -----
+
+func.func @convolution_1(%x: tensor<2x3x8xf32>, %w: tensor<4x3xf32>) {
+  // expected-error @+2 {{(1) weight must have the operand's element type and rank, 3 or more}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.convolution %x, %w strides [1] dilations [1] low [0] high [0] groups 1 : tensor<2x3x8xf32>, tensor<4x3xf32> -> tensor<2x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @convolution_2(%x: tensor<2x3x8xf32>, %w: tensor<4x3x3xf32>) {
+  // expected-error @+2 {{(2) 2 groups of 3 channels and a weight of 'tensor<4x3x3xf32>' do not go together}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.convolution %x, %w strides [1] dilations [1] low [0] high [0] groups 2 : tensor<2x3x8xf32>, tensor<4x3x3xf32> -> tensor<2x4x6xf32>
+  return
+}
+
+// -----
+
+func.func @convolution_3(%x: tensor<2x3x8xf32>, %w: tensor<4x3x3xf32>) {
+  // expected-error @+2 {{(3) strides and dilations need 1 entries of 1 or more, low and high as many of 0 or more}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.convolution %x, %w strides [1] dilations [1] low [-1] high [0] groups 1 : tensor<2x3x8xf32>, tensor<4x3x3xf32> -> tensor<2x4x6xf32>
+  return
+}
+
+// -----
+
+func.func @convolution_4(%x: tensor<2x3x8xf32>, %w: tensor<4x3x3xf32>) {
+  // expected-error @+2 {{(4) a window of 3 elements at distance 5 does not fit a padded dimension of size 9}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.convolution %x, %w strides [1] dilations [5] low [1] high [0] groups 1 : tensor<2x3x8xf32>, tensor<4x3x3xf32> -> tensor<2x4x6xf32>
+  return
+}
+
+// -----
+
 func.func @pad_1(%x: tensor<4xf32>, %v: tensor<1xf32>) {
   // expected-error @+2 {{(1) the padding value must be a scalar of the operand's element type}}
   // expected-error @+1 {{failed to infer returned types}}

@@ -269,6 +269,23 @@ TEST_F(ReferenceTest, Movement) {
                        {t, "tensor<f32>"}, "tensor<3x6xf32>",
                        {x, tensor(ElementType::F32, {}, {9})}),
                  {9, 9, 9, 9, 9, 9, 0, 9, 1, 9, 2, 9, 3, 9, 4, 9, 5, 9});
+  expectElements(apply("graph.reverse %0 dimensions [1] : " + t, {t}, t, {x}), {2, 1, 0, 5, 4, 3});
+  expectElements(apply("graph.window %0 dimensions [1] sizes [2] strides [1] dilations [1] : " + t +
+                           " -> tensor<2x2x2xf32>",
+                       {t}, "tensor<2x2x2xf32>", {x}),
+                 {0, 1, 1, 2, 3, 4, 4, 5});
+  expectElements(apply("graph.window %0 dimensions [1] sizes [2] strides [2] dilations [2] : " + t +
+                           " -> tensor<2x1x2xf32>",
+                       {t}, "tensor<2x1x2xf32>", {x}),
+                 {0, 2, 3, 5});
+  // 2·x[i - 1] + 3·x[i] around 0 1 2: by hand.
+  expectElements(
+      apply("graph.convolution %0, %1 strides [1] dilations [1] low [1] high [0] groups 1 : "
+            "tensor<2x1x3xf32>, tensor<1x1x2xf32> -> tensor<2x1x3xf32>",
+            {"tensor<2x1x3xf32>", "tensor<1x1x2xf32>"}, "tensor<2x1x3xf32>",
+            {tensor(ElementType::F32, {2, 1, 3}, {0, 1, 2, 3, 4, 5}),
+             tensor(ElementType::F32, {1, 1, 2}, {2, 3})}),
+      {0, 3, 8, 9, 18, 23});
   expectElements(apply("graph.concat %0, %0 dimension 1 : " + t + ", " + t + " -> tensor<2x6xf32>",
                        {t}, "tensor<2x6xf32>", {x}),
                  {0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5});

@@ -257,6 +257,42 @@ void pad(Trial &t) {
   t.output(t.g.make<PadOp>(x, value, low, high, interior));
 }
 
+void reverse(Trial &t) { t.output(t.g.reverse(t.parameter(t.shape(3)), {0, 2})); }
+
+/// Sizes, strides, dilations of windows over `count` dimensions, and dimensions they fit.
+struct Windows {
+  SmallVector<int64_t> sizes, strides, dilations, low, high;
+  Shape fitting;
+
+  Windows(Trial &t, int64_t count) {
+    for (int64_t dim = 0; dim < count; ++dim) {
+      sizes.push_back(t.between(1, 3));
+      strides.push_back(t.between(1, 3));
+      dilations.push_back(t.between(1, 2));
+      low.push_back(t.between(0, 2));
+      high.push_back(t.between(0, 2));
+      fitting.push_back((sizes[dim] - 1) * dilations[dim] + t.size());
+    }
+  }
+};
+
+void window(Trial &t) {
+  Windows w(t, 2);
+  Value x = t.parameter({w.fitting[0], t.size(), w.fitting[1]});
+  t.output(t.g.make<WindowOp>(x, ArrayRef<int64_t>{0, 2}, w.sizes, w.strides, w.dilations));
+}
+
+void convolution(Trial &t) {
+  const int64_t spatial = t.between(1, 2), groups = t.between(1, 2);
+  Windows w(t, spatial);
+  Shape x = {t.between(1, 2), groups * t.between(1, 2)};
+  Shape weight = {groups * t.between(1, 2), x[1] / groups};
+  llvm::append_range(x, w.fitting);
+  llvm::append_range(weight, w.sizes);
+  t.output(t.g.make<ConvolutionOp>(t.parameter(x), t.parameter(weight), w.strides, w.dilations,
+                                   w.low, w.high, groups));
+}
+
 void concat(Trial &t) {
   int64_t dimension = t.between(0, 1);
   Shape first = t.shape(2), second = first, third = first;
@@ -427,6 +463,9 @@ const Case cases[] = {
      [](Trial &t) { t.output(t.g.transpose(t.parameter(t.shape(3)), {2, 0, 1})); }},
     {"graph.broadcast", broadcast},
     {"graph.slice", slice},
+    {"graph.reverse", reverse},
+    {"graph.window", window},
+    {"graph.convolution", convolution},
     {"graph.pad", pad},
     {"graph.concat", concat},
     {"graph.reduce", reduce<ReduceKind::Sum>},
