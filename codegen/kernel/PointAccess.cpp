@@ -344,7 +344,7 @@ PointIndex PointAccess::confine(const PointIndex &index, int64_t extent, bool pe
   if (index.minimum() >= 0 && index.maximum() < extent)
     return index;
   PointIndex::Lanes over = index.overLanes(laneCount);
-  if (perLane || !over.affine || over.step > 1 || over.step < 0)
+  if (!over.affine || over.step > 1 || over.step < 0 || (perLane && over.step == 0))
     return PointIndex::scattered(symbol(), extent);
   return over.step == 0
              ? PointIndex::uniform(symbol(), extent)

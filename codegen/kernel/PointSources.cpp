@@ -98,12 +98,13 @@ PointEmitter::Condition PointEmitter::inRange(const PointIndex &index, int64_t l
   return {true, holds};
 }
 
-/// The same index, known to be in [0, extent) (in the lanes that the mask leaves, if per lane).
+/// The same index, known to be in [0, extent) (in the lanes that the mask leaves, if per lane). A
+/// run of lanes stays one: lanes that are left out touch no memory.
 PointIndex PointEmitter::confine(const PointIndex &index, int64_t extent, bool perLane) {
   if (index.minimum() >= 0 && index.maximum() < extent)
     return index;
   PointIndex::Lanes over = index.overLanes(laneCount);
-  if (perLane || !over.affine || over.step > 1 || over.step < 0)
+  if (!over.affine || over.step > 1 || over.step < 0 || (perLane && over.step == 0))
     return PointIndex::scattered(laneIndices(index), extent);
   Value value = scalarIndex(index);
   return over.step == 0
