@@ -130,12 +130,59 @@ Value GraphBuilder::splitGroups(Value x, int64_t dimension, int64_t groups) {
   return reshape(x, shape);
 }
 
+void GraphBuilder::forEachPlace(ArrayRef<int64_t> sizes,
+                                llvm::function_ref<void(ArrayRef<int64_t>)> body) {
+  SmallVector<int64_t> place(sizes.size(), 0);
+  for (bool isMore = true; isMore;) {
+    body(place);
+    isMore = false;
+    for (size_t dim = sizes.size(); dim-- > 0 && !isMore;) {
+      isMore = ++place[dim] < sizes[dim];
+      if (!isMore)
+        place[dim] = 0;
+    }
+  }
+}
+
+/// As products there would be one row each: here places of the kernel times what lies under them
+/// are added up.
+Value GraphBuilder::convolveChannels(Value x, Value weight, ArrayRef<int64_t> strides,
+                                     ArrayRef<int64_t> dilations) {
+  ArrayRef<int64_t> sizes = tensorType(weight).getShape().drop_front(2);
+  const int64_t channels = tensorType(x).getDimSize(1);
+  Value sum;
+  forEachPlace(sizes, [&](ArrayRef<int64_t> place) {
+    SmallVector<int64_t> offsets = {0, 0}, limits(tensorType(x).getShape().take_front(2)),
+                         steps = {1, 1}, weightOffsets = {0, 0}, weightLimits = {channels, 1};
+    for (size_t dim = 0; dim < sizes.size(); ++dim) {
+      const int64_t reach = (sizes[dim] - 1) * dilations[dim],
+                    last = (tensorType(x).getDimSize(dim + 2) - reach - 1) / strides[dim];
+      offsets.push_back(place[dim] * dilations[dim]);
+      limits.push_back(offsets.back() + last * strides[dim] + 1);
+      steps.push_back(strides[dim]);
+      weightOffsets.push_back(place[dim]);
+      weightLimits.push_back(place[dim] + 1);
+    }
+    Value under = make<SliceOp>(x, offsets, limits, steps);
+    Value factor = make<SliceOp>(weight, weightOffsets, weightLimits,
+                                 SmallVector<int64_t>(weightOffsets.size(), 1));
+    Value product =
+        mul(under, broadcast(reshape(factor, {channels}), tensorType(under).getShape(), {1}));
+    sum = sum ? add(sum, product) : product;
+  });
+  return sum;
+}
+
 /// Weight [batch, group, out, channel, k…] times windows.
 Value GraphBuilder::convolve(Value x, Value weight, ArrayRef<int64_t> strides,
                              ArrayRef<int64_t> dilations, int64_t groups) {
   const int64_t spatial = strides.size(), batch = tensorType(x).getDimSize(0),
                 out = tensorType(weight).getDimSize(0);
   ArrayRef<int64_t> sizes = tensorType(weight).getShape().drop_front(2);
+  constexpr int64_t mostPlaces = 64; // terms of an element
+  if (groups == out && groups == tensorType(x).getDimSize(1) &&
+      ShapedType::getNumElements(sizes) <= mostPlaces)
+    return convolveChannels(x, weight, strides, dilations);
   Value windows = groupWindows(x, sizes, strides, dilations, groups);
   Value factors = splitGroups(weight, 0, groups);
   SmallVector<int64_t> shape(tensorType(factors).getShape());

@@ -119,6 +119,9 @@ public:
                            int64_t groups) {
     return window(splitGroups(x, 1, groups), 3, sizes, strides, dilations);
   }
+  /// Calls `body` with the index of every place in a window, the last dimension fastest.
+  static void forEachPlace(llvm::ArrayRef<int64_t> sizes,
+                           llvm::function_ref<void(llvm::ArrayRef<int64_t>)> body);
   /// graph.convolution without padding.
   mlir::Value convolve(mlir::Value x, mlir::Value weight, llvm::ArrayRef<int64_t> strides,
                        llvm::ArrayRef<int64_t> dilations, int64_t groups);
@@ -130,6 +133,11 @@ public:
 
   mlir::OpBuilder &builder;
   mlir::Location location;
+
+private:
+  /// A convolution in which every channel has a kernel of its own.
+  mlir::Value convolveChannels(mlir::Value x, mlir::Value weight, llvm::ArrayRef<int64_t> strides,
+                               llvm::ArrayRef<int64_t> dilations);
 };
 
 } // namespace ingot::graph

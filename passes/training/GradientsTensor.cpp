@@ -73,8 +73,7 @@ void windowGradient(G &g, WindowOp op, Value dy) {
   ArrayRef<int64_t> from = shapeOf(op.getOperand());
   const int64_t rank = from.size();
   Value sum;
-  Dims place(op.getSizes().size(), 0);
-  for (bool isMore = true; isMore;) {
+  g.forEachPlace(op.getSizes(), [&](ArrayRef<int64_t> place) {
     Dims offsets(rank, 0), limits(shapeOf(dy)), ones(limits.size(), 1), low(rank, 0), high(rank, 0),
         interior(rank, 0);
     llvm::append_range(offsets, place);
@@ -88,13 +87,7 @@ void windowGradient(G &g, WindowOp op, Value dy) {
         g.reshape(g.make<SliceOp>(dy, offsets, limits, ones), shapeOf(dy).take_front(rank));
     Value spread = g.pad(atPlace, 0, low, high, interior);
     sum = sum ? g.add(sum, spread) : spread;
-    isMore = false;
-    for (size_t index = place.size(); index-- > 0 && !isMore;) {
-      isMore = ++place[index] < op.getSizes()[index];
-      if (!isMore)
-        place[index] = 0;
-    }
-  }
+  });
   g.give(op.getOperand(), sum);
 }
 
