@@ -83,8 +83,6 @@ LogicalResult runStage(Stage stage, ModuleOp module, const CompileOptions &optio
                             /*printModuleScope=*/true, /*printAfterOnlyOnChange=*/false);
   if (failed(passes.run(module)))
     return mlir::failure();
-  if (!checkStop(options))
-    return success(); // the caller asks, too
   if (stage == Stage::Train)
     module->setAttr("graph.operators",
                     Builder(module.getContext()).getI64IntegerAttr(countOperators(module)));

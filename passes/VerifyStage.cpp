@@ -72,8 +72,8 @@ const StageRule *ruleOf(Stage stage) {
   return rule == std::end(rules) ? nullptr : rule;
 }
 
-/// In kernels there are no views of the graph dialect (order is
-/// settled then), and updates are tensor code too.
+/// In kernels there are no views of the graph dialect (order is settled then), and updates are
+/// tensor code too.
 bool isAllowedKernelOp(Operation *op, bool isKernel) {
   auto kernelOp = dyn_cast<graph::KernelOp>(op);
   if (!kernelOp || !isa<graph::GraphDialect>(op->getDialect()))

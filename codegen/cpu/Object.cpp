@@ -14,9 +14,9 @@ namespace ingot {
 namespace {
 
 /// What is left to do for kernels, which are emitted as vectors, in blocks and without calls: join
-/// the body with its entry, simplify addresses, move what does not change out of the loops. A third
-/// of the time of LLVM's O2, for code that runs as fast. Its vectorisers and its loop idioms are no
-/// part of it: a loop must not become a call of memset.
+/// the body with its entry, simplify addresses, move what does not change out of the loops. With
+/// LLVM's O2 a cold compilation of GPT-2's step takes 1.4 times the CPU time. Vectorisers and loop
+/// idioms are no part of it: a loop must not become a call of memset.
 constexpr const char *pipeline =
     "function(sroa,early-cse<memssa>,instcombine<no-verify-fixpoint>),always-inline,globaldce,"
     "function(early-cse<memssa>,simplifycfg,loop-mssa(licm,loop-rotate,licm),simplifycfg,"

@@ -10,6 +10,7 @@
 #pragma once
 #include "runtime/support/Bounds.h"
 #include <algorithm>
+#include <cctype>
 #include <concepts>
 #include <fmt/format.h>
 #include <optional>
@@ -34,7 +35,8 @@ struct Field {
   std::string memberName() const {
     std::string text;
     for (size_t index = 0; index < name.size(); ++index)
-      text += name[index] == '_' ? char(std::toupper(name[++index])) : name[index];
+      text += name[index] == '_' ? char(std::toupper(static_cast<unsigned char>(name[++index])))
+                                 : name[index];
     return text;
   }
   std::string flagName() const {

@@ -14,13 +14,13 @@ namespace fs = std::filesystem;
 
 const std::string recorded = INGOT_SOURCE_DIR "/test/golden/gpt2";
 
-// Both directions of the table, for every parameter of both families.
 Result<OutsideWeights> readWeights(const std::string &path) {
   const std::string file = weightsFile(path);
   INGOT_ASSIGN(Safetensors contents, readTensors(file));
   return parseOutsideWeights(std::move(contents), file);
 }
 
+// Both directions of the table, for every parameter of both families.
 TEST(WeightNames, EveryParameterHasOneName) {
   const Model models[] = {
       Model::gpt({.layers = 12, .heads = 1, .width = 2, .sequence = 2, .vocabulary = 3, .batch = 1})
