@@ -23,34 +23,41 @@ template <typename T> Result<T> parseValue(std::string_view text, const Bounds &
     return T(text);
 }
 
-/// A struct as one word: its first field, then others as `;name=value`.
+/// Sets the field of that name; an error names the field, or those that there are.
+template <HasFields T> Status setField(T &options, std::string_view name, std::string_view text) {
+  std::vector<std::string> names;
+  std::optional<Status> outcome;
+  T::fields(options, [&]<typename V>(const Field &field, V &value) {
+    names.emplace_back(field.name);
+    if (field.name != name)
+      return;
+    Result<V> parsed = parseValue<V>(text, field.bounds);
+    if (parsed)
+      value = std::move(*parsed);
+    outcome = parsed ? Status()
+                     : failure(Error::Code::Usage, std::string(name), "{}", parsed.error().message);
+  });
+  return outcome ? *outcome
+                 : failure(Error::Code::Usage, "", "there is no '{}'{}; there are {}", name,
+                           didYouMean(name, names), fmt::join(names, ", "));
+}
+
+/// A struct as one word: its first field's value, then `;NAME=VALUE` of others.
 template <HasFields T> Result<T> parseFields(std::string_view text) {
   T options;
-  for (bool isFirst = true; isFirst || !text.empty(); isFirst = false) {
-    const std::string_view part = text.substr(0, text.find(';'));
-    text.remove_prefix(std::min(part.size() + 1, text.size()));
-    const std::string_view key = part.substr(0, part.find('='));
-    std::optional<Error> problem;
-    bool isKnown = false;
-    std::vector<std::string> names;
-    T::fields(options, [&]<typename V>(const Field &field, V &value) {
-      const bool takesAll = isFirst && names.empty();
-      names.emplace_back(field.name);
-      if (isKnown || (isFirst ? !takesAll : field.name != key || part.size() == key.size()))
-        return;
-      isKnown = true;
-      Result<V> parsed = parseValue<V>(isFirst ? part : part.substr(key.size() + 1), field.bounds);
-      if (parsed)
-        value = std::move(*parsed);
-      else
-        problem = Error{Error::Code::Usage, parsed.error().message, std::string(field.name)};
-    });
-    if (problem)
-      return tl::unexpected(std::move(*problem));
-    if (!isKnown)
-      return failure(Error::Code::Usage, "", "'{}' is not NAME=VALUE with one of {}{}", part,
-                     fmt::join(std::span(names).subspan(1), ", "),
-                     didYouMean(std::string(key), names));
+  std::string_view first;
+  T::fields(options,
+            [&](const Field &field, auto &) { first = first.empty() ? field.name : first; });
+  size_t end = std::min(text.find(';'), text.size());
+  INGOT_TRY(setField(options, first, text.substr(0, end)));
+  while (end < text.size()) {
+    const size_t begin = end + 1;
+    end = std::min(text.find(';', begin), text.size());
+    const std::string_view part = text.substr(begin, end - begin);
+    const size_t equals = part.find('=');
+    if (equals == part.npos)
+      return failure(Error::Code::Usage, "", "'{}' is not NAME=VALUE", part);
+    INGOT_TRY(setField(options, part.substr(0, equals), part.substr(equals + 1)));
   }
   return options;
 }
