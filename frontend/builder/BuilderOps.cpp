@@ -178,8 +178,7 @@ Value Builder::reverse(Value x, std::vector<int64_t> dimensions) {
     return impl->invalid();
   if (!normalize(dimensions, rankOf(x)))
     return impl->fail("reverse", {x}, "its dimensions are not all there");
-  return impl->make<graph::ReverseOp>(impl->type(x), {x},
-                                      {impl->integers("dimensions", dimensions)});
+  return impl->infer<graph::ReverseOp>({x}, {impl->integers("dimensions", dimensions)});
 }
 
 Value Builder::pad(Value x, double value, const std::vector<int64_t> &low,

@@ -117,7 +117,7 @@ def Graph_PadOp : Graph_InferredOp<"pad"> {
   let hasFolder = 1;
 }
 
-def Graph_ReverseOp : Graph_FoldedOp<"reverse", [SameOperandsAndResultType, Graph_MovesElements]> {
+def Graph_ReverseOp : Graph_InferredOp<"reverse", [Graph_MovesElements]> {
   let summary = "Turns dimensions around";
   let description = [{
     Element i of each of `dimensions` is the operand's element size - 1 - i.
@@ -126,15 +126,14 @@ def Graph_ReverseOp : Graph_FoldedOp<"reverse", [SameOperandsAndResultType, Grap
 
     ```mlir
     func.func @reverse(%x: tensor<4x3xf32>) -> tensor<4x3xf32> {
-      %y = graph.reverse %x dimensions [0] : tensor<4x3xf32>
+      %y = graph.reverse %x dimensions [0] : tensor<4x3xf32> -> tensor<4x3xf32>
       return %y : tensor<4x3xf32>
     }
     ```
   }];
   let arguments = (ins Graph_Tensor:$operand, DenseI64ArrayAttr:$dimensions);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$operand `dimensions` $dimensions attr-dict `:` type($result)";
-  let hasVerifier = 1;
+  let assemblyFormat = "$operand `dimensions` $dimensions attr-dict `:` type($operand) `->` type($result)";
 }
 
 def Graph_WindowOp : Graph_InferredOp<"window", [Graph_MovesElements]> {

@@ -3,7 +3,6 @@
 #include "ir/dialect/GraphBuilder.h"
 #include "ir/formulas/Formulas.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/SmallBitVector.h"
 
 using namespace mlir;
 
@@ -72,17 +71,6 @@ LogicalResult FormulaOp::verify() {
       getParameters().size() != formula->parameters.size())
     return emitOpError("(2) '") << getName() << "' takes " << formula->operands << " operands and "
                                 << formula->parameters.size() << " numbers";
-  return success();
-}
-
-LogicalResult ReverseOp::verify() {
-  const int64_t rank = tensorType(getOperand()).getRank();
-  llvm::SmallBitVector seen(rank);
-  for (int64_t dim : getDimensions()) {
-    if (dim < 0 || dim >= rank || seen.test(dim))
-      return emitOpError("(1) dimensions must be distinct ones of the operand's ") << rank;
-    seen.set(dim);
-  }
   return success();
 }
 

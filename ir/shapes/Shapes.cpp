@@ -83,6 +83,7 @@ COMPATIBLE_RESULTS(LinearOp)
 COMPATIBLE_RESULTS(MseOp)
 COMPATIBLE_RESULTS(PadOp)
 COMPATIBLE_RESULTS(ReduceOp)
+COMPATIBLE_RESULTS(ReverseOp)
 COMPATIBLE_RESULTS(SliceOp)
 COMPATIBLE_RESULTS(TransposeOp)
 COMPATIBLE_RESULTS(WindowOp)
@@ -105,6 +106,15 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   for (int64_t dim : permutation)
     shape.push_back(type.getDimSize(dim));
   return oneResult(results, shape, type.getElementType());
+}
+
+LogicalResult ReverseOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                          Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  if (!areDistinctDims(adaptor.getDimensions(), type.getRank()))
+    return emitOptionalError(location, "(1) dimensions must be distinct ones of the operand's ",
+                             type.getRank());
+  return oneResult(results, type.getShape(), type.getElementType());
 }
 
 LogicalResult SliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,

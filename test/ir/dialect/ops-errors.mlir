@@ -120,8 +120,9 @@ func.func @slice_2_stride(%x: tensor<4xf32>) {
 // -----
 
 func.func @reverse_1(%x: tensor<4x5xf32>) {
-  // expected-error @+1 {{(1) dimensions must be distinct ones of the operand's 2}}
-  %a = graph.reverse %x dimensions [1, 1] : tensor<4x5xf32>
+  // expected-error @+2 {{(1) dimensions must be distinct ones of the operand's 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.reverse %x dimensions [1, 1] : tensor<4x5xf32> -> tensor<4x5xf32>
   return
 }
 

@@ -269,7 +269,8 @@ TEST_F(ReferenceTest, Movement) {
                        {t, "tensor<f32>"}, "tensor<3x6xf32>",
                        {x, tensor(ElementType::F32, {}, {9})}),
                  {9, 9, 9, 9, 9, 9, 0, 9, 1, 9, 2, 9, 3, 9, 4, 9, 5, 9});
-  expectElements(apply("graph.reverse %0 dimensions [1] : " + t, {t}, t, {x}), {2, 1, 0, 5, 4, 3});
+  expectElements(apply("graph.reverse %0 dimensions [1] : " + t + " -> " + t, {t}, t, {x}),
+                 {2, 1, 0, 5, 4, 3});
   expectElements(apply("graph.window %0 dimensions [1] sizes [2] strides [1] dilations [1] : " + t +
                            " -> tensor<2x2x2xf32>",
                        {t}, "tensor<2x2x2xf32>", {x}),
