@@ -15,10 +15,6 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-Value widen(GraphBuilder &build, Value x) {
-  return build.cast(x, accumulationType(tensorType(x).getElementType()));
-}
-
 /// Rounds `x` to the element type of `like`, which is a result of the composite.
 Value roundTo(GraphBuilder &build, Value x, Value like) {
   return build.cast(x, tensorType(like).getElementType());
@@ -40,8 +36,8 @@ Exponentials shiftedExponentials(GraphBuilder &build, Value x, int64_t dimension
 
 SmallVector<Value> FormulaOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
-  auto terms = llvm::map_to_vector(
-      getOperands(), [&](Value x) { return formulas::Term{&build, widen(build, x)}; });
+  auto terms = llvm::map_to_vector(getOperands(),
+                                   [&](Value x) { return formulas::Term{&build, build.widen(x)}; });
   Value result = findFormula(getName())->expand(terms, getParameters()).value;
   return {roundTo(build, result, getResult())};
 }
@@ -49,7 +45,7 @@ SmallVector<Value> FormulaOp::decompose(OpBuilder &builder) {
 SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
   int64_t dimension = getDimension();
-  Exponentials e = shiftedExponentials(build, widen(build, getOperand()), dimension);
+  Exponentials e = shiftedExponentials(build, build.widen(getOperand()), dimension);
   Value factor = build.make<ReciprocalOp>(e.sum);
   Value result = build.mul(e.values, build.broadcastReducedLike(factor, e.values, dimension));
   return {roundTo(build, result, getResult())};
@@ -57,7 +53,7 @@ SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
-  Value x = widen(build, getOperand());
+  Value x = build.widen(getOperand());
   int64_t last = tensorType(x).getRank() - 1;
   Value mean = build.reduceMean(x, last);
   Value centered = build.sub(x, build.broadcastReducedLike(mean, x, last));
@@ -67,8 +63,8 @@ SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder) {
   // such a row 0.
   Value rstd = build.add(build.rsqrt(square), build.sub(square, square));
   Value normal = build.mul(centered, build.broadcastReducedLike(rstd, x, last));
-  Value scaled = build.mul(normal, build.broadcastLike(widen(build, getScale()), x));
-  Value result = build.add(scaled, build.broadcastLike(widen(build, getBias()), x));
+  Value scaled = build.mul(normal, build.broadcastLike(build.widen(getScale()), x));
+  Value result = build.add(scaled, build.broadcastLike(build.widen(getBias()), x));
   return {roundTo(build, result, getResult()), mean, rstd};
 }
 
@@ -113,8 +109,8 @@ static Value attentionScores(GraphBuilder &build, Value query, Value key, double
 
 SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
-  Value query = widen(build, getQuery()), key = widen(build, getKey()),
-        value = widen(build, getValue());
+  Value query = build.widen(getQuery()), key = build.widen(getKey()),
+        value = build.widen(getValue());
   Value scores = attentionScores(build, query, key, getScale().convertToDouble(), getCausal());
   Exponentials e = shiftedExponentials(build, scores, 3);
   Value weighted = build.contract(e.values, value, {0, 1}, {0, 1}, {3}, {2});
@@ -125,9 +121,9 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> AttentionBackwardOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
-  Value query = widen(build, getQuery()), key = widen(build, getKey()),
-        value = widen(build, getValue());
-  Value output = widen(build, getOutput()), gradient = widen(build, getGradient());
+  Value query = build.widen(getQuery()), key = build.widen(getKey()),
+        value = build.widen(getValue());
+  Value output = build.widen(getOutput()), gradient = build.widen(getGradient());
   double scale = getScale().convertToDouble();
   Value scores = attentionScores(build, query, key, scale, getCausal());
   Value probabilities =
@@ -147,7 +143,7 @@ SmallVector<Value> AttentionBackwardOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
-  Value logits = widen(build, getLogits());
+  Value logits = build.widen(getLogits());
   auto type = tensorType(logits);
   int64_t classes = type.getRank() - 1;
   Exponentials e = shiftedExponentials(build, logits, classes);
@@ -163,7 +159,7 @@ SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> MseOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
-  Value error = build.sub(widen(build, getPrediction()), widen(build, getTarget()));
+  Value error = build.sub(build.widen(getPrediction()), build.widen(getTarget()));
   SmallVector<int64_t> all = llvm::to_vector(llvm::seq<int64_t>(0, tensorType(error).getRank()));
   return {build.reduceMean(build.square(error), all)};
 }
@@ -205,7 +201,7 @@ SmallVector<Value> UpdateOp::decompose(OpBuilder &builder) {
   for (size_t index = 0; index < count; ++index) {
     SmallVector<Value> arguments;
     for (ValueRange group : getOperandGroups())
-      arguments.push_back(widen(build, group[index]));
+      arguments.push_back(build.widen(group[index]));
     for (auto [scalar, argument] :
          llvm::zip_equal(getScalars(), getFormula().getArguments().drop_front(groups + 1)))
       arguments.push_back(build.cast(scalar, tensorType(argument).getElementType()));

@@ -1,4 +1,5 @@
 #include "ir/dialect/GraphBuilder.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -114,7 +115,7 @@ Value GraphBuilder::pad(Value x, int64_t first, ArrayRef<int64_t> low, ArrayRef<
 }
 
 Value GraphBuilder::reverse(Value x, ArrayRef<int64_t> dimensions) {
-  return make<ReverseOp>(tensorType(x), x, dimensions);
+  return make<ReverseOp>(x, dimensions);
 }
 
 Value GraphBuilder::window(Value x, int64_t first, ArrayRef<int64_t> sizes,
@@ -130,20 +131,6 @@ Value GraphBuilder::splitGroups(Value x, int64_t dimension, int64_t groups) {
   return reshape(x, shape);
 }
 
-void GraphBuilder::forEachPlace(ArrayRef<int64_t> sizes,
-                                llvm::function_ref<void(ArrayRef<int64_t>)> body) {
-  SmallVector<int64_t> place(sizes.size(), 0);
-  for (bool isMore = true; isMore;) {
-    body(place);
-    isMore = false;
-    for (size_t dim = sizes.size(); dim-- > 0 && !isMore;) {
-      isMore = ++place[dim] < sizes[dim];
-      if (!isMore)
-        place[dim] = 0;
-    }
-  }
-}
-
 /// As products there would be one row each: here places of the kernel times what lies under them
 /// are added up.
 Value GraphBuilder::convolveChannels(Value x, Value weight, ArrayRef<int64_t> strides,
@@ -151,7 +138,8 @@ Value GraphBuilder::convolveChannels(Value x, Value weight, ArrayRef<int64_t> st
   ArrayRef<int64_t> sizes = tensorType(weight).getShape().drop_front(2);
   const int64_t channels = tensorType(x).getDimSize(1);
   Value sum;
-  forEachPlace(sizes, [&](ArrayRef<int64_t> place) {
+  for (SmallVector<int64_t> place :
+       StaticTileOffsetRange(sizes, SmallVector<int64_t>(sizes.size(), 1))) {
     SmallVector<int64_t> offsets = {0, 0}, limits(tensorType(x).getShape().take_front(2)),
                          steps = {1, 1}, weightOffsets = {0, 0}, weightLimits = {channels, 1};
     for (size_t dim = 0; dim < sizes.size(); ++dim) {
@@ -169,7 +157,7 @@ Value GraphBuilder::convolveChannels(Value x, Value weight, ArrayRef<int64_t> st
     Value product =
         mul(under, broadcast(reshape(factor, {channels}), tensorType(under).getShape(), {1}));
     sum = sum ? add(sum, product) : product;
-  });
+  }
   return sum;
 }
 

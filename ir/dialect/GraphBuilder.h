@@ -61,6 +61,10 @@ public:
   }
   /// The operand itself if it already has that element type.
   mlir::Value cast(mlir::Value x, mlir::Type element);
+  /// In the type in which sums are computed; see accumulationType.
+  mlir::Value widen(mlir::Value x) {
+    return cast(x, accumulationType(tensorType(x).getElementType()));
+  }
 
   // Shape.
   /// The operand itself if it already has that shape.
@@ -119,9 +123,6 @@ public:
                            int64_t groups) {
     return window(splitGroups(x, 1, groups), 3, sizes, strides, dilations);
   }
-  /// Calls `body` with the index of every place in a window, the last dimension fastest.
-  static void forEachPlace(llvm::ArrayRef<int64_t> sizes,
-                           llvm::function_ref<void(llvm::ArrayRef<int64_t>)> body);
   /// graph.convolution without padding.
   mlir::Value convolve(mlir::Value x, mlir::Value weight, llvm::ArrayRef<int64_t> strides,
                        llvm::ArrayRef<int64_t> dilations, int64_t groups);

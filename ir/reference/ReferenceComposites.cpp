@@ -2,6 +2,7 @@
 #include "ir/formulas/Formulas.h"
 #include "ir/reference/ReferenceMath.h"
 #include "ir/reference/ReferenceOps.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 
@@ -104,10 +105,11 @@ Tensors evaluateConvolution(ConvolutionOp op, Operands operands) {
   const int64_t perGroup = to[1] / op.getGroups();
   Doubles result;
   Shape window(kernel.begin() + 1, kernel.end());
-  forEachIndex(to, [&](const Shape &point) {
+  const Shape one(rank, 1), oneInside(window.size(), 1);
+  for (SmallVector<int64_t> point : StaticTileOffsetRange(to, one)) {
     double sum = 0;
     int64_t next = point[1] * elementCount(window);
-    forEachIndex(window, [&](const Shape &inside) {
+    for (SmallVector<int64_t> inside : StaticTileOffsetRange(window, oneInside)) {
       int64_t at =
           point[0] * strides[0] + (point[1] / perGroup * kernel[1] + inside[0]) * strides[1];
       bool isOutside = false;
@@ -121,9 +123,9 @@ Tensors evaluateConvolution(ConvolutionOp op, Operands operands) {
       const double factor = weight[next++];
       if (!isOutside)
         sum += factor * x[at];
-    });
+    }
     result.push_back(sum);
-  });
+  }
   return {storeResult(op, result)};
 }
 

@@ -80,20 +80,4 @@ void forEachPoint(const Shape &shape, const std::array<std::vector<int64_t>, N> 
   }
 }
 
-/// Calls `visit` with every index of a shape, in row-major order.
-template <typename Visit> void forEachIndex(const Shape &shape, Visit visit) {
-  if (elementCount(shape) == 0)
-    return;
-  Shape index(shape.size(), 0);
-  for (bool isMore = true; isMore;) {
-    visit(std::as_const(index));
-    isMore = false;
-    for (size_t dim = shape.size(); dim-- > 0 && !isMore;) {
-      isMore = ++index[dim] < shape[dim];
-      if (!isMore)
-        index[dim] = 0;
-    }
-  }
-}
-
 } // namespace ingot::graph

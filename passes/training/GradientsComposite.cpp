@@ -16,9 +16,6 @@ Dims leadingDims(Value value) {
   return llvm::to_vector(llvm::seq<int64_t>(0, tensorType(value).getRank() - 1));
 }
 
-/// Narrow floats are widened, as composites do forward.
-Value widen(G &g, Value x) { return g.cast(x, accumulationType(tensorType(x).getElementType())); }
-
 int64_t lastDim(Value value) { return tensorType(value).getRank() - 1; }
 int64_t lastSize(Value value) { return tensorType(value).getShape().back(); }
 
@@ -31,8 +28,8 @@ Value flattenRows(G &g, Value value) {
 }
 
 void softmaxGradient(G &g, SoftmaxOp op, Value dy) {
-  Value y = widen(g, op.getResult());
-  dy = widen(g, dy);
+  Value y = g.widen(op.getResult());
+  dy = g.widen(dy);
   Dims dims = {int64_t(op.getDimension())};
   Value weighted = g.broadcastReducedLike(g.reduceSum(g.mul(dy, y), dims), y, dims);
   g.give(op.getOperand(), g.mul(y, g.sub(dy, weighted)));
@@ -44,16 +41,16 @@ void softmaxGradient(G &g, SoftmaxOp op, Value dy) {
 
 /// With n = (x - mean)·rstd and d = dy·scale: dx = rstd·(d - mean(d) - n·mean(d·n)).
 void layerNormGradient(G &g, LayerNormOp op) {
-  Value x = widen(g, op.getOperand());
+  Value x = g.widen(op.getOperand());
   Dims last = {lastDim(x)}, rows = leadingDims(x);
   auto spread = [&](Value row) { return g.broadcastReducedLike(row, x, last); };
   Value rstd = spread(op.getRstd());
   Value normal = g.mul(g.sub(x, spread(op.getMean())), rstd);
   if (Value narrow = g.cotangent(op.getResult())) {
-    Value dy = widen(g, narrow);
+    Value dy = g.widen(narrow);
     g.give(op.getScale(), g.reduceSum(g.mul(dy, normal), rows));
     g.give(op.getBias(), g.reduceSum(dy, rows));
-    Value d = g.mul(dy, g.broadcastLike(widen(g, op.getScale()), x));
+    Value d = g.mul(dy, g.broadcastLike(g.widen(op.getScale()), x));
     Value mean = spread(g.reduceMean(d, last));
     Value projection = spread(g.reduceMean(g.mul(d, normal), last));
     g.give(op.getOperand(), g.mul(rstd, g.sub(g.sub(d, mean), g.mul(normal, projection))));
@@ -139,7 +136,7 @@ LogicalResult attentionGradient(G &g, AttentionOp op) {
 /// dlogits = (softmax - onehot)·dloss/count, softmax = exp(logits - lse); a cotangent of lse adds
 /// softmax·dlse.
 void crossEntropyGradient(G &g, CrossEntropyOp op) {
-  Value logits = widen(g, op.getLogits());
+  Value logits = g.widen(op.getLogits());
   auto type = tensorType(logits);
   Dims last = {lastDim(logits)};
   auto spread = [&](Value row) { return g.broadcastReducedLike(row, logits, last); };
@@ -157,7 +154,7 @@ void crossEntropyGradient(G &g, CrossEntropyOp op) {
 }
 
 void mseGradient(G &g, MseOp op, Value dloss) {
-  Value difference = g.sub(widen(g, op.getPrediction()), widen(g, op.getTarget()));
+  Value difference = g.sub(g.widen(op.getPrediction()), g.widen(op.getTarget()));
   double share = 2.0 / tensorType(difference).getNumElements();
   Value gradient = g.mul(difference, g.broadcastLike(g.mul(dloss, share), difference));
   g.give(op.getPrediction(), gradient);

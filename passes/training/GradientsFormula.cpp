@@ -13,15 +13,13 @@ namespace {
 using G = GradientBuilder;
 using formulas::Term;
 
-Value widen(G &g, Value x) { return g.cast(x, accumulationType(tensorType(x).getElementType())); }
-
 LogicalResult formulaGradient(G &g, FormulaOp op) {
   const Formula &formula = *findFormula(op.getName());
-  Value given = widen(g, g.cotangent(op.getResult()));
+  Value given = g.widen(g.cotangent(op.getResult()));
   llvm::MapVector<Value, Value> widened; // an operand that stands twice has one cotangent
   for (Value operand : op.getOperands())
     if (!widened.contains(operand))
-      widened[operand] = widen(g, operand);
+      widened[operand] = g.widen(operand);
   auto terms = llvm::map_to_vector(op.getOperands(),
                                    [&](Value operand) { return Term{&g, widened[operand]}; });
   if (formula.derivative) {

@@ -1,4 +1,5 @@
 /// Gradients of ops that move elements, reduce, contract and index.
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "passes/training/Gradients.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -73,7 +74,7 @@ void windowGradient(G &g, WindowOp op, Value dy) {
   ArrayRef<int64_t> from = shapeOf(op.getOperand());
   const int64_t rank = from.size();
   Value sum;
-  g.forEachPlace(op.getSizes(), [&](ArrayRef<int64_t> place) {
+  for (Dims place : StaticTileOffsetRange(op.getSizes(), Dims(op.getSizes().size(), 1))) {
     Dims offsets(rank, 0), limits(shapeOf(dy)), ones(limits.size(), 1), low(rank, 0), high(rank, 0),
         interior(rank, 0);
     llvm::append_range(offsets, place);
@@ -87,7 +88,7 @@ void windowGradient(G &g, WindowOp op, Value dy) {
         g.reshape(g.make<SliceOp>(dy, offsets, limits, ones), shapeOf(dy).take_front(rank));
     Value spread = g.pad(atPlace, 0, low, high, interior);
     sum = sum ? g.add(sum, spread) : spread;
-  });
+  }
   g.give(op.getOperand(), sum);
 }
 
