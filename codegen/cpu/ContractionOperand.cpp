@@ -84,4 +84,12 @@ SmallVector<unsigned> ContractionForm::factors() const {
   return arguments;
 }
 
+graph::ContractOp contractionOf(func::FuncOp kernel) {
+  auto contracts = llvm::to_vector(kernel.getOps<graph::ContractOp>());
+  if (contracts.size() == 1)
+    return contracts.front();
+  kernel.emitError("a contraction kernel holds one graph.contract, this one ") << contracts.size();
+  return {};
+}
+
 } // namespace ingot

@@ -35,6 +35,9 @@ private:
 
 int64_t product(llvm::ArrayRef<int64_t> sizes);
 
+/// The contraction that a contraction kernel holds; null after a diagnostic.
+graph::ContractOp contractionOf(mlir::func::FuncOp kernel);
+
 /// A contraction's operands and shape.
 struct ContractionForm {
   explicit ContractionForm(graph::ContractOp contract);
