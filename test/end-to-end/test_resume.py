@@ -63,10 +63,12 @@ class Resume(unittest.TestCase):
         other = ",".join([write(self.folder, "other", idx((64, 4), (i * 5 % 251 for i in range(256)))), self.path("y")])
         for expected, *changed in [("--scale: ", "--scale=0.02"), ("--eval-split: ", "--eval-split=0.5"),
                                    ("--data: ", f"--data={other}"), ("another model", "--batch=all"),
-                                   ("another model", "--layers=4,9,3"), ("another training", "--momentum=0.6"),
+                                   ("another model", "--layers=4,9,3"),
+                                   ("--momentum: RUN was trained with 0.5", "--momentum=0.6"),
+                                   ("--optimizer: RUN was trained with sgd", "--optimizer=adam"),
                                    ("--seed: ", "--seed=8")]:
             with self.subTest(changed=changed):
-                self.assertIn(expected, self.train(*resume[1:], *changed, code=2))
+                self.assertIn(expected.replace("RUN", self.path("run")), self.train(*resume[1:], *changed, code=2))
         before = contents(self.path("run"))
         self.train(*TINY, f"--text={self.text}", "--steps=2", f"--out={self.path('gpt')}")
         again = write(self.folder, "again.txt", TEXT[1:] + TEXT[0])

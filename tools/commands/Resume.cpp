@@ -35,15 +35,15 @@ public:
   /// All flags of a struct; `way` says how each is restored.
   enum class Way { MustBeSame, MayChange, NotHere };
   template <HasFields T>
-  void restoreFields(T &options, const T &saved, int64_t step, Way (*way)(std::string_view)) {
+  void restoreFields(T &options, const T &saved, int64_t step, Way (*way)(const Field &)) {
     T::fields(options, [&]<typename V>(const Field &field, V &value) {
       T::fields(saved, [&]<typename W>(const Field &other, const W &old) {
         if constexpr (std::same_as<V, W>) {
-          if (field.help.empty() || field.name != other.name)
+          if (field.name != other.name)
             return;
-          if (way(field.name) == Way::MustBeSame)
+          if (way(field) == Way::MustBeSame)
             restore(field.flagName(), value, old);
-          else if (way(field.name) == Way::MayChange)
+          else if (way(field) == Way::MayChange)
             restoreOrReport(field.flagName(), value, old, step);
         }
       });
@@ -113,15 +113,21 @@ Status restoreModel(Restorer &flag, ModelFlags &flags, const SavedModel &saved, 
   return model.status();
 }
 
+/// How the training step's fields are restored: only what a step does after a gradient that is not
+/// finite may change.
+Restorer::Way wayOf(const Field &field) {
+  if (field.help.empty())
+    return Restorer::Way::NotHere;
+  return field.name == "on_nan" ? Restorer::Way::MayChange : Restorer::Way::MustBeSame;
+}
+
 void restoreTraining(Restorer &flag, TrainingOptions &options, TrainingOptions saved,
                      int64_t step) {
   TrainingOptions own;
   own.optimizer = saved.optimizer;
   if (saved.decay() == own.decay())
     saved.weightDecay.reset();
-  flag.restoreFields(options, saved, step, [](std::string_view field) {
-    return field == "on_nan" ? Restorer::Way::MayChange : Restorer::Way::MustBeSame;
-  });
+  flag.restoreFields(options, saved, step, wayOf);
 }
 
 Status restoreRun(Restorer &flag, TrainFlags &flags, const SavedRun &saved, int64_t step) {
@@ -131,8 +137,8 @@ Status restoreRun(Restorer &flag, TrainFlags &flags, const SavedRun &saved, int6
   flag.restoreOrReport("--eval-batches", flags.run.evaluationBatches, saved.evaluationBatches,
                        step);
   Schedule &rates = flags.run.schedule;
-  flag.restoreFields(rates, saved.schedule, step, [](std::string_view field) {
-    return field == "steps" ? Restorer::Way::NotHere : Restorer::Way::MayChange;
+  flag.restoreFields(rates, saved.schedule, step, [](const Field &field) {
+    return field.name == "steps" ? Restorer::Way::NotHere : Restorer::Way::MayChange;
   });
   if (rates.kind == Schedule::Kind::Constant || rates.kind != saved.schedule.kind)
     return {};
@@ -169,20 +175,25 @@ Status checkSameRun(const SavedModel &before, const SavedModel &now, const Train
   const std::string &out = flags.run.out;
   INGOT_ASSIGN(nlohmann::json was, parseJson(describe(before), out));
   INGOT_ASSIGN(nlohmann::json is, parseJson(describe(now), "--resume"));
-  for (nlohmann::json *json : {&was, &is})
-    for (const char *free : {"on_nan", "gradients"}) // these may change, as from stop to skip
-      json->at("training").erase(free);
-  for (const char *part : {"model", "tokenizer", "training"})
+  for (const char *part : {"model", "tokenizer"})
     if (was.value(part, nlohmann::json()) != is.value(part, nlohmann::json()))
       return failure(Error::Code::Usage, "--resume", "{} was trained with another {}: {}", out,
                      part,
                      part == std::string_view("tokenizer") ? "its text had other characters"
                                                            : toText(was[part]));
-  if (!before.run)
-    return {};
-  auto differs = [&](const char *flag, const auto &value) {
+  auto differs = [&](const std::string &flag, const auto &value) {
     return failure(Error::Code::Usage, flag, "{} was trained with {}", out, value);
   };
+  const TrainingOptions training = before.training.resolved();
+  const std::vector<std::string> others = differingFields(training, now.training.resolved());
+  Status status;
+  TrainingOptions::fields(training, [&](const Field &field, const auto &value) {
+    if (status && wayOf(field) == Restorer::Way::MustBeSame &&
+        std::ranges::count(others, field.name))
+      status = differs(field.flagName(), fieldText(value));
+  });
+  if (!status || !before.run)
+    return status;
   if (before.run->scale != now.run->scale)
     return differs("--scale", before.run->scale);
   if (before.run->evaluationSplit != now.run->evaluationSplit)
