@@ -34,7 +34,7 @@ constexpr Command commands[] = {
 /// The library names its fields, `GptSizes::layers` or `AdamW::weightDecay`; people gave flags.
 std::string flagOfField(const std::string &place) {
   constexpr std::string_view structs[] = {
-      "GptSizes", "MlpSizes",   "Options",         "ModelTrainerOptions", "AdamW",
+      "GptSizes", "MlpSizes",   "Options",         "ModelTrainerOptions", "AdamW",         "Adam",
       "Sgd",      "RunOptions", "GenerateOptions", "MemoryOptions",       "CompileOptions"};
   if (place == "ParameterGroup::pattern")
     return "--group";

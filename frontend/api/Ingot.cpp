@@ -4,6 +4,7 @@
 #include "frontend/api/LoadedModel.h"
 #include "frontend/api/ModelModule.h"
 #include "frontend/api/SavedModel.h"
+#include "passes/options/CheckTraining.h"
 #include "runtime/training/StepDriver.h"
 #include "runtime/training/TrainingLoop.h"
 #include <cmath>
@@ -95,6 +96,13 @@ Result<std::string> printIr(const Model &model, const CompileOptions &options,
   return printStage(parsed, moduleOf(model), again);
 }
 
+TrainingOptions::Optimizer kindOf(const Optimizer &optimizer) {
+  using Kind = TrainingOptions::Optimizer;
+  if (std::holds_alternative<Sgd>(optimizer))
+    return Kind::Sgd;
+  return std::holds_alternative<Adam>(optimizer) ? Kind::Adam : Kind::AdamW;
+}
+
 TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,
                                   const ModelTrainerOptions &options) {
   TrainingOptions training;
@@ -105,18 +113,19 @@ TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,
   training.groups = options.groups;
   training.gradients = options.gradients;
   training.lossWeights = options.lossWeights;
-  if (auto *adamw = std::get_if<AdamW>(&optimizer)) {
-    training.optimizer = TrainingOptions::Optimizer::AdamW;
-    training.beta1 = adamw->beta1;
-    training.beta2 = adamw->beta2;
-    training.epsilon = adamw->epsilon;
-    training.weightDecay = adamw->weightDecay;
-  } else {
-    const Sgd &sgd = std::get<Sgd>(optimizer);
-    training.optimizer = TrainingOptions::Optimizer::Sgd;
-    training.momentum = sgd.momentum;
-    training.weightDecay = sgd.weightDecay;
-  }
+  training.optimizer = kindOf(optimizer);
+  std::visit(
+      [&](const auto &numbers) {
+        training.weightDecay = numbers.weightDecay;
+        if constexpr (requires { numbers.momentum; }) {
+          training.momentum = numbers.momentum;
+        } else {
+          training.beta1 = numbers.beta1;
+          training.beta2 = numbers.beta2;
+          training.epsilon = numbers.epsilon;
+        }
+      },
+      optimizer);
   return training;
 }
 
@@ -176,9 +185,7 @@ Status checkRate(const Optimizer &optimizer) {
   const double rate = std::visit([](const auto &any) { return any.learningRate; }, optimizer);
   if (Schedule::isRate(rate))
     return {};
-  return failure(Error::Code::Usage,
-                 std::holds_alternative<AdamW>(optimizer) ? "AdamW::learningRate"
-                                                          : "Sgd::learningRate",
+  return failure(Error::Code::Usage, fmt::format("{}::learningRate", structOf(kindOf(optimizer))),
                  "{} is not a number, 0 or more", rate);
 }
 

@@ -1,8 +1,8 @@
 /// Ingot's C++ interface: build or load a model, compile it, run it, train it. No MLIR and no LLVM.
 ///
 ///     auto model = ingot::Model::mlp({.layers = {784, 256, 10}, .batch = 64});
-///     auto trainer = model->trainer(ingot::Loss::CrossEntropy, ingot::AdamW{.learningRate =
-///     1e-3}); ingot::Result<float> loss = trainer->step({{"x", images}, {"targets", labels}});
+///     auto trainer = model->trainer(ingot::Loss::CrossEntropy, ingot::AdamW());
+///     ingot::Result<float> loss = trainer->step({{"x", images}, {"targets", labels}});
 ///
 /// Nothing throws: what can fail returns a Result with a code, a message and a place.
 #pragma once
@@ -88,12 +88,17 @@ struct AdamW {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01;
 };
 
+/// Adam, whose weight decay is part of the gradient (Kingma & Ba 2015); defaults are PyTorch's.
+struct Adam {
+  double learningRate = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0;
+};
+
 /// Stochastic gradient descent; defaults are PyTorch's.
 struct Sgd {
   double learningRate = 1e-3;
   double momentum = 0, weightDecay = 0;
 };
-using Optimizer = std::variant<AdamW, Sgd>;
 
 struct ModelTrainerOptions : Options {
   double clip = 0;    ///< largest global gradient norm; 0: off

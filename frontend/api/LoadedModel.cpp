@@ -3,6 +3,7 @@
 #include "frontend/api/ModelModule.h"
 #include "frontend/check/ReferenceDevice.h"
 #include "passes/Passes.h"
+#include "passes/training/Optimizers.h"
 #include "runtime/cpu/CpuInfo.h"
 
 namespace ingot {
@@ -40,10 +41,8 @@ Status checkFits(const Model &model, const CompileOptions &options) {
         port.role == Role::Output && options.training ? 0 : bytes;
   }
   double copies = 1;
-  if (options.training && options.training->optimizer == TrainingOptions::Optimizer::AdamW)
-    copies = 3; // two moments
-  else if (options.training && options.training->momentum > 0)
-    copies = 2;
+  if (const auto &training = options.training)
+    copies += double(rowOf(training->optimizer).state(*training).size());
   const double needed = copies * parameters + others;
   if (needed <= double(usable))
     return {};

@@ -24,7 +24,9 @@ struct MlpSizes;
 struct Options;
 struct ModelTrainerOptions;
 struct AdamW;
+struct Adam;
 struct Sgd;
+using Optimizer = std::variant<AdamW, Adam, Sgd>;
 class CompiledProgram;
 class ModelTrainer;
 
@@ -44,11 +46,9 @@ public:
   Result<CompiledProgram> compile(const Options &options) const;
   Result<CompiledProgram> compile() const;
   /// The whole training step: forward, loss, backward, update.
-  Result<ModelTrainer> trainer(TrainingOptions::Loss loss,
-                               const std::variant<AdamW, Sgd> &optimizer,
+  Result<ModelTrainer> trainer(TrainingOptions::Loss loss, const Optimizer &optimizer,
                                const ModelTrainerOptions &options) const;
-  Result<ModelTrainer> trainer(TrainingOptions::Loss loss,
-                               const std::variant<AdamW, Sgd> &optimizer) const;
+  Result<ModelTrainer> trainer(TrainingOptions::Loss loss, const Optimizer &optimizer) const;
 
   /// Writes graph IR that `load` reads back, `-` for standard output.
   Status save(const std::string &path) const;

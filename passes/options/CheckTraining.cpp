@@ -1,4 +1,5 @@
 #include "passes/options/CheckTraining.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Regex.h"
 
 namespace ingot {
@@ -7,15 +8,10 @@ namespace {
 
 /// Where a C++ program sets a field: `AdamW::weightDecay`.
 std::string ownerOf(const Field &field, TrainingOptions::Optimizer optimizer) {
-  const bool isAdamW = optimizer == TrainingOptions::Optimizer::AdamW;
-  std::string_view owner = "ModelTrainerOptions";
-  if (field.name == "beta1" || field.name == "beta2" || field.name == "epsilon")
-    owner = "AdamW";
-  else if (field.name == "momentum")
-    owner = "Sgd";
-  else if (field.name == "weight_decay")
-    owner = isAdamW ? "AdamW" : "Sgd";
-  return fmt::format("{}::{}", owner, field.memberName());
+  constexpr std::string_view numbers[] = {"weight_decay", "beta1", "beta2", "epsilon", "momentum"};
+  const bool isNumber = llvm::is_contained(numbers, field.name);
+  return fmt::format("{}::{}", isNumber ? structOf(optimizer) : "ModelTrainerOptions",
+                     field.memberName());
 }
 
 /// A usage error that names the first field whose number its bounds do not allow.
@@ -37,6 +33,12 @@ Status checkBounds(const T &options, const OwnerOf &ownerOf) {
 }
 
 } // namespace
+
+std::string_view structOf(TrainingOptions::Optimizer optimizer) {
+  constexpr std::array<std::string_view, 3> structs = {"AdamW", "Sgd", "Adam"};
+  static_assert(structs.size() == enumNames(TrainingOptions::Optimizer()).size());
+  return structs[static_cast<size_t>(optimizer)];
+}
 
 Status checkTraining(const TrainingOptions &options) {
   INGOT_TRY(

@@ -5,6 +5,9 @@
 
 namespace ingot {
 
+/// The struct in which a C++ program sets an optimizer's numbers: `AdamW`.
+std::string_view structOf(TrainingOptions::Optimizer optimizer);
+
 /// A usage error that names the field which is out of range or not a number.
 Status checkTraining(const TrainingOptions &options);
 

@@ -19,10 +19,10 @@ struct TrainingOptions {
 
   Loss loss = Loss::CrossEntropy;
   Optimizer optimizer = Optimizer::AdamW;
-  double beta1 = 0.9;    ///< AdamW's decay of the first moment, in [0, 1)
-  double beta2 = 0.999;  ///< AdamW's decay of the second moment, in [0, 1)
-  double epsilon = 1e-8; ///< AdamW's, added outside the root
-  /// On every trained tensor; AdamW: decoupled; SGD: added to the gradient. Unset: 0.01 and 0.
+  double beta1 = 0.9;    ///< AdamW's and Adam's decay of the first moment, in [0, 1)
+  double beta2 = 0.999;  ///< theirs of the second moment, in [0, 1)
+  double epsilon = 1e-8; ///< theirs, added outside the root
+  /// On every trained tensor; AdamW: decoupled; others: added to the gradient. Unset: 0.01 and 0.
   std::optional<double> weightDecay;
   double momentum = 0; ///< SGD's; 0 keeps no state
   double clip = 0;     ///< largest global gradient norm; 0 switches clipping off
@@ -46,10 +46,10 @@ struct TrainingOptions {
   static void fields(auto &self, auto &&visit) {
     visit(Field{"loss", "none: the model's output is the loss"}, self.loss);
     visit(Field{"optimizer", "its numbers are flags of their own"}, self.optimizer);
-    visit(Field{"weight_decay", "default: adamw 0.01, sgd 0", atLeast(0)}, self.weightDecay);
-    visit(Field{"beta1", "adamw's", belowOne}, self.beta1);
-    visit(Field{"beta2", "adamw's", belowOne}, self.beta2);
-    visit(Field{"epsilon", "adamw's", positive}, self.epsilon);
+    visit(Field{"weight_decay", "default: adamw 0.01, others 0", atLeast(0)}, self.weightDecay);
+    visit(Field{"beta1", "adamw's and adam's", belowOne}, self.beta1);
+    visit(Field{"beta2", "adamw's and adam's", belowOne}, self.beta2);
+    visit(Field{"epsilon", "adamw's and adam's", positive}, self.epsilon);
     visit(Field{"momentum", "sgd's", atLeast(0)}, self.momentum);
     visit(Field{"clip", "largest global gradient norm; 0: off", atLeast(0)}, self.clip);
     visit(Field{"accumulate", "micro-batches whose gradients make one update", atLeast(1)},

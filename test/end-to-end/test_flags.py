@@ -148,6 +148,7 @@ class EveryOption(unittest.TestCase):
                     ("--beta1", "train", "mlp", *random, "--optimizer=sgd", "--beta1=0.5"),
                     ("--epsilon", "train", "mlp", *random, "--optimizer=sgd", "--epsilon=1"),
                     ("--momentum", "train", "mlp", *random, "--momentum=0.5"),
+                    ("--momentum", "train", "mlp", *random, "--optimizer=adam", "--momentum=0.5"),
                     ("--heads", "train", "mlp", *random, "--heads=2"),
                     ("--tokenizer", "train", "mlp", *random, "--tokenizer=byte"),
                     ("--scale", "train", "mlp", *random, "--scale=2"),

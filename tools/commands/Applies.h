@@ -15,7 +15,7 @@ enum class Circumstance {
   CheckpointBatch, ///< and so does the batch
   ProgramFile,     ///< the model is compiled already
   NoTraining,      ///< the model runs alone: no loss, no optimizer
-  AdamW,
+  Adam,            ///< the optimizer is adam or adamw
   Sgd,
   ReferenceDevice, ///< the interpreter: nothing is compiled
   NothingRuns,     ///< the command only compiles

@@ -7,7 +7,7 @@ void TrainingFlags::declare(CLI::App &app) { addFields(app, options, "Training s
 
 std::vector<Circumstance> TrainingFlags::circumstances() const {
   const bool isSgd = options.optimizer == TrainingOptions::Optimizer::Sgd;
-  return {isSgd ? Circumstance::Sgd : Circumstance::AdamW};
+  return {isSgd ? Circumstance::Sgd : Circumstance::Adam};
 }
 
 } // namespace ingot
