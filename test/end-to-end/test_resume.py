@@ -77,6 +77,19 @@ class Resume(unittest.TestCase):
         self.train(*TINY, f"--text={self.text}", "--steps=4", f"--out={self.path('gpt')}", "--resume")
         self.assertEqual(contents(self.path("run")), before)
 
+    def test_groups_are_said_as_flags(self):
+        start = [*MLP, "--data=random", f"--out={self.path('run')}"]
+        groups = ["--group=.*bias;frozen=true", "--group=layers\\.0.*;rate_factor=0.5;weight_decay=0"]
+        self.train(*start, *groups, "--steps=2")
+        spoken = [group.replace("=", "='", 1) + "'" for group in groups]
+        self.assertIn(" ".join(spoken), self.train(*start, "--steps=3", "--resume"))
+        self.train(*start, *groups, "--steps=4", "--resume")
+        refused = self.train(*start, "--steps=5", "--resume", groups[0], code=2)
+        self.assertIn(f"--group: {self.path('run')} was trained with '.*bias;frozen=true' and 'layers", refused)
+        self.train(*MLP, "--data=random", f"--out={self.path('plain')}", "--steps=1")
+        refused = self.train(*MLP, "--data=random", f"--out={self.path('plain')}", "--steps=2", "--resume", groups[0], code=2)
+        self.assertIn(f"--group: {self.path('plain')} was trained with none", refused)
+
     def test_what_may_change_is_said(self):
         notes = self.train(*self.first_half()[1:], "--lr=0.001", "--eval-every=10")
         self.assertIn("note: --lr was 0.003 up to step 10\n", notes)

@@ -62,6 +62,29 @@ template <HasFields T> Result<T> parseFields(std::string_view text) {
   return options;
 }
 
+/// The words that give a flag this value: one, or one for each struct of a list.
+template <typename T> std::vector<std::string> wordsOf(const T &value) {
+  std::vector<std::string> words;
+  if constexpr (ListOfFields<T>) {
+    for (const auto &element : value) {
+      const auto changed = differingFields(typename T::value_type(), element);
+      std::string &word = words.emplace_back();
+      bool isFirst = true;
+      T::value_type::fields(element, [&](const Field &field, const auto &member) {
+        if (isFirst)
+          word += fieldText(member);
+        else if (std::ranges::count(changed, field.name))
+          word += fmt::format(";{}={}", field.name, fieldText(member));
+        isFirst = false;
+      });
+      word = fmt::format("'{}'", word); // for a shell
+    }
+  } else {
+    words.push_back(fieldText(value));
+  }
+  return words;
+}
+
 /// What `--help` says of a field: words to choose from, the list's text, the default.
 template <typename T> std::string helpOf(const Field &field, const T &value) {
   std::string help;

@@ -1,7 +1,7 @@
 #include "tools/commands/Resume.h"
 #include "frontend/families/Models.h"
-#include "runtime/support/FieldsJson.h"
 #include "runtime/support/Print.h"
+#include "tools/commands/FieldFlags.h"
 
 namespace ingot {
 namespace {
@@ -21,7 +21,8 @@ public:
     if (isGiven(flag) || value == saved)
       return;
     value = saved;
-    restored.push_back(fmt::format("{}={}", flag, fieldText(saved)));
+    for (const std::string &word : wordsOf(saved))
+      restored.push_back(fmt::format("{}={}", flag, word));
   }
 
   /// What may change from here on.
@@ -189,8 +190,11 @@ Status checkSameRun(const SavedModel &before, const SavedModel &now, const Train
   Status status;
   TrainingOptions::fields(training, [&](const Field &field, const auto &value) {
     if (status && wayOf(field) == Restorer::Way::MustBeSame &&
-        std::ranges::count(others, field.name))
-      status = differs(field.flagName(), fieldText(value));
+        std::ranges::count(others, field.name)) {
+      const std::vector<std::string> words = wordsOf(value);
+      status = differs(field.flagName(),
+                       words.empty() ? "none" : fmt::format("{}", fmt::join(words, " and ")));
+    }
   });
   if (!status || !before.run)
     return status;
