@@ -32,6 +32,7 @@ constexpr StringLiteral kernelOps = "KernelOp";
 
 /// Tensor code: what linalg stage functions and kernel bodies are made of.
 const Names tensorCode = {kernelOps,
+                          "graph.combine",
                           "linalg.generic",
                           "linalg.fill",
                           "linalg.index",
@@ -91,7 +92,7 @@ bool isAllowed(Operation *op, const Names &names, bool isKernel) {
 /// Ops of a later stage, by a dialect that is allowed as a whole.
 bool comesLater(Operation *op, Stage stage) {
   bool isModel = stage == Stage::Graph || stage == Stage::Train;
-  return isModel && isa<graph::BucketOp, graph::UnbucketOp, graph::AfterOp>(op);
+  return isModel && isa<graph::BucketOp, graph::UnbucketOp, graph::AfterOp, graph::CombineOp>(op);
 }
 
 /// A kernel with a root of role Root holds one such op, but for updates; others hold none.

@@ -34,12 +34,12 @@ LogicalResult shareColumns(KernelScheduler &kernel, ColumnSection &section, bool
       finder.record(0, std::nullopt);
       SmallVector<PointIndex> iteration =
           iterationOf(points, reduction, column, PointIndex::constant(0));
-      for (unsigned output = 0; output < reduction.combiners.size(); ++output) {
-        accessInitial(points, reduction, output, iteration);
-        finder.record(1, column);
+      accessInitial(points, reduction, iteration);
+      finder.record(1, column);
+      for (unsigned output = 0; output < reduction.outputs(); ++output) {
         linalg::LinalgOp op = reduction.op;
         Value tensor = op->getResult(output);
-        ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
+        ArrayRef<int64_t> shape = reduction.type(output).getShape();
         points.bind(tensor, [column, shape](PointAccess::Indices indices) {
           return linearise(indices, shape) == column ? std::optional(true) : std::nullopt;
         });
@@ -150,10 +150,9 @@ SmallVector<Value> ColumnEmitter::combineAll(ArrayRef<Value> totals, ValueRange 
   SmallVector<Value> sums;
   for (size_t strip = 0; strip < strips; ++strip)
     for (Reduction *reduction : members)
-      for (unsigned output = 0; output < reduction->combiners.size(); ++output) {
-        const size_t place = sums.size();
-        sums.push_back(combine(points, *reduction, output, totals[place], partials[place]));
-      }
+      llvm::append_range(sums, combine(points, *reduction,
+                                       totals.slice(sums.size(), reduction->outputs()),
+                                       partials.slice(sums.size(), reduction->outputs())));
   return sums;
 }
 
@@ -171,7 +170,7 @@ void ColumnEmitter::reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members
     ValueRange carried = loop.getRegionIterArgs();
     for (const Strip &strip : strips)
       for (Reduction *reduction : members) {
-        SmallVector<Value> values(carried.take_front(reduction->combiners.size()));
+        SmallVector<Value> values(carried.take_front(reduction->outputs()));
         carried = carried.drop_front(values.size());
         llvm::append_range(next, accumulate(points, *reduction,
                                             iterationOf(points, *reduction, strip.column, along),
@@ -200,16 +199,20 @@ void ColumnEmitter::reduce(ArrayRef<Strip> strips, ArrayRef<Reduction *> members
 /// `sums` hold what the rows add up to, by strip, reduction and output.
 void ColumnEmitter::finish(ArrayRef<Strip> strips, ArrayRef<Reduction *> members, ValueRange sums) {
   size_t perStrip = sums.size() / strips.size(), first = 0;
-  for (Reduction *reduction : members)
-    for (unsigned output = 0; output < reduction->combiners.size(); ++output, ++first) {
-      SmallVector<Value> totals;
-      for (auto [index, strip] : llvm::enumerate(strips))
-        totals.push_back(
-            withInitial(points, *reduction, output,
-                        iterationOf(points, *reduction, strip.column, PointIndex::constant(0)),
-                        sums[index * perStrip + first], strip.mask));
-      bind(strips, *reduction, output, totals);
+  for (Reduction *reduction : members) {
+    SmallVector<SmallVector<Value>> totals(reduction->outputs()); // by output, then strip
+    for (auto [index, strip] : llvm::enumerate(strips)) {
+      SmallVector<Value> ofStrip =
+          withInitial(points, *reduction,
+                      iterationOf(points, *reduction, strip.column, PointIndex::constant(0)),
+                      sums.slice(index * perStrip + first, reduction->outputs()), strip.mask);
+      for (auto [output, total] : llvm::enumerate(ofStrip))
+        totals[output].push_back(total);
     }
+    for (auto [output, ofOutput] : llvm::enumerate(totals))
+      bind(strips, *reduction, output, ofOutput);
+    first += reduction->outputs();
+  }
 }
 
 void ColumnEmitter::store(const Strip &strip) {

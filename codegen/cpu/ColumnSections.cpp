@@ -16,22 +16,21 @@ int64_t rowsOfChunk(int64_t rows) {
 int64_t ColumnSection::sums() const {
   int64_t count = 0;
   for (const Reduction &reduction : reductions)
-    count += reduction.combiners.size();
+    count += reduction.outputs();
   return count;
 }
 
-static Type sumTypeOf(const Reduction &reduction) {
-  linalg::LinalgOp op = reduction.op;
-  return cast<RankedTensorType>(op->getResult(0).getType()).getElementType();
-}
-
-Type ColumnSection::sumType() const { return sumTypeOf(reductions.front()); }
+Type ColumnSection::sumType() const { return reductions.front().type(0).getElementType(); }
 
 bool ColumnSection::mayUsePanels() const {
   return isa<Float32Type, Float64Type>(sumType()) &&
          llvm::all_of(reductions, [&](const Reduction &reduction) {
+           auto isOfSumType = [&](unsigned output) {
+             return reduction.type(output).getElementType() == sumType();
+           };
            return reduction.level == 0 && reduction.length == rows() &&
-                  reduction.length >= 2 * rowsAtOnce && sumTypeOf(reduction) == sumType();
+                  reduction.length >= 2 * rowsAtOnce &&
+                  llvm::all_of(llvm::seq(reduction.outputs()), isOfSumType);
          });
 }
 

@@ -150,9 +150,8 @@ void RowScheduler::access(int number) {
     for (Reduction *reduction : stage.reductions) {
       SmallVector<PointIndex> iteration =
           iterationOf(points, *reduction, row, PointIndex::constant(0));
-      for (auto [output, combiner] : llvm::enumerate(reduction->combiners)) {
-        accessInitial(points, *reduction, output, iteration);
-        Value tensor = reduction->op->getResult(output);
+      accessInitial(points, *reduction, iteration);
+      for (Value tensor : reduction->op->getResults()) {
         ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
         points.bind(tensor, [shape, own = row](PointAccess::Indices indices) {
           return linearise(indices, shape) == own ? std::optional(false) : std::nullopt;
@@ -389,29 +388,27 @@ void RowEmitter::reduce(int stage) {
   }
 }
 
-/// Combines the turns pairwise, then the lanes, then the initial value; from here on the
-/// reduction's result is this scalar wherever this row's element is asked.
+/// Combines the turns pairwise, then the lanes, then the initial values; from here on the
+/// reduction's results are these scalars wherever this row's elements are asked.
 void RowEmitter::finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials) {
+  SmallVector<SmallVector<Value>> values(partials);
+  while (values.size() > 1) {
+    SmallVector<SmallVector<Value>> pairs;
+    for (size_t index = 0; index < values.size(); index += 2)
+      pairs.push_back(index + 1 < values.size()
+                          ? combine(points, reduction, values[index], values[index + 1])
+                          : values[index]);
+    values = pairs;
+  }
   SmallVector<PointIndex> iteration = iterationOf(points, reduction, row, PointIndex::constant(0));
-  for (unsigned output = 0; output < reduction.combiners.size(); ++output) {
-    SmallVector<Value> values;
-    for (ArrayRef<Value> partial : partials)
-      values.push_back(partial[output]);
-    while (values.size() > 1) {
-      SmallVector<Value> pairs;
-      for (size_t index = 0; index < values.size(); index += 2)
-        pairs.push_back(index + 1 < values.size()
-                            ? combine(points, reduction, output, values[index], values[index + 1])
-                            : values[index]);
-      values = pairs;
-    }
-    Value total = combineLanes(points, reduction, output, values.front());
-    total = withInitial(points, reduction, output, iteration, total, {});
-    Value tensor = reduction.op->getResult(output);
+  SmallVector<Value> totals = withInitial(points, reduction, iteration,
+                                          combineLanes(points, reduction, values.front()), {});
+  for (auto [tensor, total] : llvm::zip_equal(reduction.op->getResults(), totals)) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
-    points.bind(tensor, [total, shape, own = row](PointEmitter::Indices indices, Value) {
-      return linearise(indices, shape) == own ? total : Value();
-    });
+    points.bind(tensor,
+                [total = Value(total), shape, own = row](PointEmitter::Indices indices, Value) {
+                  return linearise(indices, shape) == own ? total : Value();
+                });
   }
 }
 

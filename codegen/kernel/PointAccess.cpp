@@ -186,7 +186,8 @@ SmallVector<bool> PointAccess::inlineRegion(linalg::LinalgOp op, Indices iterati
     bool wide = false;
     if (auto index = dyn_cast<linalg::IndexOp>(inner))
       wide = !isUniform(iteration[index.getDim()]);
-    else if (inner.getNumRegions() || !isMemoryEffectFree(&inner))
+    else if (!isa<graph::CombineOp>(inner) &&
+             (inner.getNumRegions() || !isMemoryEffectFree(&inner)))
       fail(inner.getLoc(), "'" + inner.getName().getStringRef() + "' cannot stand inside a kernel");
     else
       for (Value operand : inner.getOperands())

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
+#include "passes/linalg/Combiner.h"
 
 using namespace mlir;
 
@@ -296,6 +297,14 @@ SmallVector<Value> PointEmitter::inlineRegion(linalg::LinalgOp op, Indices itera
 SmallVector<Value> PointEmitter::apply(Operation *op, ArrayRef<Value> operands) {
   if (isa<UnrealizedConversionCastOp>(op)) // between signless and signed: one type in code
     return SmallVector<Value>(operands);
+  if (auto tuples = dyn_cast<graph::CombineOp>(op)) {
+    SmallVector<Value> actual(operands);
+    if (llvm::any_of(operands, [](Value value) { return isa<VectorType>(value.getType()); }))
+      llvm::transform(actual, actual.begin(), [&](Value value) { return vectorised(value); });
+    ValueRange both(actual);
+    const size_t size = tuples.getLeft().size();
+    return combinePartials(builder, op, both.take_front(size), both.drop_front(size));
+  }
   if (op->getNumRegions() || !isMemoryEffectFree(op)) {
     fail(op->getLoc(), "'" + op->getName().getStringRef() + "' cannot stand inside a kernel",
          builder.getI1Type());

@@ -14,14 +14,13 @@ std::optional<Reduction> analyse(linalg::LinalgOp op) {
   reduction.op = op;
   for (auto [range, iterator] : llvm::zip(op.getStaticLoopRanges(), op.getIteratorTypesArray()))
     (iterator == utils::IteratorType::parallel ? reduction.kept : reduction.length) *= range;
-  for (int64_t output = 0; output < op.getNumDpsInits(); ++output) {
-    AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(output));
-    Operation *combiner = combinerOf(op, output);
-    if (!combiner || !map.isProjectedPermutation() ||
-        map != op.getMatchingIndexingMap(op.getDpsInitOperand(0)))
+  AffineMap map = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  for (OpOperand &init : op.getDpsInitsMutable())
+    if (op.getMatchingIndexingMap(&init) != map)
       return std::nullopt;
-    reduction.combiners.push_back(combiner);
-  }
+  reduction.combiner = combinerOf(op);
+  if (!reduction.combiner || !map.isProjectedPermutation())
+    return std::nullopt;
   return reduction;
 }
 
@@ -97,8 +96,8 @@ SmallVector<PointIndex> iterationOf(PointAccess &points, const Reduction &reduct
 }
 
 SmallVector<Value> neutral(PointEmitter &points, const Reduction &reduction) {
-  return llvm::map_to_vector(reduction.combiners, [&](Operation *combiner) -> Value {
-    return arith::ConstantOp::create(points.ops(), combiner->getLoc(), neutralElement(combiner));
+  return llvm::map_to_vector(neutralElements(reduction.combiner), [&](TypedAttr value) -> Value {
+    return arith::ConstantOp::create(points.ops(), reduction.combiner->getLoc(), value);
   });
 }
 
@@ -110,48 +109,55 @@ SmallVector<Value> accumulate(PointEmitter &points, const Reduction &reduction,
   return points.inlineRegion(reduction.op, iteration, arguments);
 }
 
-Value combine(PointEmitter &points, const Reduction &reduction, unsigned output, Value left,
-              Value right) {
-  return combinePartials(points.ops(), reduction.combiners[output], left, right);
+SmallVector<Value> combine(PointEmitter &points, const Reduction &reduction, ValueRange left,
+                           ValueRange right) {
+  return combinePartials(points.ops(), reduction.combiner, left, right);
 }
 
-Value combineLanes(PointEmitter &points, const Reduction &reduction, unsigned output,
-                   Value partial) {
+SmallVector<Value> combineLanes(PointEmitter &points, const Reduction &reduction,
+                                ValueRange partials) {
   OpBuilder &builder = points.ops();
-  Location location = partial.getLoc();
+  SmallVector<Value> values(partials);
   for (int64_t width = points.lanes(); width > 1; width /= 2) {
-    auto half = [&](int64_t start) -> Value {
-      return vector::ExtractStridedSliceOp::create(builder, location, partial, start, width / 2, 1);
+    auto half = [&](int64_t start) {
+      return llvm::map_to_vector(values, [&](Value value) -> Value {
+        return vector::ExtractStridedSliceOp::create(builder, value.getLoc(), value, start,
+                                                     width / 2, 1);
+      });
     };
-    Value low = half(0), high = half(width / 2);
-    partial = combine(points, reduction, output, low, high);
+    SmallVector<Value> low = half(0), high = half(width / 2);
+    values = combine(points, reduction, low, high);
   }
-  return vector::ExtractOp::create(builder, location, partial, 0);
+  return llvm::map_to_vector(values, [&](Value value) -> Value {
+    return vector::ExtractOp::create(builder, value.getLoc(), value, 0);
+  });
 }
 
-static SmallVector<PointIndex> initialIndices(const Reduction &reduction, unsigned output,
+static SmallVector<PointIndex> initialIndices(const Reduction &reduction,
                                               ArrayRef<PointIndex> iteration) {
   linalg::LinalgOp op = reduction.op;
   SmallVector<PointIndex> indices;
-  for (AffineExpr expression : op.getMatchingIndexingMap(op.getDpsInitOperand(output)).getResults())
+  for (AffineExpr expression : op.getMatchingIndexingMap(op.getDpsInitOperand(0)).getResults())
     indices.push_back(iteration[cast<AffineDimExpr>(expression).getPosition()]);
   return indices;
 }
 
-void accessInitial(PointAccess &points, const Reduction &reduction, unsigned output,
+void accessInitial(PointAccess &points, const Reduction &reduction,
                    ArrayRef<PointIndex> iteration) {
   linalg::LinalgOp op = reduction.op;
-  points.at(op.getDpsInitOperand(output)->get(), initialIndices(reduction, output, iteration));
+  for (Value init : op.getDpsInits())
+    points.at(init, initialIndices(reduction, iteration));
 }
 
-Value withInitial(PointEmitter &points, const Reduction &reduction, unsigned output,
-                  ArrayRef<PointIndex> iteration, Value sum, Value mask) {
+SmallVector<Value> withInitial(PointEmitter &points, const Reduction &reduction,
+                               ArrayRef<PointIndex> iteration, ValueRange sums, Value mask) {
   linalg::LinalgOp op = reduction.op;
-  Value initial = points.at(op.getDpsInitOperand(output)->get(),
-                            initialIndices(reduction, output, iteration), mask);
-  if (isa<VectorType>(sum.getType()))
-    initial = points.vectorised(initial);
-  return combine(points, reduction, output, initial, sum);
+  SmallVector<Value> initials;
+  for (auto [init, sum] : llvm::zip_equal(op.getDpsInits(), sums)) {
+    Value initial = points.at(init, initialIndices(reduction, iteration), mask);
+    initials.push_back(isa<VectorType>(sum.getType()) ? points.vectorised(initial) : initial);
+  }
+  return combine(points, reduction, initials, sums);
 }
 
 } // namespace ingot

@@ -9,15 +9,20 @@ namespace ingot {
 /// A reduction whose partial results may be formed side by side and combined afterwards.
 struct Reduction {
   mlir::linalg::LinalgOp op;
-  /// Combines two partial results of each output: add, max, …
-  llvm::SmallVector<mlir::Operation *> combiners;
-  int level = 0;      ///< how many reductions it waits for in a row
-  int64_t kept = 1;   ///< points of its result
-  int64_t length = 1; ///< elements that are combined into one
+  mlir::Operation *combiner; ///< combines two partial results: add, max, … or tuples
+  int level = 0;             ///< how many reductions it waits for in a row
+  int64_t kept = 1;          ///< points of its result
+  int64_t length = 1;        ///< elements that are combined into one
+
+  unsigned outputs() const { return combiner->getNumResults(); }
+  mlir::RankedTensorType type(unsigned output) const {
+    return mlir::cast<mlir::RankedTensorType>(
+        mlir::linalg::LinalgOp(op)->getResult(output).getType());
+  }
 };
 
 /// The reductions that the kernel's results need, in body order. What cannot be combined out of
-/// order (argmax by compare and select) is left out: `PointEmitter` reduces it at the point.
+/// order is left out: `PointEmitter` reduces it at the point.
 std::vector<Reduction> findReductions(mlir::func::FuncOp kernel);
 
 /// Where a reduction stands: one position among the points it keeps, one in what it combines, both
@@ -34,17 +39,18 @@ llvm::SmallVector<mlir::Value> accumulate(PointEmitter &points, const Reduction 
                                           llvm::ArrayRef<PointIndex> iteration,
                                           llvm::ArrayRef<mlir::Value> accumulators,
                                           mlir::Value mask);
-/// Combines two partial results of output `output`, of any one vector type.
-mlir::Value combine(PointEmitter &points, const Reduction &reduction, unsigned output,
-                    mlir::Value left, mlir::Value right);
-/// The lanes of a partial result combined by a fixed tree: halves, quarters, …
-mlir::Value combineLanes(PointEmitter &points, const Reduction &reduction, unsigned output,
-                         mlir::Value partial);
+/// Combines two partial results, one value an output, of any one scalar or vector type.
+llvm::SmallVector<mlir::Value> combine(PointEmitter &points, const Reduction &reduction,
+                                       mlir::ValueRange left, mlir::ValueRange right);
+/// The lanes of partial results combined by a fixed tree: halves, quarters, …
+llvm::SmallVector<mlir::Value> combineLanes(PointEmitter &points, const Reduction &reduction,
+                                            mlir::ValueRange partials);
 /// Notes what `withInitial` reads.
-void accessInitial(PointAccess &points, const Reduction &reduction, unsigned output,
+void accessInitial(PointAccess &points, const Reduction &reduction,
                    llvm::ArrayRef<PointIndex> iteration);
-/// Combines a finished sum with the reduction's own start value at that point.
-mlir::Value withInitial(PointEmitter &points, const Reduction &reduction, unsigned output,
-                        llvm::ArrayRef<PointIndex> iteration, mlir::Value sum, mlir::Value mask);
+/// Combines finished sums with the reduction's own start values at that point.
+llvm::SmallVector<mlir::Value> withInitial(PointEmitter &points, const Reduction &reduction,
+                                           llvm::ArrayRef<PointIndex> iteration,
+                                           mlir::ValueRange sums, mlir::Value mask);
 
 } // namespace ingot

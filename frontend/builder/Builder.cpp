@@ -95,10 +95,18 @@ Builder::Value Builder::Impl::place(llvm::StringRef operation, llvm::ArrayRef<Va
     op->erase();
     return fail(operation, operands, diagnostics.messages());
   }
-  values.push_back(op->getResult(0));
+  return record(op->getResult(0));
+}
+
+Builder::Value Builder::Impl::record(mlir::Value value) {
+  values.push_back(value);
   const Value made(&owner, int(values.size() - 1), serial);
   shapes.emplace_back(type(made).getShape());
   return made;
+}
+
+Builder::Value Builder::Impl::result(Value first, unsigned number) {
+  return valid(first) ? record(ir(first).getDefiningOp()->getResult(number)) : invalid();
 }
 
 //===--------------------------------------------------------------------------------------------===//

@@ -139,6 +139,17 @@ public:
   Value METHOD(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
 #include "ir/formulas/Reductions.def"
   Value mean(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
+  /// Reductions to tuples: their parts, as graph.reduce_tuples says; numbers count what is reduced
+  /// in row-major order.
+#define INGOT_TUPLE_REDUCTION(METHOD, ...)                                                         \
+  std::vector<Value> METHOD(Value x, std::vector<int64_t> dimensions = {},                         \
+                            bool keepDimensions = false);
+#include "ir/formulas/Reductions.def"
+  /// log Σ exp(x), without overflow.
+  Value logSumExp(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
+  /// Mean squared distance from the mean; the divisor is the number of elements less `correction`.
+  Value variance(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false,
+                 double correction = 0);
 
   // Contractions and indexing.
   /// a [..., m, k] · b [..., k, n] = [..., m, n]; leading dimensions broadcast.

@@ -94,12 +94,21 @@ struct Builder::Impl {
 
   Value reduce(graph::ReduceKind kind, Value x, std::vector<int64_t> dimensions,
                bool keepDimensions);
+  /// A row of the table of reductions of tuples.
+  std::vector<Value> reduceTuples(llvm::StringRef method, Value x, std::vector<int64_t> dimensions,
+                                  bool keepDimensions);
+  /// Counts a negative dimension from the end, takes none as all; an error if one is not there.
+  bool completeDimensions(llvm::StringRef operation, Value x, std::vector<int64_t> &dimensions);
+  /// Gives reduced dimensions back, as 1.
+  Value keep(Value reduced, Value x, llvm::ArrayRef<int64_t> dimensions);
 
   using TypeFunction = llvm::function_ref<llvm::LogicalResult(
       mlir::Location, mlir::ValueRange, mlir::DictionaryAttr, llvm::SmallVectorImpl<mlir::Type> &)>;
   /// Adds and verifies an op; an invalid value, with the error recorded, if it does not hold.
   Value place(llvm::StringRef operation, llvm::ArrayRef<Value> operands, Attributes attributes,
               TypeFunction types);
+  /// The other results of the op that made `first`.
+  Value result(Value first, unsigned number);
 
   Builder &owner;
   const unsigned serial;
@@ -116,6 +125,8 @@ struct Builder::Impl {
   std::vector<std::string> errors;
 
 private:
+  Value record(mlir::Value value);
+
   template <typename Op>
   static llvm::LogicalResult inferTypes(mlir::Location location, mlir::ValueRange operands,
                                         mlir::DictionaryAttr attributes,

@@ -1,6 +1,10 @@
 /// The operations of Builder, a line or a few each.
 #include "frontend/builder/BuilderImpl.h"
+#include "ir/formulas/Formulas.h"
+#include "ir/formulas/TupleReductions.h"
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace ingot {
@@ -195,20 +199,22 @@ Value Builder::pad(Value x, double value, const std::vector<int64_t> &low,
 // Reductions
 //===--------------------------------------------------------------------------------------------===//
 
-Value Builder::Impl::reduce(graph::ReduceKind kind, Value x, std::vector<int64_t> dimensions,
-                            bool keepDimensions) {
-  if (!usable("reduce", {x}))
-    return invalid();
+bool Builder::Impl::completeDimensions(llvm::StringRef operation, Value x,
+                                       std::vector<int64_t> &dimensions) {
+  if (!usable(operation, {x}))
+    return false;
   if (dimensions.empty()) {
     dimensions.resize(x.shape().size());
     std::iota(dimensions.begin(), dimensions.end(), 0);
   }
-  if (!normalize(dimensions, rankOf(x)))
-    return fail("reduce", {x}, "a dimension is out of range");
-  auto kindAttribute = graph::ReduceKindAttr::get(model->context.get(), kind);
-  Value reduced = infer<graph::ReduceOp>(
-      {x}, {builder.getNamedAttr("kind", kindAttribute), integers("dimensions", dimensions)});
-  if (!keepDimensions || !valid(reduced))
+  if (normalize(dimensions, rankOf(x)))
+    return true;
+  fail(operation, {x}, "a dimension is out of range");
+  return false;
+}
+
+Value Builder::Impl::keep(Value reduced, Value x, llvm::ArrayRef<int64_t> dimensions) {
+  if (!valid(reduced))
     return reduced;
   Shape kept = x.shape();
   for (int64_t dimension : dimensions)
@@ -216,11 +222,78 @@ Value Builder::Impl::reduce(graph::ReduceKind kind, Value x, std::vector<int64_t
   return owner.reshape(reduced, kept);
 }
 
+Value Builder::Impl::reduce(graph::ReduceKind kind, Value x, std::vector<int64_t> dimensions,
+                            bool keepDimensions) {
+  if (!completeDimensions("reduce", x, dimensions))
+    return invalid();
+  auto kindAttribute = graph::ReduceKindAttr::get(model->context.get(), kind);
+  Value reduced = infer<graph::ReduceOp>(
+      {x}, {builder.getNamedAttr("kind", kindAttribute), integers("dimensions", dimensions)});
+  return keepDimensions ? keep(reduced, x, dimensions) : reduced;
+}
+
 #define INGOT_REDUCTION(METHOD, KIND, ...)                                                         \
   Value Builder::METHOD(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {           \
     return impl->reduce(graph::ReduceKind::KIND, x, std::move(dimensions), keepDimensions);        \
   }
 #include "ir/formulas/Reductions.def"
+
+std::vector<Value> Builder::Impl::reduceTuples(llvm::StringRef method, Value x,
+                                               std::vector<int64_t> dimensions,
+                                               bool keepDimensions) {
+  const graph::TupleReduction &row = *graph::findTupleReduction(graph::formulaName(method));
+  if (!completeDimensions(row.name, x, dimensions))
+    return std::vector<Value>(row.size(), invalid());
+  using Part = graph::TupleReduction::Part;
+  auto splat = [&](double value) {
+    return owner.broadcast(owner.scalar(value, x.type()), x.shape());
+  };
+  auto position = [&] {
+    const bool isLong = elementCount(x.shape()) > std::numeric_limits<int32_t>::max();
+    const ElementType type = isLong ? ElementType::I64 : ElementType::I32;
+    Value number = owner.broadcast(owner.scalar(0, type), x.shape());
+    int64_t stride = 1;
+    for (int64_t dimension : llvm::reverse(dimensions)) {
+      number = owner.add(number, owner.mul(owner.iota(x.shape(), dimension, type),
+                                           owner.scalar(double(stride), type)));
+      stride *= x.shape()[dimension];
+    }
+    return number;
+  };
+  std::sort(dimensions.begin(), dimensions.end());
+  Values parts;
+  for (Part part : row.lift)
+    parts.push_back(part == Part::element    ? x
+                    : part == Part::position ? position()
+                                             : splat(part == Part::one));
+  Value first = infer<graph::ReduceTuplesOp>(
+      parts, {builder.getNamedAttr("kind", builder.getStringAttr(row.name)),
+              integers("dimensions", dimensions)});
+  std::vector<Value> results;
+  for (unsigned part = 0; part < row.size(); ++part) {
+    Value value = part == 0 ? first : result(first, part);
+    results.push_back(keepDimensions ? keep(value, x, dimensions) : value);
+  }
+  return results;
+}
+
+#define INGOT_TUPLE_REDUCTION(METHOD, ...)                                                         \
+  std::vector<Value> Builder::METHOD(Value x, std::vector<int64_t> dimensions,                     \
+                                     bool keepDimensions) {                                        \
+    return impl->reduceTuples(#METHOD, x, std::move(dimensions), keepDimensions);                  \
+  }
+#include "ir/formulas/Reductions.def"
+
+Value Builder::logSumExp(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
+  std::vector<Value> parts = expSum(x, std::move(dimensions), keepDimensions);
+  return add(parts[0], log(parts[1]));
+}
+
+Value Builder::variance(Value x, std::vector<int64_t> dimensions, bool keepDimensions,
+                        double correction) {
+  std::vector<Value> parts = welford(x, std::move(dimensions), keepDimensions);
+  return div(parts[1], sub(parts[2], scalar(correction, x.type())));
+}
 
 Value Builder::mean(Value x, std::vector<int64_t> dimensions, bool keepDimensions) {
   Value total = sum(x, std::move(dimensions), keepDimensions);

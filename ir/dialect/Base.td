@@ -86,7 +86,7 @@ class Graph_Enum<string name, string what, list<I32EnumCase> cases> : I32Enum<na
 
 def Graph_ReduceKind : Graph_Enum<"ReduceKind", "how a reduction combines elements",
     [I32EnumCase<"Sum", 0, "sum">, I32EnumCase<"Max", 1, "max">, I32EnumCase<"Min", 2, "min">,
-     I32EnumCase<"Product", 3, "product">]>;
+     I32EnumCase<"Product", 3, "product">, I32EnumCase<"Any", 4, "any">, I32EnumCase<"All", 5, "all">]>;
 def Graph_ReduceKindAttr : EnumAttr<Graph_Dialect, Graph_ReduceKind, "reduce_kind">;
 
 def Graph_Comparison : Graph_Enum<"Comparison", "an ordered comparison; NaN compares false but for ne",

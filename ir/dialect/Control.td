@@ -68,8 +68,8 @@ def Graph_IfOp : Graph_Op<"if", [RecursiveMemoryEffects, SingleBlock, NoRegionAr
 }
 
 def Graph_YieldOp : Graph_Op<"yield", [Pure, ReturnLike, Terminator,
-    ParentOneOf<["LoopOp", "IfOp", "UpdateOp"]>]> {
-  let summary = "Ends a region of loop, if or update with its values";
+    ParentOneOf<["LoopOp", "IfOp", "UpdateOp", "CombineOp"]>]> {
+  let summary = "Ends a region of loop, if, update or combine with its values";
   let description = [{
     ```mlir
     func.func @yield(%c: tensor<i1>, %x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<4xf32> {
@@ -82,7 +82,7 @@ def Graph_YieldOp : Graph_Op<"yield", [Pure, ReturnLike, Terminator,
     }
     ```
   }];
-  let arguments = (ins Variadic<Graph_Value>:$operands);
+  let arguments = (ins Variadic<AnyType>:$operands);
   let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
 }
 

@@ -191,6 +191,11 @@ Value GraphBuilder::reduce(ReduceKind kind, Value x, ArrayRef<int64_t> dimension
   return dimensions.empty() ? x : make<ReduceOp>(kind, x, dimensions);
 }
 
+SmallVector<Value> GraphBuilder::reduceTuples(StringRef kind, ValueRange operands,
+                                              ArrayRef<int64_t> dimensions) {
+  return ReduceTuplesOp::create(builder, location, kind, operands, dimensions)->getResults();
+}
+
 Value GraphBuilder::reduceMean(Value x, ArrayRef<int64_t> dimensions) {
   double count = 1;
   for (int64_t dim : dimensions)

@@ -107,6 +107,9 @@ public:
   mlir::Value reduceMax(mlir::Value x, llvm::ArrayRef<int64_t> dimensions) {
     return reduce(ReduceKind::Max, x, dimensions);
   }
+  /// All results of graph.reduce_tuples.
+  llvm::SmallVector<mlir::Value> reduceTuples(llvm::StringRef kind, mlir::ValueRange operands,
+                                              llvm::ArrayRef<int64_t> dimensions);
   /// Sum over `dimensions` times the reciprocal of their (static) size.
   mlir::Value reduceMean(mlir::Value x, llvm::ArrayRef<int64_t> dimensions);
   /// Sum of all elements, a scalar.

@@ -7,11 +7,12 @@ include "ir/dialect/KernelOp.td"
 def Graph_ReduceOp : Graph_InferredOp<"reduce"> {
   let summary = "Combines the elements along dimensions, which the result no longer has";
   let description = [{
-    `kind` is `sum`, `max`, `min` or `product`. NaN wins in `max` and `min`. Over no elements they give 0,
-    -inf, inf and 1 (for integers, max and min give the type's lowest and highest). Sums and products of
-    floats narrower than f32 accumulate in f32; integers wrap.
+    `kind` is `sum`, `max`, `min` or `product`, or `any` or `all` of truth values. NaN wins in `max` and
+    `min`. Over no elements they give 0, -inf, inf, 1, false and true (for integers, max and min give the
+    type's lowest and highest). Sums and products of floats narrower than f32 accumulate in f32; integers wrap.
 
     1. `dimensions` are distinct dimensions of the operand.
+    2. `any` and `all` are of i1, the other kinds of numbers.
 
     ```mlir
     func.func @reduce(%x: tensor<4x8x3xf32>) -> tensor<8xf32> {
@@ -20,11 +21,78 @@ def Graph_ReduceOp : Graph_InferredOp<"reduce"> {
     }
     ```
   }];
-  let arguments = (ins Graph_ReduceKindAttr:$kind, Graph_NumberTensor:$operand, DenseI64ArrayAttr:$dimensions);
-  let results = (outs Graph_NumberTensor:$result);
+  let arguments = (ins Graph_ReduceKindAttr:$kind, Graph_Tensor:$operand, DenseI64ArrayAttr:$dimensions);
+  let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$kind $operand $dimensions attr-dict `:` type($operand) `->` type($result)";
   let hasFolder = 1;
   let hasCanonicalizer = 1;
+}
+
+def Graph_ReduceTuplesOp : Graph_InferredOp<"reduce_tuples"> {
+  let summary = "Combines tuples, one element of each operand, along dimensions, which the results no longer have";
+  let description = [{
+    `kind` names a row of ir/formulas/Reductions.def, which says how two tuples combine. Any two neighbours may
+    combine first, so that a machine forms partial results side by side:
+
+    | kind | tuple | of all tuples |
+    |---|---|---|
+    | `argmax`, `argmin` | value, number | the largest (smallest) value and its number: NaN is larger (smaller) than all, of equal values the one of the smallest number |
+    | `welford` | mean, sum of squared distances from it, count | the same of everything together: of elements x the tuples are (x, 0, 1) |
+    | `exp_sum` | exponent m, factor s | the tuple of Σ s · exp(m), m being the largest exponent: of elements x the tuples are (x, 1) |
+
+    Over no tuples they give the lowest (highest) value and the highest number; zeros; the lowest value and 0.
+    Floats narrower than f32 are computed in f32.
+
+    1. `dimensions` are distinct dimensions of the operands, which have one shape.
+    2. `kind` is a row of the table.
+    3. There are as many operands as the tuples have parts: numbers; with `welford` and `exp_sum` floats of one
+       type, with `argmax` and `argmin` an index last.
+
+    ```mlir
+    func.func @reduce_tuples(%x: tensor<4x8xf32>) -> (tensor<4xf32>, tensor<4xi32>) {
+      %column = graph.iota 1 : tensor<4x8xi32>
+      %most, %where = graph.reduce_tuples "argmax" %x, %column [1]
+        : tensor<4x8xf32>, tensor<4x8xi32> -> tensor<4xf32>, tensor<4xi32>
+      return %most, %where : tensor<4xf32>, tensor<4xi32>
+    }
+    ```
+  }];
+  let arguments = (ins StrAttr:$kind, Variadic<Graph_NumberTensor>:$operands, DenseI64ArrayAttr:$dimensions);
+  let results = (outs Variadic<Graph_NumberTensor>:$results);
+  let assemblyFormat = "$kind $operands $dimensions attr-dict `:` type($operands) `->` type($results)";
+}
+
+def Graph_CombineOp : Graph_PureOp<"combine", [IsolatedFromAbove, SingleBlock, SameVariadicOperandSize]> {
+  let summary = "Combines two tuples of scalars: how a reduction's body takes in a tuple";
+  let description = [{
+    In bodies of stage `linalg` and later. A reduction of tuples ends its body with it: the left tuple is the
+    result so far, the right one the next. The region holds for partial results too, which start from
+    `neutral`, a tuple that changes nothing.
+
+    1. Left and right tuple, `neutral` and the results have the same types.
+    2. The region takes both tuples and yields one.
+
+    ```mlir
+    func.func @combine(%m: f32, %s: f32, %x: f32, %w: f32) -> (f32, f32) {
+      %r:2 = graph.combine (%m, %s) with (%x, %w) neutral [0xFF800000 : f32, 0.0 : f32]
+          : (f32, f32, f32, f32) -> (f32, f32) {
+      ^bb0(%a: f32, %as: f32, %b: f32, %bs: f32):
+        %most = arith.maximumf %a, %b : f32
+        %sum = arith.addf %as, %bs : f32
+        graph.yield %most, %sum : f32, f32
+      }
+      return %r#0, %r#1 : f32, f32
+    }
+    ```
+  }];
+  let arguments = (ins Variadic<AnyType>:$left, Variadic<AnyType>:$right, ArrayAttr:$neutral);
+  let results = (outs Variadic<AnyType>:$results);
+  let regions = (region SizedRegion<1>:$combiner);
+  let assemblyFormat = [{
+    `(` $left `)` `with` `(` $right `)` `neutral` $neutral attr-dict
+    `:` functional-type(operands, $results) $combiner
+  }];
+  let hasVerifier = 1;
 }
 
 def Graph_ContractOp : Graph_InferredOp<"contract",

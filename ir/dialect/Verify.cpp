@@ -48,6 +48,24 @@ LogicalResult BroadcastOp::verify() {
   return success();
 }
 
+LogicalResult CombineOp::verify() {
+  TypeRange types = getResultTypes();
+  auto neutral = llvm::map_range(getNeutral(), [](Attribute value) -> Type {
+    auto typed = dyn_cast<TypedAttr>(value);
+    return typed ? typed.getType() : Type();
+  });
+  if (getLeft().getTypes() != types || getRight().getTypes() != types ||
+      !llvm::equal(neutral, types))
+    return emitOpError("(1) both tuples, neutral and the results must have the same types");
+  Block &block = getCombiner().front();
+  SmallVector<Type> both(types);
+  llvm::append_range(both, types);
+  auto yield = dyn_cast<YieldOp>(block.getTerminator());
+  if (block.getArgumentTypes() != ArrayRef(both) || !yield || yield->getOperandTypes() != types)
+    return emitOpError("(2) the region takes both tuples and yields one");
+  return success();
+}
+
 LogicalResult ScatterAddOp::verify() {
   auto base = getBase().getType();
   int64_t dimension = getDimension();

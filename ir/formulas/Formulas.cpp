@@ -1,5 +1,5 @@
 #include "ir/formulas/Formulas.h"
-#include "ir/reference/ScalarReference.h"
+#include "ir/formulas/Number.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include <numbers>
@@ -8,59 +8,7 @@ namespace ingot::graph {
 namespace formulas {
 namespace {
 
-//===--------------------------------------------------------------------------------------------===//
-// The same notation on numbers
-//===--------------------------------------------------------------------------------------------===//
-
-struct Real {
-  double value;
-};
-
-#define INGOT_UNARY_Floats(METHOD, REFERENCE)                                                      \
-  [[maybe_unused]] Real METHOD(Real operand) {                                                     \
-    using namespace reference;                                                                     \
-    using T = double;                                                                              \
-    const T x = operand.value;                                                                     \
-    return {T(REFERENCE)};                                                                         \
-  }
-#define INGOT_BINARY_Floats(METHOD, REFERENCE)                                                     \
-  [[maybe_unused]] Real METHOD(Real lhs, Real rhs) {                                               \
-    using namespace reference;                                                                     \
-    using T = double;                                                                              \
-    const T x = lhs.value, y = rhs.value;                                                          \
-    return {T(REFERENCE)};                                                                         \
-  }                                                                                                \
-  [[maybe_unused]] Real METHOD(Real x, double y) { return METHOD(x, Real{y}); }                    \
-  [[maybe_unused]] Real METHOD(double x, Real y) { return METHOD(Real{x}, y); }
-#define INGOT_UNARY_Numbers INGOT_UNARY_Floats
-#define INGOT_BINARY_Numbers INGOT_BINARY_Floats
-#define INGOT_UNARY_Bits(...)
-#define INGOT_BINARY_Bits(...)
-#define INGOT_UNARY(METHOD, OP, ELEMENTS, REFERENCE, ...) INGOT_UNARY_##ELEMENTS(METHOD, REFERENCE)
-#define INGOT_BINARY(METHOD, OP, ELEMENTS, REFERENCE, ...)                                         \
-  INGOT_BINARY_##ELEMENTS(METHOD, REFERENCE)
-#include "ir/formulas/Primitives.def"
-
-Real operator-(Real x) { return {-x.value}; }
-#define INGOT_OPERATOR(SYMBOL, RESULT)                                                             \
-  [[maybe_unused]] RESULT operator SYMBOL(Real x, Real y) { return {x.value SYMBOL y.value}; }     \
-  [[maybe_unused]] RESULT operator SYMBOL(Real x, double y) { return {x.value SYMBOL y}; }         \
-  [[maybe_unused]] RESULT operator SYMBOL(double x, Real y) { return {x SYMBOL y.value}; }
-INGOT_OPERATOR(+, Real)
-INGOT_OPERATOR(-, Real)
-INGOT_OPERATOR(*, Real)
-INGOT_OPERATOR(/, Real)
-INGOT_OPERATOR(<, bool)
-INGOT_OPERATOR(<=, bool)
-INGOT_OPERATOR(>, bool)
-INGOT_OPERATOR(>=, bool)
-#undef INGOT_OPERATOR
-bool equal(Real x, Real y) { return x.value == y.value; }
-bool equal(Real x, double y) { return x.value == y; }
-
-Real choose(bool c, Real x, Real y) { return c ? x : y; }
-Real choose(bool c, Real x, double y) { return c ? x : Real{y}; }
-Real choose(bool c, double x, Real y) { return c ? Real{x} : y; }
+using Real = Number<double>;
 
 //===--------------------------------------------------------------------------------------------===//
 // What rows of the table need

@@ -21,23 +21,25 @@ template <typename T> T highest() {
 
 } // namespace reference
 
-/// What changes nothing, in an integer of `width` bits within its range.
-template <typename T> T neutralOf(ReduceKind kind, unsigned width) {
-  using namespace reference;
-  auto value = [&]() -> T {
-    switch (kind) {
-#define INGOT_REDUCTION(METHOD, KIND, NEUTRAL, ...)                                                \
-  case ReduceKind::KIND:                                                                           \
-    return NEUTRAL;
-#include "ir/formulas/Reductions.def"
-    }
-    return T(0);
-  }();
+/// The nearest number that an integer of `width` bits holds; floats hold all.
+template <typename T> T inRange(T value, unsigned width) {
   if constexpr (std::is_same_v<T, int64_t>)
     return std::clamp(value, -(int64_t(1) << (width - 1)), int64_t(uint64_t(-1) >> (65 - width)));
   else if constexpr (std::is_same_v<T, uint64_t>)
     return std::min(value, uint64_t(-1) >> (64 - width));
   return value;
+}
+
+/// What changes nothing, in an integer of `width` bits within its range.
+template <typename T> T neutralOf(ReduceKind kind, unsigned width) {
+  using namespace reference;
+  switch (kind) {
+#define INGOT_REDUCTION(METHOD, KIND, NEUTRAL, ...)                                                \
+  case ReduceKind::KIND:                                                                           \
+    return inRange<T>(NEUTRAL, width);
+#include "ir/formulas/Reductions.def"
+  }
+  return T(0);
 }
 
 template <typename T> T combine(ReduceKind kind, T x, T y) {

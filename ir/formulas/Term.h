@@ -51,6 +51,14 @@ INGOT_COMPARISON(operator>, Gt)
 INGOT_COMPARISON(operator>=, Ge)
 #undef INGOT_COMPARISON
 
+inline Condition operator!(Condition c) { return {c.build, c.build->make<NotOp>(c.value)}; }
+inline Condition operator&&(Condition c, Condition d) {
+  return {c.build, c.build->make<AndOp>(c.value, d.value)};
+}
+inline Condition operator||(Condition c, Condition d) {
+  return {c.build, c.build->make<OrOp>(c.value, d.value)};
+}
+
 inline Term choose(Condition c, Term x, Term y) {
   return {c.build, c.build->select(c.value, x.value, y.value)};
 }

@@ -1,5 +1,5 @@
 /// Reductions and contractions: floats accumulate in double, whatever their type.
-#include "ir/formulas/Reductions.h"
+#include "ir/formulas/TupleReductions.h"
 #include "ir/reference/ReferenceMath.h"
 #include "ir/reference/ReferenceOps.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -9,11 +9,19 @@ using namespace mlir;
 namespace ingot::graph {
 namespace {
 
-Tensors evaluateReduce(ReduceOp op, const Tensor &operand) {
-  std::vector<int64_t> kept = stridesOf(resultShape(op)), strides;
+/// Strides of the result by dimensions of the operand: 0 for those that are reduced.
+std::vector<int64_t> reducedStrides(const Shape &operand, const Shape &result,
+                                    ArrayRef<int64_t> dimensions) {
+  std::vector<int64_t> kept = stridesOf(result), strides;
   size_t next = 0;
-  for (int64_t dim = 0; dim < int64_t(operand.shape().size()); ++dim)
-    strides.push_back(llvm::is_contained(op.getDimensions(), dim) ? 0 : kept[next++]);
+  for (int64_t dim = 0; dim < int64_t(operand.size()); ++dim)
+    strides.push_back(llvm::is_contained(dimensions, dim) ? 0 : kept[next++]);
+  return strides;
+}
+
+Tensors evaluateReduce(ReduceOp op, const Tensor &operand) {
+  std::vector<int64_t> strides =
+      reducedStrides(operand.shape(), resultShape(op), op.getDimensions());
   return dispatch(operand.type(), [&](auto zero) -> Tensors {
     using Wide = decltype(zero);
     Wide neutral = neutralOf<Wide>(op.getKind(), bitWidth(operand.type()));
@@ -25,6 +33,40 @@ Tensors evaluateReduce(ReduceOp op, const Tensor &operand) {
     });
     return {storeResult(op, result)};
   });
+}
+
+/// In order of the elements. Every number of the dialect is a long double.
+Tensors evaluateReduceTuples(ReduceTuplesOp op, Operands operands) {
+  using Wide = long double;
+  const TupleReduction &row = *findTupleReduction(op.getKind());
+  std::vector<std::vector<Wide>> parts;
+  std::vector<Wide> neutral;
+  for (auto [operand, start] : llvm::zip_equal(operands, row.neutral))
+    dispatch(operand.type(), [&](auto zero) {
+      auto elements = load<decltype(zero)>(operand);
+      parts.emplace_back(elements.begin(), elements.end());
+      neutral.push_back(startOf<decltype(zero)>(start, bitWidth(operand.type())));
+    });
+  std::vector<std::vector<Wide>> results(elementCount(resultShape(op)), neutral);
+  std::vector<Wide> tuple(row.size());
+  size_t element = 0;
+  forEachPoint<1>(operands[0].shape(),
+                  {reducedStrides(operands[0].shape(), resultShape(op), op.getDimensions())},
+                  [&](std::array<int64_t, 1> at) {
+                    for (size_t part = 0; part < row.size(); ++part)
+                      tuple[part] = parts[part][element];
+                    ++element;
+                    results[at[0]] = row.reference(results[at[0]], tuple);
+                  });
+  Tensors stored;
+  for (size_t part = 0; part < row.size(); ++part)
+    stored.push_back(dispatch(operands[part].type(), [&](auto zero) {
+      std::vector<decltype(zero)> elements;
+      for (const std::vector<Wide> &result : results)
+        elements.push_back(decltype(zero)(result[part]));
+      return storeResult(op, elements, part);
+    }));
+  return stored;
 }
 
 /// Elements of `tensor` as a dense [groups[0]…, groups[1]…, …] array: a transposition.
@@ -77,6 +119,7 @@ Tensors evaluateContract(ContractOp op, const Tensor &lhs, const Tensor &rhs) {
 std::optional<Result<Tensors>> evaluateReduction(Operation *op, Operands operands) {
   return TypeSwitch<Operation *, std::optional<Result<Tensors>>>(op)
       .Case([&](ReduceOp op) { return evaluateReduce(op, operands[0]); })
+      .Case([&](ReduceTuplesOp op) { return evaluateReduceTuples(op, operands); })
       .Case([&](ContractOp op) { return evaluateContract(op, operands[0], operands[1]); })
       .Default([](Operation *) { return std::nullopt; });
 }

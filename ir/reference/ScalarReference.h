@@ -1,4 +1,4 @@
-/// The words in which Primitives.def says what an op computes: on double, int64_t or uint64_t.
+/// The words in which Primitives.def says what an op computes: on floats, int64_t or uint64_t.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -6,10 +6,10 @@
 
 namespace ingot::graph::reference {
 
-template <typename T> constexpr bool isFloat = std::is_same_v<T, double>;
+template <typename T> constexpr bool isFloat = std::is_floating_point_v<T>;
 
 /// Integer arithmetic wraps, so it is done on unsigned numbers.
-template <typename T> auto wide(T x) { return std::conditional_t<isFloat<T>, double, uint64_t>(x); }
+template <typename T> auto wide(T x) { return std::conditional_t<isFloat<T>, T, uint64_t>(x); }
 template <typename T> T magnitude(T x) {
   if constexpr (isFloat<T>)
     return std::fabs(x);

@@ -1,6 +1,7 @@
 /// Result types from operand types and attributes. A number in an error is the op's constraint in
 /// its documentation.
 #include "ir/dialect/GraphBuilder.h"
+#include "ir/formulas/TupleReductions.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/Support/MathExtras.h"
@@ -83,6 +84,7 @@ COMPATIBLE_RESULTS(LinearOp)
 COMPATIBLE_RESULTS(MseOp)
 COMPATIBLE_RESULTS(PadOp)
 COMPATIBLE_RESULTS(ReduceOp)
+COMPATIBLE_RESULTS(ReduceTuplesOp)
 COMPATIBLE_RESULTS(ReverseOp)
 COMPATIBLE_RESULTS(SliceOp)
 COMPATIBLE_RESULTS(TransposeOp)
@@ -223,17 +225,60 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   return oneResult(results, shape, first.getElementType());
 }
 
+/// `shape` without `dimensions`.
+static Dims reducedShape(ArrayRef<int64_t> shape, ArrayRef<int64_t> dimensions) {
+  Dims kept;
+  for (auto [dim, size] : llvm::enumerate(shape))
+    if (!llvm::is_contained(dimensions, int64_t(dim)))
+      kept.push_back(size);
+  return kept;
+}
+
 LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                          Adaptor adaptor, SmallVectorImpl<Type> &results) {
   auto type = ranked(adaptor.getOperand());
   if (!areDistinctDims(adaptor.getDimensions(), type.getRank()))
     return emitOptionalError(
         location, "(1) dimensions must be distinct and below the operand's rank ", type.getRank());
-  Dims shape;
-  for (int64_t dim = 0; dim < type.getRank(); ++dim)
-    if (!llvm::is_contained(adaptor.getDimensions(), dim))
-      shape.push_back(type.getDimSize(dim));
-  return oneResult(results, shape, type.getElementType());
+  const ReduceKind kind = adaptor.getKind();
+  const bool isLogical = kind == ReduceKind::Any || kind == ReduceKind::All;
+  if (type.getElementType().isInteger(1) != isLogical)
+    return emitOptionalError(location, "(2) ", stringifyReduceKind(kind), " is not of ",
+                             type.getElementType());
+  return oneResult(results, reducedShape(type.getShape(), adaptor.getDimensions()),
+                   type.getElementType());
+}
+
+LogicalResult ReduceTuplesOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                               Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  const TupleReduction *row = findTupleReduction(adaptor.getKind());
+  if (!row)
+    return emitOptionalError(location, "(2) there is no reduction of tuples '", adaptor.getKind(),
+                             "'");
+  ValueRange operands = adaptor.getOperands();
+  if (operands.size() != row->size())
+    return emitOptionalError(location, "(3) the tuples of ", row->name, " have ", row->size(),
+                             " parts, not ", operands.size());
+  auto first = ranked(operands.front());
+  for (auto [index, operand] : llvm::enumerate(operands)) {
+    auto type = ranked(operand);
+    if (!areDistinctDims(adaptor.getDimensions(), type.getRank()) ||
+        failed(verifyCompatibleShape(first, type)))
+      return emitOptionalError(location,
+                               "(1) dimensions must be distinct and below the rank of "
+                               "the operands, which have one shape: ",
+                               first, " and ", type);
+    const bool isNumber = row->isNumbered() && index + 1 == operands.size();
+    Type element = type.getElementType();
+    if (isNumber
+            ? !element.isInteger(32) && !element.isInteger(64)
+            : !row->isNumbered() && (element != first.getElementType() || !isa<FloatType>(element)))
+      return emitOptionalError(location, "(3) part ", index, " of ", row->name, "'s tuples is no ",
+                               element);
+    results.push_back(
+        RankedTensorType::get(reducedShape(first.getShape(), adaptor.getDimensions()), element));
+  }
+  return success();
 }
 
 LogicalResult ContractOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,

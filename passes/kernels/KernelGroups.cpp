@@ -299,6 +299,8 @@ static bool addsScalars(Operation *op) {
 /// The sum over several tensors, such as the square of the gradients' norm, of which this reduction
 /// is a share (or a part of a share); none if it is not added to other scalars.
 static Operation *wholeSum(linalg::GenericOp op) {
+  if (op->getNumResults() != 1)
+    return nullptr;
   Operation *sum = nullptr, *last = op;
   while (last->getResult(0).hasOneUse()) {
     Operation *user = *last->getResult(0).user_begin();

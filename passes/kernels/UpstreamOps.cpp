@@ -42,12 +42,22 @@ OpLoops::Dims dimsOf(AffineMap map) {
   return dims;
 }
 
+/// Adds what the ops of a body take.
+void addUp(PointCost &sum, Block &body) {
+  for (Operation &inner : body.without_terminator()) {
+    PointCost cost = costOf(inner);
+    sum.operations += cost.operations;
+    sum.functions += cost.functions;
+    sum.divisions += cost.divisions;
+  }
+}
+
 struct GenericModel : KernelOp::ExternalModel<GenericModel, linalg::GenericOp> {
   KernelForm getKernelForm(Operation *op) const {
     auto generic = cast<linalg::GenericOp>(op);
-    if (generic.getNumResults() != 1)
-      return {};
-    return {generic.getNumReductionLoops() == 0 ? OpRole::Point : OpRole::Reduction};
+    if (generic.getNumReductionLoops() > 0)
+      return {OpRole::Reduction};
+    return {generic.getNumResults() == 1 ? OpRole::Point : OpRole::Unknown};
   }
 
   std::optional<OpLoops> getKernelLoops(Operation *op) const {
@@ -65,12 +75,7 @@ struct GenericModel : KernelOp::ExternalModel<GenericModel, linalg::GenericOp> {
 
   PointCost getPointCost(Operation *op) const {
     PointCost sum = {.scattered = isStridedMove(op) ? 1.0 : 0.0};
-    for (Operation &inner : cast<linalg::GenericOp>(op).getBody()->without_terminator()) {
-      PointCost cost = costOf(inner);
-      sum.operations += cost.operations;
-      sum.functions += cost.functions;
-      sum.divisions += cost.divisions;
-    }
+    addUp(sum, *cast<linalg::GenericOp>(op).getBody());
     return sum;
   }
 };
@@ -94,6 +99,11 @@ template <OpRole role, typename... Ops> void attach(MLIRContext &context) {
 } // namespace
 
 graph::PointCost costOf(Operation &op) {
+  if (auto tuples = dyn_cast<graph::CombineOp>(op)) {
+    PointCost sum;
+    addUp(sum, tuples.getCombiner().front());
+    return sum;
+  }
   if (isa<math::FmaOp>(op))
     return {.operations = 2};
   if (isa<arith::ConstantOp>(op))

@@ -82,7 +82,7 @@ bool Region::add(Operation *op, int loop) {
       return false; // depends on its row's number
     if (!isUniform(generic.getDpsInits()[0]))
       return false;
-    if (loops->isReduced[loop] && !addsUp(combinerOf(generic, 0)))
+    if (loops->isReduced[loop] && !addsUp(combinerOf(generic)))
       return false; // only sums are put together from blocks
   }
   for (const OpLoops::Dims &dims : loops->operands)

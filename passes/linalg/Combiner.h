@@ -4,19 +4,19 @@
 
 namespace ingot {
 
-/// The op by which output `output` of a reduction takes in one more element, if partial results may
-/// be formed side by side: `x + sum`, `max(x, most)`, …, or `fma(x, y, sum)`. Null if the body does
-/// more with its accumulator.
-mlir::Operation *combinerOf(mlir::linalg::LinalgOp op, unsigned output);
+/// The op by which a reduction takes in one more element, if partial results may be formed side by
+/// side: `x + sum`, `max(x, most)`, `fma(x, y, sum)`, … of one result, or `graph.combine` of all.
+/// Null if the body does more with its accumulators.
+mlir::Operation *combinerOf(mlir::linalg::LinalgOp op);
 
 /// True if the combiner adds: floats, or products of floats.
 bool addsUp(mlir::Operation *combiner);
 
-/// The value that changes nothing when it is combined.
-mlir::TypedAttr neutralElement(mlir::Operation *combiner);
+/// The values that change nothing when they are combined, one a result.
+llvm::SmallVector<mlir::TypedAttr> neutralElements(mlir::Operation *combiner);
 
-/// Two partial results, of any one scalar or vector type, as one.
-mlir::Value combinePartials(mlir::OpBuilder &builder, mlir::Operation *combiner, mlir::Value left,
-                            mlir::Value right);
+/// Two partial results as one: scalars, or vectors of one shape.
+llvm::SmallVector<mlir::Value> combinePartials(mlir::OpBuilder &builder, mlir::Operation *combiner,
+                                               mlir::ValueRange left, mlir::ValueRange right);
 
 } // namespace ingot

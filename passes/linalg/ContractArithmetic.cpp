@@ -239,9 +239,10 @@ void contractArithmetic(func::FuncOp function) {
   for (auto op : llvm::to_vector(function.getBody().front().getOps<linalg::GenericOp>()))
     reciprocals.rewrite(op);
   for (auto op : llvm::to_vector(function.getBody().front().getOps<linalg::GenericOp>()))
-    for (Operation &inner : llvm::make_early_inc_range(*takeProducts(op).getBody()))
-      if (isSum(&inner))
-        fuse(&inner);
+    takeProducts(op)->walk([](Operation *inner) { // combiners of tuples are regions in the body
+      if (isSum(inner))
+        fuse(inner);
+    });
   dropFlags(function);
 }
 

@@ -1,11 +1,12 @@
 /// Graph ops become linalg on tensors, but for the roots that have an emitter of their own.
 #include "passes/linalg/GraphToLinalg.h"
 #include "ir/dialect/GraphBuilder.h"
-#include "ir/formulas/Reductions.h"
+#include "ir/formulas/TupleReductions.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/Passes.h"
 #include "passes/Signature.h"
@@ -44,7 +45,7 @@ public:
 private:
   void dropSigns();
   LogicalResult convert(Operation *op);
-  void replace(Operation *op, Value value);
+  void replace(Operation *op, ValueRange values);
 
   Value empty(RankedTensorType type) {
     return tensor::EmptyOp::create(builder, location(), type.getShape(), type.getElementType());
@@ -66,6 +67,9 @@ private:
   Value slice(graph::SliceOp op);
   Value pad(graph::PadOp op);
   Value reduce(graph::ReduceOp op);
+  LogicalResult reduceTuples(graph::ReduceTuplesOp op);
+  void combineTuples(const graph::TupleReduction &row, ArrayRef<bool> areUnsigned, Block &combiner);
+  Value rounded(Value sum, RankedTensorType to);
   template <typename Op> Value random(Op op, bool isNormal);
 
   Location location() { return current->getLoc(); }
@@ -109,10 +113,12 @@ LogicalResult Converter::run() {
   return success();
 }
 
-void Converter::replace(Operation *op, Value value) {
-  if (unsignedValues.contains(op->getResult(0)))
-    unsignedValues.insert(value);
-  op->getResult(0).replaceAllUsesWith(value);
+void Converter::replace(Operation *op, ValueRange values) {
+  for (auto [result, value] : llvm::zip_equal(op->getResults(), values)) {
+    if (unsignedValues.contains(result))
+      unsignedValues.insert(value);
+    result.replaceAllUsesWith(value);
+  }
   op->erase();
 }
 
@@ -125,6 +131,8 @@ LogicalResult Converter::convert(Operation *op) {
     if (auto tensor = dyn_cast<RankedTensorType>(type); !tensor || !tensor.hasStaticShape())
       return op->emitError("has the type ")
              << type << ", but only tensors of static shape can be compiled";
+  if (auto tuples = dyn_cast<graph::ReduceTuplesOp>(op))
+    return reduceTuples(tuples);
   Value value =
       TypeSwitch<Operation *, Value>(op)
           .Case([&](graph::ConstantOp op) { return constant(op); })
@@ -319,14 +327,15 @@ Value Converter::pad(graph::PadOp op) {
   return padded(value, op.getLow(), op.getHigh());
 }
 
-/// The value that a reduction starts from.
-TypedAttr neutralElement(Builder &builder, graph::ReduceKind kind, Type type, bool isUnsigned) {
-  unsigned width = type.getIntOrFloatBitWidth();
+/// A number of an element type. `value` gives it as a double, int64_t or uint64_t, like the zero
+/// that it takes.
+template <typename Function>
+TypedAttr numberOf(Builder &builder, Type type, bool isUnsigned, Function value) {
   if (isa<FloatType>(type))
-    return builder.getFloatAttr(type, graph::neutralOf<double>(kind, width));
-  uint64_t value = isUnsigned ? graph::neutralOf<uint64_t>(kind, width)
-                              : uint64_t(graph::neutralOf<int64_t>(kind, width));
-  return builder.getIntegerAttr(type, APInt(64, value).trunc(width));
+    return builder.getFloatAttr(type, value(double(0)));
+  uint64_t bits =
+      isUnsigned || type.isInteger(1) ? value(uint64_t(0)) : uint64_t(value(int64_t(0)));
+  return builder.getIntegerAttr(type, APInt(64, bits).trunc(type.getIntOrFloatBitWidth()));
 }
 
 Operation *combine(OpBuilder &b, Location location, graph::ReduceKind kind, bool isUnsigned,
@@ -351,9 +360,9 @@ struct ReductionLoops {
 
 /// The operand's dimensions in order where the reduced ones are the first or the last; otherwise
 /// the reduced ones last, so that every reduction works on rows or on columns.
-ReductionLoops reductionLoops(Builder &builder, graph::ReduceOp op) {
-  int64_t rank = tensorType(op.getOperand()).getRank(), reduced = op.getDimensions().size();
-  auto isReduced = [&](int64_t dim) { return llvm::is_contained(op.getDimensions(), dim); };
+ReductionLoops reductionLoops(Builder &builder, int64_t rank, ArrayRef<int64_t> dimensions) {
+  int64_t reduced = dimensions.size();
+  auto isReduced = [&](int64_t dim) { return llvm::is_contained(dimensions, dim); };
   bool areFirst = llvm::all_of(llvm::seq(reduced), isReduced);
   SmallVector<unsigned> loopOf(rank);
   unsigned keptLoop = areFirst ? reduced : 0, reducedLoop = areFirst ? 0 : rank - reduced;
@@ -372,19 +381,29 @@ ReductionLoops reductionLoops(Builder &builder, graph::ReduceOp op) {
   return loops;
 }
 
+/// Rounds what was accumulated to the type of a result.
+Value Converter::rounded(Value sum, RankedTensorType to) {
+  if (sum.getType() == to)
+    return sum;
+  return pointwise(to, sum, identity(to.getRank()), [&](OpBuilder &b, ValueRange values) -> Value {
+    return arith::TruncFOp::create(b, location(), to.getElementType(), values[0]);
+  });
+}
+
 /// Narrow floats accumulate in f32 and are rounded once.
 Value Converter::reduce(graph::ReduceOp op) {
   auto from = tensorType(op.getOperand()), to = tensorType(op.getResult());
   if (op.getDimensions().empty())
     return copy(to, op.getOperand(), identity(to.getRank()));
-  Type element = isa<FloatType>(from.getElementType())
-                     ? graph::accumulationType(from.getElementType())
-                     : from.getElementType();
+  Type element = graph::accumulationType(from.getElementType());
   bool isUnsigned = unsignedValues.contains(op.getOperand());
   auto sumType = RankedTensorType::get(to.getShape(), element);
-  Value init = fill(sumType, neutralElement(builder, op.getKind(), element, isUnsigned));
+  Value init =
+      fill(sumType, numberOf(builder, element, isUnsigned, [&](auto zero) {
+             return graph::neutralOf<decltype(zero)>(op.getKind(), element.getIntOrFloatBitWidth());
+           }));
 
-  ReductionLoops loops = reductionLoops(builder, op);
+  ReductionLoops loops = reductionLoops(builder, from.getRank(), op.getDimensions());
   auto generic =
       linalg::GenericOp::create(builder, location(), sumType, op.getOperand(), init,
                                 ArrayRef<AffineMap>{loops.operand, loops.result}, loops.kinds,
@@ -397,12 +416,105 @@ Value Converter::reduce(graph::ReduceOp op) {
                                   linalg::YieldOp::create(b, where, sum->getResult(0));
                                   setFastMath(sum);
                                 });
-  Value sum = generic.getResult(0);
-  if (sumType == to)
-    return sum;
-  return pointwise(to, sum, identity(to.getRank()), [&](OpBuilder &b, ValueRange values) -> Value {
-    return arith::TruncFOp::create(b, location(), to.getElementType(), values[0]);
-  });
+  return rounded(generic.getResult(0), to);
+}
+
+/// The row's formula on scalars: written as graph ops in a block of their own, which is then
+/// lowered op by op.
+void Converter::combineTuples(const graph::TupleReduction &row, ArrayRef<bool> areUnsigned,
+                              Block &combiner) {
+  Block formula;
+  IRMapping mapping;
+  SmallVector<graph::formulas::Term> terms;
+  graph::GraphBuilder build(builder, location());
+  for (auto [index, argument] : llvm::enumerate(combiner.getArguments())) {
+    Type element = argument.getType();
+    if (areUnsigned[index % row.size()])
+      element = IntegerType::get(element.getContext(), element.getIntOrFloatBitWidth(),
+                                 IntegerType::Unsigned);
+    Value scalar = formula.addArgument(RankedTensorType::get({}, element), location());
+    terms.push_back({&build, scalar});
+    mapping.map(scalar, argument);
+  }
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(&formula);
+  auto combined =
+      row.expand(ArrayRef(terms).take_front(row.size()), ArrayRef(terms).drop_front(row.size()));
+  builder.setInsertionPointToEnd(&combiner);
+  for (Operation &op : formula) {
+    auto constant = dyn_cast<graph::ConstantOp>(op);
+    auto operands =
+        llvm::map_to_vector(op.getOperands(), [&](Value value) { return mapping.lookup(value); });
+    bool isUnsigned = llvm::any_of(op.getOperandTypes(), [](Type type) {
+      return cast<RankedTensorType>(type).getElementType().isUnsignedInteger();
+    });
+    Value scalar =
+        constant ? arith::ConstantOp::create(
+                       builder, op.getLoc(),
+                       cast<DenseElementsAttr>(constant.getValue()).getSplatValue<TypedAttr>())
+                       .getResult()
+                 : emitScalar(
+                       builder, &op, operands,
+                       cast<RankedTensorType>(signless(op.getResult(0).getType())).getElementType(),
+                       isUnsigned, isUnsigned);
+    mapping.map(op.getResult(0), scalar);
+  }
+  auto results = llvm::map_to_vector(
+      combined, [&](graph::formulas::Term term) { return mapping.lookup(term.value); });
+  graph::YieldOp::create(builder, location(), results);
+}
+
+/// A reduction of as many results as the tuples have parts, whose body ends with graph.combine.
+LogicalResult Converter::reduceTuples(graph::ReduceTuplesOp op) {
+  const graph::TupleReduction &row = *graph::findTupleReduction(op.getKind());
+  ReductionLoops loops =
+      reductionLoops(builder, tensorType(op.getOperand(0)).getRank(), op.getDimensions());
+  SmallVector<Type> elements, sumTypes;
+  SmallVector<bool> areUnsigned;
+  SmallVector<Value> inits;
+  SmallVector<Attribute> neutral;
+  for (auto [operand, result, start] :
+       llvm::zip_equal(op.getOperands(), op.getResults(), row.neutral)) {
+    Type element = graph::accumulationType(tensorType(operand).getElementType());
+    elements.push_back(element);
+    areUnsigned.push_back(unsignedValues.contains(operand));
+    TypedAttr number =
+        numberOf(builder, element, areUnsigned.back(), [&, start = start](auto zero) {
+          return graph::startOf<decltype(zero)>(start, element.getIntOrFloatBitWidth());
+        });
+    neutral.push_back(number);
+    auto type = tensorType(result).clone(element);
+    sumTypes.push_back(type);
+    inits.push_back(fill(type, number));
+  }
+  SmallVector<AffineMap> maps(row.size(), loops.operand);
+  maps.append(row.size(), loops.result);
+  auto generic = linalg::GenericOp::create(
+      builder, location(), sumTypes, op.getOperands(), inits, maps, loops.kinds,
+      [&](OpBuilder &b, Location where, ValueRange values) {
+        SmallVector<Value> tuple;
+        for (auto [value, element] : llvm::zip(values, elements))
+          tuple.push_back(value.getType() == element
+                              ? value
+                              : arith::ExtFOp::create(b, where, element, value).getResult());
+        auto combined = graph::CombineOp::create(b, where, elements, values.drop_front(row.size()),
+                                                 tuple, b.getArrayAttr(neutral));
+        SmallVector<Type> both(elements);
+        llvm::append_range(both, elements);
+        {
+          OpBuilder::InsertionGuard guard(b);
+          Block *region = b.createBlock(&combined.getCombiner(), {}, both,
+                                        SmallVector<Location>(both.size(), where));
+          combineTuples(row, areUnsigned, *region);
+        }
+        linalg::YieldOp::create(b, where, combined.getResults());
+      });
+  setFastMath(generic);
+  SmallVector<Value> results;
+  for (auto [sum, result] : llvm::zip_equal(generic.getResults(), op.getResults()))
+    results.push_back(rounded(sum, tensorType(result)));
+  replace(op, results);
+  return success();
 }
 
 /// Element i of the tensor draws with counter i, whatever the shape. The stream's number is an

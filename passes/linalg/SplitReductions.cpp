@@ -18,7 +18,7 @@ bool startsNeutral(linalg::GenericOp op, Operation *combiner) {
   Attribute start;
   if (!fill || !matchPattern(fill.getInputs()[0], m_Constant(&start)))
     return false;
-  TypedAttr neutral = neutralElement(combiner);
+  TypedAttr neutral = neutralElements(combiner).front();
   auto real = dyn_cast<FloatAttr>(start); // -0 is as good a start as 0
   return real ? real.getValue() == cast<FloatAttr>(neutral).getValue() : start == neutral;
 }
@@ -27,7 +27,7 @@ bool reducesWhole(linalg::GenericOp op) {
   if (op.getNumLoops() == 0 || op.getNumReductionLoops() != op.getNumLoops() ||
       op.getNumResults() != 1)
     return false;
-  Operation *combiner = combinerOf(op, 0);
+  Operation *combiner = combinerOf(op);
   return combiner && startsNeutral(op, combiner);
 }
 
@@ -68,7 +68,7 @@ Value reduceRows(OpBuilder &builder, linalg::GenericOp op, ValueRange inputs,
 /// Combines all elements of `partial` as `op` combines its inputs.
 Value combineAll(OpBuilder &builder, linalg::GenericOp op, Value partial) {
   auto type = cast<RankedTensorType>(partial.getType());
-  Operation *combiner = combinerOf(op, 0);
+  Operation *combiner = combinerOf(op);
   AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
   auto result = linalg::GenericOp::create(
       builder, op.getLoc(), op.getResult(0).getType(), partial, op.getDpsInits()[0],
@@ -128,7 +128,7 @@ bool combinesOperands(linalg::GenericOp op) {
     return op.getMatchingIndexingMap(operand).isIdentity();
   };
   return llvm::hasSingleElement(op.getBody()->without_terminator()) &&
-         llvm::all_of(combinerOf(op, 0)->getOperands(), llvm::IsaPred<BlockArgument>) &&
+         llvm::all_of(combinerOf(op)->getOperands(), llvm::IsaPred<BlockArgument>) &&
          llvm::all_of(op.getDpsInputOperands(), isInOrder);
 }
 

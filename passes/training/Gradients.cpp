@@ -59,8 +59,8 @@ GradientRule findGradientRule(StringRef op) {
   static const llvm::StringMap<GradientRule> rules = [] {
     llvm::StringMap<GradientRule> all;
     for (ArrayRef<GradientRow> family :
-         {elementwiseGradients(), formulaGradients(), tensorGradients(), compositeGradients(),
-          controlFlowGradients()})
+         {elementwiseGradients(), formulaGradients(), tensorGradients(), reductionGradients(),
+          compositeGradients(), controlFlowGradients()})
       for (const GradientRow &row : family)
         all[row.op] = row.rule;
     return all;

@@ -42,6 +42,7 @@ struct GradientRow {
 /// The table, by family.
 llvm::ArrayRef<GradientRow> elementwiseGradients();
 llvm::ArrayRef<GradientRow> tensorGradients();
+llvm::ArrayRef<GradientRow> reductionGradients();
 llvm::ArrayRef<GradientRow> compositeGradients();
 llvm::ArrayRef<GradientRow> formulaGradients();
 llvm::ArrayRef<GradientRow> controlFlowGradients();

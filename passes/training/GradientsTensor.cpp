@@ -1,4 +1,4 @@
-/// Gradients of ops that move elements, reduce, contract and index.
+/// Gradients of ops that move elements, contract and index.
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "passes/training/Gradients.h"
 #include "llvm/ADT/STLExtras.h"
@@ -102,49 +102,6 @@ void concatGradient(G &g, ConcatOp op, Value dy) {
 }
 
 //===--------------------------------------------------------------------------------------------===//
-// Reductions
-//===--------------------------------------------------------------------------------------------===//
-
-Value equals(G &g, Value lhs, Value rhs) { return g.compare(Comparison::Eq, lhs, rhs); }
-
-/// What the operand of a reduction gets: the words of the last column of Reductions.def.
-struct ReduceGradient {
-  G &g;
-  ReduceOp op;
-  Value x = op.getOperand();
-
-  Value spread(Value reduced) { return g.broadcastReducedLike(reduced, x, op.getDimensions()); }
-  Value total(Value elements) { return g.reduceSum(elements, op.getDimensions()); }
-
-  /// Equal extrema share the cotangent evenly, as PyTorch's amax.
-  Value ofExtremum(Value given) {
-    Value chosen =
-        g.select(equals(g, x, spread(op.getResult())), g.splatLike(x, 1), g.zerosLike(x));
-    return g.mul(chosen, spread(g.div(given, total(chosen))));
-  }
-
-  /// The product of all other elements, right also where some are 0.
-  Value ofProduct(Value given) {
-    Value zeros = g.zerosLike(x), ones = g.splatLike(x, 1), isZero = equals(g, x, zeros);
-    Value factors = g.select(isZero, ones, x), zero = g.select(isZero, ones, zeros);
-    Value otherZeros = g.sub(spread(total(zero)), zero);
-    Value product = g.reduce(ReduceKind::Product, factors, op.getDimensions());
-    Value others = g.select(equals(g, otherZeros, zeros), g.div(spread(product), factors), zeros);
-    return g.mul(spread(given), others);
-  }
-};
-
-void reduceGradient(G &g, ReduceOp op, Value given) {
-  ReduceGradient r{g, op};
-  switch (op.getKind()) {
-#define INGOT_REDUCTION(METHOD, KIND, NEUTRAL, REFERENCE, LOWERING, GRADIENT)                      \
-  case ReduceKind::KIND:                                                                           \
-    return g.give(r.x, GRADIENT);
-#include "ir/formulas/Reductions.def"
-  }
-}
-
-//===--------------------------------------------------------------------------------------------===//
 // Contraction
 //===--------------------------------------------------------------------------------------------===//
 
@@ -220,7 +177,6 @@ ArrayRef<GradientRow> tensorGradients() {
       gradientRow<WindowOp>([](G &g, WindowOp op, Value dy) { windowGradient(g, op, dy); }),
       gradientRow<PadOp>([](G &g, PadOp op, Value dy) { padGradient(g, op, dy); }),
       gradientRow<ConcatOp>([](G &g, ConcatOp op, Value dy) { concatGradient(g, op, dy); }),
-      gradientRow<ReduceOp>([](G &g, ReduceOp op, Value dy) { reduceGradient(g, op, dy); }),
       gradientRow<ContractOp>([](G &g, ContractOp op, Value dy) { contractGradient(g, op, dy); }),
       gradientRow<GatherOp>([](G &g, GatherOp op, Value dy) {
         Value zeros = g.zerosLike(op.getOperand());

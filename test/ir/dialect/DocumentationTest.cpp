@@ -1,5 +1,6 @@
 /// The documentation that TableGen generates, and ir/README.md: examples parse and survive a round
 /// trip, every op has one, and the README's table of ops is current.
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "test/ir/Testing.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -51,7 +52,10 @@ std::map<std::string, Section> sections() {
 
 class DocumentationTest : public GraphTest {
 protected:
-  DocumentationTest() { context.allowUnregisteredDialects(false); }
+  DocumentationTest() {
+    context.allowUnregisteredDialects(false);
+    context.loadDialect<mlir::arith::ArithDialect>(); // bodies of later stages
+  }
 
   std::string print(mlir::ModuleOp module) {
     std::string text;

@@ -263,6 +263,82 @@ func.func @reduce_1(%x: tensor<4x5xf32>) {
 
 // -----
 
+func.func @reduce_2(%x: tensor<4x5xi1>) {
+  // expected-error @+2 {{(2) sum is not of 'i1'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.reduce sum %x [1] : tensor<4x5xi1> -> tensor<4xi1>
+  return
+}
+
+// -----
+
+func.func @reduce_2_any(%x: tensor<4x5xf32>) {
+  // expected-error @+2 {{(2) any is not of 'f32'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.reduce any %x [1] : tensor<4x5xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @reduce_tuples_1(%x: tensor<4x5xf32>, %i: tensor<4x6xi32>) {
+  // expected-error @+2 {{(1) dimensions must be distinct and below the rank of the operands, which have one shape}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a, %b = graph.reduce_tuples "argmax" %x, %i [1] : tensor<4x5xf32>, tensor<4x6xi32> -> tensor<4xf32>, tensor<4xi32>
+  return
+}
+
+// -----
+
+func.func @reduce_tuples_2(%x: tensor<4x5xf32>) {
+  // expected-error @+2 {{(2) there is no reduction of tuples 'median'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.reduce_tuples "median" %x [1] : tensor<4x5xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @reduce_tuples_3(%x: tensor<4x5xf32>) {
+  // expected-error @+2 {{(3) the tuples of welford have 3 parts, not 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a, %b = graph.reduce_tuples "welford" %x, %x [1] : tensor<4x5xf32>, tensor<4x5xf32> -> tensor<4xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @reduce_tuples_3_number(%x: tensor<4x5xf32>) {
+  // expected-error @+2 {{(3) part 1 of argmin's tuples is no 'f32'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a, %b = graph.reduce_tuples "argmin" %x, %x [1] : tensor<4x5xf32>, tensor<4x5xf32> -> tensor<4xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @combine_1(%x: f32, %y: f64) {
+  // expected-error @+1 {{(1) both tuples, neutral and the results must have the same types}}
+  %a = graph.combine (%x) with (%y) neutral [0.0 : f32] : (f32, f64) -> f32 {
+  ^bb0(%l: f32, %r: f32):
+    graph.yield %l : f32
+  }
+  return
+}
+
+// -----
+
+func.func @combine_2(%x: f32) {
+  // expected-error @+1 {{(2) the region takes both tuples and yields one}}
+  %a = graph.combine (%x) with (%x) neutral [0.0 : f32] : (f32, f32) -> f32 {
+  ^bb0(%l: f32):
+    graph.yield %l : f32
+  }
+  return
+}
+
+// -----
+
 func.func @contract_1(%x: tensor<4x5xf32>, %y: tensor<5x4xf64>) {
   // expected-error @+2 {{(1) operands differ in element type}}
   // expected-error @+1 {{failed to infer returned types}}

@@ -363,6 +363,22 @@ TEST_F(ReferenceTest, ReduceAgreesWithLoops) {
              {nan});
 }
 
+TEST_F(ReferenceTest, AnyAndAll) {
+  std::string t = "tensor<3x2xi1>";
+  Tensor x = tensor<uint64_t>(ElementType::I1, {3, 2}, {0, 0, 0, 1, 1, 1});
+  auto over = [&](const char *kind) {
+    return apply(std::string("graph.reduce ") + kind + " %0 [1] : " + t + " -> tensor<3xi1>", {t},
+                 "tensor<3xi1>", {x});
+  };
+  expectElements<uint64_t>(over("any"), {0, 1, 1});
+  expectElements<uint64_t>(over("all"), {0, 0, 1});
+  for (auto [kind, expected] : {std::pair<const char *, uint64_t>{"any", 0}, {"all", 1}})
+    expectElements<uint64_t>(
+        apply(std::string("graph.reduce ") + kind + " %0 [0] : tensor<0xi1> -> tensor<i1>",
+              {"tensor<0xi1>"}, "tensor<i1>", {Tensor(ElementType::I1, {0})}),
+        {expected});
+}
+
 TEST_F(ReferenceTest, ContractAgreesWithLoops) {
   for (int trial = 0; trial < 5; ++trial) {
     int64_t b = between(0, 3), m = between(1, 70), n = between(1, 20), k = between(0, 130);

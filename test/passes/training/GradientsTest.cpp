@@ -170,6 +170,30 @@ template <ReduceKind kind> void reduce(Trial &t) {
   t.output(t.g.make<ReduceOp>(kind, x, dims));
 }
 
+/// Tuples over random dimensions; those of a choice are numbered.
+template <const char *kind, unsigned parts> void reduceTuples(Trial &t) {
+  Shape shape = t.shape(3);
+  const bool isNumbered = StringRef(kind).starts_with("arg");
+  SmallVector<Value> operands;
+  for (unsigned part = 0; part < parts - isNumbered; ++part)
+    operands.push_back(t.parameter(shape, part ? 0.2 : -1.0, part ? 1.4 : 1.0));
+  if (isNumbered) {
+    auto along = [&](int64_t dim, double factor) {
+      return t.g.mul(t.g.iota(shape, t.builder.getI32Type(), dim), factor);
+    };
+    operands.push_back(t.g.add(along(0, 16), t.g.add(along(1, 4), along(2, 1))));
+  }
+  SmallVector<int64_t> dims;
+  for (int64_t dim = 0; dim < 3; ++dim)
+    if (t.between(0, 1))
+      dims.push_back(dim);
+  for (Value result : t.g.reduceTuples(kind, operands, dims))
+    if (isa<FloatType>(tensorType(result).getElementType()))
+      t.output(result);
+}
+constexpr char argmax[] = "argmax", argmin[] = "argmin", welford[] = "welford",
+               expSum[] = "exp_sum";
+
 /// Products of rows with one zero, with two, with none.
 void productWithZeros(Trial &t) {
   Value x = t.parameter({3, 4});
@@ -473,6 +497,10 @@ const Case cases[] = {
     {"graph.reduce", reduce<ReduceKind::Min>},
     {"graph.reduce", reduce<ReduceKind::Product>},
     {"graph.reduce", productWithZeros},
+    {"graph.reduce_tuples", reduceTuples<argmax, 2>},
+    {"graph.reduce_tuples", reduceTuples<argmin, 2>},
+    {"graph.reduce_tuples", reduceTuples<welford, 3>},
+    {"graph.reduce_tuples", reduceTuples<expSum, 2>},
     {"graph.contract", contract},
     {"graph.gather", gather},
     {"graph.scatter_add", scatterAdd},
@@ -504,7 +532,8 @@ const StringRef withoutGradient[] = {
     "graph.update",
     "graph.bucket",
     "graph.unbucket",
-    "graph.after", // made behind this pass
+    "graph.after",
+    "graph.combine", // made behind this pass
     "graph.yield",
 };
 
