@@ -24,6 +24,15 @@ struct Convolution {
   int64_t groups = 1;
 };
 
+/// How a pooling window slides: an entry for each dimension after batch and channels.
+struct Pooling {
+  std::vector<int64_t> sizes = {};                   ///< left out: one window, all of x
+  std::vector<int64_t> strides = {}, dilations = {}; ///< left out: the sizes, and 1
+  std::vector<int64_t> low = {}, high = {};          ///< padding around x, left out: 0
+  bool ceil = false;         ///< a last window may reach beyond, if it starts on x or before it
+  bool countsPadding = true; ///< averages divide by padded places too
+};
+
 /// A graph under construction. Elementwise operations broadcast as NumPy does: dimensions align at
 /// the last one, and a missing dimension or one of size 1 is repeated.
 ///
@@ -167,6 +176,16 @@ public:
   /// x [batch, channels, …], weight [out, channels / groups, …], bias [out] or Value(): a
   /// cross-correlation, as in PyTorch.
   Value convolution(Value x, Value weight, Value bias = Value(), const Convolution &how = {});
+  /// The largest element of each window of x [batch, channels, …]; of equal ones the first gets the
+  /// gradient. Padding is never the largest.
+  Value maxPool(Value x, const Pooling &how);
+  /// The same, and the elements' numbers within their channel, in row-major order, i32.
+  std::vector<Value> maxPoolWithNumbers(Value x, const Pooling &how);
+  /// The mean of each window. Padding is 0 and counts if `how` says so; what lies beyond it counts
+  /// never.
+  Value averagePool(Value x, const Pooling &how);
+  /// (Σ |x|^p)^(1/p) of each window.
+  Value lpPool(Value x, double p, const Pooling &how);
   /// Every position of a window that slides over `dimensions`, which become the positions; the
   /// windows' own dimensions come last. Entries that are left out are 1.
   Value window(Value x, std::vector<int64_t> dimensions, const std::vector<int64_t> &sizes,

@@ -5,6 +5,7 @@
 #include "ir/dialect/Elements.h"
 #include "ir/dialect/Graph.h"
 #include "ir/dialect/Sizes.h"
+#include "ir/formulas/TupleReductions.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringSet.h"
@@ -97,6 +98,10 @@ struct Builder::Impl {
   /// A row of the table of reductions of tuples.
   std::vector<Value> reduceTuples(llvm::StringRef method, Value x, std::vector<int64_t> dimensions,
                                   bool keepDimensions);
+  std::vector<Value> reduceTuples(const graph::TupleReduction &row, llvm::ArrayRef<Value> parts,
+                                  llvm::ArrayRef<int64_t> dimensions);
+  /// x, surrounded by a value, seen through the windows of a pooling.
+  Value poolWindows(Value x, Value padding, const Pooling &how);
   /// Counts a negative dimension from the end, takes none as all; an error if one is not there.
   bool completeDimensions(llvm::StringRef operation, Value x, std::vector<int64_t> &dimensions);
   /// Gives reduced dimensions back, as 1.

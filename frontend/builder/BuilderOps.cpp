@@ -266,14 +266,22 @@ std::vector<Value> Builder::Impl::reduceTuples(llvm::StringRef method, Value x,
     parts.push_back(part == Part::element    ? x
                     : part == Part::position ? position()
                                              : splat(part == Part::one));
+  std::vector<Value> results = reduceTuples(row, parts, dimensions);
+  if (keepDimensions)
+    for (Value &value : results)
+      value = keep(value, x, dimensions);
+  return results;
+}
+
+std::vector<Value> Builder::Impl::reduceTuples(const graph::TupleReduction &row,
+                                               llvm::ArrayRef<Value> parts,
+                                               llvm::ArrayRef<int64_t> dimensions) {
   Value first = infer<graph::ReduceTuplesOp>(
       parts, {builder.getNamedAttr("kind", builder.getStringAttr(row.name)),
               integers("dimensions", dimensions)});
-  std::vector<Value> results;
-  for (unsigned part = 0; part < row.size(); ++part) {
-    Value value = part == 0 ? first : result(first, part);
-    results.push_back(keepDimensions ? keep(value, x, dimensions) : value);
-  }
+  std::vector<Value> results = {first};
+  for (unsigned part = 1; part < row.size(); ++part)
+    results.push_back(result(first, part));
   return results;
 }
 

@@ -344,9 +344,27 @@ static bool delaysUpdate(const KernelGroup &group, Operation *op) {
          });
 }
 
-/// Rows: the last dimensions are reduced; columns: the first ones. Sums over rows join the rows
-/// that they read from or beside, and the other shares of a sum over several tensors; columns join
-/// what columns of that shape there are near by, unless an update would wait for them.
+/// True for a reduction of windows: an operand is walked by sums of kept and reduced loops, so that
+/// neighbouring results read neighbouring elements, and few at a time.
+static bool reducesWindows(linalg::GenericOp op) {
+  auto loops = op.getIteratorTypesArray();
+  auto isShared = [&](AffineExpr expression) {
+    bool kept = false, reduced = false;
+    expression.walk([&](AffineExpr part) {
+      if (auto dim = dyn_cast<AffineDimExpr>(part))
+        (loops[dim.getPosition()] == utils::IteratorType::parallel ? kept : reduced) = true;
+    });
+    return kept && reduced;
+  };
+  return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
+    return llvm::any_of(op.getMatchingIndexingMap(operand).getResults(), isShared);
+  });
+}
+
+/// Windows: each result by itself. Rows: the last dimensions are reduced; columns: the first ones.
+/// Sums over rows join the rows that they read from or beside, and the other shares of a sum over
+/// several tensors; columns join what columns of that shape there are near by, unless an update
+/// would wait for them.
 void KernelGroups::placeReduction(linalg::GenericOp op) {
   SmallVector<unsigned> operands = operandGroups(op, /*waits=*/false);
   SmallVector<int64_t> extents = loopExtents(op);
@@ -355,6 +373,10 @@ void KernelGroups::placeReduction(linalg::GenericOp op) {
   bool isRow = llvm::all_of(ArrayRef(loops).take_back(reduced), [](utils::IteratorType kind) {
     return kind == utils::IteratorType::reduction;
   });
+  if (reducesWindows(op)) {
+    open(pointKernel(KernelRoot::Elementwise), shapeOf(op->getResult(0)), 0, op);
+    return;
+  }
   KernelRoot root = isRow ? KernelRoot::Row : KernelRoot::Column;
   Operation *sum = isRow ? wholeSum(op) : nullptr;
   std::set<unsigned> candidates(operands.begin(), operands.end());

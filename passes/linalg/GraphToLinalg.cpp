@@ -564,6 +564,11 @@ LogicalResult foldCopies(func::FuncOp function) {
     auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
     if (!producer || (!isCopy(producer) && producer.getNumDpsInputs() > 0))
       return false;
+    // A counter's number would be an expression of loops, in the body: points compute it better.
+    auto consumer = cast<linalg::GenericOp>(operand->getOwner());
+    if (!producer.getBody()->getOps<linalg::IndexOp>().empty() &&
+        !consumer.getMatchingIndexingMap(operand).isProjectedPermutation())
+      return false;
     // It says in which form its operand is stored.
     return !isCopy(producer) || !isStoredMoved(producer.getDpsInputs()[0]);
   });

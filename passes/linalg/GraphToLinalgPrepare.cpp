@@ -1,6 +1,6 @@
 /// Rewrites on the graph dialect that decide what can fuse: composites fall apart, and reshapes,
 /// transposes and sums of padded pieces take the forms that kernels absorb.
-#include "ir/dialect/GraphBuilder.h"
+#include "ir/formulas/TupleReductions.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -119,6 +119,23 @@ struct JoinAfterReduce : OpRewritePattern<ReduceOp> {
       llvm::append_range(dimensions, operand.runs[dim]);
     Value sum = ReduceOp::create(rewriter, op.getLoc(), op.getKind(), operand.source, dimensions);
     rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), sum);
+    return success();
+  }
+};
+
+/// Of argmax and argmin the value alone, which is max and min.
+struct ChoiceOfValue : OpRewritePattern<ReduceTuplesOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReduceTuplesOp op, PatternRewriter &rewriter) const override {
+    const TupleReduction &row = *findTupleReduction(op.getKind());
+    if (!row.isNumbered() || !op.getResult(1).use_empty())
+      return rewriter.notifyMatchFailure(op, "more than an extremum is used");
+    const bool isLargest = row.neutral.front() == TupleReduction::Start::lowest;
+    Value value =
+        ReduceOp::create(rewriter, op.getLoc(), isLargest ? ReduceKind::Max : ReduceKind::Min,
+                         op.getOperand(0), op.getDimensions());
+    rewriter.replaceAllUsesWith(op.getResult(0), value);
+    rewriter.eraseOp(op);
     return success();
   }
 };
@@ -339,9 +356,10 @@ bool isStoredMoved(Value value) {
 
 void prepareForLinalg(func::FuncOp function) {
   RewritePatternSet patterns(function.getContext());
-  patterns.add<DecomposeComposite, JoinAfterContract, JoinAfterReduce, JoinAfterElementwise,
-               ReshapeOfReshape, TransposeIntoContract, SignOfRelu, PadsToConcat>(
-      function.getContext());
+  patterns
+      .add<DecomposeComposite, JoinAfterContract, JoinAfterReduce, ChoiceOfValue,
+           JoinAfterElementwise, ReshapeOfReshape, TransposeIntoContract, SignOfRelu, PadsToConcat>(
+          function.getContext());
   // Not converging means more rounds than the driver allows: the rewrites that ran are valid.
   (void)applyPatternsGreedily(function, std::move(patterns));
   function.walk(oneFormOfAttention);
