@@ -28,6 +28,9 @@ Port readPort(DictionaryAttr attrs) {
             Shape(type.getShape()), integer(attrs, "offset")};
   if (attrs.contains("limit"))
     port.limit = integer(attrs, "limit");
+  if (auto members = attrs.getAs<ArrayAttr>("members"))
+    for (auto member : members.getAsRange<StringAttr>())
+      port.members.push_back(member.str());
   return port;
 }
 

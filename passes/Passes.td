@@ -98,8 +98,10 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     state are donated: they are updated in place. Clipping by global norm and `accumulate` micro-batches
     (slices of the batch arguments, whose mean counts) are part of @step. `skip-non-finite` needs all gradients
     first, as clipping does: every update takes a scale that is NaN where the norm or the loss is not finite, and
-    changes nothing then. Rates and decays of groups are scalars of their updates. With it or `return-gradients`, `gradient_norms` has the norm of each parameter's gradient, in the order of
-    @step's parameters, 0 for those that are not trained.
+    changes nothing then. Rates and decays of groups are scalars of their updates. With it or `return-gradients`,
+    `gradient_norms` has the norm of each parameter's gradient, in the order of @step's parameters, 0 for those that are
+    not trained. Without, `watch` gives every update the result `beyond`, which says where a gradient is so large that
+    the sum of its squares is infinite; @step returns it as `gradient_beyond.N` with the names of the bucket's parameters.
     ```mlir --add-optimizer=optimizer=sgd --cse
     func.func @gradients(
         %arg0: tensor<3x8xf32> {graph.name = "w", graph.role = "parameter"},
@@ -165,6 +167,7 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     Option<"skipNonFinite", "skip-non-finite", "bool", "false",
            "a step whose loss or gradient norm is not finite changes nothing">,
     Option<"returnGradients", "return-gradients", "bool", "false", "return every gradient">,
+    Option<"watch", "watch", "bool", "false", "say where gradients are not finite or too large to be squared">,
     ListOption<"groups", "groups", "std::string",
                "parameters trained otherwise: `<regular expression>;frozen` or `…;<rate factor>;<weight decay>`">];
   let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
@@ -644,7 +647,8 @@ def CheckIndices : Pass<"check-indices", "::mlir::ModuleOp"> {
   let description = [{
     An index that comes from a batch gives its argument `graph.limit`, and whoever writes the port is told
     the first position and value that is not below it. Of a computed one the program clamps what is outside
-    and returns an i1 of role `error`, named after the op, which fails the run.
+    and returns an i64 of role `error`, named after the op, which fails the run and says position and value
+    (`runtime/program/IndexError.h`).
 
     ```
     func.func @forward(%table: tensor<65x8xf32> …, %tokens: tensor<4xi32> …) -> … {

@@ -90,6 +90,9 @@ void setResults(func::FuncOp function, ArrayRef<NamedResult> results) {
         builder.getNamedAttr(nameAttribute, builder.getStringAttr(result.name))};
     if (!result.role.empty())
       entries.push_back(builder.getNamedAttr(roleAttribute, builder.getStringAttr(result.role)));
+    if (!result.members.empty())
+      entries.push_back(
+          builder.getNamedAttr(membersAttribute, builder.getStrArrayAttr(result.members)));
     attributes.push_back(builder.getDictionaryAttr(entries));
   }
   terminator->setOperands(values);

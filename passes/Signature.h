@@ -12,6 +12,8 @@ inline constexpr llvm::StringLiteral initAttribute = "graph.init";
 inline constexpr llvm::StringLiteral donatedAttribute = "graph.donated";
 /// Of an argument that holds indices: they must be below it, and the runtime checks that.
 inline constexpr llvm::StringLiteral limitAttribute = "graph.limit";
+/// Of a result that tells of several arguments together: their names, in the order of its elements.
+inline constexpr llvm::StringLiteral membersAttribute = "graph.members";
 /// Of an argument or result of unsigned type, since `linalg` has signless ones alone.
 inline constexpr llvm::StringLiteral unsignedAttribute = "graph.unsigned";
 
@@ -43,6 +45,7 @@ struct NamedResult {
   mlir::Value value;
   std::string name;
   llvm::StringRef role = {};
+  llvm::SmallVector<llvm::StringRef> members = {};
 };
 /// Replaces what the function returns.
 void setResults(mlir::func::FuncOp function, llvm::ArrayRef<NamedResult> results);

@@ -57,6 +57,8 @@ private:
 
 /// A failure has reported a located diagnostic.
 llvm::LogicalResult scheduleElementwise(KernelScheduler &);
+/// One pass over the points of the results; `pointsPerGrain` 0: by cost.
+llvm::LogicalResult schedulePointwise(KernelScheduler &, int64_t pointsPerGrain);
 llvm::LogicalResult scheduleRow(KernelScheduler &);
 llvm::LogicalResult scheduleColumn(KernelScheduler &);
 llvm::LogicalResult scheduleUpdate(KernelScheduler &);

@@ -109,7 +109,8 @@ void cutGrains(Nest &nest, int64_t pointsPerGrain, int64_t lanes) {
     nest.chunk = llvm::alignTo(pointsPerGrain, nest.unroll * lanes);
 }
 
-/// `pointsPerGrain` 0: by cost.
+} // namespace
+
 LogicalResult schedulePointwise(KernelScheduler &kernel, int64_t pointsPerGrain) {
   func::FuncOp function = kernel.kernel;
   SmallVector<Nest> nests = nestsOf(function.getResultTypes());
@@ -143,6 +144,8 @@ LogicalResult schedulePointwise(KernelScheduler &kernel, int64_t pointsPerGrain)
   kernel.launch("pointwise", grains, sizes);
   return success(points.ok());
 }
+
+namespace {
 
 //===--------------------------------------------------------------------------------------------===//
 // Emission
@@ -268,12 +271,6 @@ LogicalResult PointwiseEmitter::emit() {
 } // namespace
 
 LogicalResult scheduleElementwise(KernelScheduler &kernel) { return schedulePointwise(kernel, 0); }
-
-/// The optimizer walks flat buckets: its grains are as large as its streams want them.
-LogicalResult scheduleUpdate(KernelScheduler &kernel) {
-  constexpr int64_t bucketGrain = 64 * 1024;
-  return schedulePointwise(kernel, bucketGrain);
-}
 
 LogicalResult emitPointwise(KernelBuilder &kernel) { return PointwiseEmitter(kernel).emit(); }
 

@@ -119,7 +119,8 @@ public:
       : kernel(kernel), rows(found.front().kept), plan(kernel.kernel, std::move(found), rows),
         points(kernel.kernel), finder(kernel.kernel, points) {}
 
-  LogicalResult schedule();
+  /// `rowsPerGrain` 0: by cost.
+  LogicalResult schedule(int64_t rowsPerGrain);
 
 private:
   void access(int stage);
@@ -190,11 +191,13 @@ void RowScheduler::bindBuffers(int stage) {
   }
 }
 
-LogicalResult RowScheduler::schedule() {
+LogicalResult RowScheduler::schedule(int64_t rowsPerGrain) {
   const TargetCosts &costs = kernel.costs;
   RowSizes sizes;
   sizes.rows = rows;
-  sizes.rowsPerGrain = llvm::divideCeilSigned(rows, costs.grains(kernel.nanoseconds(), rows));
+  sizes.rowsPerGrain = rowsPerGrain
+                           ? rowsPerGrain
+                           : llvm::divideCeilSigned(rows, costs.grains(kernel.nanoseconds(), rows));
   buffers = planRowBuffers(plan.stages, rows, costs);
   SmallVector<Value> values = valuesOf(kernel.kernel);
   for (const RowBuffer &buffer : buffers) {
@@ -471,7 +474,19 @@ LogicalResult scheduleRow(KernelScheduler &kernel) {
   std::optional<std::vector<Reduction>> found = rowReductions(kernel.kernel);
   if (!found)
     return scheduleElementwise(kernel);
-  return RowScheduler(kernel, std::move(*found)).schedule();
+  return RowScheduler(kernel, std::move(*found)).schedule(/*rowsPerGrain=*/0);
+}
+
+/// The optimizer walks flat buckets: its grains are as large as its streams want them. One that
+/// watches its gradients goes over a row of them before it updates the row.
+LogicalResult scheduleUpdate(KernelScheduler &kernel) {
+  constexpr int64_t bucketGrain = 64 * 1024;
+  std::optional<std::vector<Reduction>> found = rowReductions(kernel.kernel);
+  if (!found)
+    return schedulePointwise(kernel, bucketGrain);
+  const int64_t length = kernel.type(0).getNumElements() / found->front().kept;
+  return RowScheduler(kernel, std::move(*found))
+      .schedule(std::max<int64_t>(1, bucketGrain / length));
 }
 
 LogicalResult emitRows(KernelBuilder &kernel) {

@@ -54,6 +54,9 @@ Result<Function> describeFunction(mlir::func::FuncOp function) {
       continue;
     INGOT_ASSIGN(Port port, makePort(storageName(function, i), resultRole(function, i),
                                      function.getResultTypes()[i]));
+    if (auto members = function.getResultAttrOfType<mlir::ArrayAttr>(i, membersAttribute))
+      for (auto member : members.getAsRange<mlir::StringAttr>())
+        port.members.push_back(member.str());
     description.ports.push_back(std::move(port));
   }
   return description;

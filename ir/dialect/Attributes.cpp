@@ -103,6 +103,14 @@ LogicalResult verifyLimit(Operation *op, unsigned index, Attribute value) {
   return success();
 }
 
+LogicalResult verifyMembers(Operation *op, unsigned index, Attribute value) {
+  auto members = dyn_cast<ArrayAttr>(value);
+  if (!members || !llvm::all_of(members, llvm::IsaPred<StringAttr>))
+    return op->emitOpError("graph.members of result ")
+           << index << " must be names of arguments, but is " << value;
+  return success();
+}
+
 LogicalResult verifySymbols(Operation *op, Type type, unsigned index, Attribute value) {
   auto symbols = dyn_cast<ArrayAttr>(value);
   auto ranked = dyn_cast<RankedTensorType>(type);
@@ -163,6 +171,8 @@ LogicalResult GraphDialect::verifyRegionResultAttribute(Operation *op, unsigned,
     return verifyName(op, Ports(function, /*results=*/true), index, attribute.getValue());
   if (attribute.getName() == "graph.role")
     return verifyRole(op, attribute.getValue(), /*ofResult=*/true);
+  if (attribute.getName() == "graph.members")
+    return verifyMembers(op, index, attribute.getValue());
   return success();
 }
 

@@ -255,17 +255,23 @@ def Graph_MseOp : Graph_CompositeOp<"mse", [InferTypeOpAdaptorWithIsCompatible]>
 //===--------------------------------------------------------------------------------------------===//
 
 def Graph_UpdateOp : Graph_CompositeOp<"update",
-    [AttrSizedOperandSegments, IsolatedFromAbove, SingleBlock, Graph_Kernel<["getOperandUse", "placesOperand"]>]> {
+    [AttrSizedOperandSegments, AttrSizedResultSegments, IsolatedFromAbove, SingleBlock,
+     Graph_Kernel<["getOperandUse", "placesOperand"]>]> {
   let summary = "Updates a bucket of parameters and their state by one formula of an element";
   let description = [{
     The region computes an element's new parameter and state from its parameter, gradient, state and from the
     scalars, which are the same for all elements. It computes in f32 where the parameters are narrower; what it
     yields is rounded to the type of what it replaces. State is in groups of as many tensors as there are parameters.
 
+    `beyond`, where present, tells of the gradients' bucket (graph.bucket), cut into rows of equal length: by row, the
+    place in it of the first element that is not below `limit` in size (NaN is not); the row's length where all are.
+    An element of the padding may be told too.
+
     1. Parameters, gradients, every group of state and the results pair up in number and type.
     2. The region takes parameter, gradient, state and scalars, all of the type that it computes in.
     3. The region yields the parameter and its state.
     4. The region holds constants and elementwise ops.
+    5. `beyond` comes with a limit, and its size divides that of the gradients' bucket.
 
     ```mlir
     func.func @update(%p: tensor<8xf32>, %g: tensor<8xf32>, %m: tensor<8xf32>, %lr: tensor<f32>) -> tensor<8xf32> {
@@ -284,12 +290,13 @@ def Graph_UpdateOp : Graph_CompositeOp<"update",
     ```
   }];
   let arguments = (ins Variadic<Graph_FloatTensor>:$parameters, Variadic<Graph_FloatTensor>:$gradients,
-                       Variadic<Graph_FloatTensor>:$state, Variadic<Graph_FloatScalar>:$scalars);
-  let results = (outs Variadic<Graph_FloatTensor>:$updated);
+                       Variadic<Graph_FloatTensor>:$state, Variadic<Graph_FloatScalar>:$scalars,
+                       OptionalAttr<F64Attr>:$limit);
+  let results = (outs Variadic<Graph_FloatTensor>:$updated, Optional<1DTensorOf<[I32]>>:$beyond);
   let regions = (region SizedRegion<1>:$formula);
   let assemblyFormat = [{
     `(` $parameters `)` `gradients` `(` $gradients `)` `state` `(` $state `)` `scalars` `(` $scalars `)` attr-dict
-    `:` type(operands) `->` type($updated) $formula
+    `:` type(operands) `->` type($updated) (`beyond` type($beyond)^)? $formula
   }];
   let extraClassDeclaration = [{
     /// Tensors per parameter: one of state each.

@@ -4,6 +4,7 @@
 #include "ir/formulas/Formulas.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
+#include "runtime/program/Bucket.h"
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -194,6 +195,29 @@ static SmallVector<Value> inlineFormula(GraphBuilder &build, Block &formula,
                              [&](Value value) { return mapping.lookup(value); });
 }
 
+/// `beyond` of an update.
+static Value firstBeyond(GraphBuilder &build, ValueRange gradients, RankedTensorType type,
+                         double limit) {
+  SmallVector<Value> flat;
+  int64_t elements = 0;
+  for (Value gradient : gradients) {
+    const int64_t size = tensorType(gradient).getNumElements();
+    flat.push_back(build.reshape(gradient, {size}));
+    elements += elementsInBucket(size);
+    if (const int64_t padding = elementsInBucket(size) - size)
+      flat.push_back(
+          build.splat(RankedTensorType::get({padding}, tensorType(gradient).getElementType()), 0));
+  }
+  const int64_t rows = type.getDimSize(0), length = elements / rows;
+  const SmallVector<int64_t> shape = {rows, length};
+  Value table = build.reshape(flat.size() == 1 ? flat[0] : build.concat(flat, 0), shape);
+  Value size = build.make<AbsOp>(build.widen(table));
+  Value isBelow = build.compare(Comparison::Lt, size, build.splatLike(size, limit));
+  Value place = build.iota(shape, type.getElementType(), 1);
+  return build.reduce(ReduceKind::Min,
+                      build.select(isBelow, build.splatLike(place, double(length)), place), {1});
+}
+
 SmallVector<Value> UpdateOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
   const size_t count = getParameters().size(), groups = getStateCount() + 1;
@@ -211,6 +235,9 @@ SmallVector<Value> UpdateOp::decompose(OpBuilder &builder) {
       results[group * count + index] = roundTo(build, build.broadcastLike(value, result), result);
     }
   }
+  if (Value beyond = getBeyond())
+    results.push_back(
+        firstBeyond(build, getGradients(), tensorType(beyond), getLimit()->convertToDouble()));
   return results;
 }
 

@@ -123,6 +123,17 @@ LogicalResult UpdateOp::verify() {
   for (Operation &op : block.without_terminator())
     if (!op.hasTrait<OpTrait::Elementwise>() && !isa<ConstantOp>(op))
       return op.emitOpError("(4) is not elementwise, and stands in the formula of an update");
+  if (bool(getLimit()) != bool(getBeyond()))
+    return emitOpError("(5) `beyond` and a limit come together");
+  if (!getBeyond())
+    return success();
+  FailureOr<RankedTensorType> bucket = bucketType(getGradients().getTypes(), getLoc());
+  if (failed(bucket))
+    return failure();
+  const int64_t elements = bucket->getNumElements(), rows = shapeOf(getBeyond())[0];
+  if (rows < 1 || elements % rows != 0)
+    return emitOpError("(5) ") << elements << " elements of a bucket are not " << rows
+                               << " rows of equal length";
   return success();
 }
 

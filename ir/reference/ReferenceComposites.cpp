@@ -3,6 +3,7 @@
 #include "ir/reference/ReferenceMath.h"
 #include "ir/reference/ReferenceOps.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "runtime/program/Bucket.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cmath>
 
@@ -257,6 +258,28 @@ Tensors evaluateMse(MseOp op, Operands operands) {
   return {storeResult(op, Doubles{sum / double(prediction.size())})};
 }
 
+/// `beyond` of an update, its last result.
+void addBeyond(UpdateOp op, Operands gradients, Tensors &results) {
+  if (!op.getBeyond())
+    return;
+  const double limit = op.getLimit()->convertToDouble();
+  Doubles flat;
+  for (const Tensor &gradient : gradients) {
+    const Doubles values = load<double>(gradient);
+    flat.insert(flat.end(), values.begin(), values.end());
+    flat.resize(elementsInBucket(int64_t(flat.size())));
+  }
+  const size_t rows = shapeOf(op.getBeyond())[0], length = flat.size() / rows;
+  std::vector<int64_t> places;
+  for (size_t row = 0; row < rows; ++row) {
+    size_t place = 0; // NaN is not below
+    while (place < length && std::abs(flat[row * length + place]) < limit)
+      ++place;
+    places.push_back(int64_t(place));
+  }
+  results.back() = storeResult(op, places, results.size() - 1);
+}
+
 /// The formula on all elements of one tensor at a time; scalars have one element.
 Result<Tensors> evaluateUpdate(UpdateOp op, Operands operands) {
   const size_t count = op.getParameters().size(), groups = op.getStateCount() + 1;
@@ -283,6 +306,7 @@ Result<Tensors> evaluateUpdate(UpdateOp op, Operands operands) {
       results[group * count + index] = storeResult(op, elements, group * count + index);
     }
   }
+  addBeyond(op, operands.subspan(count, count), results);
   return results;
 }
 

@@ -2,6 +2,7 @@
 /// its documentation.
 #include "ir/dialect/GraphBuilder.h"
 #include "ir/formulas/TupleReductions.h"
+#include "runtime/program/Bucket.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/Support/MathExtras.h"
@@ -487,7 +488,7 @@ FailureOr<RankedTensorType> bucketType(TypeRange parts, std::optional<Location> 
     if (!type.hasStaticShape() || type.getElementType() != element)
       return emitOptionalError(location,
                                "(2) a bucket's tensors have static shapes and one element type");
-    size += llvm::alignTo(type.getNumElements(), 16);
+    size += elementsInBucket(type.getNumElements());
   }
   return RankedTensorType::get({size}, element);
 }

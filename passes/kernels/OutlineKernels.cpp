@@ -270,7 +270,12 @@ LogicalResult FunctionOutliner::callUpdate(graph::UpdateOp update) {
   if (!kernel)
     return failure();
   auto call = func::CallOp::create(builder, location, kernel, operands);
-  for (auto [flat, group] : llvm::zip_equal(call.getResults(), update.getResultGroups())) {
+  ValueRange results = call.getResults();
+  if (Value beyond = update.getBeyond()) {
+    mapping.map(beyond, results.back());
+    results = results.drop_back();
+  }
+  for (auto [flat, group] : llvm::zip_equal(results, update.getResultGroups())) {
     auto tensors = graph::UnbucketOp::create(builder, location, group.getTypes(), flat);
     for (auto [before, after] : llvm::zip_equal(group, tensors.getResults()))
       mapping.map(before, after);

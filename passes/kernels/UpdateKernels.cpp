@@ -18,18 +18,22 @@ func::FuncOp buildUpdateKernel(graph::UpdateOp update, int64_t elements) {
   SmallVector<Type> inputs = llvm::map_to_vector(update.getOperandGroups(), flat);
   SmallVector<Type> outputs = llvm::map_to_vector(update.getResultGroups(), flat);
   const size_t tensors = inputs.size();
+  const Type beyond = update.getBeyond() ? update.getBeyond().getType() : Type();
   llvm::append_range(inputs, update.getScalars().getTypes());
-  auto kernel = func::FuncOp::create(location, "update", builder.getFunctionType(inputs, outputs));
+  SmallVector<Type> results = outputs;
+  if (beyond)
+    results.push_back(beyond);
+  auto kernel = func::FuncOp::create(location, "update", builder.getFunctionType(inputs, results));
   builder.setInsertionPointToStart(kernel.addEntryBlock());
   ValueRange arguments(kernel.getArguments());
-  auto op = graph::UpdateOp::create(builder, location, outputs, arguments.slice(0, 1),
+  auto op = graph::UpdateOp::create(builder, location, outputs, beyond, arguments.slice(0, 1),
                                     arguments.slice(1, 1), arguments.slice(2, tensors - 2),
-                                    arguments.drop_front(tensors));
+                                    arguments.drop_front(tensors), update.getLimitAttr());
   IRMapping mapping;
   update.getFormula().cloneInto(&op.getFormula(), mapping);
-  SmallVector<Value> results = op.decompose(builder);
+  SmallVector<Value> values = op.decompose(builder);
   op.erase();
-  func::ReturnOp::create(builder, location, results);
+  func::ReturnOp::create(builder, location, values);
   if (failed(convertToLinalg(kernel)) || failed(foldCopies(kernel))) {
     kernel.erase();
     return {};

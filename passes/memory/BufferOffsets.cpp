@@ -184,6 +184,8 @@ Attribute BufferAssignment::portAttr(StringRef name, StringRef kind, Value value
       builder.getNamedAttr("offset", builder.getI64IntegerAttr(offsetOf(value)))};
   if (Attribute limit = attributes ? attributes.get(limitAttribute) : Attribute())
     entries.push_back(builder.getNamedAttr("limit", limit));
+  if (Attribute members = attributes ? attributes.get(membersAttribute) : Attribute())
+    entries.push_back(builder.getNamedAttr("members", members));
   return builder.getDictionaryAttr(entries);
 }
 

@@ -4,6 +4,7 @@
 #include "passes/Passes.h"
 #include "passes/Signature.h"
 #include "passes/training/Optimizers.h"
+#include "runtime/program/Bucket.h"
 #include "llvm/Support/Regex.h"
 #include <cmath>
 
@@ -46,6 +47,7 @@ struct Bucket {
   /// Behind it the gradients are final and the parameters not used; null: from the start.
   Operation *ready = nullptr;
   bool isApart = false; ///< not to be joined with others: their gradients live longer
+  Value beyond = {};    ///< of the update, where it watches the gradients
 
   int64_t bytes() const {
     int64_t sum = 0;
@@ -143,6 +145,24 @@ SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) 
   return buckets;
 }
 
+/// The number of equal rows in which an update watches so many elements: rows that stay in L2 from
+/// one pass over them to the next, in whole vectors if possible. One row where there is no such
+/// length.
+int64_t watchedRows(int64_t elements) {
+  constexpr int64_t longest = 32 * 1024, shortest = 2 * 1024, lanes = 64;
+  if (elements <= longest)
+    return 1;
+  int64_t rows = 1;
+  for (int64_t length = longest; length >= shortest; --length) {
+    if (elements % length != 0)
+      continue;
+    if (length % lanes == 0)
+      return elements / length;
+    rows = std::max(rows, elements / length);
+  }
+  return rows;
+}
+
 //===--------------------------------------------------------------------------------------------===//
 // Pass
 //===--------------------------------------------------------------------------------------------===//
@@ -162,6 +182,7 @@ public:
     nameResults();
     // The pass object lives on: it keeps no pointers into this module.
     trained.clear();
+    buckets.clear();
     parameterGroups.clear();
   }
 
@@ -255,6 +276,9 @@ private:
   bool needsNorm() { return clip != 0 || skipNonFinite || returnGradients; }
   void update(GraphBuilder &build, Bucket &bucket, Value scale, ArrayRef<Value> corrections);
   void writeFormula(UpdateOp op, size_t states);
+  /// Whether updates say which gradients are too large. Norms of each parameter say it, too.
+  bool watches() { return watch && !skipNonFinite && !returnGradients; }
+  double watchedSize();
   void nameResults();
 
   /// The options that a row of the table reads.
@@ -273,6 +297,7 @@ private:
   Type scalarType; ///< of norms and corrections: f64 if a parameter is, else f32
   SmallVector<Trained, 0> trained;
   std::vector<Group> parameterGroups;
+  SmallVector<Bucket> buckets;
   Value loss, norm;
   BlockArgument learningRate, step;
 };
@@ -391,7 +416,7 @@ Value AddOptimizer::gradientScale(GraphBuilder &build) {
 
 void AddOptimizer::addUpdates() {
   Block &block = function.front();
-  SmallVector<Bucket> buckets = makeBuckets(trained, block);
+  buckets = makeBuckets(trained, block);
   OpBuilder builder = OpBuilder::atBlockBegin(&block);
   GraphBuilder build(builder, NameLoc::get(builder.getStringAttr("optimizer")));
   SmallVector<Value> corrections;
@@ -412,6 +437,18 @@ void AddOptimizer::addUpdates() {
   }
 }
 
+/// The size from which on an element is reported: its square is infinite. Where there is a norm, an
+/// element that size is in every sum of squares that is infinite.
+double AddOptimizer::watchedSize() {
+  const double size = std::ldexp(1, scalarType.isF64() ? 512 : 64);
+  if (!norm)
+    return size;
+  int64_t elements = 0;
+  for (const Trained &one : trained)
+    elements += one.type().getNumElements();
+  return size / 2 / std::sqrt(double(elements));
+}
+
 void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
                           ArrayRef<Value> corrections) {
   const size_t width = bucket.members.size(), states = bucket.members.front()->state.size();
@@ -430,10 +467,20 @@ void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
   llvm::append_range(scalars, corrections);
   SmallVector<Type> types(ValueRange(parameters).getTypes());
   llvm::append_range(types, ValueRange(state).getTypes());
-  auto op =
-      UpdateOp::create(build.builder, build.location, types, parameters, gradients, state, scalars);
+  FloatAttr limit;
+  Type beyond;
+  int64_t elements = 0;
+  for (Trained *member : bucket.members)
+    elements += elementsInBucket(member->type().getNumElements());
+  if (watches() && elements > 0) {
+    limit = build.builder.getF64FloatAttr(watchedSize());
+    beyond = RankedTensorType::get({watchedRows(elements)}, build.builder.getI32Type());
+  }
+  auto op = UpdateOp::create(build.builder, build.location, types, beyond, parameters, gradients,
+                             state, scalars, limit);
   writeFormula(op, states);
-  for (auto [index, result] : llvm::enumerate(op->getResults()))
+  bucket.beyond = op.getBeyond();
+  for (auto [index, result] : llvm::enumerate(op.getUpdated()))
     bucket.members[index % width]->updated.push_back(result);
 }
 
@@ -514,6 +561,12 @@ void AddOptimizer::nameResults() {
   // Not for clipping alone: sums that are wanted one by one cannot share a kernel (GPT-2: 91 more).
   if (skipNonFinite || returnGradients)
     results.push_back({gradientNorms(build), "gradient_norms"});
+  for (auto [index, bucket] : llvm::enumerate(buckets))
+    if (bucket.beyond) {
+      results.push_back({bucket.beyond, ("gradient_beyond." + Twine(index)).str()});
+      for (Trained *member : bucket.members)
+        results.back().members.push_back(argumentName(member->parameter));
+    }
   if (returnGradients)
     for (Trained &one : trained) {
       Value mean = accumulate > 1 ? build.mul(one.gradient, 1.0 / accumulate) : one.gradient;

@@ -30,11 +30,11 @@ void buildGradientPipeline(OpPassManager &passes, TrainingOptions::Loss loss, bo
 void buildTrainingPipeline(OpPassManager &passes, const TrainingOptions &options) {
   buildGradientPipeline(passes, options.loss, options.lossWeights);
   // Must run after the clean-up because a bucket is placed behind the last use of its parameters.
-  passes.addPass(
-      createAddOptimizer({std::string(enumName(options.optimizer)), options.beta1, options.beta2,
-                          options.epsilon, options.decay(), options.momentum, options.clip,
-                          options.accumulate, options.onNonFinite == OnNonFinite::Skip,
-                          options.gradients, llvm::map_to_vector(options.groups, groupText)}));
+  passes.addPass(createAddOptimizer(
+      {std::string(enumName(options.optimizer)), options.beta1, options.beta2, options.epsilon,
+       options.decay(), options.momentum, options.clip, options.accumulate,
+       options.onNonFinite == OnNonFinite::Skip, options.gradients, /*watch=*/true,
+       llvm::map_to_vector(options.groups, groupText)}));
   passes.addPass(createAddInitializers());
   addCleanup(passes);
 }

@@ -56,11 +56,8 @@ std::string describeNonFinite(std::string_view what, const Tensor &tensor) {
   const std::optional<Found> found = find(tensor);
   if (!found)
     return "";
-  Shape index(tensor.shape().size());
-  int64_t rest = found->position;
-  for (size_t dim = index.size(); dim-- > 0; rest /= tensor.shape()[dim])
-    index[dim] = rest % tensor.shape()[dim];
-  return fmt::format("{} holds {} at position [{}]", what, found->what, fmt::join(index, ", "));
+  return fmt::format("{} holds {} at position [{}]", what, found->what,
+                     fmt::join(indexOf(found->position, tensor.shape()), ", "));
 }
 
 std::string describeNonFinite(std::span<const NamedTensor> tensors) {

@@ -28,6 +28,8 @@ struct Port {
   int64_t offset = 0; ///< bytes from the start of the arena, a multiple of 64
   Layout layout = Layout::Plain;
   int64_t limit = 0; ///< integers index something: they must lie in [0, limit); 0: any value
+  /// Persistent ports whose bucket (Bucket.h) this output tells of, in equal parts.
+  std::vector<std::string> members = {};
   size_t bytes() const { return elementCount(shape) * byteSize(type); }
 };
 

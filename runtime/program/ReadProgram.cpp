@@ -126,7 +126,8 @@ Port readPort(const JsonReader &row) {
           .shape = row.integers("shape"),
           .offset = row.integer("offset"),
           .layout = readName(row, "layout", Layout::Plain),
-          .limit = row.integer("limit")};
+          .limit = row.integer("limit"),
+          .members = row.has("members") ? row.texts("members") : std::vector<std::string>()};
 }
 
 PlannedBuffer readBuffer(const JsonReader &row) {

@@ -83,6 +83,13 @@ int64_t elementCount(const Shape &shape) {
   return count;
 }
 
+Shape indexOf(int64_t position, const Shape &shape) {
+  Shape index(shape.size());
+  for (size_t dim = index.size(); dim-- > 0; position /= shape[dim])
+    index[dim] = position % shape[dim];
+  return index;
+}
+
 std::string toString(const Shape &shape) {
   return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
 }

@@ -42,6 +42,8 @@ Result<ElementType> parseElementType(std::string_view text);
 using Shape = std::vector<int64_t>;
 /// Product of the dimensions; 1 for a scalar.
 int64_t elementCount(const Shape &shape);
+/// The index, by dimension, of an element in row-major order.
+Shape indexOf(int64_t position, const Shape &shape);
 /// `4x64`, or `scalar`.
 std::string toString(const Shape &shape);
 

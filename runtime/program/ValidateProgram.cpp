@@ -1,3 +1,4 @@
+#include "runtime/program/Bucket.h"
 #include "runtime/program/CpuImage.h"
 #include "runtime/program/Program.h"
 #include <algorithm>
@@ -219,6 +220,8 @@ private:
         return bad("function '{}' has two ports '{}'", function.name, port.name);
       INGOT_TRY(checkPort(function, port));
     }
+    for (const Port &port : function.ports)
+      INGOT_TRY(checkMembers(function, port));
     for (const PlannedBuffer &buffer : function.buffers)
       if (!inside(buffer.offset, buffer.bytes, function.arenaBytes) || buffer.firstStep < 0 ||
           buffer.firstStep > buffer.lastStep)
@@ -255,6 +258,23 @@ private:
                  "({} {} at byte {})",
                  port.name, function.name, toString(port.shape), name(port.type), port.offset,
                  toString(known->second->shape), name(known->second->type), known->second->offset);
+    return {};
+  }
+
+  /// After all ports.
+  Status checkMembers(const Function &function, const Port &port) {
+    int64_t elements = 0;
+    for (const std::string &member : port.members) {
+      const Port *known = function.port(member);
+      if (!known || !isPersistent(known->role))
+        return bad("port '{}' of function '{}' tells of '{}', which it does not keep", port.name,
+                   function.name, member);
+      elements += elementsInBucket(elementCount(known->shape));
+    }
+    const int64_t own = elementCount(port.shape);
+    if (!port.members.empty() && (own == 0 || elements % own != 0))
+      return bad("port '{}' of function '{}' has {} elements for {}", port.name, function.name, own,
+                 elements);
     return {};
   }
 

@@ -78,9 +78,9 @@ json toJson(const Kernel &kernel) {
 }
 
 json toJson(const Port &port) {
-  return {{"name", port.name},    {"role", name(port.role)},     {"type", name(port.type)},
-          {"shape", port.shape},  {"layout", name(port.layout)}, {"limit", port.limit},
-          {"offset", port.offset}};
+  return {{"name", port.name},     {"role", name(port.role)},     {"type", name(port.type)},
+          {"shape", port.shape},   {"layout", name(port.layout)}, {"limit", port.limit},
+          {"offset", port.offset}, {"members", port.members}};
 }
 
 json toJson(const PlannedBuffer &buffer) {

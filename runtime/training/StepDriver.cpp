@@ -1,6 +1,8 @@
 #include "runtime/training/StepDriver.h"
+#include "runtime/program/Bucket.h"
 #include "runtime/program/Scalars.h"
 #include "runtime/training/Schedule.h"
+#include <algorithm>
 #include <cmath>
 
 namespace ingot {
@@ -25,12 +27,42 @@ Result<double> numberOf(const NamedTensor &scalar) {
 
 constexpr const char *lossName = "loss", *gradientNormName = "gradient_norm",
                      *gradientNormsName = "gradient_norms";
+constexpr std::string_view beyondPrefix = "gradient_beyond.";
 
 std::vector<double> numbersOf(const Tensor &values) {
   std::vector<double> numbers(values.size());
   for (size_t i = 0; i < numbers.size(); ++i)
     numbers[i] = values.type() == ElementType::F64 ? values.as<double>()[i] : values.as<float>()[i];
   return numbers;
+}
+
+/// The first element of which an output `gradient_beyond.N` tells: a row's value is a place in it,
+/// or its length.
+std::optional<StepDriver::Outcome::Large> firstLarge(const Function &step,
+                                                     const NamedTensor &output) {
+  std::vector<const Port *> members;
+  std::vector<int64_t> starts;
+  int64_t elements = 0;
+  for (const std::string &name : step.port(output.name)->members) {
+    members.push_back(step.port(name));
+    starts.push_back(elements);
+    elements += elementsInBucket(elementCount(members.back()->shape));
+  }
+  const int64_t rows = output.value.size();
+  if (members.empty() || rows == 0 || output.value.type() != ElementType::I32)
+    return std::nullopt;
+  const int64_t length = elements / rows;
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t place = output.value.as<int32_t>()[row];
+    if (place < 0 || place >= length)
+      continue;
+    const int64_t flat = row * length + place;
+    const size_t index = std::ranges::upper_bound(starts, flat) - starts.begin() - 1;
+    const Shape &shape = members[index]->shape;
+    if (flat - starts[index] < elementCount(shape)) // else it is padding
+      return StepDriver::Outcome::Large{members[index]->name, indexOf(flat - starts[index], shape)};
+  }
+  return std::nullopt;
 }
 
 std::string quoted(std::string_view name) { return fmt::format("'{}'", name); }
@@ -69,6 +101,9 @@ Status StepDriver::enqueue(std::span<const NamedTensor> batch, double learningRa
   for (const char *optional : {gradientNormName, gradientNormsName})
     if (step->port(optional))
       outputs.push_back(optional);
+  for (const Port &port : step->ports)
+    if (port.name.starts_with(beyondPrefix))
+      outputs.push_back(port.name);
   INGOT_ASSIGN(Ticket ticket, session.enqueue("step", inputs, outputs));
   running.push_back(ticket);
   return {};
@@ -81,25 +116,33 @@ Result<StepDriver::Outcome> StepDriver::finish() {
   ++done;
   Outcome outcome;
   INGOT_ASSIGN(outcome.loss, numberOf(outputs[0]));
+  const Function &step = *session.program().function("step");
   for (const NamedTensor &output : std::span(outputs).subspan(1))
     if (output.name == gradientNormName) {
       INGOT_ASSIGN(outcome.gradientNorm, numberOf(output));
-    } else {
+    } else if (output.name == gradientNormsName) {
       outcome.gradientNorms = numbersOf(output.value);
+    } else if (!outcome.large) {
+      outcome.large = firstLarge(step, output);
     }
   return outcome;
 }
 
 bool StepDriver::Outcome::isFinite() const {
-  return std::isfinite(loss) && std::isfinite(gradientNorm.value_or(0));
+  return std::isfinite(loss) && (gradientNorm ? std::isfinite(*gradientNorm) : !large);
 }
 
 Result<std::string> StepDriver::describe(const Outcome &outcome) const {
   std::string text;
   if (!std::isfinite(outcome.loss))
     text = fmt::format("the loss is {}", wordFor(outcome.loss));
-  else if (!outcome.isFinite())
+  else if (outcome.gradientNorm && !outcome.isFinite())
     text = fmt::format("the gradients' norm is {}", wordFor(*outcome.gradientNorm));
+  else
+    text = "the gradients' norm is not finite";
+  if (outcome.large)
+    text += fmt::format("; the first gradient that shows it is of '{}', at position [{}]",
+                        outcome.large->parameter, fmt::join(outcome.large->position, ", "));
   INGOT_ASSIGN(const Function *step, requireFunction(session, "step"));
   size_t index = 0;
   for (const Port &port : step->ports) {
@@ -116,7 +159,7 @@ Result<std::string> StepDriver::describe(const Outcome &outcome) const {
       if (std::string found = ingot::describeNonFinite(quoted(port.name), value); !found.empty())
         return fmt::format("{}, and {}", text, found);
     }
-  return text + ", though all parameters are finite";
+  return outcome.large ? text : text + ", though all parameters are finite";
 }
 
 std::string StepDriver::describeNonFinite(const Checkpoint &checkpoint) {

@@ -28,8 +28,15 @@ public:
     double loss = 0; ///< of the model before the step's update
     std::optional<double> gradientNorm = {};
     std::vector<double> gradientNorms = {}; ///< a value a parameter, if the step computes them
+    /// The first element, in the order in which the gradients get final, that is not finite or so
+    /// large that the norm is not; of a step that computes no norms.
+    struct Large {
+      std::string parameter;
+      Shape position;
+    };
+    std::optional<Large> large = {};
 
-    /// Whether loss and norm are finite.
+    /// Whether loss and norm are finite; the norm that is not computed, too.
     bool isFinite() const;
   };
   /// Waits for the oldest step in flight.

@@ -41,11 +41,26 @@ class OnNan(unittest.TestCase):
     def test_an_infinite_norm_stops_and_keeps_the_last_checkpoint(self):
         for device in ("cpu", "reference"):
             process = self.train(self.spiked(), "--clip=1", "--steps=12", f"--device={device}", code=1)
-            self.assertRegex(process.stderr, r"ingot: error: step \d+: the gradients' norm is infinite, though all "
-                                             r"parameters are finite; .*newest checkpoint is of step \d+")
+            self.assertRegex(process.stderr, r"ingot: error: step \d+: the gradients' norm is infinite; the first gradient "
+                                             r"that shows it is of 'layers.1.weight', at position \[\d, \d\]; "
+                                             r".*newest checkpoint is of step \d+")
             said = int(process.stderr.split("newest checkpoint is of step ")[1].split(")")[0])
             self.assertEqual(self.saved()[-1], f"step-{said:08}.safetensors")
             self.assertIn(f"step {said + 1}: ", process.stderr)
+
+    def test_every_kind_of_training_names_step_and_parameter(self):
+        text = []
+        for options in ([], ["--clip=1"], ["--accumulate=2"], ["--clip=1", "--accumulate=2"], ["--optimizer=sgd"],
+                        ["--optimizer=sgd", "--momentum=0.9"], ["--optimizer=sgd", "--clip=1"], ["--memory=1GB"]):
+            with self.subTest(options=options):
+                process = self.train(self.spiked(), "--steps=40", *options, code=1)
+                self.assertRegex(process.stderr, r"step \d+: the gradients' norm is (infinite|not finite); the first "
+                                                 r"gradient that shows it is of 'layers.1.weight', at position \[\d, \d\]")
+                step = int(process.stderr.split("error: step ")[1].split(":")[0])
+                self.assertEqual(self.saved()[-1:], [f"step-{step - 1:08}.safetensors"] if step > 1 else [])
+                if "--accumulate=2" not in options:  # the same data in the same order
+                    text.append(step)
+        self.assertEqual(len(set(text)), 1, text)
 
     def test_a_rate_that_diverges_stops(self):
         process = self.train(self.data([1.0] * 24), "--optimizer=sgd", "--lr=1e30", "--steps=50", code=1)

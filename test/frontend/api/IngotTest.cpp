@@ -261,6 +261,37 @@ TEST_P(Devices, RunsIntoTheCallersMemory) {
     EXPECT_FALSE(program.run(inputs, wrong));
 }
 
+// Cancelled at random moments of a compilation: an error or a whole program, nothing in between.
+TEST(Ingot, CompilingCanBeCancelled) {
+  Model model =
+      Model::gpt({.layers = 2, .heads = 4, .width = 64, .sequence = 32, .vocabulary = 65}).value();
+  std::atomic<bool> stop = true;
+  ModelTrainerOptions given;
+  given.cache = false;
+  given.stop = &stop;
+  auto make = [&] { return model.trainer(Loss::CrossEntropy, AdamW(), given); };
+  auto refused = make();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text(), "the compilation was cancelled");
+  int cancelled = 0;
+  for (int ms : {1, 20, 60, 120, 250}) {
+    stop = false;
+    std::thread later([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+      stop = true;
+    });
+    auto trainer = make();
+    later.join();
+    cancelled += !trainer;
+    if (!trainer)
+      EXPECT_EQ(trainer.error().text(), "the compilation was cancelled");
+  }
+  EXPECT_GT(cancelled, 1);
+  stop = false;
+  given.memory = 1 << 30;
+  EXPECT_TRUE(make());
+}
+
 TEST(Ingot, MemoryIsBounded) {
   ModelTrainerOptions given;
   given.cache = false;

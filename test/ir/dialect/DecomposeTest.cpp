@@ -280,5 +280,20 @@ TEST_F(DecomposeTest, Update) {
     }
 }
 
+// By row of the flattened gradients, the first element that is not below the limit.
+TEST_F(DecomposeTest, UpdatesWatchTheirGradients) {
+  const std::string a = "tensor<2x3xf32>", b = "tensor<2xf32>", s = "tensor<f32>",
+                    pair = a + ", " + b;
+  Tensors values = {random(a), random(b), tensor(ElementType::F32, {2, 3}, {0, 1, -3, 2, NAN, 5}),
+                    tensor(ElementType::F32, {2}, {-INFINITY, 1}),
+                    tensor(ElementType::F32, {}, {0.1})};
+  for (const char *rows : {"1", "2", "8"})
+    check("graph.update (%0, %1) gradients (%2, %3) state () scalars (%4) {limit = 2.5 : f64} : " +
+              pair + ", " + pair + ", " + s + " -> " + pair + " beyond tensor<" + rows +
+              "xi32> {\n^bb0(%p: tensor<f32>, %g: tensor<f32>, %r: tensor<f32>):\n"
+              "%n = graph.mul %p, %r : tensor<f32>\ngraph.yield %n : tensor<f32>\n}",
+          {a, b, a, b, s}, {a, b, "tensor<" + std::string(rows) + "xi32>"}, 2e-5, values);
+}
+
 } // namespace
 } // namespace ingot::testing

@@ -70,6 +70,11 @@ func.func @limit(%i: tensor<4xi32> {graph.limit = 0 : i64}) { return }
 
 // -----
 
+// expected-error @+1 {{graph.members of result 0 must be names of arguments, but is [1]}}
+func.func @members(%i: tensor<4xi32>) -> (tensor<4xi32> {graph.members = [1]}) { return %i : tensor<4xi32> }
+
+// -----
+
 // expected-error @+1 {{graph.role must be parameter, state, input, target or scalar, but is "error"}}
 func.func @error_argument(%e: tensor<i1> {graph.role = "error"}) { return }
 

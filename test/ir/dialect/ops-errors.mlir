@@ -545,6 +545,30 @@ func.func @update_3(%p: tensor<8xf32>, %s: tensor<f32>) {
 
 // -----
 
+func.func @update_5_rows(%p: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{(5) 16 elements of a bucket are not 3 rows of equal length}}
+  %a:2 = graph.update (%p) gradients (%p) state () scalars (%s) {limit = 1.0 : f64}
+    : tensor<8xf32>, tensor<8xf32>, tensor<f32> -> tensor<8xf32> beyond tensor<3xi32> {
+  ^bb0(%x: tensor<f32>, %y: tensor<f32>, %z: tensor<f32>):
+    graph.yield %x : tensor<f32>
+  }
+  return
+}
+
+// -----
+
+func.func @update_5_limit(%p: tensor<8xf32>, %s: tensor<f32>) {
+  // expected-error @+1 {{(5) `beyond` and a limit come together}}
+  %a:2 = graph.update (%p) gradients (%p) state () scalars (%s)
+    : tensor<8xf32>, tensor<8xf32>, tensor<f32> -> tensor<8xf32> beyond tensor<2xi32> {
+  ^bb0(%x: tensor<f32>, %y: tensor<f32>, %z: tensor<f32>):
+    graph.yield %x : tensor<f32>
+  }
+  return
+}
+
+// -----
+
 func.func @update_4(%p: tensor<8xf32>, %s: tensor<f32>) {
   // expected-error @+4 {{(4) is not elementwise, and stands in the formula of an update}}
   %a = graph.update (%p) gradients (%p) state () scalars (%s)

@@ -1,6 +1,8 @@
 // RUN: %ingot-opt %s --add-optimizer | FileCheck %s
 // RUN: %ingot-opt %s --add-optimizer="optimizer=sgd weight-decay=0" | FileCheck %s --check-prefix=SGD
 // RUN: %ingot-opt %s --add-optimizer="optimizer=sgd momentum=0.9" | FileCheck %s --check-prefix=MOMENTUM
+// RUN: %ingot-opt %s --add-optimizer="watch" | FileCheck %s --check-prefix=WATCH
+// RUN: %ingot-opt %s --add-optimizer="watch clip=0.5" | FileCheck %s --check-prefix=WATCH-NORM
 // RUN: %ingot-opt %s --add-optimizer="clip=0.5" | FileCheck %s --check-prefix=CLIP
 // RUN: %ingot-opt %s --add-optimizer="skip-non-finite" | FileCheck %s --check-prefix=SKIP
 // RUN: %ingot-opt %s --add-optimizer="groups=h.0.*;frozen,.*;0.5;0" | FileCheck %s --check-prefix=GROUPS
@@ -49,6 +51,14 @@
 // MOMENTUM-SAME: tensor<512x8xf32> {graph.donated = 3 : i64, graph.name = "sgd.momentum.h.0.w", graph.role = "state"}
 // MOMENTUM: graph.update(%{{[^,]+}}) gradients(%{{[^,]+}}) state(%{{[^,]+}}) scalars(
 // MOMENTUM: graph.constant dense<0.899999976> : tensor<f32>
+
+// Updates say where their gradients are too large to be squared, by rows of at most 32768 elements; with a norm,
+// too large for the sum of all squares.
+// WATCH-LABEL: func.func @step(
+// WATCH-SAME: tensor<8xi32> {graph.members = ["h.1.w"], graph.name = "gradient_beyond.0"}, tensor<1xi32> {graph.members = ["h.0.w"], graph.name = "gradient_beyond.1"})
+// WATCH: %{{.+}}:3, %[[BEYOND:.+]] = graph.update{{.*}}limit = 1.8446744073709552E+19 : f64{{.*}} beyond tensor<8xi32>
+// WATCH: return {{.*}}%[[BEYOND]]
+// WATCH-NORM: limit = 0x434FC0BD88A0F1DA : f64
 
 // Clipping needs all gradients: every update stands behind the norm.
 // CLIP-LABEL: func.func @step(
