@@ -4,7 +4,7 @@
 #include "frontend/check/ReferenceDevice.h"
 #include "passes/Passes.h"
 #include "passes/training/Optimizers.h"
-#include "runtime/cpu/CpuInfo.h"
+#include "runtime/support/UsableMemory.h"
 
 namespace ingot {
 

@@ -66,14 +66,6 @@ int usableCpus() {
   return std::max(count, 1);
 }
 
-int64_t usableMemory() {
-  int64_t bytes = int64_t(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
-  const std::string limit = firstWord("/sys/fs/cgroup/memory.max"); // a number or `max`
-  if (const int64_t value = std::strtoll(limit.c_str(), nullptr, 10); value > 0)
-    bytes = std::min(bytes, value);
-  return bytes;
-}
-
 int64_t cacheBytes(int level) {
   for (int index = 0; index < 8; ++index) {
     const std::string cache = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", index);

@@ -15,9 +15,6 @@ const CpuInfo &cpuInfo();
 /// CPUs that this process may use: its affinity mask, bounded by its cgroup's quota.
 int usableCpus();
 
-/// Bytes of memory that this process may use: the machine's, bounded by its cgroup's limit.
-int64_t usableMemory();
-
 /// Bytes of the data cache of this level, 1 … 3, that the first CPU uses; 0 where the system does
 /// not say.
 int64_t cacheBytes(int level);

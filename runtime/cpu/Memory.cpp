@@ -1,5 +1,5 @@
 #include "runtime/cpu/Memory.h"
-#include "runtime/cpu/CpuInfo.h"
+#include "runtime/support/UsableMemory.h"
 #include "runtime/cpu/PageSize.h"
 #include "runtime/cpu/ThreadPool.h"
 #include "runtime/support/File.h"

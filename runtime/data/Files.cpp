@@ -1,23 +1,13 @@
 #include "runtime/data/Files.h"
-#include "runtime/support/File.h"
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <unistd.h>
 #include <zlib.h>
 
 namespace ingot {
 
 namespace {
-
-Result<std::string> readStandardInput() {
-  std::string bytes;
-  char buffer[1 << 16];
-  while (size_t count = std::fread(buffer, 1, sizeof buffer, stdin))
-    bytes.append(buffer, count);
-  if (std::ferror(stdin))
-    return systemFailure(errno, "-", "read standard input");
-  return bytes;
-}
 
 struct Inflater {
   z_stream stream{};
@@ -28,7 +18,7 @@ struct Inflater {
   }
 };
 
-Result<std::string> gunzip(std::string_view packed, const std::string &path) {
+Result<std::string> gunzip(std::string_view packed, const std::string &path, size_t limit) {
   Inflater inflater;
   if (!inflater.ready)
     return failure(Error::Code::Io, path, "zlib cannot start");
@@ -46,6 +36,8 @@ Result<std::string> gunzip(std::string_view packed, const std::string &path) {
     stream.avail_out = sizeof buffer;
     int status = inflate(&stream, Z_NO_FLUSH);
     bytes.append(buffer, sizeof buffer - stream.avail_out);
+    if (bytes.size() > limit)
+      return tooLarge(path, limit);
     size_t consumed = fed - stream.avail_in;
     if (status == Z_STREAM_END) {
       if (consumed == packed.size())
@@ -63,10 +55,11 @@ Result<std::string> gunzip(std::string_view packed, const std::string &path) {
 
 } // namespace
 
-Result<std::string> readInput(const std::string &path) {
-  INGOT_ASSIGN(std::string bytes, path == "-" ? readStandardInput() : readFile(path));
+Result<std::string> readInput(const std::string &path, size_t limit) {
+  INGOT_ASSIGN(std::string bytes,
+               path == "-" ? readToEnd(STDIN_FILENO, path, limit) : readFile(path, limit));
   if (bytes.starts_with("\x1f\x8b"))
-    return gunzip(bytes, path);
+    return gunzip(bytes, path, limit);
   return bytes;
 }
 

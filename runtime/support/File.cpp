@@ -1,4 +1,5 @@
 #include "runtime/support/File.h"
+#include "runtime/support/UsableMemory.h"
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -142,14 +143,27 @@ Status AtomicFile::commit() {
   return syncFolder(folderOf(path));
 }
 
-Result<std::string> readFile(const std::string &path) {
+size_t largestFile() { return size_t(usableMemory()) / 2; }
+
+tl::unexpected<Error> tooLarge(const std::string &path, size_t limit) {
+  return failure(Error::Code::BadInput, path,
+                 "it holds more than {} bytes, which is too much to be read as a whole, or has no "
+                 "end",
+                 limit);
+}
+
+Result<std::string> readFile(const std::string &path, size_t limit) {
   Descriptor descriptor{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (descriptor.value < 0)
     return systemFailure(errno, path, "open the file");
+  return readToEnd(descriptor.value, path, limit);
+}
+
+Result<std::string> readToEnd(int descriptor, const std::string &path, size_t limit) {
   std::string contents;
   std::array<char, 65536> buffer;
   for (;;) {
-    ssize_t done = ::read(descriptor.value, buffer.data(), buffer.size());
+    ssize_t done = ::read(descriptor, buffer.data(), buffer.size());
     if (done < 0 && errno == EINTR)
       continue;
     if (done < 0)
@@ -157,6 +171,8 @@ Result<std::string> readFile(const std::string &path) {
     if (done == 0)
       return contents;
     contents.append(buffer.data(), static_cast<size_t>(done));
+    if (contents.size() > limit)
+      return tooLarge(path, limit);
   }
 }
 

@@ -57,7 +57,15 @@ private:
 /// What the names of temporary files hold, after the name of the file that they become.
 inline constexpr std::string_view temporaryMark = ".partial-";
 
-Result<std::string> readFile(const std::string &path);
+/// The most that a file may hold to be read as a whole: half of the memory. Devices and pipes say
+/// no size, and /dev/zero has no end.
+size_t largestFile();
+/// Errors: Io if it cannot be read, BadInput if it holds more than `limit` bytes.
+Result<std::string> readFile(const std::string &path, size_t limit = largestFile());
+/// The same of an open descriptor, from where it stands to its end; errors name `path`.
+Result<std::string> readToEnd(int descriptor, const std::string &path, size_t limit);
+/// What a file of more than `limit` bytes is refused with.
+tl::unexpected<Error> tooLarge(const std::string &path, size_t limit);
 /// Replaces a file's contents atomically.
 Status writeFile(const std::string &path, std::string_view contents);
 

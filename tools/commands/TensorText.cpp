@@ -1,6 +1,6 @@
 #include "tools/commands/TensorText.h"
 #include "ir/dialect/Elements.h"
-#include "runtime/cpu/CpuInfo.h"
+#include "runtime/support/UsableMemory.h"
 #include "runtime/data/Array.h"
 #include "runtime/program/TensorTools.h"
 #include <charconv>

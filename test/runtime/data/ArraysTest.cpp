@@ -192,6 +192,23 @@ TEST(Files, GunzipsMembersAndNoticesDamage) {
   EXPECT_FALSE(writeOutput(folder / "no/folder", "x"));
 }
 
+// A device without an end, and a small file that unpacks to a large one.
+TEST(Files, InputsAreBounded) {
+  constexpr size_t limit = 1 << 20;
+  TemporaryFolder folder;
+  ASSERT_TRUE(writeOutput(folder / "bomb.gz", gzip(std::string(limit + 1, 'a'))));
+  ASSERT_TRUE(writeOutput(folder / "fits.gz", gzip(std::string(limit, 'a'))));
+  for (const std::string &path : {std::string("/dev/zero"), folder / "bomb.gz"}) {
+    auto read = readInput(path, limit);
+    ASSERT_FALSE(read) << path;
+    EXPECT_EQ(read.error().message,
+              "it holds more than 1048576 bytes, which is too much to be read "
+              "as a whole, or has no end");
+    EXPECT_EQ(read.error().place, path);
+  }
+  EXPECT_EQ(readInput(folder / "fits.gz", limit)->size(), limit);
+}
+
 TEST(Array, IsRecognisedByItsFirstBytes) {
   TemporaryFolder folder;
   Tensor tensor(ElementType::U8, {2, 2});
