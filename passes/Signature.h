@@ -9,6 +9,8 @@ namespace ingot {
 inline constexpr llvm::StringLiteral nameAttribute = "graph.name";
 inline constexpr llvm::StringLiteral roleAttribute = "graph.role";
 inline constexpr llvm::StringLiteral initAttribute = "graph.init";
+/// Of a parameter that is not trained unless a group takes it: stored statistics.
+inline constexpr llvm::StringLiteral frozenAttribute = "graph.frozen";
 inline constexpr llvm::StringLiteral donatedAttribute = "graph.donated";
 /// Of an argument that holds indices: they must be below it, and the runtime checks that.
 inline constexpr llvm::StringLiteral limitAttribute = "graph.limit";

@@ -5,12 +5,14 @@
 #include "passes/Passes.h"
 #include "passes/training/Optimizers.h"
 #include "runtime/support/UsableMemory.h"
+#include <set>
 
 namespace ingot {
 
 Result<Model> withInitializers(const Model &model) {
   auto impl = std::make_shared<Model::Impl>(model.internals().context);
   impl->module = moduleOf(model).clone();
+  impl->weights = model.internals().weights;
   DiagnosticCollector diagnostics(*impl->context);
   mlir::PassManager passes(impl->context.get());
   passes.addPass(createAddInitializers());
@@ -22,6 +24,18 @@ Result<Model> withInitializers(const Model &model) {
 
 namespace {
 
+/// Writes what came with the model's file through a function that has the parameter.
+Status writeWeights(Session &session, const Weights &weights) {
+  std::set<std::string_view> written;
+  for (const Function &function : session.program().functions)
+    for (const Port &port : function.ports)
+      if (auto value = weights.find(port.name); port.role == Role::Parameter &&
+                                                value != weights.end() &&
+                                                written.insert(port.name).second)
+        INGOT_TRY(session.write(function.name, port.name, value->second));
+  return {};
+}
+
 Status checkThreads(int threads) {
   if (threads < 0)
     return failure(Error::Code::Usage, "Options::threads", "{} is not 0 or more", threads);
@@ -29,6 +43,16 @@ Status checkThreads(int threads) {
 }
 
 } // namespace
+
+Status requireValues(const Model &model, const std::string &place) {
+  for (const ModelPort &port : model.ports())
+    if (port.initializer == "file" && !model.weights().contains(port.name))
+      return failure(Error::Code::BadInput, place,
+                     "holds no values of its parameters ('{}', …): they came with the file that it "
+                     "was made from",
+                     port.name);
+  return {};
+}
 
 Status checkFits(const Model &model, const CompileOptions &options) {
   const int64_t usable = usableMemory();
@@ -86,14 +110,18 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
                      "the reference keeps its parameters to itself: it shares no store");
     LoadedModel loaded;
     INGOT_ASSIGN(loaded.session, openReferenceSession(model, options));
+    INGOT_TRY(writeWeights(*loaded.session, model.weights()));
     return loaded;
   }
+  const bool hasValues = store && !store->names().empty();
   CompileReport report;
   INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report, usableMemory()));
   releaseCompilerMemory(); // before the arena is touched
   INGOT_ASSIGN(LoadedModel loaded,
                loadProgram(std::move(program), device, threads, std::move(store)));
   loaded.report = report;
+  if (!hasValues)
+    INGOT_TRY(writeWeights(*loaded.session, model.weights()));
   return loaded;
 }
 

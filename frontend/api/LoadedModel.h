@@ -13,9 +13,14 @@ struct LoadedModel {
   CompileReport report;
 };
 
-/// `device` is what `openDevice` takes, or `reference` for the interpreter. With `initializers` a
-/// program that is not for training gets a function `init` too. Parameters and state are in
-/// `store`; null: in one of its own.
+/// An error unless every parameter has an initial value: drawn, or from the model's file. The text
+/// of a model from a file lacks them; `place` is that text's.
+Status requireValues(const Model &model, const std::string &place);
+
+/// Parameters with values from the model's file hold them afterwards, unless the store brought its
+/// own. `device` is what `openDevice` takes, or `reference` for the interpreter. With
+/// `initializers` a program that is not for training gets a function `init` too. Parameters and
+/// state are in `store`; null: in one of its own.
 Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
                               const std::string &device, int threads, bool initializers = false,
                               std::shared_ptr<Store> store = nullptr);

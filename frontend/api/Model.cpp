@@ -33,6 +33,8 @@ ModelPort portOf(mlir::Type type, mlir::DictionaryAttr attributes, Role role) {
 
 mlir::ModuleOp moduleOf(const Model &model) { return *model.internals().module; }
 
+const Weights &Model::weights() const { return *internals().weights; }
+
 std::vector<ModelPort> Model::ports() const {
   mlir::func::FuncOp forward = forwardOf(*this);
   std::vector<ModelPort> ports;

@@ -3,6 +3,7 @@
 #include "passes/options/TrainingOptions.h"
 #include "runtime/program/Role.h"
 #include "runtime/program/Tensor.h"
+#include <map>
 #include <memory>
 #include <string>
 #include <variant>
@@ -16,8 +17,13 @@ struct ModelPort {
   Role role = Role::Input;
   ElementType type = ElementType::F32;
   Shape shape;
-  std::string initializer; ///< parameters: `normal:STD`, `uniform:LIMIT` or `constant:VALUE`
+  /// Of parameters: `normal:STD`, `uniform:LIMIT`, `constant:VALUE`, or `file`: see Model::weights.
+  std::string initializer;
 };
+
+/// Values of parameters by name. They may be ranges of a mapped file, at any address: copy them
+/// before reading elements.
+using Weights = std::map<std::string, Tensor>;
 
 struct GptSizes;
 struct MlpSizes;
@@ -33,8 +39,8 @@ class ModelTrainer;
 /// Immutable; copies share the graph. May be used by one thread at a time.
 class Model {
 public:
-  /// Reads graph IR from a `.mlir` file, `-` for standard input. Errors carry file, line and
-  /// column.
+  /// Reads graph IR from a `.mlir` file, `-` for standard input (errors carry file, line and
+  /// column), or an ONNX file whose inputs have fixed shapes (errors name its nodes).
   static Result<Model> load(const std::string &path);
   /// Reads graph IR from text; `place` stands for its file in errors.
   static Result<Model> parse(std::string_view text, const std::string &place = "<text>");
@@ -63,6 +69,10 @@ public:
   int64_t operationCount() const;
   /// JSON text: family, sizes and what else `train` and `generate` need to know; `{}` if unknown.
   std::string metadata() const;
+
+  /// Values that came with the model's file, for the parameters whose initializer is `file`; empty
+  /// where there are none. They are not part of the graph: a checkpoint keeps them, text does not.
+  const Weights &weights() const;
 
   /// What the compiler's own code sees; see frontend/api/ModelModule.h.
   struct Impl;

@@ -14,6 +14,7 @@ struct Model::Impl {
   explicit Impl(std::shared_ptr<mlir::MLIRContext> context) : context(std::move(context)) {}
   std::shared_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::shared_ptr<const Weights> weights = std::make_shared<Weights>();
 };
 
 /// The graph-stage module; stays the model's own: clone it before a pass changes it.

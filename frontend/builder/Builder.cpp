@@ -1,12 +1,17 @@
 #include "frontend/builder/BuilderImpl.h"
 #include "ir/formulas/Formulas.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/Verifier.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "passes/Signature.h"
 #include <cmath>
 
 namespace ingot {
 namespace {
 
 std::string initializerText(Initializer initializer) {
+  if (initializer.kind == Initializer::Kind::File)
+    return "file";
   constexpr const char *kinds[] = {"normal", "uniform", "constant"};
   return fmt::format("{}:{}", kinds[size_t(initializer.kind)], initializer.value);
 }
@@ -95,7 +100,7 @@ Builder::Value Builder::Impl::place(llvm::StringRef operation, llvm::ArrayRef<Va
     op->erase();
     return fail(operation, operands, diagnostics.messages());
   }
-  return record(op->getResult(0));
+  return record(folds ? fold(op) : op->getResult(0));
 }
 
 Builder::Value Builder::Impl::record(mlir::Value value) {
@@ -107,6 +112,15 @@ Builder::Value Builder::Impl::record(mlir::Value value) {
 
 Builder::Value Builder::Impl::result(Value first, unsigned number) {
   return valid(first) ? record(ir(first).getDefiningOp()->getResult(number)) : invalid();
+}
+
+mlir::Value Builder::Impl::fold(mlir::Operation *op) {
+  llvm::SmallVector<mlir::Value> results;
+  if (op->getNumResults() != 1 || failed(builder.tryFold(op, results)) || results.empty() ||
+      results.front().getDefiningOp() == op)
+    return op->getResult(0);
+  op->erase();
+  return results.front();
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -243,8 +257,21 @@ Builder::Value Builder::parameter(std::string_view name, const Shape &shape,
                                        impl->qualified(name), initializerText(initializer)));
     return impl->invalid();
   }
-  return impl->boundary(impl->qualified(name), Role::Parameter, type, shape,
-                        initializerText(initializer));
+  // The file's names are whole.
+  const std::string whole =
+      initializer.kind == Initializer::Kind::File ? std::string(name) : impl->qualified(name);
+  return impl->boundary(whole, Role::Parameter, type, shape, initializerText(initializer));
+}
+
+void Builder::freeze(Value parameter) {
+  auto argument = impl->valid(parameter) ? mlir::dyn_cast<mlir::BlockArgument>(impl->ir(parameter))
+                                         : mlir::BlockArgument();
+  if (!argument || impl->roles[argument.getArgNumber()] != Role::Parameter)
+    return;
+  mlir::DictionaryAttr &attributes = impl->argumentAttributes[argument.getArgNumber()];
+  mlir::NamedAttrList list(attributes);
+  list.set(frozenAttribute, impl->builder.getUnitAttr());
+  attributes = list.getDictionary(impl->model->context.get());
 }
 
 void Builder::output(std::string_view name, Value value) {
@@ -270,6 +297,59 @@ void Builder::metadata(std::string_view json) {
   impl->model->module->getOperation()->setAttr("graph.metadata", impl->builder.getStringAttr(json));
 }
 
+void Builder::weights(Weights values) {
+  impl->model->weights = std::make_shared<const Weights>(std::move(values));
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// What is known while the graph grows
+//===--------------------------------------------------------------------------------------------===//
+
+void Builder::foldOps() { impl->folds = true; }
+
+std::optional<Tensor> Builder::constantOf(Value value) const {
+  mlir::ElementsAttr elements;
+  if (!impl->valid(value) || !mlir::matchPattern(impl->ir(value), mlir::m_Constant(&elements)))
+    return std::nullopt;
+  Result<Tensor> tensor = graph::tensorOf(elements);
+  return tensor ? std::optional(std::move(*tensor)) : std::nullopt;
+}
+
+std::vector<std::string> Builder::inputsOf(Value value) const {
+  std::vector<std::string> names;
+  llvm::SmallVector<mlir::Value> pending;
+  llvm::DenseSet<mlir::Value> seen;
+  if (impl->valid(value))
+    pending.push_back(impl->ir(value));
+  while (!pending.empty()) {
+    mlir::Value next = pending.pop_back_val();
+    if (!seen.insert(next).second)
+      continue;
+    if (mlir::Operation *op = next.getDefiningOp()) {
+      op->walk([&](mlir::Operation *inner) { llvm::append_range(pending, inner->getOperands()); });
+      continue;
+    }
+    auto argument = mlir::cast<mlir::BlockArgument>(next);
+    if (argument.getOwner() == &impl->forward.front() &&
+        impl->roles[argument.getArgNumber()] == Role::Input)
+      names.push_back(mlir::cast<mlir::NameLoc>(argument.getLoc()).getName().str());
+  }
+  return names;
+}
+
+void Builder::Impl::dropUnused() {
+  mlir::Block &body = forward.front();
+  for (mlir::Operation &op : llvm::make_early_inc_range(llvm::reverse(body)))
+    if (mlir::isOpTriviallyDead(&op))
+      op.erase();
+  for (size_t i = roles.size(); i-- > 0;)
+    if (roles[i] == Role::Parameter && body.getArgument(unsigned(i)).use_empty()) {
+      body.eraseArgument(unsigned(i));
+      roles.erase(roles.begin() + ptrdiff_t(i));
+      argumentAttributes.erase(argumentAttributes.begin() + ptrdiff_t(i));
+    }
+}
+
 Result<Model> Builder::finish() {
   std::unique_ptr<Impl> done = std::exchange(impl, std::make_unique<Impl>(*this, impl->serial + 1));
   if (done->errors.empty() && done->results.empty())
@@ -278,6 +358,8 @@ Result<Model> Builder::finish() {
     return failure(Error::Code::BadInput, "", "{}", fmt::join(done->errors, "\n"));
   mlir::Block &body = done->forward.getBody().front();
   mlir::func::ReturnOp::create(done->builder, done->forward.getLoc(), done->results);
+  if (done->folds)
+    done->dropUnused();
   done->forward.setFunctionType(done->builder.getFunctionType(
       body.getArgumentTypes(), mlir::ValueRange(done->results).getTypes()));
   done->forward.setAllArgAttrs(done->argumentAttributes);

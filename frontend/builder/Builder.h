@@ -1,17 +1,20 @@
 /// Builds models op by op in C++; shapes are checked as the graph grows. No MLIR types here.
 #pragma once
 #include "frontend/api/Model.h"
+#include <optional>
 #include <span>
 
 namespace ingot {
 
 /// How a parameter starts.
 struct Initializer {
-  enum class Kind { Normal, Uniform, Constant } kind = Kind::Constant;
+  enum class Kind { Normal, Uniform, Constant, File } kind = Kind::Constant;
   double value = 0; ///< standard deviation, limit of the range ±limit, or the constant
   static Initializer normal(double deviation) { return {Kind::Normal, deviation}; }
   static Initializer uniform(double limit) { return {Kind::Uniform, limit}; }
   static Initializer constant(double value) { return {Kind::Constant, value}; }
+  /// With the values of `Builder::weights`.
+  static Initializer file() { return {Kind::File}; }
 };
 
 enum class Comparison { Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual };
@@ -98,12 +101,25 @@ public:
   /// A trained tensor; its name is prefixed with the scope's.
   Value parameter(std::string_view name, const Shape &shape, Initializer initializer,
                   ElementType type = ElementType::F32);
+  /// A parameter of the file that is not trained unless a group of parameters takes it.
+  void freeze(Value parameter);
   void output(std::string_view name, Value value);
   /// JSON text that travels with the model.
   void metadata(std::string_view json);
+  /// The values of parameters that start with `Initializer::file`, by name.
+  void weights(Weights values);
   /// The finished model, or all errors, a line each. The builder is empty afterwards, and values
   /// made before are errors of the next model that uses them.
   Result<Model> finish();
+
+  // What is known while the graph grows: for importers, whose shapes are computed in the graph.
+  /// From now on ops on constants are constants, and ops that change nothing are their operand.
+  /// `finish` drops ops and parameters that nothing uses.
+  void foldOps();
+  /// The elements of a constant; nothing for other values.
+  std::optional<Tensor> constantOf(Value value) const;
+  /// The model's inputs that a value depends on.
+  std::vector<std::string> inputsOf(Value value) const;
 
   // Sources.
   Value constant(const Tensor &tensor);
@@ -139,9 +155,10 @@ public:
   Value slice(Value x, int64_t dimension, int64_t offset, int64_t limit);
   Value concat(std::span<const Value> xs, int64_t dimension);
   Value reverse(Value x, std::vector<int64_t> dimensions);
-  /// Surrounds x with a value: `low` elements before and `high` after in every dimension.
+  /// Surrounds x with a value: `low` elements before and `high` after in every dimension, and
+  /// `interior` ones between neighbours.
   Value pad(Value x, double value, const std::vector<int64_t> &low,
-            const std::vector<int64_t> &high);
+            const std::vector<int64_t> &high, std::vector<int64_t> interior = {});
 
   // Reductions over dimensions; none named: all.
 #define INGOT_REDUCTION(METHOD, ...)                                                               \
@@ -169,6 +186,9 @@ public:
                  std::vector<int64_t> overA, std::vector<int64_t> overB);
   /// result[a…, i…, b…] = x[a…, indices[i…], b…].
   Value gather(Value x, Value indices, int64_t dimension);
+
+  /// base[a…, indices[i…], b…] += updates[a…, i…, b…], in order of i.
+  Value scatterAdd(Value base, Value indices, Value updates, int64_t dimension);
 
   // Layers as functions of their parameters.
   /// x [..., in] · weightᵀ + bias, weight [out, in]; an absent bias is Value().

@@ -9,6 +9,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringSet.h"
+#include <deque>
 
 namespace ingot {
 
@@ -107,6 +108,9 @@ struct Builder::Impl {
   /// Gives reduced dimensions back, as 1.
   Value keep(Value reduced, Value x, llvm::ArrayRef<int64_t> dimensions);
 
+  /// Erases what nothing uses.
+  void dropUnused();
+
   using TypeFunction = llvm::function_ref<llvm::LogicalResult(
       mlir::Location, mlir::ValueRange, mlir::DictionaryAttr, llvm::SmallVectorImpl<mlir::Type> &)>;
   /// Adds and verifies an op; an invalid value, with the error recorded, if it does not hold.
@@ -121,16 +125,20 @@ struct Builder::Impl {
   mlir::OpBuilder builder;
   mlir::func::FuncOp forward;
   std::vector<mlir::Value> values;
-  std::vector<Shape> shapes; ///< of `values`, for callers without MLIR
+  std::deque<Shape>
+      shapes; ///< of `values`, for callers without MLIR; references to them stay valid
   std::vector<std::string> scopes;
   llvm::StringSet<> portNames;
   llvm::SmallVector<Role> roles; ///< of the arguments, sorted
   llvm::SmallVector<mlir::DictionaryAttr> argumentAttributes, resultAttributes;
   llvm::SmallVector<mlir::Value> results;
   std::vector<std::string> errors;
+  bool folds = false; ///< see Builder::foldOps
 
 private:
   Value record(mlir::Value value);
+  /// What an op amounts to, if that is less than the op.
+  mlir::Value fold(mlir::Operation *op);
 
   template <typename Op>
   static llvm::LogicalResult inferTypes(mlir::Location location, mlir::ValueRange operands,

@@ -186,10 +186,10 @@ Value Builder::reverse(Value x, std::vector<int64_t> dimensions) {
 }
 
 Value Builder::pad(Value x, double value, const std::vector<int64_t> &low,
-                   const std::vector<int64_t> &high) {
+                   const std::vector<int64_t> &high, std::vector<int64_t> interior) {
   if (!impl->usable("pad", {x}))
     return impl->invalid();
-  std::vector<int64_t> interior(low.size(), 0);
+  interior.resize(low.size(), 0);
   return impl->infer<graph::PadOp>({x, scalar(value, x.type())},
                                    {impl->integers("low", low), impl->integers("high", high),
                                     impl->integers("interior", interior)});
@@ -360,6 +360,13 @@ Value Builder::gather(Value x, Value indices, int64_t dimension) {
   return impl->infer<graph::GatherOp>(
       {x, indices},
       {impl->integer("dimension", dimension < 0 ? dimension + rankOf(x) : dimension)});
+}
+
+Value Builder::scatterAdd(Value base, Value indices, Value updates, int64_t dimension) {
+  if (!impl->usable("scatter_add", {base, indices, updates}))
+    return impl->invalid();
+  return impl->make<graph::ScatterAddOp>(impl->type(base), {base, indices, updates},
+                                         {impl->integer("dimension", dimension)});
 }
 
 //===--------------------------------------------------------------------------------------------===//

@@ -89,6 +89,13 @@ private:
   Status trace(const Function &function,
                const std::function<void(mlir::Operation *, std::span<const Tensor>)> &visit) const;
   std::vector<Tensor> argumentsOf(const Function &function) const;
+  /// What came with the model's file, else random numbers.
+  Tensor valueOf(const Port &port, uint64_t number) const {
+    auto value = model.weights().find(port.name);
+    return port.role == Role::Parameter && value != model.weights().end()
+               ? value->second.clone()
+               : inputFor(port, integerLimit, options.seed, number);
+  }
   mlir::func::FuncOp entryOf(llvm::StringRef name) const {
     mlir::ModuleOp stage = module.get();
     return stage.lookupSymbol<mlir::func::FuncOp>(name);
@@ -117,7 +124,7 @@ Status Checker::checkFunction(const Function &function, Session &tested, Session
     const Port &port = function.ports[i];
     if (!isRead(port, function))
       continue;
-    Tensor value = inputFor(port, integerLimit, options.seed, i);
+    Tensor value = valueOf(port, i);
     INGOT_TRY(tested.write(function.name, port.name, value));
     INGOT_TRY(reference.write(function.name, port.name, value));
   }
@@ -151,7 +158,7 @@ std::vector<Tensor> Checker::argumentsOf(const Function &function) const {
   auto entry = entryOf(function.name);
   std::vector<Tensor> arguments;
   for (unsigned i = 0; i < entry.getNumArguments(); ++i)
-    arguments.push_back(inputFor(function.ports[i], integerLimit, options.seed, i));
+    arguments.push_back(valueOf(function.ports[i], i));
   return arguments;
 }
 

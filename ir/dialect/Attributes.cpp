@@ -62,10 +62,11 @@ LogicalResult verifyInit(Operation *op, const Ports &ports, unsigned index, Attr
   auto text = dyn_cast<StringAttr>(value);
   auto [kind, number] = (text ? text.getValue() : "").split(':');
   double parsed = 0;
+  bool isFile = text && text.getValue() == "file";
   bool isKnown = kind == "normal" || kind == "uniform" || kind == "constant";
-  if (!isKnown || number.getAsDouble(parsed) || !std::isfinite(parsed))
+  if (!isFile && (!isKnown || number.getAsDouble(parsed) || !std::isfinite(parsed)))
     return op->emitOpError(
-               "graph.init must be normal:STD, uniform:LIMIT or constant:VALUE, but is ")
+               "graph.init must be normal:STD, uniform:LIMIT, constant:VALUE or file, but is ")
            << value;
   if (roleAt(ports, index) != "parameter")
     return op->emitOpError("graph.init is on argument ") << index << ", which is not a parameter";

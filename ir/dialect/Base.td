@@ -26,7 +26,8 @@ def Graph_Dialect : Dialect {
     |---|---|---|
     | `graph.name` | arguments, results | a string, unique among them; the same name in two functions is the same storage |
     | `graph.role` | arguments, results | `parameter`, `state`, `input`, `target` or `scalar` |
-    | `graph.init` | parameters | `normal:STD`, `uniform:LIMIT` (between ±LIMIT) or `constant:VALUE` |
+    | `graph.init` | parameters | `normal:STD`, `uniform:LIMIT` (between ±LIMIT) or `constant:VALUE`, or `file`: the value came with the model's file and is no part of the graph |
+    | `graph.frozen` | parameters | a unit: not trained unless a group of parameters takes it |
     | `graph.donated` | parameters, state | an i64: the result, of the same type, that takes over the argument's storage |
     | `graph.symbols` | arguments with `?` dimensions | an array of strings, one name for each `?` in order |
     | `graph.metadata` | the module | a JSON object: family, sizes, tokenizer |

@@ -19,6 +19,12 @@ struct Initializer {
   double number = 0;
 };
 
+/// Such a parameter's value is written into the store before anything runs.
+bool comesFromFile(BlockArgument parameter, func::FuncOp function) {
+  auto text = function.getArgAttrOfType<StringAttr>(parameter.getArgNumber(), initAttribute);
+  return text && text.getValue() == "file";
+}
+
 FailureOr<Initializer> parseInitializer(BlockArgument parameter, func::FuncOp function) {
   auto text = function.getArgAttrOfType<StringAttr>(parameter.getArgNumber(), initAttribute);
   if (!text)
@@ -48,6 +54,12 @@ class AddInitializers : public impl::AddInitializersBase<AddInitializers> {
     if (!forward || failed(verifySignature(forward)))
       return signalPassFailure();
 
+    SmallVector<std::pair<int64_t, BlockArgument>> drawn;
+    for (auto [id, parameter] : llvm::enumerate(argumentsOf(forward, Role::Parameter)))
+      if (!comesFromFile(parameter, forward))
+        drawn.emplace_back(id, parameter);
+    if (drawn.empty() && !argumentsOf(forward, Role::Parameter).empty())
+      return;
     OpBuilder builder(forward);
     auto init =
         func::FuncOp::create(builder, forward.getLoc(), "init", builder.getFunctionType({}, {}));
@@ -55,7 +67,7 @@ class AddInitializers : public impl::AddInitializersBase<AddInitializers> {
     auto seedType = RankedTensorType::get({}, builder.getI64Type());
     Value seed = insertArgument(init, Role::Scalar, "seed", seedType, forward.getLoc());
     SmallVector<NamedResult> results;
-    for (auto [id, parameter] : llvm::enumerate(argumentsOf(forward, Role::Parameter))) {
+    for (auto [id, parameter] : drawn) {
       auto initializer = parseInitializer(parameter, forward);
       if (failed(initializer)) {
         init.erase();

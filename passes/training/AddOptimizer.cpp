@@ -246,7 +246,10 @@ private:
     for (BlockArgument parameter : argumentsOf(function, Role::Parameter)) {
       Value gradient = gradients.lookup(("gradient." + argumentName(parameter)).str());
       const Group *group = groupOf(parameter);
-      if (!gradient || (group && group->isFrozen))
+      const bool isFrozen =
+          group ? group->isFrozen
+                : bool(function.getArgAttr(parameter.getArgNumber(), frozenAttribute));
+      if (!gradient || isFrozen)
         continue;
       trained.push_back({parameter, gradient, group ? group->rateFactor : 1,
                          group ? group->weightDecay : double(weightDecay)});

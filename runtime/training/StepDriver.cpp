@@ -84,7 +84,6 @@ Status initializeParameters(Session &session, uint64_t seed) {
 }
 
 Status StepDriver::initialize() {
-  INGOT_TRY(requireFunction(session, "init"));
   done = 0;
   return initializeParameters(session, seed);
 }

@@ -25,7 +25,7 @@ func.func private @result_role() -> (tensor<f32> {graph.role = 1})
 
 // -----
 
-// expected-error @+1 {{graph.init must be normal:STD, uniform:LIMIT or constant:VALUE, but is "normal:wide"}}
+// expected-error @+1 {{graph.init must be normal:STD, uniform:LIMIT, constant:VALUE or file, but is "normal:wide"}}
 func.func @init(%x: tensor<4xf32> {graph.role = "parameter", graph.init = "normal:wide"}) { return }
 
 // -----

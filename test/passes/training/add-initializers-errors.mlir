@@ -12,14 +12,14 @@ func.func @forward(%a: tensor<3xf32> {graph.name = "a", graph.role = "parameter"
 
 // -----
 
-// CHECK: [[@LINE+1]]:1: error: 'func.func' op graph.init must be normal:STD, uniform:LIMIT or constant:VALUE, but is "xavier:1"
+// CHECK: [[@LINE+1]]:1: error: 'func.func' op graph.init must be normal:STD, uniform:LIMIT, constant:VALUE or file, but is "xavier:1"
 func.func @forward(%a: tensor<3xf32> {graph.name = "a", graph.role = "parameter", graph.init = "xavier:1"}) -> tensor<3xf32> {
   return %a : tensor<3xf32>
 }
 
 // -----
 
-// CHECK: [[@LINE+1]]:1: error: 'func.func' op graph.init must be normal:STD, uniform:LIMIT or constant:VALUE, but is "normal:wide"
+// CHECK: [[@LINE+1]]:1: error: 'func.func' op graph.init must be normal:STD, uniform:LIMIT, constant:VALUE or file, but is "normal:wide"
 func.func @forward(%a: tensor<3xf32> {graph.name = "a", graph.role = "parameter", graph.init = "normal:wide"}) -> tensor<3xf32> {
   return %a : tensor<3xf32>
 }
