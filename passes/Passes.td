@@ -13,7 +13,7 @@ def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
   let description = [{
     `cross-entropy` takes the result `logits` and a new argument `targets` of i32 class numbers, `mse` the
     result `logits` and `targets` of its type; `none` expects @forward to return the scalar `loss` itself.
-    An only result may have any name. With `weights` there is a further argument of that name, an f32 for each class number
+    An only result may have any name; `output` chooses another. Classes are the result's last dimension, or `class-axis`. With `weights` there is a further argument of that name, an f32 for each class number
     or, under `mse`, each row: the loss is Σ weight·loss / Σ weight.
     ```
     func.func @forward(%w …, %x …) -> (tensor<4x10xf32> {graph.name = "logits"})
@@ -33,7 +33,9 @@ def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
                           clEnumValN(::ingot::TrainingOptions::Loss::None, "none", "@forward returns the loss"),
                           clEnumValN(::ingot::TrainingOptions::Loss::CrossEntropy, "cross-entropy", "of classes"),
                           clEnumValN(::ingot::TrainingOptions::Loss::Mse, "mse", "mean squared error"))}]>,
-                 Option<"weights", "weights", "bool", "false", "a weight for each target">];
+                 Option<"weights", "weights", "bool", "false", "a weight for each target">,
+                 Option<"classAxis", "class-axis", "int64_t", "-1", "the dimension of classes; -1: the last">,
+                 Option<"output", "output", "std::string", "\"\"", "the result that the loss is of">];
   let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
 }
 

@@ -113,6 +113,8 @@ TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,
   training.groups = options.groups;
   training.gradients = options.gradients;
   training.lossWeights = options.lossWeights;
+  training.classAxis = options.classAxis;
+  training.output = options.output;
   training.optimizer = kindOf(optimizer);
   std::visit(
       [&](const auto &numbers) {

@@ -112,8 +112,10 @@ struct ModelTrainerOptions : Options {
   /// Batches have `weights`, an f32 for each target (a row's, under mse), 0 to leave it out: the
   /// loss is Σ weight·loss / Σ weight.
   bool lossWeights = false;
-  bool gradients = false; ///< keep every step's gradients for `ModelTrainer::gradients`
-  uint64_t seed = 0;      ///< of the initial parameters
+  int64_t classAxis = -1;  ///< cross-entropy's: the output's dimension of classes; -1: the last
+  std::string output = {}; ///< that the loss is of; empty: `logits`, or the only one
+  bool gradients = false;  ///< keep every step's gradients for `ModelTrainer::gradients`
+  uint64_t seed = 0;       ///< of the initial parameters
   /// Of the text that the model learns: checkpoints keep it, and `ingot generate` writes with it.
   TokenizerPointer tokenizer;
 };

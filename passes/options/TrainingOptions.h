@@ -33,7 +33,9 @@ struct TrainingOptions {
   /// The batch has `weights`, an f32 for each target (a row's, under mse): the loss is the mean
   /// with these weights.
   bool lossWeights = false;
-  bool gradients = false; ///< the step returns every gradient and the norm of each
+  int64_t classAxis = -1;  ///< cross-entropy's: the output's dimension of classes; -1: the last
+  std::string output = {}; ///< that the loss is of; empty: `logits` (`loss`), or the only one
+  bool gradients = false;  ///< the step returns every gradient and the norm of each
 
   double decay() const { return weightDecay.value_or(optimizer == Optimizer::AdamW ? 0.01 : 0); }
   /// With the defaults that depend on other options filled in: what keys and files hold.
@@ -66,6 +68,13 @@ struct TrainingOptions {
           self.groups);
     visit(Field{"loss_weights", "the batch has `weights`, an f32 for each target"},
           self.lossWeights);
+    visit(Field{"class_axis", "cross_entropy's: the output's dimension of classes; -1: the last",
+                atLeast(-1)},
+          self.classAxis);
+    visit(Field{.name = "output",
+                .help = "the output that the loss is of; default: logits, or the only one",
+                .flag = "loss_output"},
+          self.output);
     visit(Field{"gradients"}, self.gradients);
   }
 };

@@ -15,15 +15,15 @@ namespace {
 
 using Loss = TrainingOptions::Loss;
 
-/// The result called `logits` (without a loss: `loss`), or the only one; null with an error if
-/// there is none.
-Value findPrediction(func::FuncOp function, Loss loss) {
+/// The result called `output`, by default `logits` (without a loss: `loss`) or the only one; null
+/// with an error if there is none.
+Value findPrediction(func::FuncOp function, Loss loss, StringRef output) {
   Operation *terminator = function.front().getTerminator();
-  StringRef name = loss == Loss::None ? "loss" : "logits";
+  StringRef name = !output.empty() ? output : loss == Loss::None ? "loss" : "logits";
   for (unsigned index = 0; index < function.getNumResults(); ++index)
     if (resultName(function, index) == name)
       return terminator->getOperand(index);
-  if (function.getNumResults() == 1)
+  if (function.getNumResults() == 1 && output.empty())
     return terminator->getOperand(0);
   emitError(function.getLoc()) << "@forward returns " << function.getNumResults()
                                << " values and none is named '" << name << "'";
@@ -56,8 +56,8 @@ public:
       emitError(forward.getLoc()) << "the module already has an @evaluate";
       return signalPassFailure();
     }
-    Value prediction = findPrediction(forward, loss);
-    if (!prediction || failed(checkPrediction(prediction, loss)))
+    Value prediction = findPrediction(forward, loss, output);
+    if (!prediction || failed(checkPrediction(prediction, loss)) || failed(checkAxis(prediction)))
       return signalPassFailure();
     for (StringRef name : {"targets", "weights"})
       if (loss != Loss::None && (name == "targets" || weights) && hasArgument(forward, name)) {
@@ -84,7 +84,7 @@ private:
   }
 
   Value buildLoss(OpBuilder &builder, func::FuncOp evaluate) {
-    Value prediction = findPrediction(evaluate, loss);
+    Value prediction = findPrediction(evaluate, loss, output);
     auto type = tensorType(prediction);
     Location location = NameLoc::get(builder.getStringAttr("loss"));
     if (loss == Loss::None)
@@ -95,10 +95,30 @@ private:
         return weighted(builder, evaluate, rowErrors(builder, prediction, targets));
       return MseOp::create(builder, location, prediction, targets).getLoss();
     }
-    auto classes = RankedTensorType::get(type.getShape().drop_back(), builder.getI32Type());
+    prediction = classesLast(builder, prediction);
+    auto classes = RankedTensorType::get(shapeOf(prediction).drop_back(), builder.getI32Type());
     Value targets = insertArgument(evaluate, Role::Target, "targets", classes, prediction.getLoc());
     auto entropy = CrossEntropyOp::create(builder, location, prediction, targets);
     return weights ? weighted(builder, evaluate, entropies(builder, entropy)) : entropy.getLoss();
+  }
+
+  LogicalResult checkAxis(Value prediction) {
+    if (loss != Loss::CrossEntropy || classAxis < tensorType(prediction).getRank())
+      return success();
+    return emitError(prediction.getLoc())
+           << "class axis " << classAxis << " is no dimension of " << prediction.getType();
+  }
+
+  Value classesLast(OpBuilder &builder, Value prediction) {
+    const int64_t last = tensorType(prediction).getRank() - 1;
+    if (classAxis < 0 || classAxis == last)
+      return prediction;
+    SmallVector<int64_t> order;
+    for (int64_t dimension = 0; dimension <= last; ++dimension)
+      if (dimension != classAxis)
+        order.push_back(dimension);
+    order.push_back(classAxis);
+    return GraphBuilder(builder, prediction.getLoc()).transpose(prediction, order);
   }
 
   /// -log softmax(logits)[target] of each position.

@@ -21,14 +21,15 @@ static void addCleanup(OpPassManager &passes) {
   passes.addPass(createCSEPass());
 }
 
-void buildGradientPipeline(OpPassManager &passes, TrainingOptions::Loss loss, bool lossWeights) {
-  passes.addPass(createAddLoss({loss, lossWeights}));
+void buildGradientPipeline(OpPassManager &passes, const TrainingOptions &options) {
+  passes.addPass(
+      createAddLoss({options.loss, options.lossWeights, options.classAxis, options.output}));
   passes.addPass(createDifferentiate());
   addCleanup(passes);
 }
 
 void buildTrainingPipeline(OpPassManager &passes, const TrainingOptions &options) {
-  buildGradientPipeline(passes, options.loss, options.lossWeights);
+  buildGradientPipeline(passes, options);
   // Must run after the clean-up because a bucket is placed behind the last use of its parameters.
   passes.addPass(createAddOptimizer(
       {std::string(enumName(options.optimizer)), options.beta1, options.beta2, options.epsilon,

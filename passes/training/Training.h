@@ -10,7 +10,6 @@ namespace ingot {
 void buildTrainingPipeline(mlir::OpPassManager &passes, const TrainingOptions &options);
 
 /// @forward gets @evaluate and `@gradients(parameters…, inputs…, targets…) -> (loss, gradients…)`.
-void buildGradientPipeline(mlir::OpPassManager &passes, TrainingOptions::Loss loss,
-                           bool lossWeights = false);
+void buildGradientPipeline(mlir::OpPassManager &passes, const TrainingOptions &options);
 
 } // namespace ingot

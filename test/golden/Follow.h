@@ -115,7 +115,7 @@ inline Status expectFirstGradients(const Golden &golden, const GoldenRun &expect
 inline Result<mlir::OwningOpRef<mlir::ModuleOp>> withGradients(const Model &model) {
   mlir::OwningOpRef<mlir::ModuleOp> module = moduleOf(model).clone();
   mlir::PassManager passes(module->getContext());
-  buildGradientPipeline(passes, TrainingOptions::Loss::CrossEntropy);
+  buildGradientPipeline(passes, TrainingOptions());
   if (llvm::failed(passes.run(*module)))
     return failure(Error::Code::Internal, "", "the passes fail");
   return module;
