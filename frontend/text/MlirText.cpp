@@ -1,5 +1,6 @@
 /// Model's text side: `.mlir` files in and out.
 #include "frontend/api/ModelModule.h"
+#include "frontend/onnx/Import.h"
 #include "ir/dialect/Elements.h"
 #include "ir/dialect/Sizes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -90,6 +91,10 @@ Result<Model> Model::parse(std::string_view text, const std::string &place) {
 }
 
 Result<Model> Model::load(const std::string &path) {
+  if (path != "-" && onnx::isOnnx(path)) {
+    INGOT_ASSIGN(onnx::OnnxFile file, onnx::OnnxFile::open(path));
+    return onnx::importModel(file);
+  }
   INGOT_ASSIGN(std::string text, readInput(path));
   return parse(text, path == "-" ? "<stdin>" : path);
 }

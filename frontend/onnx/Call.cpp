@@ -1,0 +1,216 @@
+#include "frontend/onnx/Call.h"
+#include "frontend/onnx/Importer.h"
+#include "runtime/support/HalfFloat.h"
+#include <algorithm>
+
+namespace ingot::onnx {
+
+Call::Call(Importer &importer, Builder &b, const NodeProto &node, int64_t opset, Items inputs)
+    : b(b), node(node), opset(opset), importer(importer), items(std::move(inputs)) {}
+
+Item Call::refuse(std::string reason) {
+  if (!refusedAlready)
+    importer.refuse(node, opset, reason);
+  refusedAlready = true;
+  return Item::refused();
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Inputs
+//===--------------------------------------------------------------------------------------------===//
+
+const Item &Call::item(size_t index) const {
+  static const Item absent;
+  return index < items.size() ? items[index] : absent;
+}
+
+Value Call::operand(size_t index) {
+  const Item &wanted = item(index);
+  switch (wanted.kind) {
+  case Item::Kind::Tensor:
+    return wanted.value;
+  case Item::Kind::Initializer:
+    return importer.materialize(*wanted.initializer);
+  case Item::Kind::Absent:
+    refuse(fmt::format("its input {} is missing", index));
+    break;
+  case Item::Kind::Sequence:
+    refuse(fmt::format("its input {} is a sequence", index));
+    break;
+  case Item::Kind::Refused:
+    break;
+  }
+  refusedAlready = true;
+  return b.scalar(0);
+}
+
+std::vector<Value> Call::operands() {
+  std::vector<Value> values;
+  for (size_t i = 0; i < items.size(); ++i)
+    if (has(i))
+      values.push_back(operand(i));
+  return values;
+}
+
+std::vector<Value> Call::tensorsOf(const Item &sequence) {
+  std::vector<Value> values;
+  if (sequence.kind != Item::Kind::Sequence) {
+    refuse("its input is no sequence of known length");
+    return values;
+  }
+  for (const Item &element : *sequence.items)
+    values.push_back(tensorOf(element));
+  return values;
+}
+
+Value Call::tensorOf(const Item &wanted) {
+  if (wanted.kind == Item::Kind::Tensor)
+    return wanted.value;
+  if (wanted.kind == Item::Kind::Initializer)
+    return importer.materialize(*wanted.initializer);
+  refuse("a value that must be a tensor is none");
+  return b.scalar(0);
+}
+
+std::optional<Tensor> Call::ifKnown(size_t index) { return valueOf(item(index)); }
+
+std::optional<Tensor> Call::valueOf(const Item &wanted) const {
+  if (wanted.kind == Item::Kind::Initializer) {
+    Result<Tensor> tensor = importer.file.tensor(*wanted.initializer);
+    return tensor ? std::optional(aligned(*tensor)) : std::nullopt;
+  }
+  return wanted.kind == Item::Kind::Tensor ? b.constantOf(wanted.value) : std::nullopt;
+}
+
+Tensor Call::known(size_t index) {
+  if (std::optional<Tensor> tensor = ifKnown(index))
+    return *tensor;
+  if (item(index).kind != Item::Kind::Tensor) {
+    operand(index); // says what it is instead
+    return {};
+  }
+  std::vector<std::string> inputs = b.inputsOf(item(index).value);
+  importer.wanted.insert(inputs.begin(), inputs.end());
+  refuse(fmt::format("its input {} must be known when the model is compiled{}", index,
+                     inputs.empty() ? ""
+                                    : fmt::format(", and it depends on the values of {}",
+                                                  fmt::join(inputs, ", "))));
+  return {};
+}
+
+std::vector<double> Call::numbers(size_t index) {
+  const Tensor tensor = known(index);
+  std::vector<double> values;
+  for (int64_t i = 0; tensor.data() && i < tensor.size(); ++i)
+    values.push_back(loadElement(tensor.type(), tensor.data(), i));
+  return values;
+}
+
+Ints Call::ints(size_t index) {
+  const Tensor tensor = known(index);
+  Ints values;
+  for (int64_t i = 0; tensor.data() && i < tensor.size(); ++i)
+    values.push_back(tensor.type() == ElementType::I64
+                         ? tensor.as<int64_t>()[i]
+                         : int64_t(loadElement(tensor.type(), tensor.data(), i)));
+  return values;
+}
+
+double Call::numberAt(size_t index, double otherwise) {
+  if (!has(index))
+    return otherwise;
+  const std::vector<double> values = numbers(index);
+  return values.empty() ? otherwise : values[0];
+}
+
+Ints Call::intsOr(size_t index, const char *attribute, Ints otherwise) {
+  return has(index) ? ints(index) : integers(attribute, std::move(otherwise));
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Attributes
+//===--------------------------------------------------------------------------------------------===//
+
+const AttributeProto *Call::attribute(std::string_view name) const {
+  return importer.attribute(node, *importer.current, name);
+}
+
+int64_t Call::integer(std::string_view name, int64_t otherwise) const {
+  const AttributeProto *found = attribute(name);
+  return found ? found->i : otherwise;
+}
+
+double Call::number(std::string_view name, double otherwise) const {
+  const AttributeProto *found = attribute(name);
+  return found ? double(found->f) : otherwise;
+}
+
+std::string Call::text(std::string_view name, std::string_view otherwise) const {
+  const AttributeProto *found = attribute(name);
+  return std::string(found ? found->s : otherwise);
+}
+
+Ints Call::integers(std::string_view name, Ints otherwise) const {
+  const AttributeProto *found = attribute(name);
+  return found ? found->ints : std::move(otherwise);
+}
+
+ElementType Call::elementType(std::string_view name, ElementType otherwise) {
+  const AttributeProto *found = attribute(name);
+  if (!found)
+    return otherwise;
+  if (std::optional<ElementType> type = elementTypeOf(int32_t(found->i)))
+    return *type;
+  refuse(fmt::format("tensors of {} are not supported", dataTypeName(int32_t(found->i))));
+  return otherwise;
+}
+
+Tensor Call::tensor(const TensorProto &proto) {
+  Result<Tensor> tensor = importer.file.tensor(proto);
+  if (tensor)
+    return aligned(*tensor);
+  refuse(tensor.error().text());
+  return Tensor(ElementType::F32, {});
+}
+
+Tensor Call::tensor(std::string_view name) {
+  const AttributeProto *found = attribute(name);
+  if (found && found->t)
+    return tensor(*found->t);
+  refuse(fmt::format("its attribute {} is missing", name));
+  return Tensor(ElementType::F32, {});
+}
+
+Items Call::graph(std::string_view name, Items arguments) {
+  const AttributeProto *found = attribute(name);
+  if (found && found->g)
+    return importer.importGraph(*found->g, std::move(arguments));
+  refuse(fmt::format("its attribute {} is missing", name));
+  return {};
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Words that many rows share
+//===--------------------------------------------------------------------------------------------===//
+
+int64_t Call::axis(const Value &x, int64_t axis) {
+  const int64_t dimensions = rank(x);
+  if (axis >= -dimensions && axis < dimensions)
+    return axis < 0 ? axis + dimensions : axis;
+  refuse(fmt::format("there is no axis {} in {}", axis, toString(x.shape())));
+  return 0;
+}
+
+Ints Call::axes(const Value &x, Ints axes) {
+  for (int64_t &each : axes)
+    each = axis(x, each);
+  return axes;
+}
+
+Value Call::constant(const Ints &values, Shape shape) {
+  Tensor tensor(ElementType::I64, std::move(shape));
+  std::copy(values.begin(), values.end(), tensor.as<int64_t>());
+  return b.constant(tensor);
+}
+
+} // namespace ingot::onnx

@@ -1,0 +1,211 @@
+/// Rows of ops that combine the elements of dimensions.
+#include "frontend/onnx/Rows.h"
+#include <cmath>
+#include <numeric>
+
+namespace ingot::onnx {
+namespace {
+
+/// What a reduction is over; nothing where it leaves its operand alone.
+struct Reduction {
+  Value x;
+  Ints axes;
+  bool keeps = true, isNothing = false;
+};
+
+Reduction reductionOf(Call &c) {
+  Reduction r{c.operand(0), {}, c.integer("keepdims", 1) != 0};
+  r.axes = c.axes(r.x, c.intsOr(1, "axes"));
+  const bool isEmpty = r.axes.empty();
+  r.isNothing = isEmpty && c.integer("noop_with_empty_axes", 0) != 0;
+  if (isEmpty) {
+    r.axes.resize(size_t(rank(r.x)));
+    std::iota(r.axes.begin(), r.axes.end(), 0);
+  }
+  return r;
+}
+
+using Reduce = Value (Builder::*)(Value, std::vector<int64_t>, bool);
+
+/// before(x), reduced, after(…).
+template <Reduce method> Value reduce(Call &c, const Reduction &r, Value x) {
+  return r.isNothing || rank(x) == 0 ? x : (c.b.*method)(x, r.axes, r.keeps);
+}
+
+template <Reduce method> Items plain(Call &c) {
+  Reduction r = reductionOf(c);
+  return {reduce<method>(c, r, r.x)};
+}
+
+/// Bits are numbers to a maximum.
+template <Reduce method> Items extremum(Call &c) {
+  Reduction r = reductionOf(c);
+  const bool isBit = r.x.type() == ElementType::I1;
+  Value y = reduce<method>(c, r, isBit ? c.b.cast(r.x, ElementType::U8) : r.x);
+  return {c.b.cast(y, r.x.type())};
+}
+
+Items sumSquare(Call &c) {
+  Reduction r = reductionOf(c);
+  return {reduce<&Builder::sum>(c, r, r.x * r.x)};
+}
+
+Items l1(Call &c) {
+  Reduction r = reductionOf(c);
+  return {reduce<&Builder::sum>(c, r, c.b.abs(r.x))};
+}
+
+Items l2(Call &c) {
+  Reduction r = reductionOf(c);
+  return {c.b.sqrt(reduce<&Builder::sum>(c, r, r.x * r.x))};
+}
+
+Items logSum(Call &c) {
+  Reduction r = reductionOf(c);
+  return {c.b.log(reduce<&Builder::sum>(c, r, r.x))};
+}
+
+/// Shifted by the largest, so that nothing overflows.
+Items logSumExp(Call &c) {
+  Reduction r = reductionOf(c);
+  if (r.isNothing || rank(r.x) == 0)
+    return {r.x};
+  Value largest = c.b.max(r.x, r.axes, true);
+  Value sum = c.b.log(c.b.sum(c.b.exp(r.x - largest), r.axes, true)) + largest;
+  return {r.keeps ? sum : c.b.sum(sum, r.axes, false)};
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Where the largest is
+//===--------------------------------------------------------------------------------------------===//
+
+template <bool ofLargest> Items arg(Call &c) {
+  Value x = c.operand(0);
+  const int64_t axis = c.axis(x, c.integer("axis", 0));
+  const bool keeps = c.integer("keepdims", 1) != 0, isLast = c.integer("select_last_index", 0) != 0;
+  if (c.isRefused())
+    return {};
+  Value best = ofLargest ? c.b.max(x, {axis}, true) : c.b.min(x, {axis}, true);
+  Value places = c.b.iota(x.shape(), axis, ElementType::I64);
+  Value outside = c.constant({isLast ? -1 : x.shape()[size_t(axis)]}, {});
+  Value candidates = c.b.select(c.b.compare(Comparison::Equal, x, best), places, outside);
+  return {isLast ? c.b.max(candidates, {axis}, keeps) : c.b.min(candidates, {axis}, keeps)};
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Softmax
+//===--------------------------------------------------------------------------------------------===//
+
+Value logSoftmaxOf(Call &c, Value x, int64_t axis) {
+  Value shifted = x - c.b.max(x, {axis}, true);
+  return shifted - c.b.log(c.b.sum(c.b.exp(shifted), {axis}, true));
+}
+
+Value hardmaxOf(Call &c, Value x, int64_t axis) {
+  Value isBest = c.b.compare(Comparison::Equal, x, c.b.max(x, {axis}, true));
+  Value places = c.b.iota(x.shape(), axis, ElementType::I64);
+  Value outside = c.constant({x.shape()[size_t(axis)]}, {});
+  Value first = c.b.min(c.b.select(isBest, places, outside), {axis}, true);
+  return c.b.cast(c.b.compare(Comparison::Equal, places, first), x.type());
+}
+
+Value softmaxOf(Call &c, Value x, int64_t axis) { return c.b.softmax(x, axis); }
+
+/// Before opset 13 all dimensions from `axis` on were one.
+template <Value (*of)(Call &, Value, int64_t)> Items alongAxis(Call &c) {
+  Value x = c.operand(0);
+  const bool isOld = c.opset < 13;
+  const int64_t axis = c.axis(x, c.integer("axis", isOld ? 1 : -1));
+  if (c.isRefused())
+    return {};
+  if (!isOld || axis + 1 == rank(x))
+    return {of(c, x, axis)};
+  Shape matrix = {1, 1};
+  for (int64_t i = 0; i < rank(x); ++i)
+    matrix[i < axis ? 0 : 1] *= x.shape()[size_t(i)];
+  return {c.b.reshape(of(c, c.b.reshape(x, matrix), 1), x.shape())};
+}
+
+/// Sums up to each place, over those that a triangle lets in.
+Items cumulativeSum(Call &c) {
+  Value x = c.operand(0);
+  const int64_t axis = c.axis(x, int64_t(c.numberAt(1, 0)));
+  if (c.isRefused())
+    return {};
+  const bool isExclusive = c.integer("exclusive", 0) != 0, isReverse = c.integer("reverse", 0) != 0;
+  const int64_t size = x.shape()[size_t(axis)];
+  Value from = c.b.iota({size, size}, 0, ElementType::I64),
+        to = c.b.iota({size, size}, 1, ElementType::I64);
+  const Comparison joins = isReverse
+                               ? (isExclusive ? Comparison::Greater : Comparison::GreaterEqual)
+                               : (isExclusive ? Comparison::Less : Comparison::LessEqual);
+  Value isIn = c.b.compare(joins, from, to);
+  Shape apart = x.shape();
+  apart.insert(apart.begin() + axis + 1, 1); // […, from, to, …]
+  Shape mask(apart.size(), 1);
+  mask[size_t(axis)] = mask[size_t(axis) + 1] = size;
+  Value terms = c.b.select(c.b.reshape(isIn, mask), c.b.reshape(x, apart), c.scalarLike(x, 0));
+  return {c.b.sum(terms, {axis})};
+}
+
+/// An element's rank is how many are better, or as good and before it: with that, each of the k
+/// best is known by a sum, without a sort.
+Items topK(Call &c) {
+  Value x = c.operand(0);
+  const int64_t axis = c.axis(x, c.integer("axis", -1));
+  const int64_t k = c.opset >= 10 ? int64_t(c.numberAt(1, 0)) : c.integer("k", 0);
+  if (c.isRefused())
+    return {};
+  constexpr int64_t longest = 4096;
+  const int64_t size = x.shape()[size_t(axis)];
+  if (k < 1 || k > size || size > longest)
+    return {c.refuse(
+        fmt::format("{} of {} elements are not supported (of at most {})", k, size, longest))};
+  const bool isLargest = c.integer("largest", 1) != 0;
+  Shape mine = x.shape(), others = x.shape(), both = x.shape();
+  mine.insert(mine.begin() + axis + 1, 1); // […, i, 1, …]
+  others.insert(others.begin() + axis, 1); // […, 1, j, …]
+  both.insert(both.begin() + axis, size);  // […, i, j, …]
+  Value a = c.b.broadcast(c.b.reshape(x, mine), both),
+        b = c.b.broadcast(c.b.reshape(x, others), both);
+  Value i = c.b.iota(both, axis, ElementType::I64), j = c.b.iota(both, axis + 1, ElementType::I64);
+  Value isBetter = c.b.compare(isLargest ? Comparison::Greater : Comparison::Less, b, a);
+  Value isBefore =
+      c.b.bitAnd(c.b.compare(Comparison::Equal, b, a), c.b.compare(Comparison::Less, j, i));
+  Value ranks = c.b.sum(c.b.cast(c.b.bitOr(isBetter, isBefore), ElementType::I64), {axis + 1});
+  Shape chosen = both; // […, place, element, …]
+  chosen[size_t(axis)] = k;
+  Value isChosen = c.b.compare(Comparison::Equal, c.b.broadcast(c.b.reshape(ranks, others), chosen),
+                               c.b.iota(chosen, axis, ElementType::I64));
+  Value element = c.b.iota(chosen, axis + 1, ElementType::I64);
+  Value values = c.b.sum(
+      c.b.select(isChosen, c.b.broadcast(c.b.reshape(x, others), chosen), c.scalarLike(x, 0)),
+      {axis + 1});
+  return {values, c.b.sum(c.b.select(isChosen, element, c.constant({0}, {})), {axis + 1})};
+}
+
+constexpr Row rows[] = {
+    {"ArgMax", 1, newestOpset, arg<true>},
+    {"ArgMin", 1, newestOpset, arg<false>},
+    {"CumSum", 11, newestOpset, cumulativeSum},
+    {"Hardmax", 1, newestOpset, alongAxis<hardmaxOf>},
+    {"LogSoftmax", 1, newestOpset, alongAxis<logSoftmaxOf>},
+    {"ReduceL1", 1, newestOpset, l1},
+    {"ReduceL2", 1, newestOpset, l2},
+    {"ReduceLogSum", 1, newestOpset, logSum},
+    {"ReduceLogSumExp", 1, newestOpset, logSumExp},
+    {"ReduceMax", 1, newestOpset, extremum<&Builder::max>},
+    {"ReduceMean", 1, newestOpset, plain<&Builder::mean>},
+    {"ReduceMin", 1, newestOpset, extremum<&Builder::min>},
+    {"ReduceProd", 1, newestOpset, plain<&Builder::product>},
+    {"ReduceSum", 1, newestOpset, plain<&Builder::sum>},
+    {"ReduceSumSquare", 1, newestOpset, sumSquare},
+    {"Softmax", 1, newestOpset, alongAxis<softmaxOf>},
+    {"TopK", 1, newestOpset, topK},
+};
+
+} // namespace
+
+std::span<const Row> reductionRows() { return rows; }
+
+} // namespace ingot::onnx

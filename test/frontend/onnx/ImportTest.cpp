@@ -1,0 +1,185 @@
+#include "frontend/onnx/Import.h"
+#include "frontend/api/Ingot.h"
+#include "frontend/onnx/Export.h"
+#include "frontend/onnx/Rows.h"
+#include "test/frontend/onnx/OnnxBytes.h"
+#include <gtest/gtest.h>
+
+namespace ingot::onnx {
+namespace {
+
+using namespace test;
+
+std::vector<float> valuesOf(const Tensor &tensor) {
+  return {tensor.as<float>(), tensor.as<float>() + tensor.size()};
+}
+
+Tensor rows(std::vector<float> values) {
+  Tensor tensor(ElementType::F32, {int64_t(values.size()) / 3, 3});
+  std::copy(values.begin(), values.end(), tensor.as<float>());
+  return tensor;
+}
+
+std::vector<float> run(const Model &model, const Tensor &x) {
+  Result<CompiledProgram> program = model.compile({.threads = 1, .cache = false});
+  EXPECT_TRUE(program) << program.error().text();
+  Result<Tensors> results = program->run(Tensors{{"x", x}});
+  EXPECT_TRUE(results) << results.error().text();
+  return valuesOf(results->at("y"));
+}
+
+TEST(OnnxImport, WeightsAreParametersWithTheFilesNamesAndValues) {
+  Result<Model> imported = importModel(open(model(layer())));
+  ASSERT_TRUE(imported) << imported.error().text();
+  std::vector<std::string> names;
+  for (const ModelPort &port : imported->ports())
+    if (port.role == Role::Parameter) {
+      names.push_back(port.name);
+      EXPECT_EQ(port.initializer, "file");
+    }
+  EXPECT_EQ(names, (std::vector<std::string>{"w", "b"}));
+  EXPECT_EQ(valuesOf(aligned(imported->weights().at("b"))), (std::vector<float>{0.25f, -1}));
+  EXPECT_EQ(run(*imported, rows({1, 2, 4, -1, 0, 0})), (std::vector<float>{7.25f, 10, 0, 0}));
+}
+
+TEST(OnnxImport, NodesAreLocations) {
+  Result<Model> imported = importModel(open(model(layer())));
+  ASSERT_TRUE(imported);
+  for (const char *name : {"product", "sum", "act"})
+    EXPECT_NE(imported->text(true).find(fmt::format("loc(\"{}\")", name)), std::string::npos)
+        << imported->text(true);
+}
+
+TEST(OnnxImport, SymbolicSizesAreGiven) {
+  const OnnxFile file = open(model(layer(-1)));
+  Result<Model> without = importModel(file);
+  ASSERT_FALSE(without);
+  EXPECT_EQ(without.error().text(), "m.onnx: x: nx3 has sizes that are known at run time only: "
+                                    "--shapes=x:… says them");
+  Result<Model> with = importModel(file, {.shapes = {{"x", {4, 3}}}});
+  ASSERT_TRUE(with) << with.error().text();
+  EXPECT_EQ(with->ports().back().shape, (Shape{4, 2}));
+  Result<Model> wrong = importModel(file, {.shapes = {{"x", {4, 5}}}});
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().text(), "m.onnx: x: dimension 1 is 3 in the file, not 5");
+}
+
+TEST(OnnxImport, EveryNodeThatIsRefusedIsListed) {
+  Bytes graph = Bytes()
+                    .message(1, node("Wobble", {"x"}, {"a"}, "first"))
+                    .message(1, node("Relu", {"a"}, {"b"}, "fine"))
+                    .message(1, node("Wibble", {"b"}, {"y"}, "second"))
+                    .message(11, port("x", {2, 3}))
+                    .message(12, port("y", {2, 3}));
+  Result<Model> imported = importModel(open(model(graph)));
+  ASSERT_FALSE(imported);
+  EXPECT_EQ(imported.error().code, Error::Code::Unsupported);
+  EXPECT_EQ(imported.error().text(), "m.onnx: 2 nodes cannot be imported:\n"
+                                     "  first (Wobble, opset 18): the op is not supported\n"
+                                     "  second (Wibble, opset 18): the op is not supported");
+}
+
+TEST(OnnxImport, ShapeArithmeticFoldsAway) {
+  // reshape(x, concat(shape(x)[1:2], [2])): [2, 3] becomes [3, 2].
+  Bytes last =
+      Bytes()
+          .text(1, "value")
+          .message(5,
+                   Bytes().number(1, 1).number(2, i64).text(9, std::string("\2\0\0\0\0\0\0\0", 8)));
+  Bytes graph =
+      Bytes()
+          .message(1, node("Shape", {"x"}, {"s"}).message(5, integerAttribute("start", 1)))
+          .message(1, node("Constant", {}, {"two"}).message(5, last))
+          .message(1, node("Concat", {"s", "two"}, {"t"}).message(5, integerAttribute("axis", 0)))
+          .message(1, node("Reshape", {"x", "t"}, {"y"}))
+          .message(11, port("x", {2, 3}))
+          .message(12, port("y", {3, 2}));
+  Result<Model> imported = importModel(open(model(graph)));
+  ASSERT_TRUE(imported) << imported.error().text();
+  EXPECT_EQ(imported->operationCount(), 1);
+  EXPECT_EQ(imported->ports().back().shape, (Shape{3, 2}));
+}
+
+TEST(OnnxImport, ValuesThatShapesDependOnSpecialiseTheModel) {
+  Bytes graph = Bytes()
+                    .message(1, node("Reshape", {"x", "shape"}, {"y"}, "turn"))
+                    .message(11, port("x", {2, 3}))
+                    .message(11, port("shape", {2}, i64))
+                    .message(12, port("y", {-1, -1}));
+  const OnnxFile file = open(model(graph));
+  Result<Model> without = importModel(file);
+  ASSERT_FALSE(without);
+  EXPECT_NE(without.error().text().find(
+                "turn (Reshape, opset 18): its input 1 must be known when the model is compiled, "
+                "and it depends on the values of shape"),
+            std::string::npos)
+      << without.error().text();
+  Tensor shape(ElementType::I64, {2});
+  shape.as<int64_t>()[0] = 3, shape.as<int64_t>()[1] = 2;
+  Result<Model> with = importModel(file, {.values = {{"shape", shape}}});
+  ASSERT_TRUE(with) << with.error().text();
+  EXPECT_EQ(with->ports().back().shape, (Shape{3, 2}));
+}
+
+TEST(OnnxImport, NamesThatNoNodeGivesAreErrors) {
+  Bytes graph = Bytes()
+                    .message(1, node("Relu", {"later"}, {"y"}, "act"))
+                    .message(1, node("Relu", {"y"}, {"later"}, "loop"))
+                    .message(11, port("x", {2, 3}))
+                    .message(12, port("y", {2, 3}));
+  Result<Model> imported = importModel(open(model(graph)));
+  ASSERT_FALSE(imported);
+  EXPECT_EQ(imported.error().code, Error::Code::BadInput);
+  EXPECT_EQ(imported.error().text(),
+            "m.onnx: act (Relu): the input 'later' is given by no node before it");
+}
+
+TEST(OnnxImport, FunctionsAreInlined) {
+  Bytes function = Bytes()
+                       .text(1, "Twice")
+                       .text(10, "own")
+                       .text(4, "a")
+                       .text(5, "b")
+                       .message(7, node("Add", {"a", "a"}, {"b"}, "sum"))
+                       .message(9, Bytes().text(1, "").number(2, 18));
+  Bytes graph = Bytes()
+                    .message(1, node("Twice", {"x"}, {"y"}, "call").text(7, "own"))
+                    .message(11, port("x", {1, 3}))
+                    .message(12, port("y", {1, 3}));
+  const std::string bytes = model(graph) + Bytes().message(25, function).str();
+  Result<Model> imported = importModel(open(bytes));
+  ASSERT_TRUE(imported) << imported.error().text();
+  EXPECT_NE(imported->text(true).find("loc(\"call/sum\")"), std::string::npos);
+  EXPECT_EQ(run(*imported, rows({1, 2, 3})), (std::vector<float>{2, 4, 6}));
+}
+
+TEST(OnnxImport, TrainedWeightsGoBackIntoTheFile) {
+  const OnnxFile file = open(model(layer()));
+  Tensor bias(ElementType::F32, {2});
+  bias.as<float>()[0] = 5, bias.as<float>()[1] = 6;
+  Result<std::string> bytes = withWeights(file, {{"b", bias}});
+  ASSERT_TRUE(bytes) << bytes.error().text();
+  Result<Model> imported = importModel(open(*bytes));
+  ASSERT_TRUE(imported) << imported.error().text();
+  EXPECT_EQ(run(*imported, rows({0, 0, 0, 0, 0, 0})), (std::vector<float>{5, 6, 5, 6}));
+  EXPECT_EQ(withWeights(file, {}).value(), file.bytes());
+  Result<std::string> unknown = withWeights(file, {{"c", bias}});
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().text(), "m.onnx: has no initializer 'c'");
+}
+
+TEST(OnnxImport, RowsOfAnOpDoNotOverlap) {
+  for (std::string_view domain : {"", "ai.onnx.preview.training"}) {
+    std::span<const Row> rows = rowsOf(domain);
+    ASSERT_FALSE(rows.empty());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_LE(rows[i].first, rows[i].last) << rows[i].op;
+      if (i && rows[i].op == rows[i - 1].op) {
+        EXPECT_GT(rows[i].first, rows[i - 1].last) << rows[i].op;
+      }
+    }
+  }
+}
+
+} // namespace
+} // namespace ingot::onnx
