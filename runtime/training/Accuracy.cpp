@@ -1,6 +1,5 @@
 #include "runtime/training/Accuracy.h"
 #include "runtime/data/Array.h"
-#include <algorithm>
 
 namespace ingot {
 
@@ -34,35 +33,54 @@ const Port *targetOf(const Program &program) {
   return nullptr;
 }
 
+/// How many of a batch's targets have the largest output.
+int64_t countRight(const Tensor &output, int64_t classAxis, const Tensor &targets) {
+  const Shape &shape = output.shape();
+  const int64_t classes = shape[size_t(classAxis)];
+  const int64_t inner = elementCount(Shape(shape.begin() + classAxis + 1, shape.end()));
+  int64_t right = 0;
+  for (int64_t position = 0; position < targets.size(); ++position) {
+    const float *first = output.as<float>() + position / inner * inner * classes + position % inner;
+    int64_t best = 0;
+    for (int64_t candidate = 1; candidate < classes; ++candidate)
+      if (first[candidate * inner] > first[best * inner])
+        best = candidate;
+    right += best == targets.as<int64_t>()[position];
+  }
+  return right;
+}
+
 } // namespace
 
-bool isClassifier(const Program &program) { return targetOf(program); }
+std::optional<Classifier> classifierOf(const Program &program) {
+  const Port *target = targetOf(program);
+  if (!target)
+    return std::nullopt;
+  return Classifier{onlyOutput(*program.function("forward"))->name, target->name, 1};
+}
 
-Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int64_t batches) {
+Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int64_t batches,
+                                const Classifier &classifier) {
   const Function &forward = *session.program().function("forward");
-  const Port &output = *onlyOutput(forward), &target = *targetOf(session.program());
-  const int64_t rows = output.shape[0], classes = output.shape[1];
-  Tensor expected(ElementType::I64, {rows});
+  Shape positions = forward.port(classifier.output)->shape;
+  positions.erase(positions.begin() + classifier.classAxis);
+  Tensor expected(ElementType::I64, positions);
   Batch batch = source.makeBatch();
   int64_t right = 0;
   for (int64_t step = 0; step < batches; ++step) {
     INGOT_TRY(source.fill(step, batch));
     Batch inputs;
     for (const NamedTensor &tensor : batch) {
-      if (tensor.name == target.name)
-        INGOT_TRY(convertElements(tensor.value, 0, expected, 0, rows));
+      if (tensor.name == classifier.target)
+        INGOT_TRY(convertElements(tensor.value, 0, expected, 0, expected.size()));
       else if (forward.port(tensor.name)) // weights are the loss's alone
         inputs.push_back(tensor);
     }
-    INGOT_ASSIGN(Ticket ticket, session.enqueue("forward", inputs, {output.name}));
+    INGOT_ASSIGN(Ticket ticket, session.enqueue("forward", inputs, {classifier.output}));
     INGOT_ASSIGN(std::vector<NamedTensor> outputs, session.wait(ticket));
-    const Tensor &logits = outputs[0].value;
-    for (int64_t row = 0; row < rows; ++row) {
-      const float *first = logits.as<float>() + row * classes;
-      right += std::max_element(first, first + classes) - first == expected.as<int64_t>()[row];
-    }
+    right += countRight(outputs[0].value, classifier.classAxis, expected);
   }
-  return double(right) / double(batches * rows);
+  return double(right) / double(batches * expected.size());
 }
 
 } // namespace ingot

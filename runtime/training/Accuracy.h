@@ -2,16 +2,25 @@
 #pragma once
 #include "runtime/data/BatchSource.h"
 #include "runtime/program/Device.h"
+#include <optional>
 
 namespace ingot {
 
-/// Whether a program classifies examples: `forward` has one f32 output [rows, classes], and
-/// `evaluate` compares it with one integer target [rows].
-bool isClassifier(const Program &program);
+/// Which f32 output of `forward` counts classes along which dimension, and the integer port of a
+/// batch that names the right ones: it has the output's shape without that dimension.
+struct Classifier {
+  std::string output, target;
+  int64_t classAxis = 1;
+};
 
-/// The share of examples whose target is the class with the largest output, over batches
-/// 0 … batches-1 of `evaluate`'s ports. Of equal outputs the first counts, as in PyTorch. The
-/// session holds parameters; its program is a classifier.
-Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int64_t batches);
+/// A program that classifies examples: `forward` has one f32 output [rows, classes], and `evaluate`
+/// compares it with one integer target [rows]. Nothing for others.
+std::optional<Classifier> classifierOf(const Program &program);
+
+/// The share of positions whose target is the class with the largest output, over batches
+/// 0 … batches-1 of the source. Of equal outputs the first counts, as in PyTorch. The session holds
+/// parameters.
+Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int64_t batches,
+                                const Classifier &classifier);
 
 } // namespace ingot

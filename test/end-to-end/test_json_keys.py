@@ -4,6 +4,7 @@ import re
 import tempfile
 import unittest
 
+import onnx_file
 from support import TEXT, TINY, lines, run, write
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -79,6 +80,8 @@ class JsonKeys(unittest.TestCase):
         self.note("plan", *self.json("plan", *TINY), *self.json("plan", *TINY, "--memory=250kB"))
         self.note("bench", *self.json("bench", *TINY, "--steps=1"))
         self.note("tune", *self.json("tune", *MLP, "--budget=1", "--threads=1", f"--cache={self.folder}/cache"))
+        model = write(self.folder, "m.onnx", onnx_file.classifier(16))
+        self.note("eval of an ONNX file", *self.json("eval", model, data))
         self.note("inspect of a model", *self.json("inspect", *TINY))
         self.note("inspect of a program", *self.json("inspect", program))
         self.note("inspect of a checkpoint", *self.json("inspect", f"{self.folder}/gpt"))

@@ -14,10 +14,15 @@ struct Row {
 
 const std::vector<std::string> gptSizes = {"--size",  "--layers",   "--heads",
                                            "--width", "--sequence", "--vocab"};
-const std::vector<std::string> trainingOptions = fieldFlags<TrainingOptions>();
+const std::vector<std::string> trainingOptions = [] {
+  std::vector<std::string> flags = fieldFlags<TrainingOptions>();
+  flags.insert(flags.end(), {"--train-only", "--freeze"});
+  return flags;
+}();
 
 const std::vector<Row> &table() {
   static const std::vector<Row> rows = {
+      {Circumstance::FixedShapes, {"--shapes"}, "applies to ONNX files only"},
       {Circumstance::Mlp,
        {"--size", "--heads", "--width", "--sequence", "--vocab"},
        "does not apply to mlp"},
@@ -26,6 +31,9 @@ const std::vector<Row> &table() {
        {"--batch"},
        "does not apply: a model from a file keeps its sizes"},
       {Circumstance::Checkpoint, gptSizes, "does not apply: a checkpoint keeps its model's sizes"},
+      {Circumstance::CheckpointMetric,
+       {"--metric", "--class-axis"},
+       "applies to ONNX files only: a checkpoint's training says what counts"},
       {Circumstance::CheckpointBatch, {"--batch"}, "does not apply: a checkpoint keeps its batch"},
       {Circumstance::ProgramFile, gptSizes,
        "does not apply: the program in a .ingot file is compiled already"},
@@ -40,6 +48,7 @@ const std::vector<Row> &table() {
       {Circumstance::Sgd,
        {"--beta1", "--beta2", "--epsilon"},
        "applies to --optimizer=adamw and adam only"},
+      {Circumstance::NoClasses, {"--class-axis"}, "applies to --loss=cross_entropy only"},
       {Circumstance::ReferenceDevice,
        {"--target", "--memory", "--tune", "--cache", "--no-cache", "--explain-cache"},
        "does not apply to --device=reference, which compiles nothing"},

@@ -8,15 +8,18 @@ namespace ingot {
 
 /// What holds for a run of a command, so that some of its options would be ignored.
 enum class Circumstance {
-  Mlp,             ///< the model is of the family `mlp`
-  ModelFile,       ///< the model comes from a file, with its sizes
-  ModelFileBatch,  ///< and the batch is one of these
-  Checkpoint,      ///< model and tokenizer come from a checkpoint
-  CheckpointBatch, ///< and so does the batch
-  ProgramFile,     ///< the model is compiled already
-  NoTraining,      ///< the model runs alone: no loss, no optimizer
-  Adam,            ///< the optimizer is adam or adamw
+  FixedShapes,      ///< the model is no ONNX file
+  Mlp,              ///< the model is of the family `mlp`
+  ModelFile,        ///< the model comes from a file, with its sizes
+  ModelFileBatch,   ///< and the batch is one of these
+  Checkpoint,       ///< model and tokenizer come from a checkpoint
+  CheckpointMetric, ///< what is told of a checkpoint depends on its loss
+  CheckpointBatch,  ///< and so does the batch
+  ProgramFile,      ///< the model is compiled already
+  NoTraining,       ///< the model runs alone: no loss, no optimizer
+  Adam,             ///< the optimizer is adam or adamw
   Sgd,
+  NoClasses,       ///< the loss is not of classes
   ReferenceDevice, ///< the interpreter: nothing is compiled
   NothingRuns,     ///< the command only compiles
   TextData,

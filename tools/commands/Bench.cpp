@@ -37,10 +37,11 @@ Result<LoadedModel> open(const BenchFlags &flags) {
     INGOT_ASSIGN(Program program, openProgram(flags.model.model));
     return flags.compile.load(std::move(program));
   }
-  std::optional<TrainingOptions> training;
-  if (!flags.inference)
-    training = flags.training.options;
   INGOT_ASSIGN(Model model, flags.model.build());
+  std::optional<TrainingOptions> training;
+  if (!flags.inference) {
+    INGOT_ASSIGN(training, flags.training.optionsFor(model));
+  }
   return flags.compile.load(model, training, /*initializers=*/model.parameterCount() > 0);
 }
 

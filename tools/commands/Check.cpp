@@ -61,11 +61,12 @@ Status check(const CLI::App &app, const CheckFlags &flags) {
   if (!flags.train)
     circumstances.push_back(Circumstance::NoTraining);
   INGOT_TRY(refuseIdleOptions(app, circumstances));
-  std::optional<TrainingOptions> training;
-  if (flags.train)
-    training = flags.training.options;
-  INGOT_ASSIGN(CompileOptions compileOptions, flags.compile.options(training));
   INGOT_ASSIGN(Model model, flags.model.build());
+  std::optional<TrainingOptions> training;
+  if (flags.train) {
+    INGOT_ASSIGN(training, flags.training.optionsFor(model));
+  }
+  INGOT_ASSIGN(CompileOptions compileOptions, flags.compile.options(training));
   CheckOptions options{compileOptions, flags.compile.device, flags.compile.threads(),
                        flags.seed,     flags.tolerance,      !flags.noOps};
   auto show = [&](const CheckRow &row) {

@@ -72,17 +72,18 @@ Status compileModel(const CLI::App &app, const CompileCommandFlags &flags) {
   if (flags.json && flags.output == "-")
     return failure(Error::Code::Usage, "--json",
                    "cannot be combined with -o -: both go to standard output");
-  std::optional<TrainingOptions> training;
-  if (flags.train)
-    training = flags.training.options;
   Stage last = Stage::Plan;
   if (!flags.emit.empty()) {
     INGOT_ASSIGN(last, choose<Stage>("--emit", flags.emit));
   }
+  INGOT_ASSIGN(Model model, flags.model.build());
+  std::optional<TrainingOptions> training;
+  if (flags.train) {
+    INGOT_ASSIGN(training, flags.training.optionsFor(model));
+  }
   INGOT_ASSIGN(
       CompileOptions options,
       flags.compile.options(training, last == Stage::Loops ? last : std::min(last, Stage::Plan)));
-  INGOT_ASSIGN(Model model, flags.model.build());
   if (!flags.emit.empty())
     return emitStage(flags, model, last, options);
   CompileReport report;

@@ -86,6 +86,13 @@ Result<DataSet> DataSet::read(const DataFlags &flags, TokenizerPointer saved) {
   return set;
 }
 
+std::vector<Shape> DataSet::shapes() const {
+  std::vector<Shape> shapes;
+  for (const NamedArray &array : arrays)
+    shapes.push_back(array.value.shape());
+  return shapes;
+}
+
 std::string DataSet::fingerprint() const {
   auto bytesOf = [](const auto *data, size_t bytes) {
     return std::string_view(reinterpret_cast<const char *>(data), bytes);

@@ -31,6 +31,8 @@ public:
   const TokenizerPointer &tokenizer() const { return tokens; }
   /// Equal for equal tokens or arrays, whatever their files are called.
   std::string fingerprint() const;
+  /// Shapes of the arrays, in their order; none for text and random data.
+  std::vector<Shape> shapes() const;
   /// Rows of the arrays; 0 for text and random data.
   int64_t rows() const { return arrays.empty() ? 0 : arrays[0].value.shape()[0]; }
 

@@ -35,6 +35,8 @@ std::string_view describe(InputKind kind) {
     return "a compiled program, which run, bench and inspect take";
   case InputKind::Checkpoint:
     return "a checkpoint, which train, eval, generate, run, convert and inspect take";
+  case InputKind::Onnx:
+    return "an ONNX model, which run, train, eval, compile, check and inspect take";
   case InputKind::Model:
     break;
   }
@@ -82,11 +84,11 @@ InputKind kindOfInput(const std::string &path) {
   // Safetensors: the header's length in 8 bytes, then the header.
   if (bytes.size() > 8 && bytes[8] == '{' && bytes[7] == 0)
     return InputKind::Checkpoint;
-  return InputKind::Model;
+  return path != "-" && onnx::isOnnx(path) ? InputKind::Onnx : InputKind::Model;
 }
 
 Result<Model> openModel(const std::string &path) {
-  if (InputKind kind = kindOfInput(path); kind != InputKind::Model)
+  if (InputKind kind = kindOfInput(path); kind != InputKind::Model && kind != InputKind::Onnx)
     return failure(Error::Code::BadInput, placeOf(path), "is not a model but {}", describe(kind));
   if (path != "-")
     return Model::load(path);
@@ -95,7 +97,7 @@ Result<Model> openModel(const std::string &path) {
 }
 
 Result<Program> openProgram(const std::string &path) {
-  if (InputKind kind = kindOfInput(path); kind == InputKind::Checkpoint)
+  if (InputKind kind = kindOfInput(path); kind == InputKind::Checkpoint || kind == InputKind::Onnx)
     return failure(Error::Code::BadInput, placeOf(path), "is not a compiled program but {}",
                    describe(kind));
   if (path != "-")
@@ -110,7 +112,7 @@ Result<Program> openProgram(const std::string &path) {
 }
 
 Result<Checkpoint> openCheckpoint(const std::string &path) {
-  if (InputKind kind = kindOfInput(path); kind == InputKind::Program)
+  if (InputKind kind = kindOfInput(path); kind == InputKind::Program || kind == InputKind::Onnx)
     return failure(Error::Code::BadInput, path, "is not a checkpoint but {}", describe(kind));
   if (path.ends_with(".mlir"))
     return failure(Error::Code::BadInput, path,

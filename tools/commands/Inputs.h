@@ -1,6 +1,7 @@
 /// What a command line names: a model, a compiled program or a checkpoint, told apart by contents.
 #pragma once
 #include "frontend/api/Model.h"
+#include "frontend/onnx/OnnxFile.h"
 #include "runtime/program/Program.h"
 #include "runtime/training/Checkpoint.h"
 
@@ -9,6 +10,7 @@ namespace ingot {
 enum class InputKind {
   Program,    ///< a compiled program, as `ingot compile -o` writes it
   Checkpoint, ///< a checkpoint, weights of another program, or a directory with one of them
+  Onnx,       ///< a model in ONNX's form
   Model,      ///< anything else: the text of a model, if it is one
 };
 

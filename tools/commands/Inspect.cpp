@@ -1,5 +1,6 @@
 /// `ingot inspect`: what a model, a program or a checkpoint holds.
 #include "frontend/api/SavedModel.h"
+#include "runtime/data/Array.h"
 #include "runtime/program/Program.h"
 #include "runtime/support/Json.h"
 #include "runtime/support/Print.h"
@@ -36,6 +37,42 @@ Json inspectModel(const Model &model) {
           {"parameters", model.parameterCount()},
           {"operators", model.operationCount()},
           {"ports", ports}};
+}
+
+/// An ONNX file as it is: sizes may be open, and ops unknown.
+Result<Json> inspectOnnx(const onnx::OnnxFile &file) {
+  Json ports = Json::array();
+  int64_t parameters = 0;
+  auto add = [&](const std::vector<onnx::FilePort> &from, Role role) {
+    for (const onnx::FilePort &port : from)
+      ports.push_back(describePort(port.name, name(role), port.type, port.shape));
+  };
+  const onnx::GraphProto &graph = *file.model().graph;
+  for (const onnx::TensorProto &initializer : graph.initializers) {
+    const std::optional<ElementType> type = onnx::elementTypeOf(initializer.dataType);
+    if (!type || !onnx::isParameter(*type, initializer.dims))
+      continue;
+    if (!checkedBytes(initializer.dims, byteSize(*type)))
+      return failure(Error::Code::BadInput, file.path(), "{}: the shape {} is impossible",
+                     initializer.name, toString(initializer.dims));
+    Json entry =
+        describePort(std::string(initializer.name), name(Role::Parameter), *type, initializer.dims);
+    entry["initializer"] = "file";
+    ports.push_back(entry);
+    parameters += elementCount(initializer.dims);
+  }
+  INGOT_ASSIGN(const std::vector<onnx::FilePort> inputs, onnx::inputsOf(file));
+  INGOT_ASSIGN(const std::vector<onnx::FilePort> outputs, onnx::outputsOf(file));
+  add(inputs, Role::Input);
+  add(outputs, Role::Output);
+  return Json{{"kind", "model"},
+              {"metadata",
+               {{"format", "onnx"},
+                {"opset", file.opset("")},
+                {"producer", std::string(file.model().producer)}}},
+              {"parameters", parameters},
+              {"operators", graph.nodes.size()},
+              {"ports", ports}};
 }
 
 Json inspectProgram(const Program &program) {
@@ -140,6 +177,10 @@ Result<Json> inspect(const ModelFlags &flags) {
   if (flags.isCheckpoint()) {
     INGOT_ASSIGN(Checkpoint checkpoint, openCheckpoint(flags.model));
     return inspectCheckpoint(checkpoint);
+  }
+  if (flags.isOnnx()) {
+    INGOT_ASSIGN(const onnx::OnnxFile file, onnx::OnnxFile::open(flags.model));
+    return inspectOnnx(file);
   }
   INGOT_ASSIGN(Model model, flags.build());
   return inspectModel(model);

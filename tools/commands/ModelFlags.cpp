@@ -46,7 +46,8 @@ Result<std::vector<int64_t>> parseSizes(std::string_view flag, std::string_view 
 
 void ModelFlags::declare(CLI::App &app) {
   constexpr const char *group = "Model";
-  app.add_option("model", model, "gpt, mlp, a .mlir file, or - for one on standard input")
+  app.add_option("model", model,
+                 "gpt, mlp, an ONNX or .mlir file, or - for the latter on standard input")
       ->required();
   app.add_option("--size", size, "gpt: char (default), gpt2, gpt2-medium, gpt2-large, gpt2-xl")
       ->group(group);
@@ -57,7 +58,16 @@ void ModelFlags::declare(CLI::App &app) {
   addNumber(app, "--sequence", sequence, modelSize, "gpt: tokens of an example")->group(group);
   addNumber(app, "--vocab", vocabulary, modelSize, "gpt: vocabulary; default: the tokenizer's")
       ->group(group);
+  declareShapes(app);
+}
+
+void ModelFlags::declareShapes(CLI::App &app) {
+  constexpr const char *group = "Model";
   app.add_option("--batch", batch, "examples a batch; `all`: the whole data, in file order")
+      ->group(group);
+  app.add_option("--shapes", shapes,
+                 "ONNX: shapes of inputs with symbolic sizes, such as x:1x3x224x224,mask:1x16")
+      ->delimiter(',')
       ->group(group);
 }
 
@@ -115,19 +125,76 @@ bool ModelFlags::isCheckpoint() const {
   return namesFile() && kindOfInput(model) == InputKind::Checkpoint;
 }
 
+bool ModelFlags::isOnnx() const { return namesFile() && kindOfInput(model) == InputKind::Onnx; }
+
 std::vector<Circumstance> ModelFlags::circumstances() const {
+  std::vector<Circumstance> result;
+  if (!isOnnx())
+    result.push_back(Circumstance::FixedShapes);
   if (model == "mlp")
-    return {Circumstance::Mlp};
+    result.push_back(Circumstance::Mlp);
   if (!namesFile())
-    return {};
-  if (isProgram())
-    return {Circumstance::ProgramFile};
-  if (isCheckpoint())
-    return {Circumstance::Checkpoint, Circumstance::CheckpointBatch};
-  std::vector<Circumstance> result = {Circumstance::ModelFile};
-  if (batch && !wholeBatch())
+    return result;
+  if (isProgram()) {
+    result.push_back(Circumstance::ProgramFile);
+    return result;
+  }
+  if (isCheckpoint()) {
+    result.insert(result.end(), {Circumstance::Checkpoint, Circumstance::CheckpointBatch});
+    return result;
+  }
+  result.push_back(Circumstance::ModelFile);
+  if (batch && !wholeBatch() && !isOnnx())
     result.push_back(Circumstance::ModelFileBatch);
   return result;
+}
+
+/// `x:1x3x224x224`; the name may hold colons.
+static Result<std::pair<std::string, Shape>> parseNamedShape(const std::string &text) {
+  const size_t colon = text.rfind(':');
+  Shape shape;
+  for (size_t begin = colon == text.npos ? text.size() + 1 : colon + 1; begin < text.size();) {
+    const size_t end = std::min(text.find('x', begin), text.size());
+    INGOT_ASSIGN(const int64_t size, parseSize("--shapes", text.substr(begin, end - begin)));
+    shape.push_back(size);
+    begin = end + 1;
+  }
+  if (shape.empty())
+    return failure(Error::Code::Usage, "--shapes", "'{}' is not NAME:SIZExSIZE…", text);
+  return std::pair(text.substr(0, colon), std::move(shape));
+}
+
+Status ModelFlags::learnShapes(const std::vector<Shape> &arrays) {
+  if (!isOnnx() || arrays.empty())
+    return {};
+  constexpr int64_t usualBatch = 32;
+  INGOT_ASSIGN(onnx::OnnxFile file, onnx::OnnxFile::open(model));
+  INGOT_ASSIGN(std::vector<onnx::FilePort> ports, onnx::inputsOf(file));
+  INGOT_ASSIGN(const int64_t rows, batchOr(std::min(arrays[0][0], usualBatch), arrays[0][0]));
+  for (size_t i = 0; i < ports.size() && i < arrays.size(); ++i) {
+    const onnx::FilePort &port = ports[i];
+    if (batch && port.hasShape && !port.shape.empty() && port.shape[0] >= 0 &&
+        port.shape[0] != rows)
+      return failure(Error::Code::Usage, "--batch", "the file's '{}' has {} rows, not {}",
+                     port.name, port.shape[0], rows);
+    const bool isKnown = port.hasShape && std::ranges::find(port.shape, -1) == port.shape.end();
+    if (isKnown || (port.hasShape && port.shape.size() != arrays[i].size()))
+      continue;
+    Shape shape = arrays[i];
+    shape[0] = port.hasShape && port.shape[0] >= 0 ? port.shape[0] : rows;
+    known.shapes[port.name] = std::move(shape);
+  }
+  return {};
+}
+
+Result<Model> ModelFlags::importOnnx() const {
+  onnx::ImportOptions options = known;
+  for (const std::string &text : shapes) {
+    INGOT_ASSIGN(auto named, parseNamedShape(text));
+    options.shapes[named.first] = std::move(named.second);
+  }
+  INGOT_ASSIGN(onnx::OnnxFile file, onnx::OnnxFile::open(model));
+  return onnx::importModel(file, options);
 }
 
 Result<Model> ModelFlags::build(const Tokenizer *tokenizer, int64_t rows) const {
@@ -138,9 +205,11 @@ Result<Model> ModelFlags::build(const Tokenizer *tokenizer, int64_t rows) const 
   if (!namesFile()) {
     const std::string families[] = {"gpt", "mlp"};
     return failure(Error::Code::Usage, "",
-                   "unknown model '{}'{}; known are gpt, mlp and .mlir files", model,
+                   "unknown model '{}'{}; known are gpt, mlp, ONNX and .mlir files", model,
                    didYouMean(model, families));
   }
+  if (isOnnx())
+    return importOnnx();
   return openModel(model);
 }
 

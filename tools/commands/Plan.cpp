@@ -186,11 +186,12 @@ Status plan(const CLI::App &app, const PlanFlags &flags) {
   if (flags.json)
     circumstances.push_back(Circumstance::JsonOutput);
   INGOT_TRY(refuseIdleOptions(app, circumstances));
-  std::optional<TrainingOptions> training;
-  if (!flags.inference)
-    training = flags.training.options;
-  INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
   INGOT_ASSIGN(Model model, flags.model.build());
+  std::optional<TrainingOptions> training;
+  if (!flags.inference) {
+    INGOT_ASSIGN(training, flags.training.optionsFor(model));
+  }
+  INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
   INGOT_ASSIGN(Program program, planProgram(moduleOf(model), options));
   int threads = flags.compile.threads() > 0 ? flags.compile.threads() : usableCpus();
   Peak peak = findPeak(program, largestFunction(program));

@@ -28,10 +28,44 @@ struct RunFlags {
 struct Target {
   LoadedModel loaded;
   std::optional<Checkpoint> checkpoint;
-  std::string place; ///< of the checkpoint
+  std::string place;      ///< of the checkpoint
+  bool hasValues = false; ///< parameters came with the model's file
 };
 
-Result<Target> openTarget(const RunFlags &flags) {
+/// The values on the command line: `NAME=VALUE` where NAME is one of `names`, else VALUE for the
+/// next name that has none.
+Result<std::vector<NamedTensor>> readInputs(const RunFlags &flags, std::vector<std::string> names) {
+  std::vector<NamedTensor> values;
+  for (const std::string &text : flags.inputs) {
+    const size_t equals = text.find('=');
+    const bool isNamed =
+        equals != text.npos && std::ranges::find(names, text.substr(0, equals)) != names.end();
+    if (!isNamed && names.empty())
+      return failure(Error::Code::Usage, "--input", "@{} takes no more inputs", flags.function);
+    const std::string name = isNamed ? text.substr(0, equals) : names.front();
+    std::erase(names, name);
+    INGOT_ASSIGN(Tensor value, parseTensor("--input", isNamed ? text.substr(equals + 1) : text));
+    values.push_back({name, std::move(value)});
+  }
+  return values;
+}
+
+/// An ONNX file is compiled for the shapes of what it is given.
+Status learnShapes(RunFlags &flags) {
+  INGOT_ASSIGN(onnx::OnnxFile file, onnx::OnnxFile::open(flags.model.model));
+  INGOT_ASSIGN(std::vector<onnx::FilePort> ports, onnx::inputsOf(file));
+  std::vector<std::string> names;
+  for (const onnx::FilePort &port : ports)
+    names.push_back(port.name);
+  INGOT_ASSIGN(std::vector<NamedTensor> values, readInputs(flags, names));
+  for (const NamedTensor &input : values) {
+    flags.model.known.shapes[input.name] = input.value.shape();
+    flags.model.known.values[input.name] = input.value;
+  }
+  return {};
+}
+
+Result<Target> openTarget(RunFlags &flags) {
   Target target;
   const std::string &path = flags.model.model;
   if (!flags.parameters.empty()) {
@@ -50,7 +84,12 @@ Result<Target> openTarget(const RunFlags &flags) {
     INGOT_ASSIGN(target.loaded, flags.compile.load(saved.model, std::nullopt));
     return target;
   }
+  if (flags.model.isOnnx())
+    INGOT_TRY(learnShapes(flags));
   INGOT_ASSIGN(Model model, flags.model.build());
+  if (!target.checkpoint)
+    INGOT_TRY(requireValues(model, path));
+  target.hasValues = !model.weights().empty();
   bool initializers = !target.checkpoint && model.parameterCount() > 0;
   INGOT_ASSIGN(target.loaded, flags.compile.load(model, std::nullopt, initializers));
   return target;
@@ -65,7 +104,7 @@ Status fillParameters(const RunFlags &flags, Target &target) {
   const Function *init = session.program().function("init");
   if (flags.function == "init")
     return {};
-  if (!init) {
+  if (!init && !target.hasValues) {
     const Function &function = *session.program().function(flags.function);
     for (const Port &port : function.ports)
       if (port.role == Role::Parameter)
@@ -73,8 +112,9 @@ Status fillParameters(const RunFlags &flags, Target &target) {
             Error::Code::Usage, "--parameters",
             "{} holds no values of its parameters ('{}', …): name a checkpoint that does",
             flags.model.model, port.name);
-    return {};
   }
+  if (!init)
+    return {};
   INGOT_ASSIGN(std::vector<NamedTensor> seed, scalarInputs(*init, {.seed = flags.seed}));
   for (const NamedTensor &scalar : seed)
     INGOT_TRY(session.write("init", scalar.name, scalar.value));
@@ -89,18 +129,15 @@ std::vector<const Port *> portsOf(const Function &function, bool (*isWanted)(Rol
   return ports;
 }
 
-/// `NAME=VALUE` where NAME is a port; else VALUE for the next port that has none.
 Status writeInputs(const RunFlags &flags, Session &session, const Function &function) {
   std::vector<const Port *> open = portsOf(function, isFed);
-  for (const std::string &text : flags.inputs) {
-    size_t equals = text.find('=');
-    const Port *named = equals == text.npos ? nullptr : function.port(text.substr(0, equals));
-    if (!named && open.empty())
-      return failure(Error::Code::Usage, "--input", "@{} takes no more inputs", function.name);
-    const Port *port = named ? named : open.front();
-    std::erase(open, port);
-    INGOT_ASSIGN(Tensor value, parseTensor("--input", named ? text.substr(equals + 1) : text));
-    INGOT_TRY(session.write(function.name, port->name, value));
+  std::vector<std::string> names;
+  for (const Port *port : open)
+    names.push_back(port->name);
+  INGOT_ASSIGN(std::vector<NamedTensor> values, readInputs(flags, names));
+  for (const NamedTensor &input : values) {
+    std::erase(open, function.port(input.name));
+    INGOT_TRY(session.write(function.name, input.name, input.value));
   }
   if (open.empty())
     return {};
@@ -158,7 +195,7 @@ std::vector<Circumstance> circumstances(const RunFlags &flags) {
   return result;
 }
 
-Status run(const CLI::App &app, const RunFlags &flags) {
+Status run(const CLI::App &app, RunFlags &flags) {
   INGOT_TRY(refuseIdleOptions(app, circumstances(flags)));
   INGOT_ASSIGN(Target target, openTarget(flags));
   Session &session = *target.loaded.session;

@@ -36,7 +36,9 @@ int64_t integerLimit(const Model &model, const TrainingOptions &training) {
     return 0;
   for (const ModelPort &port : model.ports())
     if (port.role == Role::Output && !port.shape.empty())
-      return port.shape.back();
+      return training.classAxis >= 0 && training.classAxis < int64_t(port.shape.size())
+                 ? port.shape[size_t(training.classAxis)]
+                 : port.shape.back();
   return 0;
 }
 
@@ -112,8 +114,12 @@ Status train(const CLI::App &app, TrainFlags &flags) {
                    "is needed: {} holds no tokenizer for --text (--bpe=DIR for GPT-2's)",
                    flags.model.model);
   INGOT_ASSIGN(DataSet data, DataSet::read(flags.data, tokenizer));
+  INGOT_TRY(flags.model.learnShapes(data.shapes()));
   INGOT_ASSIGN(Model model, start ? start->build(flags, data, before)
                                   : flags.model.build(data.tokenizer().get(), data.rows()));
+  if (!start && !before)
+    INGOT_TRY(requireValues(model, flags.model.model));
+  INGOT_ASSIGN(flags.training.options, flags.training.optionsFor(model));
   const SavedModel saved{model, data.tokenizer(), training, savedRun(flags, data)};
   if (before)
     INGOT_TRY(checkSameRun(*before, saved, flags));
@@ -164,10 +170,11 @@ Status train(const CLI::App &app, TrainFlags &flags) {
     releaseInterrupts();
 
   TrainingSummary summary = summarize(program, result, loaded.report.milliseconds);
-  if (validation && !result.stopped && training.loss == TrainingOptions::Loss::CrossEntropy &&
-      isClassifier(program)) {
-    INGOT_ASSIGN(summary.accuracy,
-                 evaluateAccuracy(*loaded.session, *validation, flags.run.evaluationBatches));
+  if (const auto classifier = classifierOf(program);
+      validation && !result.stopped && training.loss == TrainingOptions::Loss::CrossEntropy &&
+      classifier) {
+    INGOT_ASSIGN(summary.accuracy, evaluateAccuracy(*loaded.session, *validation,
+                                                    flags.run.evaluationBatches, *classifier));
   }
   if (flags.json)
     print("{}\n", summary.toJson());

@@ -88,8 +88,10 @@ Status tuneModel(const CLI::App &app, const TuneFlags &flags) {
     circumstances.push_back(Circumstance::NoTraining);
   INGOT_TRY(refuseIdleOptions(app, circumstances));
   std::optional<TrainingOptions> training;
-  if (!flags.inference)
-    training = flags.training.options;
+  INGOT_ASSIGN(Model model, flags.model.build());
+  if (!flags.inference) {
+    INGOT_ASSIGN(training, flags.training.optionsFor(model));
+  }
   INGOT_ASSIGN(CompileOptions options, flags.compile.options(training));
   if (options.cacheDirectory.empty())
     return failure(Error::Code::Usage, "--cache", "there is no directory to keep the choices in");
@@ -97,7 +99,6 @@ Status tuneModel(const CLI::App &app, const TuneFlags &flags) {
   const TuningFile file(options.cacheDirectory, target, options.threads);
   if (!options.tuning.note.empty())
     print(stderr, "note: {}: it is replaced\n", options.tuning.note);
-  INGOT_ASSIGN(Model model, flags.model.build());
   INGOT_TRY(checkFits(model, options));
   if (flags.inference && model.parameterCount() > 0) {
     INGOT_ASSIGN(model, withInitializers(model));

@@ -1,0 +1,58 @@
+"""Small ONNX files, written field by field, and .npy files: no package is needed."""
+import struct
+
+
+def _varint(value):
+    value &= (1 << 64) - 1
+    out = b""
+    while value >= 0x80:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def number(field, value):
+    return _varint(field << 3) + _varint(value)
+
+
+def data(field, value):
+    value = value.encode() if isinstance(value, str) else value
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def node(op, inputs, outputs, name="", attributes=b""):
+    return b"".join(data(1, i) for i in inputs) + b"".join(data(2, o) for o in outputs) + data(3, name) + data(4, op) + \
+        attributes
+
+
+def floats(name, shape, values):
+    return b"".join(number(1, size) for size in shape) + number(2, 1) + data(8, name) + \
+        data(9, struct.pack(f"<{len(values)}f", *values))
+
+
+def port(name, shape, kind=1):
+    """A dimension that is a string is a symbol."""
+    dims = b"".join(data(1, data(2, size) if isinstance(size, str) else number(1, size)) for size in shape)
+    return data(1, name) + data(2, data(1, number(1, kind) + data(2, dims)))
+
+
+def model(nodes, initializers, inputs, outputs, opset=18):
+    graph = b"".join(data(1, n) for n in nodes) + b"".join(data(5, i) for i in initializers) + \
+        b"".join(data(11, i) for i in inputs) + b"".join(data(12, o) for o in outputs)
+    return number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, opset))
+
+
+def classifier(rows):
+    """relu(x · a + c) · b of 4 numbers, for 3 classes."""
+    spread = [((7 * i) % 11 - 5) / 10 for i in range(24)]
+    return model([node("MatMul", ["x", "a"], ["h"], "first"), node("Add", ["h", "c"], ["s"], "bias"),
+                  node("Relu", ["s"], ["r"], "act"), node("MatMul", ["r", "b"], ["y"], "last")],
+                 [floats("a", [4, 5], spread[:20]), floats("c", [5], spread[:5]), floats("b", [5, 3], spread[9:24])],
+                 [port("x", [rows, 4])], [port("y", [rows, 3])])
+
+
+def npy(shape, values, kind="f"):
+    """`kind` is struct's: f, q."""
+    header = str({"descr": {"f": "<f4", "q": "<i8"}[kind], "fortran_order": False, "shape": tuple(shape)}).encode()
+    header += b" " * (63 - (len(header) + 10) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack(f"<{len(values)}{kind}", *values)

@@ -1,0 +1,108 @@
+"""ONNX files on the command line: run, inspect, check, compile, eval, train, convert."""
+import json
+import os
+import tempfile
+import unittest
+
+import onnx_file
+from support import lines, run, write
+
+DATA = os.environ.get("INGOT_TEST_DATA",
+                      os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "shared", "data"))
+MNIST = os.path.join(DATA, "mnist")
+
+
+class Onnx(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.fixed = write(self.folder, "fixed.onnx", onnx_file.classifier(16))
+        self.open = write(self.folder, "open.onnx", onnx_file.classifier("batch"))
+        self.x = write(self.folder, "x.npy", onnx_file.npy([16, 4], [(i * 37 % 23 - 11) / 7 for i in range(64)]))
+        self.t = write(self.folder, "t.npy", onnx_file.npy([16], [i % 3 for i in range(16)], "q"))
+
+    def succeed(self, *arguments):
+        process = run(*arguments)
+        self.assertEqual(process.returncode, 0, f"{arguments}: {process.stderr}")
+        return process
+
+    def fail(self, expected, *arguments, code=1):
+        process = run(*arguments)
+        self.assertEqual(process.returncode, code, process.stderr)
+        self.assertIn(expected, process.stderr)
+
+    def train(self, *arguments):
+        process = self.succeed("train", self.fixed, f"--data={self.x},{self.t}", "--batch=all", "--lr=0.05", "--json",
+                               *arguments)
+        return [line["loss"] for line in lines(process) if "loss" in line]
+
+    def test_inputs_decide_open_sizes(self):
+        out = os.path.join(self.folder, "y.npy")
+        self.succeed("run", self.open, f"--input=@{self.x}", f"--output=@{out}")
+        self.succeed("run", self.fixed, f"--input=x=@{self.x}", f"--expected_output=@{out}")
+        self.succeed("check", self.open, "--shapes=x:3x4")
+        self.fail("x: batchx4 has sizes that are known at run time only: --shapes=x:… says them", "compile", self.open)
+        self.fail("applies to ONNX files only", "compile", "mlp", "--shapes=x:3x4", code=2)
+        self.assertIn("graph.relu", self.succeed("compile", self.open, "--shapes=x:3x4", "--emit=graph").stdout)
+
+    def test_inspect_needs_no_sizes(self):
+        report = json.loads(self.succeed("inspect", self.open, "--json").stdout)
+        self.assertEqual((report["parameters"], report["operators"]), (40, 4))
+        ports = {port["name"]: (port["kind"], port["shape"]) for port in report["ports"]}
+        self.assertEqual(ports, {"a": ("parameter", [4, 5]), "b": ("parameter", [5, 3]), "c": ("parameter", [5]),
+                                 "x": ("input", [-1, 4]), "y": ("output", [-1, 3])})
+
+    def test_training_follows_the_file(self):
+        losses = self.train("--steps=60")
+        self.assertLess(losses[-1], 0.8 * losses[0])
+        self.assertEqual(losses, self.train("--steps=60"))
+        frozen = self.train("--steps=60", "--freeze=a|c")
+        names = write(self.folder, "names.txt", "b\n")
+        self.assertEqual(frozen, self.train("--steps=60", f"--train-only=@{names}"))
+        self.assertEqual(frozen[0], losses[0])
+        self.assertNotEqual(frozen[-1], losses[-1])
+        data = f"--data={self.x},{self.t}"
+        self.fail("the model has no parameter 'd'", "train", self.fixed, data, "--steps=1",
+                  f"--train-only=@{write(self.folder, 'wrong.txt', 'b d'.replace(' ', chr(10)))}", code=2)
+        self.fail("'d.*' takes no parameter of the model", "train", self.fixed, data, "--steps=1", "--freeze=d.*", code=2)
+        self.fail("the file's 'x' has 16 rows, not 4", "train", self.fixed, data, "--steps=1", "--batch=4", code=2)
+
+    def test_trained_weights_go_back_into_the_file(self):
+        out = os.path.join(self.folder, "run")
+        trained = os.path.join(self.folder, "trained.onnx")
+        logits = os.path.join(self.folder, "logits.npy")
+        self.train("--steps=30", f"--out={out}")
+        self.succeed("convert", out, f"--model={self.fixed}", "-o", trained)
+        self.succeed("run", out, f"--input=@{self.x}", f"--output=@{logits}")
+        self.succeed("run", trained, f"--input=@{self.x}", f"--expected_output=@{logits}", "--tolerance=0")
+        # A training that begins with the result goes on where the other one ended.
+        more = lines(self.succeed("train", trained, f"--data={self.x},{self.t}", "--batch=all", "--steps=1", "--json"))
+        longer = self.train("--steps=31")
+        self.assertAlmostEqual(more[0]["loss"], longer[30], places=6)
+        self.fail("--model: is needed", "convert", out, "-o", trained, code=2)
+
+    def test_saved_text_holds_no_values(self):
+        text = os.path.join(self.folder, "m.mlir")
+        self.succeed("compile", self.fixed, "--emit=graph", "-o", text)
+        self.fail("holds no values of its parameters ('a', …)", "run", text, f"--input=@{self.x}")
+        self.fail("holds no values of its parameters ('a', …)", "train", text, f"--data={self.x},{self.t}", "--steps=1",
+                  "--batch=all")
+
+    def test_accuracy(self):
+        report = json.loads(self.succeed("eval", self.open, f"--data={self.x},{self.t}", "--metric=accuracy",
+                                         "--json").stdout)
+        self.assertEqual(report["batches"], 1)
+        self.assertEqual(report["accuracy"] * 16 % 1, 0)
+
+    @unittest.skipUnless(os.path.exists(os.path.join(MNIST, "mnist-8.onnx")), "mnist-8.onnx is not there")
+    def test_mnist(self):
+        report = json.loads(self.succeed(
+            "eval", os.path.join(MNIST, "mnist-8.onnx"),
+            f"--data={MNIST}/t10k-images-idx3-ubyte.gz,{MNIST}/t10k-labels-idx1-ubyte.gz", "--metric=accuracy",
+            "--json").stdout)
+        self.assertAlmostEqual(report["accuracy"], 0.9891, delta=0.0002)
+
+
+if __name__ == "__main__":
+    unittest.main()
