@@ -16,18 +16,21 @@ public:
   CpuStoreMemory(std::shared_ptr<ThreadPool> pool, std::shared_ptr<CpuQueue> queue)
       : pool(std::move(pool)), queue(std::move(queue)) {}
 
+  std::string_view device() const override { return "cpu"; }
   Result<uint8_t *> allocate(int64_t bytes) override {
     INGOT_ASSIGN(Pages allocated, Pages::allocate(bytes, "parameters and state"));
     queue->runHere([&] { allocated.populate(*pool); });
     return pages.emplace_back(std::move(allocated)).data();
   }
-  void copyIn(uint8_t *to, const void *from, size_t bytes) override {
+  Status copyIn(uint8_t *to, const void *from, size_t bytes) override {
     if (bytes)
       std::memcpy(to, from, bytes);
+    return {};
   }
-  void copyOut(void *to, const uint8_t *from, size_t bytes) override {
+  Status copyOut(void *to, const uint8_t *from, size_t bytes) override {
     if (bytes)
       std::memcpy(to, from, bytes);
+    return {};
   }
 
 private:
@@ -47,6 +50,7 @@ public:
                                         std::shared_ptr<Store> store) override {
     if (!store)
       store = makeStore();
+    INGOT_TRY(store->checkDevice(name()));
     INGOT_ASSIGN(std::unique_ptr<CpuSession> session,
                  CpuSession::create(std::move(program), std::move(store), pool, queue));
     return session;

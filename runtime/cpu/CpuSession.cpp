@@ -1,7 +1,6 @@
 #include "runtime/cpu/CpuSession.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/program/CpuImage.h"
-#include "runtime/program/IndexError.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -43,13 +42,6 @@ callKernel(void (*entry)(void *const *, int64_t, int64_t), void *const *argument
   entry(arguments, lo, hi);
 }
 
-template <typename T> std::string namesOf(const std::vector<T> &rows) {
-  std::string names;
-  for (const T &row : rows)
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", row.name);
-  return names;
-}
-
 } // namespace
 
 Result<std::unique_ptr<CpuSession>> CpuSession::create(std::shared_ptr<const Program> program,
@@ -75,26 +67,13 @@ CpuSession::~CpuSession() {
 
 /// Finds memory for all of the program's addresses.
 Status CpuSession::allocate() {
-  INGOT_ASSIGN(const std::vector<PersistentGroup> groups, persistentGroups(*source));
-  INGOT_ASSIGN(const std::vector<uint8_t *> places, parameters->admit(groups));
-  auto aligned = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
-  int64_t ownBytes = 0;
-  for (size_t i = 0; i < groups.size(); ++i)
-    ownBytes += places[i] ? 0 : aligned(groups[i].end - groups[i].first);
-  INGOT_ASSIGN(constants, Pages::allocate(ownBytes, "the program's constants"));
-  uint8_t *next = constants.data();
-  for (size_t i = 0; i < groups.size(); ++i) {
-    const PersistentGroup &group = groups[i];
-    stretches.push_back({group.first, group.end, places[i] ? places[i] : next});
-    if (places[i])
-      continue;
-    for (const Constant *constant : group.constants)
-      std::memcpy(next + (constant->offset - group.first), constant->value.data(),
-                  constant->value.bytes());
-    next += aligned(group.end - group.first);
-  }
-  INGOT_ASSIGN(
-      arena, Pages::allocate(source->arenaBytes - source->persistentBytes, "the program's arena"));
+  INGOT_ASSIGN(addresses, AddressSpace::make(*source, *parameters));
+  INGOT_ASSIGN(constants, Pages::allocate(addresses.constantBytes(), "the program's constants"));
+  INGOT_ASSIGN(arena, Pages::allocate(addresses.arenaBytes(), "the program's arena"));
+  addresses.place(constants.data(), arena.data());
+  for (const Constant &constant : source->constants)
+    if (constant.value.bytes())
+      std::memcpy(at(constant.offset), constant.value.data(), constant.value.bytes());
   queue->runHere([&] { arena.populate(*pool); });
   // Whole pages a worker, and one more so that all workspaces do not start in the same cache sets.
   workspaceStride = (source->workspaceBytes + 4095) / 4096 * 4096 + 4096 + 64;
@@ -103,16 +82,6 @@ Status CpuSession::allocate() {
                  Pages::allocate(workspaceStride * pool->size(), "the kernels' workspace"));
   }
   return {};
-}
-
-/// Where a byte of the program's addresses is. What reaches over it stays within its stretch.
-uint8_t *CpuSession::at(int64_t offset) const {
-  if (offset >= source->persistentBytes)
-    return arena.data() + (offset - source->persistentBytes);
-  auto after = std::ranges::upper_bound(stretches, offset, {}, &Stretch::first);
-  if (after == stretches.begin() || std::prev(after)->end <= offset)
-    return nullptr; // nobody reaches over a single byte of it
-  return std::prev(after)->memory + (offset - std::prev(after)->first);
 }
 
 /// Maps the code and finds every kernel's first instruction in it.
@@ -218,7 +187,7 @@ template <typename Around> void CpuSession::execute(Entrance &entrance, Around &
 Status CpuSession::run(std::string_view function) {
   auto found = functions.find(function);
   if (found == functions.end())
-    return tl::unexpected(findFunction(function).error());
+    return tl::unexpected(findFunction(*source, function).error());
   Status status;
   queue->runHere([&] {
     execute(found->second, [&](auto &&runAll) {
@@ -233,7 +202,7 @@ Result<Ticket> CpuSession::enqueue(std::string_view function, std::span<const Na
                                    std::span<const std::string> outputs) {
   auto found = functions.find(function);
   if (found == functions.end())
-    return tl::unexpected(findFunction(function).error());
+    return tl::unexpected(findFunction(*source, function).error());
   std::shared_ptr<Run> run;
   if (!spare.empty()) {
     run = std::move(spare.back());
@@ -246,7 +215,7 @@ Result<Ticket> CpuSession::enqueue(std::string_view function, std::span<const Na
   run->inputCount = 0;
   run->inputs.resize(std::max(run->inputs.size(), inputs.size()));
   for (const NamedTensor &input : inputs) {
-    INGOT_ASSIGN(const Port *port, findPort(function, input.name));
+    INGOT_ASSIGN(const Port *port, findPort(*source, function, input.name));
     INGOT_TRY(checkValue(function, *port, input.value));
     auto &[target, bytes] = run->inputs[run->inputCount++];
     target = port;
@@ -255,7 +224,7 @@ Result<Ticket> CpuSession::enqueue(std::string_view function, std::span<const Na
   }
   run->outputs.clear();
   for (const std::string &output : outputs) {
-    INGOT_ASSIGN(const Port *port, findPort(function, output));
+    INGOT_ASSIGN(const Port *port, findPort(*source, function, output));
     run->outputs.push_back(port);
   }
   if (sink)
@@ -285,15 +254,7 @@ Status CpuSession::errorOf(const Function &function) const {
       continue;
     int64_t word;
     std::memcpy(&word, at(port.offset), sizeof(word));
-    if (word == IndexError::none)
-      continue;
-    const auto [position, index] = IndexError::decode(word);
-    return failure(Error::Code::BadInput, "", "@{}: {}: {}{} at position {}", function.name,
-                   port.name, index,
-                   index == IndexError::leastIndex     ? " or less"
-                   : index == IndexError::largestIndex ? " or more"
-                                                       : "",
-                   position);
+    INGOT_TRY(checkErrorWord(function, port, word));
   }
   return {};
 }
@@ -407,23 +368,8 @@ void CpuSession::moveArguments(Call &call, int64_t iteration) const {
       call.arguments[row + i] = call.first[i] + iteration * step.strides[i];
 }
 
-Result<const Function *> CpuSession::findFunction(std::string_view name) const {
-  if (const Function *found = source->function(name))
-    return found;
-  return failure(Error::Code::Usage, "", "the program has no function '{}', only: {}", name,
-                 namesOf(source->functions));
-}
-
-Result<const Port *> CpuSession::findPort(std::string_view function, std::string_view port) const {
-  INGOT_ASSIGN(const Function *owner, findFunction(function));
-  if (const Port *found = owner->port(port))
-    return found;
-  return failure(Error::Code::Usage, "", "function '{}' has no port '{}', only: {}", function, port,
-                 namesOf(owner->ports));
-}
-
 Status CpuSession::write(std::string_view function, std::string_view port, const Tensor &value) {
-  INGOT_ASSIGN(const Port *target, findPort(function, port));
+  INGOT_ASSIGN(const Port *target, findPort(*source, function, port));
   INGOT_TRY(checkValue(function, *target, value));
   queue->drain();
   std::unique_lock alone(parameters->lock());
@@ -433,14 +379,14 @@ Status CpuSession::write(std::string_view function, std::string_view port, const
 }
 
 Result<Tensor> CpuSession::read(std::string_view function, std::string_view port) const {
-  INGOT_ASSIGN(const Port *origin, findPort(function, port));
+  INGOT_ASSIGN(const Port *origin, findPort(*source, function, port));
   queue->drain();
   std::shared_lock beside(parameters->lock());
   return valueOf(*origin);
 }
 
 Status CpuSession::readInto(std::string_view function, std::string_view port, Tensor &value) const {
-  INGOT_ASSIGN(const Port *origin, findPort(function, port));
+  INGOT_ASSIGN(const Port *origin, findPort(*source, function, port));
   INGOT_TRY(checkPlace(function, *origin, value));
   queue->drain();
   std::shared_lock beside(parameters->lock());

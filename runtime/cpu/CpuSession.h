@@ -4,6 +4,7 @@
 #include "runtime/cpu/CpuQueue.h"
 #include "runtime/cpu/Memory.h"
 #include "runtime/cpu/ThreadPool.h"
+#include "runtime/program/AddressSpace.h"
 #include "runtime/program/Device.h"
 #include <map>
 
@@ -86,11 +87,6 @@ private:
     Result<std::vector<NamedTensor>> result;
     bool ended = false;
   };
-  /// A stretch of the program's addresses and the memory that is there.
-  struct Stretch {
-    int64_t first, end;
-    uint8_t *memory;
-  };
 
   CpuSession(std::shared_ptr<const Program> program, std::shared_ptr<Store> store,
              std::shared_ptr<ThreadPool> pool, std::shared_ptr<CpuQueue> queue)
@@ -98,7 +94,7 @@ private:
         queue(std::move(queue)) {}
 
   Status allocate();
-  uint8_t *at(int64_t offset) const;
+  uint8_t *at(int64_t offset) const { return addresses.at(offset); }
   static Status checkRunnable(const Program &program);
   Status mapKernels();
   Nodes prepare(std::span<const Step> steps, int64_t trips) const;
@@ -112,22 +108,19 @@ private:
   void record(Record &record, const Call &call, int64_t grains, double start, double end) const;
   void deliverRecords();
   void moveArguments(Call &call, int64_t iteration) const;
-  Result<const Function *> findFunction(std::string_view name) const;
   void copyOut(const Port &port, Tensor &value) const;
   Tensor valueOf(const Port &port) const;
   Status errorOf(const Function &function) const;
-  Result<const Port *> findPort(std::string_view function, std::string_view port) const;
 
   std::shared_ptr<const Program> source;
   std::shared_ptr<Store> parameters;
   std::shared_ptr<ThreadPool> pool;
   std::shared_ptr<CpuQueue> queue;
-  Pages arena;                    ///< what follows the persistent part of the program's addresses
-  Pages constants;                ///< and what else of the persistent part the store does not hold
-  std::vector<Stretch> stretches; ///< of the persistent part, in order
-  std::vector<Pages> code;        ///< one an object
-  std::vector<Entry> entries;     ///< one a kernel
-  Pages workspace;                ///< one stretch of `workspaceStride` bytes a worker
+  AddressSpace addresses;
+  Pages arena, constants;
+  std::vector<Pages> code;    ///< one an object
+  std::vector<Entry> entries; ///< one a kernel
+  Pages workspace;            ///< one stretch of `workspaceStride` bytes a worker
   int64_t workspaceStride = 0;
   std::map<std::string_view, Entrance> functions;
   ProfileSink sink;

@@ -1,7 +1,15 @@
+#include "runtime/program/IndexError.h"
 #include "runtime/program/Program.h"
 
 namespace ingot {
 namespace {
+
+template <typename T> std::string namesOf(const std::vector<T> &rows) {
+  std::string names;
+  for (const T &row : rows)
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", row.name);
+  return names;
+}
 
 std::string typeAndShape(ElementType type, const Shape &shape) {
   return fmt::format("{} of {}", toString(shape), name(type));
@@ -20,6 +28,34 @@ Status checkIndices(std::string_view function, const Port &port, const Tensor &v
 }
 
 } // namespace
+
+Result<const Function *> findFunction(const Program &program, std::string_view name) {
+  if (const Function *found = program.function(name))
+    return found;
+  return failure(Error::Code::Usage, "", "the program has no function '{}', only: {}", name,
+                 namesOf(program.functions));
+}
+
+Result<const Port *> findPort(const Program &program, std::string_view function,
+                              std::string_view port) {
+  INGOT_ASSIGN(const Function *owner, findFunction(program, function));
+  if (const Port *found = owner->port(port))
+    return found;
+  return failure(Error::Code::Usage, "", "function '{}' has no port '{}', only: {}", function, port,
+                 namesOf(owner->ports));
+}
+
+Status checkErrorWord(const Function &function, const Port &port, int64_t word) {
+  if (word == IndexError::none)
+    return {};
+  const auto [position, index] = IndexError::decode(word);
+  return failure(Error::Code::BadInput, "", "@{}: {}: {}{} at position {}", function.name,
+                 port.name, index,
+                 index == IndexError::leastIndex     ? " or less"
+                 : index == IndexError::largestIndex ? " or more"
+                                                     : "",
+                 position);
+}
 
 void normalise(Tensor &tensor) {
   const int64_t count = tensor.size();

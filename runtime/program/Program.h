@@ -207,6 +207,13 @@ struct Program {
   static Result<Program> load(const std::string &path);
 };
 
+/// A function or port by its name; the error lists those that there are.
+Result<const Function *> findFunction(const Program &program, std::string_view name);
+Result<const Port *> findPort(const Program &program, std::string_view function,
+                              std::string_view port);
+/// What a run found wrong, by the word in a port of role error: see IndexError.
+Status checkErrorWord(const Function &function, const Port &port, int64_t word);
+
 /// What a port takes: its type and shape, and indices inside its limit. The error names the
 /// position and the value of the first that is not.
 Status checkValue(std::string_view function, const Port &port, const Tensor &value);

@@ -86,6 +86,13 @@ int64_t Store::bytes() const {
   return allocated;
 }
 
+Status Store::checkDevice(std::string_view device) const {
+  if (memory->device() == device)
+    return {};
+  return failure(Error::Code::Usage, "", "the store lies in the memory of {}, not of {}",
+                 memory->device(), device);
+}
+
 std::vector<std::string> Store::names() const {
   std::lock_guard guard(tables);
   std::vector<std::string> list;
@@ -111,7 +118,7 @@ Result<Tensor> Store::read(const std::string &tensor) const {
   guard.unlock();
   Tensor value(entry->type, entry->shape);
   std::shared_lock run(runs);
-  memory->copyOut(value.data(), place, value.bytes());
+  INGOT_TRY(memory->copyOut(value.data(), place, value.bytes()));
   return value;
 }
 
@@ -124,8 +131,7 @@ Status Store::write(const std::string &tensor, const Tensor &value) {
     return failure(Error::Code::BadInput, tensor, "takes {} {}, not {} {}", toString(entry->shape),
                    name(entry->type), toString(value.shape()), name(value.type()));
   std::unique_lock run(runs);
-  memory->copyIn(place, value.data(), value.bytes());
-  return {};
+  return memory->copyIn(place, value.data(), value.bytes());
 }
 
 } // namespace ingot

@@ -13,10 +13,12 @@ namespace ingot {
 class StoreMemory {
 public:
   virtual ~StoreMemory() = default;
+  /// Whose memory it is, such as `cpu` or `cuda:1`: programs run there alone.
+  virtual std::string_view device() const = 0;
   /// Zeroed memory at a multiple of 64 that stays until this object goes.
   virtual Result<uint8_t *> allocate(int64_t bytes) = 0;
-  virtual void copyIn(uint8_t *to, const void *from, size_t bytes) = 0;
-  virtual void copyOut(void *to, const uint8_t *from, size_t bytes) = 0;
+  virtual Status copyIn(uint8_t *to, const void *from, size_t bytes) = 0;
+  virtual Status copyOut(void *to, const uint8_t *from, size_t bytes) = 0;
 };
 
 /// The first program that is admitted decides where each tensor lies and which ones lie side by
@@ -32,6 +34,8 @@ public:
   Result<std::vector<uint8_t *>> admit(std::span<const PersistentGroup> groups);
 
   int64_t bytes() const; ///< allocated
+  /// Refuses a device whose programs cannot reach the store's memory.
+  Status checkDevice(std::string_view device) const;
   std::vector<std::string> names() const;
   /// Copies a tensor out of or into the store; waits for runs that write, or for all runs.
   Result<Tensor> read(const std::string &name) const;

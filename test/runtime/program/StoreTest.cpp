@@ -10,16 +10,19 @@ namespace {
 /// Host memory that counts what it hands out.
 class CountingMemory final : public StoreMemory {
 public:
+  std::string_view device() const override { return "test"; }
   Result<uint8_t *> allocate(int64_t bytes) override {
     blocks.push_back(std::make_unique<std::vector<uint64_t>>(size_t(bytes + 128) / 8));
     auto address = reinterpret_cast<uintptr_t>(blocks.back()->data());
     return reinterpret_cast<uint8_t *>((address + 63) / 64 * 64);
   }
-  void copyIn(uint8_t *to, const void *from, size_t bytes) override {
+  Status copyIn(uint8_t *to, const void *from, size_t bytes) override {
     std::memcpy(to, from, bytes);
+    return {};
   }
-  void copyOut(void *to, const uint8_t *from, size_t bytes) override {
+  Status copyOut(void *to, const uint8_t *from, size_t bytes) override {
     std::memcpy(to, from, bytes);
+    return {};
   }
 
 private:
