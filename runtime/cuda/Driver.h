@@ -134,6 +134,39 @@ struct CUlaunchConfig {
   unsigned numAttrs;
 };
 
+/// What a graph's kernel node launches: a function, or a kernel in a context.
+struct CUDA_KERNEL_NODE_PARAMS {
+  CUfunction func;
+  unsigned gridDimX, gridDimY, gridDimZ;
+  unsigned blockDimX, blockDimY, blockDimZ;
+  unsigned sharedMemBytes;
+  void **kernelParams;
+  void **extra;
+  CUkernel kern;
+  CUcontext ctx;
+};
+
+enum CUmemorytype : int {
+  CU_MEMORYTYPE_HOST = 1,
+  CU_MEMORYTYPE_DEVICE = 2,
+};
+/// A box of bytes to copy.
+struct CUDA_MEMCPY3D {
+  size_t srcXInBytes, srcY, srcZ, srcLOD;
+  CUmemorytype srcMemoryType;
+  const void *srcHost;
+  CUdeviceptr srcDevice;
+  void *srcArray, *reserved0;
+  size_t srcPitch, srcHeight;
+  size_t dstXInBytes, dstY, dstZ, dstLOD;
+  CUmemorytype dstMemoryType;
+  void *dstHost;
+  CUdeviceptr dstDevice;
+  void *dstArray, *reserved1;
+  size_t dstPitch, dstHeight;
+  size_t WidthInBytes, Height, Depth;
+};
+
 /// An opaque 128-byte description of a tensor, aligned to 64 bytes.
 struct alignas(64) CUtensorMap {
   uint64_t opaque[16];
@@ -149,6 +182,27 @@ enum CUstreamCaptureStatus : int {
   CU_STREAM_CAPTURE_STATUS_ACTIVE = 1,
   CU_STREAM_CAPTURE_STATUS_INVALIDATED = 2,
 };
+
+enum CUtensorMapDataType : int {
+  CU_TENSOR_MAP_DATA_TYPE_UINT8 = 0,
+  CU_TENSOR_MAP_DATA_TYPE_UINT16 = 1,
+  CU_TENSOR_MAP_DATA_TYPE_UINT32 = 2,
+  CU_TENSOR_MAP_DATA_TYPE_INT32 = 3,
+  CU_TENSOR_MAP_DATA_TYPE_UINT64 = 4,
+  CU_TENSOR_MAP_DATA_TYPE_INT64 = 5,
+  CU_TENSOR_MAP_DATA_TYPE_FLOAT16 = 6,
+  CU_TENSOR_MAP_DATA_TYPE_FLOAT32 = 7,
+  CU_TENSOR_MAP_DATA_TYPE_FLOAT64 = 8,
+  CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = 9,
+};
+
+enum CUjit_option : int {
+  CU_JIT_ERROR_LOG_BUFFER = 5,
+  CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES = 6,
+};
+
+inline constexpr unsigned CU_STREAM_NON_BLOCKING = 1;
+inline constexpr unsigned CU_EVENT_DISABLE_TIMING = 2;
 
 // `extra` of cuLaunchKernel.
 inline void *const CU_LAUNCH_PARAM_END = nullptr;
@@ -260,6 +314,17 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
      const uint64_t *strides, const int *lowerCorner, const int *upperCorner,                      \
      uint32_t channelsPerPixel, uint32_t pixelsPerColumn, const uint32_t *elementStrides,          \
      int interleave, int swizzle, int l2Promotion, int outOfBoundsFill))                           \
+  X(cuGraphCreate, cuGraphCreate, (CUgraph * graph, unsigned flags))                               \
+  X(cuGraphAddKernelNode, cuGraphAddKernelNode_v2,                                                 \
+    (CUgraphNode * node, CUgraph graph, const CUgraphNode *after, size_t count,                    \
+     const CUDA_KERNEL_NODE_PARAMS *parameters))                                                   \
+  X(cuGraphKernelNodeSetAttribute, cuGraphKernelNodeSetAttribute,                                  \
+    (CUgraphNode node, CUlaunchAttributeID attribute, const CUlaunchAttributeValue *value))        \
+  X(cuGraphAddMemcpyNode, cuGraphAddMemcpyNode,                                                    \
+    (CUgraphNode * node, CUgraph graph, const CUgraphNode *after, size_t count,                    \
+     const CUDA_MEMCPY3D *copy, CUcontext context))                                                \
+  X(cuGraphAddDependencies, cuGraphAddDependencies,                                                \
+    (CUgraph graph, const CUgraphNode *from, const CUgraphNode *to, size_t count))                 \
   X(cuGraphInstantiate, cuGraphInstantiateWithFlags,                                               \
     (CUgraphExec * executable, CUgraph graph, unsigned long long flags))                           \
   X(cuGraphGetNodes, cuGraphGetNodes, (CUgraph graph, CUgraphNode * nodes, size_t *count))         \
@@ -267,11 +332,13 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
   X(cuGraphDestroy, cuGraphDestroy, (CUgraph graph))                                               \
   X(cuGraphExecDestroy, cuGraphExecDestroy, (CUgraphExec executable))
 
-/// One driver: every member is set.
+/// One driver: every function is set.
 struct Driver {
 #define INGOT_CUDA_MEMBER(member, symbol, parameters) CUresult(*member) parameters = nullptr;
   INGOT_CUDA_FUNCTIONS(INGOT_CUDA_MEMBER)
 #undef INGOT_CUDA_MEMBER
+  /// The sentence behind the calling thread's last code; null where the driver has codes alone.
+  const char *(*lastError)() = nullptr;
 };
 
 } // namespace ingot::cuda

@@ -93,7 +93,7 @@ void DriverState::clear() {
   memory->rememberWrites(options.checks.memory);
   hostMemory.clear();
   registered.clear();
-  allocated = allocations = launches = 0;
+  allocated = allocations = launches = graphLaunches = 0;
   moduleCapability = 0;
 }
 
@@ -461,6 +461,7 @@ const Driver &unguarded() {
     fillDeviceFunctions(table);
     fillMemoryFunctions(table);
     fillLaunchFunctions(table);
+    fillGraphFunctions(table);
     return table;
   }();
   return driver;
@@ -485,6 +486,7 @@ const Driver &emulatedDriver() {
 #undef INGOT_GUARD
     table.cuGetErrorName = unguarded().cuGetErrorName;
     table.cuGetErrorString = unguarded().cuGetErrorString;
+    table.lastError = [] { return lastEmulatedError().c_str(); };
     return table;
   }();
   return driver;

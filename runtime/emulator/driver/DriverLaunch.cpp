@@ -1,4 +1,4 @@
-/// The emulated driver's streams, events, launches and graphs.
+/// The emulated driver's streams, events and launches.
 #include "runtime/emulator/driver/DriverState.h"
 #include "runtime/emulator/machine/Budget.h"
 #include "runtime/emulator/machine/TensorMap.h"
@@ -17,16 +17,18 @@ StreamHandle *DriverState::stream(CUstream handle) {
   return found == streams.end() ? nullptr : found->second.get();
 }
 
-CUresult submit(CUstream handle, Work work) {
+CUresult submit(CUstream handle, std::variant<Work, KernelWork> work) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
   StreamHandle *stream = state.stream(handle);
   if (!stream)
     return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream");
-  if (!stream->capture)
-    return work();
-  stream->capture->nodes.push_back(std::move(work));
-  return CUDA_SUCCESS;
+  if (stream->capture) {
+    stream->last = {stream->capture->add(std::move(work), stream->last)};
+    return CUDA_SUCCESS;
+  }
+  return std::holds_alternative<Work>(work) ? std::get<Work>(work)()
+                                            : std::get<KernelWork>(work).run();
 }
 
 namespace {
@@ -119,25 +121,27 @@ CUresult gatherParameters(const CompiledKernel &kernel, void **parameters, void 
   return CUDA_SUCCESS;
 }
 
-CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **parameters, void **extra) {
+} // namespace
+
+CUresult KernelWork::run() const { return cooperative ? runCooperative(request) : runNow(request); }
+
+CUresult prepareLaunch(const CUlaunchConfig &config, CUfunction handle, void **parameters,
+                       void **extra, KernelWork &work) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
-  if (!config)
-    return driverError(CUDA_ERROR_INVALID_VALUE, "no launch configuration");
   const FunctionHandle *function = nullptr;
   if (const CUresult result = state.runnable(handle, function))
     return result;
   const CompiledKernel &kernel = *function->kernel;
-  LaunchRequest request;
+  LaunchRequest &request = work.request;
   request.kernel = &kernel;
-  request.grid = {config->gridDimX, config->gridDimY, config->gridDimZ};
-  request.block = {config->blockDimX, config->blockDimY, config->blockDimZ};
-  request.dynamicSharedBytes = config->sharedMemBytes;
+  request.grid = {config.gridDimX, config.gridDimY, config.gridDimZ};
+  request.block = {config.blockDimX, config.blockDimY, config.blockDimZ};
+  request.dynamicSharedBytes = config.sharedMemBytes;
   if (const auto &cluster = kernel.source->requiredCluster; cluster[0])
     request.cluster = {uint32_t(cluster[0]), uint32_t(cluster[1]), uint32_t(cluster[2])};
-  bool cooperative = false;
-  for (unsigned i = 0; i < config->numAttrs; ++i) {
-    const CUlaunchAttribute &attribute = config->attrs[i];
+  for (unsigned i = 0; i < config.numAttrs; ++i) {
+    const CUlaunchAttribute &attribute = config.attrs[i];
     switch (attribute.id) {
     case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION: {
       const auto &size = attribute.value.clusterDim;
@@ -146,7 +150,7 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
     }
     // Every block is resident in time, so only the barrier's memory is special.
     case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-      cooperative = attribute.value.cooperative != 0;
+      work.cooperative = attribute.value.cooperative != 0;
       break;
     // Launches of a stream run one after the other.
     case CU_LAUNCH_ATTRIBUTE_IGNORE:
@@ -160,33 +164,49 @@ CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **paramete
   }
   if (const CUresult result = gatherParameters(kernel, parameters, extra, request.parameters))
     return result;
+  return checkLaunch(*function, work);
+}
+
+CUresult checkLaunch(const FunctionHandle &function, const KernelWork &work) {
+  const DriverState &state = driverState();
+  const LaunchRequest &request = work.request;
+  const CompiledKernel &kernel = *request.kernel;
   if (const Status shape = checkShape(request); !shape)
     return driverError(CUDA_ERROR_INVALID_VALUE, shape.error().text());
   if (request.cluster.count() >
-      uint64_t(function->nonPortableCluster ? Budget::largestCluster : Budget::portableCluster))
+      uint64_t(function.nonPortableCluster ? Budget::largestCluster : Budget::portableCluster))
     return driverError(CUDA_ERROR_INVALID_CLUSTER_SIZE,
                        fmt::format("kernel '{}': a cluster of {} blocks; {} are portable, {} need "
                                    "CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED",
                                    kernel.source->name, request.cluster.count(),
                                    Budget::portableCluster, Budget::largestCluster));
-  if (request.dynamicSharedBytes > function->maximumDynamicShared)
+  if (request.dynamicSharedBytes > function.maximumDynamicShared)
     return driverError(CUDA_ERROR_INVALID_VALUE,
                        fmt::format("kernel '{}': {} bytes of dynamic shared memory, {} are allowed "
                                    "(see CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)",
                                    kernel.source->name, request.dynamicSharedBytes,
-                                   function->maximumDynamicShared));
+                                   function.maximumDynamicShared));
   if (const Status budget = checkBudget(request, state.capability()); !budget)
     return driverError(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, budget.error().text());
   const int64_t together = int64_t(multiprocessors(state.capability())) *
                            residentBlocks(kernel, int64_t(request.block.count()),
                                           request.dynamicSharedBytes, state.capability());
-  if (cooperative && int64_t(request.grid.count()) > together)
+  if (work.cooperative && int64_t(request.grid.count()) > together)
     return driverError(CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE,
                        fmt::format("kernel '{}': {} blocks; {} can be resident together",
                                    kernel.source->name, request.grid.count(), together));
-  return submit(config->hStream, [request = std::move(request), cooperative] {
-    return cooperative ? runCooperative(request) : runNow(request);
-  });
+  return CUDA_SUCCESS;
+}
+
+namespace {
+
+CUresult launch(const CUlaunchConfig *config, CUfunction handle, void **parameters, void **extra) {
+  if (!config)
+    return driverError(CUDA_ERROR_INVALID_VALUE, "no launch configuration");
+  KernelWork work;
+  if (const CUresult result = prepareLaunch(*config, handle, parameters, extra, work))
+    return result;
+  return submit(config->hStream, std::move(work));
 }
 
 CUresult setAttribute(CUfunction handle, CUfunction_attribute attribute, int value) {
@@ -271,14 +291,6 @@ CUresult occupancy(int *blocks, CUfunction handle, int threads, size_t dynamicSh
   return CUDA_SUCCESS;
 }
 
-template <typename Handles, typename Handle>
-CUresult destroy(Handles &handles, Handle handle, std::string_view what) {
-  std::lock_guard lock(driverState().mutex);
-  return handles.erase(handle)
-             ? CUDA_SUCCESS
-             : driverError(CUDA_ERROR_INVALID_HANDLE, fmt::format("no such {}", what));
-}
-
 CUresult recordEvent(CUevent handle, CUstream streamHandle) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
@@ -287,6 +299,7 @@ CUresult recordEvent(CUevent handle, CUstream streamHandle) {
   if (!stream || event == state.events.end())
     return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream or event");
   event->second->capture = stream->capture;
+  event->second->last = stream->last;
   event->second->recorded = true;
   event->second->time = std::chrono::steady_clock::now();
   return CUDA_SUCCESS;
@@ -302,68 +315,9 @@ CUresult waitEvent(CUstream streamHandle, CUevent handle, unsigned flags) {
   // Waiting for a capturing stream joins its capture.
   if (event->second->capture && !stream->capture)
     stream->capture = event->second->capture;
+  if (stream->capture && stream->capture == event->second->capture)
+    stream->last.insert(event->second->last.begin(), event->second->last.end());
   return CUDA_SUCCESS;
-}
-
-CUresult beginCapture(CUstream handle, CUstreamCaptureMode mode) {
-  DriverState &state = driverState();
-  std::lock_guard lock(state.mutex);
-  StreamHandle *stream = state.stream(handle);
-  if (!stream || stream == &state.defaultStream)
-    return driverError(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
-                       "only a stream that was created can capture");
-  if (stream->capture)
-    return driverError(CUDA_ERROR_INVALID_VALUE, "the stream is capturing already");
-  stream->capture = std::make_shared<GraphHandle>();
-  stream->captureOrigin = true;
-  return CUDA_SUCCESS;
-}
-
-CUresult endCapture(CUstream handle, CUgraph *graph) {
-  DriverState &state = driverState();
-  std::lock_guard lock(state.mutex);
-  StreamHandle *stream = state.stream(handle);
-  if (!stream || !graph || !stream->capture)
-    return driverError(CUDA_ERROR_INVALID_VALUE, "the stream is not capturing");
-  if (!stream->captureOrigin)
-    return driverError(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, "the capture began in another stream");
-  const std::shared_ptr<GraphHandle> captured = std::move(stream->capture);
-  stream->captureOrigin = false;
-  for (const auto &[address, other] : state.streams)
-    if (other->capture == captured)
-      other->capture = nullptr;
-  for (const auto &[address, event] : state.events)
-    if (event->capture == captured)
-      event->capture = nullptr;
-  *graph = reinterpret_cast<CUgraph>(captured.get());
-  state.graphs[captured.get()] = captured;
-  return CUDA_SUCCESS;
-}
-
-CUresult instantiate(CUgraphExec *executable, CUgraph graph, unsigned long long flags) {
-  DriverState &state = driverState();
-  std::lock_guard lock(state.mutex);
-  const auto found = state.graphs.find(graph);
-  if (found == state.graphs.end() || !executable)
-    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such graph");
-  auto copy = std::make_shared<GraphHandle>(*found->second);
-  *executable = reinterpret_cast<CUgraphExec>(copy.get());
-  state.executables[copy.get()] = std::move(copy);
-  return CUDA_SUCCESS;
-}
-
-CUresult launchGraph(CUgraphExec executable, CUstream stream) {
-  DriverState &state = driverState();
-  std::lock_guard lock(state.mutex);
-  const auto found = state.executables.find(executable);
-  if (found == state.executables.end())
-    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such graph");
-  return submit(stream, [graph = found->second] {
-    for (const Work &work : graph->nodes)
-      if (const CUresult result = work())
-        return result;
-    return CUDA_SUCCESS;
-  });
 }
 
 CUresult encode(CUtensorMap *map, const TensorMapArguments &arguments) {
@@ -487,20 +441,12 @@ void fillLaunchFunctions(Driver &driver) {
   driver.cuLaunchHostFunc = [](CUstream stream, void (*function)(void *), void *data) {
     if (!function)
       return driverError(CUDA_ERROR_INVALID_VALUE, "no function");
-    return submit(stream, [=] {
-      function(data);
-      return CUDA_SUCCESS;
-    });
+    return submit(stream, Work([=] {
+                    function(data);
+                    return CUDA_SUCCESS;
+                  }));
   };
   driver.cuStreamWaitEvent = waitEvent;
-  driver.cuStreamBeginCapture = beginCapture;
-  driver.cuStreamEndCapture = endCapture;
-  driver.cuStreamIsCapturing = [](CUstream stream, CUstreamCaptureStatus *status) {
-    const StreamHandle *known = driverState().stream(stream);
-    *status =
-        known && known->capture ? CU_STREAM_CAPTURE_STATUS_ACTIVE : CU_STREAM_CAPTURE_STATUS_NONE;
-    return checkStream(stream);
-  };
 
   driver.cuEventCreate = [](CUevent *event, unsigned flags) {
     DriverState &state = driverState();
@@ -526,26 +472,6 @@ void fillLaunchFunctions(Driver &driver) {
     *milliseconds =
         std::chrono::duration<float, std::milli>(to->second->time - from->second->time).count();
     return CUDA_SUCCESS;
-  };
-
-  driver.cuGraphInstantiate = instantiate;
-  driver.cuGraphGetNodes = [](CUgraph graph, CUgraphNode *nodes, size_t *count) {
-    std::lock_guard lock(driverState().mutex);
-    const auto found = driverState().graphs.find(graph);
-    if (found == driverState().graphs.end() || !count)
-      return driverError(CUDA_ERROR_INVALID_HANDLE, "no such graph");
-    const size_t total = found->second->nodes.size();
-    for (size_t i = 0; nodes && i < std::min(*count, total); ++i)
-      nodes[i] = reinterpret_cast<CUgraphNode>(&found->second->nodes[i]);
-    *count = nodes ? std::min(*count, total) : total;
-    return CUDA_SUCCESS;
-  };
-  driver.cuGraphLaunch = launchGraph;
-  driver.cuGraphDestroy = [](CUgraph graph) {
-    return destroy(driverState().graphs, graph, "graph");
-  };
-  driver.cuGraphExecDestroy = [](CUgraphExec executable) {
-    return destroy(driverState().executables, executable, "graph");
   };
 }
 

@@ -60,7 +60,9 @@ std::byte *locate(CUdeviceptr address, size_t bytes, std::string &error) {
   return nullptr;
 }
 
-CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
+} // namespace
+
+CUresult copyMemory(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
   std::lock_guard lock(driverState().mutex);
   if (bytes == 0)
     return CUDA_SUCCESS;
@@ -73,6 +75,9 @@ CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
   driverState().memory->copied(to, from, bytes);
   return CUDA_SUCCESS;
 }
+
+namespace {
+
 CUdeviceptr asAddress(const void *host) { return reinterpret_cast<CUdeviceptr>(host); }
 
 template <typename T> CUresult fill(CUdeviceptr to, T value, size_t count) {
@@ -187,31 +192,31 @@ void fillMemoryFunctions(Driver &driver) {
                : driverError(CUDA_ERROR_INVALID_VALUE,
                              "the memory is not cuMemHostAlloc's or cuMemHostRegister's");
   };
-  driver.cuMemcpy = copy;
-  driver.cuMemcpyDtoD = copy;
+  driver.cuMemcpy = copyMemory;
+  driver.cuMemcpyDtoD = copyMemory;
   driver.cuMemcpyHtoD = [](CUdeviceptr to, const void *from, size_t bytes) {
-    return copy(to, asAddress(from), bytes);
+    return copyMemory(to, asAddress(from), bytes);
   };
   driver.cuMemcpyDtoH = [](void *to, CUdeviceptr from, size_t bytes) {
-    return copy(asAddress(to), from, bytes);
+    return copyMemory(asAddress(to), from, bytes);
   };
   driver.cuMemcpyAsync = [](CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
-    return submit(stream, [=] { return copy(to, from, bytes); });
+    return submit(stream, Work([=] { return copyMemory(to, from, bytes); }));
   };
   driver.cuMemcpyDtoDAsync = driver.cuMemcpyAsync;
   driver.cuMemcpyHtoDAsync = [](CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
-    return submit(stream, [=] { return copy(to, asAddress(from), bytes); });
+    return submit(stream, Work([=] { return copyMemory(to, asAddress(from), bytes); }));
   };
   driver.cuMemcpyDtoHAsync = [](void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
-    return submit(stream, [=] { return copy(asAddress(to), from, bytes); });
+    return submit(stream, Work([=] { return copyMemory(asAddress(to), from, bytes); }));
   };
   driver.cuMemsetD8 = fill<unsigned char>;
   driver.cuMemsetD32 = fill<unsigned>;
   driver.cuMemsetD8Async = [](CUdeviceptr to, unsigned char value, size_t count, CUstream stream) {
-    return submit(stream, [=] { return fill(to, value, count); });
+    return submit(stream, Work([=] { return fill(to, value, count); }));
   };
   driver.cuMemsetD32Async = [](CUdeviceptr to, unsigned value, size_t count, CUstream stream) {
-    return submit(stream, [=] { return fill(to, value, count); });
+    return submit(stream, Work([=] { return fill(to, value, count); }));
   };
 }
 

@@ -3,24 +3,46 @@
 #include "runtime/emulator/driver/Driver.h"
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <set>
+#include <unordered_map>
+#include <variant>
 
 namespace ingot::emulator {
 
 using Work = std::function<cuda::CUresult()>;
 
-/// A graph is its work in the order of capture, which respects every dependency.
+/// A launch whose shape has been checked.
+struct KernelWork {
+  LaunchRequest request;
+  bool cooperative = false;
+  cuda::CUresult run() const;
+};
+
+struct GraphNode {
+  std::variant<Work, KernelWork> work;
+  std::set<size_t> after; ///< nodes of its graph, by index, that it waits for
+};
 struct GraphHandle {
-  std::vector<Work> nodes;
+  std::vector<std::unique_ptr<GraphNode>> nodes;
+  std::unordered_map<cuda::CUgraphNode, size_t> indices; ///< of nodes, by handle
+
+  /// Adds a node and returns its index.
+  size_t add(std::variant<Work, KernelWork> work, std::set<size_t> after);
+  std::optional<size_t> find(cuda::CUgraphNode node) const;
+  /// Runs every node once, in an order that the seed draws from all that the edges allow.
+  cuda::CUresult run(uint64_t seed) const;
 };
 struct StreamHandle {
   std::shared_ptr<GraphHandle> capture; ///< null: not capturing
   bool captureOrigin = false;
+  std::set<size_t> last; ///< while it captures: nodes that the next one comes after
 };
 struct EventHandle {
   std::chrono::steady_clock::time_point time;
   bool recorded = false;
   std::shared_ptr<GraphHandle> capture; ///< recorded in a stream that was capturing
+  std::set<size_t> last;                ///< then: nodes that who waits for it comes after
 };
 struct FunctionHandle {
   Module *module = nullptr;
@@ -44,10 +66,10 @@ struct DriverState {
   std::unique_ptr<GlobalMemory> memory = std::make_unique<GlobalMemory>();
   uint64_t allocated = 0;
   bool initialized = false;
-  int retained = 0;                       ///< of the context
-  int moduleCapability = 0;               ///< the highest that a module was made for
-  uint64_t allocations = 0, launches = 0; ///< so far
-  std::string lastKernel;                 ///< launched
+  int retained = 0;         ///< of the context
+  int moduleCapability = 0; ///< the highest that a module was made for
+  uint64_t allocations = 0, launches = 0, graphLaunches = 0; ///< so far
+  std::string lastKernel;                                    ///< launched
   std::vector<Finding> findings;
   std::map<void *, std::unique_ptr<ModuleHandle>> modules;
   std::map<void *, std::unique_ptr<StreamHandle>> streams;
@@ -76,8 +98,23 @@ DriverState &driverState();
 cuda::CUresult driverError(cuda::CUresult code, std::string message);
 
 /// Runs the work now, or adds it to the graph that the stream captures.
-cuda::CUresult submit(cuda::CUstream stream, Work work);
+cuda::CUresult submit(cuda::CUstream stream, std::variant<Work, KernelWork> work);
+/// Checks a launch as the driver does when it is asked for it.
+cuda::CUresult prepareLaunch(const cuda::CUlaunchConfig &config, cuda::CUfunction function,
+                             void **parameters, void **extra, KernelWork &work);
+/// The part of it that a graph's node repeats when it gets another cluster.
+cuda::CUresult checkLaunch(const FunctionHandle &function, const KernelWork &work);
+cuda::CUresult copyMemory(cuda::CUdeviceptr to, cuda::CUdeviceptr from, size_t bytes);
 
+template <typename Handles, typename Handle>
+cuda::CUresult destroy(Handles &handles, Handle handle, std::string_view what) {
+  std::lock_guard lock(driverState().mutex);
+  return handles.erase(handle)
+             ? cuda::CUDA_SUCCESS
+             : driverError(cuda::CUDA_ERROR_INVALID_HANDLE, fmt::format("no such {}", what));
+}
+
+void fillGraphFunctions(cuda::Driver &driver);
 void fillLaunchFunctions(cuda::Driver &driver);
 void fillMemoryFunctions(cuda::Driver &driver);
 
