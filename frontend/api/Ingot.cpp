@@ -17,7 +17,7 @@ Result<CompileOptions> toCompileOptions(const Options &options,
                                         const std::optional<TrainingOptions> &training) {
   CompileOptions result;
   result.training = training;
-  result.target = options.target;
+  result.target = targetFor(options.device, options.target);
   result.threads = options.threads;
   result.stop = options.stop;
   if (options.memory < 0)

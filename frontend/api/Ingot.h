@@ -29,7 +29,7 @@ using Tensors = std::map<std::string, Tensor>;
 
 /// Where and how a model is compiled.
 struct Options {
-  std::string device = "cpu"; ///< or `reference`, the slow oracle
+  std::string device = "cpu"; ///< or `cuda`, `cuda:emulated`, or `reference`, the slow oracle
   std::string target = "cpu"; ///< this machine, or such as `cpu:x86-64-v4`
   int threads = 0;            ///< 0: one per CPU; results do not depend on it
   bool cache = true;          ///< keep compiled code on disk

@@ -54,6 +54,10 @@ Status requireValues(const Model &model, const std::string &place) {
   return {};
 }
 
+std::string targetFor(std::string_view device, const std::string &target) {
+  return device.starts_with("cuda") && target == "cpu" ? "cuda:sm_80" : target;
+}
+
 Status checkFits(const Model &model, const CompileOptions &options) {
   const int64_t usable = usableMemory();
   double parameters = 0, others = 0;

@@ -25,6 +25,10 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
                               const std::string &device, int threads, bool initializers = false,
                               std::shared_ptr<Store> store = nullptr);
 
+/// The target that a model is compiled for: a GPU that is given none but the default `cpu` gets
+/// PTX that every supported card runs.
+std::string targetFor(std::string_view device, const std::string &target);
+
 /// An error where parameters, their optimizer's state and inputs alone are more than this process
 /// may use: such a model need not be compiled.
 Status checkFits(const Model &model, const CompileOptions &options);

@@ -1,5 +1,7 @@
 #include "runtime/program/Device.h"
 #include "runtime/cpu/CpuDevice.h"
+#include "runtime/cuda/CudaDevice.h"
+#include <algorithm>
 #include <cstring>
 
 namespace ingot {
@@ -8,13 +10,22 @@ namespace {
 
 /// One row a kind of device.
 struct DeviceKind {
-  std::string_view name;
-  Result<std::unique_ptr<Device>> (*open)(const DeviceOptions &options);
+  std::string_view name;   ///< what stands before the colon
+  std::string_view listed; ///< what there is of it
+  /// `which` is what stands after the colon.
+  Result<std::unique_ptr<Device>> (*open)(std::string_view which, const DeviceOptions &options);
   void (*list)(std::vector<DeviceInfo> &devices);
 };
 
+Result<std::unique_ptr<Device>> openCpu(std::string_view which, const DeviceOptions &options) {
+  if (!which.empty())
+    return failure(Error::Code::Usage, fmt::format("cpu:{}", which), "there is one cpu");
+  return openCpuDevice(options);
+}
+
 constexpr DeviceKind deviceKinds[] = {
-    {"cpu", openCpuDevice, listCpuDevices},
+    {"cpu", "cpu", openCpu, listCpuDevices},
+    {"cuda", "cuda, cuda:N, cuda:emulated", openCudaDevice, listCudaDevices},
 };
 
 } // namespace
@@ -56,10 +67,12 @@ Status Session::readInto(std::string_view function, std::string_view port, Tenso
 
 Result<std::unique_ptr<Device>> openDevice(std::string_view name, const DeviceOptions &options) {
   std::string known;
+  const std::string_view kindName = name.substr(0, name.find(':'));
+  const std::string_view which = name.substr(std::min(kindName.size() + 1, name.size()));
   for (const DeviceKind &kind : deviceKinds) {
-    if (kind.name == name)
-      return kind.open(options);
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", kind.name);
+    if (kind.name == kindName)
+      return kind.open(which, options);
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", kind.listed);
   }
   return failure(Error::Code::Usage, "", "unknown device '{}'; devices: {}", name, known);
 }

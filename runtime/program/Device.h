@@ -91,13 +91,13 @@ public:
 struct DeviceInfo {
   std::string name;                  ///< as `openDevice` takes it
   std::string model;                 ///< the processor's own name
-  std::vector<std::string> features; ///< as in /proc/cpuinfo
-  int cores = 0;                     ///< that this process may use
+  std::vector<std::string> features; ///< as in /proc/cpuinfo; of a GPU its architecture
+  int cores = 0;                     ///< that this process may use; of a GPU its multiprocessors
   int64_t memoryBytes = 0;           ///< that this process may use
 };
 std::vector<DeviceInfo> listDevices();
 
-/// `cpu`, later `cuda[:N]` and `cuda:emulated`.
+/// `cpu`, `cuda`, `cuda:1`, or `cuda:emulated`: the PTX machine.
 Result<std::unique_ptr<Device>> openDevice(std::string_view name, const DeviceOptions &options);
 
 } // namespace ingot

@@ -1,6 +1,7 @@
 #include "test/runtime/TestPrograms.h"
 #include "runtime/program/CpuImage.h"
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -127,6 +128,88 @@ Program affineProgram(int64_t elements) {
                 .elseBody = {call(ScratchKernel, x, y)}};
   step.steps = {Step{LoopStep{2, {Step{branch}, call(AddKernel, y, sum)}}}};
   program.functions = {step};
+  return program;
+}
+
+// One thread an element; the scratch memory has as many elements as the call.
+constexpr const char *cudaKernels = R"(
+.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry affine(.param .u64 x, .param .u64 y)
+{
+  .reg .b32 %r<4>;
+  .reg .f32 %f<3>;
+  .reg .b64 %rd<6>;
+  ld.param.u64 %rd1, [x];
+  ld.param.u64 %rd2, [y];
+  mov.u32 %r1, %tid.x;
+  mov.u32 %r2, %ctaid.x;
+  mad.lo.u32 %r3, %r2, 16, %r1;
+  mul.wide.u32 %rd3, %r3, 4;
+  add.u64 %rd4, %rd1, %rd3;
+  add.u64 %rd5, %rd2, %rd3;
+  ld.global.f32 %f1, [%rd4];
+  fma.rn.f32 %f2, %f1, 0f40000000, 0f3F800000;
+  st.global.f32 [%rd5], %f2;
+  ret;
+}
+.visible .entry add(.param .u64 x, .param .u64 y)
+{
+  .reg .b32 %r<4>;
+  .reg .f32 %f<3>;
+  .reg .b64 %rd<6>;
+  ld.param.u64 %rd1, [x];
+  ld.param.u64 %rd2, [y];
+  mov.u32 %r1, %tid.x;
+  mov.u32 %r2, %ctaid.x;
+  mad.lo.u32 %r3, %r2, 16, %r1;
+  mul.wide.u32 %rd3, %r3, 4;
+  add.u64 %rd4, %rd1, %rd3;
+  add.u64 %rd5, %rd2, %rd3;
+  ld.global.f32 %f1, [%rd4];
+  ld.global.f32 %f2, [%rd5];
+  add.rn.f32 %f2, %f2, %f1;
+  st.global.f32 [%rd5], %f2;
+  ret;
+}
+.visible .entry scratch(.param .u64 x, .param .u64 y, .param .u64 workspace)
+{
+  .reg .b32 %r<4>;
+  .reg .f32 %f<3>;
+  .reg .b64 %rd<8>;
+  ld.param.u64 %rd1, [x];
+  ld.param.u64 %rd2, [y];
+  ld.param.u64 %rd6, [workspace];
+  mov.u32 %r1, %tid.x;
+  mov.u32 %r2, %ctaid.x;
+  mad.lo.u32 %r3, %r2, 16, %r1;
+  mul.wide.u32 %rd3, %r3, 4;
+  add.u64 %rd4, %rd1, %rd3;
+  add.u64 %rd5, %rd2, %rd3;
+  add.u64 %rd7, %rd6, %rd3;
+  ld.global.f32 %f1, [%rd4];
+  st.global.f32 [%rd7], %f1;
+  ld.global.f32 %f1, [%rd7];
+  fma.rn.f32 %f2, %f1, 0f40000000, 0f3F800000;
+  st.global.f32 [%rd5], %f2;
+  ret;
+}
+)";
+
+Program cudaAffineProgram(int64_t elements) {
+  Program program = affineProgram(elements);
+  program.target = "cuda:sm_80";
+  program.features.clear();
+  program.objects = {{CodeObject::Kind::Ptx, "sm_80", {}}};
+  program.objects[0].bytes.assign(cudaKernels, cudaKernels + std::strlen(cudaKernels));
+  program.workspaceBytes = elements * 2;
+  for (Kernel &kernel : program.kernels) {
+    kernel.launch = CudaGrid{.grid = {kernel.grains(), 1, 1}, .block = {16, 1, 1}};
+    for (KernelParameter &parameter : kernel.parameters)
+      if (parameter.kind == KernelParameter::Kind::Scratch)
+        parameter.bytes = program.workspaceBytes;
+  }
   return program;
 }
 

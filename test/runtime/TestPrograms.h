@@ -15,6 +15,8 @@ enum TestKernel : uint32_t {
 /// Programs of one function `step` with input `x`, state `sum` and output `y`, all of `elements` (a
 /// multiple of 16): y = 2x + 1, twice through a loop; sum += y.
 Program affineProgram(int64_t elements);
+/// The same for a GPU: its kernels are PTX.
+Program cudaAffineProgram(int64_t elements);
 
 /// Lists the kernels of a program's CPU images in the images' tables, as they are now declared; a
 /// kernel that is not listed yet starts at byte 0.

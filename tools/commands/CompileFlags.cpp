@@ -4,6 +4,7 @@
 #include "codegen/tuning/TuningFile.h"
 #include "runtime/support/Print.h"
 #include "tools/commands/FieldFlags.h"
+#include <algorithm>
 #include <charconv>
 
 namespace ingot {
@@ -12,9 +13,18 @@ namespace {
 
 constexpr int mostThreads = 4096;
 
+/// `cuda:1`, as opposed to a word with a typing error.
+bool isNumberedGpu(std::string_view device) {
+  constexpr std::string_view start = "cuda:";
+  return device.starts_with(start) && device.size() > start.size() &&
+         std::ranges::all_of(device.substr(start.size()),
+                             [](char c) { return c >= '0' && c <= '9'; });
+}
+
 Status checkDevice(const std::string &device) {
-  constexpr std::string_view devices[] = {"cpu", "reference"};
-  INGOT_TRY(choose("--device", device, devices));
+  constexpr std::string_view devices[] = {"cpu", "reference", "cuda", "cuda:emulated"};
+  if (!isNumberedGpu(device))
+    INGOT_TRY(choose("--device", device, devices));
   return {};
 }
 
@@ -37,7 +47,10 @@ Status checkPasses(const std::vector<std::string> &wanted, Stage last) {
 } // namespace
 
 void CompileFlags::declare(CLI::App &app) {
-  app.add_option("--device", device, "cpu (default) or reference, the slow oracle")
+  app.add_option(
+         "--device", device,
+         "cpu (default), cuda, cuda:1, cuda:emulated, which is the PTX machine, or reference, the "
+         "slow oracle")
       ->group("Device");
   addNumber(app, "--threads", compiler.threads, between(0, mostThreads),
             "default: one per CPU; results do not depend on it")
@@ -72,6 +85,7 @@ Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions
   INGOT_TRY(checkDevice(device));
   INGOT_TRY(checkPasses(compiler.printAfter, last));
   CompileOptions options = compiler;
+  options.target = targetFor(device, compiler.target);
   options.training = training;
   if (memory) {
     INGOT_ASSIGN(options.memory.budget, parseBytes("--memory", *memory));

@@ -9,8 +9,9 @@ namespace ingot {
 namespace {
 
 void printDevice(const DeviceInfo &device) {
-  print("{}: {}, {} {}, {}\n", device.name, device.model, device.cores,
-        device.cores == 1 ? "core" : "cores", humanBytes(device.memoryBytes));
+  const std::string_view core = device.name.starts_with("cuda") ? "multiprocessor" : "core";
+  print("{}: {}, {} {}{}, {}\n", device.name, device.model, device.cores, core,
+        device.cores == 1 ? "" : "s", humanBytes(device.memoryBytes));
 }
 
 Status listDevicesAs(bool json) {

@@ -1,6 +1,7 @@
+/// What every device does alike.
 #include "runtime/program/Device.h"
 #include "test/runtime/TestPrograms.h"
-#include <cstdio>
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <map>
 #include <thread>
@@ -8,12 +9,18 @@
 namespace ingot {
 namespace {
 
-std::unique_ptr<Session> open(const Program &program, int threads) {
-  Result<std::unique_ptr<Device>> device = openDevice("cpu", {.threads = threads});
-  EXPECT_TRUE(device);
-  auto session = (*device)->load(std::make_shared<Program>(program));
-  EXPECT_TRUE(session) << session.error().text();
-  return session ? std::move(*session) : nullptr;
+/// A device as `openDevice` takes it, and its threads where it has any.
+struct Place {
+  std::string name;
+  int threads = 0;
+};
+void PrintTo(const Place &place, std::ostream *stream) {
+  *stream << place.name << " " << place.threads;
+}
+std::string nameOf(const testing::TestParamInfo<Place> &info) {
+  std::string name = info.param.name;
+  std::ranges::replace(name, ':', '_');
+  return info.param.threads ? fmt::format("{}{}", name, info.param.threads) : name;
 }
 
 Tensor randomTensor(std::mt19937_64 &random, int64_t elements) {
@@ -29,13 +36,35 @@ Tensor boolean(bool value) {
   return tensor;
 }
 
-class CpuSessionTest : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Threads, CpuSessionTest, testing::Values(1, 2, 3, 8));
+class SessionTest : public testing::TestWithParam<Place> {
+protected:
+  void SetUp() override {
+    auto opened = openDevice(GetParam().name, {.threads = GetParam().threads});
+    if (!opened && GetParam().name == "cuda")
+      GTEST_SKIP() << opened.error().text();
+    ASSERT_TRUE(opened) << opened.error().text();
+    device = std::move(*opened);
+  }
+  Program affineProgram(int64_t elements) const {
+    return GetParam().name == "cpu" ? test::affineProgram(elements)
+                                    : test::cudaAffineProgram(elements);
+  }
+  std::unique_ptr<Session> load(const Program &program, std::shared_ptr<Store> store = nullptr) {
+    auto session = device->load(std::make_shared<Program>(program), std::move(store));
+    EXPECT_TRUE(session) << session.error().text();
+    return session ? std::move(*session) : nullptr;
+  }
+  std::unique_ptr<Device> device;
+};
+INSTANTIATE_TEST_SUITE_P(Devices, SessionTest,
+                         testing::Values(Place{"cpu", 1}, Place{"cpu", 2}, Place{"cpu", 3},
+                                         Place{"cpu", 8}, Place{"cuda:emulated"}, Place{"cuda"}),
+                         nameOf);
 
-TEST_P(CpuSessionTest, runsLoopsBranchesAndWorkspaces) {
+TEST_P(SessionTest, runsLoopsBranchesAndWorkspaces) {
   std::mt19937_64 random(test::freshSeed());
   const int64_t elements = 32 * (1 + int64_t(random() % 500));
-  auto session = open(test::affineProgram(elements), GetParam());
+  auto session = load(affineProgram(elements));
   ASSERT_TRUE(session);
   std::vector<float> sum(elements, 0);
   for (bool through : {true, false, true}) {
@@ -56,11 +85,10 @@ TEST_P(CpuSessionTest, runsLoopsBranchesAndWorkspaces) {
 
 // Runs follow each other in the order of their tickets, each on its own inputs; nothing that was
 // enqueued before is disturbed by what is written or waited for meanwhile.
-TEST_P(CpuSessionTest, enqueuedRunsEqualRunsOneByOne) {
+TEST_P(SessionTest, enqueuedRunsEqualRunsOneByOne) {
   std::mt19937_64 random(test::freshSeed());
   const int64_t elements = 32 * (1 + int64_t(random() % 500));
-  auto ahead = open(test::affineProgram(elements), GetParam()),
-       inStep = open(test::affineProgram(elements), GetParam());
+  auto ahead = load(affineProgram(elements)), inStep = load(affineProgram(elements));
   ASSERT_TRUE(ahead && inStep);
   std::vector<Ticket> tickets;
   std::vector<Tensor> expected;
@@ -91,29 +119,27 @@ TEST_P(CpuSessionTest, enqueuedRunsEqualRunsOneByOne) {
 }
 
 // What is enqueued and never waited for is run, too, before the session goes.
-TEST(CpuSession, mayGoWithRunsInFlight) {
-  auto device = openDevice("cpu", {.threads = 2});
-  std::shared_ptr<Store> store = (*device)->makeStore();
+TEST_P(SessionTest, mayGoWithRunsInFlight) {
+  std::shared_ptr<Store> store = device->makeStore();
   {
-    auto session = (*device)->load(std::make_shared<Program>(test::affineProgram(64)), store);
+    auto session = load(affineProgram(64), store);
     ASSERT_TRUE(session);
     for (int run = 0; run < 10; ++run)
-      ASSERT_TRUE((*session)->enqueue("step", {}, {}));
+      ASSERT_TRUE(session->enqueue("step", {}, {}));
   }
   EXPECT_EQ(store->read("sum")->as<float>()[63], 10); // x is zero
 }
 
 // Sessions of one device, called by threads of their own, take turns.
-TEST(CpuSession, sessionsOfADeviceTakeTurns) {
-  auto device = openDevice("cpu", {.threads = 3});
-  std::shared_ptr<Store> store = (*device)->makeStore();
+TEST_P(SessionTest, sessionsOfADeviceTakeTurns) {
+  std::shared_ptr<Store> store = device->makeStore();
   auto work = [&] {
-    auto session = (*device)->load(std::make_shared<Program>(test::affineProgram(640)), store);
+    auto session = load(affineProgram(640), store);
     for (int run = 0; run < 50; ++run)
       if (run % 2)
-        EXPECT_TRUE((*session)->run("step"));
+        EXPECT_TRUE(session->run("step"));
       else
-        EXPECT_TRUE((*session)->enqueue("step", {}, {}));
+        EXPECT_TRUE(session->enqueue("step", {}, {}));
   };
   std::thread other(work);
   work();
@@ -121,8 +147,8 @@ TEST(CpuSession, sessionsOfADeviceTakeTurns) {
   EXPECT_EQ(store->read("sum")->as<float>()[639], 100);
 }
 
-TEST(CpuSession, enqueueNamesWhatIsWrong) {
-  auto session = open(test::affineProgram(64), 1);
+TEST_P(SessionTest, enqueueNamesWhatIsWrong) {
+  auto session = load(affineProgram(64));
   auto message = [](const Result<Ticket> &ticket) { return ticket ? "" : ticket.error().text(); };
   EXPECT_EQ(message(session->enqueue("train", {}, {})),
             "the program has no function 'train', only: step");
@@ -132,8 +158,8 @@ TEST(CpuSession, enqueueNamesWhatIsWrong) {
             "'x' of function 'step' takes 64 of f32, not scalar of i1");
 }
 
-TEST(CpuSession, fillsConstantsIn) {
-  Program program = test::affineProgram(64);
+TEST_P(SessionTest, fillsConstantsIn) {
+  Program program = affineProgram(64);
   std::mt19937_64 random(test::freshSeed());
   Tensor value = randomTensor(random, 16);
   program.functions[0].steps.clear();
@@ -145,17 +171,17 @@ TEST(CpuSession, fillsConstantsIn) {
     program.functions[0].ports[i].offset += 64;
   program.constants = {{0, value}};
   program.functions[0].ports.push_back({"constant", Role::Constant, ElementType::F32, {16}, 0});
-  auto session = open(program, 1);
+  auto session = load(program);
   ASSERT_TRUE(session);
   Result<Tensor> seen = session->read("step", "constant");
   ASSERT_TRUE(seen);
   EXPECT_EQ(std::memcmp(seen->data(), value.data(), value.bytes()), 0);
 }
 
-TEST(CpuSession, profilesEveryCall) {
-  auto session = open(test::affineProgram(6400), 2);
+TEST_P(SessionTest, profilesEveryCall) {
+  auto session = load(affineProgram(6400));
   std::map<std::string, int64_t> grains;
-  double lastStart = 0, lastEnd[2] = {};
+  double lastStart = 0, lastEnd[8] = {};
   int spans = 0;
   session->profile([&](const ProfileSpan &span) {
     ++spans;
@@ -176,8 +202,8 @@ TEST(CpuSession, profilesEveryCall) {
   EXPECT_TRUE(grains.empty());
 }
 
-TEST(CpuSession, namesWhatIsWrong) {
-  auto session = open(test::affineProgram(64), 1);
+TEST_P(SessionTest, namesWhatIsWrong) {
+  auto session = load(affineProgram(64));
   auto message = [](const Status &status) { return status ? "" : status.error().text(); };
   EXPECT_EQ(message(session->run("train")), "the program has no function 'train', only: step");
   EXPECT_EQ(message(session->write("step", "z", boolean(true))),
@@ -186,43 +212,6 @@ TEST(CpuSession, namesWhatIsWrong) {
             "'x' of function 'step' takes 64 of f32, not scalar of i1");
   EXPECT_FALSE(session->read("step", "z"));
   EXPECT_FALSE(session->read("train", "x"));
-}
-
-TEST(CpuDevice, refusesWhatItCannotRun) {
-  auto device = openDevice("cpu", {.threads = 1});
-  ASSERT_TRUE(device);
-  auto error = [&](Program program) {
-    auto session = (*device)->load(std::make_shared<Program>(std::move(program)));
-    return session ? "" : session.error().text();
-  };
-  Program program = test::affineProgram(64);
-  program.features = {"sse2", "avx1024"};
-  EXPECT_NE(error(program).find("needs avx1024, which this processor"), std::string::npos);
-  program = test::affineProgram(64);
-  program.arenaBytes = program.functions[0].arenaBytes = int64_t(1) << 45;
-  EXPECT_NE(error(program).find("the program's arena needs 32768.00 GiB"), std::string::npos)
-      << error(program);
-  program = test::affineProgram(64);
-  program.kernels[0].name = "fine";
-  EXPECT_NE(error(program).find("unsound program: kernel 'fine' is no entry of its code"),
-            std::string::npos);
-  program = test::affineProgram(64);
-  program.objects.push_back({CodeObject::Kind::Ptx, "sm_80", {'/', '/'}});
-  program.kernels.push_back({.name = "k", .object = 1, .launch = CudaGrid{}});
-  EXPECT_NE(error(program).find("its kernel 'k' runs on a GPU alone"), std::string::npos);
-}
-
-TEST(Devices, areListedAndOpenedByName) {
-  std::vector<DeviceInfo> devices = listDevices();
-  ASSERT_FALSE(devices.empty());
-  EXPECT_EQ(devices[0].name, "cpu");
-  EXPECT_GT(devices[0].cores, 0);
-  EXPECT_GT(devices[0].memoryBytes, 0);
-  EXPECT_FALSE(devices[0].features.empty());
-  auto unknown = openDevice("tpu", {});
-  ASSERT_FALSE(unknown);
-  EXPECT_EQ(unknown.error().text(), "unknown device 'tpu'; devices: cpu");
-  EXPECT_FALSE(openDevice("cpu", {.threads = -1}));
 }
 
 } // namespace

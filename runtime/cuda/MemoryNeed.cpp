@@ -1,0 +1,53 @@
+#include "runtime/cuda/MemoryNeed.h"
+#include "runtime/program/Peak.h"
+#include <algorithm>
+
+namespace ingot::cuda {
+namespace {
+
+std::string size(int64_t bytes) {
+  constexpr double kib = 1024, mib = kib * kib, gib = mib * kib;
+  const double value = double(bytes);
+  return value >= gib   ? fmt::format("{:.2f} GiB", value / gib)
+         : value >= mib ? fmt::format("{:.2f} MiB", value / mib)
+                        : fmt::format("{:.0f} KiB", value / kib);
+}
+
+/// "the program takes 3.00 GiB of cuda's 80.00 GiB, of which 2.00 GiB are free: …"
+std::string describe(const Gpu &gpu, const Program &program) {
+  const auto [available, total] = gpu.memory();
+  std::string text = fmt::format("the program takes {} of {}'s {}, of which {} are free",
+                                 size(program.arenaBytes + program.workspaceBytes), gpu.name,
+                                 size(total), size(available));
+  if (program.functions.empty())
+    return text;
+  const Peak peak = findPeak(program, largestFunction(program));
+  std::string parts;
+  for (const auto &[role, bytes] : peak.bytes)
+    if (bytes)
+      parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", ingot::name(role), size(bytes));
+  if (program.workspaceBytes)
+    parts += fmt::format("{}scratch {}", parts.empty() ? "" : ", ", size(program.workspaceBytes));
+  if (!parts.empty())
+    text += fmt::format(": {}, the most in @{} at step {}{}", parts, peak.function, peak.step,
+                        peak.op.empty() ? "" : fmt::format(" ({})", peak.op));
+  return text + "; --memory bounds it";
+}
+
+} // namespace
+
+Status checkMemory(const Gpu &gpu, const Program &program, int64_t stored) {
+  const int64_t needed =
+      program.arenaBytes + program.workspaceBytes - std::min(stored, program.persistentBytes);
+  if (needed <= gpu.memory().first)
+    return {};
+  return failure(Error::Code::Unsupported, gpu.name, "not enough memory: {}",
+                 describe(gpu, program));
+}
+
+tl::unexpected<Error> explainMemory(const Gpu &gpu, const Program &program, Error error) {
+  error.message += "; " + describe(gpu, program);
+  return tl::unexpected(std::move(error));
+}
+
+} // namespace ingot::cuda
