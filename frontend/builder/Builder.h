@@ -140,6 +140,10 @@ public:
   Value METHOD(Value x, Value y, double P = DEFAULT);
 #include "ir/formulas/Formulas.def"
   Value compare(Comparison direction, Value a, Value b);
+  /// Whether x is not a number: of integers, never.
+  Value isNan(Value x);
+  /// Whether x is an infinity of one of the signs.
+  Value isInf(Value x, bool negative = true, bool positive = true);
   Value select(Value condition, Value onTrue, Value onFalse);
   Value cast(Value x, ElementType type);
 

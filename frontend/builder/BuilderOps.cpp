@@ -95,6 +95,24 @@ Value Builder::compare(Comparison direction, Value a, Value b) {
                                        {impl->builder.getNamedAttr("direction", attribute)});
 }
 
+Value Builder::isNan(Value x) {
+  if (!impl->usable("is_nan", {x}))
+    return impl->invalid();
+  return compare(Comparison::NotEqual, x, x);
+}
+
+Value Builder::isInf(Value x, bool negative, bool positive) {
+  if (!impl->usable("is_inf", {x}))
+    return impl->invalid();
+  if (graph::kindOf(x.type()) != graph::ElementKind::Float)
+    return impl->fail("is_inf", {x}, "only floats have infinities");
+  if (!negative && !positive)
+    return impl->fail("is_inf", {x}, "neither sign is asked for");
+  const double infinity = std::numeric_limits<double>::infinity();
+  return compare(Comparison::Equal, negative && positive ? abs(x) : x,
+                 scalar(positive ? infinity : -infinity, x.type()));
+}
+
 Value Builder::select(Value condition, Value onTrue, Value onFalse) {
   Impl::Values operands = {condition, onTrue, onFalse};
   if (!impl->broadcastTogether("select", operands))

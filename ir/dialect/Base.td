@@ -70,6 +70,7 @@ def Graph_Element : AnyTypeOf<[Graph_Float, Graph_Integer, I1]>;
 def Graph_Tensor : RankedTensorOf<[Graph_Element]>;
 def Graph_FloatTensor : RankedTensorOf<[Graph_Float]>;
 def Graph_NumberTensor : RankedTensorOf<[Graph_Float, Graph_Integer]>;
+def Graph_IntegerTensor : RankedTensorOf<[Graph_Integer]>;
 def Graph_BitsTensor : RankedTensorOf<[Graph_Integer, I1]>;
 def Graph_BoolTensor : RankedTensorOf<[I1]>;
 def Graph_IndexTensor : RankedTensorOf<[I64, I32]>;

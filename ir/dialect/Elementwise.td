@@ -113,6 +113,7 @@ def Graph_TanhOp : Graph_UnaryFloat<"tanh", "Hyperbolic tangent", "(e^x - e^-x)/
 def Graph_ErfOp : Graph_UnaryFloat<"erf", "Error function", "2/√π · ∫₀ˣ e^(-t²) dt.">;
 def Graph_SinOp : Graph_UnaryFloat<"sin", "Sine", "x in radians; NaN at infinity.">;
 def Graph_CosOp : Graph_UnaryFloat<"cos", "Cosine", "x in radians; NaN at infinity.">;
+def Graph_AtanOp : Graph_UnaryFloat<"atan", "Arc tangent", "In radians, between -π/2 and π/2.">;
 def Graph_SigmoidOp : Graph_UnaryFloat<"sigmoid", "Logistic function", "1/(1 + e^-x).">;
 def Graph_FloorOp : Graph_UnaryFloat<"floor", "Largest integer not above x", "Infinities and NaN stay.", [Idempotent]>;
 def Graph_CeilOp : Graph_UnaryFloat<"ceil", "Smallest integer not below x", "Infinities and NaN stay.", [Idempotent]>;
@@ -172,13 +173,23 @@ def Graph_DivOp : Graph_BinaryOp<"div", Graph_NumberTensor, "Quotient x / y",
   let hasFolder = 1;
 }
 def Graph_RemainderOp : Graph_BinaryOp<"remainder", Graph_NumberTensor, "Remainder x - y·trunc(x/y)",
-    "Has the sign of x; an integer's by zero is an error in the reference, unspecified in compiled code.">;
-def Graph_PowOp : Graph_BinaryOp<"pow", Graph_FloatTensor, "Power x^y", "NaN for negative x unless y is an integer."> { let hasFolder = 1; }
+    "Exact; has the sign of x. An integer's by zero is an error in the reference, unspecified in compiled code.">;
+def Graph_ModuloOp : Graph_BinaryOp<"modulo", Graph_NumberTensor, "Remainder x - y·floor(x/y)",
+    "Has the sign of y; an integer's by zero is an error in the reference, unspecified in compiled code.">;
+def Graph_PowOp : Graph_BinaryOp<"pow", Graph_NumberTensor, "Power x^y", [{NaN for negative x unless y is an integer. Integers wrap;
+their negative powers are 0, but those of 1 and -1 are 1 or -1.}]> {
+  let hasFolder = 1;
+}
 def Graph_MaximumOp : Graph_BinaryOp<"maximum", Graph_NumberTensor, "The larger", "NaN if either is NaN.", [Commutative, Idempotent]>;
 def Graph_MinimumOp : Graph_BinaryOp<"minimum", Graph_NumberTensor, "The smaller", "NaN if either is NaN.", [Commutative, Idempotent]>;
 def Graph_AndOp : Graph_BinaryOp<"and", Graph_BitsTensor, "Bitwise and", "Logical on i1.", [Commutative, Idempotent], "i1"> { let hasFolder = 1; }
 def Graph_OrOp : Graph_BinaryOp<"or", Graph_BitsTensor, "Bitwise or", "Logical on i1.", [Commutative, Idempotent], "i1"> { let hasFolder = 1; }
 def Graph_XorOp : Graph_BinaryOp<"xor", Graph_BitsTensor, "Bitwise exclusive or", "Logical on i1.", [Commutative], "i1"> { let hasFolder = 1; }
+
+def Graph_ShiftLeftOp : Graph_BinaryOp<"shift_left", Graph_IntegerTensor, "x · 2^y on bits",
+    "Shifts in zeros. By the type's width or more, or by a negative number, 0.", [], "ui8">;
+def Graph_ShiftRightOp : Graph_BinaryOp<"shift_right", Graph_IntegerTensor, "floor(x / 2^y) on bits",
+    "Shifts in the sign, or zeros if unsigned. By the type's width or more, or by a negative number, nothing else is left.", [], "ui8">;
 
 def Graph_CompareOp : Graph_InferredOp<"compare", [SameTypeOperands, Elementwise]> {
   let summary = "Compares element by element";

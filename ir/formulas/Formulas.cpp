@@ -44,6 +44,36 @@ template <typename N> N within(N x, double low, double high) {
   return choose(x < high, choose(x > low, x, low), high);
 }
 
+/// e^(|x|/2), whose square overflows where e^|x|/2 does: not before the hyperbolic functions.
+template <typename N> N rootOfGrowth(N x) { return exp(abs(x) * 0.5); }
+
+/// Near 0 by e^|x| - 1, accurate there.
+template <typename N> N sinhOf(N x) {
+  N near = expm1(choose(abs(x) < 1.0, abs(x), 0.0)), far = rootOfGrowth(x);
+  N small = (near + near / (near + 1.0)) * 0.5;
+  return sign(x) * choose(abs(x) < 1.0, small, far * 0.5 * far - 0.5 / far / far);
+}
+template <typename N> N coshOf(N x) {
+  N root = rootOfGrowth(x);
+  return root * 0.5 * root + 0.5 / root / root;
+}
+
+/// Beyond this x² + 1 and x² - 1 round to x² in every type.
+constexpr double hugeArgument = 0x1p30;
+
+/// log(x + √(x² + 1)) of x ≥ 0, accurate near 0.
+template <typename N> N asinhOf(N x) {
+  N inside = choose(x < hugeArgument, x, 0.0), square = inside * inside;
+  N small = log1p(inside + square / (sqrt(square + 1.0) + 1.0));
+  return choose(x < hugeArgument, small, log(x) + std::numbers::ln2);
+}
+/// log(x + √(x² - 1)) of x ≥ 1, accurate near 1.
+template <typename N> N acoshOf(N x) {
+  N above = choose(x < hugeArgument, x, 1.0) - 1.0;
+  N small = log1p(above + sqrt(above * (above + 2.0)));
+  return choose(x < hugeArgument, small, log(x) + std::numbers::ln2);
+}
+
 /// x, or 1 where it is 0.
 template <typename N> N awayFromZero(N x) { return choose(equal(x, 0.0), 1.0, x); }
 

@@ -29,6 +29,7 @@ template <typename T> struct Number {
 #define INGOT_BINARY_Numbers INGOT_BINARY_Floats
 #define INGOT_UNARY_Bits(...)
 #define INGOT_BINARY_Bits(...)
+#define INGOT_BINARY_Integers(...)
 #define INGOT_UNARY(METHOD, OP, ELEMENTS, REFERENCE, ...) INGOT_UNARY_##ELEMENTS(METHOD, REFERENCE)
 #define INGOT_BINARY(METHOD, OP, ELEMENTS, REFERENCE, ...)                                         \
   INGOT_BINARY_##ELEMENTS(METHOD, REFERENCE)
@@ -39,6 +40,7 @@ template <typename T> struct Number {
 #undef INGOT_BINARY_Numbers
 #undef INGOT_UNARY_Bits
 #undef INGOT_BINARY_Bits
+#undef INGOT_BINARY_Integers
 
 template <typename T> Number<T> operator-(Number<T> x) { return {-x.value}; }
 #define INGOT_OPERATOR(SYMBOL, RESULT)                                                             \

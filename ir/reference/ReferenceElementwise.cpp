@@ -34,7 +34,7 @@ struct Binary {
 };
 
 /// What a row of the table is defined on.
-enum class On { Numbers, Floats, Bits };
+enum class On { Numbers, Floats, Integers, Bits };
 
 /// `f` is generic: only the types that the row is defined on compile.
 template <typename Row, On on, typename F> Row functionOf(F f) {
@@ -81,7 +81,7 @@ Result<Tensors> evaluateBinary(Operation *op, const Binary &row, Operands operan
   return dispatch(operands[0].type(), [&](auto zero) -> Result<Tensors> {
     using Wide = decltype(zero);
     auto lhs = load<Wide>(operands[0]), rhs = load<Wide>(operands[1]);
-    if (!isFloat<Wide> && isa<DivOp, RemainderOp>(op) && llvm::is_contained(rhs, Wide(0)))
+    if (!isFloat<Wide> && isa<DivOp, RemainderOp, ModuloOp>(op) && llvm::is_contained(rhs, Wide(0)))
       return errorAt(op, Error::Code::BadInput, "an integer is divided by zero");
     for (size_t i = 0; i < lhs.size(); ++i)
       lhs[i] = row.get(zero)(lhs[i], rhs[i]);

@@ -38,5 +38,31 @@ template <typename T> T remainderOf(T x, T y) {
   else
     return std::is_signed_v<T> && y == T(-1) ? 0 : x % y;
 }
+/// Has the sign of the divisor.
+template <typename T> T moduloOf(T x, T y) {
+  T rest = remainderOf(x, y);
+  return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
+}
+
+template <typename T> T powerOf(T x, T y) {
+  if constexpr (isFloat<T>)
+    return std::pow(x, y);
+  else {
+    if (y < 0)
+      return x == 1 || (x == T(-1) && y % 2 == 0) ? 1 : x == T(-1) ? x : 0;
+    uint64_t power = 1, square = uint64_t(x);
+    for (uint64_t rest = uint64_t(y); rest; rest /= 2, square *= square)
+      power *= rest % 2 ? square : 1;
+    return T(power);
+  }
+}
+
+/// By 64 bits or more, or by a negative number, only zeros or the sign are left.
+template <typename T> T shiftedLeft(T x, T y) {
+  return uint64_t(y) < 64 ? T(uint64_t(x) << uint64_t(y)) : 0;
+}
+template <typename T> T shiftedRight(T x, T y) {
+  return uint64_t(y) < 64 ? T(x >> y) : T(x < 0 ? -1 : 0);
+}
 
 } // namespace ingot::graph::reference

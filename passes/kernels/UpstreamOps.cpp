@@ -112,7 +112,7 @@ graph::PointCost costOf(Operation &op) {
     return {.divisions = 1};
   bool isInstruction = isa<math::AbsFOp, math::AbsIOp, math::FloorOp, math::CeilOp, math::TruncOp,
                            math::RoundEvenOp, math::CopySignOp>(op);
-  if (isa<math::MathDialect>(op.getDialect()) && !isInstruction)
+  if (isa<arith::RemFOp>(op) || (isa<math::MathDialect>(op.getDialect()) && !isInstruction))
     return {.functions = 1};
   return {.operations = 1};
 }

@@ -67,8 +67,65 @@ Value Scalars::divide(Value x, Value y) {
 Value Scalars::remainder(Value x, Value y) {
   if (!isa<FloatType>(x.getType()))
     return make<arith::SubIOp>(x, make<arith::MulIOp>(integerQuotient(x, y), y));
-  Value quotient = make<math::TruncOp>(make<arith::DivFOp>(x, y));
-  return make<math::FmaOp>(negate(quotient), y, x);
+  return make<arith::RemFOp>(x, y);
+}
+
+/// The remainder, or that and the divisor where their signs differ.
+Value Scalars::modulo(Value x, Value y) {
+  Value rest = remainder(x, y);
+  if (isUnsigned)
+    return rest;
+  using graph::Comparison;
+  Value zero = constantLike(x, 0);
+  Value differ =
+      make<arith::XOrIOp>(compare(Comparison::Lt, rest, zero), compare(Comparison::Lt, y, zero));
+  Value isShort = make<arith::AndIOp>(compare(Comparison::Ne, rest, zero), differ);
+  return select(isShort, pick<arith::AddFOp, arith::AddIOp>(rest, y), rest);
+}
+
+/// Integers by squaring, a bit of the exponent at a time.
+Value Scalars::power(Value x, Value y) {
+  if (isa<FloatType>(x.getType()))
+    return make<math::PowFOp>(x, y);
+  using graph::Comparison;
+  Value zero = constantLike(x, 0), one = constantLike(x, 1);
+  const unsigned width = x.getType().getIntOrFloatBitWidth();
+  const unsigned bits = isUnsigned ? width : width - 1;
+  auto isSet = [&](unsigned bit) {
+    Value shifted = make<arith::ShRUIOp>(y, constantLike(x, bit));
+    return compare(Comparison::Ne, make<arith::AndIOp>(shifted, one), zero);
+  };
+  Value result = one, square = x;
+  for (unsigned bit = 0; bit < bits; ++bit) {
+    result = make<arith::MulIOp>(result, select(isSet(bit), square, one));
+    if (bit + 1 < bits)
+      square = make<arith::MulIOp>(square, square);
+  }
+  if (isUnsigned)
+    return result;
+  Value minusOne = constantLike(x, -1);
+  Value isUnit =
+      make<arith::OrIOp>(compare(Comparison::Eq, x, one), compare(Comparison::Eq, x, minusOne));
+  Value inverse = select(isUnit, select(isSet(0), x, one), zero);
+  return select(compare(Comparison::Lt, y, zero), inverse, result);
+}
+
+/// Also where a signed shift is negative.
+Value Scalars::isPastWidth(Value shift) {
+  Value width = constantLike(shift, shift.getType().getIntOrFloatBitWidth());
+  return make<arith::CmpIOp>(arith::CmpIPredicate::uge, shift, width);
+}
+
+Value Scalars::shiftLeft(Value x, Value y) {
+  Value zero = constantLike(x, 0), isPast = isPastWidth(y);
+  return select(isPast, zero, make<arith::ShLIOp>(x, select(isPast, zero, y)));
+}
+
+Value Scalars::shiftRight(Value x, Value y) {
+  Value isPast = isPastWidth(y);
+  Value most = constantLike(x, x.getType().getIntOrFloatBitWidth() - 1);
+  Value shifted = pick<arith::ShRUIOp, arith::ShRSIOp, arith::ShRUIOp>(x, select(isPast, most, y));
+  return isUnsigned ? select(isPast, constantLike(x, 0), shifted) : shifted;
 }
 
 Value Scalars::castFloat(Value x, FloatType to) {
@@ -80,6 +137,29 @@ Value Scalars::castFloat(Value x, FloatType to) {
   if (from.getWidth() == to.getWidth()) // f16 ↔ bf16, f8 ↔ f8
     x = make<arith::ExtFOp>(builder.getF32Type(), x);
   return make<arith::TruncFOp>(to, x);
+}
+
+/// Towards zero, at most the integer type's limits; NaN is 0. The conversion itself is undefined
+/// for what the type does not hold.
+Value Scalars::saturate(Value x, Type to, bool toUnsigned) {
+  using graph::Comparison;
+  const unsigned width = to.getIntOrFloatBitWidth();
+  const double limit = std::ldexp(1.0, int(toUnsigned ? width : width - 1));
+  auto integer = [&](const APInt &value) -> Value {
+    return make<arith::ConstantOp>(builder.getIntegerAttr(to, value));
+  };
+  Value tooLarge = compare(Comparison::Ge, x, constantLike(x, limit));
+  Value largest = integer(toUnsigned ? APInt::getMaxValue(width) : APInt::getSignedMaxValue(width));
+  Value above = compare(toUnsigned ? Comparison::Gt : Comparison::Ge, x,
+                        constantLike(x, toUnsigned ? -1 : -limit));
+  Value below = compare(Comparison::Lt, x, constantLike(x, limit));
+  Value safe = select(make<arith::AndIOp>(above, below), x, constantLike(x, 0));
+  if (toUnsigned)
+    return select(tooLarge, largest, make<arith::FPToUIOp>(to, safe));
+  Value tooSmall = compare(Comparison::Lt, x, constantLike(x, -limit));
+  Value value =
+      select(tooSmall, integer(APInt::getSignedMinValue(width)), make<arith::FPToSIOp>(to, safe));
+  return select(tooLarge, largest, value);
 }
 
 Value Scalars::cast(Value x, Type to, bool toUnsigned) {
@@ -94,10 +174,8 @@ Value Scalars::cast(Value x, Type to, bool toUnsigned) {
   }
   if (to.isInteger(1))
     return from.isInteger(1) ? x : compare(graph::Comparison::Ne, x, constant(from, 0));
-  if (isa<FloatType>(from)) {
-    x = widen(x);
-    return toUnsigned ? make<arith::FPToUIOp>(to, x) : make<arith::FPToSIOp>(to, x);
-  }
+  if (isa<FloatType>(from))
+    return saturate(widen(x), to, toUnsigned);
   unsigned narrow = from.getIntOrFloatBitWidth(), wide = to.getIntOrFloatBitWidth();
   if (narrow == wide)
     return x;

@@ -51,12 +51,18 @@ public:
   mlir::Value sign(mlir::Value x);
   mlir::Value divide(mlir::Value x, mlir::Value y);
   mlir::Value remainder(mlir::Value x, mlir::Value y);
+  mlir::Value modulo(mlir::Value x, mlir::Value y);
+  mlir::Value power(mlir::Value x, mlir::Value y);
+  mlir::Value shiftLeft(mlir::Value x, mlir::Value y);
+  mlir::Value shiftRight(mlir::Value x, mlir::Value y);
   mlir::Value cast(mlir::Value x, mlir::Type to, bool toUnsigned);
   mlir::Value widen(mlir::Value x);
 
 private:
+  mlir::Value saturate(mlir::Value x, mlir::Type to, bool toUnsigned);
   mlir::Value castFloat(mlir::Value x, mlir::FloatType to);
   mlir::Value integerQuotient(mlir::Value x, mlir::Value y);
+  mlir::Value isPastWidth(mlir::Value shift);
 
   mlir::OpBuilder &builder;
   mlir::Location location;

@@ -31,7 +31,14 @@ Unary unaryFor(StringRef name) {
       .Case("math.sin", sinOf)
       .Case("math.cos", cosOf)
       .Case("math.rsqrt", rsqrtOf)
+      .Case("math.atan", atanOf)
       .Default(nullptr);
+}
+
+using Binary = Term (*)(Term, Term);
+
+Binary binaryFor(Operation *op) {
+  return isa<math::PowFOp>(op) ? powOf : isa<arith::RemFOp>(op) ? remainderOf : nullptr;
 }
 
 /// Single instructions of every target we compile for.
@@ -44,9 +51,9 @@ bool isNative(Operation *op) {
 
 /// Replaces one op; types narrower than f32 are computed in f32.
 LogicalResult expand(Operation *op, int64_t vectorBytes) {
-  bool power = isa<math::PowFOp>(op);
+  Binary binary = binaryFor(op);
   Unary unary = unaryFor(op->getName().getStringRef());
-  if (!unary && !power)
+  if (!unary && !binary)
     return op->emitOpError("has no expansion; it would call a C library's function");
   OpBuilder builder(op);
   Type type = op->getResult(0).getType(), element = getElementTypeOrSelf(type), wide = type;
@@ -61,7 +68,7 @@ LogicalResult expand(Operation *op, int64_t vectorBytes) {
         wide == type ? value
                      : arith::ExtFOp::create(builder, op->getLoc(), wide, value).getResult());
   };
-  Value result = (power ? powOf(operand(0), operand(1)) : unary(operand(0))).value;
+  Value result = (binary ? binary(operand(0), operand(1)) : unary(operand(0))).value;
   if (wide != type)
     result = arith::TruncFOp::create(builder, op->getLoc(), type, result);
   op->getResult(0).replaceAllUsesWith(result);
@@ -75,7 +82,8 @@ struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
   void runOnOperation() override {
     SmallVector<Operation *> functions;
     getOperation()->walk([&](Operation *op) {
-      if (isa_and_nonnull<math::MathDialect>(op->getDialect()) && !isNative(op))
+      bool isMath = isa_and_nonnull<math::MathDialect>(op->getDialect());
+      if (isa<arith::RemFOp>(op) || (isMath && !isNative(op)))
         functions.push_back(op);
     });
     for (Operation *op : functions)

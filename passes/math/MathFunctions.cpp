@@ -95,6 +95,14 @@ constexpr double cosWide[] = {0.041666666666666664,   -0.0013888888888888382,
                               2.0876720962113245e-09, -1.1466745225006604e-11,
                               4.587741668418326e-14};
 
+// atan t = t + t³·p(t²) for |t| ≤ tan(π/8): 2^-30.4 and 2^-63.8.
+constexpr double atanSingle[] = {-0.333333164f, 0.199985281f, -0.142443925f, 0.105991915f,
+                                 -0.0609013885f};
+constexpr double atanWide[] = {-0.33333333333333326, 0.19999999999997142,   -0.14285714285328102,
+                               0.11111111084779798,  -0.090909080322520264, 0.076922804193331029,
+                               -0.06666194745448964, 0.058767298401010845,  -0.052166460823758663,
+                               0.044968335172460398, -0.033327061816920932, 0.015053579396070708};
+
 Term choose(Term x, ArrayRef<double> single, ArrayRef<double> wide) {
   return x.formula->polynomial(x, x.formula->isSingle() ? single : wide);
 }
@@ -203,6 +211,36 @@ Term sinShifted(Term x, int64_t shift) {
   return f.select(bit(2), -value, value);
 }
 
+/// A function of two f32 by way of f64.
+template <typename F> Term throughDoubles(Term x, Term y, F function) {
+  Formula &f = *x.formula;
+  auto vector = dyn_cast<VectorType>(f.type);
+  Type f64 = f.builder.getF64Type();
+  Formula wide(f.builder, f.location, vector ? VectorType::get(vector.getShape(), f64) : f64);
+  auto widen = [&](Term term) {
+    return wide.term(arith::ExtFOp::create(f.builder, f.location, wide.type, term.value));
+  };
+  Term result = function(widen(x), widen(y));
+  return f.term(arith::TruncFOp::create(f.builder, f.location, f.type, result.value));
+}
+
+/// Long division of doubles: a digit is `digitBits` bits of the quotient, so that digit · divisor
+/// is exact in fma, and no more than `digits` of them are not 0.
+Term longDivisionRest(Term x, Term y, int digits) {
+  constexpr double digitBits = 0x1p50;
+  Formula &f = *x.formula;
+  SmallVector<Term> divisors{f.abs(y)};
+  while (int(divisors.size()) < digits)
+    divisors.push_back(divisors.back() * digitBits);
+  Term rest = f.abs(x);
+  for (Term divisor : llvm::reverse(divisors)) {
+    Term digit = f.floor(rest / divisor), left = f.fma(-digit, divisor, rest);
+    left = f.select(left < 0.0, left + divisor, left); // the quotient was rounded up
+    rest = f.select(divisor > rest, rest, left);       // NaN goes on; so does a divisor of infinity
+  }
+  return f.copySign(rest, x);
+}
+
 } // namespace
 
 Term expOf(Term x) {
@@ -280,20 +318,30 @@ Term erfOf(Term x) {
 
 Term sinOf(Term x) { return sinShifted(x, 0); }
 Term cosOf(Term x) { return sinShifted(x, 1); }
+/// Around 0, 1 and infinity by a difference of arc tangents, so that |t| ≤ tan(π/8).
+Term atanOf(Term x) {
+  Formula &f = *x.formula;
+  Term size = f.abs(x);
+  Term isMiddle = size > 0.41421356237309505, isLarge = size > 2.4142135623730950;
+  auto choice = [&](Term large, Term middle, Term small) {
+    return f.select(isLarge, large, f.select(isMiddle, middle, small));
+  };
+  Term zero = f.number(0), one = f.number(1);
+  Term t = choice(-one, size - 1.0, size) / choice(size, size + 1.0, one), square = t * t;
+  double quarter = f.pick(0x1.921fb6p-1, 0x1.921fb54442d18p-1); // of π, and what it lacks
+  double rest = f.pick(-0x1.777a5cp-26, 0x1.1a62633145c07p-55);
+  Term tail = f.fma(t * square, choose(square, atanSingle, atanWide),
+                    choice(f.number(2 * rest), f.number(rest), zero));
+  Term value = choice(f.number(2 * quarter), f.number(quarter), zero) + (t + tail);
+  return f.copySign(value, x);
+}
+
 Term rsqrtOf(Term x) { return 1.0 / x.formula->sqrt(x); }
 
 Term powOf(Term x, Term y) {
   Formula &f = *x.formula;
-  if (f.isSingle()) { // f64 holds y·log x exactly enough
-    auto vector = dyn_cast<VectorType>(f.type);
-    Type f64 = f.builder.getF64Type();
-    Formula wide(f.builder, f.location, vector ? VectorType::get(vector.getShape(), f64) : f64);
-    auto widen = [&](Term term) {
-      return wide.term(arith::ExtFOp::create(f.builder, f.location, wide.type, term.value));
-    };
-    Term result = powOf(widen(x), widen(y));
-    return f.term(arith::TruncFOp::create(f.builder, f.location, f.type, result.value));
-  }
+  if (f.isSingle()) // f64 holds y·log x exactly enough
+    return throughDoubles(x, y, powOf);
   Term size = f.abs(x);
   Term value = expOf(y * logOf(size));
   Term half = y * 0.5;
@@ -305,6 +353,13 @@ Term powOf(Term x, Term y) {
   Term fractional = f.select(allowed, f.select(whole, signedValue, value), f.notANumber());
   Term sizeOne = f.logicalAnd(size == 1.0, f.logicalOr(x == 1.0, even));
   return f.select(f.logicalOr(y == 0.0, sizeOne), f.number(1), fractional);
+}
+
+/// f64's largest over its smallest number is 2^2098, f32's 2^277.
+Term remainderOf(Term x, Term y) {
+  if (!x.formula->isSingle())
+    return longDivisionRest(x, y, 42);
+  return throughDoubles(x, y, [](Term x, Term y) { return longDivisionRest(x, y, 6); });
 }
 
 } // namespace ingot

@@ -19,6 +19,9 @@ Term erfOf(Term x);
 Term sinOf(Term x);
 Term cosOf(Term x);
 Term rsqrtOf(Term x);
+Term atanOf(Term x);
 Term powOf(Term x, Term y);
+/// x - y·trunc(x/y), exact: C's fmod.
+Term remainderOf(Term x, Term y);
 
 } // namespace ingot

@@ -34,6 +34,7 @@ const std::vector<Function> &functions() {
       {"erf", std::erf, 6.5, 3},
       {"sin", std::sin, 2, 2.5, 0x1p40},
       {"cos", std::cos, 2, 2.5, 0x1p40},
+      {"atan", std::atan, 2, 1.5},
       {"rsqrt", [](Real x) { return 1 / std::sqrt(x); }, 1.5, 1.5},
   };
   return list;
@@ -220,6 +221,23 @@ template <typename T> void checkAccuracy(ElementType type) {
 TEST(ExpandMath, SingleIsAccurate) { checkAccuracy<float>(ElementType::F32); }
 TEST(ExpandMath, DoubleIsAccurate) { checkAccuracy<double>(ElementType::F64); }
 
+/// An op on two vectors of floats.
+std::string binaryKernel(const std::string &op, const std::string &type, int64_t count) {
+  return fmt::format(R"(
+#id = affine_map<(d0) -> (d0)>
+func.func private @binary(%x: {0}, %y: {0}) -> {0} attributes {{graph.kernel = "elementwise"}} {{
+  %e = tensor.empty() : {0}
+  %0 = linalg.generic {{indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]}}
+      ins(%x, %y : {0}, {0}) outs(%e : {0}) {{
+  ^bb0(%a: {1}, %b: {1}, %o: {1}):
+    %r = {2} %a, %b : {1}
+    linalg.yield %r : {1}
+  }} -> {0}
+  return %0 : {0}
+}})",
+                     fmt::format("tensor<{}x{}>", count, type), type, op);
+}
+
 /// `growth`: further ulps per unit of the exponent y·ln x.
 template <typename T> void checkPower(ElementType type, double growth) {
   using Limits = std::numeric_limits<T>;
@@ -236,19 +254,7 @@ template <typename T> void checkPower(ElementType type, double growth) {
     bases.push_back(T(base(generator))), exponents.push_back(T(exponent(generator)));
   int64_t count = bases.size();
   std::string name = type == ElementType::F32 ? "f32" : "f64";
-  CompiledKernel kernel(fmt::format(R"(
-#id = affine_map<(d0) -> (d0)>
-func.func private @power(%x: {0}, %y: {0}) -> {0} attributes {{graph.kernel = "elementwise"}} {{
-  %e = tensor.empty() : {0}
-  %0 = linalg.generic {{indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]}}
-      ins(%x, %y : {0}, {0}) outs(%e : {0}) {{
-  ^bb0(%a: {1}, %b: {1}, %o: {1}):
-    %r = math.powf %a, %b : {1}
-    linalg.yield %r : {1}
-  }} -> {0}
-  return %0 : {0}
-}})",
-                                    fmt::format("tensor<{}x{}>", count, name), name));
+  CompiledKernel kernel(binaryKernel("math.powf", name, count));
   Tensor result =
       kernel.run({Tensor(type, {count}, bases.data()), Tensor(type, {count}, exponents.data())})[0];
   for (int64_t i = 0; i < count; ++i) {
@@ -261,6 +267,40 @@ func.func private @power(%x: {0}, %y: {0}) -> {0} attributes {{graph.kernel = "e
 
 TEST(ExpandMath, PowersSingle) { checkPower<float>(ElementType::F32, 0); }
 TEST(ExpandMath, PowersDouble) { checkPower<double>(ElementType::F64, 3); }
+
+/// Exact at any distance of the operands' exponents, and C's at its edges.
+template <typename T> void checkRemainder(ElementType type) {
+  std::vector<T> all = samples<T>(testSeed()), dividends, divisors;
+  std::mt19937_64 generator(testSeed());
+  const T special[] = {0,
+                       -T(0),
+                       1,
+                       -3,
+                       std::numeric_limits<T>::infinity(),
+                       std::numeric_limits<T>::quiet_NaN(),
+                       std::numeric_limits<T>::max(),
+                       std::numeric_limits<T>::denorm_min()};
+  for (T x : special)
+    for (T y : special)
+      dividends.push_back(x), divisors.push_back(y);
+  for (T x : all)
+    dividends.push_back(x), divisors.push_back(all[generator() % all.size()]);
+  int64_t count = dividends.size();
+  std::string name = type == ElementType::F32 ? "f32" : "f64";
+  CompiledKernel kernel(binaryKernel("arith.remf", name, count));
+  Tensor result = kernel.run(
+      {Tensor(type, {count}, dividends.data()), Tensor(type, {count}, divisors.data())})[0];
+  for (int64_t i = 0; i < count; ++i) {
+    T expected = std::fmod(dividends[i], divisors[i]), actual = result.as<T>()[i];
+    bool isSame = std::isnan(expected) ? std::isnan(actual)
+                                       : std::memcmp(&actual, &expected, sizeof actual) == 0;
+    EXPECT_TRUE(isSame) << dividends[i] << " rem " << divisors[i] << " = " << actual << ", not "
+                        << expected;
+  }
+}
+
+TEST(ExpandMath, RemaindersSingle) { checkRemainder<float>(ElementType::F32); }
+TEST(ExpandMath, RemaindersDouble) { checkRemainder<double>(ElementType::F64); }
 
 } // namespace
 } // namespace ingot::test

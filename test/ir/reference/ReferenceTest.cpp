@@ -75,6 +75,7 @@ constexpr Function functions[] = {
     {"erf", [](double x) { return std::erf(x); }},
     {"sin", [](double x) { return std::sin(x); }},
     {"cos", [](double x) { return std::cos(x); }},
+    {"atan", [](double x) { return std::copysign(std::acos(1 / std::hypot(1, x)), x); }},
     {"sigmoid", [](double x) { return 0.5 * (1 + std::tanh(x / 2)); }},
     {"floor", [](double x) { return std::floor(x); }},
     {"ceil", [](double x) { return std::ceil(x); }},
@@ -133,6 +134,11 @@ TEST_F(ReferenceTest, SpecialValues) {
   expectSame(pair("add"), {3, nan, nan, nan});
   expectSame(binary<double>("remainder", {5.5, -5.5, 5}, {2, 2, inf}, "f64", ElementType::F64),
              {1.5, -1.5, 5});
+  expectSame(binary<double>("modulo", {5.5, -5.5, 5.5, 5, -4, nan}, {2, 2, -2, inf, 2, 1}, "f64",
+                            ElementType::F64),
+             {1.5, 0.5, -0.5, 5, 0, nan});
+  expectSame(unary<double>("atan", {inf, -inf, nan}, "f64", ElementType::F64),
+             {std::acos(0.0), -std::acos(0.0), nan});
 }
 
 TEST_F(ReferenceTest, IntegersWrap) {
@@ -154,6 +160,22 @@ TEST_F(ReferenceTest, IntegersWrap) {
             (Unsigned{INT64_MAX}));
   EXPECT_EQ(binary("remainder", Signed{-7, 7}, Signed{3, -3}, "i32", ElementType::I32),
             (Signed{-1, 1}));
+  EXPECT_EQ(binary("modulo", Signed{-7, 7, -6, 7}, Signed{3, -3, 3, 3}, "i32", ElementType::I32),
+            (Signed{2, -2, 0, 1}));
+  EXPECT_EQ(binary("pow", Signed{3, -2, 2, -1, -1, 1, 5, 0}, Signed{4, 3, 8, -2, -3, -9, -1, 0},
+                   "i8", ElementType::I8),
+            (Signed{81, -8, 0, 1, -1, 1, 0, 1}));
+  EXPECT_EQ(binary("pow", Unsigned{3}, Unsigned{64}, "ui64", ElementType::U64),
+            (Unsigned{12157665459056928801u * 282429536481u}));
+  EXPECT_EQ(
+      binary("shift_left", Signed{1, -3, 1, 1, 5}, Signed{7, 1, 8, 64, -1}, "i8", ElementType::I8),
+      (Signed{-128, -6, 0, 0, 0}));
+  EXPECT_EQ(binary("shift_right", Signed{-128, 127, -1, 64}, Signed{3, 8, 100, -1}, "i8",
+                   ElementType::I8),
+            (Signed{-16, 0, -1, 0}));
+  EXPECT_EQ(
+      binary("shift_right", Unsigned{UINT64_MAX, 8}, Unsigned{63, 64}, "ui64", ElementType::U64),
+      (Unsigned{1, 0}));
   EXPECT_EQ(binary("maximum", Unsigned{UINT64_MAX}, Unsigned{1}, "ui64", ElementType::U64),
             (Unsigned{UINT64_MAX}));
   EXPECT_EQ(binary("xor", Unsigned{1, 1, 0}, Unsigned{1, 0, 0}, "i1", ElementType::I1),
