@@ -71,6 +71,13 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
 }
 
 Result<std::string> printStage(Stage stage, ModuleOp model, const CompileOptions &options) {
+  if (stage == Stage::Ptx) {
+    INGOT_ASSIGN(Program program, compile(model, options));
+    if (program.objects.size() == 1 && program.objects[0].kind == CodeObject::Kind::Ptx)
+      return std::string(program.objects[0].bytes.begin(), program.objects[0].bytes.end());
+    return ingot::failure(Error::Code::Usage, "--emit", "stage ptx is of cuda targets, not of {}",
+                          program.target);
+  }
   if (stage > Stage::Loops) {
     INGOT_ASSIGN(OwningOpRef<ModuleOp> planned,
                  lowerTo(std::max(stageOf(model), Stage::Plan), model, options));
@@ -96,8 +103,8 @@ void finish(CompileReport &report, const Program &program, Clock::time_point sta
 } // namespace
 
 /// Turns a planned module into a program without machine code.
-static Result<Program> emitPlanned(ModuleOp planned, int64_t arenaLimit) {
-  INGOT_ASSIGN(Program program, emitProgram(planned));
+static Result<Program> emitPlanned(ModuleOp planned, const Backend &backend, int64_t arenaLimit) {
+  INGOT_ASSIGN(Program program, emitProgram(planned, backend));
   const int64_t limit = std::min(arenaLimit, graph::largestTensorBytes);
   if (program.arenaBytes < 0 || program.arenaBytes > limit)
     return failure(Error::Code::Unsupported, "",
@@ -107,8 +114,9 @@ static Result<Program> emitPlanned(ModuleOp planned, int64_t arenaLimit) {
 }
 
 Result<Program> planProgram(ModuleOp model, const CompileOptions &options) {
+  INGOT_ASSIGN(std::shared_ptr<const Backend> backend, parseTarget(options.target));
   INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, model, options));
-  return emitPlanned(*planned, graph::largestTensorBytes);
+  return emitPlanned(*planned, *backend, graph::largestTensorBytes);
 }
 
 Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileReport *report,
@@ -137,7 +145,7 @@ Result<Program> compile(ModuleOp model, const CompileOptions &options, CompileRe
 
   INGOT_ASSIGN(OwningOpRef<ModuleOp> planned,
                lowerTo(std::max(stageOf(model), Stage::Plan), model, options));
-  INGOT_ASSIGN(Program program, emitPlanned(*planned, arenaLimit));
+  INGOT_ASSIGN(Program program, emitPlanned(*planned, *backend, arenaLimit));
   INGOT_ASSIGN(done.kernels, generateKernelCode(*planned, *backend, disk, options, program));
   if (options.timing)
     print(stderr, "kernels: {} scheduled, {} emitted, {} from the cache\n", done.kernels.scheduled,

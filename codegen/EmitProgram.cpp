@@ -6,7 +6,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Matchers.h"
-#include "passes/schedule/KernelDialect.h"
 #include "llvm/ADT/StringMap.h"
 
 using namespace mlir;
@@ -46,9 +45,9 @@ Access accessOf(kernel::Access access) {
   llvm_unreachable("all are above");
 }
 
-/// The launches of a kernel, which take operands, results, the launch scratch, and the worker's
-/// scratch where there is some.
-void readKernel(func::FuncOp function, std::vector<Kernel> &kernels) {
+/// The launches of a kernel, which take operands, results, the launch scratch, and on a CPU the
+/// worker's scratch where there is some: a GPU's block has it in shared memory.
+void readKernel(func::FuncOp function, const Backend &backend, std::vector<Kernel> &kernels) {
   auto text = [&](StringRef key) {
     auto attr = function->getAttrOfType<StringAttr>(key);
     return attr ? attr.str() : std::string();
@@ -62,15 +61,15 @@ void readKernel(func::FuncOp function, std::vector<Kernel> &kernels) {
         KernelParameter::buffer(kernel::memoryBytes(type), accessOf(access)));
   if (int64_t bytes = schedule.getLaunchScratch())
     kernel.parameters.push_back(KernelParameter::buffer(bytes, Access::Update));
-  if (int64_t bytes = schedule.getScratch())
-    kernel.parameters.push_back(KernelParameter::scratch(bytes));
   kernel.root = kernel::rootOf(function).str();
   kernel.ops = text("graph.ops");
   kernel.tuned = text("graph.tuned");
   const bool isOne = schedule.getLaunches().size() == 1;
   for (auto [number, launch] : llvm::enumerate(schedule.getLaunches())) {
     kernel.name = isOne ? function.getName().str() : kernel::launchName(function.getName(), number);
-    kernel.launch = CpuRange{launch.getGrains()};
+    kernel.launch = backend.launchOf(schedule, launch);
+    if (number == 0 && schedule.getScratch() && std::holds_alternative<CpuRange>(kernel.launch))
+      kernel.parameters.push_back(KernelParameter::scratch(schedule.getScratch()));
     kernel.flops = double(launch.getFlops());
     kernel.bytes = double(launch.getBytes());
     kernels.push_back(kernel);
@@ -130,13 +129,13 @@ Result<Constant> readConstant(DictionaryAttr attrs) {
 
 } // namespace
 
-Result<Program> emitProgram(ModuleOp planned) {
+Result<Program> emitProgram(ModuleOp planned, const Backend &backend) {
   Program program;
   LaunchNumbers kernels;
   for (auto function : planned.getOps<func::FuncOp>())
     if (kernel::isKernel(function)) {
       const auto first = uint32_t(program.kernels.size());
-      readKernel(function, program.kernels);
+      readKernel(function, backend, program.kernels);
       kernels[function.getName()] = {first, uint32_t(program.kernels.size()) - first};
       program.workspaceBytes =
           std::max(program.workspaceBytes, program.kernels.back().scratchBytes());

@@ -6,7 +6,6 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/schedule/ScheduleKernels.h"
-#include "runtime/program/CpuImage.h"
 #include <atomic>
 #include <fstream>
 #include <thread>
@@ -161,15 +160,7 @@ Result<KernelCodeReport> generateKernelCode(ModuleOp planned, const Backend &bac
   for (Status &outcome : outcomes)
     INGOT_TRY(std::move(outcome));
 
-  INGOT_ASSIGN(CodeImage image, backend.assemble(objects));
-  std::vector<ImageEntry> entries;
-  for (auto [kernel, offset] : llvm::zip_equal(program.kernels, image.entries))
-    entries.push_back({kernel.name, offset, interfaceOf(kernel)});
-  CodeObject object{.kind = CodeObject::Kind::CpuImage,
-                    .architecture = backend.name(),
-                    .bytes = std::move(image.bytes)};
-  appendEntries(object.bytes, entries);
-  program.objects = {std::move(object)};
+  INGOT_TRY(backend.assemble(objects, program));
   return report;
 }
 

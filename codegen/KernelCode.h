@@ -16,10 +16,10 @@ struct KernelCodeReport {
   size_t cached = 0;    ///< kernels whose code was in the cache: neither
 };
 
-/// Gives the program its code object; `program.kernels` are the launches of the module's kernels in
-/// order. A kernel's code is looked for by its body and schedule, the target and the
-/// build of the compiler; only what is missing is emitted. The image does not depend on the number
-/// of threads or on what was cached.
+/// Gives the program its code objects; `program.kernels` are the launches of the module's kernels
+/// in order. A kernel's code is looked for by its body and schedule, the target and the build of
+/// the compiler; only what is missing is emitted. The code does not depend on the number of threads
+/// or on what was cached.
 Result<KernelCodeReport> generateKernelCode(mlir::ModuleOp planned, const Backend &backend,
                                             const DiskCache &cache, const CompileOptions &options,
                                             Program &program);

@@ -3,6 +3,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "passes/options/TargetCosts.h"
 #include "passes/schedule/KernelDialect.h"
+#include "runtime/program/Program.h"
 #include "runtime/support/Result.h"
 #include <memory>
 #include <string>
@@ -10,16 +11,10 @@
 
 namespace ingot {
 
-/// The machine code of one kernel: all of its launches.
+/// The code of one kernel: all of its launches.
 struct KernelObject {
-  std::vector<std::string> symbols; ///< one per launch, in order
+  std::vector<std::string> symbols; ///< of the launches' functions, in order
   std::vector<uint8_t> bytes;
-};
-
-/// The code of a program.
-struct CodeImage {
-  std::vector<uint8_t> bytes;
-  std::vector<int64_t> entries; ///< by kernel and launch, in the order of the objects' symbols
 };
 
 /// What the compiler asks of the target that it compiles for. Declared here and implemented in
@@ -43,11 +38,15 @@ public:
   virtual llvm::LogicalResult emit(mlir::func::FuncOp kernel) const = 0;
   /// Appends the passes that take emitted launches to the last form that is MLIR.
   virtual void addCodePasses(mlir::OpPassManager &passes) const = 0;
-  /// Machine code of a module in that form; `text`, if given, receives what an assembler would.
+  /// Code of a module in that form: of one kernel's launches and nothing else. `text`, if given,
+  /// receives the LLVM IR that it was made of.
   virtual Result<std::vector<uint8_t>> compile(mlir::ModuleOp launches,
                                                std::string *text) const = 0;
-  /// Links the objects of a program's kernels.
-  virtual Result<CodeImage> assemble(const std::vector<KernelObject> &objects) const = 0;
+  /// How the runtime launches the code of a launch.
+  virtual Launch launchOf(kernel::ScheduleAttr schedule, kernel::LaunchAttr launch) const = 0;
+  /// Gives a program its code objects, made of those of its kernels, and each of its kernels, which
+  /// are the launches in order, its object and its symbol there.
+  virtual Status assemble(const std::vector<KernelObject> &objects, Program &program) const = 0;
 };
 
 /// Gives the backend of a `--target`.

@@ -111,6 +111,7 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
     loopsStage(passes, backend);
     break;
   case Stage::Llvm:
+  case Stage::Ptx:
   case Stage::Program:
     llvm_unreachable("kernels are compiled one by one");
   }

@@ -15,10 +15,11 @@ namespace ingot {
 struct ScheduleCache;
 
 /// What the module holds; each name is a value of `--emit`.
-enum class Stage { Graph, Train, Linalg, Kernels, Schedule, Plan, Loops, Llvm, Program };
+enum class Stage { Graph, Train, Linalg, Kernels, Schedule, Plan, Loops, Llvm, Ptx, Program };
 
-constexpr std::array<std::string_view, 9> enumNames(Stage) {
-  return {"graph", "train", "linalg", "kernels", "schedule", "plan", "loops", "llvm", "program"};
+constexpr std::array<std::string_view, 10> enumNames(Stage) {
+  return {"graph", "train", "linalg", "kernels", "schedule",
+          "plan",  "loops", "llvm",   "ptx",     "program"};
 }
 Result<Stage> parseStage(std::string_view text);
 

@@ -52,8 +52,8 @@ const Names tensorCode = {kernelOps,
 /// None for the stages after `plan`: their kernels are modules of their own.
 const StageRule *ruleOf(Stage stage) {
   static const Names model = {"graph", "func.return"};
-  static const Names loops = {"func.return", "memref", "scf",   "vector", "arith",
-                              "math",        "affine", "index", "ub",     "llvm"};
+  static const Names loops = {"func.return", "memref", "scf", "vector", "arith", "math",
+                              "affine",      "index",  "ub",  "llvm",   "nvvm"};
   static const Names calls = {"func.call",
                               "func.return",
                               "tensor.expand_shape",

@@ -4,20 +4,6 @@ using namespace mlir;
 
 namespace ingot {
 
-Value Code::index(int64_t value) { return create<arith::ConstantIndexOp>(value); }
-
-Value Code::add(Value a, Value b) { return builder.createOrFold<arith::AddIOp>(location, a, b); }
-Value Code::sub(Value a, Value b) { return builder.createOrFold<arith::SubIOp>(location, a, b); }
-Value Code::mul(Value a, Value b) { return builder.createOrFold<arith::MulIOp>(location, a, b); }
-Value Code::div(Value a, int64_t b) {
-  return builder.createOrFold<arith::DivUIOp>(location, a, index(b));
-}
-Value Code::remainder(Value a, int64_t b) {
-  return builder.createOrFold<arith::RemUIOp>(location, a, index(b));
-}
-Value Code::min(Value a, Value b) { return builder.createOrFold<arith::MinSIOp>(location, a, b); }
-Value Code::max(Value a, Value b) { return builder.createOrFold<arith::MaxSIOp>(location, a, b); }
-
 Value Code::flat(Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
   if (type.getRank() == 1)
@@ -33,25 +19,6 @@ Value Code::flat(Value buffer) {
 Value Code::view(Value bytes, int64_t byteOffset, int64_t count, Type type) {
   return create<memref::ViewOp>(MemRefType::get({count}, type), bytes, index(byteOffset),
                                 ValueRange{});
-}
-
-void Code::loop(Value from, Value to, int64_t step, Body body) {
-  create<scf::ForOp>(from, to, index(step), ValueRange{},
-                     [&](OpBuilder &, Location, Value iteration, ValueRange) {
-                       OpBuilder::InsertionGuard guard(builder);
-                       body(iteration);
-                       create<scf::YieldOp>();
-                     });
-}
-
-SmallVector<Value> Code::loop(Value from, Value to, int64_t step, ValueRange initial,
-                              CarryingBody body) {
-  auto loop = create<scf::ForOp>(from, to, index(step), initial);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(loop.getBody());
-  SmallVector<Value> carried = body(loop.getInductionVar(), loop.getRegionIterArgs());
-  create<scf::YieldOp>(carried);
-  return llvm::to_vector_of<Value>(loop.getResults());
 }
 
 void Code::whileBelow(Value from, Value end, llvm::function_ref<Value(Value)> body) {

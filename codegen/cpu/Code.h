@@ -1,51 +1,19 @@
-/// A short way to write loops, index arithmetic and vector accesses on flat buffers.
+/// A short way to write vector accesses on flat buffers.
 #pragma once
-#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "codegen/kernel/IndexCode.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "mlir/IR/Builders.h"
 
 namespace ingot {
 
-/// Emits code at a builder's insertion point. Indices are non-negative; arithmetic on constants
-/// folds. Vectors have `lanes` elements of any type; LLVM splits those that are wider than a
-/// register.
-struct Code {
+/// Vectors have `lanes` elements of any type; LLVM splits those that are wider than a register.
+struct Code : IndexCode {
   static constexpr int64_t lanes = 16;
-
-  mlir::OpBuilder &builder;
-  mlir::Location location;
-
-  template <typename Op, typename... Args> Op create(Args &&...args) {
-    return Op::create(builder, location, std::forward<Args>(args)...);
-  }
-
-  mlir::Value index(int64_t value);
-  mlir::Value add(mlir::Value a, mlir::Value b);
-  mlir::Value add(mlir::Value a, int64_t b) { return add(a, index(b)); }
-  mlir::Value sub(mlir::Value a, mlir::Value b);
-  mlir::Value mul(mlir::Value a, mlir::Value b);
-  mlir::Value mul(mlir::Value a, int64_t b) { return mul(a, index(b)); }
-  mlir::Value div(mlir::Value a, int64_t b);
-  mlir::Value ceilDiv(mlir::Value a, int64_t b) { return div(add(a, b - 1), b); }
-  mlir::Value remainder(mlir::Value a, int64_t b);
-  mlir::Value min(mlir::Value a, mlir::Value b);
-  mlir::Value max(mlir::Value a, mlir::Value b);
-  /// a - b, or 0 where b is larger.
-  mlir::Value subClamped(mlir::Value a, mlir::Value b) { return sub(max(a, b), b); }
 
   /// A one-dimensional view of a contiguous buffer.
   mlir::Value flat(mlir::Value buffer);
   /// `count` elements of `type` at a byte offset of a byte buffer.
   mlir::Value view(mlir::Value bytes, int64_t byteOffset, int64_t count, mlir::Type type);
-
-  using Body = llvm::function_ref<void(mlir::Value)>;
-  using CarryingBody =
-      llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
-  void loop(mlir::Value from, mlir::Value to, int64_t step, Body body);
-  llvm::SmallVector<mlir::Value> loop(mlir::Value from, mlir::Value to, int64_t step,
-                                      mlir::ValueRange initial, CarryingBody body);
 
   /// While `at`, at first `from`, is below `end`: `at = body(at)`.
   void whileBelow(mlir::Value from, mlir::Value end,

@@ -3,7 +3,6 @@
 #include "codegen/cpu/ColumnSections.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/Lanes.h"
-#include "codegen/kernel/Sharing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -11,48 +10,6 @@ using namespace mlir;
 
 namespace ingot {
 namespace {
-
-//===--------------------------------------------------------------------------------------------===//
-// Schedule
-//===--------------------------------------------------------------------------------------------===//
-
-/// Notes what a section reads; the only one may overwrite operands. What one of several overwrites,
-/// another may still read.
-LogicalResult shareColumns(KernelScheduler &kernel, ColumnSection &section, bool isOnly) {
-  PointAccess points(kernel.kernel);
-  SharingFinder finder(kernel.kernel, points);
-  PointIndex column = points.consecutive(section.columns);
-  int levels = 0;
-  for (const Reduction &reduction : section.reductions)
-    levels = std::max(levels, reduction.level + 1);
-  for (int level = 0; level < levels; ++level)
-    for (const Reduction &reduction : section.reductions) {
-      if (reduction.level != level)
-        continue;
-      points.region(reduction.op,
-                    iterationOf(points, reduction, column, points.uniform(reduction.length)));
-      finder.record(0, std::nullopt);
-      SmallVector<PointIndex> iteration =
-          iterationOf(points, reduction, column, PointIndex::constant(0));
-      accessInitial(points, reduction, iteration);
-      finder.record(1, column);
-      for (unsigned output = 0; output < reduction.outputs(); ++output) {
-        linalg::LinalgOp op = reduction.op;
-        Value tensor = op->getResult(output);
-        ArrayRef<int64_t> shape = reduction.type(output).getShape();
-        points.bind(tensor, [column, shape](PointAccess::Indices indices) {
-          return linearise(indices, shape) == column ? std::optional(true) : std::nullopt;
-        });
-      }
-    }
-  for (unsigned result : section.results)
-    points.at(kernel.returned(result), points.split(column, kernel.type(result).getShape()));
-  finder.record(1, column);
-  if (isOnly)
-    for (unsigned result : section.results)
-      kernel.share(finder.pairs(result, 1));
-  return success(points.ok());
-}
 
 //===--------------------------------------------------------------------------------------------===//
 // Emission
@@ -487,7 +444,7 @@ LogicalResult scheduleColumn(KernelScheduler &kernel) {
   ColumnSizes sizes;
   int64_t first = 0, second = 0, added = 0, chunkBytes = 0;
   for (ColumnSection &section : *sections) {
-    if (failed(shareColumns(kernel, section, sections->size() == 1)))
+    if (failed(shareColumns(kernel, section, sections->size() == 1, Code::lanes)))
       return failure();
     section.chooseSizes(kernel);
     first += section.firstGrains();

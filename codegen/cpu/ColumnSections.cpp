@@ -1,5 +1,4 @@
 #include "codegen/cpu/ColumnSections.h"
-#include <map>
 
 using namespace mlir;
 
@@ -12,15 +11,6 @@ int64_t rowsOfChunk(int64_t rows) {
   const int64_t chunks = std::clamp<int64_t>(rows / least, 1, mostChunks);
   return std::max<int64_t>(1, llvm::alignTo(llvm::divideCeil(rows, chunks), rowsAtOnce));
 }
-
-int64_t ColumnSection::sums() const {
-  int64_t count = 0;
-  for (const Reduction &reduction : reductions)
-    count += reduction.outputs();
-  return count;
-}
-
-Type ColumnSection::sumType() const { return reductions.front().type(0).getElementType(); }
 
 bool ColumnSection::mayUsePanels() const {
   return isa<Float32Type, Float64Type>(sumType()) &&
@@ -39,31 +29,12 @@ int64_t ColumnSection::chunkBytes() const {
 }
 
 std::optional<std::vector<ColumnSection>> columnSections(func::FuncOp kernel) {
-  std::map<int64_t, ColumnSection> byWidth;
-  double work = 0;
-  for (Reduction &reduction : findReductions(kernel)) {
-    work += double(reduction.kept) * reduction.length;
-    ColumnSection &section = byWidth[reduction.kept];
-    section.share += double(reduction.kept) * reduction.length;
-    section.columns = reduction.kept;
-    section.reductions.push_back(std::move(reduction));
-  }
-  for (auto [result, type] : llvm::enumerate(kernel.getResultTypes())) {
-    int64_t width = cast<RankedTensorType>(type).getNumElements();
-    auto section = byWidth.find(width);
-    if (width == 0 || section == byWidth.end())
-      return std::nullopt;
-    section->second.results.push_back(result);
-  }
-  std::vector<ColumnSection> sections;
-  for (auto &[width, section] : byWidth) {
-    if (section.results.empty())
-      return std::nullopt;
-    section.share = section.share / std::max(work, 1.0);
-    sections.push_back(std::move(section));
-  }
-  if (sections.empty())
+  std::optional<std::vector<ColumnGroup>> groups = columnGroups(kernel);
+  if (!groups)
     return std::nullopt;
+  std::vector<ColumnSection> sections;
+  for (ColumnGroup &group : *groups)
+    sections.push_back({std::move(group)});
   return sections;
 }
 

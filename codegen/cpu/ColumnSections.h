@@ -2,7 +2,7 @@
 #pragma once
 #include "codegen/cpu/Code.h"
 #include "codegen/cpu/KernelScheduler.h"
-#include "codegen/kernel/Reductions.h"
+#include "codegen/kernel/ColumnGroups.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace ingot {
@@ -25,19 +25,12 @@ struct ColumnSizes {
 /// that no bit depends on what else is summed, or by how many.
 int64_t rowsOfChunk(int64_t rows);
 
-/// The reductions of one width and the results that they make.
-struct ColumnSection {
-  std::vector<Reduction> reductions;
-  llvm::SmallVector<unsigned> results;
-  double share = 0; ///< of the kernel's work
-  int64_t columns = 0;
+/// A group and how it is cut.
+struct ColumnSection : ColumnGroup {
   // Its part of the sizes:
   int64_t width = 0, blocksPerGrain = 0;
   bool panels = false;
 
-  /// Values that one column adds up.
-  int64_t sums() const;
-  int64_t rows() const { return reductions.front().length; }
   int64_t chunks() const { return llvm::divideCeilSigned(rows(), rowsOfChunk(rows())); }
   int64_t blocks() const { return llvm::divideCeilSigned(columns, width); }
   int64_t wholeBlocks() const { return columns / width; }
@@ -49,7 +42,6 @@ struct ColumnSection {
   /// Whether one walk over the rows serves every reduction, and is long enough to pay for sums that
   /// are kept in memory, all of one type.
   bool mayUsePanels() const;
-  mlir::Type sumType() const;
   /// The sums of all chunks of the whole blocks.
   int64_t chunkBytes() const;
   /// Grains of the first and of the second launch.

@@ -4,6 +4,7 @@
 #include "codegen/cpu/Image.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Object.h"
+#include "runtime/program/CpuImage.h"
 #include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
@@ -38,17 +39,6 @@ KernelEmitter emitterFor(StringRef kind) {
       .Case("attention", emitAttention)
       .Case("attention_backward", emitAttentionBackward)
       .Default(nullptr);
-}
-
-LogicalResult verifyStatic(func::FuncOp kernel) {
-  auto isStatic = [](Type type) {
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    return tensor && tensor.hasStaticShape();
-  };
-  if (llvm::all_of(kernel.getArgumentTypes(), isStatic) &&
-      llvm::all_of(kernel.getResultTypes(), isStatic))
-    return success();
-  return kernel.emitError("a kernel takes and returns tensors of static shape alone");
 }
 
 } // namespace
@@ -98,15 +88,25 @@ Result<std::vector<uint8_t>> CpuBackend::compile(ModuleOp launches, std::string 
   return compileToObject(launches, target, text);
 }
 
-Result<CodeImage> CpuBackend::assemble(const std::vector<KernelObject> &objects) const {
+Launch CpuBackend::launchOf(kernel::ScheduleAttr, kernel::LaunchAttr launch) const {
+  return CpuRange{launch.getGrains()};
+}
+
+/// One image, which ends in the table of its entries.
+Status CpuBackend::assemble(const std::vector<KernelObject> &objects, Program &program) const {
   ImageBuilder image;
-  CodeImage code;
+  std::vector<int64_t> offsets;
   for (const KernelObject &object : objects) {
-    INGOT_ASSIGN(std::vector<int64_t> entries, image.add(object.bytes, object.symbols));
-    code.entries.insert(code.entries.end(), entries.begin(), entries.end());
+    INGOT_ASSIGN(std::vector<int64_t> found, image.add(object.bytes, object.symbols));
+    offsets.insert(offsets.end(), found.begin(), found.end());
   }
-  code.bytes = image.take();
-  return code;
+  std::vector<ImageEntry> entries;
+  for (auto [kernel, offset] : llvm::zip_equal(program.kernels, offsets))
+    entries.push_back({kernel.name, offset, interfaceOf(kernel)});
+  CodeObject code{CodeObject::Kind::CpuImage, name(), image.take()};
+  appendEntries(code.bytes, entries);
+  program.objects = {std::move(code)};
+  return {};
 }
 
 BlockChoice takenBlocks(func::FuncOp kernel) {

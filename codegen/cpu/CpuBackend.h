@@ -19,7 +19,8 @@ public:
   llvm::LogicalResult emit(mlir::func::FuncOp kernel) const override;
   void addCodePasses(mlir::OpPassManager &passes) const override;
   Result<std::vector<uint8_t>> compile(mlir::ModuleOp launches, std::string *text) const override;
-  Result<CodeImage> assemble(const std::vector<KernelObject> &objects) const override;
+  Launch launchOf(kernel::ScheduleAttr schedule, kernel::LaunchAttr launch) const override;
+  Status assemble(const std::vector<KernelObject> &objects, Program &program) const override;
 
   const CpuTarget target;
   const MachineShape machine;

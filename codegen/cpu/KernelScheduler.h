@@ -2,57 +2,20 @@
 /// nothing.
 #pragma once
 #include "codegen/cpu/MachineShape.h"
-#include "codegen/kernel/Cost.h"
-#include "codegen/kernel/LaunchSizes.h"
+#include "codegen/kernel/ScheduleBuilder.h"
 #include "passes/options/BlockChoice.h"
 
 namespace ingot {
 
-/// The schedule of one kernel while it is decided.
-class KernelScheduler {
+/// The schedule of one kernel on a CPU.
+class KernelScheduler : public ScheduleBuilder {
 public:
   KernelScheduler(mlir::func::FuncOp kernel, const MachineShape &machine, const TargetCosts &costs,
                   const BlockChoice &choice)
-      : kernel(kernel), machine(machine), costs(costs), choice(choice) {}
+      : ScheduleBuilder(kernel, costs), machine(machine), choice(choice) {}
 
-  const mlir::func::FuncOp kernel; ///< the body on tensors
   const MachineShape &machine;
-  const TargetCosts &costs;
   const BlockChoice choice; ///< what tuning found for this kernel; absent sizes are derived
-
-  /// The kernel body's tensor that result i returns, and its type.
-  mlir::Value returned(unsigned result) const {
-    return mlir::func::FuncOp(kernel).getBody().front().getTerminator()->getOperand(result);
-  }
-  mlir::RankedTensorType type(unsigned result) const {
-    return mlir::cast<mlir::RankedTensorType>(returned(result).getType());
-  }
-
-  /// Bytes of scratch for each worker, after what was added before.
-  void addScratch(int64_t bytes) { scratch = llvm::alignTo(scratch + bytes, 64); }
-  /// Bytes of scratch that the kernel's launches share, after what was added before.
-  void addLaunchScratch(int64_t bytes) { launchScratch = llvm::alignTo(launchScratch + bytes, 64); }
-  void share(llvm::ArrayRef<kernel::PairAttr> pairs) { sharing.append(pairs.begin(), pairs.end()); }
-  /// The next launch. Costs that are not given are estimated from the body.
-  template <typename Sizes>
-  void launch(llvm::StringRef kind, int64_t grains, const Sizes &sizes,
-              std::optional<double> flops = {}, std::optional<double> bytes = {}) {
-    addLaunch(kind, grains, writeSizes(context(), sizes), flops, bytes);
-  }
-
-  double operations() const { return operationsOf(kernel, costs); }
-  double nanoseconds() const { return costs.nanoseconds(operations(), bytesOf(kernel)); }
-  mlir::MLIRContext *context() const { return mlir::func::FuncOp(kernel).getContext(); }
-
-  kernel::ScheduleAttr finish();
-
-private:
-  void addLaunch(llvm::StringRef kind, int64_t grains, mlir::DictionaryAttr sizes,
-                 std::optional<double> flops, std::optional<double> bytes);
-
-  int64_t scratch = 0, launchScratch = 0;
-  llvm::SmallVector<kernel::PairAttr> sharing;
-  llvm::SmallVector<kernel::LaunchAttr> launches;
 };
 
 /// A failure has reported a located diagnostic.

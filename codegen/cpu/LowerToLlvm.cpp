@@ -1,10 +1,8 @@
 /// The last passes on MLIR: loops and vectors to the LLVM dialect, and the range-kernel signature.
 #include "codegen/Passes.h"
 #include "codegen/cpu/Object.h"
-#include "mlir/Conversion/Passes.h"
+#include "codegen/kernel/ToLlvm.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/MemRef/Transforms/Passes.h"
-#include "mlir/Transforms/Passes.h"
 #include "passes/Passes.h"
 
 using namespace mlir;
@@ -64,26 +62,7 @@ struct RangeKernelSignature : impl::RangeKernelSignatureBase<RangeKernelSignatur
 
 void buildLlvmPipeline(OpPassManager &passes, const CpuTarget &target) {
   passes.addPass(createExpandMath({.vectorBytes = target.vectorBytes()}));
-  passes.addPass(createLowerAffinePass());
-  passes.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
-  passes.addPass(createCanonicalizerPass());
-  passes.addPass(createCSEPass());
-  passes.addPass(createSCFToControlFlowPass());
-  passes.addPass(memref::createExpandStridedMetadataPass());
-  passes.addPass(createLowerAffinePass());
-  ConvertVectorToLLVMPassOptions vectors;
-  vectors.vectorTransposeLowering = vector::VectorTransposeLowering::Shuffle16x16;
-  passes.addPass(createConvertVectorToLLVMPass(vectors));
-  passes.addPass(createConvertMathToLLVMPass());
-  passes.addPass(createArithToLLVMConversionPass());
-  passes.addPass(createConvertIndexToLLVMPass());
-  passes.addPass(createFinalizeMemRefToLLVMConversionPass());
-  ConvertFuncToLLVMPassOptions functions;
-  functions.useBarePtrCallConv = true;
-  passes.addPass(createConvertFuncToLLVMPass(functions));
-  passes.addPass(createConvertControlFlowToLLVMPass());
-  passes.addPass(createUBToLLVMConversionPass());
-  passes.addPass(createReconcileUnrealizedCastsPass());
+  addLlvmConversions(passes);
   passes.addPass(createHalfWordAccess());
   passes.addPass(createRangeKernelSignature());
 }

@@ -2,10 +2,10 @@
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
+#include "codegen/kernel/Nests.h"
 #include "codegen/kernel/Sharing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -13,8 +13,7 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-/// Results of one element count share a nest of loops over `outer` rows of `inner` elements, both
-/// in row-major order of their own shapes. By nest, in the order of their first results:
+/// By nest, in the order of their first results:
 struct PointwiseSizes {
   SmallVector<int64_t> outer, inner;
   SmallVector<int64_t> rows;   ///< whole rows of a grain; 0: a grain is a part of one row
@@ -30,11 +29,9 @@ struct PointwiseSizes {
   }
 };
 
-/// One nest's part of the sizes.
-struct Nest {
-  SmallVector<unsigned> results;
-  int64_t count = 0; ///< elements
-  int64_t outer = 1, inner = 1, rows = 0, chunk = 0, unroll = 1;
+/// A nest and its part of the sizes.
+struct CpuNest : Nest {
+  int64_t rows = 0, chunk = 0, unroll = 1;
 
   int64_t chunksPerRow() const { return llvm::divideCeilSigned(inner, chunk); }
   int64_t grains() const {
@@ -42,67 +39,16 @@ struct Nest {
   }
 };
 
-/// The nests of a kernel whose results have these types.
-SmallVector<Nest> nestsOf(ArrayRef<Type> results) {
-  llvm::MapVector<int64_t, Nest> byCount;
-  for (auto [result, type] : llvm::enumerate(results))
-    byCount[cast<RankedTensorType>(type).getNumElements()].results.push_back(result);
-  SmallVector<Nest> nests;
-  for (auto &[count, nest] : byCount)
-    if (count) {
-      nest.count = count;
-      nests.push_back(nest);
-    }
-  return nests;
+SmallVector<CpuNest> cpuNestsOf(func::FuncOp kernel) {
+  return llvm::map_to_vector(nestsOf(kernel.getResultTypes()),
+                             [](Nest &nest) { return CpuNest{std::move(nest)}; });
 }
 
 //===--------------------------------------------------------------------------------------------===//
 // Schedule
 //===--------------------------------------------------------------------------------------------===//
 
-/// Notes what one block of lanes of a nest needs; returns its position.
-PointIndex accessBlock(KernelScheduler &kernel, PointAccess &points, const Nest &nest) {
-  PointIndex row = points.uniform(nest.outer);
-  PointIndex position = row * nest.inner + points.consecutive(nest.inner);
-  for (unsigned result : nest.results)
-    points.at(kernel.returned(result), points.split(position, kernel.type(result).getShape()));
-  return position;
-}
-
-/// Cost of one lane's work under these loops: a bad choice pays by gathers and index divisions, and
-/// by lanes that a short inner loop leaves idle. None after an error.
-std::optional<double> costOfLoops(KernelScheduler &kernel, const Nest &nest) {
-  PointAccess points(kernel.kernel);
-  accessBlock(kernel, points, nest);
-  double divisions = 0;
-  for (const PointAccess::Load &load : points.loads())
-    for (const PointIndex::Digit &digit : load.position.digits())
-      divisions += (digit.divisor != 1) + !digit.full();
-  double cost = 2 + double(points.loads().size()) + 16 * double(points.slowAccesses()) + divisions;
-  double used = double(nest.inner) / double(llvm::alignTo(nest.inner, points.lanes()));
-  return points.ok() ? std::optional(cost / used) : std::nullopt;
-}
-
-/// Fewer, longer loops win ties: the whole space as one line comes first.
-LogicalResult chooseLoops(KernelScheduler &kernel, Nest &nest) {
-  ArrayRef<int64_t> shape = kernel.type(nest.results.front()).getShape();
-  double least = std::numeric_limits<double>::infinity();
-  Nest candidate = nest;
-  for (size_t dim = 0; dim < std::max<size_t>(1, shape.size()); ++dim) {
-    candidate.outer *= dim == 0 ? 1 : shape[dim - 1];
-    candidate.inner = nest.count / candidate.outer;
-    std::optional<double> cost = costOfLoops(kernel, candidate);
-    if (!cost)
-      return failure();
-    if (*cost < least) {
-      least = *cost;
-      nest = candidate;
-    }
-  }
-  return success();
-}
-
-void cutGrains(Nest &nest, int64_t pointsPerGrain, int64_t lanes) {
+void cutGrains(CpuNest &nest, int64_t pointsPerGrain, int64_t lanes) {
   if (nest.outer > 1 && nest.inner <= pointsPerGrain)
     nest.rows = pointsPerGrain / nest.inner;
   else
@@ -113,10 +59,10 @@ void cutGrains(Nest &nest, int64_t pointsPerGrain, int64_t lanes) {
 
 LogicalResult schedulePointwise(KernelScheduler &kernel, int64_t pointsPerGrain) {
   func::FuncOp function = kernel.kernel;
-  SmallVector<Nest> nests = nestsOf(function.getResultTypes());
+  SmallVector<CpuNest> nests = cpuNestsOf(function);
   int64_t total = 0, grains = 0;
-  for (Nest &nest : nests) {
-    if (failed(chooseLoops(kernel, nest)))
+  for (CpuNest &nest : nests) {
+    if (failed(chooseLoops(kernel, nest, Code::lanes)))
       return failure();
     total += nest.count;
   }
@@ -131,7 +77,7 @@ LogicalResult schedulePointwise(KernelScheduler &kernel, int64_t pointsPerGrain)
     nest.unroll = unrollFor(work / double(total), nest.inner, points.lanes());
     cutGrains(nest, pointsPerGrain, points.lanes());
     grains += nest.grains();
-    finder.record(stage, accessBlock(kernel, points, nest));
+    finder.record(stage, accessBlock(function, points, nest));
     sizes.outer.push_back(nest.outer);
     sizes.inner.push_back(nest.inner);
     sizes.rows.push_back(nest.rows);
@@ -161,8 +107,8 @@ public:
 
 private:
   LogicalResult readNests();
-  void emitNest(const Nest &nest, Value lo, Value hi);
-  void emitBlock(const Nest &nest, const PointIndex &row, const PointIndex &index, Value mask);
+  void emitNest(const CpuNest &nest, Value lo, Value hi);
+  void emitBlock(const CpuNest &nest, const PointIndex &row, const PointIndex &index, Value mask);
   Value times(Value value, int64_t factor) {
     return arith::MulIOp::create(builder, location, value, kernel.index(factor));
   }
@@ -174,20 +120,20 @@ private:
   OpBuilder &builder;
   Location location;
   PointEmitter points;
-  SmallVector<Nest> nests;
+  SmallVector<CpuNest> nests;
 };
 
 LogicalResult PointwiseEmitter::readNests() {
   PointwiseSizes sizes;
   if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();
-  nests = nestsOf(kernel.kernel.getResultTypes());
+  nests = cpuNestsOf(kernel.kernel);
   int64_t grains = 0;
   bool fits =
       llvm::all_of(ArrayRef{&sizes.outer, &sizes.inner, &sizes.rows, &sizes.chunk, &sizes.unroll},
                    [&](auto *list) { return list->size() == nests.size(); });
   for (size_t index = 0; fits && index < nests.size(); ++index) {
-    Nest &nest = nests[index];
+    CpuNest &nest = nests[index];
     nest.outer = sizes.outer[index], nest.inner = sizes.inner[index];
     nest.rows = sizes.rows[index], nest.chunk = sizes.chunk[index];
     nest.unroll = sizes.unroll[index];
@@ -201,8 +147,8 @@ LogicalResult PointwiseEmitter::readNests() {
   return kernel.kernel.emitError("kernel.schedule: these nests do not make its results");
 }
 
-void PointwiseEmitter::emitBlock(const Nest &nest, const PointIndex &row, const PointIndex &index,
-                                 Value mask) {
+void PointwiseEmitter::emitBlock(const CpuNest &nest, const PointIndex &row,
+                                 const PointIndex &index, Value mask) {
   PointIndex position = row * nest.inner + index;
   SmallVector<Value> values;
   for (unsigned result : nest.results)
@@ -213,7 +159,7 @@ void PointwiseEmitter::emitBlock(const Nest &nest, const PointIndex &row, const 
                  kernel.type(result).getElementType());
 }
 
-void PointwiseEmitter::emitNest(const Nest &nest, Value lo, Value hi) {
+void PointwiseEmitter::emitNest(const CpuNest &nest, Value lo, Value hi) {
   auto line = [&](const PointIndex &row, Value from, Value to) {
     forEachBlock(points, location, from, to, nest.inner, nest.unroll,
                  [&](const PointIndex &index, Value mask) { emitBlock(nest, row, index, mask); });
@@ -244,7 +190,7 @@ LogicalResult PointwiseEmitter::emit() {
     return failure();
   // Each nest has grains of its own; they are numbered one nest after the other.
   int64_t first = 0;
-  for (const Nest &nest : nests) {
+  for (const CpuNest &nest : nests) {
     Value lo = kernel.lo(), hi = kernel.hi();
     OpBuilder::InsertionGuard guard(builder);
     if (nests.size() > 1) {

@@ -2,7 +2,7 @@
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
-#include "codegen/kernel/RowBuffers.h"
+#include "codegen/kernel/RowPlan.h"
 #include "codegen/kernel/Sharing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -30,72 +30,6 @@ struct RowSizes {
   }
 };
 
-/// The passes over a row.
-struct RowStages {
-  std::vector<Reduction> reductions;
-  std::vector<RowStage> stages;
-
-  /// Reductions of one level and length share a pass; then come results of equal row size, and last
-  /// the results that are one value a row.
-  RowStages(func::FuncOp kernel, std::vector<Reduction> found, int64_t rows);
-  RowStages(const RowStages &) = delete;
-
-private:
-  RowStage &stageOf(size_t first, int64_t size);
-};
-
-/// The stage from `first` on that walks `size` elements.
-RowStage &RowStages::stageOf(size_t first, int64_t size) {
-  for (size_t stage = first; stage < stages.size(); ++stage)
-    if (stages[stage].size == size)
-      return stages[stage];
-  stages.emplace_back().size = size;
-  return stages.back();
-}
-
-RowStages::RowStages(func::FuncOp kernel, std::vector<Reduction> found, int64_t rows)
-    : reductions(std::move(found)) {
-  int levels = 0;
-  for (Reduction &reduction : reductions)
-    levels = std::max(levels, reduction.level + 1);
-  for (int level = 0; level < levels; ++level) {
-    size_t first = stages.size();
-    for (Reduction &reduction : reductions)
-      if (reduction.level == level) {
-        RowStage &stage = stageOf(first, reduction.length);
-        stage.reductions.push_back(&reduction);
-        llvm::append_range(stage.roots, reduction.op.getDpsInputs());
-      }
-  }
-  size_t first = stages.size();
-  auto returned = kernel.getBody().front().getTerminator()->getOperands();
-  for (bool scalars : {false, true})
-    for (auto [result, tensor] : llvm::enumerate(returned)) {
-      int64_t size = cast<RankedTensorType>(tensor.getType()).getNumElements() / rows;
-      if (size == 0 || (size == 1) != scalars)
-        continue;
-      RowStage &stage = stageOf(first, size);
-      stage.results.push_back(result);
-      stage.roots.push_back(tensor);
-    }
-}
-
-/// The reductions of a kernel that keep one and the same number of rows, of which all results are
-/// made; none where every point is computed by itself.
-std::optional<std::vector<Reduction>> rowReductions(func::FuncOp kernel) {
-  std::vector<Reduction> found = findReductions(kernel);
-  if (found.empty() || found.front().kept == 0)
-    return std::nullopt;
-  const int64_t rows = found.front().kept;
-  for (const Reduction &reduction : found)
-    if (reduction.kept != rows)
-      return std::nullopt;
-  for (Type type : kernel.getResultTypes())
-    if (cast<RankedTensorType>(type).getNumElements() % rows != 0)
-      return std::nullopt;
-  return found;
-}
-
 /// The tensors that a body's ops make, in order: by these numbers a schedule names them.
 SmallVector<Value> valuesOf(func::FuncOp kernel) {
   SmallVector<Value> values;
@@ -113,92 +47,18 @@ int64_t bufferBytes(const RowBuffer &buffer) {
 // Schedule
 //===--------------------------------------------------------------------------------------------===//
 
-class RowScheduler {
-public:
-  RowScheduler(KernelScheduler &kernel, std::vector<Reduction> found)
-      : kernel(kernel), rows(found.front().kept), plan(kernel.kernel, std::move(found), rows),
-        points(kernel.kernel), finder(kernel.kernel, points) {}
-
-  /// `rowsPerGrain` 0: by cost.
-  LogicalResult schedule(int64_t rowsPerGrain);
-
-private:
-  void access(int stage);
-  void bindBuffers(int stage);
-
-  KernelScheduler &kernel;
-  int64_t rows;
-  RowStages plan;
-  std::vector<RowBuffer> buffers;
-  PointAccess points;
-  SharingFinder finder;
-  PointIndex row;
-};
-
-/// Notes what a stage reads, as `RowEmitter` walks it.
-void RowScheduler::access(int number) {
-  RowStage &stage = plan.stages[number];
-  if (!stage.reductions.empty()) {
-    PointIndex along = points.consecutive(stage.size);
-    for (const RowBuffer &buffer : buffers)
-      if (buffer.stage == number)
-        points.at(buffer.tensor,
-                  points.split(row * buffer.size + along,
-                               cast<RankedTensorType>(buffer.tensor.getType()).getShape()));
-    for (Reduction *reduction : stage.reductions)
-      points.region(reduction->op, iterationOf(points, *reduction, row, along));
-    finder.record(number, std::nullopt);
-    for (Reduction *reduction : stage.reductions) {
-      SmallVector<PointIndex> iteration =
-          iterationOf(points, *reduction, row, PointIndex::constant(0));
-      accessInitial(points, *reduction, iteration);
-      for (Value tensor : reduction->op->getResults()) {
-        ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
-        points.bind(tensor, [shape, own = row](PointAccess::Indices indices) {
-          return linearise(indices, shape) == own ? std::optional(false) : std::nullopt;
-        });
-      }
-    }
-    return;
-  }
-  PointIndex along = stage.size == 1 ? PointIndex::constant(0) : points.consecutive(stage.size);
-  PointIndex position = row * stage.size + along;
-  if (stage.size > 1)
-    for (const RowBuffer &buffer : buffers)
-      if (buffer.stage == number)
-        points.at(
-            buffer.tensor,
-            points.split(position, cast<RankedTensorType>(buffer.tensor.getType()).getShape()));
-  for (unsigned result : stage.results)
-    points.at(kernel.returned(result), points.split(position, kernel.type(result).getShape()));
-  finder.record(number, position);
-}
-
-void RowScheduler::bindBuffers(int stage) {
-  for (RowBuffer &buffer : buffers) {
-    if (buffer.stage != stage)
-      continue;
-    ArrayRef<int64_t> shape = cast<RankedTensorType>(buffer.tensor.getType()).getShape();
-    points.bind(buffer.tensor,
-                [this, shape,
-                 own = Row{row, buffer.size}](PointAccess::Indices indices) -> std::optional<bool> {
-                  std::optional<PointIndex> place = own.inside(linearise(indices, shape));
-                  if (!place)
-                    return std::nullopt;
-                  PointIndex::Lanes over = place->overLanes(points.lanes());
-                  return !over.affine || over.step != 0;
-                });
-  }
-}
-
-LogicalResult RowScheduler::schedule(int64_t rowsPerGrain) {
+/// `rowsPerGrain` 0: by cost.
+LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found,
+                           int64_t rowsPerGrain) {
   const TargetCosts &costs = kernel.costs;
+  RowStages plan(kernel.kernel, std::move(found));
+  const int64_t rows = plan.rows;
   RowSizes sizes;
   sizes.rows = rows;
   sizes.rowsPerGrain = rowsPerGrain
                            ? rowsPerGrain
                            : llvm::divideCeilSigned(rows, costs.grains(kernel.nanoseconds(), rows));
-  buffers = planRowBuffers(plan.stages, rows, costs);
+  std::vector<RowBuffer> buffers = planRowBuffers(plan.stages, rows, costs);
   SmallVector<Value> values = valuesOf(kernel.kernel);
   for (const RowBuffer &buffer : buffers) {
     kernel.addScratch(bufferBytes(buffer));
@@ -208,17 +68,12 @@ LogicalResult RowScheduler::schedule(int64_t rowsPerGrain) {
   double total = double(rows);
   for (RowStage &stage : plan.stages)
     total += double(rows) * double(stage.size);
-  row = points.uniform(rows);
-  for (auto [index, stage] : llvm::enumerate(plan.stages)) {
-    sizes.unroll.push_back(unrollFor(kernel.operations() / total, stage.size, points.lanes()));
-    access(index);
-    bindBuffers(index);
-  }
-  for (auto [index, stage] : llvm::enumerate(plan.stages))
-    for (unsigned result : stage.results)
-      kernel.share(finder.pairs(result, index, Row{row, stage.size}));
+  for (RowStage &stage : plan.stages)
+    sizes.unroll.push_back(unrollFor(kernel.operations() / total, stage.size, Code::lanes));
+  if (failed(shareRows(kernel, plan, buffers, Code::lanes)))
+    return failure();
   kernel.launch("rows", llvm::divideCeilSigned(rows, sizes.rowsPerGrain), sizes);
-  return success(points.ok());
+  return success();
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -232,8 +87,8 @@ class RowEmitter {
 public:
   RowEmitter(KernelBuilder &kernel, std::vector<Reduction> found)
       : kernel(kernel), builder(kernel.builder), location(kernel.location()),
-        points(kernel.points()), rows(found.front().kept),
-        plan(kernel.kernel, std::move(found), rows), stages(plan.stages) {}
+        points(kernel.points()), plan(kernel.kernel, std::move(found)), stages(plan.stages),
+        rows(plan.rows) {}
 
   LogicalResult emit();
 
@@ -252,9 +107,9 @@ private:
   OpBuilder &builder;
   Location location;
   PointEmitter points;
-  int64_t rows;
   RowStages plan;
   std::vector<RowStage> &stages;
+  const int64_t rows;
   std::vector<RowBuffer> buffers;
   RowSizes sizes;
   PointIndex row;
@@ -474,7 +329,7 @@ LogicalResult scheduleRow(KernelScheduler &kernel) {
   std::optional<std::vector<Reduction>> found = rowReductions(kernel.kernel);
   if (!found)
     return scheduleElementwise(kernel);
-  return RowScheduler(kernel, std::move(*found)).schedule(/*rowsPerGrain=*/0);
+  return scheduleRows(kernel, std::move(*found), /*rowsPerGrain=*/0);
 }
 
 /// The optimizer walks flat buckets: its grains are as large as its streams want them. One that
@@ -485,8 +340,7 @@ LogicalResult scheduleUpdate(KernelScheduler &kernel) {
   if (!found)
     return schedulePointwise(kernel, bucketGrain);
   const int64_t length = kernel.type(0).getNumElements() / found->front().kept;
-  return RowScheduler(kernel, std::move(*found))
-      .schedule(std::max<int64_t>(1, bucketGrain / length));
+  return scheduleRows(kernel, std::move(*found), std::max<int64_t>(1, bucketGrain / length));
 }
 
 LogicalResult emitRows(KernelBuilder &kernel) {

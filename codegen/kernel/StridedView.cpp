@@ -36,7 +36,7 @@ std::optional<int64_t> IndexGroup::stride() const {
   return dimensions.size() == 1 ? dimensions.front().stride : 0;
 }
 
-Value IndexGroup::offset(Code &code, Value linear) const {
+Value IndexGroup::offset(IndexCode &code, Value linear) const {
   Value sum = code.index(0);
   if (empty)
     return sum;

@@ -1,6 +1,6 @@
 /// Tensors of a kernel body as strided views of the kernel's memory.
 #pragma once
-#include "codegen/cpu/Code.h"
+#include "codegen/kernel/IndexCode.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <optional>
 
@@ -15,7 +15,7 @@ public:
   /// The distance between neighbours where the whole group has a single one.
   std::optional<int64_t> stride() const;
   /// Elements from the view's start to element `linear` of the group.
-  mlir::Value offset(Code &code, mlir::Value linear) const;
+  mlir::Value offset(IndexCode &code, mlir::Value linear) const;
 
 private:
   struct Dimension {

@@ -104,7 +104,7 @@ Result<Version> Tuner::compileVersion(const BlockChoices &choices) {
   INGOT_ASSIGN(std::shared_ptr<const Backend> backend, parseTarget(options.target));
   INGOT_ASSIGN(OwningOpRef<ModuleOp> planned, lowerTo(Stage::Plan, *linalg, chosen));
   Version version;
-  INGOT_ASSIGN(version.program, emitProgram(*planned));
+  INGOT_ASSIGN(version.program, emitProgram(*planned, *backend));
   INGOT_TRY(generateKernelCode(*planned, *backend, disk, chosen, version.program));
   version.program.target = backend->name();
   version.program.features = backend->requirements();

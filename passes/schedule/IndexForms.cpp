@@ -1,11 +1,13 @@
 #include "passes/schedule/IndexForms.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/Hashing.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/xxhash.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -77,10 +79,14 @@ IndexRange IndexForms::rangeOfLoop(BlockArgument variable) {
   if (!to.high)
     return result;
   result.high = *to.high - 1;
-  if (from.low && from.low == from.high && matchPattern(loop.getStep(), m_ConstantInt(&step)) &&
-      *result.high >= *from.low)
-    result.high =
-        *from.low + (*result.high - *from.low) / step.getSExtValue() * step.getSExtValue();
+  if (!from.low || *result.high < *from.low || !matchPattern(loop.getStep(), m_ConstantInt(&step)))
+    return result;
+  // All values are as far from the first one's constant as a multiple of this.
+  const IndexForm &start = of(loop.getLowerBound());
+  int64_t stride = step.getSExtValue();
+  for (auto [symbol, coefficient] : start.terms)
+    stride = std::gcd(stride, coefficient);
+  result.high = start.constant + (*result.high - start.constant) / stride * stride;
   return result;
 }
 
@@ -159,6 +165,12 @@ IndexForm IndexForms::build(Value value) {
           [&](auto) { return operand(0); })
       .Case<vector::StepOp>([&](vector::StepOp step) {
         return single(keyOf("lane", {}), {0, step.getType().getDimSize(0) - 1});
+      })
+      .Case<NVVM::ThreadIdXOp, NVVM::BlockIdXOp>([&](auto number) {
+        std::optional<LLVM::ConstantRangeAttr> range = number.getRange();
+        return range ? opaque(
+                           {range->getLower().getSExtValue(), range->getUpper().getSExtValue() - 1})
+                     : opaque();
       })
       .Default([&](Operation *) { return opaque(); });
 }

@@ -18,6 +18,7 @@ def Kernel_Dialect : Dialect {
     | `graph.kernel` | a kernel: its root | form-kernels | schedule-kernels, profiles |
     | `graph.ops` | a kernel: names of the model's nodes | form-kernels | profiles, errors |
     | `graph.tuned` | a kernel: sizes that `ingot tune` chose | choose-blocks | schedule-kernels |
+    | `kernel.threads` | an emitted launch of a GPU: threads of a block | lower-kernels | the code's passes |
     | `kernel.schedule` | a kernel: all below | schedule-kernels | plan-memory, lower-kernels, the program |
   }];
   let useDefaultAttributePrinterParser = 1;

@@ -232,6 +232,9 @@ LogicalResult ScheduleAttr::verify(EmitError emitError, ArrayRef<Access> argumen
 /// A schedule fits the signature of its kernel.
 LogicalResult KernelDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   auto function = dyn_cast<func::FuncOp>(op);
+  if (auto threads = dyn_cast<IntegerAttr>(attribute.getValue());
+      attribute.getName() == threadsName && threads && isa<FunctionOpInterface>(op))
+    return threads.getInt() > 0 ? success() : op->emitError("kernel.threads: not positive");
   auto schedule = dyn_cast<ScheduleAttr>(attribute.getValue());
   if (attribute.getName() != "kernel.schedule" || !schedule)
     return op->emitError("there is no attribute ")

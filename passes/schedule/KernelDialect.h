@@ -28,6 +28,9 @@ bool isKernel(mlir::Operation *function);
 /// The root of a kernel, `graph.kernel`; empty if it is none.
 llvm::StringRef rootOf(mlir::Operation *function);
 
+/// On an emitted launch of a GPU: the threads of a block.
+constexpr llvm::StringLiteral threadsName = "kernel.threads";
+
 /// The function that is emitted for a launch of a kernel: `NAME.0`, `NAME.1`, …
 std::string launchName(llvm::StringRef kernel, size_t launch);
 

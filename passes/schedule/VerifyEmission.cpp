@@ -1,5 +1,6 @@
 #include "passes/schedule/VerifyEmission.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -51,12 +52,15 @@ private:
   bool isMovedBy(const MemoryAccess &write, Operation *loop);
   bool runsOnce(Operation *op);
   LogicalResult verifyMoves(const MemoryAccess &write);
+  bool waitsBetween(Operation *from, Operation *to);
   std::optional<IndexForm> rowOf(const MemoryAccess &access, int64_t size);
 
   func::FuncOp function, kernel;
   kernel::ScheduleAttr schedule;
+  size_t memories = 0; ///< arguments that are memory; what a target adds follows
   IndexForms forms;
   std::vector<std::vector<MemoryAccess>> accesses; ///< by argument
+  SmallVector<Operation *> numbers;                ///< that tell threads and blocks apart
 };
 
 //===--------------------------------------------------------------------------------------------===//
@@ -71,17 +75,23 @@ LogicalResult Emission::verifySignature() {
   for (int64_t bytes : {schedule.getLaunchScratch(), schedule.getScratch()})
     if (bytes)
       expected.push_back(MemRefType::get({bytes}, IntegerType::get(context, 8)));
-  expected.append(2, IndexType::get(context));
+  memories = expected.size();
   if (function.isDeclaration())
     return function.emitError("is not emitted");
-  if (function.getArgumentTypes() != ArrayRef<Type>(expected) || function.getNumResults())
+  SmallVector<Type> actual(function.getArgumentTypes());
+  // Where a worker's scratch is, the target knows.
+  if (schedule.getScratch() && actual.size() >= memories)
+    if (auto scratch = dyn_cast<MemRefType>(actual[memories - 1]))
+      actual[memories - 1] = MemRefType::get(scratch.getShape(), scratch.getElementType());
+  expected.append(std::max(actual.size(), memories) - memories, IndexType::get(context));
+  if (actual != expected || function.getNumResults())
     return function.emitError("(1) does not take the memory and scratch of its kernel's schedule");
   return success();
 }
 
 LogicalResult Emission::verifyScratch() {
   const unsigned first = schedule.getArguments().size();
-  for (unsigned number = first; number < function.getNumArguments() - 2; ++number) {
+  for (unsigned number = first; number < memories; ++number) {
     Value scratch = function.getArgument(number);
     const int64_t bytes = cast<MemRefType>(scratch.getType()).getNumElements();
     for (Operation *user : scratch.getUsers()) {
@@ -178,6 +188,10 @@ LogicalResult Emission::findAccesses(Value memory, unsigned argument) {
 }
 
 LogicalResult Emission::findAccesses() {
+  function.walk([&](Operation *op) {
+    if (isa<NVVM::ThreadIdXOp, NVVM::BlockIdXOp>(op))
+      numbers.push_back(op);
+  });
   accesses.resize(schedule.getArguments().size());
   for (unsigned argument = 0; argument < accesses.size(); ++argument) {
     if (failed(findAccesses(function.getArgument(argument), argument)))
@@ -219,7 +233,8 @@ bool Emission::precedes(const MemoryAccess &read, const MemoryAccess &write) {
   return ancestor && ancestor->isBeforeInBlock(write.op);
 }
 
-/// True if a value is not the same in all iterations of a loop, as far as one can see.
+/// True if a value is not the same in all iterations of a loop, or in all threads or blocks that
+/// `loop` gives the number of, as far as one can see.
 bool Emission::dependsOn(Value value, Operation *loop) {
   llvm::DenseSet<Value> seen;
   SmallVector<Value> stack{value};
@@ -228,6 +243,8 @@ bool Emission::dependsOn(Value value, Operation *loop) {
     if (!seen.insert(next).second)
       continue;
     if (Operation *op = next.getDefiningOp()) {
+      if (op == loop)
+        return true;
       llvm::append_range(stack, op->getOperands());
       continue;
     }
@@ -240,7 +257,8 @@ bool Emission::dependsOn(Value value, Operation *loop) {
   return false;
 }
 
-/// Whether the iterations of a loop store other points, or only one of them stores.
+/// Whether the iterations of a loop, or the threads or blocks, store other points, or only one of
+/// them stores.
 bool Emission::isMovedBy(const MemoryAccess &write, Operation *loop) {
   SmallVector<Value> indices =
       llvm::TypeSwitch<Operation *, SmallVector<Value>>(write.op)
@@ -253,7 +271,7 @@ bool Emission::isMovedBy(const MemoryAccess &write, Operation *loop) {
           });
   if (llvm::any_of(indices, [&](Value index) { return dependsOn(index, loop); }))
     return true;
-  for (Operation *op = write.op; op != loop; op = op->getParentOp())
+  for (Operation *op = write.op; op != loop && op != function; op = op->getParentOp())
     if (auto branch = dyn_cast<scf::IfOp>(op->getParentOp()))
       if (dependsOn(branch.getCondition(), loop))
         return true;
@@ -276,7 +294,21 @@ LogicalResult Emission::verifyMoves(const MemoryAccess &write) {
     if (isa<LoopLikeOpInterface>(op) && !runsOnce(op) && !isMovedBy(write, op))
       return write.op->emitOpError("(3) stores one point in several iterations, while a result and "
                                    "an operand share memory");
+  for (Operation *number : numbers)
+    if (!isMovedBy(write, number))
+      return write.op->emitOpError("(3) stores one point in several threads or blocks, while a "
+                                   "result and an operand share memory");
   return success();
+}
+
+/// Whether threads that work on a row together wait for each other between two ops of a block.
+bool Emission::waitsBetween(Operation *from, Operation *to) {
+  if (numbers.empty())
+    return true;
+  for (Operation *op = from; op != to; op = op->getNextNode())
+    if (isa<NVVM::BarrierOp, NVVM::SyncWarpOp>(op))
+      return true;
+  return false;
 }
 
 /// The row of an access: the part of its index that counts whole rows. None if it may lie in
@@ -331,7 +363,8 @@ LogicalResult Emission::verifySharing(kernel::PairAttr pair) {
         block = block->getParentOp();
       Operation *ancestor =
           block == function ? nullptr : block->getBlock()->findAncestorOpInBlock(*read->op);
-      if (!ancestor || ancestor == block || !ancestor->isBeforeInBlock(block))
+      if (!ancestor || ancestor == block || !ancestor->isBeforeInBlock(block) ||
+          !waitsBetween(ancestor, block))
         return refuse("that row");
       // Loops around both go from row to row.
       for (Operation *loop = block->getParentOp(); loop != function; loop = loop->getParentOp())

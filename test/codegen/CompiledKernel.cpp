@@ -1,5 +1,6 @@
 #include "test/codegen/CompiledKernel.h"
 #include "codegen/cpu/CpuBackend.h"
+#include "codegen/cpu/Image.h"
 #include "mlir/Parser/Parser.h"
 #include "passes/Dialects.h"
 #include "passes/Passes.h"
@@ -90,9 +91,10 @@ CompiledKernel::CompiledKernel(const std::string &text, const std::string &targe
   lowerMs = compiling - lowering;
   llvmMs = milliseconds() - compiling;
 
-  CodeImage image = orDie(backend.assemble({{names, object}}));
-  code = orDie(mapCode(image.bytes));
-  for (int64_t entry : image.entries)
+  ImageBuilder image;
+  const std::vector<int64_t> offsets = orDie(image.add(object, names));
+  code = orDie(mapCode(image.bytes()));
+  for (int64_t entry : offsets)
     entries.push_back(reinterpret_cast<Entry>(code.data() + entry));
 }
 

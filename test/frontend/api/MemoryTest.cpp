@@ -2,6 +2,7 @@
 /// uses.
 #include "codegen/EmitProgram.h"
 #include "codegen/ReleaseMemory.h"
+#include "codegen/Target.h"
 #include "frontend/api/ModelModule.h"
 #include "frontend/families/Models.h"
 #include "runtime/program/Device.h"
@@ -28,7 +29,7 @@ int64_t plannedBytes(const GptSizes &sizes, const MemoryOptions &memory = {}) {
   Result<Model> model = buildGpt(sizes);
   auto planned = lowerTo(Stage::Plan, moduleOf(*model), options);
   EXPECT_TRUE(planned) << planned.error().text();
-  Program program = *emitProgram(**planned);
+  Program program = *emitProgram(**planned, **parseTarget(options.target));
   return program.arenaBytes - program.persistentBytes;
 }
 
@@ -92,7 +93,7 @@ Result<int64_t> arenaBytes(const Model &model, int64_t budget) {
   options.training = TrainingOptions{};
   options.memory.budget = budget;
   INGOT_ASSIGN(auto planned, lowerTo(Stage::Plan, moduleOf(model), options));
-  INGOT_ASSIGN(Program program, emitProgram(*planned));
+  INGOT_ASSIGN(Program program, emitProgram(*planned, **parseTarget(options.target)));
   return program.arenaBytes;
 }
 

@@ -234,3 +234,67 @@ func.func private @k.1(%x: memref<64xf32>, %y: memref<64xf32>, %lo: index, %hi: 
 // expected-error @+1 {{(3) a launch reads operand 0 after one before has stored result 0}}
 func.func private @k(tensor<64xf32>) -> tensor<64xf32> attributes {graph.kernel = "elementwise", kernel.schedule =
     #kernel.schedule<arguments = [read, write], sharing = [0 with 0 same_point], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes (), pointwise grains 1 flops 0 bytes 0 sizes ()]>}
+
+// -----
+
+// All threads of the block store the same points.
+func.func private @k.0(%x: memref<64xf32>, %y: memref<64xf32>) attributes {kernel.threads = 32 : i64} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c64 = arith.constant 64 : index
+  %thread = nvvm.read.ptx.sreg.tid.x range <i32, 0, 32> : i32
+  scf.for %i = %c0 to %c64 step %c1 {
+    %a = memref.load %x[%i] : memref<64xf32>
+    // expected-error @+1 {{(3) stores one point in several threads or blocks}}
+    memref.store %a, %y[%i] : memref<64xf32>
+  }
+  return
+}
+func.func private @k(tensor<64xf32>) -> tensor<64xf32> attributes {graph.kernel = "elementwise", kernel.schedule =
+    #kernel.schedule<arguments = [read, write], sharing = [0 with 0 same_point], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes (threads = 32)]>}
+
+// -----
+
+// Another thread may store its part of the row before this one has read: they do not wait.
+func.func private @k.0(%x: memref<64xf32>, %y: memref<64xf32>) attributes {kernel.threads = 32 : i64} {
+  %c32 = arith.constant 32 : index
+  %c64 = arith.constant 64 : index
+  %zero = arith.constant 0.0 : f32
+  %number = nvvm.read.ptx.sreg.tid.x range <i32, 0, 32> : i32
+  %thread = arith.index_cast %number : i32 to index
+  %sum = scf.for %i = %thread to %c64 step %c32 iter_args(%carried = %zero) -> (f32) {
+    // expected-error @+1 {{may read operand 0 after that row of result 0}}
+    %a = memref.load %x[%i] : memref<64xf32>
+    %next = arith.addf %carried, %a : f32
+    scf.yield %next : f32
+  }
+  scf.for %i = %thread to %c64 step %c32 {
+    memref.store %sum, %y[%i] : memref<64xf32>
+  }
+  return
+}
+func.func private @k(tensor<64xf32>) -> tensor<64xf32> attributes {graph.kernel = "row", kernel.schedule =
+    #kernel.schedule<arguments = [read, write], sharing = [0 with 0 same_row of 64], scratch = 0, launch_scratch = 0, launches = [rows grains 1 flops 0 bytes 0 sizes (threads = 32)]>}
+
+// -----
+
+// With a barrier in between they do.
+func.func private @k.0(%x: memref<64xf32>, %y: memref<64xf32>) attributes {kernel.threads = 32 : i64} {
+  %c32 = arith.constant 32 : index
+  %c64 = arith.constant 64 : index
+  %zero = arith.constant 0.0 : f32
+  %number = nvvm.read.ptx.sreg.tid.x range <i32, 0, 32> : i32
+  %thread = arith.index_cast %number : i32 to index
+  %sum = scf.for %i = %thread to %c64 step %c32 iter_args(%carried = %zero) -> (f32) {
+    %a = memref.load %x[%i] : memref<64xf32>
+    %next = arith.addf %carried, %a : f32
+    scf.yield %next : f32
+  }
+  nvvm.barrier
+  scf.for %i = %thread to %c64 step %c32 {
+    memref.store %sum, %y[%i] : memref<64xf32>
+  }
+  return
+}
+func.func private @k(tensor<64xf32>) -> tensor<64xf32> attributes {graph.kernel = "row", kernel.schedule =
+    #kernel.schedule<arguments = [read, write], sharing = [0 with 0 same_row of 64], scratch = 0, launch_scratch = 0, launches = [rows grains 1 flops 0 bytes 0 sizes (threads = 32)]>}

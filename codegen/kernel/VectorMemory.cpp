@@ -1,4 +1,4 @@
-#include "codegen/cpu/VectorMemory.h"
+#include "codegen/kernel/VectorMemory.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -17,15 +17,31 @@ Value allLanes(OpBuilder &builder, Location location, VectorType type) {
   return arith::ConstantOp::create(builder, location, DenseElementsAttr::get(flags, true));
 }
 
-/// The instruction's offsets have 32 bits.
+/// Offsets of type `index` as 32 bits, which is what a CPU's instruction takes.
 Value offsets(OpBuilder &builder, Location location, Value positions) {
-  auto type = cast<VectorType>(positions.getType()).clone(builder.getI32Type());
-  return arith::IndexCastOp::create(builder, location, type, positions);
+  auto type = cast<VectorType>(positions.getType());
+  if (!type.getElementType().isIndex())
+    return positions;
+  return arith::IndexCastOp::create(builder, location, type.clone(builder.getI32Type()), positions);
 }
 
 } // namespace
 
-Type VectorMemory::indexType(MLIRContext *context) const { return IndexType::get(context); }
+Type VectorMemory::indexType(MLIRContext *context) const {
+  return position ? Type(position) : IndexType::get(context);
+}
+
+Value VectorMemory::place(OpBuilder &builder, Location location, Value position) {
+  if (position.getType().isIndex())
+    return position;
+  return arith::IndexCastOp::create(builder, location, builder.getIndexType(), position);
+}
+
+llvm::MaybeAlign VectorMemory::alignment(VectorType type, bool isAligned) const {
+  const int64_t bytes = type.getNumElements() * type.getElementTypeBitWidth() / 8;
+  return position && isAligned && llvm::isPowerOf2_64(bytes) ? llvm::MaybeAlign(bytes)
+                                                             : llvm::MaybeAlign();
+}
 
 /// The buffer in one dimension.
 Value VectorMemory::flatten(OpBuilder &builder, Value buffer) {
@@ -45,30 +61,36 @@ Value VectorMemory::flatten(OpBuilder &builder, Value buffer) {
 
 Value VectorMemory::load(OpBuilder &builder, Location location, Value buffer, Type,
                          Value position) {
-  return memref::LoadOp::create(builder, location, flatten(builder, buffer), position);
+  return memref::LoadOp::create(builder, location, flatten(builder, buffer),
+                                place(builder, location, position));
 }
 
 void VectorMemory::store(OpBuilder &builder, Location location, Value value, Value buffer,
                          Value position) {
-  memref::StoreOp::create(builder, location, value, flatten(builder, buffer), position);
+  memref::StoreOp::create(builder, location, value, flatten(builder, buffer),
+                          place(builder, location, position));
 }
 
 Value VectorMemory::loadRun(OpBuilder &builder, Location location, Value buffer, VectorType type,
-                            Value start, bool, Value mask) {
+                            Value start, bool isAligned, Value mask) {
   Value line = flatten(builder, buffer);
+  start = place(builder, location, start);
   if (!mask)
-    return vector::LoadOp::create(builder, location, type, line, start);
+    return vector::LoadOp::create(builder, location, type, line, start, /*nontemporal=*/false,
+                                  alignment(type, isAligned));
   return vector::MaskedLoadOp::create(builder, location, type, line, start, mask,
                                       zero(builder, location, type));
 }
 
 void VectorMemory::storeRun(OpBuilder &builder, Location location, Value value, Value buffer,
-                            Value start, bool, Value mask) {
+                            Value start, bool isAligned, Value mask) {
   Value line = flatten(builder, buffer);
+  start = place(builder, location, start);
   if (mask)
     vector::MaskedStoreOp::create(builder, location, line, start, mask, value);
   else
-    vector::StoreOp::create(builder, location, value, line, start);
+    vector::StoreOp::create(builder, location, value, line, start, /*nontemporal=*/false,
+                            alignment(cast<VectorType>(value.getType()), isAligned));
 }
 
 Value VectorMemory::gather(OpBuilder &builder, Location location, Value buffer, VectorType type,

@@ -1,4 +1,4 @@
-/// Points of kernels in the CPU's memory: memrefs, vectors and masks.
+/// Points of kernels in memory: memrefs, vectors and masks.
 #pragma once
 #include "codegen/kernel/PointMemory.h"
 #include "llvm/ADT/DenseMap.h"
@@ -8,6 +8,13 @@ namespace ingot {
 /// Buffers are contiguous memrefs.
 class VectorMemory : public PointMemory {
 public:
+  /// Positions are of type `index`.
+  VectorMemory() = default;
+  /// Positions are of this integer type, and the start of every buffer is aligned for the longest
+  /// run that the target moves at once: runs that start at a multiple of their lanes are said to be
+  /// aligned.
+  explicit VectorMemory(mlir::IntegerType position) : position(position) {}
+
   mlir::Type indexType(mlir::MLIRContext *context) const override;
   mlir::Value load(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
                    mlir::Type element, mlir::Value position) override;
@@ -25,6 +32,11 @@ public:
 
 private:
   mlir::Value flatten(mlir::OpBuilder &builder, mlir::Value buffer);
+  /// A position as `index`.
+  mlir::Value place(mlir::OpBuilder &builder, mlir::Location location, mlir::Value position);
+  llvm::MaybeAlign alignment(mlir::VectorType type, bool isAligned) const;
+
+  mlir::IntegerType position;
   llvm::DenseMap<mlir::Value, mlir::Value> flat;
 };
 

@@ -1,0 +1,68 @@
+#include "codegen/kernel/Nests.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/MathExtras.h"
+#include <limits>
+
+using namespace mlir;
+
+namespace ingot {
+
+SmallVector<Nest> nestsOf(ArrayRef<Type> results) {
+  llvm::MapVector<int64_t, Nest> byCount;
+  for (auto [result, type] : llvm::enumerate(results))
+    byCount[cast<RankedTensorType>(type).getNumElements()].results.push_back(result);
+  SmallVector<Nest> nests;
+  for (auto &[count, nest] : byCount)
+    if (count) {
+      nest.count = nest.inner = count;
+      nests.push_back(nest);
+    }
+  return nests;
+}
+
+PointIndex accessBlock(func::FuncOp kernel, PointAccess &points, const Nest &nest) {
+  PointIndex row = points.uniform(nest.outer);
+  PointIndex position = row * nest.inner + points.consecutive(nest.inner);
+  auto returned = kernel.getBody().front().getTerminator()->getOperands();
+  for (unsigned result : nest.results)
+    points.at(
+        returned[result],
+        points.split(position, cast<RankedTensorType>(returned[result].getType()).getShape()));
+  return position;
+}
+
+/// Cost of one lane's work under these loops: a bad choice pays by gathers and index divisions, and
+/// by lanes that a short inner loop leaves idle. None after an error.
+static std::optional<double> costOfLoops(func::FuncOp kernel, const Nest &nest, int64_t lanes) {
+  PointAccess points(kernel, lanes);
+  accessBlock(kernel, points, nest);
+  double divisions = 0;
+  for (const PointAccess::Load &load : points.loads())
+    for (const PointIndex::Digit &digit : load.position.digits())
+      divisions += (digit.divisor != 1) + !digit.full();
+  double cost = 2 + double(points.loads().size()) + 16 * double(points.slowAccesses()) + divisions;
+  double used = double(nest.inner) / double(llvm::alignTo(nest.inner, lanes));
+  return points.ok() ? std::optional(cost / used) : std::nullopt;
+}
+
+/// Fewer, longer loops win ties: the whole space as one line comes first.
+LogicalResult chooseLoops(const ScheduleBuilder &kernel, Nest &nest, int64_t lanes) {
+  ArrayRef<int64_t> shape = kernel.type(nest.results.front()).getShape();
+  double least = std::numeric_limits<double>::infinity();
+  Nest candidate = nest;
+  candidate.outer = 1;
+  for (size_t dim = 0; dim < std::max<size_t>(1, shape.size()); ++dim) {
+    candidate.outer *= dim == 0 ? 1 : shape[dim - 1];
+    candidate.inner = nest.count / candidate.outer;
+    std::optional<double> cost = costOfLoops(kernel.kernel, candidate, lanes);
+    if (!cost)
+      return failure();
+    if (*cost < least) {
+      least = *cost;
+      nest.outer = candidate.outer, nest.inner = candidate.inner;
+    }
+  }
+  return success();
+}
+
+} // namespace ingot
