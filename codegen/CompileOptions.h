@@ -38,7 +38,10 @@ struct CompileOptions {
   static void fields(auto &self, auto &&visit) {
     visit(Field{"training"}, self.training);
     visit(Field{"memory"}, self.memory);
-    visit(Field{"target", "cpu (this machine) or cpu:NAME, such as cpu:x86-64-v4"}, self.target);
+    visit(Field{"target",
+                "cpu (this machine), cpu:NAME, such as cpu:x86-64-v4, or cuda:sm_80, cuda:sm_90a, "
+                "cuda:sm_100a"},
+          self.target);
     visit(Field{"tuning"}, self.tuning);
     visit(Field{.name = "threads", .shapes = false}, self.threads);
     visit(Field{.name = "cache", .shapes = false}, self.cacheDirectory);

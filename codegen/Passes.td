@@ -30,4 +30,19 @@ def RangeKernelSignature : Pass<"range-kernel-signature", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def GridKernelSignature : Pass<"grid-kernel-signature", "::mlir::ModuleOp"> {
+  let summary = "Emitted launches in the LLVM dialect become kernels of a grid";
+  let description = [{
+    A function with `kernel.threads` becomes an `nvvm.kernel` whose blocks have as many threads. Its scratch, a
+    last argument in shared memory, becomes the block's dynamic shared memory.
+    ```
+    llvm.func @k.0(%x: !llvm.ptr, %scratch: !llvm.ptr<3>) attributes {kernel.threads = 128 : i64}
+    // becomes
+    llvm.mlir.global external @block_scratch() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>
+    llvm.func @k.0(%x: !llvm.ptr) attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>}
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect"];
+}
+
 #endif

@@ -6,7 +6,7 @@
 
 namespace ingot {
 
-/// The backend of a `--target`: `cpu` (this machine) or `cpu:NAME`.
+/// The backend of a `--target`: `cpu` (this machine), `cpu:NAME` or `cuda:ARCHITECTURE`.
 Result<std::shared_ptr<const Backend>> parseTarget(const std::string &text);
 
 } // namespace ingot

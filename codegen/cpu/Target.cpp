@@ -83,9 +83,13 @@ CpuTarget CpuTarget::host() {
 Result<CpuTarget> CpuTarget::parse(const std::string &text) {
   if (text == "cpu" || text.empty())
     return host();
+  if (text.rfind("cuda:", 0) == 0)
+    return failure(Error::Code::Usage, "Options::target", "'{}' is no CPU", text);
   if (text.rfind("cpu:", 0) != 0)
     return failure(Error::Code::Usage, "Options::target",
-                   "unknown target '{}'; known: cpu, cpu:NAME (such as cpu:x86-64-v4)", text);
+                   "unknown target '{}'; known: cpu, cpu:NAME (such as cpu:x86-64-v4), cuda:NAME "
+                   "(such as cuda:sm_80)",
+                   text);
   std::string cpu = text.substr(4);
   CpuTarget local = host();
   if (cpu == local.cpu || cpu == "native")

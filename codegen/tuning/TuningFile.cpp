@@ -1,6 +1,7 @@
 #include "codegen/tuning/TuningFile.h"
 #include "codegen/cache/BuildId.h"
 #include "codegen/cache/DiskCache.h"
+#include "codegen/cuda/CudaTarget.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/support/File.h"
 #include "runtime/support/Json.h"
@@ -122,6 +123,13 @@ Status TuningFile::update(const BlockChoices &found) const {
                                    {"kernels", kernels}};
   return writeFile(file,
                    document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+Result<Tuning> readTuning(const std::string &directory, const std::string &target, int threads) {
+  if (CudaTarget::isMeant(target))
+    return Tuning();
+  INGOT_ASSIGN(CpuTarget cpu, CpuTarget::parse(target));
+  return TuningFile(directory, cpu, threads).read();
 }
 
 } // namespace ingot

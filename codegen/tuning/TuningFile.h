@@ -30,4 +30,7 @@ private:
   std::string machine; ///< in words
 };
 
+/// What was found for a `--target`: nothing for GPUs, whose kernels are not tuned.
+Result<Tuning> readTuning(const std::string &directory, const std::string &target, int threads);
+
 } // namespace ingot

@@ -26,8 +26,8 @@ Result<CompileOptions> toCompileOptions(const Options &options,
   if (options.cache)
     result.cacheDirectory = DiskCache::defaultDirectory();
   if (options.tuned) {
-    INGOT_ASSIGN(CpuTarget target, CpuTarget::parse(options.target));
-    result.tuning = TuningFile(DiskCache::defaultDirectory(), target, options.threads).read();
+    INGOT_ASSIGN(result.tuning,
+                 readTuning(DiskCache::defaultDirectory(), options.target, options.threads));
   }
   return result;
 }

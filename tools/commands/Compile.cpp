@@ -106,7 +106,7 @@ Action declareCompile(CLI::App &app) {
   app.add_flag("--train", flags->train, "the whole training step instead of the model alone");
   app.add_option(
       "--emit", flags->emit,
-      "print a stage: graph, train, linalg, kernels, schedule, plan, loops, llvm or program");
+      "print a stage: graph, train, linalg, kernels, schedule, plan, loops, llvm, ptx or program");
   app.add_option("-o,--output", flags->output,
                  "the .ingot file, or where --emit prints to; - for standard output");
   app.add_flag("--json", flags->json, "figures as one JSON object to stdout");

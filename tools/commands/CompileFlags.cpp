@@ -95,8 +95,7 @@ Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions
   constexpr std::string_view switches[] = {"off", "on"};
   INGOT_ASSIGN(const size_t tuned, choose("--tune", tune, switches));
   if (tuned) {
-    INGOT_ASSIGN(CpuTarget cpu, CpuTarget::parse(options.target));
-    options.tuning = TuningFile(directory(), cpu, options.threads).read();
+    INGOT_ASSIGN(options.tuning, readTuning(directory(), options.target, options.threads));
   }
   return options;
 }

@@ -1,0 +1,94 @@
+#include "codegen/cuda/Emitters.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace ingot {
+namespace {
+
+constexpr unsigned sharedSpace = 3;
+constexpr uint32_t wholeWarp = 0xffffffff;
+
+/// Positions may be rounded up to whole blocks of threads, so 31 bits would not do for all.
+IntegerType positionType(func::FuncOp kernel) {
+  constexpr int64_t most = int64_t(1) << 30;
+  auto isSmall = [](Type type) { return cast<ShapedType>(type).getNumElements() <= most; };
+  const bool small = llvm::all_of(kernel.getArgumentTypes(), isSmall) &&
+                     llvm::all_of(kernel.getResultTypes(), isSmall) &&
+                     kernel::scheduleOf(kernel).getLaunchScratch() <= most;
+  return IntegerType::get(kernel.getContext(), small ? 32 : 64);
+}
+
+} // namespace
+
+int64_t threadsOf(kernel::LaunchAttr launch) {
+  auto threads = launch.getSizes().getAs<DenseI64ArrayAttr>("threads");
+  return threads && threads.size() == 1 ? threads[0] : 0;
+}
+
+CudaKernel::CudaKernel(func::FuncOp kernel, size_t launch)
+    : LaunchBuilder(kernel, launch, {},
+                    IntegerAttr::get(IntegerType::get(kernel.getContext(), 64), sharedSpace)),
+      code{builder, kernel.getLoc(), positionType(kernel)}, threads(threadsOf(this->launch)),
+      memory(cast<IntegerType>(code.integer)) {
+  auto number = [&]<typename Register>(Register *, int64_t count) -> Value {
+    if (count <= 1)
+      return code.index(0);
+    auto range = LLVM::ConstantRangeAttr::get(builder.getContext(), APInt(32, 0), APInt(32, count));
+    Value value = code.create<Register>(builder.getI32Type(), range);
+    return code.integer.isInteger(32) ? value : code.create<arith::ExtUIOp>(code.integer, value);
+  };
+  blockNumber = number(static_cast<NVVM::BlockIdXOp *>(nullptr), this->launch.getGrains());
+  threadNumber = number(static_cast<NVVM::ThreadIdXOp *>(nullptr), threads);
+}
+
+Value CudaKernel::block() { return blockNumber; }
+Value CudaKernel::thread() { return threadNumber; }
+
+void CudaKernel::synchronise() { code.create<NVVM::BarrierOp>(); }
+
+static Value warpMask(IndexCode &code) {
+  return code.create<arith::ConstantOp>(code.builder.getI32IntegerAttr(int32_t(wholeWarp)));
+}
+
+void CudaKernel::synchroniseWarp() { code.create<NVVM::SyncWarpOp>(warpMask(code)); }
+
+/// In pieces of 32 bits.
+Value CudaKernel::exchange(Value value, int64_t bit) {
+  Type type = value.getType(), i32 = builder.getI32Type();
+  const unsigned width = type.getIntOrFloatBitWidth();
+  auto number = [&](int64_t constant) -> Value {
+    return code.create<arith::ConstantOp>(builder.getI32IntegerAttr(int32_t(constant)));
+  };
+  auto exchanged = [&](Value piece) -> Value {
+    return code.create<NVVM::ShflOp>(i32, warpMask(code), piece, number(bit), number(warpSize - 1),
+                                     NVVM::ShflKind::bfly, UnitAttr());
+  };
+  auto bits = IntegerType::get(builder.getContext(), width);
+  Value whole = type == bits ? value : code.create<arith::BitcastOp>(bits, value).getResult();
+  if (width <= 32) {
+    if (width < 32)
+      whole = code.create<arith::ExtUIOp>(i32, whole);
+    whole = exchanged(whole);
+    if (width < 32)
+      whole = code.create<arith::TruncIOp>(bits, whole);
+  } else {
+    Value half = code.create<arith::ConstantOp>(builder.getIntegerAttr(bits, 32));
+    Value low = exchanged(code.create<arith::TruncIOp>(i32, whole));
+    Value high =
+        exchanged(code.create<arith::TruncIOp>(i32, code.create<arith::ShRUIOp>(whole, half)));
+    high = code.create<arith::ShLIOp>(code.create<arith::ExtUIOp>(bits, high), half);
+    whole = code.create<arith::OrIOp>(high, code.create<arith::ExtUIOp>(bits, low));
+  }
+  return type == bits ? whole : code.create<arith::BitcastOp>(type, whole).getResult();
+}
+
+PointEmitter CudaKernel::points(int64_t lanes) { return LaunchBuilder::points(memory, lanes); }
+
+LogicalResult CudaKernel::finish() {
+  function->setAttr(kernel::threadsName, builder.getI64IntegerAttr(threads));
+  return LaunchBuilder::finish();
+}
+
+} // namespace ingot

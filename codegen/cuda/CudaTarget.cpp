@@ -1,0 +1,70 @@
+#include "codegen/cuda/CudaTarget.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+#include <algorithm>
+#include <mutex>
+
+extern "C" {
+void LLVMInitializeNVPTXTargetInfo();
+void LLVMInitializeNVPTXTarget();
+void LLVMInitializeNVPTXTargetMC();
+void LLVMInitializeNVPTXAsmPrinter();
+}
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view architectures[] = {"sm_80", "sm_90a", "sm_100a"};
+
+const llvm::Target *nvptx(const llvm::Triple &triple) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+  });
+  std::string error;
+  return llvm::TargetRegistry::lookupTarget(triple, error);
+}
+
+} // namespace
+
+Result<CudaTarget> CudaTarget::parse(const std::string &text) {
+  const std::string architecture = text.rfind("cuda:", 0) == 0 ? text.substr(5) : "";
+  if (std::ranges::find(architectures, architecture) != std::end(architectures))
+    return CudaTarget{architecture};
+  return failure(Error::Code::Usage, "Options::target", "unknown target '{}'; GPUs are cuda:{}",
+                 text, fmt::join(architectures, ", cuda:"));
+}
+
+/// A block of an A100 or H100 that shares its multiprocessor with seven others.
+TargetCosts CudaTarget::costs() {
+  TargetCosts costs;
+  costs.bytesPerNanosecond = 2;
+  costs.cachedBytesPerNanosecond = 6;
+  costs.operationsPerNanosecond = 20;
+  costs.contractionsPerNanosecond = 20;
+  costs.grainNanoseconds = 1000;
+  costs.mostGrains = 1056; // eight blocks on each of 132 multiprocessors
+  costs.scratchBytes = 48 << 10;
+  return costs;
+}
+
+Result<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const CudaTarget &target) {
+  const llvm::Triple triple("nvptx64-nvidia-cuda");
+  const llvm::Target *found = nvptx(triple);
+  if (!found)
+    return failure(Error::Code::Unsupported, "Options::target",
+                   "this LLVM has no code generator for PTX");
+  // Every fused multiply-add is written as one: nothing is contracted.
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  return std::unique_ptr<llvm::TargetMachine>(
+      found->createTargetMachine(triple, target.architecture, "", options, std::nullopt,
+                                 std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+}
+
+} // namespace ingot

@@ -1,0 +1,30 @@
+/// What the compiler knows of the GPU it compiles for.
+#pragma once
+#include "passes/options/TargetCosts.h"
+#include "runtime/support/Result.h"
+#include <memory>
+#include <string>
+
+namespace llvm {
+class TargetMachine;
+}
+
+namespace ingot {
+
+/// A GPU that code is generated for.
+struct CudaTarget {
+  std::string architecture; ///< `sm_80`, `sm_90a`, `sm_100a`
+
+  /// The text of `--target` and of `Program::target`: `cuda:sm_80`.
+  std::string name() const { return "cuda:" + architecture; }
+  /// What work costs; a worker is a block.
+  static TargetCosts costs();
+  /// True if `--target` names a GPU.
+  static bool isMeant(const std::string &text) { return text.rfind("cuda", 0) == 0; }
+  static Result<CudaTarget> parse(const std::string &text);
+};
+
+/// An LLVM target machine that generates PTX for `target`.
+Result<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const CudaTarget &target);
+
+} // namespace ingot

@@ -1,0 +1,58 @@
+/// One scheduler per kernel root, which decides and emits nothing, and one emitter per kind of
+/// launch: a kernel on tensors and its schedule in, the code of one thread out.
+#pragma once
+#include "codegen/kernel/IndexCode.h"
+#include "codegen/kernel/LaunchBuilder.h"
+#include "codegen/kernel/ScheduleBuilder.h"
+#include "codegen/kernel/VectorMemory.h"
+
+namespace ingot {
+
+constexpr int64_t warpSize = 32;
+
+/// The schedule of one kernel on a GPU. A grain is a block; every launch has a size `threads`; a
+/// worker's scratch is the block's shared memory.
+class CudaScheduler : public ScheduleBuilder {
+public:
+  using ScheduleBuilder::ScheduleBuilder;
+};
+
+/// The threads of a launch's blocks; 0 if its sizes do not say.
+int64_t threadsOf(kernel::LaunchAttr launch);
+
+/// A launch on a GPU: what one thread does. Blocks and threads have one dimension.
+class CudaKernel : public LaunchBuilder {
+public:
+  CudaKernel(mlir::func::FuncOp kernel, size_t launch);
+
+  /// Indices have 32 bits where all positions do.
+  IndexCode code;
+  const int64_t threads; ///< of a block
+  mlir::Value block();   ///< the number of this block, and of this thread in it
+  mlir::Value thread();
+  /// Waits for all threads of the block, or of the warp; what they wrote can be read then.
+  void synchronise();
+  void synchroniseWarp();
+  /// The value of the thread whose number in the warp differs in this bit alone.
+  mlir::Value exchange(mlir::Value value, int64_t bit);
+  PointEmitter points(int64_t lanes);
+
+  llvm::LogicalResult finish();
+
+private:
+  VectorMemory memory;
+  mlir::Value blockNumber, threadNumber;
+};
+
+/// A failure has reported a located diagnostic.
+llvm::LogicalResult schedulePointwise(CudaScheduler &);
+llvm::LogicalResult scheduleRow(CudaScheduler &);
+llvm::LogicalResult scheduleColumn(CudaScheduler &);
+
+/// Writes the whole body as the launch's sizes say; a failure has reported a located diagnostic.
+using CudaEmitter = llvm::LogicalResult (*)(CudaKernel &);
+llvm::LogicalResult emitPointwise(CudaKernel &);
+llvm::LogicalResult emitRows(CudaKernel &);
+llvm::LogicalResult emitColumns(CudaKernel &);
+
+} // namespace ingot

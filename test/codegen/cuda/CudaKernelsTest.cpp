@@ -1,0 +1,210 @@
+/// Kernels of every root on the PTX machine, all checks on, against the reference and the CPU.
+#include "codegen/Compile.h"
+#include "ir/reference/Reference.h"
+#include "mlir/Parser/Parser.h"
+#include "runtime/program/Device.h"
+#include "test/codegen/CompiledKernel.h"
+#include "test/codegen/cuda/EmulatedProgram.h"
+#include <cmath>
+#include <gtest/gtest.h>
+#include <random>
+
+namespace ingot::test {
+namespace {
+
+/// A model of stage `graph` whose @forward has these arguments, body and results.
+struct Case {
+  std::string name, text;
+  std::string root;        ///< that some kernel of it must have
+  double tolerance = 0;    ///< against the reference, of the result's largest element
+  bool isBitEqual = false; ///< to the CPU's
+  int64_t indexLimit = 0;  ///< i64 inputs are drawn below it
+};
+
+void PrintTo(const Case &one, std::ostream *stream) { *stream << one.name; }
+
+class CudaKernels : public testing::TestWithParam<Case> {
+protected:
+  void SetUp() override {
+    context = createContext();
+    module = mlir::parseSourceString<mlir::ModuleOp>(GetParam().text, context.get());
+    ASSERT_TRUE(module) << GetParam().text;
+    function = *module->getOps<mlir::func::FuncOp>().begin();
+    std::mt19937_64 random(testSeed());
+    CompileOptions options;
+    Result<Program> cpu = compile(*module, options);
+    ASSERT_TRUE(cpu) << cpu.error().text();
+    for (const Port &port : cpu->function("forward")->ports)
+      if (port.role != Role::Output)
+        names.push_back(port.name), inputs.push_back(draw(port, random));
+      else
+        results.push_back(port.name);
+    onCpu = runOnCpu(std::move(*cpu));
+  }
+
+  Tensor draw(const Port &port, std::mt19937_64 &random) {
+    if (port.type != ElementType::I64)
+      return randomTensor(port.type, port.shape, random());
+    Tensor tensor(port.type, port.shape);
+    for (int64_t i = 0; i < tensor.size(); ++i)
+      tensor.as<int64_t>()[i] = int64_t(random() % uint64_t(GetParam().indexLimit));
+    return tensor;
+  }
+
+  std::vector<Tensor> runOnCpu(Program program) {
+    auto device = openDevice("cpu", {.threads = 1});
+    auto session = (*device)->load(std::make_shared<Program>(std::move(program)));
+    for (size_t i = 0; i < names.size(); ++i)
+      EXPECT_TRUE((*session)->write("forward", names[i], inputs[i]));
+    EXPECT_TRUE((*session)->run("forward"));
+    std::vector<Tensor> values;
+    for (const std::string &name : results)
+      values.push_back(*(*session)->read("forward", name));
+    return values;
+  }
+
+  std::vector<Tensor> runOnGpu(const std::string &target) {
+    CompileOptions options;
+    options.target = target;
+    Result<Program> program = compile(*module, options);
+    EXPECT_TRUE(program) << program.error().text();
+    if (!program)
+      return {};
+    EXPECT_TRUE(std::ranges::any_of(
+        program->kernels, [](const Kernel &kernel) { return kernel.root == GetParam().root; }))
+        << "no kernel has the root " << GetParam().root;
+    auto loaded = EmulatedProgram::load(std::move(*program), testSeed());
+    EXPECT_TRUE(loaded) << loaded.error().text();
+    if (!loaded)
+      return {};
+    for (size_t i = 0; i < names.size(); ++i)
+      EXPECT_TRUE((*loaded)->write("forward", names[i], inputs[i]));
+    Status ran = (*loaded)->run("forward");
+    EXPECT_TRUE(ran) << ran.error().text();
+    std::vector<Tensor> values;
+    for (const std::string &name : results)
+      values.push_back(*(*loaded)->read("forward", name));
+    return values;
+  }
+
+  std::unique_ptr<mlir::MLIRContext> context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::func::FuncOp function;
+  std::vector<std::string> names, results;
+  std::vector<Tensor> inputs, onCpu;
+};
+
+TEST_P(CudaKernels, AgreeWithTheReference) {
+  Result<std::vector<Tensor>> expected = interpret(function, inputs);
+  ASSERT_TRUE(expected) << expected.error().text();
+  for (const char *target : {"cuda:sm_80", "cuda:sm_90a"}) {
+    std::vector<Tensor> found = runOnGpu(target);
+    ASSERT_EQ(found.size(), expected->size());
+    for (size_t r = 0; r < found.size(); ++r) {
+      const Tensor &wanted = (*expected)[r];
+      ASSERT_EQ(found[r].size(), wanted.size());
+      double largest = 1e-30;
+      for (int64_t i = 0; i < wanted.size(); ++i)
+        largest = std::max(largest, std::abs(elementAt(wanted, i)));
+      for (int64_t i = 0; i < wanted.size(); ++i)
+        ASSERT_NEAR(elementAt(found[r], i), elementAt(wanted, i), GetParam().tolerance * largest)
+            << target << ", result " << r << ", element " << i;
+      if (GetParam().isBitEqual) {
+        ASSERT_EQ(std::memcmp(found[r].data(), onCpu[r].data(), found[r].bytes()), 0)
+            << target << ", result " << r << " differs from the CPU's";
+      }
+    }
+  }
+}
+
+std::string shape(std::initializer_list<int64_t> sizes, const char *type = "f32") {
+  std::string text = "tensor<";
+  for (int64_t size : sizes)
+    text += std::to_string(size) + "x";
+  return text + type + ">";
+}
+
+std::string sizesName(std::initializer_list<int64_t> sizes) {
+  std::string text;
+  for (int64_t size : sizes)
+    text += "_" + std::to_string(size);
+  return text;
+}
+
+/// @forward with inputs a, b, … of these types.
+std::string model(const std::vector<std::string> &types, const std::string &body,
+                  const std::string &result) {
+  std::string text = "func.func @forward(";
+  for (size_t i = 0; i < types.size(); ++i)
+    text += fmt::format("{}%{}: {} {{graph.name = \"{}\", graph.role = \"input\"}}", i ? ", " : "",
+                        char('a' + i), types[i], char('a' + i));
+  return text + ") -> (" + result + " {graph.name = \"result\"}) {\n" + body +
+         "  return %result : " + result + "\n}\n";
+}
+
+std::vector<Case> elementwiseCases() {
+  std::vector<Case> cases;
+  for (auto [rows, columns] : std::initializer_list<std::pair<int64_t, int64_t>>{
+           {1, 1}, {3, 5}, {7, 64}, {33, 128}, {65, 1031}}) {
+    const std::string type = shape({rows, columns});
+    cases.push_back({"elementwise" + sizesName({rows, columns}),
+                     model({type, shape({columns})},
+                           fmt::format("  %0 = graph.broadcast %b [1] : {1} -> {0}\n"
+                                       "  %1 = graph.add %a, %0 : {0}\n"
+                                       "  %2 = graph.tanh %1 : {0}\n"
+                                       "  %result = graph.mul %2, %a : {0}\n",
+                                       type, shape({columns})),
+                           type),
+                     "elementwise", 1e-6, true});
+  }
+  return cases;
+}
+
+std::vector<Case> rowCases() {
+  std::vector<Case> cases;
+  for (auto [rows, columns] : std::initializer_list<std::pair<int64_t, int64_t>>{
+           {1, 7}, {3, 2}, {5, 33}, {9, 64}, {4, 1000}, {2, 1031}, {3, 5004}, {1, 9001}}) {
+    const std::string type = shape({rows, columns});
+    cases.push_back(
+        {"softmax" + sizesName({rows, columns}),
+         model({type}, fmt::format("  %result = graph.softmax %a dimension 1 : {0}\n", type), type),
+         "row", 1e-5});
+    cases.push_back({"sum" + sizesName({rows, columns}),
+                     model({type, type},
+                           fmt::format("  %0 = graph.mul %a, %b : {0}\n"
+                                       "  %result = graph.reduce sum %0 [1] : {0} -> {1}\n",
+                                       type, shape({rows})),
+                           shape({rows})),
+                     "row", 1e-4});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, CudaKernels, testing::ValuesIn(rowCases()),
+                         [](const auto &info) { return info.param.name; });
+
+std::vector<Case> columnCases() {
+  std::vector<Case> cases;
+  for (auto [rows, columns] : std::initializer_list<std::pair<int64_t, int64_t>>{
+           {2, 3}, {5, 33}, {64, 64}, {129, 7}, {700, 40}, {1031, 129}}) {
+    const std::string type = shape({rows, columns}), one = shape({columns});
+    cases.push_back({"columns" + sizesName({rows, columns}),
+                     model({type, one},
+                           fmt::format("  %0 = graph.mul %a, %a : {0}\n"
+                                       "  %1 = graph.reduce sum %0 [0] : {0} -> {1}\n"
+                                       "  %result = graph.mul %1, %b : {1}\n",
+                                       type, one),
+                           one),
+                     "column", 1e-4});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Columns, CudaKernels, testing::ValuesIn(columnCases()),
+                         [](const auto &info) { return info.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(Elementwise, CudaKernels, testing::ValuesIn(elementwiseCases()),
+                         [](const auto &info) { return info.param.name; });
+
+} // namespace
+} // namespace ingot::test
