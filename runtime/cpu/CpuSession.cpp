@@ -117,7 +117,9 @@ CpuSession::Nodes CpuSession::prepare(std::span<const Step> steps, int64_t trips
   Nodes nodes;
   for (size_t i = 0; i < steps.size();) {
     if (auto *loop = std::get_if<LoopStep>(&steps[i].node)) {
-      nodes.push_back({Loop{loop->trips, prepare(loop->body, loop->trips)}});
+      nodes.push_back(
+          {Loop{loop, loop->count ? at(*loop->count) : nullptr,
+                loop->counter ? at(*loop->counter) : nullptr, prepare(loop->body, loop->trips)}});
       ++i;
     } else if (auto *branch = std::get_if<IfStep>(&steps[i].node)) {
       nodes.push_back({If{at(branch->condition), prepare(branch->thenBody, trips),
@@ -179,7 +181,7 @@ template <typename Around> void CpuSession::execute(Entrance &entrance, Around &
     alone.lock();
   else
     beside.lock();
-  around([&] { runNodes(entrance.nodes, /*iteration=*/0); });
+  around([&] { return runNodes(*entrance.function, entrance.nodes, /*iteration=*/0); });
   if (sink)
     deliverRecords();
 }
@@ -191,8 +193,9 @@ Status CpuSession::run(std::string_view function) {
   Status status;
   queue->runHere([&] {
     execute(found->second, [&](auto &&runAll) {
-      runAll();
-      status = errorOf(*found->second.function);
+      status = runAll();
+      if (status)
+        status = errorOf(*found->second.function);
     });
   });
   return status;
@@ -265,8 +268,10 @@ void CpuSession::executeRun(Run &run) {
     for (size_t i = 0; i < run.inputCount; ++i)
       if (const auto &[port, bytes] = run.inputs[i]; !bytes.empty())
         std::memcpy(at(port->offset), bytes.data(), bytes.size());
-    runAll();
-    if (Status status = errorOf(*run.entrance->function); !status)
+    Status status = runAll();
+    if (status)
+      status = errorOf(*run.entrance->function);
+    if (!status)
       result = tl::unexpected(status.error());
     else
       for (const Port *port : run.outputs)
@@ -294,17 +299,37 @@ Result<std::vector<NamedTensor>> CpuSession::wait(Ticket ticket) {
   return result;
 }
 
-void CpuSession::runNodes(Nodes &nodes, int64_t iteration) {
+Status CpuSession::runNodes(const Function &function, Nodes &nodes, int64_t iteration) {
   for (Node &node : nodes) {
     if (auto *segment = std::get_if<Segment>(&node.step)) {
       runSegment(*segment, iteration);
     } else if (auto *loop = std::get_if<Loop>(&node.step)) {
-      for (int64_t trip = 0; trip < loop->trips; ++trip)
-        runNodes(loop->body, trip);
+      INGOT_TRY(runLoop(function, *loop));
     } else if (auto *branch = std::get_if<If>(&node.step)) {
-      runNodes(*branch->condition & 1 ? branch->thenBody : branch->elseBody, iteration);
+      INGOT_TRY(runNodes(function, *branch->condition & 1 ? branch->thenBody : branch->elseBody,
+                         iteration));
     }
   }
+  return {};
+}
+
+Status CpuSession::runLoop(const Function &function, Loop &loop) {
+  int64_t trips = loop.step->trips;
+  if (loop.count) {
+    const int64_t most = trips;
+    std::memcpy(&trips, loop.count, sizeof(trips));
+    if (trips < 0 || trips > most)
+      return failure(Error::Code::BadInput, "", "@{}: {}: the trip count {} is {}", function.name,
+                     loop.step->op, trips,
+                     trips < 0 ? "negative" : fmt::format("more than {}", most));
+  }
+  for (int64_t trip = 0; trip < trips; ++trip) {
+    const int64_t number = loop.step->reverse ? trips - 1 - trip : trip;
+    if (loop.counter)
+      std::memcpy(loop.counter, &number, sizeof(number));
+    INGOT_TRY(runNodes(function, loop.body, number));
+  }
+  return {};
 }
 
 void CpuSession::runSegment(Segment &segment, int64_t iteration) {

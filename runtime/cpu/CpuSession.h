@@ -56,7 +56,9 @@ private:
   struct Node;
   using Nodes = std::vector<Node>;
   struct Loop {
-    int64_t trips;
+    const LoopStep *step;
+    const uint8_t *count; ///< how many iterations; null: as many as the step says
+    uint8_t *counter;     ///< null: no kernel reads the iteration's number
     Nodes body;
   };
   struct If {
@@ -103,7 +105,8 @@ private:
   /// Runs a function on this thread, with the store locked as it needs to be.
   template <typename Around> void execute(Entrance &entrance, Around &&around);
   void executeRun(Run &run);
-  void runNodes(Nodes &nodes, int64_t iteration);
+  Status runNodes(const Function &function, Nodes &nodes, int64_t iteration);
+  Status runLoop(const Function &function, Loop &loop);
   void runSegment(Segment &segment, int64_t iteration);
   void record(Record &record, const Call &call, int64_t grains, double start, double end) const;
   void deliverRecords();

@@ -24,14 +24,17 @@ void visitCalls(std::span<const Step> steps, int64_t trips,
   }
 }
 
-void visitConditions(std::span<const Step> steps, const std::function<void(int64_t)> &visit) {
+/// Scalars by which steps are chosen: visit(first byte, behind the last).
+void visitScalars(std::span<const Step> steps, const std::function<void(int64_t, int64_t)> &visit) {
   for (const Step &step : steps) {
     if (auto *loop = std::get_if<LoopStep>(&step.node)) {
-      visitConditions(loop->body, visit);
+      if (loop->count)
+        visit(*loop->count, *loop->count + int64_t(sizeof(int64_t)));
+      visitScalars(loop->body, visit);
     } else if (auto *branch = std::get_if<IfStep>(&step.node)) {
-      visit(branch->condition);
-      visitConditions(branch->thenBody, visit);
-      visitConditions(branch->elseBody, visit);
+      visit(branch->condition, branch->condition + 1);
+      visitScalars(branch->thenBody, visit);
+      visitScalars(branch->elseBody, visit);
     }
   }
 }
@@ -54,7 +57,7 @@ std::vector<ByteRange> accesses(const Program &program) {
         for (const ByteRange &range : part)
           add(range.first, range.end);
     });
-    visitConditions(function.steps, [&](int64_t byte) { add(byte, byte + 1); });
+    visitScalars(function.steps, add);
   }
   std::ranges::sort(ranges, {}, &ByteRange::first);
   return ranges;

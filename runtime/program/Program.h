@@ -127,8 +127,8 @@ struct Kernel {
   std::vector<const KernelParameter *> placed() const;
 };
 
-/// Calls a kernel on places in the arena. In a loop's body, argument i moves by strides[i] bytes an
-/// iteration.
+/// Calls a kernel on places in the arena. In a loop's body, argument i lies strides[i] bytes
+/// further with each number of the innermost loop's iterations.
 struct CallStep {
   uint32_t kernel = 0;
   std::vector<int64_t> arguments; ///< byte offsets into the arena, of the parameters with a place
@@ -138,10 +138,14 @@ struct CallStep {
 
 struct Step;
 
-/// Runs its body a fixed number of times.
+/// Runs its body for the numbers 0, 1, … of its iterations, or for the same in reverse.
 struct LoopStep {
-  int64_t trips = 0;
+  int64_t trips = 0; ///< iterations; at most so many where `count` says how many
   std::vector<Step> body;
+  std::optional<int64_t> count = {};   ///< byte offset of an i64, read when the loop begins
+  std::optional<int64_t> counter = {}; ///< byte offset of an i64 that holds the iteration's number
+  bool reverse = false;                ///< the last number comes first
+  std::string op = {};                 ///< the model op
 };
 
 /// Runs one of two bodies by an i1 in the arena.

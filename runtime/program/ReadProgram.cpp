@@ -141,9 +141,19 @@ PlannedBuffer readBuffer(const JsonReader &row) {
 
 std::vector<Step> readSteps(const JsonReader &row, const char *key, int depth = 0);
 
+/// A place in the arena that a step may have.
+std::optional<int64_t> readPlace(const JsonReader &row, const char *key) {
+  return row.has(key) ? std::optional(row.integer(key)) : std::nullopt;
+}
+
 Step readStep(const JsonReader &row, int depth) {
   if (row.has("trips"))
-    return {LoopStep{.trips = row.integer("trips"), .body = readSteps(row, "body", depth + 1)}};
+    return {LoopStep{.trips = row.integer("trips"),
+                     .body = readSteps(row, "body", depth + 1),
+                     .count = readPlace(row, "count"),
+                     .counter = readPlace(row, "counter"),
+                     .reverse = row.boolean("reverse"),
+                     .op = row.text("op")}};
   if (row.has("condition"))
     return {IfStep{.condition = row.integer("condition"),
                    .thenBody = readSteps(row, "then", depth + 1),

@@ -287,8 +287,7 @@ private:
       if (auto *call = std::get_if<CallStep>(&step.node)) {
         INGOT_TRY(checkCall(function, *call, trips));
       } else if (auto *loop = std::get_if<LoopStep>(&step.node)) {
-        if (loop->trips < 0)
-          return bad("function '{}' loops {} times", function.name, loop->trips);
+        INGOT_TRY(checkLoop(function, *loop));
         INGOT_TRY(checkSteps(function, loop->body, std::max<int64_t>(loop->trips, 1), depth + 1));
       } else if (auto *branch = std::get_if<IfStep>(&step.node)) {
         if (!inside(branch->condition, 1, function.arenaBytes))
@@ -298,6 +297,23 @@ private:
         INGOT_TRY(checkSteps(function, branch->elseBody, trips, depth + 1));
       }
     }
+    return {};
+  }
+
+  Status checkLoop(const Function &function, const LoopStep &loop) {
+    if (loop.trips < 0)
+      return bad("function '{}' loops {} times", function.name, loop.trips);
+    constexpr int64_t bytes = sizeof(int64_t);
+    auto lies = [&](std::optional<int64_t> place, int64_t first, int64_t end) {
+      return !place || (*place >= first && *place % bytes == 0 && inside(*place, bytes, end));
+    };
+    const int64_t persistentEnd = program.persistentBytes, end = function.arenaBytes;
+    if (!lies(loop.count, 0, persistentEnd) && !lies(loop.count, persistentEnd, end))
+      return bad("function '{}' reads a loop's trip count at byte {} of {}", function.name,
+                 *loop.count, end);
+    if (!lies(loop.counter, persistentEnd, end))
+      return bad("function '{}' counts a loop's iterations at byte {} of {}, {} of them persistent",
+                 function.name, *loop.counter, end, persistentEnd);
     return {};
   }
 

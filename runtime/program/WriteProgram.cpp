@@ -95,8 +95,17 @@ json toJson(const Step &step) {
             {"arguments", call->arguments},
             {"strides", call->strides},
             {"op", call->op}};
-  if (auto *loop = std::get_if<LoopStep>(&step.node))
-    return {{"trips", loop->trips}, {"body", toJson(loop->body)}};
+  if (auto *loop = std::get_if<LoopStep>(&step.node)) {
+    json row = {{"trips", loop->trips},
+                {"body", toJson(loop->body)},
+                {"reverse", loop->reverse},
+                {"op", loop->op}};
+    if (loop->count)
+      row["count"] = *loop->count;
+    if (loop->counter)
+      row["counter"] = *loop->counter;
+    return row;
+  }
   auto &branch = std::get<IfStep>(step.node);
   return {{"condition", branch.condition},
           {"then", toJson(branch.thenBody)},

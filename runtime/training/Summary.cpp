@@ -11,8 +11,8 @@ namespace {
 int64_t launches(const std::vector<Step> &steps) {
   int64_t count = 0;
   for (const Step &step : steps) {
-    if (auto *loop = std::get_if<LoopStep>(&step.node))
-      count += loop->trips * launches(loop->body);
+    if (auto *loop = std::get_if<LoopStep>(&step.node)) // how often is known to the run alone
+      count += (loop->count ? 1 : loop->trips) * launches(loop->body);
     else if (auto *branch = std::get_if<IfStep>(&step.node))
       count += std::max(launches(branch->thenBody), launches(branch->elseBody));
     else

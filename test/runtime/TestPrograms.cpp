@@ -351,8 +351,16 @@ private:
 
   Step step(const Function &function, int depth, bool inLoop) {
     switch (depth > 3 ? 0 : below(4)) {
-    case 1:
-      return {LoopStep{below(9), steps(function, depth + 1, true)}};
+    case 1: {
+      LoopStep loop{below(9), steps(function, depth + 1, true)};
+      if (below(2))
+        loop.count = 8 * below(function.arenaBytes / 8);
+      if (below(2))
+        loop.counter = program.persistentBytes;
+      loop.reverse = below(2);
+      loop.op = text();
+      return {loop};
+    }
     case 2:
       return {IfStep{below(function.arenaBytes), steps(function, depth + 1, inLoop),
                      steps(function, depth + 1, inLoop)}};

@@ -78,6 +78,25 @@ TEST(ProgramFile, keepsEveryField) {
   EXPECT_EQ(loaded->functions[0].port("y")->offset, program.functions[0].port("y")->offset);
   EXPECT_EQ(loaded->functions[0].port("sum")->role, Role::State);
   EXPECT_EQ(std::get<LoopStep>(loaded->functions[0].steps[0].node).trips, 2);
+  EXPECT_FALSE(std::get<LoopStep>(loaded->functions[0].steps[0].node).count);
+}
+
+TEST(ProgramFile, keepsEveryFieldOfALoop) {
+  test::TemporaryFolder folder;
+  Program program = test::affineProgram(64);
+  auto &loop = std::get<LoopStep>(program.functions[0].steps[0].node);
+  loop.count = program.arenaBytes - 8;
+  loop.counter = program.arenaBytes - 16;
+  loop.reverse = true;
+  loop.op = "rows";
+  fileOf(program, folder);
+  Result<Program> loaded = Program::load(folder / "program.ingot");
+  ASSERT_TRUE(loaded) << loaded.error().text();
+  const auto &read = std::get<LoopStep>(loaded->functions[0].steps[0].node);
+  EXPECT_EQ(read.count, loop.count);
+  EXPECT_EQ(read.counter, loop.counter);
+  EXPECT_EQ(read.reverse, true);
+  EXPECT_EQ(read.op, "rows");
 }
 
 // The runtime alone runs what a file holds.
@@ -116,10 +135,10 @@ TEST(ProgramFile, saysWhatIsDamaged) {
   flipped[100] ^= 1;
   EXPECT_EQ(error(flipped), path + ": damaged: its checksum does not match its contents");
   std::string newer = good;
-  newer[8] = 5;
-  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 5; this build reads format 4");
-  newer[8] = 3;
-  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 3; this build reads format 4: "
+  newer[8] = 6;
+  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 6; this build reads format 5");
+  newer[8] = 4;
+  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 4; this build reads format 5: "
                                  "compile the model again");
   // A header that seems to reach into the zeros behind it, where a reader of JSON stops by itself.
   std::string longer = good;

@@ -12,9 +12,12 @@ struct Unsound {
   const char *message; ///< a part of it
 };
 
+LoopStep &firstLoop(Program &program) {
+  return std::get<LoopStep>(program.functions[0].steps[0].node);
+}
+
 CallStep &firstCall(Program &program) {
-  auto &loop = std::get<LoopStep>(program.functions[0].steps[0].node);
-  return std::get<CallStep>(loop.body[1].node);
+  return std::get<CallStep>(firstLoop(program).body[1].node);
 }
 
 constexpr int64_t huge = INT64_MAX;
@@ -150,9 +153,13 @@ const Unsound unsound[] = {
      "has 1 strides for 2 arguments"},
     {"strideOutsideLoop", [](Program &p) { p.functions[0].steps.push_back({firstCall(p)}); },
      "outside a loop"},
-    {"negativeTrips",
-     [](Program &p) { std::get<LoopStep>(p.functions[0].steps[0].node).trips = -1; },
-     "loops -1 times"},
+    {"negativeTrips", [](Program &p) { firstLoop(p).trips = -1; }, "loops -1 times"},
+    {"countOutside", [](Program &p) { firstLoop(p).count = p.arenaBytes; }, "loop's trip count"},
+    {"countUnaligned", [](Program &p) { firstLoop(p).count = 4; }, "loop's trip count"},
+    {"counterOutside", [](Program &p) { firstLoop(p).counter = p.arenaBytes - 4; },
+     "counts a loop's iterations"},
+    {"counterInPersistentMemory", [](Program &p) { firstLoop(p).counter = 0; },
+     "counts a loop's iterations"},
     {"conditionOutside",
      [](Program &p) { p.functions[0].steps = {{IfStep{p.arenaBytes, {}, {}}}}; }, "branches on"},
     {"bufferOutside",

@@ -83,6 +83,84 @@ TEST_P(SessionTest, runsLoopsBranchesAndWorkspaces) {
   }
 }
 
+Tensor integer(int64_t value) {
+  Tensor tensor(ElementType::I64, {});
+  *tensor.as<int64_t>() = value;
+  return tensor;
+}
+
+/// sum += x[i], y = 2 x[i] + 1 for i below `count`, at most 8, or from the last one to the first.
+Program countedLoop(bool reverse) {
+  Program program = test::affineProgram(32);
+  const int64_t slot = 64, sum = 0, x = program.persistentBytes, y = x + 8 * slot, count = y + slot,
+                counter = count + slot;
+  program.arenaBytes = counter + slot;
+  Function &step = program.functions[0];
+  step.arenaBytes = program.arenaBytes;
+  step.ports = {{"sum", Role::State, ElementType::F32, {16}, sum},
+                {"x", Role::Input, ElementType::F32, {8, 16}, x},
+                {"count", Role::Input, ElementType::I64, {}, count},
+                {"counter", Role::Output, ElementType::I64, {}, counter},
+                {"y", Role::Output, ElementType::F32, {16}, y}};
+  step.steps = {Step{LoopStep{.trips = 8,
+                              .body = {Step{CallStep{test::AddKernel, {x, sum}, {slot, 0}, "add"}},
+                                       Step{CallStep{test::AffineKernel, {x, y}, {slot, 0}, "y"}}},
+                              .count = count,
+                              .counter = counter,
+                              .reverse = reverse,
+                              .op = "rows"}}};
+  return program;
+}
+
+TEST_P(CpuSessionTest, countsIterationsAtRunTime) {
+  std::mt19937_64 random(test::freshSeed());
+  Tensor x(ElementType::F32, {8, 16});
+  for (int64_t i = 0; i < 8 * 16; ++i)
+    x.as<float>()[i] = float(random() % 1000);
+  for (bool reverse : {false, true})
+    for (int64_t count : {int64_t(0), int64_t(1), int64_t(random() % 9), int64_t(8)}) {
+      SCOPED_TRACE(testing::Message() << count << (reverse ? " in reverse" : ""));
+      auto session = open(countedLoop(reverse), GetParam());
+      ASSERT_TRUE(session);
+      auto ticket =
+          session->enqueue("step", std::vector<NamedTensor>{{"x", x}, {"count", integer(count)}},
+                           std::vector<std::string>{"y", "counter"});
+      ASSERT_TRUE(ticket);
+      auto outputs = session->wait(*ticket);
+      ASSERT_TRUE(outputs) << outputs.error().text();
+      const int64_t last = reverse ? 0 : count - 1;
+      EXPECT_EQ(*(*outputs)[1].value.as<int64_t>(), count ? last : 0);
+      Result<Tensor> sum = session->read("step", "sum");
+      for (int64_t i = 0; i < 16; ++i) {
+        float expected = 0;
+        for (int64_t row = 0; row < count; ++row)
+          expected += x.as<float>()[row * 16 + i];
+        EXPECT_EQ(sum->as<float>()[i], expected);
+        EXPECT_EQ((*outputs)[0].value.as<float>()[i],
+                  count ? 2 * x.as<float>()[last * 16 + i] + 1 : 0);
+      }
+    }
+}
+
+TEST_P(CpuSessionTest, refusesTripCountsThatTheLoopWasNotMadeFor) {
+  auto session = open(countedLoop(false), GetParam());
+  ASSERT_TRUE(session);
+  for (auto [count, why] : {std::pair(int64_t(-3), "the trip count -3 is negative"),
+                            std::pair(int64_t(9), "the trip count 9 is more than 8")}) {
+    ASSERT_TRUE(session->write("step", "count", integer(count)));
+    Status run = session->run("step");
+    ASSERT_FALSE(run);
+    EXPECT_EQ(run.error().text(), std::string("@step: rows: ") + why);
+    auto ticket = session->enqueue("step", std::vector<NamedTensor>{}, std::vector<std::string>{});
+    ASSERT_TRUE(ticket);
+    auto outputs = session->wait(*ticket);
+    ASSERT_FALSE(outputs);
+    EXPECT_EQ(outputs.error().text(), run.error().text());
+  }
+  EXPECT_TRUE(session->write("step", "count", integer(8)));
+  EXPECT_TRUE(session->run("step"));
+}
+
 // Runs follow each other in the order of their tickets, each on its own inputs; nothing that was
 // enqueued before is disturbed by what is written or waited for meanwhile.
 TEST_P(SessionTest, enqueuedRunsEqualRunsOneByOne) {
