@@ -57,10 +57,10 @@ bool isInside(Value source, int64_t size) {
     });
   if (auto iota = source.getDefiningOp<IotaOp>())
     return iota.getType().getDimSize(iota.getDimension()) <= size;
-  // The number of an iteration; how many there are is the loop's affair.
+  // The number of an iteration.
   auto argument = dyn_cast<BlockArgument>(source);
-  return argument && isa<LoopOp>(argument.getOwner()->getParentOp()) &&
-         argument.getArgNumber() == 0;
+  auto loop = argument ? dyn_cast<LoopOp>(argument.getOwner()->getParentOp()) : LoopOp();
+  return loop && argument == loop.getCounter() && loop.getMostTrips().value_or(INT64_MAX) <= size;
 }
 
 /// The function's argument that a value is, if a batch fills it.
@@ -102,6 +102,64 @@ Value buildCheck(OpBuilder &builder, const IndexUse &use) {
   return build.reduce(ReduceKind::Min, build.select(wrong, error, word(IndexError::none)), {0});
 }
 
+Value noError(GraphBuilder &build) {
+  auto type = RankedTensorType::get({}, build.builder.getI64Type());
+  return build.make<ConstantOp>(DenseElementsAttr::get(type, int64_t(IndexError::none)));
+}
+
+/// The loop carries the least word of all iterations.
+Value carryThrough(LoopOp loop, Value word) {
+  OpBuilder builder(loop);
+  GraphBuilder outer(builder, word.getLoc());
+  const size_t carried = loop.getCarried().size();
+  SmallVector<Value> initial(loop.getCarried());
+  initial.push_back(noError(outer));
+  SmallVector<Type> types(loop.getResultTypes());
+  types.insert(types.begin() + carried, word.getType());
+  auto wider = LoopOp::create(builder, loop.getLoc(), types, loop.getTripCount(), initial,
+                              loop.getAtMostAttr(), loop.getReverseAttr());
+  wider.getBody().takeBody(loop.getBody());
+  Block &body = wider.getBody().front();
+  Value before = body.addArgument(word.getType(), word.getLoc());
+  OpBuilder inside(body.getTerminator());
+  body.getTerminator()->insertOperands(
+      carried, GraphBuilder(inside, word.getLoc()).make<MinimumOp>(before, word));
+  for (auto [index, result] : llvm::enumerate(loop.getResults()))
+    result.replaceAllUsesWith(wider.getResult(index < carried ? index : index + 1));
+  loop.erase();
+  return wider.getResult(carried);
+}
+
+/// The other side of the branch finds no error.
+Value carryThrough(IfOp branch, Value word) {
+  OpBuilder builder(branch);
+  SmallVector<Type> types(branch.getResultTypes());
+  types.push_back(word.getType());
+  auto wider = IfOp::create(builder, branch.getLoc(), types, branch.getCondition());
+  for (auto [from, to] : llvm::zip_equal(branch->getRegions(), wider->getRegions())) {
+    to.takeBody(from);
+    Operation *yield = to.front().getTerminator();
+    OpBuilder inside(yield);
+    GraphBuilder build(inside, word.getLoc());
+    const bool isHere = word.getParentRegion() == &to;
+    yield->insertOperands(yield->getNumOperands(), isHere ? word : noError(build));
+  }
+  for (auto [before, after] : llvm::zip(branch.getResults(), wider.getResults()))
+    before.replaceAllUsesWith(after);
+  branch.erase();
+  return wider.getResults().back();
+}
+
+/// An error word as a value of the function.
+Value carryOut(Value word) {
+  Operation *around = word.getParentBlock()->getParentOp();
+  if (auto loop = dyn_cast<LoopOp>(around))
+    return carryOut(carryThrough(loop, word));
+  if (auto branch = dyn_cast<IfOp>(around))
+    return carryOut(carryThrough(branch, word));
+  return word;
+}
+
 class CheckIndices : public impl::CheckIndicesBase<CheckIndices> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>())
@@ -126,12 +184,11 @@ class CheckIndices : public impl::CheckIndicesBase<CheckIndices> {
         else
           isKnown = false;
       }
-      // A loop's body is interpreted or unrolled: there is nobody yet who would carry a flag out.
-      const bool isTopLevel = op->getParentOp() == function;
       const bool isChecked = llvm::any_of(computed, [&](const IndexUse &other) {
-        return other.indices == use->indices && other.size <= use->size;
+        return other.indices == use->indices && other.size <= use->size &&
+               other.op->getBlock()->findAncestorOpInBlock(*op);
       });
-      if (!isKnown && isTopLevel && !isChecked)
+      if (!isKnown && !isChecked)
         computed.push_back(*use);
     });
     if (!computed.empty())
@@ -141,14 +198,16 @@ class CheckIndices : public impl::CheckIndicesBase<CheckIndices> {
   /// Each check is a result that the runtime reads after a run.
   void addChecks(func::FuncOp function, ArrayRef<IndexUse> computed) {
     Operation *terminator = function.front().getTerminator();
-    OpBuilder builder(terminator);
+    Builder attrs(function.getContext());
     SmallVector<Type> types(function.getResultTypes());
     SmallVector<DictionaryAttr> attributes;
     for (unsigned index = 0; index < types.size(); ++index)
       attributes.push_back(function.getResultAttrDict(index));
     llvm::StringSet<> names;
     for (const IndexUse &use : computed) {
-      Value wrong = buildCheck(builder, use);
+      const bool isTopLevel = use.op->getParentOp() == function;
+      OpBuilder builder(isTopLevel ? terminator : use.op);
+      Value wrong = carryOut(buildCheck(builder, use));
       const std::string start =
           llvm::formatv("{0}: an index is outside [0, {1})", placeOf(use.op->getLoc()), use.size)
               .str();
@@ -157,11 +216,11 @@ class CheckIndices : public impl::CheckIndicesBase<CheckIndices> {
         name = start + ", " + std::to_string(number);
       terminator->insertOperands(terminator->getNumOperands(), wrong);
       types.push_back(wrong.getType());
-      attributes.push_back(builder.getDictionaryAttr(
-          {builder.getNamedAttr(nameAttribute, builder.getStringAttr(name)),
-           builder.getNamedAttr(roleAttribute, builder.getStringAttr(roleName(Role::Error)))}));
+      attributes.push_back(attrs.getDictionaryAttr(
+          {attrs.getNamedAttr(nameAttribute, attrs.getStringAttr(name)),
+           attrs.getNamedAttr(roleAttribute, attrs.getStringAttr(roleName(Role::Error)))}));
     }
-    function.setType(builder.getFunctionType(function.getArgumentTypes(), types));
+    function.setType(attrs.getFunctionType(function.getArgumentTypes(), types));
     function.setAllResultAttrs(attributes);
   }
 };

@@ -8,16 +8,20 @@ include "ir/dialect/KernelOp.td"
 // Control flow
 //===--------------------------------------------------------------------------------------------===//
 
-def Graph_LoopOp : Graph_Op<"loop", [RecursiveMemoryEffects, SingleBlock]> {
+def Graph_LoopOp : Graph_Op<"loop", [RecursiveMemoryEffects, SingleBlock, Graph_Kernel<>]> {
   let summary = "Runs its body trip_count times with carried values; further yields are stacked";
   let description = [{
-    The body takes the iteration number and the carried values; it yields the carried values, then any
-    number of values that are stacked along a new leading dimension.
+    The body takes the iteration's number and the carried values; it yields the carried values, then any
+    number of values that are stacked along a new leading dimension, each at its iteration's number.
+    Numbers run from 0 to trip_count - 1, with `reverse` from there to 0. No more iterations run than
+    `at_most` says, nor than a stacked result has room for: a larger trip count is an error. Where fewer
+    run, the rest of a stacked result is zero.
 
     1. The body takes the iteration number, of the trip count's type, and the carried values.
     2. The body yields one value per result: first the carried ones.
     3. A carried value has one type throughout.
     4. A stacked result has the yielded tensor's type with a leading dimension.
+    5. `at_most` is not negative.
 
     ```mlir
     func.func @loop(%n: tensor<i64>, %x: tensor<4xf32>) -> (tensor<4xf32>, tensor<?x4xf32>) {
@@ -30,17 +34,35 @@ def Graph_LoopOp : Graph_Op<"loop", [RecursiveMemoryEffects, SingleBlock]> {
     }
     ```
   }];
-  let arguments = (ins Graph_IntScalar:$trip_count, Variadic<Graph_Value>:$carried);
+  let arguments = (ins Graph_IntScalar:$trip_count, Variadic<Graph_Value>:$carried,
+                       OptionalAttr<I64Attr>:$at_most, UnitAttr:$reverse);
   let results = (outs Variadic<Graph_Value>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $trip_count (`carry` `(` $carried^ `:` type($carried) `)`)? attr-dict `:` type($trip_count)
-    (`->` `(` type($results)^ `)`)? $body
+    $trip_count (`at_most` $at_most^)? (`reverse` $reverse^)? (`carry` `(` $carried^ `:` type($carried) `)`)?
+    attr-dict `:` type($trip_count) (`->` `(` type($results)^ `)`)? $body
   }];
+  let builders = [OpBuilder<(ins "::mlir::TypeRange":$results, "::mlir::Value":$tripCount,
+                                 "::mlir::ValueRange":$carried),
+                            [{ build($_builder, $_state, results, tripCount, carried, ::mlir::IntegerAttr(),
+                                     ::mlir::UnitAttr()); }]>];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Value getCounter() { return getBody().getArgument(0); }
+    /// The body's arguments that hold carried values.
+    ::llvm::ArrayRef<::mlir::BlockArgument> getCarriedArguments() {
+      return getBody().getArguments().drop_front();
+    }
+    /// How many iterations run, where that is a constant.
+    std::optional<int64_t> getConstantTripCount();
+    /// How many iterations run at most; none if nothing says so.
+    std::optional<int64_t> getMostTrips();
+    /// What the body yields.
+    ::mlir::OperandRange getYielded() { return getBody().front().getTerminator()->getOperands(); }
+  }];
 }
 
-def Graph_IfOp : Graph_Op<"if", [RecursiveMemoryEffects, SingleBlock, NoRegionArguments]> {
+def Graph_IfOp : Graph_Op<"if", [RecursiveMemoryEffects, SingleBlock, NoRegionArguments, Graph_Kernel<>]> {
   let summary = "Runs one of two regions, chosen by an i1 scalar";
   let description = [{
     1. `condition` is a scalar.

@@ -14,7 +14,8 @@ enum class OpRole : uint8_t {
   Source,    ///< constants and fills: every kernel makes its own
   Point,     ///< each element of the result from elements of the operands, at any point on its own
   Reduction, ///< sums over some loops
-  Root       ///< a kernel is built around it
+  Root,      ///< a kernel is built around it
+  Region     ///< a loop or a branch: its blocks have kernels of their own
 };
 
 /// Which ops on its results a root's kernel takes in.

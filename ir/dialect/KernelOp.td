@@ -16,7 +16,8 @@ def Graph_KernelOp : OpInterface<"KernelOp"> {
     InterfaceMethod<"How a kernel of this op reads an operand.", "::ingot::graph::OperandUse",
       "getOperandUse", (ins "unsigned":$operand), "",
       [{ auto self = ::llvm::cast<::ingot::graph::KernelOp>($_op.getOperation());
-         return self.getKernelForm().role == ::ingot::graph::OpRole::Root
+         auto role = self.getKernelForm().role;
+         return role == ::ingot::graph::OpRole::Root || role == ::ingot::graph::OpRole::Region
                     ? ::ingot::graph::OperandUse::Memory : ::ingot::graph::OperandUse::Points; }]>,
     InterfaceMethod<"True if the operand must have memory of its own: a result is written into it, or it is part of a bucket.",
       "bool", "placesOperand", (ins "unsigned":$operand), "", [{ return false; }]>,

@@ -1,4 +1,5 @@
 /// What the graph ops of stage `linalg` are to kernel formation: KernelOp.td says what is asked.
+#include "ir/dialect/Elements.h"
 #include "ir/dialect/GraphBuilder.h"
 
 using namespace mlir;
@@ -88,6 +89,68 @@ PointCost GatherOp::getPointCost() { return {.scattered = 1}; }
 Value GatherOp::getIndexOperand() { return getIndices(); }
 int64_t GatherOp::getIndexLimit() { return shapeOf(getOperand())[getDimension()]; }
 
+/// True for a view, or what becomes one.
+static bool showsOperand(Operation *op) {
+  auto kernelOp = dyn_cast<KernelOp>(op);
+  return isa<ReshapeOp>(op) || (kernelOp && kernelOp.getKernelForm().role == OpRole::View);
+}
+
+/// A view where the loop moves it; all others are gathers by the time that kernels are formed.
+KernelForm DynamicSliceOp::getKernelForm() {
+  return {getMovingLoop() ? OpRole::View : OpRole::Unknown};
+}
+
+OperandUse DynamicSliceOp::getOperandUse(unsigned) { return OperandUse::Memory; }
+
+Value DynamicSliceOp::getIndexOperand() { return getStart(); }
+int64_t DynamicSliceOp::getIndexLimit() {
+  int64_t whole = shapeOf(getOperand())[getDimension()];
+  return ShapedType::isDynamic(whole) ? whole : whole - int64_t(getSize()) + 1;
+}
+
+LoopOp DynamicSliceOp::getMovingLoop() {
+  auto counter = dyn_cast<BlockArgument>(getStart());
+  auto loop = counter ? dyn_cast<LoopOp>(counter.getOwner()->getParentOp()) : LoopOp();
+  if (!loop || counter != loop.getCounter() || (*this)->getParentOfType<LoopOp>() != loop)
+    return {};
+  Value whole = getOperand();
+  while (Operation *maker = whole.getDefiningOp()) {
+    if (!showsOperand(maker) || isa<DynamicSliceOp>(maker))
+      break;
+    whole = maker->getOperand(0);
+  }
+  if (loop.getBody().isAncestor(whole.getParentRegion()))
+    return {};
+  // One piece of memory at a multiple of 64 bytes for every iteration that may run.
+  RankedTensorType type = getType();
+  if (!type.hasStaticShape() || !tensorType(getOperand()).hasStaticShape() || getSize() != 1 ||
+      type.getNumElements() * int64_t(byteSize(*elementTypeOf(type.getElementType()))) % 64 != 0 ||
+      llvm::any_of(type.getShape().take_front(getDimension()), [](int64_t n) { return n != 1; }) ||
+      loop.getMostTrips().value_or(INT64_MAX) > shapeOf(getOperand())[getDimension()])
+    return {};
+  SmallVector<Value> shown{getResult()};
+  for (size_t index = 0; index < shown.size(); ++index)
+    for (Operation *user : shown[index].getUsers()) {
+      if (user->getParentOfType<LoopOp>() != loop || isa<LoopOp>(user))
+        return {};
+      if (showsOperand(user))
+        llvm::append_range(shown, user->getResults());
+    }
+  return loop;
+}
+
+/// Written into the base.
+KernelForm DynamicUpdateSliceOp::getKernelForm() { return {OpRole::Root, KernelRoot::Scatter}; }
+
+bool DynamicUpdateSliceOp::placesOperand(unsigned operand) { return operand == 0; }
+
+Value DynamicUpdateSliceOp::getIndexOperand() { return getStart(); }
+int64_t DynamicUpdateSliceOp::getIndexLimit() {
+  int64_t whole = shapeOf(getBase())[getDimension()], size = shapeOf(getUpdate())[getDimension()];
+  return ShapedType::isDynamic(whole) || ShapedType::isDynamic(size) ? ShapedType::kDynamic
+                                                                     : whole - size + 1;
+}
+
 KernelForm ScatterAddOp::getKernelForm() { return {OpRole::Root, KernelRoot::Scatter}; }
 
 /// Sums are made in the base.
@@ -138,5 +201,13 @@ SmallVector<ValueRange> UpdateOp::getResultGroups() {
 //===--------------------------------------------------------------------------------------------===//
 
 KernelForm AfterOp::getKernelForm() { return {OpRole::View}; }
+
+//===--------------------------------------------------------------------------------------------===//
+// Control flow
+//===--------------------------------------------------------------------------------------------===//
+
+KernelForm LoopOp::getKernelForm() { return {OpRole::Region}; }
+
+KernelForm IfOp::getKernelForm() { return {OpRole::Region}; }
 
 } // namespace ingot::graph

@@ -210,4 +210,62 @@ def Graph_GatherOp : Graph_InferredOp<"gather",
   }];
 }
 
+def Graph_DynamicSliceOp : Graph_InferredOp<"dynamic_slice",
+    [Graph_Kernel<["getOperandUse"]>, DeclareOpInterfaceMethods<Graph_IndexingOp>]> {
+  let summary = "Part of one dimension, from a place that is known at run time";
+  let description = [{
+    result[a…, k, b…] = operand[a…, start + k, b…] for k in [0, size). A start outside
+    [0, operand's size - size] is an error.
+
+    1. `dimension` is one of the operand's.
+    2. `size` is at least 0 and at most the operand's.
+
+    ```mlir
+    func.func @dynamic_slice(%x: tensor<2x65x8xf32>, %i: tensor<i64>) -> tensor<2x3x8xf32> {
+      %y = graph.dynamic_slice %x, %i dimension 1 size 3 : tensor<2x65x8xf32>, tensor<i64> -> tensor<2x3x8xf32>
+      return %y : tensor<2x3x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$operand, Graph_IntScalar:$start, I64Attr:$dimension, I64Attr:$size);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = [{
+    $operand `,` $start `dimension` $dimension `size` $size attr-dict
+    `:` type($operand) `,` type($start) `->` type($result)
+  }];
+  let extraClassDeclaration = [{
+    /// The loop whose iteration's number is the start, where each iteration takes one whole piece of
+    /// memory that was there before the loop, and its kernels alone read it; null if that is not so.
+    /// Such a slice is a place that moves with the iterations, not a copy.
+    LoopOp getMovingLoop();
+  }];
+}
+
+def Graph_DynamicUpdateSliceOp : Graph_FoldedOp<"dynamic_update_slice",
+    [AllTypesMatch<["base", "result"]>, Graph_Kernel<["placesOperand"]>,
+     DeclareOpInterfaceMethods<Graph_IndexingOp>]> {
+  let summary = "A tensor with part of one dimension replaced, at a place that is known at run time";
+  let description = [{
+    result[a…, start + k, b…] = update[a…, k, b…] for k in [0, update's size), and base elsewhere. A start
+    outside [0, base's size - update's size] is an error.
+
+    1. `dimension` is one of the base's.
+    2. `update` has the base's shape but for a smaller or equal size in `dimension`.
+
+    ```mlir
+    func.func @dynamic_update_slice(%x: tensor<2x65x8xf32>, %u: tensor<2x3x8xf32>, %i: tensor<i64>) -> tensor<2x65x8xf32> {
+      %y = graph.dynamic_update_slice %x, %u, %i dimension 1 : tensor<2x65x8xf32>, tensor<2x3x8xf32>, tensor<i64>
+      return %y : tensor<2x65x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_Tensor:$base, Graph_Tensor:$update, Graph_IntScalar:$start, I64Attr:$dimension);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat = [{
+    $base `,` $update `,` $start `dimension` $dimension attr-dict
+    `:` type($base) `,` type($update) `,` type($start)
+  }];
+  let hasVerifier = 1;
+}
+
 #endif

@@ -2,6 +2,7 @@
 /// its documentation.
 #include "ir/dialect/GraphBuilder.h"
 #include "ir/formulas/Formulas.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -78,6 +79,23 @@ LogicalResult ScatterAddOp::verify() {
   if (getUpdates().getType() != RankedTensorType::get(expected, base.getElementType()))
     return emitOpError("(2) updates must be ")
            << RankedTensorType::get(expected, base.getElementType());
+  return success();
+}
+
+LogicalResult DynamicUpdateSliceOp::verify() {
+  auto base = getBase().getType(), update = getUpdate().getType();
+  int64_t dimension = getDimension();
+  if (dimension < 0 || dimension >= base.getRank())
+    return emitOpError("(1) dimension ")
+           << dimension << " is not one of the base's " << base.getRank();
+  SmallVector<int64_t> expected(base.getShape());
+  if (update.getRank() == base.getRank()) {
+    int64_t size = update.getDimSize(dimension);
+    if (size <= expected[dimension] || ShapedType::isDynamic(expected[dimension]))
+      expected[dimension] = size;
+  }
+  if (update != base.clone(expected))
+    return emitOpError("(2) update must be part of ") << base << " in dimension " << dimension;
   return success();
 }
 
@@ -176,7 +194,27 @@ LogicalResult LoopOp::verify() {
         stack.getElementType() != part.getElementType())
       return emitOpError("(4) result ") << index << " does not stack what the body yields";
   }
+  if (getAtMost().value_or(0) < 0)
+    return emitOpError("(5) at_most is ") << *getAtMost();
   return success();
+}
+
+std::optional<int64_t> LoopOp::getConstantTripCount() {
+  DenseIntElementsAttr count;
+  if (!matchPattern(getTripCount(), m_Constant(&count)))
+    return std::nullopt;
+  return (*count.begin()).getSExtValue();
+}
+
+std::optional<int64_t> LoopOp::getMostTrips() {
+  std::optional<int64_t> most = getConstantTripCount();
+  auto limit = [&](int64_t trips) { most = std::min(most.value_or(trips), trips); };
+  if (std::optional<uint64_t> atMost = getAtMost())
+    limit(*atMost);
+  for (Value stacked : getResults().drop_front(getCarried().size()))
+    if (int64_t rows = tensorType(stacked).getDimSize(0); !ShapedType::isDynamic(rows))
+      limit(rows);
+  return most;
 }
 
 LogicalResult IfOp::verify() {

@@ -101,19 +101,23 @@ Result<Tensors> Interpreter::runLoop(LoopOp op, Operands operands) {
   int64_t trips = load<int64_t>(operands[0])[0];
   if (trips < 0)
     return errorAt(op, Error::Code::BadInput, "the trip count {} is negative", trips);
+  if (std::optional<uint64_t> most = op.getAtMost(); most && trips > int64_t(*most))
+    return errorAt(op, Error::Code::BadInput, "the trip count {} is more than {}", trips, *most);
   Tensors carried(operands.begin() + 1, operands.end());
   size_t carriedCount = carried.size();
   Tensors stacked;
   for (size_t index = carriedCount; index < op.getNumResults(); ++index) {
     auto type = dyn_cast<RankedTensorType>(op.getResult(index).getType());
     Shape shape = type.getShape().vec();
-    if (!ShapedType::isDynamic(shape[0]) && shape[0] != trips)
-      return errorAt(op, Error::Code::BadInput, "result {} stacks {} iterations, but {} ran", index,
-                     shape[0], trips);
-    shape[0] = trips;
+    if (ShapedType::isDynamic(shape[0]))
+      shape[0] = trips;
+    if (trips > shape[0])
+      return errorAt(op, Error::Code::BadInput, "result {} has room for {} iterations, but {} ran",
+                     index, shape[0], trips);
     stacked.emplace_back(*elementTypeOf(type.getElementType()), shape);
   }
-  for (int64_t trip = 0; trip < trips; ++trip) {
+  for (int64_t done = 0; done < trips; ++done) {
+    const int64_t trip = op.getReverse() ? trips - 1 - done : done;
     Tensors arguments = {store(operands[0].type(), {}, std::vector<int64_t>{trip})};
     arguments.insert(arguments.end(), carried.begin(), carried.end());
     INGOT_ASSIGN(Tensors yielded, runBlock(op.getBody().front(), arguments));

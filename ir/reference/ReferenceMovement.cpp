@@ -117,6 +117,48 @@ struct Split {
   }
 };
 
+/// Copies between part of `whole`, from `start` along the split dimension, and `part`.
+template <typename Copy>
+void forEachPiece(const Split &split, int64_t start, int64_t size, size_t element, Copy copy) {
+  const size_t bytes = size * split.inner * element;
+  for (int64_t outer = 0; outer < split.outer; ++outer)
+    copy((outer * split.size + start) * split.inner * element, outer * bytes, bytes);
+}
+
+Result<int64_t> startOf(Operation *op, const Tensor &start, int64_t limit) {
+  const int64_t index = load<int64_t>(start)[0];
+  if (index < 0 || index >= limit)
+    return errorAt(op, Error::Code::BadInput, "index {} at position 0 is outside [0, {})", index,
+                   limit);
+  return index;
+}
+
+Result<Tensors> evaluateDynamicSlice(DynamicSliceOp op, Operands operands) {
+  Split split(operands[0].shape(), op.getDimension());
+  const int64_t size = op.getSize();
+  INGOT_ASSIGN(const int64_t start, startOf(op, operands[1], split.size - size + 1));
+  Tensor result(operands[0].type(), resultShape(op));
+  forEachPiece(split, start, size, byteSize(result.type()),
+               [&](size_t from, size_t to, size_t bytes) {
+                 std::memcpy(result.as<char>() + to, operands[0].as<char>() + from, bytes);
+               });
+  return Tensors{result};
+}
+
+Result<Tensors> evaluateDynamicUpdateSlice(DynamicUpdateSliceOp op, Operands operands) {
+  Split split(operands[0].shape(), op.getDimension());
+  const int64_t size = operands[1].shape()[op.getDimension()];
+  INGOT_ASSIGN(const int64_t start, startOf(op, operands[2], split.size - size + 1));
+  Tensor result(operands[0].type(), resultShape(op));
+  if (result.bytes())
+    std::memcpy(result.data(), operands[0].data(), result.bytes());
+  forEachPiece(split, start, size, byteSize(result.type()),
+               [&](size_t to, size_t from, size_t bytes) {
+                 std::memcpy(result.as<char>() + to, operands[1].as<char>() + from, bytes);
+               });
+  return Tensors{result};
+}
+
 Result<Tensors> evaluateGather(GatherOp op, Operands operands) {
   Split split(operands[0].shape(), op.getDimension());
   std::vector<int64_t> indices = load<int64_t>(operands[1]);
@@ -197,6 +239,8 @@ std::optional<Result<Tensors>> evaluateMovement(Operation *op, Operands operands
       .Case([&](WindowOp op) { return evaluateWindow(op, operands[0]); })
       .Case([&](PadOp op) { return evaluatePad(op, operands[0], operands[1]); })
       .Case([&](ConcatOp op) { return evaluateConcat(op, operands); })
+      .Case([&](DynamicSliceOp op) { return evaluateDynamicSlice(op, operands); })
+      .Case([&](DynamicUpdateSliceOp op) { return evaluateDynamicUpdateSlice(op, operands); })
       .Case([&](GatherOp op) { return evaluateGather(op, operands); })
       .Case([&](ScatterAddOp op) { return evaluateScatterAdd(op, operands); })
       .Case([&](BucketOp op) { return evaluateBucket(op, operands); })

@@ -78,6 +78,7 @@ COMPATIBLE_RESULTS(ConcatOp)
 COMPATIBLE_RESULTS(ContractOp)
 COMPATIBLE_RESULTS(ConvolutionOp)
 COMPATIBLE_RESULTS(CrossEntropyOp)
+COMPATIBLE_RESULTS(DynamicSliceOp)
 COMPATIBLE_RESULTS(EmbeddingOp)
 COMPATIBLE_RESULTS(GatherOp)
 COMPATIBLE_RESULTS(LayerNormOp)
@@ -313,6 +314,21 @@ LogicalResult ContractOp::inferReturnTypes(MLIRContext *, std::optional<Location
     if (!llvm::is_contained(rhsUsed, dim))
       shape.push_back(rhs.getDimSize(dim));
   return oneResult(results, shape, lhs.getElementType());
+}
+
+LogicalResult DynamicSliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                               Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  int64_t dimension = adaptor.getDimension(), size = adaptor.getSize();
+  if (dimension < 0 || dimension >= type.getRank())
+    return emitOptionalError(location, "(1) dimension ", dimension, " is not one of the operand's ",
+                             type.getRank());
+  Dims shape(type.getShape());
+  if (size < 0 || (!ShapedType::isDynamic(shape[dimension]) && size > shape[dimension]))
+    return emitOptionalError(location, "(2) size ", size, " does not fit the operand's dimension ",
+                             dimension, " of ", shape[dimension]);
+  shape[dimension] = size;
+  return oneResult(results, shape, type.getElementType());
 }
 
 LogicalResult GatherOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,

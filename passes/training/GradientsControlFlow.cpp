@@ -1,6 +1,5 @@
 /// Gradients of ops with regions: the regions are recomputed and walked backwards.
 #include "mlir/IR/IRMapping.h"
-#include "mlir/IR/Matchers.h"
 #include "passes/training/Gradients.h"
 
 using namespace mlir;
@@ -77,16 +76,17 @@ LogicalResult ifGradient(G &g, IfOp op) {
 
 /// The loop again, with the carried values at the start of each iteration stacked behind its
 /// other results. It takes the old loop's place.
-LoopOp stackCarries(LoopOp op, int64_t trips) {
+LoopOp stackCarries(LoopOp op, int64_t most) {
   OpBuilder builder(op);
   SmallVector<Type> types(op.getResultTypes());
   for (Value carried : op.getCarried()) {
     auto type = tensorType(carried);
-    SmallVector<int64_t> shape = {trips};
+    SmallVector<int64_t> shape = {most};
     llvm::append_range(shape, type.getShape());
     types.push_back(type.clone(shape));
   }
-  auto stacked = LoopOp::create(builder, op.getLoc(), types, op.getTripCount(), op.getCarried());
+  auto stacked = LoopOp::create(builder, op.getLoc(), types, op.getTripCount(), op.getCarried(),
+                                op.getAtMostAttr(), op.getReverseAttr());
   IRMapping mapping;
   op.getBody().cloneInto(&stacked.getBody(), mapping);
   Block &body = stacked.getBody().front();
@@ -96,12 +96,11 @@ LoopOp stackCarries(LoopOp op, int64_t trips) {
   return stacked;
 }
 
-/// What the backward loop of `op` is made of. It runs from the last iteration to the first and
+/// What the backward loop of `op` is made of. It runs through the same numbers in reverse and
 /// carries the cotangents of the carried values and those of the captured ones.
 struct BackwardLoop {
   G &g;
   LoopOp forward;
-  int64_t trips;
   ValueRange stacks;                  ///< carried values at the start of every iteration
   ArrayRef<Value> captures;           ///< floats from outside that the body uses
   SmallVector<Value> seeds = {};      ///< cotangents of forward's results; zeros for carried ones
@@ -114,12 +113,15 @@ LogicalResult BackwardLoop::fill(LoopOp backward, ValueRange arguments) {
   Block &source = forward.getBody().front();
   OpBuilder builder = OpBuilder::atBlockEnd(&backward.getBody().front());
   GraphBuilder b(builder, g.location);
-  Value last = b.splatLike(arguments.front(), trips - 1);
-  Value iteration = b.sub(last, arguments.front());
+  Value iteration = arguments.front();
+  auto partOf = [&](Value stack) {
+    Value part = b.make<DynamicSliceOp>(stack, iteration, /*dimension=*/0, /*size=*/1);
+    return b.reshape(part, shapeOf(stack).drop_front());
+  };
   IRMapping mapping;
   mapping.map(source.getArgument(0), iteration);
   for (auto [argument, stack] : llvm::zip_equal(source.getArguments().drop_front(), stacks))
-    mapping.map(argument, b.gather(stack, iteration, 0));
+    mapping.map(argument, partOf(stack));
   SmallVector<Operation *> tape = cloneBody(builder, source, mapping);
 
   SmallVector<Value> outputs, outputSeeds, inputs;
@@ -132,7 +134,7 @@ LogicalResult BackwardLoop::fill(LoopOp backward, ValueRange arguments) {
   }
   for (size_t index = forward.getCarried().size(); index < outputs.size(); ++index)
     if (seeds[index])
-      outputSeeds[index] = b.gather(seeds[index], iteration, 0);
+      outputSeeds[index] = partOf(seeds[index]);
   llvm::append_range(inputs, captures);
 
   auto cotangents = backpropagate(builder, tape, outputs, outputSeeds, inputs);
@@ -147,16 +149,23 @@ LogicalResult BackwardLoop::fill(LoopOp backward, ValueRange arguments) {
 }
 
 LogicalResult loopGradient(G &g, LoopOp op) {
-  DenseIntElementsAttr trips;
-  if (!matchPattern(op.getTripCount(), m_Constant(&trips)))
-    return emitError(op.getLoc(), "a loop is differentiated only if its trip count is a constant");
-  int64_t count = trips.getSplatValue<APInt>().getSExtValue();
+  std::optional<int64_t> most = op.getMostTrips();
+  if (!most)
+    return emitError(op.getLoc(),
+                     "a loop is differentiated only if its trip count is a constant or "
+                     "at_most bounds it");
   SmallVector<Value> captures = activeCaptures(g, op), seeds;
   for (Value result : op.getResults())
     seeds.push_back(g.cotangent(result));
-  LoopOp stacked = stackCarries(op, count);
-  BackwardLoop loop{g,        stacked, count, stacked.getResults().drop_front(op.getNumResults()),
-                    captures, seeds};
+  if (*most == 0) {
+    for (auto [carried, seed] : llvm::zip(op.getCarried(), seeds))
+      if (seed)
+        g.give(carried, seed);
+    return success();
+  }
+  LoopOp stacked = stackCarries(op, *most);
+  BackwardLoop loop{g, stacked, stacked.getResults().drop_front(op.getNumResults()), captures,
+                    seeds};
 
   SmallVector<Value> initial;
   for (auto [index, carried] : llvm::enumerate(op.getCarried()))
@@ -166,8 +175,11 @@ LogicalResult loopGradient(G &g, LoopOp op) {
     }
   for (Value capture : captures)
     initial.push_back(g.zerosLike(capture));
-  auto backward = LoopOp::create(g.builder, g.location, TypeRange(ValueRange(initial)),
-                                 op.getTripCount(), initial);
+  IntegerAttr atMost =
+      op.getConstantTripCount() ? IntegerAttr() : g.builder.getI64IntegerAttr(*most);
+  auto backward =
+      LoopOp::create(g.builder, g.location, TypeRange(ValueRange(initial)), op.getTripCount(),
+                     initial, atMost, op.getReverse() ? UnitAttr() : g.builder.getUnitAttr());
   Block &body = backward.getBody().emplaceBlock();
   body.addArgument(op.getTripCount().getType(), g.location);
   for (Value value : initial)

@@ -92,6 +92,14 @@ void windowGradient(G &g, WindowOp op, Value dy) {
   g.give(op.getOperand(), sum);
 }
 
+/// start, start + 1, … as indices; one is checked as the start was.
+Value rowsFrom(G &g, Value start, int64_t count) {
+  if (count == 1)
+    return g.reshape(start, {1});
+  Type i64 = g.builder.getI64Type();
+  return g.add(g.iota({count}, i64, 0), g.broadcastTo(g.cast(start, i64), {count}));
+}
+
 void concatGradient(G &g, ConcatOp op, Value dy) {
   int64_t dimension = op.getDimension(), offset = 0;
   for (Value operand : op.getOperands()) {
@@ -178,6 +186,20 @@ ArrayRef<GradientRow> tensorGradients() {
       gradientRow<PadOp>([](G &g, PadOp op, Value dy) { padGradient(g, op, dy); }),
       gradientRow<ConcatOp>([](G &g, ConcatOp op, Value dy) { concatGradient(g, op, dy); }),
       gradientRow<ContractOp>([](G &g, ContractOp op, Value dy) { contractGradient(g, op, dy); }),
+      gradientRow<DynamicSliceOp>([](G &g, DynamicSliceOp op, Value dy) {
+        Value zeros = g.zerosLike(op.getOperand());
+        g.give(op.getOperand(), g.scatterAdd(zeros, rowsFrom(g, op.getStart(), op.getSize()), dy,
+                                             op.getDimension()));
+      }),
+      gradientRow<DynamicUpdateSliceOp>([](G &g, DynamicUpdateSliceOp op, Value dy) {
+        const int64_t dimension = op.getDimension();
+        Value zeros = g.zerosLike(op.getUpdate());
+        if (g.isActive(op.getBase()))
+          g.give(op.getBase(), g.make<DynamicUpdateSliceOp>(dy, zeros, op.getStart(), dimension));
+        if (g.isActive(op.getUpdate()))
+          g.give(op.getUpdate(), g.make<DynamicSliceOp>(dy, op.getStart(), dimension,
+                                                        shapeOf(op.getUpdate())[dimension]));
+      }),
       gradientRow<GatherOp>([](G &g, GatherOp op, Value dy) {
         Value zeros = g.zerosLike(op.getOperand());
         g.give(op.getOperand(), g.scatterAdd(zeros, op.getIndices(), dy, op.getDimension()));

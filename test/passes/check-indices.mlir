@@ -47,3 +47,37 @@ func.func @known(%table: tensor<65x8xf32> {graph.name = "table", graph.role = "p
   %z = graph.gather %table, %c dimension 0 : tensor<65x8xf32>, tensor<2xi32> -> tensor<2x8xf32>
   return %y, %z : tensor<9x8xf32>, tensor<2x8xf32>
 }
+
+// A loop carries the error word out, the least one of its iterations; a branch that is not taken finds none. Numbers of
+// iterations are inside where no more run than there are rows.
+// CHECK-LABEL: func.func @inside
+// CHECK-SAME: graph.role = "error"
+// CHECK: %[[LOOP:.*]]:3 = graph.loop %{{.*}} at_most 9 carry
+// CHECK: ^bb0(%{{.*}}: tensor<i64>, %{{.*}}: tensor<8xf32>, %[[BEFORE:.*]]: tensor<i64>):
+// CHECK: %[[IF:.*]]:2 = graph.if
+// CHECK: graph.compare lt
+// CHECK: graph.yield %{{.*}}, %{{.*}} : tensor<1x8xf32>, tensor<i64>
+// CHECK: graph.constant
+// CHECK: graph.yield %{{.*}}, %{{.*}} : tensor<1x8xf32>, tensor<i64>
+// CHECK: %[[LEAST:.*]] = graph.minimum %[[BEFORE]], %[[IF]]#1
+// CHECK: graph.yield %{{.*}}, %[[LEAST]], %{{.*}}
+// CHECK: return %[[LOOP]]#2, %[[LOOP]]#1
+func.func @inside(%table: tensor<9x8xf32> {graph.name = "table", graph.role = "parameter"},
+                  %n: tensor<i64> {graph.name = "n", graph.role = "input"},
+                  %c: tensor<i1> {graph.name = "c", graph.role = "input"})
+    -> (tensor<9x1x8xf32> {graph.name = "y"}) {
+  %zero = graph.constant dense<0.0> : tensor<8xf32>
+  %last, %y = graph.loop %n at_most 9 carry (%zero : tensor<8xf32>) : tensor<i64> -> (tensor<8xf32>, tensor<9x1x8xf32>) {
+  ^bb0(%i: tensor<i64>, %v: tensor<8xf32>):
+    %z = graph.if %c : tensor<i1> -> (tensor<1x8xf32>) {
+      %j = graph.add %i, %i : tensor<i64>
+      %row = graph.dynamic_slice %table, %j dimension 0 size 1 : tensor<9x8xf32>, tensor<i64> -> tensor<1x8xf32>
+      graph.yield %row : tensor<1x8xf32>
+    } else {
+      %row = graph.dynamic_slice %table, %i dimension 0 size 1 : tensor<9x8xf32>, tensor<i64> -> tensor<1x8xf32>
+      graph.yield %row : tensor<1x8xf32>
+    }
+    graph.yield %v, %z : tensor<8xf32>, tensor<1x8xf32>
+  }
+  return %y : tensor<9x1x8xf32>
+}

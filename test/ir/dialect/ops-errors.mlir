@@ -626,6 +626,51 @@ func.func @loop_4(%n: tensor<i64>, %x: tensor<4xf32>) {
 
 // -----
 
+func.func @loop_5(%n: tensor<i64>, %x: tensor<4xf32>) {
+  // expected-error @+1 {{(5) at_most is -1}}
+  %a = graph.loop %n at_most -1 carry (%x : tensor<4xf32>) : tensor<i64> -> (tensor<4xf32>) {
+  ^bb0(%i: tensor<i64>, %v: tensor<4xf32>):
+    graph.yield %v : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @dynamic_slice_1(%x: tensor<4x3xf32>, %i: tensor<i64>) {
+  // expected-error @+2 {{(1) dimension 2 is not one of the operand's 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %y = graph.dynamic_slice %x, %i dimension 2 size 1 : tensor<4x3xf32>, tensor<i64> -> tensor<4x3xf32>
+  return
+}
+
+// -----
+
+func.func @dynamic_slice_2(%x: tensor<4x3xf32>, %i: tensor<i64>) {
+  // expected-error @+2 {{(2) size 5 does not fit the operand's dimension 0 of 4}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %y = graph.dynamic_slice %x, %i dimension 0 size 5 : tensor<4x3xf32>, tensor<i64> -> tensor<5x3xf32>
+  return
+}
+
+// -----
+
+func.func @dynamic_update_slice_1(%x: tensor<4x3xf32>, %u: tensor<1x3xf32>, %i: tensor<i64>) {
+  // expected-error @+1 {{(1) dimension -1 is not one of the base's 2}}
+  %y = graph.dynamic_update_slice %x, %u, %i dimension -1 : tensor<4x3xf32>, tensor<1x3xf32>, tensor<i64>
+  return
+}
+
+// -----
+
+func.func @dynamic_update_slice_2(%x: tensor<4x3xf32>, %u: tensor<5x3xf32>, %i: tensor<i64>) {
+  // expected-error @+1 {{(2) update must be part of 'tensor<4x3xf32>' in dimension 0}}
+  %y = graph.dynamic_update_slice %x, %u, %i dimension 0 : tensor<4x3xf32>, tensor<5x3xf32>, tensor<i64>
+  return
+}
+
+// -----
+
 func.func @if_1(%c: tensor<1xi1>) {
   // expected-error @+1 {{(1) the condition must be a scalar}}
   graph.if %c : tensor<1xi1> {

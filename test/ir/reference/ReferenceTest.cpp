@@ -450,8 +450,43 @@ TEST_F(ReferenceTest, LoopCarriesAndStacks) {
   ASSERT_EQ(results.size(), 2u);
   expectElements(results[0], {13, 23});
   expectElements(results[1], {10, 20, 10, 20, 11, 21});
-  EXPECT_EQ(errorOf(text, {tensor<int64_t>(ElementType::I32, {}, {2}), start}),
-            "-:3:16: graph.loop: result 1 stacks 3 iterations, but 2 ran");
+  results = run(text, {tensor<int64_t>(ElementType::I32, {}, {2}), start});
+  expectElements(results.at(1), {10, 20, 10, 20, 0, 0});
+  EXPECT_EQ(errorOf(text, {tensor<int64_t>(ElementType::I32, {}, {4}), start}),
+            "-:3:16: graph.loop: result 1 has room for 3 iterations, but 4 ran");
+}
+
+TEST_F(ReferenceTest, LoopRunsInReverseAndAtMost) {
+  std::string text = function({"tensor<i64>"}, "tensor<3xi64>, tensor<i64>", R"(
+    %last, %all = graph.loop %0 at_most 2 reverse carry (%0 : tensor<i64>) : tensor<i64> -> (tensor<i64>, tensor<3xi64>) {
+    ^bb0(%i: tensor<i64>, %v: tensor<i64>):
+      %w = graph.add %v, %v : tensor<i64>
+      %x = graph.add %w, %i : tensor<i64>
+      graph.yield %x, %x : tensor<i64>, tensor<i64>
+    }
+    return %all, %last : tensor<3xi64>, tensor<i64>)");
+  Tensors results = run(text, {tensor<int64_t>(ElementType::I64, {}, {2})});
+  ASSERT_EQ(results.size(), 2u);
+  expectElements<int64_t>(results[0], {10, 5, 0}); // the first iteration's number is 1
+  expectElements<int64_t>(results[1], {10});
+  EXPECT_EQ(errorOf(text, {tensor<int64_t>(ElementType::I64, {}, {3})}),
+            "-:3:19: graph.loop: the trip count 3 is more than 2");
+}
+
+TEST_F(ReferenceTest, DynamicSlicesReadAndReplaceRows) {
+  std::string text = function({"tensor<2x3xi32>", "tensor<2x1xi32>", "tensor<i64>"},
+                              "tensor<2x2xi32>, tensor<2x3xi32>", R"(
+    %y = graph.dynamic_slice %0, %2 dimension 1 size 2 : tensor<2x3xi32>, tensor<i64> -> tensor<2x2xi32>
+    %z = graph.dynamic_update_slice %0, %1, %2 dimension 1 : tensor<2x3xi32>, tensor<2x1xi32>, tensor<i64>
+    return %y, %z : tensor<2x2xi32>, tensor<2x3xi32>)");
+  Tensor x = tensor<int64_t>(ElementType::I32, {2, 3}, {1, 2, 3, 4, 5, 6}),
+         u = tensor<int64_t>(ElementType::I32, {2, 1}, {8, 9});
+  Tensors results = run(text, {x, u, tensor<int64_t>(ElementType::I64, {}, {1})});
+  ASSERT_EQ(results.size(), 2u);
+  expectElements<int64_t>(results[0], {2, 3, 5, 6});
+  expectElements<int64_t>(results[1], {1, 8, 3, 4, 9, 6});
+  EXPECT_EQ(errorOf(text, {x, u, tensor<int64_t>(ElementType::I64, {}, {2})}),
+            "-:3:10: graph.dynamic_slice: index 2 at position 0 is outside [0, 2)");
 }
 
 TEST_F(ReferenceTest, IfRunsOneRegion) {

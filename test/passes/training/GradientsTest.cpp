@@ -404,15 +404,13 @@ void branches(Trial &t) {
   t.output(op.getResult(1));
 }
 
-/// Carries x → tanh(x·w) + i, stacks its squares; w is captured.
-void loop(Trial &t) {
+/// Carries x → tanh(x·w) + i, stacks its squares; w is captured. Forwards or in reverse.
+void loopOf(Trial &t, Value count, int64_t rows, IntegerAttr atMost) {
   Shape shape = t.shape(1);
   Value x = t.parameter(shape), w = t.parameter(shape);
-  int64_t trips = t.between(0, 3);
-  Type index = t.builder.getI64Type();
-  Value count = t.g.scalar(index, trips);
-  auto stacked = RankedTensorType::get({trips, shape[0]}, t.builder.getF64Type());
-  auto op = LoopOp::create(t.builder, t.g.location, TypeRange{x.getType(), stacked}, count, x);
+  auto stacked = RankedTensorType::get({rows, shape[0]}, t.builder.getF64Type());
+  auto op = LoopOp::create(t.builder, t.g.location, TypeRange{x.getType(), stacked}, count, x,
+                           atMost, t.between(0, 1) ? t.builder.getUnitAttr() : UnitAttr());
   Block &body = op.getBody().emplaceBlock();
   body.addArguments({count.getType(), x.getType()}, {t.g.location, t.g.location});
   OpBuilder builder = OpBuilder::atBlockBegin(&body);
@@ -422,6 +420,32 @@ void loop(Trial &t) {
   YieldOp::create(builder, t.g.location, ValueRange{next, g.square(next)});
   t.output(op.getResult(0));
   t.output(op.getResult(1));
+}
+
+void loop(Trial &t) {
+  int64_t trips = t.between(0, 3);
+  loopOf(t, t.g.scalar(t.builder.getI64Type(), trips), trips, {});
+}
+
+/// Fewer iterations than at most.
+void countedLoop(Trial &t) {
+  Value count = t.g.cast(t.indices({}, 4), t.builder.getI64Type());
+  loopOf(t, count, 4, t.builder.getI64IntegerAttr(3));
+}
+
+void dynamicSlice(Trial &t) {
+  Shape shape = t.shape(3);
+  int64_t dimension = t.between(0, 2), size = t.between(0, shape[dimension]);
+  Value start = t.g.cast(t.indices({}, shape[dimension] - size + 1), t.builder.getI64Type());
+  t.output(t.g.make<DynamicSliceOp>(t.parameter(shape), start, dimension, size));
+}
+
+void dynamicUpdateSlice(Trial &t) {
+  Shape shape = t.shape(3);
+  int64_t dimension = t.between(0, 2), size = t.between(1, shape[dimension]);
+  Value start = t.indices({}, shape[dimension] - size + 1), base = t.parameter(shape);
+  shape[dimension] = size;
+  t.output(t.g.make<DynamicUpdateSliceOp>(base, t.parameter(shape), start, dimension));
 }
 
 /// Constant between jumps: the other factor makes the loss depend on the parameter.
@@ -507,6 +531,8 @@ const Case cases[] = {
     {"graph.reduce_tuples", reduceTuples<welford, 3>},
     {"graph.reduce_tuples", reduceTuples<expSum, 2>},
     {"graph.contract", contract},
+    {"graph.dynamic_slice", dynamicSlice},
+    {"graph.dynamic_update_slice", dynamicUpdateSlice},
     {"graph.gather", gather},
     {"graph.scatter_add", scatterAdd},
     {"graph.formula", formulas},
@@ -520,6 +546,7 @@ const Case cases[] = {
     {"graph.mse", mse},
     {"graph.if", branches},
     {"graph.loop", loop},
+    {"graph.loop", countedLoop},
 };
 
 /// Ops without a rule, each for a reason.
