@@ -43,9 +43,11 @@ std::string Builder::Impl::qualified(std::string_view name) const {
 
 bool Builder::Impl::usable(llvm::StringRef operation, llvm::ArrayRef<Value> operands) {
   for (const Value &operand : operands) {
-    if (valid(operand))
-      continue;
-    if (!operand.owner)
+    if (valid(operand)) {
+      if (isVisible(ir(operand)))
+        continue;
+      fail(operation, operands, "an operand was made in a loop or branch that has ended");
+    } else if (!operand.owner)
       fail(operation, operands, "an operand was never given a value");
     else if (operand.owner != &owner)
       fail(operation, operands, "an operand belongs to another builder");
@@ -100,10 +102,10 @@ Builder::Value Builder::Impl::place(llvm::StringRef operation, llvm::ArrayRef<Va
     op->erase();
     return fail(operation, operands, diagnostics.messages());
   }
-  return record(folds ? fold(op) : op->getResult(0));
+  return give(folds ? fold(op) : op->getResult(0));
 }
 
-Builder::Value Builder::Impl::record(mlir::Value value) {
+Builder::Value Builder::Impl::give(mlir::Value value) {
   values.push_back(value);
   const Value made(&owner, int(values.size() - 1), serial);
   shapes.emplace_back(type(made).getShape());
@@ -111,7 +113,7 @@ Builder::Value Builder::Impl::record(mlir::Value value) {
 }
 
 Builder::Value Builder::Impl::result(Value first, unsigned number) {
-  return valid(first) ? record(ir(first).getDefiningOp()->getResult(number)) : invalid();
+  return valid(first) ? give(ir(first).getDefiningOp()->getResult(number)) : invalid();
 }
 
 mlir::Value Builder::Impl::fold(mlir::Operation *op) {
@@ -283,6 +285,10 @@ void Builder::output(std::string_view name, Value value) {
           fmt::format("{}: the output belongs to a model that is finished", name));
     return;
   }
+  if (impl->ir(value).getParentBlock() != &impl->forward.getBody().front()) {
+    impl->errors.push_back(fmt::format("{}: the output was made in a loop or branch", name));
+    return;
+  }
   if (!impl->portNames.insert(std::string(name)).second) {
     impl->errors.push_back(fmt::format("{}: the name is taken already", name));
     return;
@@ -351,6 +357,8 @@ void Builder::Impl::dropUnused() {
 }
 
 Result<Model> Builder::finish() {
+  if (impl->openRegions)
+    return failure(Error::Code::Usage, "", "the body of a loop or branch cannot finish the model");
   std::unique_ptr<Impl> done = std::exchange(impl, std::make_unique<Impl>(*this, impl->serial + 1));
   if (done->errors.empty() && done->results.empty())
     done->errors.push_back("the model has no output");

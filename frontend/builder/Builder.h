@@ -1,6 +1,7 @@
 /// Builds models op by op in C++; shapes are checked as the graph grows. No MLIR types here.
 #pragma once
 #include "frontend/api/Model.h"
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -34,6 +35,12 @@ struct Pooling {
   std::vector<int64_t> low = {}, high = {};          ///< padding around x, left out: 0
   bool ceil = false;         ///< a last window may reach beyond, if it starts on x or before it
   bool countsPadding = true; ///< averages divide by padded places too
+};
+
+/// How often a loop runs, and in which order.
+struct Trips {
+  std::optional<int64_t> atMost = {}; ///< a larger trip count is an error when the model runs
+  bool reverse = false;               ///< iterations are numbered from the last to 0
 };
 
 /// A graph under construction. Elementwise operations broadcast as NumPy does: dimensions align at
@@ -193,6 +200,26 @@ public:
 
   /// base[a…, indices[i…], b…] += updates[a…, i…, b…], in order of i.
   Value scatterAdd(Value base, Value indices, Value updates, int64_t dimension);
+  /// Elements [start, start + size) of one dimension, `start` an integer scalar.
+  Value dynamicSlice(Value x, Value start, int64_t dimension, int64_t size);
+  /// x with `update` in place of the elements from `start` on.
+  Value dynamicUpdateSlice(Value x, Value update, Value start, int64_t dimension);
+
+  // Control flow. Bodies see all values made before; values made in them are theirs alone.
+  /// What an iteration gives: the carried values of the next one, then what is stacked.
+  using LoopBody = std::function<std::vector<Value>(Value number, std::span<const Value> carried)>;
+  /// Runs the body `trips` times, an integer scalar. Gives the carried values after the last
+  /// iteration, then the stacked ones along a new first dimension: as many rows as `trips` says, or
+  /// `how.atMost` where it is not a constant, those of iterations that do not run zero.
+  std::vector<Value> loop(Value trips, std::span<const Value> carried, const LoopBody &body,
+                          Trips how = {});
+  std::vector<Value> loop(int64_t trips, std::span<const Value> carried, const LoopBody &body,
+                          Trips how = {}) {
+    return loop(scalar(double(trips), ElementType::I64), carried, body, how);
+  }
+  using BranchBody = std::function<std::vector<Value>()>;
+  /// Runs one of two bodies, which give values of the same shapes and types.
+  std::vector<Value> branch(Value condition, const BranchBody &onTrue, const BranchBody &onFalse);
 
   // Layers as functions of their parameters.
   /// x [..., in] · weightᵀ + bias, weight [out, in]; an absent bias is Value().

@@ -94,6 +94,20 @@ struct Builder::Impl {
   /// `x` aligned at the last dimensions of a shape that it broadcasts to.
   Value broadcastTo(Value x, llvm::ArrayRef<int64_t> shape);
 
+  /// Adds a value of the builder for one of its IR.
+  Value give(mlir::Value value);
+  /// True for what was made in no loop or branch that has ended.
+  bool isVisible(mlir::Value value) const {
+    return value.getParentRegion()->isAncestor(builder.getInsertionBlock()->getParent());
+  }
+  /// Fills a region with what `body` builds on arguments of these types, and ends it with what
+  /// `body` gives. Clears `holds`, with the error recorded, if one of the values is not usable.
+  using RegionBody = llvm::function_ref<std::vector<Value>(llvm::ArrayRef<Value>)>;
+  std::vector<Value> fill(llvm::StringRef operation, mlir::Region &region,
+                          mlir::TypeRange arguments, RegionBody body, bool &holds);
+  /// The op again, with these result types and its regions; its results.
+  std::vector<Value> close(mlir::Operation *open, mlir::TypeRange results);
+
   Value reduce(graph::ReduceKind kind, Value x, std::vector<int64_t> dimensions,
                bool keepDimensions);
   /// A row of the table of reductions of tuples.
@@ -134,9 +148,9 @@ struct Builder::Impl {
   llvm::SmallVector<mlir::Value> results;
   std::vector<std::string> errors;
   bool folds = false; ///< see Builder::foldOps
+  int openRegions = 0; ///< bodies of loops and branches that are being built
 
 private:
-  Value record(mlir::Value value);
   /// What an op amounts to, if that is less than the op.
   mlir::Value fold(mlir::Operation *op);
 

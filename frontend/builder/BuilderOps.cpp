@@ -387,6 +387,22 @@ Value Builder::scatterAdd(Value base, Value indices, Value updates, int64_t dime
                                          {impl->integer("dimension", dimension)});
 }
 
+Value Builder::dynamicSlice(Value x, Value start, int64_t dimension, int64_t size) {
+  if (!impl->usable("dynamic_slice", {x, start}))
+    return impl->invalid();
+  return impl->infer<graph::DynamicSliceOp>(
+      {x, start}, {impl->integer("dimension", dimension < 0 ? dimension + rankOf(x) : dimension),
+                   impl->integer("size", size)});
+}
+
+Value Builder::dynamicUpdateSlice(Value x, Value update, Value start, int64_t dimension) {
+  if (!impl->usable("dynamic_update_slice", {x, update, start}))
+    return impl->invalid();
+  return impl->make<graph::DynamicUpdateSliceOp>(
+      impl->type(x), {x, update, start},
+      {impl->integer("dimension", dimension < 0 ? dimension + rankOf(x) : dimension)});
+}
+
 //===--------------------------------------------------------------------------------------------===//
 // Layers
 //===--------------------------------------------------------------------------------------------===//
