@@ -79,6 +79,51 @@ void readKernel(func::FuncOp function, const Backend &backend, std::vector<Kerne
 /// The number of a kernel's first launch, and how many there are.
 using LaunchNumbers = llvm::StringMap<std::pair<uint32_t, uint32_t>>;
 
+/// The byte of the arena at which a view begins.
+int64_t offsetOf(Value memory) {
+  APInt offset;
+  bool isConstant =
+      matchPattern(memory.getDefiningOp<memref::ViewOp>().getByteShift(), m_ConstantInt(&offset));
+  assert(isConstant && "stage plan places everything");
+  (void)isConstant;
+  return offset.getSExtValue();
+}
+
+std::optional<int64_t> offsetIfAny(Value memory) {
+  return memory ? std::optional(offsetOf(memory)) : std::nullopt;
+}
+
+std::vector<Step> readSteps(Block &block, const LaunchNumbers &kernels) {
+  std::vector<Step> steps;
+  for (Operation &op : block) {
+    if (auto loop = dyn_cast<kernel::LoopOp>(op)) {
+      steps.push_back({LoopStep{.trips = int64_t(loop.getTrips()),
+                                .body = readSteps(loop.getBody().front(), kernels),
+                                .count = offsetIfAny(loop.getCount()),
+                                .counter = offsetIfAny(loop.getCounter()),
+                                .reverse = loop.getReverse(),
+                                .op = placeOf(loop.getLoc())}});
+    } else if (auto branch = dyn_cast<kernel::IfOp>(op)) {
+      steps.push_back({IfStep{.condition = offsetOf(branch.getCondition()),
+                              .thenBody = readSteps(branch.getThenBody().front(), kernels),
+                              .elseBody = readSteps(branch.getElseBody().front(), kernels)}});
+    } else if (auto call = dyn_cast<kernel::CallOp>(op)) {
+      CallStep step;
+      step.op = placeOf(call.getLoc());
+      for (Value argument : call.getArguments())
+        step.arguments.push_back(offsetOf(argument));
+      if (std::optional<ArrayRef<int64_t>> moving = call.getMoving())
+        step.strides = {moving->begin(), moving->end()};
+      auto [first, launches] = kernels.lookup(call.getKernel());
+      for (uint32_t launch = 0; launch < launches; ++launch) {
+        step.kernel = first + launch;
+        steps.push_back(Step{step});
+      }
+    }
+  }
+  return steps;
+}
+
 Function readFunction(func::FuncOp entry, const LaunchNumbers &kernels) {
   Function function;
   function.name = entry.getName().str();
@@ -90,22 +135,7 @@ Function readFunction(func::FuncOp entry, const LaunchNumbers &kernels) {
     function.buffers.push_back({string(attrs, "name").str(), *parseRole(string(attrs, "kind")),
                                 integer(attrs, "offset"), integer(attrs, "bytes"),
                                 integer(attrs, "first"), integer(attrs, "last")});
-  for (auto call : entry.getOps<kernel::CallOp>()) {
-    CallStep step;
-    step.op = placeOf(call.getLoc());
-    for (Value operand : call.getArguments()) {
-      auto view = operand.getDefiningOp<memref::ViewOp>();
-      APInt offset;
-      if (view && view.getSource() == entry.getArgument(0) &&
-          matchPattern(view.getByteShift(), m_ConstantInt(&offset)))
-        step.arguments.push_back(offset.getSExtValue());
-    }
-    auto [first, launches] = kernels.lookup(call.getKernel());
-    for (uint32_t launch = 0; launch < launches; ++launch) {
-      step.kernel = first + launch;
-      function.steps.push_back(Step{step});
-    }
-  }
+  function.steps = readSteps(entry.front(), kernels);
   return function;
 }
 

@@ -49,6 +49,11 @@ const Names tensorCode = {kernelOps,
                           "math",
                           "func.return"};
 
+Names operator+(Names names, const Names &more) {
+  llvm::append_range(names, more);
+  return names;
+}
+
 /// None for the stages after `plan`: their kernels are modules of their own.
 const StageRule *ruleOf(Stage stage) {
   static const Names model = {"graph", "func.return"};
@@ -61,25 +66,35 @@ const StageRule *ruleOf(Stage stage) {
                               "tensor.extract_slice",
                               "arith.constant",
                               "graph.bucket",
-                              "graph.unbucket"};
-  static const Names places = {"kernel.call", "func.return", "memref.view", "arith.constant"};
+                              "graph.unbucket",
+                              "graph.dynamic_slice",
+                              "graph.loop",
+                              "graph.if",
+                              "graph.yield"};
+  static const Names places = {"kernel.call", "kernel.loop", "kernel.if",
+                               "func.return", "memref.view", "arith.constant"};
   static const StageRule rules[] = {
-      {Stage::Graph, model, {}, false},           {Stage::Train, model, {}, false},
-      {Stage::Linalg, tensorCode, {}, true},      {Stage::Kernels, calls, tensorCode, true},
-      {Stage::Schedule, calls, tensorCode, true}, {Stage::Plan, places, tensorCode, true},
+      {Stage::Graph, model, {}, false},
+      {Stage::Train, model, {}, false},
+      {Stage::Linalg, tensorCode + Names{"graph.yield"}, {}, true},
+      {Stage::Kernels, calls, tensorCode, true},
+      {Stage::Schedule, calls, tensorCode, true},
+      {Stage::Plan, places, tensorCode, true},
       {Stage::Loops, places, loops, true},
   };
   auto rule = llvm::find_if(rules, [&](const StageRule &rule) { return rule.stage == stage; });
   return rule == std::end(rules) ? nullptr : rule;
 }
 
-/// In kernels there are no views of the graph dialect (order is settled then), and updates are
-/// tensor code too.
+/// In kernels there are no views of the graph dialect (order is settled then), no loops and
+/// branches, and updates are tensor code too.
 bool isAllowedKernelOp(Operation *op, bool isKernel) {
   auto kernelOp = dyn_cast<graph::KernelOp>(op);
   if (!kernelOp || !isa<graph::GraphDialect>(op->getDialect()))
     return false;
-  return !isKernel || (roleOf(op) != OpRole::View && !isRoot(op, KernelRoot::Update));
+  const OpRole role = roleOf(op);
+  return !isKernel ||
+         (role != OpRole::View && role != OpRole::Region && !isRoot(op, KernelRoot::Update));
 }
 
 bool isAllowed(Operation *op, const Names &names, bool isKernel) {
@@ -184,7 +199,7 @@ LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule, bool 
     if (!isValid)
       return WalkResult::interrupt();
     // The formula of an update is of the graph dialect until its kernel is made.
-    bool isNamed = rule.stage > Stage::Train && isa<graph::GraphDialect>(op->getDialect());
+    bool isNamed = rule.stage > Stage::Train && isa<graph::UpdateOp>(op);
     return isNamed ? WalkResult::skip() : WalkResult::advance();
   });
   return mlir::failure(result.wasInterrupted());

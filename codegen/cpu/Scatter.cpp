@@ -1,4 +1,5 @@
-/// Scatter kernels: scatter_add into its base, in place where base and result share memory.
+/// Scatter kernels: scatter_add and dynamic_update_slice into their base, in place where base and
+/// result share memory.
 #include "codegen/cpu/Code.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
@@ -29,19 +30,30 @@ struct ScatterSizes {
   }
 };
 
-/// A scatter_add, whose result is [outer, size, inner] with indices into `size`.
+/// A scatter_add or dynamic_update_slice, whose result is [outer, size, inner]. Its updates are
+/// [outer, count, inner], with rows of `size` that indices name, or that follow a first one.
 struct ScatterShape {
-  explicit ScatterShape(graph::ScatterAddOp op)
-      : type(cast<RankedTensorType>(op.getBase().getType())),
-        indexType(cast<RankedTensorType>(op.getIndices().getType())),
-        count(indexType.getNumElements()) {
-    int64_t dim = op.getDimension();
+  explicit ScatterShape(Operation *op)
+      : base(op->getOperand(0)), type(cast<RankedTensorType>(base.getType())) {
+    int64_t dim = 0;
+    if (auto scatter = dyn_cast<graph::ScatterAddOp>(op)) {
+      indices = scatter.getIndices(), updates = scatter.getUpdates(), dim = scatter.getDimension();
+      count = cast<RankedTensorType>(indices.getType()).getNumElements();
+    } else {
+      auto update = cast<graph::DynamicUpdateSliceOp>(op);
+      indices = update.getStart(), updates = update.getUpdate(), dim = update.getDimension();
+      count = update.getUpdate().getType().getDimSize(dim);
+      adds = false;
+    }
     for (int64_t index = 0; index < type.getRank(); ++index)
       (index < dim ? outer : index > dim ? inner : size) *= type.getShape()[index];
+    indexType = cast<RankedTensorType>(indices.getType());
   }
 
+  Value base, indices, updates;
   RankedTensorType type, indexType;
-  int64_t count; ///< of indices
+  bool adds = true;  ///< and names each row by an index
+  int64_t count = 0; ///< of rows that are written
   int64_t outer = 1, size = 1, inner = 1;
 
   int64_t chunks(const ScatterSizes &sizes) const {
@@ -52,15 +64,14 @@ struct ScatterShape {
   }
 };
 
-/// The scatter_add that a scatter kernel returns; null after a diagnostic.
-graph::ScatterAddOp scatterOf(func::FuncOp kernel) {
+/// The op that a scatter kernel returns; null after a diagnostic.
+Operation *scatterOf(func::FuncOp kernel) {
   auto returned = kernel.getBody().front().getTerminator()->getOperands();
-  auto scatter = returned.size() == 1
-                     ? reshapeSource(returned[0]).getDefiningOp<graph::ScatterAddOp>()
-                     : graph::ScatterAddOp();
-  if (!scatter)
-    kernel.emitError("a scatter kernel returns one scatter_add");
-  return scatter;
+  Operation *op = returned.size() == 1 ? reshapeSource(returned[0]).getDefiningOp() : nullptr;
+  if (isa_and_nonnull<graph::ScatterAddOp, graph::DynamicUpdateSliceOp>(op))
+    return op;
+  kernel.emitError("a scatter kernel returns one scatter_add or dynamic_update_slice");
+  return nullptr;
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -92,9 +103,9 @@ ScatterSizes chooseSizes(const ScatterShape &shape, const TargetCosts &costs, in
 
 class ScatterEmitter {
 public:
-  ScatterEmitter(KernelBuilder &kernel, graph::ScatterAddOp op, const ScatterSizes &sizes)
-      : kernel(kernel), builder(kernel.builder), location(op.getLoc()), points(kernel.points()),
-        op(op), shape(op), type(shape.type), indexType(shape.indexType), outer(shape.outer),
+  ScatterEmitter(KernelBuilder &kernel, Operation *op, const ScatterSizes &sizes)
+      : kernel(kernel), builder(kernel.builder), location(op->getLoc()), points(kernel.points()),
+        shape(op), type(shape.type), indexType(shape.indexType), outer(shape.outer),
         size(shape.size), inner(shape.inner), count(shape.count), chunk(sizes.chunk),
         range(sizes.range), unroll(sizes.unroll), chunks(shape.chunks(sizes)),
         ranges(shape.ranges(sizes)) {}
@@ -125,7 +136,6 @@ private:
   OpBuilder &builder;
   Location location;
   PointEmitter points;
-  graph::ScatterAddOp op;
   const ScatterShape shape;
   const RankedTensorType type, indexType;
   const int64_t outer, size, inner, count, chunk, range, unroll, chunks, ranges;
@@ -135,10 +145,13 @@ private:
 
 Value ScatterEmitter::clampedIndex(Value number) {
   PointIndex place = PointIndex::uniform(number, count);
-  Value index = points.at(op.getIndices(), points.split(place, indexType.getShape()));
+  Value index = shape.adds ? points.at(shape.indices, points.split(place, indexType.getShape()))
+                           : points.at(shape.indices, {});
   index = arith::IndexCastOp::create(builder, location, builder.getIndexType(), index);
   index = arith::MaxSIOp::create(builder, location, index, kernel.index(0));
-  return arith::MinSIOp::create(builder, location, index, kernel.index(size - 1));
+  const int64_t last = shape.adds ? size - 1 : size - count;
+  index = arith::MinSIOp::create(builder, location, index, kernel.index(last));
+  return shape.adds ? index : arith::AddIOp::create(builder, location, index, number);
 }
 
 void ScatterEmitter::copyBase() {
@@ -148,14 +161,14 @@ void ScatterEmitter::copyBase() {
   PointIndex row = part * size + PointIndex::uniform(rows.getInductionVar(), size);
   overColumns([&](const PointIndex &column, Value mask) {
     PointIndex position = row * inner + column;
-    Value value = points.at(op.getBase(), points.split(position, type.getShape()), mask);
+    Value value = points.at(shape.base, points.split(position, type.getShape()), mask);
     points.store(value, kernel.resultMemory(0), position, mask, type.getElementType());
   });
 }
 
 /// Whether the planner gave base and result one place is known when the kernel runs.
 void ScatterEmitter::startFromBase() {
-  auto base = dyn_cast<BlockArgument>(reshapeSource(op.getBase()));
+  auto base = dyn_cast<BlockArgument>(reshapeSource(shape.base));
   if (!base)
     return copyBase();
   auto address = [&](Value memory) -> Value {
@@ -171,7 +184,7 @@ void ScatterEmitter::startFromBase() {
 }
 
 void ScatterEmitter::addUpdates() {
-  auto updates = cast<RankedTensorType>(op.getUpdates().getType());
+  auto updates = cast<RankedTensorType>(shape.updates.getType());
   auto slices = loop(kernel.index(0), kernel.index(count));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(slices.getBody());
@@ -191,8 +204,10 @@ void ScatterEmitter::addUpdates() {
   PointIndex to = part * size + PointIndex::uniform(index, size);
   overColumns([&](const PointIndex &column, Value mask) {
     Value update = points.vectorised(
-        points.at(op.getUpdates(), points.split(from * inner + column, updates.getShape()), mask));
+        points.at(shape.updates, points.split(from * inner + column, updates.getShape()), mask));
     PointIndex position = to * inner + column;
+    if (!shape.adds)
+      return points.store(update, kernel.resultMemory(0), position, mask, type.getElementType());
     Value old = points.load(kernel.resultMemory(0), type.getElementType(), position, mask);
     Value sum = isa<FloatType>(type.getElementType())
                     ? arith::AddFOp::create(builder, location, old, update).getResult()
@@ -227,10 +242,9 @@ LogicalResult ScatterEmitter::emit() {
 }
 
 /// Notes what the base, the indices and the updates read.
-LogicalResult accessScatter(func::FuncOp kernel, graph::ScatterAddOp op,
-                            const ScatterShape &shape) {
+LogicalResult accessScatter(func::FuncOp kernel, const ScatterShape &shape) {
   PointAccess points(kernel);
-  for (Value tensor : {op.getBase(), op.getUpdates()}) {
+  for (Value tensor : {shape.base, shape.updates}) {
     auto type = cast<RankedTensorType>(tensor.getType());
     const int64_t rows = type.getNumElements() / std::max<int64_t>(shape.inner, 1);
     if (rows)
@@ -238,16 +252,17 @@ LogicalResult accessScatter(func::FuncOp kernel, graph::ScatterAddOp op,
                 points.split(points.uniform(rows) * shape.inner + points.consecutive(shape.inner),
                              type.getShape()));
   }
-  if (shape.count)
-    points.at(op.getIndices(),
-              points.split(points.uniform(shape.count), shape.indexType.getShape()));
+  if (!shape.adds)
+    points.at(shape.indices, {});
+  else if (shape.count)
+    points.at(shape.indices, points.split(points.uniform(shape.count), shape.indexType.getShape()));
   return success(points.ok());
 }
 
 } // namespace
 
 LogicalResult scheduleScatter(KernelScheduler &kernel) {
-  graph::ScatterAddOp op = scatterOf(kernel.kernel);
+  Operation *op = scatterOf(kernel.kernel);
   if (!op)
     return failure();
   const ScatterShape shape(op);
@@ -258,21 +273,22 @@ LogicalResult scheduleScatter(KernelScheduler &kernel) {
   ScatterSizes sizes;
   int64_t grains = 0;
   if (shape.type.getNumElements()) {
-    if (failed(accessScatter(kernel.kernel, op, shape)))
+    if (failed(accessScatter(kernel.kernel, shape)))
       return failure();
     sizes = chooseSizes(shape, kernel.costs, Code::lanes);
     grains = shape.outer * shape.ranges(sizes) * shape.chunks(sizes);
-    auto base = dyn_cast<BlockArgument>(reshapeSource(op.getBase()));
+    auto base = dyn_cast<BlockArgument>(reshapeSource(shape.base));
     if (base && base.hasOneUse() && canShare(kernel.type(0), base.getType()))
       kernel.share(kernel::PairAttr::get(kernel.context(), 0, base.getArgNumber(),
                                          kernel::Sharing::SamePoint, 1));
   }
-  kernel.launch("scatter", grains, sizes, added, 3 * element * added + index * double(shape.count));
+  kernel.launch("scatter", grains, sizes, shape.adds ? added : 0,
+                3 * element * added + index * double(shape.count));
   return success();
 }
 
 LogicalResult emitScatter(KernelBuilder &kernel) {
-  graph::ScatterAddOp op = scatterOf(kernel.kernel);
+  Operation *op = scatterOf(kernel.kernel);
   ScatterSizes sizes;
   if (!op || failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();

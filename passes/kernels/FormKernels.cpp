@@ -55,6 +55,8 @@ void separatePlaces(func::FuncOp function) {
     Value source = viewSource(use.get());
     Operation *owner = use.getOwner(), *constant = source.getDefiningOp<arith::ConstantOp>();
     auto argument = dyn_cast<BlockArgument>(source);
+    if (argument && argument.getOwner() != &function.front())
+      argument = {}; // what a loop carries is the loop's to overwrite
     bool isUpdated = isRoot(owner, KernelRoot::Update) && argument;
     if (!constant && (isUpdated || (argument && isOwnResult(function, argument, use)) ||
                       (!argument && placed.insert(source).second)))
@@ -72,22 +74,31 @@ void separatePlaces(func::FuncOp function) {
     use.set(materialize(builder, location, use.get(),
                         isSplat ? value.getSplatValue<TypedAttr>() : TypedAttr()));
   };
-  for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))
-    for (OpOperand &use : op.getOpOperands())
+  function.walk([&](Operation *op) {
+    for (OpOperand &use : op->getOpOperands())
       if (isa<RankedTensorType>(use.get().getType()) && placesOperand(use))
         separate(use);
+  });
 }
 
-/// Roots read whole tensors from memory: constants are filled in.
+/// True for what a loop carries or a block yields.
+bool isHandedOn(OpOperand &use) {
+  Operation *owner = use.getOwner();
+  if (isa<graph::LoopOp>(owner))
+    return use.getOperandNumber() > 0; // not the trip count
+  return isa<graph::YieldOp>(owner) && roleOf(owner->getParentOp()) == OpRole::Region;
+}
+
+/// Roots read whole tensors from memory, and loops and branches hand them on there: constants are
+/// filled in.
 void fillOperands(func::FuncOp function) {
   function.walk([&](Operation *op) {
-    if (roleOf(op) != OpRole::Root)
-      return;
+    const bool isBuiltAround = roleOf(op) == OpRole::Root;
     OpBuilder builder(op);
     for (OpOperand &use : op->getOpOperands()) {
       DenseElementsAttr value;
-      if (useOf(use) != OperandUse::Scalar && matchPattern(use.get(), m_Constant(&value)) &&
-          value.isSplat())
+      const bool needsMemory = isBuiltAround ? useOf(use) != OperandUse::Scalar : isHandedOn(use);
+      if (needsMemory && matchPattern(use.get(), m_Constant(&value)) && value.isSplat())
         use.set(materialize(builder, op->getLoc(), use.get(), value.getSplatValue<TypedAttr>()));
     }
   });
@@ -95,10 +106,10 @@ void fillOperands(func::FuncOp function) {
 
 /// The order is settled: it is that of the kernels' calls.
 void dropAfter(func::FuncOp function) {
-  for (auto after : llvm::to_vector(function.getOps<graph::AfterOp>())) {
+  function.walk([](graph::AfterOp after) {
     after.replaceAllUsesWith(after.getOperand());
     after.erase();
-  }
+  });
 }
 
 struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
@@ -114,12 +125,11 @@ struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
       splitReductions(function, costs);
       separatePlaces(function);
       fillOperands(function);
-      KernelGroups groups(costs, fuse);
-      if (failed(groups.form(function)))
+      BlockKernels kernels(costs, fuse);
+      if (failed(kernels.form(function.front())))
         return signalPassFailure();
-      KernelValues values(groups, function);
       dropAfter(function);
-      if (failed(outliner.outline(function, groups, values)))
+      if (failed(outliner.outline(function, kernels)))
         return signalPassFailure();
     }
   }

@@ -33,8 +33,8 @@ SmallVector<int64_t> loopExtents(linalg::GenericOp op) { return op.getStaticLoop
 
 } // namespace
 
-LogicalResult KernelGroups::form(func::FuncOp function) {
-  for (auto [index, op] : llvm::enumerate(function.getBody().front().without_terminator())) {
+LogicalResult KernelGroups::form(Block &block) {
+  for (auto [index, op] : llvm::enumerate(block.without_terminator())) {
     positions[&op] = index;
     if (failed(place(&op)))
       return failure();
@@ -65,6 +65,9 @@ LogicalResult KernelGroups::place(Operation *op) {
   case OpRole::Root:
     open(form, op->getNumResults() ? shapeOf(op->getResult(0)) : ArrayRef<int64_t>(), 0, op);
     return success();
+  case OpRole::Region:
+    open(form, {}, 0, op);
+    return success();
   case OpRole::Unknown:
     break;
   }
@@ -90,7 +93,7 @@ SmallVector<unsigned> KernelGroups::operandGroups(Operation *op, bool waits) con
     if (std::optional<unsigned> group = home(value))
       found.insert(*group);
   };
-  for (Value operand : op->getOperands()) {
+  for (Value operand : valuesRead(op)) {
     addHome(operand);
     for (graph::AfterOp after : waitsOf(operand))
       if (waits || !after.getApart())

@@ -21,7 +21,7 @@ struct KernelGroup {
   Epilogue epilogue = Epilogue::Points;   ///< what may join
 };
 
-/// Every op of a function but views and sources has one group, its home. Groups are acyclic: each
+/// Every op of a block but views and sources has one group, its home. Groups are acyclic: each
 /// can run as a whole after the groups it reads from.
 class KernelGroups {
 public:
@@ -29,14 +29,14 @@ public:
   explicit KernelGroups(const TargetCosts &costs, bool fuse = true) : costs(costs), fuse(fuse) {}
 
   /// A failure has reported the op that fits no kernel.
-  llvm::LogicalResult form(mlir::func::FuncOp function);
+  llvm::LogicalResult form(mlir::Block &block);
   bool areFused() const { return fuse; }
   const TargetCosts &targetCosts() const { return costs; }
 
   std::vector<KernelGroup> groups; ///< those without ops were merged into others
   /// The group that computes `value`, looking through views; none for arguments and sources.
   std::optional<unsigned> home(mlir::Value value) const;
-  /// Position of an op in the function before kernels were formed.
+  /// Position of an op in the block before kernels were formed.
   unsigned position(mlir::Operation *op) const { return positions.lookup(op); }
   /// Groups with ops, each after those it reads from, otherwise in the order of their first op.
   std::vector<unsigned> order() const;

@@ -17,9 +17,9 @@ int64_t storeCost(Value value, int64_t readers) {
 
 } // namespace
 
-KernelValues::KernelValues(const KernelGroups &groups, func::FuncOp function)
+KernelValues::KernelValues(const KernelGroups &groups, Block &block)
     : groups(groups), own(groups.groups.size()), repeated(groups.groups.size()) {
-  for (Value value : function.getBody().front().getTerminator()->getOperands())
+  for (Value value : block.getTerminator()->getOperands())
     if (groups.home(value)) {
       Value source = viewSource(value);
       forced.insert(source);
@@ -53,8 +53,12 @@ void KernelValues::need(unsigned group, Value value, OperandUse use) {
 }
 
 void KernelValues::needOperands(unsigned group, Operation *op) {
-  for (OpOperand &operand : op->getOpOperands())
-    need(group, operand.get(), useOf(operand));
+  if (roleOf(op) == OpRole::Region)
+    for (Value value : valuesRead(op))
+      need(group, value, OperandUse::Memory);
+  else
+    for (OpOperand &operand : op->getOpOperands())
+      need(group, operand.get(), useOf(operand));
 }
 
 void KernelValues::decide(unsigned group) {

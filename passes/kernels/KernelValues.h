@@ -12,7 +12,7 @@ namespace ingot {
 /// AOTAutograd's partitioner).
 class KernelValues {
 public:
-  KernelValues(const KernelGroups &groups, mlir::func::FuncOp function);
+  KernelValues(const KernelGroups &groups, mlir::Block &block);
 
   /// Values of the group that its kernel returns, in program order.
   std::vector<mlir::Value> results(unsigned group) const;

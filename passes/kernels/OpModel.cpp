@@ -1,6 +1,7 @@
 #include "passes/kernels/OpModel.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "passes/linalg/GraphToLinalg.h"
 
 using namespace mlir;
@@ -30,6 +31,16 @@ Value viewSource(Value value) {
     value = op->getOperand(0);
   }
   return value;
+}
+
+SmallVector<Value> valuesRead(Operation *op) {
+  SmallVector<Value> values(op->getOperands());
+  if (roleOf(op) != OpRole::Region)
+    return values;
+  llvm::SetVector<Value> captures;
+  getUsedValuesDefinedAbove(op->getRegions(), captures);
+  llvm::append_range(values, captures);
+  return values;
 }
 
 bool isStridedMove(Operation *op) {

@@ -31,6 +31,9 @@ OperandUse useOf(mlir::OpOperand &operand);
 /// The tensor whose memory `value` shows, through any number of views.
 mlir::Value viewSource(mlir::Value value);
 
+/// What an op reads: its operands, and what the blocks of a loop or branch use from outside.
+llvm::SmallVector<mlir::Value> valuesRead(mlir::Operation *op);
+
 /// True for an op that strides express: a permutation or a slice. Contractions and attention read
 /// their operands through these.
 bool isStridedMove(mlir::Operation *op);

@@ -1,6 +1,7 @@
 #include "passes/kernels/OutlineKernels.h"
 #include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
@@ -147,24 +148,33 @@ std::string nodeNames(ArrayRef<Location> locations) {
   return llvm::join(llvm::map_range(names, [](StringAttr name) { return name.getValue(); }), ", ");
 }
 
-/// Outlines the kernels of one function.
-class FunctionOutliner {
+/// Outlines the kernels of one block: calls of them, where the builder stands.
+class BlockOutliner {
 public:
-  FunctionOutliner(KernelOutliner &kernels, func::FuncOp function, const KernelGroups &groups,
-                   const KernelValues &values)
-      : kernels(kernels), function(function), groups(groups), values(values),
-        builder(function.getBody().front().getTerminator()) {}
+  BlockOutliner(KernelOutliner &outliner, const BlockKernels &kernels, OpBuilder builder,
+                IRMapping mapping = {})
+      : outliner(outliner), kernels(kernels), groups(kernels.groups), values(*kernels.values),
+        builder(builder), mapping(std::move(mapping)) {}
 
   LogicalResult run();
+  /// A value as the calls made so far give it.
+  Value stepValue(Value value);
+  /// The same in memory of its own.
+  Value copyOf(Value value) { return copy(stepValue(value)); }
+  /// False after the diagnostic that a kernel reads what none before it computes.
+  LogicalResult verify() const;
 
 private:
   void callKernel(unsigned group, ArrayRef<Operation *> body);
   LogicalResult callUpdate(graph::UpdateOp update);
-  Value stepValue(Value value);
+  LogicalResult outlineLoop(graph::LoopOp loop, ArrayRef<Value> needed);
+  LogicalResult outlineIf(graph::IfOp branch, ArrayRef<Value> needed);
+  LogicalResult fillBody(graph::LoopOp before, graph::LoopOp after, ArrayRef<Value> results);
+  Value copy(Value value);
   Location locationOf(ArrayRef<Operation *> body, std::string &names);
 
-  KernelOutliner &kernels;
-  func::FuncOp function;
+  KernelOutliner &outliner;
+  const BlockKernels &kernels;
   const KernelGroups &groups;
   const KernelValues &values;
   OpBuilder builder;
@@ -172,32 +182,33 @@ private:
   IRMapping mapping;            ///< value before → value after
 };
 
-LogicalResult FunctionOutliner::run() {
-  Block &block = function.getBody().front();
-  Operation *terminator = block.getTerminator();
-  SmallVector<Operation *> old;
-  for (Operation &op : block.without_terminator())
-    old.push_back(&op);
+LogicalResult BlockOutliner::run() {
   for (unsigned group : groups.order()) {
     std::vector<Operation *> body = values.body(group);
     if (body.empty())
       continue;
-    if (groups.groups[group].root != KernelRoot::Update)
+    LogicalResult done = success();
+    if (auto update = dyn_cast<graph::UpdateOp>(body.back()))
+      done = callUpdate(update);
+    else if (auto loop = dyn_cast<graph::LoopOp>(body.back()))
+      done = outlineLoop(loop, values.results(group));
+    else if (auto branch = dyn_cast<graph::IfOp>(body.back()))
+      done = outlineIf(branch, values.results(group));
+    else
       callKernel(group, body);
-    else if (failed(callUpdate(cast<graph::UpdateOp>(body.back()))))
+    if (failed(done))
       return failure();
   }
-  for (OpOperand &operand : terminator->getOpOperands())
-    operand.set(stepValue(operand.get()));
-  if (missing)
-    return missing->emitError("is read by a kernel that runs before it is computed");
-  for (Operation *op : llvm::reverse(old))
-    op->erase();
   return success();
 }
 
-/// A value of the function as the calls made so far give it.
-Value FunctionOutliner::stepValue(Value value) {
+LogicalResult BlockOutliner::verify() const {
+  if (missing)
+    return missing->emitError("is read by a kernel that runs before it is computed");
+  return success();
+}
+
+Value BlockOutliner::stepValue(Value value) {
   if (Value known = mapping.lookupOrNull(value))
     return known;
   if (isa<BlockArgument>(value))
@@ -219,7 +230,7 @@ Value FunctionOutliner::stepValue(Value value) {
   return result;
 }
 
-Location FunctionOutliner::locationOf(ArrayRef<Operation *> body, std::string &names) {
+Location BlockOutliner::locationOf(ArrayRef<Operation *> body, std::string &names) {
   auto locations = llvm::map_to_vector(body, [](Operation *op) { return op->getLoc(); });
   names = nodeNames(locations);
   if (names.empty())
@@ -227,7 +238,7 @@ Location FunctionOutliner::locationOf(ArrayRef<Operation *> body, std::string &n
   return NameLoc::get(builder.getStringAttr(names));
 }
 
-void FunctionOutliner::callKernel(unsigned group, ArrayRef<Operation *> body) {
+void BlockOutliner::callKernel(unsigned group, ArrayRef<Operation *> body) {
   SmallVector<Operation *> own;
   for (Operation *op : body)
     if (groups.home(op->getResult(0)) == group)
@@ -237,8 +248,8 @@ void FunctionOutliner::callKernel(unsigned group, ArrayRef<Operation *> body) {
   std::vector<Value> results = values.results(group);
   const KernelRoot root = groups.groups[group].root;
   KernelBody kernelBody(body, results);
-  func::FuncOp kernel = kernels.known(kernelBody.structure(root), [&] {
-    return kernels.unique(kernelBody.build(location), root, names);
+  func::FuncOp kernel = outliner.known(kernelBody.structure(root), [&] {
+    return outliner.unique(kernelBody.build(location), root, names);
   });
   auto operands =
       llvm::map_to_vector(kernelBody.arguments, [&](Value value) { return stepValue(value); });
@@ -247,7 +258,7 @@ void FunctionOutliner::callKernel(unsigned group, ArrayRef<Operation *> body) {
     mapping.map(before, after);
 }
 
-LogicalResult FunctionOutliner::callUpdate(graph::UpdateOp update) {
+LogicalResult BlockOutliner::callUpdate(graph::UpdateOp update) {
   Location location = update->getLoc();
   SmallVector<Value> operands;
   size_t tensors = 0;
@@ -263,9 +274,9 @@ LogicalResult FunctionOutliner::callUpdate(graph::UpdateOp update) {
   structure.words = {uintptr_t(KernelRoot::Update), tensors};
   llvm::for_each(update->getOperands(), [&](Value operand) { structure.define(operand); });
   structure.add(update);
-  func::FuncOp kernel = kernels.known(structure.words, [&] {
+  func::FuncOp kernel = outliner.known(structure.words, [&] {
     func::FuncOp built = buildUpdateKernel(update, elements);
-    return built ? kernels.unique(built, KernelRoot::Update, nodeNames(location)) : built;
+    return built ? outliner.unique(built, KernelRoot::Update, nodeNames(location)) : built;
   });
   if (!kernel)
     return failure();
@@ -283,9 +294,129 @@ LogicalResult FunctionOutliner::callUpdate(graph::UpdateOp update) {
   return success();
 }
 
-LogicalResult KernelOutliner::outline(func::FuncOp function, const KernelGroups &groups,
-                                      const KernelValues &values) {
-  return FunctionOutliner(*this, function, groups, values).run();
+//===--------------------------------------------------------------------------------------------===//
+// Loops and branches
+//===--------------------------------------------------------------------------------------------===//
+
+Value BlockOutliner::copy(Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  func::FuncOp kernel = outliner.copyKernel(type, value.getLoc());
+  return func::CallOp::create(builder, value.getLoc(), kernel, value).getResult(0);
+}
+
+LogicalResult BlockOutliner::outlineLoop(graph::LoopOp loop, ArrayRef<Value> needed) {
+  SmallVector<Value> results(loop.getResults().take_front(loop.getCarried().size())), initial;
+  llvm::copy_if(loop.getResults().drop_front(results.size()), std::back_inserter(results),
+                [&](Value stacked) { return llvm::is_contained(needed, stacked); });
+  for (Value carried : loop.getCarried())
+    initial.push_back(copyOf(carried));
+  auto after = graph::LoopOp::create(builder, loop.getLoc(), TypeRange(ValueRange(results)),
+                                     stepValue(loop.getTripCount()), initial, loop.getAtMostAttr(),
+                                     loop.getReverseAttr());
+  Block &body = after.getBody().emplaceBlock();
+  for (BlockArgument argument : loop.getBody().getArguments())
+    body.addArgument(argument.getType(), argument.getLoc());
+  for (auto [before, result] : llvm::zip_equal(results, after.getResults()))
+    mapping.map(before, result);
+  return fillBody(loop, after, results);
+}
+
+/// What is stacked of the iteration's start is copied before anything is overwritten; of carried
+/// values that change places, one is out of the way before the other comes.
+LogicalResult BlockOutliner::fillBody(graph::LoopOp before, graph::LoopOp after,
+                                      ArrayRef<Value> results) {
+  Block &source = before.getBody().front(), &target = after.getBody().front();
+  BlockOutliner body(outliner, kernels.of(source), OpBuilder::atBlockEnd(&target), mapping);
+  body.mapping.map(source.getArguments(), target.getArguments());
+  const size_t carried = before.getCarried().size();
+  auto yieldedAs = [&](Value result) {
+    return before.getYielded()[cast<OpResult>(result).getResultNumber()];
+  };
+  auto isArgument = [&](Value yielded) {
+    auto argument = dyn_cast<BlockArgument>(viewSource(yielded));
+    return argument && argument.getOwner() == &source;
+  };
+  SmallVector<Value> yields(results.size());
+  for (size_t index = carried; index < results.size(); ++index)
+    if (Value part = yieldedAs(results[index]); isArgument(part))
+      yields[index] = body.copyOf(part);
+  if (failed(body.run()))
+    return failure();
+  for (size_t index = carried; index < results.size(); ++index)
+    if (!yields[index])
+      yields[index] = body.copyOf(yieldedAs(results[index]));
+  for (size_t index = 0; index < carried; ++index) {
+    Value next = yieldedAs(results[index]);
+    bool moves = isArgument(next) && viewSource(next) != before.getCarriedArguments()[index];
+    yields[index] = moves ? body.copyOf(next) : body.stepValue(next);
+  }
+  for (size_t index = 0; index < carried; ++index)
+    yields[index] = body.copy(yields[index]);
+  graph::YieldOp::create(body.builder, before.getLoc(), yields);
+  return body.verify();
+}
+
+LogicalResult BlockOutliner::outlineIf(graph::IfOp branch, ArrayRef<Value> needed) {
+  auto after = graph::IfOp::create(builder, branch.getLoc(), TypeRange(ValueRange(needed)),
+                                   stepValue(branch.getCondition()));
+  for (auto [from, to] : llvm::zip_equal(branch->getRegions(), after->getRegions())) {
+    Block &source = from.front(), &target = to.emplaceBlock();
+    BlockOutliner block(outliner, kernels.of(source), OpBuilder::atBlockEnd(&target), mapping);
+    if (failed(block.run()))
+      return failure();
+    SmallVector<Value> yields;
+    for (Value result : needed)
+      yields.push_back(block.copyOf(
+          source.getTerminator()->getOperand(cast<OpResult>(result).getResultNumber())));
+    graph::YieldOp::create(block.builder, branch.getLoc(), yields);
+    if (failed(block.verify()))
+      return failure();
+  }
+  for (auto [before, result] : llvm::zip_equal(needed, after.getResults()))
+    mapping.map(before, result);
+  return success();
+}
+
+LogicalResult KernelOutliner::outline(func::FuncOp function, const BlockKernels &kernels) {
+  Block &block = function.front();
+  Operation *terminator = block.getTerminator();
+  SmallVector<Operation *> old;
+  for (Operation &op : block.without_terminator())
+    old.push_back(&op);
+  BlockOutliner outliner(*this, kernels, OpBuilder(terminator));
+  if (failed(outliner.run()))
+    return failure();
+  for (OpOperand &operand : terminator->getOpOperands()) {
+    Operation *maker = viewSource(operand.get()).getDefiningOp();
+    bool isRegion = maker && roleOf(maker) == OpRole::Region;
+    operand.set(isRegion ? outliner.copyOf(operand.get()) : outliner.stepValue(operand.get()));
+  }
+  if (failed(outliner.verify()))
+    return failure();
+  for (Operation *op : llvm::reverse(old))
+    op->erase();
+  return success();
+}
+
+func::FuncOp KernelOutliner::copyKernel(RankedTensorType type, Location location) {
+  func::FuncOp &known = copies[type];
+  if (known)
+    return known;
+  OpBuilder builder(location.getContext());
+  auto function = func::FuncOp::create(location, "kernel", builder.getFunctionType({type}, {type}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  Value empty = tensor::EmptyOp::create(builder, location, type.getShape(), type.getElementType());
+  SmallVector<AffineMap> maps(2, builder.getMultiDimIdentityMap(type.getRank()));
+  SmallVector<utils::IteratorType> loops(type.getRank(), utils::IteratorType::parallel);
+  auto copy =
+      linalg::GenericOp::create(builder, location, type, function.getArgument(0), empty, maps,
+                                loops, [](OpBuilder &b, Location where, ValueRange values) {
+                                  linalg::YieldOp::create(b, where, values[0]);
+                                });
+  func::ReturnOp::create(builder, location, copy.getResults());
+  known = unique(function, KernelRoot::Elementwise, "copy");
+  known->setAttr("graph.copy", builder.getUnitAttr());
+  return known;
 }
 
 func::FuncOp KernelOutliner::known(Words structure, llvm::function_ref<func::FuncOp()> build) {

@@ -1,7 +1,7 @@
 /// Kernels as functions of the module.
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
-#include "passes/kernels/KernelValues.h"
+#include "passes/kernels/BlockKernels.h"
 #include <cstdint>
 #include <map>
 
@@ -13,21 +13,26 @@ class KernelOutliner {
 public:
   explicit KernelOutliner(mlir::ModuleOp module) : module(module), symbols(module) {}
 
-  /// Replaces the body of `function` by calls of its kernels, views, and bucket ops.
-  llvm::LogicalResult outline(mlir::func::FuncOp function, const KernelGroups &groups,
-                              const KernelValues &values);
+  /// Replaces the body of `function` by calls of its kernels, views, bucket ops, loops and
+  /// branches. Loops and branches begin and end with copies: of initial values, of what their
+  /// blocks yield. The planner drops those calls where both tensors may be one.
+  llvm::LogicalResult outline(mlir::func::FuncOp function, const BlockKernels &kernels);
 
   using Words = std::vector<uintptr_t>;
 
 private:
-  friend class FunctionOutliner;
+  friend class BlockOutliner;
   /// The kernel of earlier ops of this structure; else what `build` makes of these.
   mlir::func::FuncOp known(Words structure, llvm::function_ref<mlir::func::FuncOp()> build);
   /// The one function with this body and root; `kernel` itself unless there is one already.
   mlir::func::FuncOp unique(mlir::func::FuncOp kernel, KernelRoot root, llvm::StringRef ops);
 
+  /// The kernel that copies a tensor of this type.
+  mlir::func::FuncOp copyKernel(mlir::RankedTensorType type, mlir::Location location);
+
   mlir::ModuleOp module;
   mlir::SymbolTable symbols;
+  llvm::DenseMap<mlir::Type, mlir::func::FuncOp> copies;
   using Kernels = std::map<Words, mlir::func::FuncOp>;
   Kernels outlined; ///< by the structure of the ops they were made of
   Kernels kernels;  ///< by the structure of their functions: simplified, they may be equal

@@ -60,6 +60,7 @@ public:
   std::vector<Operation *> dependents() const;
 
 private:
+  Block *block() const { return Value(seed).getParentBlock(); }
   bool isLarge(Value value) const { return elementsOf(value) >= elementsOf(seed); }
   bool add(Operation *op, int loop);
   bool addReader(Operation *op);
@@ -74,7 +75,7 @@ bool Region::add(Operation *op, int loop) {
   if (auto known = members.find(op); known != members.end())
     return known->second.loop == loop;
   std::optional<OpLoops> loops = loopsOf(op);
-  if (!loops || loop < 0)
+  if (!loops || loop < 0 || op->getBlock() != block())
     return false;
   if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
     auto walks = [&](linalg::IndexOp index) { return int(index.getDim()) == loop; };
@@ -92,7 +93,8 @@ bool Region::add(Operation *op, int loop) {
   for (auto [operand, dims] : llvm::zip(op->getOperands(), loops->operands)) {
     Operation *maker = operand.getDefiningOp();
     std::optional<int64_t> dimension = dimensionOf(dims, loop);
-    if (!maker || isSource(maker) || !isLarge(operand) || !dimension)
+    if (!maker || isSource(maker) || !isLarge(operand) || !dimension ||
+        maker->getBlock() != block())
       continue;
     std::optional<OpLoops> outer = loopsOf(maker);
     if (!outer || !add(maker, outer->result[*dimension]))
@@ -131,10 +133,10 @@ std::vector<Operation *> Region::ops() const {
 std::vector<Operation *> Region::dependents() const {
   std::vector<Operation *> found;
   llvm::DenseSet<Operation *> known;
-  for (Operation &op : *members.front().first->getBlock()) {
+  for (Operation &op : *block()) {
     if (contains(&op) || op.hasTrait<OpTrait::IsTerminator>())
       continue;
-    bool depends = llvm::any_of(op.getOperands(), [&](Value operand) {
+    bool depends = llvm::any_of(valuesRead(&op), [&](Value operand) {
       Operation *maker = operand.getDefiningOp();
       return maker && (contains(maker) || known.contains(maker));
     });
@@ -150,8 +152,10 @@ bool Region::close() {
     std::vector<Operation *> outside = dependents(), between;
     llvm::DenseSet<Operation *> needed;
     for (Operation *op : llvm::reverse(outside))
-      if (llvm::any_of(op->getUsers(),
-                       [&](Operation *user) { return contains(user) || needed.contains(user); })) {
+      if (llvm::any_of(op->getUsers(), [&](Operation *user) {
+            Operation *inBlock = block()->findAncestorOpInBlock(*user);
+            return contains(inBlock) || needed.contains(inBlock);
+          })) {
         needed.insert(op);
         between.push_back(op);
       }
@@ -364,17 +368,18 @@ private:
   /// The limit, or what `mostBlocks` blocks of the largest contraction have.
   int64_t largestAllowed(func::FuncOp function) const {
     int64_t most = limit;
-    for (auto contract : function.getOps<graph::ContractOp>())
+    function.walk([&](graph::ContractOp contract) {
       most = std::max(most, int64_t(llvm::divideCeil(bytesOf(contract), mostBlocks)));
+    });
     return most;
   }
 
   /// Cuts the first contraction that is larger than `most` and can be cut.
   bool blockOne(func::FuncOp function, int64_t most) {
-    for (auto contract : function.getOps<graph::ContractOp>()) {
+    auto visit = [&](graph::ContractOp contract) {
       int64_t bytes = bytesOf(contract);
       if (bytes <= most)
-        continue;
+        return WalkResult::advance();
       auto type = tensorType(contract);
       for (int64_t dimension = 0; dimension < type.getRank(); ++dimension) {
         int64_t rows = type.getDimSize(dimension);
@@ -382,10 +387,11 @@ private:
         if (rows == 1 || !region.grow(dimension))
           continue;
         Blocks(region, rows, countBlocks(rows, bytes, most)).emit();
-        return true;
+        return WalkResult::interrupt();
       }
-    }
-    return false;
+      return WalkResult::advance();
+    };
+    return function.walk(visit).wasInterrupted();
   }
 };
 

@@ -146,7 +146,8 @@ OpOperand *productOperand(linalg::GenericOp consumer, Value value) {
   OpOperand *operand = consumer.getMatchingOpOperand(argument);
   auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
   if (!consumer.isDpsInput(operand) || !producer || !producer->hasOneUse() ||
-      producer.getNumResults() != 1 || pointsOf(producer) != pointsOf(consumer) ||
+      producer.getNumResults() != 1 || producer->getBlock() != consumer->getBlock() ||
+      pointsOf(producer) != pointsOf(consumer) ||
       !productOf(producer.getBody()->getTerminator()->getOperand(0)))
     return nullptr;
   return linalg::areElementwiseOpsFusable(operand) ? operand : nullptr;
@@ -236,9 +237,14 @@ void contractArithmetic(func::FuncOp function) {
   IRRewriter rewriter(function.getContext());
   eliminateCommonSubExpressions(rewriter, dominance, function);
   Reciprocals reciprocals(function);
-  for (auto op : llvm::to_vector(function.getBody().front().getOps<linalg::GenericOp>()))
+  auto generics = [&] {
+    SmallVector<linalg::GenericOp> ops;
+    function.walk([&](linalg::GenericOp op) { ops.push_back(op); });
+    return ops;
+  };
+  for (linalg::GenericOp op : generics())
     reciprocals.rewrite(op);
-  for (auto op : llvm::to_vector(function.getBody().front().getOps<linalg::GenericOp>()))
+  for (linalg::GenericOp op : generics())
     takeProducts(op)->walk([](Operation *inner) { // combiners of tuples are regions in the body
       if (isSum(inner))
         fuse(inner);

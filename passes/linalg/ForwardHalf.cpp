@@ -7,28 +7,54 @@ using namespace mlir;
 
 namespace ingot {
 
+/// The sum that a loop carries from which scalar ops make the loss; null if it is made otherwise.
+static OpResult carriedLoss(Value loss) {
+  SmallVector<Value> pending{loss};
+  while (!pending.empty()) {
+    Value value = pending.pop_back_val();
+    Operation *op = value.getDefiningOp();
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (!op || !type || type.getNumElements() != 1)
+      continue;
+    if (isa<graph::LoopOp>(op))
+      return cast<OpResult>(value);
+    llvm::append_range(pending, op->getOperands());
+  }
+  return {};
+}
+
 bool ForwardHalf::read(func::FuncOp function) {
   ops.clear();
   positions.clear();
   times.clear();
-  Operation *terminator = function.front().getTerminator();
-  SmallVector<Operation *> pending;
+  step = &function.front();
+  Value loss;
   for (unsigned index = 0; index < function.getNumResults(); ++index)
     if (auto name = function.getResultAttrOfType<StringAttr>(index, "graph.name");
         name && name.getValue() == "loss")
-      if (Operation *op = terminator->getOperand(index).getDefiningOp())
-        pending.push_back(op);
+      loss = step->getTerminator()->getOperand(index);
+  while (OpResult sum = loss ? carriedLoss(loss) : OpResult()) {
+    auto loop = cast<graph::LoopOp>(sum.getOwner());
+    step = &loop.getBody().front();
+    loss = loop.getYielded()[sum.getResultNumber()];
+  }
+  if (llvm::any_of(*step, llvm::IsaPred<graph::LoopOp, graph::IfOp>))
+    return false;
+  SmallVector<Operation *> pending;
+  auto isHere = [&](Operation *op) { return op && op->getBlock() == step; };
+  if (loss && isHere(loss.getDefiningOp()))
+    pending.push_back(loss.getDefiningOp());
   llvm::DenseSet<Operation *> found(pending.begin(), pending.end());
   while (!pending.empty()) {
     Operation *op = pending.pop_back_val();
     // What a view waits for is order, not data.
     for (Value operand :
          op->getOperands().take_front(roleOf(op) == OpRole::View ? 1 : op->getNumOperands()))
-      if (Operation *maker = operand.getDefiningOp(); maker && found.insert(maker).second)
+      if (Operation *maker = operand.getDefiningOp(); isHere(maker) && found.insert(maker).second)
         pending.push_back(maker);
   }
   unsigned next = 0, heavy = 0;
-  for (Operation &op : function.front()) {
+  for (Operation &op : *step) {
     positions[&op] = next++;
     times[&op] = heavy;
     heavy += isHeavy(&op);

@@ -11,8 +11,13 @@ namespace ingot {
 /// pass) read of them.
 class ForwardHalf {
 public:
-  /// False if the function returns no loss, or nothing but what the loss needs.
+  /// False if the function returns no loss, or nothing but what the loss needs. Where a loop over
+  /// micro-batches carries the sum of their losses, the step is the loop's body. A step with loops
+  /// or branches of its own has no halves.
   bool read(mlir::func::FuncOp function);
+
+  /// The ops of both halves.
+  mlir::Block &block() const { return *step; }
 
   bool contains(mlir::Operation *op) const { return op && ops.contains(op); }
   llvm::ArrayRef<mlir::Operation *> inOrder() const { return ops.getArrayRef(); }
@@ -30,6 +35,7 @@ public:
   std::vector<mlir::Value> narrowPoints(int64_t smallestBytes) const;
 
 private:
+  mlir::Block *step = nullptr;
   llvm::SetVector<mlir::Operation *> ops;
   llvm::DenseMap<mlir::Operation *, unsigned> positions, times;
 };

@@ -44,6 +44,7 @@ public:
 
 private:
   void dropSigns();
+  LogicalResult convert(Block &block);
   LogicalResult convert(Operation *op);
   void replace(Operation *op, ValueRange values);
 
@@ -89,8 +90,11 @@ void Converter::dropSigns() {
     unsignedValues.insert(value);
     value.setType(type);
   };
-  llvm::for_each(function.getArguments(), drop);
-  function.walk([&](Operation *op) { llvm::for_each(op->getResults(), drop); });
+  function.walk([&](Operation *op) {
+    llvm::for_each(op->getResults(), drop);
+    for (Region &region : op->getRegions())
+      llvm::for_each(region.getArguments(), drop);
+  });
   auto convert = [](ArrayRef<Type> types) { return llvm::map_to_vector(types, signless); };
   FunctionType type = function.getFunctionType();
   for (auto [index, input] : llvm::enumerate(type.getInputs()))
@@ -104,7 +108,11 @@ void Converter::dropSigns() {
 
 LogicalResult Converter::run() {
   dropSigns();
-  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+  return convert(function.getBody().front());
+}
+
+LogicalResult Converter::convert(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
     current = &op;
     builder.setInsertionPoint(&op);
     if (failed(convert(&op)))
@@ -123,14 +131,19 @@ void Converter::replace(Operation *op, ValueRange values) {
 }
 
 LogicalResult Converter::convert(Operation *op) {
-  if (isa<func::ReturnOp, graph::KernelOp>(op))
+  const bool isRegion = isa<graph::LoopOp, graph::IfOp>(op);
+  if (!isRegion && isa<func::ReturnOp, graph::YieldOp, graph::KernelOp>(op))
     return success(); // keeps its name
-  if (isa<graph::LoopOp, graph::IfOp>(op))
-    return op->emitError("control flow cannot be compiled yet; only its reference can run it");
   for (Type type : op->getResultTypes())
     if (auto tensor = dyn_cast<RankedTensorType>(type); !tensor || !tensor.hasStaticShape())
       return op->emitError("has the type ")
              << type << ", but only tensors of static shape can be compiled";
+  if (isRegion) {
+    for (Region &region : op->getRegions())
+      if (failed(convert(region.front())))
+        return failure();
+    return success();
+  }
   if (auto tuples = dyn_cast<graph::ReduceTuplesOp>(op))
     return reduceTuples(tuples);
   Value value =
@@ -563,6 +576,9 @@ LogicalResult foldCopies(func::FuncOp function) {
   linalg::populateElementwiseOpsFusionPatterns(patterns, [](OpOperand *operand) {
     auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
     if (!producer || (!isCopy(producer) && producer.getNumDpsInputs() > 0))
+      return false;
+    // What is the same in every iteration of a loop is moved once.
+    if (isCopy(producer) && producer->getBlock() != operand->getOwner()->getBlock())
       return false;
     // A counter's number would be an expression of loops, in the body: points compute it better.
     auto consumer = cast<linalg::GenericOp>(operand->getOwner());

@@ -11,6 +11,9 @@ namespace ingot {
 /// of padded pieces into the forms that fuse (GraphToLinalgPrepare.cpp).
 void prepareForLinalg(mlir::func::FuncOp function);
 
+/// Gives loops and dynamic slices the form in which they are compiled (PrepareLoops.cpp).
+void prepareLoops(mlir::func::FuncOp function);
+
 /// Replaces graph ops by linalg and tensor ops, but for the named roots. A failure has reported a
 /// located diagnostic.
 llvm::LogicalResult convertToLinalg(mlir::func::FuncOp function);

@@ -355,6 +355,7 @@ bool isStoredMoved(Value value) {
 }
 
 void prepareForLinalg(func::FuncOp function) {
+  prepareLoops(function);
   RewritePatternSet patterns(function.getContext());
   patterns
       .add<DecomposeComposite, JoinAfterContract, JoinAfterReduce, ChoiceOfValue,

@@ -196,8 +196,8 @@ void Clones::emit(const Batch &batch) {
 
 /// Moves of the backward pass (transposes, slices) that stand beside what they move go to their
 /// first reader: the value waits till then.
-void sinkMoves(const ForwardHalf &forward, func::FuncOp function) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.front()))) {
+void sinkMoves(const ForwardHalf &forward) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(forward.block()))) {
     if (roleOf(&op) != OpRole::Point || !isStridedMove(&op) || forward.contains(&op))
       continue;
     Operation *first = nullptr;
@@ -232,7 +232,7 @@ private:
     if (!forward.read(function))
       return;
     if (heavy > 0) {
-      sinkMoves(forward, function);
+      sinkMoves(forward);
       forward.read(function);
     }
     RecomputeChoice choice(forward, costs, smallestBytes);

@@ -160,9 +160,10 @@ void split(linalg::GenericOp op, const TargetCosts &costs) {
 
 void splitReductions(func::FuncOp function, const TargetCosts &costs) {
   SmallVector<linalg::GenericOp> large;
-  for (auto op : function.getBody().front().getOps<linalg::GenericOp>())
+  function.walk([&](linalg::GenericOp op) {
     if (reducesWhole(op) && product(op.getStaticLoopRanges()) > wholeReductionLimit)
       large.push_back(op);
+  });
   for (linalg::GenericOp op : large)
     split(op, costs);
 }

@@ -35,7 +35,12 @@ inline bool isPersistentRole(llvm::StringRef role) {
 /// Assigns the buffers of one entry function.
 ///
 /// Calls are numbered, and `order` says when each runs: nothing but this order moves while it is
-/// looked for. Aliases that the function itself demands (views, donation) do not depend on it.
+/// looked for. Aliases that the function itself demands (views, donation, what loops carry) do not
+/// depend on it.
+///
+/// Calls of a loop's body or of one side of a branch are a scope; in `order` they stay together.
+/// Time runs through a loop's body once. What is read in a body but made outside lives until the
+/// loop ends.
 class BufferAssignment {
 public:
   BufferAssignment(mlir::func::FuncOp function, mlir::SymbolTable &symbols)
@@ -53,22 +58,60 @@ public:
 
 private:
   using CallNumber = unsigned;
+  using ScopeNumber = unsigned;
+  /// The function, a loop's body or one side of a branch.
+  struct Scope {
+    mlir::Block *block;
+    ScopeNumber around;          ///< the scope that it is in; its own number for the function
+    int64_t first = 0, last = 0; ///< times of its first and last call
+    graph::LoopOp loop() const { return dyn_cast<graph::LoopOp>(block->getParentOp()); }
+  };
   struct Call {
     mlir::func::CallOp op;
     mlir::func::FuncOp kernel;
     kernel::ScheduleAttr schedule;
+    ScopeNumber scope;
+    bool isCopy; ///< its kernel copies
   };
-  /// A tensor whose contents come into being: an argument, a constant or a kernel's result. All
-  /// other tensors are views of these.
+  /// A tensor whose contents come into being: an argument, a constant, a kernel's result, what a
+  /// loop's body begins with or what a loop or branch ends with. All other tensors are views of
+  /// these.
   struct Definition {
+    enum class Kind : uint8_t {
+      Argument, ///< of the function
+      Constant,
+      Result,  ///< of a call
+      Counter, ///< of a loop
+      Carried, ///< at the start of a loop's iteration
+      Ended,   ///< what a loop carried, or a branch gave
+      Stacked  ///< by a loop
+    };
     mlir::Value value;
-    std::optional<CallNumber> call;        ///< that writes it; none for arguments and constants
-    llvm::SmallVector<CallNumber> readers; ///< through views too
+    Kind kind;
+    ScopeNumber scope;                          ///< where it is known
+    std::optional<CallNumber> call = {};        ///< that writes it
+    llvm::SmallVector<CallNumber> readers = {}; ///< through views too
+    /// Loops and branches that read it before their first call, or take it over then; scopes that
+    /// yield it after their last call.
+    llvm::SmallVector<ScopeNumber> begins = {}, handedTo = {}, ends = {};
     bool isReturned = false;
-    bool isConstant = false;
     int64_t first = 0; ///< when it is written; 0 for arguments and constants
     int64_t last = 0;  ///< when it is read last; the number of calls if returned
+
+    /// Only what a body reads is counted for it.
+    bool isRead() const { return kind != Kind::Counter || !readers.empty() || !begins.empty(); }
+    bool isConstant() const { return kind == Kind::Constant; }
+    /// The plan may give its memory to others.
+    bool isOwned() const {
+      return kind != Kind::Argument && kind != Kind::Constant && kind != Kind::Counter;
+    }
   };
+  /// How far a tensor's place moves with each number of a loop's iterations.
+  struct Motion {
+    ScopeNumber scope; ///< the loop's body
+    int64_t bytes;
+  };
+  using Motions = llvm::DenseMap<mlir::Value, Motion>;
 
   mlir::func::ReturnOp terminator() {
     return cast<mlir::func::ReturnOp>(function.getBody().front().getTerminator());
@@ -77,10 +120,31 @@ private:
 
   void separateReturned();
   llvm::LogicalResult findCalls();
-  void define(mlir::Value value, std::optional<CallNumber> call, bool isConstant);
-  void recordUses(mlir::Value value, Definition &definition);
+  llvm::LogicalResult findScopes(mlir::Block &block, ScopeNumber around);
+  Definition &define(mlir::Value value, Definition::Kind kind);
+  void defineInRegions();
+  void findUses();
   llvm::LogicalResult joinViews();
+  llvm::LogicalResult joinView(mlir::Operation *op);
+  llvm::LogicalResult joinRegions();
   llvm::LogicalResult joinDonated();
+
+  // Loops and branches (Scopes.cpp).
+  ScopeNumber scopeOf(mlir::Value value) const;
+  ScopeNumber loopAround(ScopeNumber scope) const;
+  bool crossesLoop(ScopeNumber outer, ScopeNumber inner) const;
+  std::pair<int64_t, int64_t> spanIn(ScopeNumber scope, int64_t time) const;
+  void setSpans();
+  void setLifetime(Definition &definition) const;
+  int64_t bytesAt(mlir::Value value) const;
+
+  // Copies that need not be made (CopyCalls.cpp).
+  struct Merge;
+  void joinCopies();
+  bool mayMerge(const Merge &merge);
+  bool replaces(const Merge &merge, const Definition &later, const Definition &earlier);
+  bool isMadeAndReadIn(const Definition &definition, ScopeNumber loop) const;
+  bool isElided(const Call &call);
 
   // The order, and what follows from it (CallOrder.cpp).
   void setTimes();
@@ -91,12 +155,18 @@ private:
   int64_t gainOfSinking(CallNumber call);
   void joinInPlace();
   bool mayReuse(const Call &call, kernel::PairAttr pair);
-  llvm::LogicalResult verifyHazards();
+  void settleStorage();
+  /// A result that overwrites what is still read.
+  std::optional<mlir::OpResult> findHazard();
 
   bool overlap(mlir::Value a, mlir::Value b);
   bool within(mlir::Value a, mlir::Value b);
   const Definition *definitionOf(mlir::Value value) const;
   int64_t timeOf(const Call &call) const { return times[&call - calls.data()]; }
+  bool isArgument(mlir::Value value) const {
+    auto argument = dyn_cast<mlir::BlockArgument>(value);
+    return argument && isa<mlir::func::FuncOp>(argument.getOwner()->getParentOp());
+  }
 
   /// An alias set that is neither persistent nor constant: its lifetime, and the lowest offset in
   /// it.
@@ -114,17 +184,20 @@ private:
   std::string labelOf(mlir::Value value);
   mlir::Attribute portAttr(llvm::StringRef name, llvm::StringRef kind, mlir::Value value,
                            mlir::DictionaryAttr attributes);
-  void addPlannedBuffers(mlir::func::FuncOp planned);
+  mlir::ArrayAttr plannedBuffers();
+  void emitCalls(mlir::func::FuncOp planned);
 
   mlir::func::FuncOp function;
   mlir::SymbolTable &symbols;
+  std::vector<Scope> scopes; ///< the function first, each after the one around it
   std::vector<Call> calls;
   std::vector<CallNumber> order;       ///< calls as they run
   std::vector<int64_t> times;          ///< by call: its place in `order`
   std::vector<Definition> definitions; ///< arguments, constants, then results by call
   llvm::DenseMap<mlir::Value, unsigned> definitionNumbers;
-  AliasSets demanded; ///< views and donation
+  AliasSets demanded; ///< views, donation, loops and branches
   AliasSets storage;  ///< these, and updates in place under the present order
+  Motions demandedMotions, motions;
   llvm::MapVector<mlir::Value, std::string>
       persistentNames;                        ///< arguments and returned values by name
   llvm::DenseMap<mlir::Value, int64_t> bases; ///< root → arena offset of the root

@@ -20,7 +20,7 @@ LogicalResult BufferAssignment::placePersistent(Persistent &persistent) {
     for (Value member : storage.members(value)) {
       auto at = storage.find(member);
       low = std::min(low, at.offset);
-      high = std::max(high, at.offset + kernel::memoryBytes(member.getType()));
+      high = std::max(high, at.offset + bytesAt(member));
       auto named = persistentNames.find(member);
       if (named != persistentNames.end())
         if (auto known = persistent.named.find(named->second); known != persistent.named.end())
@@ -41,7 +41,7 @@ LogicalResult BufferAssignment::placePersistent(Persistent &persistent) {
     bases[place.root] = *base;
   }
   for (const Definition &definition : definitions) {
-    if (!definition.isConstant)
+    if (!definition.isConstant())
       continue;
     Attribute constant;
     matchPattern(definition.value, m_Constant(&constant));
@@ -58,7 +58,7 @@ LogicalResult BufferAssignment::placePersistent(Persistent &persistent) {
 bool BufferAssignment::isPersistent(Value root) {
   return llvm::any_of(storage.members(root), [&](Value member) {
     const Definition *definition = definitionOf(member);
-    return persistentNames.contains(member) || (definition && definition->isConstant);
+    return persistentNames.contains(member) || (definition && definition->isConstant());
   });
 }
 
@@ -81,7 +81,7 @@ llvm::MapVector<Value, BufferAssignment::Transient> BufferAssignment::transientS
       for (Value member : storage.members(root)) {
         auto at = storage.find(member);
         entry.low = std::min(entry.low, at.offset);
-        high = std::max(high, at.offset + kernel::memoryBytes(member.getType()));
+        high = std::max(high, at.offset + bytesAt(member));
       }
       entry.buffer.bytes = high - entry.low;
       known = sets.insert({root, entry}).first;
@@ -92,7 +92,7 @@ llvm::MapVector<Value, BufferAssignment::Transient> BufferAssignment::transientS
   };
   // Results as their calls run: the layout's ties break by position.
   for (const Definition &definition : definitions)
-    if (!definition.call)
+    if (!definition.call && definition.isRead())
       add(definition);
   for (CallNumber call : order)
     for (Value result : calls[call].op.getResults())
@@ -149,7 +149,7 @@ StringRef BufferAssignment::kindOf(Value root) {
   if (gradients.contains(root))
     return "gradient";
   for (Value member : storage.members(root)) {
-    if (isa<BlockArgument>(member))
+    if (isArgument(member))
       return "input";
     if (llvm::is_contained(terminator().getOperands(), member))
       return "output";
@@ -159,14 +159,17 @@ StringRef BufferAssignment::kindOf(Value root) {
 
 /// What a person knows a tensor by: the model's node, else the kernel that makes it.
 std::string BufferAssignment::labelOf(Value value) {
-  if (auto argument = dyn_cast<BlockArgument>(value)) {
+  if (isArgument(value)) {
+    auto argument = cast<BlockArgument>(value);
     auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(), "graph.name");
     return name ? name.str() : "argument" + std::to_string(argument.getArgNumber());
   }
   if (auto name = dyn_cast<NameLoc>(value.getLoc()))
     return name.getName().str();
   auto call = value.getDefiningOp<func::CallOp>();
-  return call ? call.getCallee().str() : "constant";
+  if (call)
+    return call.getCallee().str();
+  return definitionOf(value)->isConstant() ? "constant" : "loop";
 }
 
 /// `attributes` are those of the argument or result: what `linalg` could not say in the type.
@@ -189,9 +192,39 @@ Attribute BufferAssignment::portAttr(StringRef name, StringRef kind, Value value
   return builder.getDictionaryAttr(entries);
 }
 
+/// Steps count the calls that are made.
+ArrayAttr BufferAssignment::plannedBuffers() {
+  std::vector<int64_t> steps{0}; // by time: calls made before
+  for (CallNumber call : order)
+    steps.push_back(steps.back() + !isElided(calls[call]));
+  const int64_t made = steps.back();
+  auto lastStep = [&](const ArenaBuffer &buffer) {
+    const int64_t last = buffer.last >= int64_t(order.size()) ? made : steps[buffer.last + 1] - 1;
+    return std::max(steps[std::min<int64_t>(buffer.first, order.size())], last);
+  };
+  Builder attrs(function.getContext());
+  SmallVector<Attribute> planned;
+  for (auto &[root, buffer] : buffers) {
+    std::string label = "launch scratch";
+    if (root)
+      label = labelOf(*llvm::find_if(storage.members(root),
+                                     [&](Value member) { return definitionOf(member); }));
+    auto integer = [&](StringRef name, int64_t value) {
+      return attrs.getNamedAttr(name, attrs.getI64IntegerAttr(value));
+    };
+    planned.push_back(attrs.getDictionaryAttr(
+        {attrs.getNamedAttr("name", attrs.getStringAttr(label)),
+         attrs.getNamedAttr("kind", attrs.getStringAttr(root ? kindOf(root) : "workspace")),
+         integer("offset", buffer.offset), integer("bytes", buffer.bytes),
+         integer("first", steps[std::min<int64_t>(buffer.first, order.size())]),
+         integer("last", lastStep(buffer))}));
+  }
+  return attrs.getArrayAttr(planned);
+}
+
 void BufferAssignment::rewrite(int64_t arenaBytes) {
   Builder attrs(function.getContext());
-  SmallVector<Attribute> ports, planned;
+  SmallVector<Attribute> ports;
   for (BlockArgument argument : function.getArguments()) {
     unsigned index = argument.getArgNumber();
     StringRef role = roleName(roleOf(function, index));
@@ -210,47 +243,83 @@ void BufferAssignment::rewrite(int64_t arenaBytes) {
     ports.push_back(portAttr(resultName(index), resultRole ? resultRole.getValue() : "output",
                              result, function.getResultAttrDict(index)));
   }
-  for (auto &[root, buffer] : buffers) {
-    std::string label = "launch scratch";
-    if (root)
-      label = labelOf(*llvm::find_if(storage.members(root),
-                                     [&](Value member) { return definitionOf(member); }));
-    planned.push_back(attrs.getDictionaryAttr(
-        {attrs.getNamedAttr("name", attrs.getStringAttr(label)),
-         attrs.getNamedAttr("kind", attrs.getStringAttr(root ? kindOf(root) : "workspace")),
-         attrs.getNamedAttr("offset", attrs.getI64IntegerAttr(buffer.offset)),
-         attrs.getNamedAttr("bytes", attrs.getI64IntegerAttr(buffer.bytes)),
-         attrs.getNamedAttr("first", attrs.getI64IntegerAttr(buffer.first)),
-         attrs.getNamedAttr("last", attrs.getI64IntegerAttr(buffer.last))}));
-  }
-
   OpBuilder builder(function);
   auto plannedFunction = func::FuncOp::create(
       builder, function.getLoc(), function.getName(),
       builder.getFunctionType({MemRefType::get({arenaBytes}, builder.getI8Type())}, {}));
   plannedFunction->setAttr("graph.ports", attrs.getArrayAttr(ports));
-  plannedFunction->setAttr("graph.buffers", attrs.getArrayAttr(planned));
-  Block *entry = plannedFunction.addEntryBlock();
-  builder.setInsertionPointToStart(entry);
-  for (CallNumber number : order) {
-    func::CallOp call = calls[number].op;
-    Location location = call.getLoc();
-    SmallVector<Value> arguments;
-    auto place = [&](Type type, int64_t offset) {
-      Value at = arith::ConstantIndexOp::create(builder, location, offset);
-      arguments.push_back(
-          memref::ViewOp::create(builder, location, type, entry->getArgument(0), at, ValueRange{}));
-    };
-    SmallVector<Value> tensors(call.getOperands());
-    llvm::append_range(tensors, call.getResults());
-    for (Value tensor : tensors)
-      place(kernel::memoryType(tensor.getType()), offsetOf(tensor));
-    if (int64_t bytes = calls[number].schedule.getLaunchScratch())
-      place(MemRefType::get({bytes}, builder.getI8Type()), scratchOffsets.lookup(call));
-    kernel::CallOp::create(builder, location, call.getCallee(), arguments);
-  }
+  plannedFunction->setAttr("graph.buffers", plannedBuffers());
+  plannedFunction.addEntryBlock();
+  emitCalls(plannedFunction);
+  builder.setInsertionPointToEnd(&plannedFunction.front());
   func::ReturnOp::create(builder, function.getLoc());
   function.erase();
+}
+
+/// Calls in their order, in loops and branches that open with the first call inside.
+void BufferAssignment::emitCalls(func::FuncOp planned) {
+  OpBuilder builder(function.getContext());
+  std::vector<Block *> blocks(scopes.size());
+  blocks[0] = &planned.front();
+  auto place = [&](Location location, Type type, int64_t offset) -> Value {
+    Value at = arith::ConstantIndexOp::create(builder, location, offset);
+    return memref::ViewOp::create(builder, location, type, planned.getArgument(0), at,
+                                  ValueRange{});
+  };
+  auto placeOf = [&](Location location, Value tensor) {
+    return place(location, kernel::memoryType(tensor.getType()), offsetOf(tensor));
+  };
+  std::function<Block *(ScopeNumber)> blockOf = [&](ScopeNumber number) {
+    if (blocks[number])
+      return blocks[number];
+    builder.setInsertionPointToEnd(blockOf(scopes[number].around));
+    Operation *source = scopes[number].block->getParentOp(), *op = nullptr;
+    Location location = source->getLoc();
+    if (graph::LoopOp loop = scopes[number].loop()) {
+      Value count, counter;
+      if (!loop.getConstantTripCount())
+        count = placeOf(location, loop.getTripCount());
+      if (definitionOf(loop.getCounter())->isRead())
+        counter = placeOf(location, loop.getCounter());
+      op = kernel::LoopOp::create(builder, location,
+                                  loop.getMostTrips().value_or(std::numeric_limits<int64_t>::max()),
+                                  count, counter, loop.getReverse());
+    } else {
+      auto branch = cast<graph::IfOp>(source);
+      op = kernel::IfOp::create(builder, location, placeOf(location, branch.getCondition()));
+    }
+    for (auto [from, to] : llvm::zip_equal(source->getRegions(), op->getRegions())) {
+      to.emplaceBlock();
+      for (auto [index, scope] : llvm::enumerate(scopes))
+        if (scope.block == &from.front())
+          blocks[index] = &to.front();
+    }
+    return blocks[number];
+  };
+  for (CallNumber number : order) {
+    const Call &call = calls[number];
+    if (isElided(call))
+      continue;
+    func::CallOp op = call.op;
+    Location location = op.getLoc();
+    builder.setInsertionPointToEnd(blockOf(call.scope));
+    SmallVector<Value> arguments, tensors(op.getOperands());
+    SmallVector<int64_t> moving;
+    llvm::append_range(tensors, op.getResults());
+    for (Value tensor : tensors) {
+      arguments.push_back(placeOf(location, tensor));
+      auto motion = motions.find(tensor);
+      moving.push_back(motion == motions.end() ? 0 : motion->second.bytes);
+    }
+    if (int64_t bytes = call.schedule.getLaunchScratch()) {
+      arguments.push_back(place(location, MemRefType::get({bytes}, builder.getI8Type()),
+                                scratchOffsets.lookup(op)));
+      moving.push_back(0);
+    }
+    bool moves = llvm::any_of(moving, [](int64_t bytes) { return bytes != 0; });
+    kernel::CallOp::create(builder, location, op.getCallee(), arguments,
+                           moves ? builder.getDenseI64ArrayAttr(moving) : DenseI64ArrayAttr());
+  }
 }
 
 } // namespace ingot

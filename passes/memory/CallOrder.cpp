@@ -21,12 +21,9 @@ void BufferAssignment::setTimes() {
   times.resize(calls.size());
   for (auto [time, call] : llvm::enumerate(order))
     times[call] = time;
-  for (Definition &definition : definitions) {
-    definition.first = definition.call ? times[*definition.call] : 0;
-    definition.last = definition.isReturned ? calls.size() : definition.first;
-    for (CallNumber reader : definition.readers)
-      definition.last = std::max(definition.last, times[reader]);
-  }
+  setSpans();
+  for (Definition &definition : definitions)
+    setLifetime(definition);
 }
 
 /// Has a call run right after another one.
@@ -47,9 +44,10 @@ void BufferAssignment::sinkUpdates() {
       Value result = op.getResult(pair.getResult()), operand = op.getOperand(pair.getOperand());
       for (Value member : storage.members(result)) {
         const Definition *definition = definitionOf(member);
-        if (definition && isa<BlockArgument>(member) && overlap(result, member) &&
+        if (definition && isArgument(member) && overlap(result, member) &&
             overlap(operand, member) && definition->last < int64_t(calls.size()))
-          latest = std::max(latest, definition->last);
+          latest = std::max(latest, std::min(spanIn(call.scope, definition->last).second,
+                                             scopes[call.scope].last));
       }
     }
     if (latest != times[number])
@@ -61,12 +59,21 @@ void BufferAssignment::sinkUpdates() {
     setTimes();
 }
 
-/// The time at which the first call reads a result of `call`; the number of calls if none does.
+/// The time at which a result of `call` is read first, by a call beside it or by a loop or branch
+/// that begins then; the number of calls if none does.
 int64_t BufferAssignment::firstReader(CallNumber call) const {
   int64_t first = calls.size();
-  for (Value result : func::CallOp(calls[call].op).getResults())
-    for (CallNumber reader : definitionOf(result)->readers)
-      first = std::min(first, times[reader]);
+  const ScopeNumber scope = calls[call].scope;
+  for (Value result : func::CallOp(calls[call].op).getResults()) {
+    const Definition &definition = *definitionOf(result);
+    for (CallNumber reader : definition.readers)
+      first = std::min(first, spanIn(scope, times[reader]).first);
+    for (ScopeNumber begun :
+         llvm::concat<const ScopeNumber>(definition.begins, definition.handedTo))
+      first = std::min(first, spanIn(scope, scopes[begun].first).first);
+    if (!definition.ends.empty())
+      first = std::min(first, scopes[scope].last + 1);
+  }
   return first;
 }
 
@@ -101,7 +108,7 @@ void BufferAssignment::lowerPeak() {
   SmallVector<std::pair<int64_t, CallNumber>> candidates;
   for (CallNumber call : order) {
     int64_t reader = firstReader(call);
-    if (reader == times[call] + 1 || reader == int64_t(calls.size()))
+    if (calls[call].isCopy || reader == times[call] + 1 || reader == int64_t(calls.size()))
       continue;
     if (int64_t gain = gainOfSinking(call); gain * smallestShare >= best)
       candidates.push_back({gain, call});
@@ -114,17 +121,17 @@ void BufferAssignment::lowerPeak() {
       continue; // its reader has come, since other calls moved
     std::vector<CallNumber> before = order;
     AliasSets aliasesBefore = storage;
+    Motions motionsBefore = motions;
     run(call, order[firstReader(call) - 1]);
     setTimes();
-    storage = demanded;
-    sinkUpdates();
-    joinInPlace();
-    if (int64_t end = transientEnd(); end < best) {
+    settleStorage();
+    if (int64_t end = transientEnd(); end < best && (scopes.size() == 1 || !findHazard())) {
       best = end;
       continue;
     }
     order = std::move(before);
     storage = std::move(aliasesBefore);
+    motions = std::move(motionsBefore);
     setTimes();
   }
 }
@@ -135,23 +142,23 @@ void BufferAssignment::lowerPeak() {
 
 bool BufferAssignment::overlap(Value a, Value b) {
   auto left = storage.find(a), right = storage.find(b);
-  return left.root == right.root && left.offset < right.offset + kernel::memoryBytes(b.getType()) &&
-         right.offset < left.offset + kernel::memoryBytes(a.getType());
+  return left.root == right.root && left.offset < right.offset + bytesAt(b) &&
+         right.offset < left.offset + bytesAt(a);
 }
 
 /// True if all of `a` lies in the memory of `b`.
 bool BufferAssignment::within(Value a, Value b) {
   auto left = storage.find(a), right = storage.find(b);
   return left.root == right.root && left.offset >= right.offset &&
-         left.offset + kernel::memoryBytes(a.getType()) <=
-             right.offset + kernel::memoryBytes(b.getType());
+         left.offset + bytesAt(a) <= right.offset + bytesAt(b);
 }
 
 /// True if the operand's memory holds nothing that is read after this call or beside the pair.
 bool BufferAssignment::mayReuse(const Call &call, kernel::PairAttr pair) {
   func::CallOp op = call.op;
   Value result = op.getResult(pair.getResult()), operand = op.getOperand(pair.getOperand());
-  if (storage.find(result).root == storage.find(operand).root)
+  if (storage.find(result).root == storage.find(operand).root || motions.contains(result) ||
+      motions.contains(operand))
     return false;
   bool neighbours = false; // others of its bucket
   for (Value member : storage.members(result))
@@ -168,13 +175,24 @@ bool BufferAssignment::mayReuse(const Call &call, kernel::PairAttr pair) {
       return false; // what comes along would meet the neighbours
     if (!overlap(member, operand))
       continue;
-    if (!definition->call || definition->last > timeOf(call))
+    if (!definition->isOwned() || definition->last > timeOf(call) ||
+        crossesLoop(definition->scope, call.scope))
       return false;
   }
   for (auto [index, other] : llvm::enumerate(op.getOperands()))
     if (index != pair.getOperand() && overlap(other, operand))
       return false;
   return true;
+}
+
+/// Which tensors share memory under the present order. A copy that need not be made saves a call
+/// and comes first.
+void BufferAssignment::settleStorage() {
+  storage = demanded;
+  motions = demandedMotions;
+  sinkUpdates();
+  joinCopies();
+  joinInPlace();
 }
 
 void BufferAssignment::joinInPlace() {
@@ -186,32 +204,37 @@ void BufferAssignment::joinInPlace() {
 }
 
 /// Memory that is written again is read no more, but by the kernel that may update it in place.
-LogicalResult BufferAssignment::verifyHazards() {
+std::optional<OpResult> BufferAssignment::findHazard() {
   for (const Call &call : calls) {
     func::CallOp op = call.op;
     const int64_t now = timeOf(call);
-    for (auto [index, result] : llvm::enumerate(op.getResults())) {
+    if (isElided(call))
+      continue; // writes nothing
+    for (auto [index, result] : llvm::enumerate(op->getResults())) {
+      auto motion = motions.find(result);
       for (Value member : storage.members(result)) {
         const Definition *other = definitionOf(member);
         if (!other || member == result || !overlap(member, result))
           continue;
-        const bool isArgument = isa<BlockArgument>(member);
-        if (other->first > now ||
-            (other->first == now && member.getDefiningOp() != op.getOperation() && !isArgument))
+        if (other->first > now || (other->first == now && other->isConstant()))
           continue; // judged when that one is written
-        bool inPlace = llvm::any_of(call.schedule.getSharing(), [&](kernel::PairAttr pair) {
-          return pair.getResult() == index && overlap(op.getOperand(pair.getOperand()), member);
-        });
-        bool readsIt = !isArgument || llvm::any_of(op.getOperands(), [&](Value operand) {
-          return overlap(operand, member);
-        });
+        if (other->kind == Definition::Kind::Stacked && motion != motions.end() &&
+            member.getDefiningOp() == scopes[motion->second.scope].block->getParentOp())
+          continue; // a part of it
+        bool inPlace =
+            !crossesLoop(other->scope, call.scope) &&
+            llvm::any_of(call.schedule.getSharing(), [&](kernel::PairAttr pair) {
+              return pair.getResult() == index && overlap(op.getOperand(pair.getOperand()), member);
+            });
+        bool readsIt =
+            !isa<BlockArgument>(member) ||
+            llvm::any_of(op.getOperands(), [&](Value operand) { return overlap(operand, member); });
         if (other->last > now || (other->last == now && !inPlace && readsIt))
-          return op.emitError("overwrites memory that is still read: its result ")
-                 << index << " cannot share the place of an earlier tensor";
+          return result;
       }
     }
   }
-  return success();
+  return std::nullopt;
 }
 
 } // namespace ingot

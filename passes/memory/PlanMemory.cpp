@@ -4,6 +4,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "passes/Passes.h"
 #include "passes/memory/BufferAssignment.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 
@@ -37,6 +38,13 @@ struct PlanMemory : impl::PlanMemoryBase<PlanMemory> {
         return signalPassFailure();
     for (BufferAssignment &plan : plans)
       plan.rewrite(plan.placeTransient(persistent));
+
+    // Copies that are not made leave kernels that nobody calls.
+    llvm::StringSet<> called;
+    getOperation().walk([&](kernel::CallOp call) { called.insert(call.getKernel()); });
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>()))
+      if (function->hasAttr("graph.copy") && !called.contains(function.getName()))
+        function.erase();
 
     Builder builder(&getContext());
     SmallVector<Attribute> constants;

@@ -17,6 +17,7 @@ def Kernel_Dialect : Dialect {
     |---|---|---|---|
     | `graph.kernel` | a kernel: its root | form-kernels | schedule-kernels, profiles |
     | `graph.ops` | a kernel: names of the model's nodes | form-kernels | profiles, errors |
+    | `graph.copy` | a kernel: its result is its operand, in memory of its own | form-kernels | plan-memory |
     | `graph.tuned` | a kernel: sizes that `ingot tune` chose | choose-blocks | schedule-kernels |
     | `kernel.threads` | an emitted launch of a GPU: threads of a block | lower-kernels | the code's passes |
     | `kernel.schedule` | a kernel: all below | schedule-kernels | plan-memory, lower-kernels, the program |
@@ -101,17 +102,63 @@ def Kernel_CallOp : Op<Kernel_Dialect, "call", [DeclareOpInterfaceMethods<Symbol
   let summary = "Runs all launches of a kernel on places in the arena";
   let description = [{
     From stage `plan` on. The arguments are memory for the kernel's operands and results, in this order,
-    and for its launch scratch where it has some.
+    and for its launch scratch where it has some. With `moving` argument i lies as many bytes further as
+    the number of the innermost loop's iteration says.
 
     1. The kernel is a function of the module with a schedule.
     2. The arguments are memory of the types of its operands and results, then of its launch scratch.
+    3. Arguments move in a loop alone, and `moving` has an entry for each.
 
     ```mlir
-    kernel.call @twice(%x, %y) : memref<8xf32>, memref<8xf32>
+    kernel.call @twice(%x, %y) moving [32, 0] : memref<8xf32>, memref<8xf32>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyMemRef>:$arguments);
-  let assemblyFormat = "$kernel `(` $arguments `)` attr-dict `:` type($arguments)";
+  let arguments = (ins FlatSymbolRefAttr:$kernel, Variadic<AnyMemRef>:$arguments,
+                       OptionalAttr<DenseI64ArrayAttr>:$moving);
+  let assemblyFormat = "$kernel `(` $arguments `)` (`moving` $moving^)? attr-dict `:` type($arguments)";
+  let hasVerifier = 1;
+}
+
+def Kernel_LoopOp : Op<Kernel_Dialect, "loop",
+    [SingleBlock, NoTerminator, NoRegionArguments, AttrSizedOperandSegments]> {
+  let summary = "Runs its body `trips` times";
+  let description = [{
+    From stage `plan` on. `count` holds how many times, then at most `trips`, and is read when the loop
+    begins. `counter` is where the body finds its iteration's number: from 0 on, with `reverse` down to 0.
+
+    1. `trips` is not negative; `count` and `counter` are an i64.
+
+    ```mlir
+    kernel.loop 5 counter (%i : memref<i64>) {
+      kernel.call @twice(%x, %y) moving [32, 0] : memref<8xf32>, memref<8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins I64Attr:$trips, Optional<AnyMemRef>:$count, Optional<AnyMemRef>:$counter,
+                       UnitAttr:$reverse);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $trips (`count` `(` $count^ `:` type($count) `)`)? (`counter` `(` $counter^ `:` type($counter) `)`)?
+    (`reverse` $reverse^)? attr-dict-with-keyword $body
+  }];
+  let hasVerifier = 1;
+}
+
+def Kernel_IfOp : Op<Kernel_Dialect, "if", [SingleBlock, NoTerminator, NoRegionArguments]> {
+  let summary = "Runs one of two bodies, chosen by an i1 in memory";
+  let description = [{
+    From stage `plan` on.
+
+    ```mlir
+    kernel.if %c : memref<i8> {
+      kernel.call @twice(%x, %y) : memref<8xf32>, memref<8xf32>
+    } else {
+    }
+    ```
+  }];
+  let arguments = (ins AnyMemRef:$condition);
+  let regions = (region SizedRegion<1>:$thenBody, SizedRegion<1>:$elseBody);
+  let assemblyFormat = "$condition `:` type($condition) attr-dict-with-keyword $thenBody `else` $elseBody";
 }
 
 #endif

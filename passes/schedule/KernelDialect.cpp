@@ -277,6 +277,24 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+LogicalResult CallOp::verify() {
+  if (getMoving() &&
+      (getMoving()->size() != getArguments().size() || !(*this)->getParentOfType<LoopOp>()))
+    return emitOpError("(3) ") << getMoving()->size() << " of " << getArguments().size()
+                               << " arguments move"
+                               << ((*this)->getParentOfType<LoopOp>() ? "" : " outside a loop");
+  return success();
+}
+
+LogicalResult LoopOp::verify() {
+  auto isCounter = [&](Value memory) {
+    return !memory || memory.getType() == MemRefType::get({}, IntegerType::get(getContext(), 64));
+  };
+  if (int64_t(getTrips()) < 0 || !isCounter(getCount()) || !isCounter(getCounter()))
+    return emitOpError("(1) counts an i64 from 0 on");
+  return success();
+}
+
 //===--------------------------------------------------------------------------------------------===//
 // Access
 //===--------------------------------------------------------------------------------------------===//

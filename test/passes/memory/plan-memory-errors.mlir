@@ -46,3 +46,28 @@ func.func @forward(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = call @k(%x) : (tensor<4xf32>) -> tensor<4xf32>
   return %0 : tensor<4xf32>
 }
+
+// -----
+
+func.func @forward(%x: tensor<4xf32>, %n: tensor<i64>) -> tensor<4xf32> {
+  // expected-error @below {{cannot be planned: a block of it calls no kernel}}
+  %0 = graph.loop %n carry (%x : tensor<4xf32>) : tensor<i64> -> (tensor<4xf32>) {
+  ^bb0(%i: tensor<i64>, %v: tensor<4xf32>):
+    graph.yield %v : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+func.func private @k(tensor<4xf32>) -> tensor<4xf32>
+      attributes {graph.kernel = "row", kernel.schedule = #kernel.schedule<arguments = [read, write], sharing = [], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes ()]>}
+func.func @forward(%x: tensor<4xf32>, %n: tensor<i64>) -> tensor<4xf32> {
+  // expected-error @below {{must begin and end with copies of its own}}
+  %0 = graph.loop %n carry (%x : tensor<4xf32>) : tensor<i64> -> (tensor<4xf32>) {
+  ^bb0(%i: tensor<i64>, %v: tensor<4xf32>):
+    %1 = func.call @k(%v) : (tensor<4xf32>) -> tensor<4xf32>
+    graph.yield %1 : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
+}

@@ -69,3 +69,34 @@ func.func @call(%x: memref<8xf32>) {
   kernel.call @absent(%x) : memref<8xf32>
   return
 }
+
+// -----
+
+func.func private @k(tensor<8xf32>) -> tensor<8xf32> attributes {graph.kernel = "elementwise", kernel.schedule =
+    #kernel.schedule<arguments = [read, write], sharing = [], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes ()]>}
+func.func @call(%x: memref<8xf32>) {
+  // expected-error @+1 {{(3) 2 of 2 arguments move outside a loop}}
+  kernel.call @k(%x, %x) moving [32, 0] : memref<8xf32>, memref<8xf32>
+  return
+}
+
+// -----
+
+func.func private @k(tensor<8xf32>) -> tensor<8xf32> attributes {graph.kernel = "elementwise", kernel.schedule =
+    #kernel.schedule<arguments = [read, write], sharing = [], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes ()]>}
+func.func @call(%x: memref<8xf32>) {
+  kernel.loop 3 {
+    // expected-error @+1 {{(3) 1 of 2 arguments move}}
+    kernel.call @k(%x, %x) moving [32] : memref<8xf32>, memref<8xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @loop(%i: memref<i32>) {
+  // expected-error @+1 {{(1) counts an i64 from 0 on}}
+  kernel.loop 3 counter(%i : memref<i32>) {
+  }
+  return
+}
