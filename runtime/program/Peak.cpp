@@ -1,4 +1,5 @@
 #include "runtime/program/Peak.h"
+#include "runtime/program/PersistentLayout.h"
 #include <algorithm>
 #include <functional>
 
@@ -27,11 +28,14 @@ int64_t busiestStep(const Function &function) {
   return busiest;
 }
 
+/// The op of a call, those in loops and branches counted once.
 std::string opAt(const Function &function, int64_t step) {
-  if (step < 0 || step >= int64_t(function.steps.size()))
-    return "";
-  auto *call = std::get_if<CallStep>(&function.steps[size_t(step)].node);
-  return call ? call->op : "";
+  std::string op;
+  forEachCall(function.steps, [&](const CallStep &call, int64_t) {
+    if (step-- == 0)
+      op = call.op;
+  });
+  return op;
 }
 
 /// Parameters and state of all functions; they share one place.

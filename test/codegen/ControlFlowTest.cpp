@@ -1,5 +1,8 @@
 /// Loops and branches: compiled against the reference, on random modules and in corners.
+#include "codegen/Compile.h"
+#include "codegen/RunStages.h"
 #include "frontend/api/Ingot.h"
+#include "runtime/program/Device.h"
 #include "test/ir/Testing.h"
 #include <fmt/format.h>
 
@@ -290,6 +293,52 @@ TEST_F(ControlFlowTest, RandomModulesAgreeWithTheReference) {
     std::vector<Argument> arguments = {argument("x", module.vector), argument("y", module.vector),
                                        argument("m", module.matrix), count("k", between(0, 4))};
     compare(forward(arguments, module.resultTypes(), body), arguments);
+  }
+}
+
+/// The results of a module that was printed at some stage.
+std::vector<::ingot::Tensor> runText(const std::string &text,
+                                     const std::vector<Argument> &arguments) {
+  auto context = createContext();
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, context.get());
+  EXPECT_TRUE(module) << text;
+  Result<Program> program = ingot::compile(*module, CompileOptions());
+  EXPECT_TRUE(program) << program.error().text();
+  auto device = openDevice("cpu", {.threads = 2});
+  auto session = (*device)->load(std::make_shared<Program>(std::move(*program)));
+  EXPECT_TRUE(session) << session.error().text();
+  for (const Argument &argument : arguments)
+    EXPECT_TRUE((*session)->write("forward", argument.name, argument.value));
+  EXPECT_TRUE((*session)->run("forward"));
+  std::vector<::ingot::Tensor> results;
+  for (const char *name : {"r0", "r1", "r2"})
+    results.push_back(*(*session)->read("forward", name));
+  return results;
+}
+
+// What every stage prints, parsed and compiled, gives the same bits.
+TEST_F(ControlFlowTest, EveryStageParsesBackToTheSameBits) {
+  for (int i = 0; i < 4; ++i) {
+    RandomModule random(generator);
+    std::string body = random.write();
+    std::vector<Argument> arguments = {argument("x", random.vector), argument("y", random.vector),
+                                       argument("m", random.matrix), count("k", between(0, 4))};
+    std::string text = forward(arguments, random.resultTypes(), body);
+    SCOPED_TRACE(text);
+    std::vector<::ingot::Tensor> expected = runText(text, arguments);
+    for (Stage stage : {Stage::Graph, Stage::Train, Stage::Linalg, Stage::Kernels, Stage::Schedule,
+                        Stage::Plan, Stage::Loops}) {
+      SCOPED_TRACE(std::string(enumName(stage)));
+      auto context = createContext();
+      auto module = mlir::parseSourceString<mlir::ModuleOp>(text, context.get());
+      Result<std::string> printed = printStage(stage, *module, CompileOptions());
+      ASSERT_TRUE(printed) << printed.error().text();
+      std::vector<::ingot::Tensor> results = runText(*printed, arguments);
+      for (size_t result = 0; result < expected.size(); ++result)
+        EXPECT_EQ(
+            std::memcmp(results[result].data(), expected[result].data(), expected[result].bytes()),
+            0);
+    }
   }
 }
 
