@@ -252,17 +252,26 @@ Builder::Value Builder::target(std::string_view name, ElementType type, const Sh
   return impl->boundary(std::string(name), Role::Target, type, shape, "");
 }
 
-Builder::Value Builder::parameter(std::string_view name, const Shape &shape,
-                                  Initializer initializer, ElementType type) {
-  if (!std::isfinite(initializer.value)) {
-    impl->errors.push_back(fmt::format("{}: its initial values are not finite ({})",
-                                       impl->qualified(name), initializerText(initializer)));
-    return impl->invalid();
-  }
+Builder::Value Builder::Impl::persistent(Role role, std::string_view name, const Shape &shape,
+                                         Initializer initializer, ElementType type) {
   // The file's names are whole.
   const std::string whole =
-      initializer.kind == Initializer::Kind::File ? std::string(name) : impl->qualified(name);
-  return impl->boundary(whole, Role::Parameter, type, shape, initializerText(initializer));
+      initializer.kind == Initializer::Kind::File ? std::string(name) : qualified(name);
+  if (std::isfinite(initializer.value))
+    return boundary(whole, role, type, shape, initializerText(initializer));
+  errors.push_back(fmt::format("{}: its initial values are not finite ({})", whole,
+                               initializerText(initializer)));
+  return invalid();
+}
+
+Builder::Value Builder::parameter(std::string_view name, const Shape &shape,
+                                  Initializer initializer, ElementType type) {
+  return impl->persistent(Role::Parameter, name, shape, initializer, type);
+}
+
+Builder::Value Builder::state(std::string_view name, const Shape &shape, Initializer initializer,
+                              ElementType type) {
+  return impl->persistent(Role::State, name, shape, initializer, type);
 }
 
 void Builder::freeze(Value parameter) {

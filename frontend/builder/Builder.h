@@ -108,6 +108,10 @@ public:
   /// A trained tensor; its name is prefixed with the scope's.
   Value parameter(std::string_view name, const Shape &shape, Initializer initializer,
                   ElementType type = ElementType::F32);
+  /// A tensor that outlives a training step, such as running statistics: ops that compute otherwise
+  /// in training (batchNorm) update it there. Its name is prefixed with the scope's.
+  Value state(std::string_view name, const Shape &shape, Initializer initializer,
+              ElementType type = ElementType::F32);
   /// A parameter of the file that is not trained unless a group of parameters takes it.
   void freeze(Value parameter);
   void output(std::string_view name, Value value);
@@ -245,6 +249,10 @@ public:
   Value embedding(Value table, Value indices);
   /// Normalises the last dimension, then scales and shifts it.
   Value layerNorm(Value x, Value scale, Value bias, double epsilon = 1e-5);
+  /// Normalises each channel of x [batch, channels, …]: in training by the batch's mean and
+  /// variance, which also move `mean` and `variance` (states) by `momentum`, else by these.
+  Value batchNorm(Value x, Value scale, Value bias, Value mean, Value variance,
+                  double epsilon = 1e-5, double momentum = 0.1);
   Value softmax(Value x, int64_t dimension = -1);
   /// softmax(scale · q·kᵀ)·v for [batch, heads, sequence, head]; scale 0 means 1/sqrt(head).
   Value attention(Value query, Value key, Value value, bool causal, double scale = 0);

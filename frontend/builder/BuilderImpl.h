@@ -37,6 +37,10 @@ struct Builder::Impl {
   Value boundary(std::string name, Role role, ElementType type, const Shape &shape,
                  const std::string &initializer);
 
+  /// A parameter, or state.
+  Value persistent(Role role, std::string_view name, const Shape &shape, Initializer initializer,
+                   ElementType type);
+
   bool valid(const Value &value) const {
     return value.owner == &owner && value.index >= 0 && value.model == serial;
   }

@@ -462,6 +462,13 @@ Value Builder::layerNorm(Value x, Value scale, Value bias, double epsilon) {
   return impl->infer<graph::LayerNormOp>({x, scale, bias}, {impl->number("epsilon", epsilon)});
 }
 
+Value Builder::batchNorm(Value x, Value scale, Value bias, Value mean, Value variance,
+                         double epsilon, double momentum) {
+  return impl->infer<graph::BatchNormOp>(
+      {x, scale, bias, mean, variance},
+      {impl->number("epsilon", epsilon), impl->number("momentum", momentum)});
+}
+
 Value Builder::softmax(Value x, int64_t dimension) {
   if (!impl->usable("softmax", {x}))
     return impl->invalid();

@@ -68,8 +68,9 @@ LogicalResult verifyInit(Operation *op, const Ports &ports, unsigned index, Attr
     return op->emitOpError(
                "graph.init must be normal:STD, uniform:LIMIT, constant:VALUE or file, but is ")
            << value;
-  if (roleAt(ports, index) != "parameter")
-    return op->emitOpError("graph.init is on argument ") << index << ", which is not a parameter";
+  if (StringRef role = roleAt(ports, index); role != "parameter" && role != "state")
+    return op->emitOpError("graph.init is on argument ")
+           << index << ", which is neither a parameter nor state";
   return success();
 }
 

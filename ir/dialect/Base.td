@@ -26,7 +26,7 @@ def Graph_Dialect : Dialect {
     |---|---|---|
     | `graph.name` | arguments, results | a string, unique among them; the same name in two functions is the same storage |
     | `graph.role` | arguments, results | `parameter`, `state`, `input`, `target` or `scalar` |
-    | `graph.init` | parameters | `normal:STD`, `uniform:LIMIT` (between ±LIMIT) or `constant:VALUE`, or `file`: the value came with the model's file and is no part of the graph |
+    | `graph.init` | parameters, state | `normal:STD`, `uniform:LIMIT` (between ±LIMIT) or `constant:VALUE`, or `file`: the value came with the model's file and is no part of the graph |
     | `graph.frozen` | parameters | a unit: not trained unless a group of parameters takes it |
     | `graph.donated` | parameters, state | an i64: the result, of the same type, that takes over the argument's storage |
     | `graph.symbols` | arguments with `?` dimensions | an array of strings, one name for each `?` in order |
@@ -116,6 +116,19 @@ def Graph_Composite : OpInterface<"Composite"> {
   let methods = [InterfaceMethod<
     "Builds the definition before the builder's insertion point; returns the replacement values.",
     "::llvm::SmallVector<::mlir::Value>", "decompose", (ins "::mlir::OpBuilder &":$builder)>];
+}
+
+def Graph_TrainingOp : OpInterface<"TrainingOp"> {
+  let cppNamespace = "::ingot::graph";
+  let description = [{
+    An op that computes otherwise in a training step and has state there that outlives the step, such as
+    running statistics. `differentiate` switches it.
+  }];
+  let methods = [
+    InterfaceMethod<"The operands that are state.", "::mlir::MutableOperandRange", "getStateOperands">,
+    InterfaceMethod<"What becomes of the state, in the same order.", "::mlir::ValueRange", "getNextState">,
+    InterfaceMethod<"From now on as in a training step.", "void", "enterTraining">,
+  ];
 }
 
 //===--------------------------------------------------------------------------------------------===//

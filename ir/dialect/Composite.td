@@ -74,6 +74,41 @@ def Graph_LayerNormOp : Graph_CompositeOp<"layer_norm", [InferTypeOpAdaptorWithI
   }];
 }
 
+def Graph_BatchNormOp : Graph_CompositeOp<"batch_norm",
+    [InferTypeOpAdaptorWithIsCompatible, DeclareOpInterfaceMethods<Graph_TrainingOp>]> {
+  let summary = "Normalisation (x - mean)·rstd·scale + bias of each channel of x [batch, channels, …]";
+  let description = [{
+    Outside of training by the running `mean` and `variance`. In training by the batch's own, in two passes as in
+    graph.layer_norm; then the running ones are moved towards these by `momentum`, the variance with the divisor
+    n - 1. The results are the value, the mean and the rstd = 1/√(variance + epsilon) that it was computed with,
+    and the running statistics afterwards.
+
+    1. The operand has a batch and channels.
+    2. `scale`, `bias`, `mean` and `variance` have one element a channel, the former two of the operand's
+       type, the latter two of that of statistics: f32, or f64.
+    3. In training a channel has at least two elements.
+
+    ```mlir
+    func.func @batch_norm(%x: tensor<4x8x5xf32>, %g: tensor<8xf32>, %b: tensor<8xf32>, %m: tensor<8xf32>,
+                          %v: tensor<8xf32>) -> tensor<4x8x5xf32> {
+      %y, %mean, %rstd, %m1, %v1 = graph.batch_norm %x, %g, %b, %m, %v epsilon 1.0e-5 momentum 0.1 training
+        : tensor<4x8x5xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+        -> tensor<4x8x5xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>, tensor<8xf32>
+      return %y : tensor<4x8x5xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$operand, Graph_FloatTensor:$scale, Graph_FloatTensor:$bias,
+                       Graph_FloatTensor:$mean, Graph_FloatTensor:$variance, F64Attr:$epsilon,
+                       F64Attr:$momentum, UnitAttr:$training);
+  let results = (outs Graph_FloatTensor:$result, Graph_FloatTensor:$used_mean, Graph_FloatTensor:$rstd,
+                      Graph_FloatTensor:$next_mean, Graph_FloatTensor:$next_variance);
+  let assemblyFormat = [{
+    $operand `,` $scale `,` $bias `,` $mean `,` $variance `epsilon` $epsilon `momentum` $momentum
+    (`training` $training^)? attr-dict `:` type(operands) `->` type(results)
+  }];
+}
+
 def Graph_LinearOp : Graph_CompositeOp<"linear", [InferTypeOpAdaptorWithIsCompatible]> {
   let summary = "Product x·weightᵀ + bias over the last dimension, weight [out, in] as in PyTorch";
   let description = [{

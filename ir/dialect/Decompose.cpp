@@ -69,6 +69,41 @@ SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder) {
   return {roundTo(build, result, getResult()), mean, rstd};
 }
 
+MutableOperandRange BatchNormOp::getStateOperands() {
+  return MutableOperandRange(*this, getMeanMutable().getOperandNumber(), 2);
+}
+ValueRange BatchNormOp::getNextState() { return getResults().drop_front(3); }
+void BatchNormOp::enterTraining() { setTraining(true); }
+
+SmallVector<Value> BatchNormOp::decompose(OpBuilder &builder) {
+  GraphBuilder build(builder, getLoc());
+  Value x = build.widen(getOperand());
+  auto type = tensorType(x);
+  SmallVector<int64_t> reduced = {0};
+  llvm::append_range(reduced, llvm::seq<int64_t>(2, type.getRank()));
+  auto spread = [&](Value channel) { return build.broadcastReducedLike(channel, x, reduced); };
+  Value mean = getMean(), variance = getVariance(), nextMean = mean, nextVariance = variance;
+  if (getTraining())
+    mean = build.reduceMean(x, reduced);
+  Value centered = build.sub(x, spread(mean));
+  if (getTraining()) {
+    variance = build.reduceMean(build.square(centered), reduced);
+    const double count = double(type.getNumElements()) / double(type.getDimSize(1)),
+                 momentum = getMomentum().convertToDouble();
+    auto moved = [&](Value from, Value to) {
+      return build.add(from, build.mul(build.sub(to, from), momentum));
+    };
+    nextMean = moved(nextMean, mean);
+    nextVariance = moved(nextVariance, build.mul(variance, count / (count - 1)));
+  }
+  Value square = build.add(variance, getEpsilon().convertToDouble());
+  Value rstd = build.add(build.rsqrt(square), build.sub(square, square)); // as in layer_norm
+  Value normal = build.mul(centered, spread(rstd));
+  Value scaled = build.mul(normal, spread(build.widen(getScale())));
+  Value result = build.add(scaled, spread(build.widen(getBias())));
+  return {roundTo(build, result, getResult()), mean, rstd, nextMean, nextVariance};
+}
+
 SmallVector<Value> LinearOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
   auto type = tensorType(getOperand());

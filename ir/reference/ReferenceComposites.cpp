@@ -80,6 +80,38 @@ Tensors evaluateLayerNorm(LayerNormOp op, Operands operands) {
   return {storeResult(op, x), storeResult(op, means, 1), storeResult(op, rstds, 2)};
 }
 
+Tensors evaluateBatchNorm(BatchNormOp op, Operands operands) {
+  Doubles x = load<double>(operands[0]), scale = load<double>(operands[1]),
+          bias = load<double>(operands[2]), running = load<double>(operands[3]),
+          runningVariance = load<double>(operands[4]), means = running, rstds(running.size());
+  const Shape &shape = operands[0].shape();
+  const int64_t inner = elementCount(Shape(shape.begin() + 2, shape.end()));
+  const double momentum = op.getMomentum().convertToDouble();
+  const double count = double(shape[0] * inner);
+  for (int64_t channel = 0; channel < shape[1]; ++channel) {
+    auto forEach = [&](auto &&visit) {
+      for (int64_t batch = 0; batch < shape[0]; ++batch)
+        for (int64_t place = 0; place < inner; ++place)
+          visit(x[(batch * shape[1] + channel) * inner + place]);
+    };
+    double mean = running[channel], variance = runningVariance[channel];
+    if (op.getTraining()) {
+      mean = variance = 0;
+      forEach([&](double value) { mean += value / count; });
+      forEach([&](double value) { variance += (value - mean) * (value - mean) / count; });
+      running[channel] = (1 - momentum) * running[channel] + momentum * mean;
+      runningVariance[channel] =
+          (1 - momentum) * runningVariance[channel] + momentum * variance * count / (count - 1);
+    }
+    const double rstd = 1 / std::sqrt(variance + op.getEpsilon().convertToDouble());
+    forEach([&](double &value) { value = (value - mean) * rstd * scale[channel] + bias[channel]; });
+    means[channel] = mean;
+    rstds[channel] = rstd;
+  }
+  return {storeResult(op, x), storeResult(op, means, 1), storeResult(op, rstds, 2),
+          storeResult(op, running, 3), storeResult(op, runningVariance, 4)};
+}
+
 Tensors evaluateLinear(LinearOp op, Operands operands) {
   Doubles x = load<double>(operands[0]), weight = load<double>(operands[1]);
   int64_t outputs = operands[1].shape()[0], inputs = operands[1].shape()[1];
@@ -317,6 +349,7 @@ std::optional<Result<Tensors>> evaluateComposite(Operation *op, Operands operand
       .Case([&](FormulaOp op) { return evaluateFormula(op, operands); })
       .Case([&](SoftmaxOp op) { return evaluateSoftmax(op, operands[0]); })
       .Case([&](LayerNormOp op) { return evaluateLayerNorm(op, operands); })
+      .Case([&](BatchNormOp op) { return evaluateBatchNorm(op, operands); })
       .Case([&](ConvolutionOp op) { return evaluateConvolution(op, operands); })
       .Case([&](LinearOp op) { return evaluateLinear(op, operands); })
       .Case([&](EmbeddingOp op) { return evaluateEmbedding(op, operands); })

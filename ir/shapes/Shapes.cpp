@@ -72,6 +72,7 @@ bool areCompatible(TypeRange inferred, TypeRange stated) {
   }
 COMPATIBLE_RESULTS(AttentionBackwardOp)
 COMPATIBLE_RESULTS(AttentionOp)
+COMPATIBLE_RESULTS(BatchNormOp)
 COMPATIBLE_RESULTS(BucketOp)
 COMPATIBLE_RESULTS(CompareOp)
 COMPATIBLE_RESULTS(ConcatOp)
@@ -353,6 +354,27 @@ LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
     return emitOptionalError(
         location, "(1) scale and bias must have the shape of the operand's last dimension");
   results.append({type, statisticsType(type), statisticsType(type)});
+  return success();
+}
+
+LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                            Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  if (type.getRank() < 2)
+    return emitOptionalError(location, "(1) the operand must have a batch and channels, but is ",
+                             type);
+  auto channels = RankedTensorType::get({type.getDimSize(1)}, type.getElementType());
+  auto statistics = channels.clone(accumulationType(type.getElementType()));
+  if (adaptor.getScale().getType() != channels || adaptor.getBias().getType() != channels ||
+      adaptor.getMean().getType() != statistics || adaptor.getVariance().getType() != statistics)
+    return emitOptionalError(location, "(2) scale and bias must be ", channels,
+                             ", mean and variance ", statistics);
+  if (adaptor.getTraining() && type.hasStaticShape() && type.getDimSize(1) > 0 &&
+      type.getNumElements() / type.getDimSize(1) < 2)
+    return emitOptionalError(location, "(3) a channel of ", type,
+                             " has less than two elements: it has no variance to train with");
+  results.push_back(type);
+  results.append(4, statistics);
   return success();
 }
 

@@ -29,7 +29,8 @@ FailureOr<Initializer> parseInitializer(BlockArgument parameter, func::FuncOp fu
   auto text = function.getArgAttrOfType<StringAttr>(parameter.getArgNumber(), initAttribute);
   if (!text)
     return emitError(parameter.getLoc())
-           << "parameter '" << argumentName(parameter) << "' has no " << initAttribute;
+           << roleName(roleOf(function, parameter.getArgNumber())) << " '"
+           << argumentName(parameter) << "' has no " << initAttribute;
   auto [kind, number] = text.getValue().split(':');
   Initializer init = {kind};
   [[maybe_unused]] bool isMalformed = number.getAsDouble(init.number);
@@ -55,10 +56,12 @@ class AddInitializers : public impl::AddInitializersBase<AddInitializers> {
       return signalPassFailure();
 
     SmallVector<std::pair<int64_t, BlockArgument>> drawn;
-    for (auto [id, parameter] : llvm::enumerate(argumentsOf(forward, Role::Parameter)))
-      if (!comesFromFile(parameter, forward))
-        drawn.emplace_back(id, parameter);
-    if (drawn.empty() && !argumentsOf(forward, Role::Parameter).empty())
+    SmallVector<BlockArgument> persistent = argumentsOf(forward, Role::Parameter);
+    llvm::append_range(persistent, argumentsOf(forward, Role::State));
+    for (auto [id, argument] : llvm::enumerate(persistent))
+      if (!comesFromFile(argument, forward))
+        drawn.emplace_back(id, argument);
+    if (drawn.empty() && !persistent.empty())
       return;
     OpBuilder builder(forward);
     auto init =
@@ -75,7 +78,8 @@ class AddInitializers : public impl::AddInitializersBase<AddInitializers> {
       }
       GraphBuilder build(builder, parameter.getLoc());
       results.push_back({buildInitial(build, *initializer, tensorType(parameter), seed, id),
-                         argumentName(parameter).str(), roleName(Role::Parameter)});
+                         argumentName(parameter).str(),
+                         roleName(roleOf(forward, parameter.getArgNumber()))});
     }
     func::ReturnOp::create(builder, forward.getLoc());
     setResults(init, results);

@@ -183,6 +183,7 @@ public:
     // The pass object lives on: it keeps no pointers into this module.
     trained.clear();
     buckets.clear();
+    modelState.clear();
     parameterGroups.clear();
   }
 
@@ -202,8 +203,6 @@ private:
         return error() << name << " must not be negative, but is " << value;
     if (accumulate < 1)
       return error() << "accumulate must be at least 1, but is " << int(accumulate);
-    if (!argumentsOf(function, Role::State).empty())
-      return error() << "a model with state of its own cannot be trained yet";
     return success();
   }
 
@@ -243,6 +242,9 @@ private:
     llvm::StringMap<Value> gradients;
     for (unsigned index = 1; index < function.getNumResults(); ++index)
       gradients[resultName(function, index)] = terminator->getOperand(index);
+    for (BlockArgument state : argumentsOf(function, Role::State))
+      if (Value next = gradients.lookup(argumentName(state)))
+        modelState.push_back({state, next});
     for (BlockArgument parameter : argumentsOf(function, Role::Parameter)) {
       Value gradient = gradients.lookup(("gradient." + argumentName(parameter)).str());
       const Group *group = groupOf(parameter);
@@ -299,6 +301,7 @@ private:
   func::FuncOp function;
   Type scalarType; ///< of norms and corrections: f64 if a parameter is, else f32
   SmallVector<Trained, 0> trained;
+  SmallVector<std::pair<BlockArgument, Value>> modelState; ///< and what becomes of it
   std::vector<Group> parameterGroups;
   SmallVector<Bucket> buckets;
   Value loss, norm;
@@ -331,6 +334,9 @@ LogicalResult AddOptimizer::splitMicroBatches() {
   OpBuilder builder(block.getTerminator());
   SmallVector<Value> sums(trained.size());
   Value lossSum;
+  SmallVector<Value> state; // one micro-batch hands it to the next
+  for (auto [argument, next] : modelState)
+    state.push_back(argument);
   for (int index = 0; index < accumulate; ++index) {
     builder.setInsertionPoint(block.getTerminator());
     IRMapping mapping;
@@ -338,8 +344,12 @@ LogicalResult AddOptimizer::splitMicroBatches() {
       GraphBuilder build(builder, batch.getLoc());
       mapping.map(batch, build.slice(batch, 0, index * size, (index + 1) * size));
     }
+    for (auto [entry, current] : llvm::zip_equal(modelState, state))
+      mapping.map(entry.first, current);
     for (Operation *op : body)
       builder.clone(*op, mapping);
+    for (auto [entry, current] : llvm::zip_equal(modelState, state))
+      current = mapping.lookupOrDefault(entry.second);
     auto accumulateInto = [&](Value &sum, Value value) {
       Value share = mapping.lookupOrDefault(value);
       if (Operation *source = share.getDefiningOp())
@@ -353,6 +363,8 @@ LogicalResult AddOptimizer::splitMicroBatches() {
   }
   for (auto [sum, one] : llvm::zip_equal(sums, trained))
     one.gradient = sum;
+  for (auto [entry, current] : llvm::zip_equal(modelState, state))
+    entry.second = current;
   builder.setInsertionPoint(block.getTerminator());
   loss = GraphBuilder(builder, lossSum.getLoc()).mul(lossSum, 1.0 / accumulate);
   block.getTerminator()->setOperands({});
@@ -433,6 +445,11 @@ void AddOptimizer::addUpdates() {
     norm = globalNorm(build);
   }
   Value scale = gradientScale(build);
+  if (skipNonFinite)
+    for (auto &[before, after] : modelState) {
+      Value isTaken = build.compare(Comparison::Eq, scale, scale);
+      after = build.select(build.broadcastLike(isTaken, before), after, before);
+    }
   for (Bucket &bucket : buckets) {
     if (!norm && bucket.ready)
       builder.setInsertionPointAfter(later(bucket.ready, scale.getDefiningOp()));
@@ -547,6 +564,8 @@ void AddOptimizer::nameResults() {
     for (auto [before, after] : llvm::zip_equal(one.state, llvm::drop_begin(one.updated)))
       updated[before] = after;
   }
+  for (auto [before, after] : modelState)
+    updated[before] = after;
   SmallVector<NamedResult> results;
   Builder builder(&getContext());
   for (Role role : {Role::Parameter, Role::State})

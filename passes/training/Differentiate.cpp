@@ -75,6 +75,35 @@ Operation *findCut(Value parameter, ArrayRef<Operation *> tape,
   return cut;
 }
 
+/// Switches the ops that compute otherwise in training, if their state is the model's: then it is
+/// given, by its argument, what becomes of it. Statistics that are no state stay as they are.
+FailureOr<llvm::MapVector<Value, Value>> enterTraining(func::FuncOp function) {
+  llvm::MapVector<Value, Value> next;
+  auto isState = [&](Value value) {
+    auto argument = dyn_cast<BlockArgument>(value);
+    return argument && argument.getOwner() == &function.front() &&
+           roleOf(function, argument.getArgNumber()) == Role::State;
+  };
+  auto walk = function.walk([&](TrainingOp op) -> WalkResult {
+    MutableOperandRange operands = op.getStateOperands();
+    if (!llvm::all_of(operands.getAsOperandRange(), isState))
+      return WalkResult::advance();
+    if (op->getParentOp() != function)
+      return op->emitError("its state cannot be trained inside a loop or a branch");
+    op.enterTraining();
+    for (auto [operand, after] : llvm::zip_equal(operands, op.getNextState())) {
+      Value &latest = next[operand.get()]; // of an op before, where several share it
+      if (latest)
+        operand.set(latest);
+      latest = after;
+    }
+    return WalkResult::advance();
+  });
+  if (walk.wasInterrupted())
+    return failure();
+  return next;
+}
+
 class Differentiate : public impl::DifferentiateBase<Differentiate> {
   void runOnOperation() override {
     func::FuncOp evaluate = requireFunction(getOperation(), "evaluate", "the pass add-loss");
@@ -100,6 +129,9 @@ class Differentiate : public impl::DifferentiateBase<Differentiate> {
     if (parameters.empty())
       return emitError(function.getLoc()) << "the model has no parameters to train";
 
+    FailureOr<llvm::MapVector<Value, Value>> nextState = enterTraining(function);
+    if (failed(nextState))
+      return failure();
     Block &block = function.front();
     OpBuilder builder(block.getTerminator());
     auto tape = llvm::map_to_vector(block.without_terminator(), [](Operation &op) { return &op; });
@@ -121,6 +153,8 @@ class Differentiate : public impl::DifferentiateBase<Differentiate> {
         emitWarning(parameter.getLoc())
             << "parameter '" << name << "' does not reach the loss and is not trained";
     }
+    for (auto [state, next] : *nextState)
+      results.push_back({next, argumentName(state).str(), roleName(Role::State)});
     setResults(function, results);
     eraseDeadOps(block);
     return success();

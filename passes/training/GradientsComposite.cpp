@@ -64,6 +64,29 @@ void layerNormGradient(G &g, LayerNormOp op) {
            g.mul(normal, spread(g.mul(g.mul(drstd, g.square(op.getRstd())), -share))));
 }
 
+/// As of a layer norm in training, over the elements of a channel; else the statistics are given.
+LogicalResult batchNormGradient(G &g, BatchNormOp op) {
+  for (Value statistic : op->getResults().drop_front())
+    if (g.cotangent(statistic))
+      return op.emitError("the loss depends on statistics of a batch norm: they have no gradient");
+  Value x = g.widen(op.getOperand()), dy = g.widen(g.cotangent(op.getResult()));
+  Dims reduced = {0};
+  llvm::append_range(reduced, llvm::seq<int64_t>(2, tensorType(x).getRank()));
+  auto spread = [&](Value channel) { return g.broadcastReducedLike(channel, x, reduced); };
+  Value normal = g.mul(g.sub(x, spread(op.getUsedMean())), spread(op.getRstd()));
+  Value byScale = g.reduceSum(g.mul(dy, normal), reduced), byBias = g.reduceSum(dy, reduced);
+  g.give(op.getScale(), byScale);
+  g.give(op.getBias(), byBias);
+  if (op.getTraining()) {
+    const double share =
+        double(tensorType(x).getDimSize(1)) / double(tensorType(x).getNumElements());
+    dy = g.sub(g.sub(dy, spread(g.mul(byBias, share))),
+               g.mul(normal, spread(g.mul(byScale, share))));
+  }
+  g.give(op.getOperand(), g.mul(dy, spread(g.mul(g.widen(op.getScale()), op.getRstd()))));
+  return success();
+}
+
 //===--------------------------------------------------------------------------------------------===//
 // Linear and attention
 //===--------------------------------------------------------------------------------------------===//
@@ -167,6 +190,7 @@ ArrayRef<GradientRow> compositeGradients() {
   static const GradientRow rows[] = {
       gradientRow<SoftmaxOp>([](G &g, SoftmaxOp op, Value dy) { softmaxGradient(g, op, dy); }),
       gradientRow<LayerNormOp>([](G &g, LayerNormOp op) { layerNormGradient(g, op); }),
+      gradientRow<BatchNormOp>([](G &g, BatchNormOp op) { return batchNormGradient(g, op); }),
       gradientRow<ConvolutionOp>(
           [](G &g, ConvolutionOp op, Value dy) { convolutionGradient(g, op, dy); }),
       gradientRow<LinearOp>([](G &g, LinearOp op, Value dy) { linearGradient(g, op, dy); }),

@@ -67,6 +67,12 @@ std::optional<StepDriver::Outcome::Large> firstLarge(const Function &step,
 
 std::string quoted(std::string_view name) { return fmt::format("'{}'", name); }
 
+/// State that the model itself has not.
+bool isOfOptimizer(const Session &session, const Port &port) {
+  const Function *evaluate = session.program().function("evaluate");
+  return port.role == Role::State && !(evaluate && evaluate->port(port.name));
+}
+
 std::string_view wordFor(double value) {
   return std::isnan(value) ? "NaN" : value > 0 ? "infinite" : "-infinite";
 }
@@ -191,7 +197,7 @@ Status StepDriver::restore(const Checkpoint &checkpoint, const std::string &plac
   INGOT_ASSIGN(const Function *step, requireFunction(session, "step"));
   bool hasState = false, isStateThere = false;
   for (const Port &port : step->ports)
-    if (port.role == Role::State) {
+    if (isOfOptimizer(session, port)) {
       hasState = true;
       isStateThere |= checkpoint.tensors.contains(port.name);
     }
@@ -209,7 +215,7 @@ Status loadParameters(Session &session, std::string_view functionName, const Che
                       const std::string &place, bool withState) {
   INGOT_ASSIGN(const Function *function, requireFunction(session, functionName));
   for (const Port &port : function->ports) {
-    if (!isPersistent(port.role) || (port.role == Role::State && !withState))
+    if (!isPersistent(port.role) || (!withState && isOfOptimizer(session, port)))
       continue;
     auto found = checkpoint.tensors.find(port.name);
     if (found == checkpoint.tensors.end())

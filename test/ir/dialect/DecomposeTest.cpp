@@ -142,6 +142,30 @@ TEST_F(DecomposeTest, LayerNorm) {
     }
 }
 
+TEST_F(DecomposeTest, BatchNorm) {
+  for (const FloatCase &f : floatCases)
+    for (Shape shape : shapes(3)) {
+      shape[0] += 2; // a variance needs two elements
+      std::string x = type(shape, f.name), vector = type({shape[1]}, f.name);
+      std::string statistics = type({shape[1]}, f.statistic), four, results = x;
+      for (int i = 0; i < 4; ++i)
+        results += ", " + statistics;
+      // In f64, to be positive without a cast.
+      Tensors values = {random(x), random(vector), random(vector), random(statistics),
+                        random(statistics)};
+      std::vector<double> variances = graph::load<double>(values[4]);
+      for (double &variance : variances)
+        variance = 0.5 + variance * variance;
+      values[4] = graph::store(values[4].type(), values[4].shape(), variances);
+      for (const char *mode : {"", " training"})
+        check("graph.batch_norm %0, %1, %2, %3, %4 epsilon 1.0e-5 momentum 0.3" +
+                  std::string(mode) + " : " + x + ", " + vector + ", " + vector + ", " +
+                  statistics + ", " + statistics + " -> " + results,
+              {x, vector, vector, statistics, statistics},
+              {x, statistics, statistics, statistics, statistics}, f.tolerance, values);
+    }
+}
+
 TEST_F(DecomposeTest, LayerNormVarianceIsTwoPass) {
   std::string x = "tensor<1x4xf32>", v = "tensor<4xf32>", s = "tensor<1xf32>";
   Tensors values = {tensor(ElementType::F32, {1, 4}, {4096, 4097, 4098, 4099}),

@@ -30,7 +30,7 @@ func.func @init(%x: tensor<4xf32> {graph.role = "parameter", graph.init = "norma
 
 // -----
 
-// expected-error @+1 {{graph.init is on argument 0, which is not a parameter}}
+// expected-error @+1 {{graph.init is on argument 0, which is neither a parameter nor state}}
 func.func @init_of_input(%x: tensor<4xf32> {graph.role = "input", graph.init = "normal:0.02"}) { return }
 
 // -----

@@ -397,6 +397,33 @@ func.func @softmax_1(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @batch_norm_1(%x: tensor<4xf32>, %g: tensor<4xf32>) {
+  // expected-error @+2 {{(1) the operand must have a batch and channels}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:5 = graph.batch_norm %x, %g, %g, %g, %g epsilon 1.0e-5 momentum 0.1 : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32> -> tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @batch_norm_2(%x: tensor<4x3xbf16>, %g: tensor<3xbf16>) {
+  // expected-error @+2 {{(2) scale and bias must be 'tensor<3xbf16>', mean and variance 'tensor<3xf32>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:5 = graph.batch_norm %x, %g, %g, %g, %g epsilon 1.0e-5 momentum 0.1 : tensor<4x3xbf16>, tensor<3xbf16>, tensor<3xbf16>, tensor<3xbf16>, tensor<3xbf16> -> tensor<4x3xbf16>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @batch_norm_3(%x: tensor<1x3xf32>, %g: tensor<3xf32>) {
+  // expected-error @+2 {{(3) a channel of 'tensor<1x3xf32>' has less than two elements}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:5 = graph.batch_norm %x, %g, %g, %g, %g epsilon 1.0e-5 momentum 0.1 training : tensor<1x3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32> -> tensor<1x3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>
+  return
+}
+
+// -----
+
 func.func @layer_norm_1(%x: tensor<4x8xf32>, %g: tensor<4xf32>, %b: tensor<8xf32>) {
   // expected-error @+2 {{(1) scale and bias must have the shape of the operand's last dimension}}
   // expected-error @+1 {{failed to infer returned types}}

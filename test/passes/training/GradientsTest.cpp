@@ -340,6 +340,19 @@ void scatterAdd(Trial &t) {
   t.output(t.g.scatterAdd(x, t.indices({updates[0]}, base[0]), y, 0));
 }
 
+/// By the running statistics, or by the batch's.
+void batchNorm(Trial &t) {
+  Shape shape = t.shape(t.between(2, 4));
+  shape[0] = t.between(2, 4);
+  const Shape channels = {shape[1]};
+  Value x = t.parameter(shape), scale = t.parameter(channels), bias = t.parameter(channels);
+  Value mean = t.g.splatLike(bias, 0.1), variance = t.g.splatLike(bias, 0.7);
+  auto norm = BatchNormOp::create(t.builder, t.g.location, x, scale, bias, mean, variance,
+                                  t.builder.getF64FloatAttr(1e-5), t.builder.getF64FloatAttr(0.1),
+                                  t.between(0, 1) ? t.builder.getUnitAttr() : UnitAttr());
+  t.output(norm.getResult());
+}
+
 void layerNorm(Trial &t) {
   Shape shape = t.shape(t.between(1, 3));
   shape.back() = t.between(2, 5);
@@ -538,6 +551,7 @@ const Case cases[] = {
     {"graph.formula", formulas},
     {"graph.softmax",
      [](Trial &t) { t.output(t.g.make<SoftmaxOp>(t.parameter(t.shape(3)), t.between(0, 2))); }},
+    {"graph.batch_norm", batchNorm},
     {"graph.layer_norm", layerNorm},
     {"graph.linear", linear},
     {"graph.embedding", embedding},

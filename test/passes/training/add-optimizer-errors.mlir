@@ -29,13 +29,3 @@ func.func @gradients(%w: tensor<f32> {graph.name = "w", graph.role = "parameter"
     -> (tensor<f32> {graph.name = "loss"}) {
   return %w : tensor<f32>
 }
-
-// -----
-
-// CHECK: [[@LINE+1]]:1: error: a model with state of its own cannot be trained yet
-func.func @gradients(
-    %w: tensor<f32> {graph.name = "w", graph.role = "parameter"},
-    %s: tensor<f32> {graph.name = "s", graph.role = "state"})
-    -> (tensor<f32> {graph.name = "loss"}, tensor<f32> {graph.name = "gradient.w"}) {
-  return %w, %s : tensor<f32>, tensor<f32>
-}
