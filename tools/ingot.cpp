@@ -34,8 +34,11 @@ constexpr Command commands[] = {
 /// The library names its fields, `GptSizes::layers` or `AdamW::weightDecay`; people gave flags.
 std::string flagOfField(const std::string &place) {
   constexpr std::string_view structs[] = {
-      "GptSizes", "MlpSizes",   "Options",         "ModelTrainerOptions", "AdamW",         "Adam",
-      "Sgd",      "RunOptions", "GenerateOptions", "MemoryOptions",       "CompileOptions"};
+#define INGOT_NUMBER(...)
+#define INGOT_OPTIMIZER(NAME, ...) #NAME,
+#include "passes/options/Optimizers.def"
+      "GptSizes",   "MlpSizes",        "Options",       "ModelTrainerOptions",
+      "RunOptions", "GenerateOptions", "MemoryOptions", "CompileOptions"};
   if (place == "ParameterGroup::pattern")
     return "--group";
   const size_t colons = place.find("::");

@@ -96,13 +96,6 @@ Result<std::string> printIr(const Model &model, const CompileOptions &options,
   return printStage(parsed, moduleOf(model), again);
 }
 
-TrainingOptions::Optimizer kindOf(const Optimizer &optimizer) {
-  using Kind = TrainingOptions::Optimizer;
-  if (std::holds_alternative<Sgd>(optimizer))
-    return Kind::Sgd;
-  return std::holds_alternative<Adam>(optimizer) ? Kind::Adam : Kind::AdamW;
-}
-
 TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,
                                   const ModelTrainerOptions &options) {
   TrainingOptions training;
@@ -115,19 +108,13 @@ TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,
   training.lossWeights = options.lossWeights;
   training.classAxis = options.classAxis;
   training.output = options.output;
-  training.optimizer = kindOf(optimizer);
-  std::visit(
-      [&](const auto &numbers) {
-        training.weightDecay = numbers.weightDecay;
-        if constexpr (requires { numbers.momentum; }) {
-          training.momentum = numbers.momentum;
-        } else {
-          training.beta1 = numbers.beta1;
-          training.beta2 = numbers.beta2;
-          training.epsilon = numbers.epsilon;
-        }
-      },
-      optimizer);
+  training.optimizer = TrainingOptions::Optimizer(optimizer.index()); // rows of one table
+#define INGOT_NUMBER(FIELD, DEFAULT) training.FIELD = numbers->FIELD;
+#define INGOT_OPTIMIZER(NAME, TEXT, RATE, ...)                                                     \
+  if (const auto *numbers = std::get_if<NAME>(&optimizer)) {                                       \
+    __VA_ARGS__                                                                                    \
+  }
+#include "passes/options/Optimizers.def"
   return training;
 }
 
@@ -187,8 +174,10 @@ Status checkRate(const Optimizer &optimizer) {
   const double rate = std::visit([](const auto &any) { return any.learningRate; }, optimizer);
   if (Schedule::isRate(rate))
     return {};
-  return failure(Error::Code::Usage, fmt::format("{}::learningRate", structOf(kindOf(optimizer))),
-                 "{} is not a number, 0 or more", rate);
+  return failure(
+      Error::Code::Usage,
+      fmt::format("{}::learningRate", structOf(TrainingOptions::Optimizer(optimizer.index()))),
+      "{} is not a number, 0 or more", rate);
 }
 
 } // namespace

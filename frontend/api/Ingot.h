@@ -82,23 +82,15 @@ private:
   std::shared_ptr<Impl> impl;
 };
 
-/// Adam with decoupled weight decay (Loshchilov & Hutter 2019); defaults are PyTorch's.
-struct AdamW {
-  double learningRate = 1e-3;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01;
-};
-
-/// Adam, whose weight decay is part of the gradient (Kingma & Ba 2015); defaults are PyTorch's.
-struct Adam {
-  double learningRate = 1e-3;
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0;
-};
-
-/// Stochastic gradient descent; defaults are PyTorch's.
-struct Sgd {
-  double learningRate = 1e-3;
-  double momentum = 0, weightDecay = 0;
-};
+// The optimizers with their numbers, `AdamW{.learningRate = 1e-3, .beta1 = 0.9, …}`: the rows of
+// passes/options/Optimizers.def, with PyTorch's defaults. What the numbers mean: TrainingOptions.h.
+#define INGOT_NUMBER(FIELD, DEFAULT) decltype(DEFAULT) FIELD = DEFAULT;
+#define INGOT_OPTIMIZER(NAME, TEXT, RATE, ...)                                                     \
+  struct NAME {                                                                                    \
+    double learningRate = RATE;                                                                    \
+    __VA_ARGS__                                                                                    \
+  };
+#include "passes/options/Optimizers.def"
 
 struct ModelTrainerOptions : Options {
   double clip = 0;    ///< largest global gradient norm; 0: off

@@ -29,10 +29,20 @@ struct GptSizes;
 struct MlpSizes;
 struct Options;
 struct ModelTrainerOptions;
-struct AdamW;
-struct Adam;
-struct Sgd;
-using Optimizer = std::variant<AdamW, Adam, Sgd>;
+namespace detail {
+template <typename, typename... Types> struct Choice {
+  using type = std::variant<Types...>;
+};
+} // namespace detail
+#define INGOT_NUMBER(...)
+#define INGOT_OPTIMIZER(NAME, ...) struct NAME;
+#include "passes/options/Optimizers.def"
+/// Any of the structs of passes/options/Optimizers.def.
+using Optimizer = detail::Choice<void
+#define INGOT_NUMBER(...)
+#define INGOT_OPTIMIZER(NAME, ...) , NAME
+#include "passes/options/Optimizers.def"
+                                 >::type;
 class CompiledProgram;
 class ModelTrainer;
 

@@ -8,8 +8,12 @@ namespace {
 
 /// Where a C++ program sets a field: `AdamW::weightDecay`.
 std::string ownerOf(const Field &field, TrainingOptions::Optimizer optimizer) {
-  constexpr std::string_view numbers[] = {"weight_decay", "beta1", "beta2", "epsilon", "momentum"};
-  const bool isNumber = llvm::is_contained(numbers, field.name);
+  constexpr std::string_view numbers[] = {
+#define INGOT_NUMBER(FIELD, ...) #FIELD,
+#define INGOT_OPTIMIZER(NAME, TEXT, RATE, ...) __VA_ARGS__
+#include "passes/options/Optimizers.def"
+  };
+  const bool isNumber = llvm::is_contained(numbers, field.memberName());
   return fmt::format("{}::{}", isNumber ? structOf(optimizer) : "ModelTrainerOptions",
                      field.memberName());
 }
@@ -24,9 +28,10 @@ Status checkBounds(const T &options, const OwnerOf &ownerOf) {
                        describe<decltype(number)>(field.bounds));
   };
   T::fields(options, [&]<typename V>(const Field &field, const V &value) {
-    if constexpr (std::same_as<V, std::optional<double>>)
-      check(field, value.value_or(field.bounds.least));
-    else if constexpr (std::is_arithmetic_v<V> && !std::same_as<V, bool>)
+    if constexpr (std::same_as<V, std::optional<double>>) {
+      if (value)
+        check(field, *value);
+    } else if constexpr (std::is_arithmetic_v<V> && !std::same_as<V, bool>)
       check(field, value);
   });
   return status;
@@ -35,14 +40,20 @@ Status checkBounds(const T &options, const OwnerOf &ownerOf) {
 } // namespace
 
 std::string_view structOf(TrainingOptions::Optimizer optimizer) {
-  constexpr std::array<std::string_view, 3> structs = {"AdamW", "Sgd", "Adam"};
-  static_assert(structs.size() == enumNames(TrainingOptions::Optimizer()).size());
+  constexpr std::string_view structs[] = {
+#define INGOT_NUMBER(...)
+#define INGOT_OPTIMIZER(NAME, ...) #NAME,
+#include "passes/options/Optimizers.def"
+  };
   return structs[static_cast<size_t>(optimizer)];
 }
 
 Status checkTraining(const TrainingOptions &options) {
   INGOT_TRY(
       checkBounds(options, [&](const Field &field) { return ownerOf(field, options.optimizer); }));
+  if (options.nesterov && (options.momentum == 0 || options.dampening != 0))
+    return failure(Error::Code::Usage, "Sgd::nesterov",
+                   "needs a momentum above 0 and no dampening");
   for (const ParameterGroup &group : options.groups) {
     std::string why;
     if (group.pattern.find(';') != std::string::npos)

@@ -15,18 +15,30 @@ struct TrainingOptions {
     CrossEntropy, ///< mean over positions of -log softmax(logits)[target]
     Mse,          ///< mean of (output - target)²
   };
-  enum class Optimizer { AdamW, Sgd, Adam };
+  enum class Optimizer {
+#define INGOT_NUMBER(...)
+#define INGOT_OPTIMIZER(NAME, ...) NAME,
+#include "passes/options/Optimizers.def"
+  };
 
   Loss loss = Loss::CrossEntropy;
   Optimizer optimizer = Optimizer::AdamW;
-  double beta1 = 0.9;    ///< AdamW's and Adam's decay of the first moment, in [0, 1)
-  double beta2 = 0.999;  ///< theirs of the second moment, in [0, 1)
-  double epsilon = 1e-8; ///< theirs, added outside the root
-  /// On every trained tensor; AdamW: decoupled; others: added to the gradient. Unset: 0.01 and 0.
+  // The optimizers' numbers: Optimizers.def says which have them, and what they are where unset.
+  double beta1 = 0.9;            ///< decay of the first moment, in [0, 1)
+  std::optional<double> beta2;   ///< of the second moment, in [0, 1)
+  std::optional<double> epsilon; ///< keeps denominators from 0
+  /// On every trained tensor; AdamW, Lion: decoupled; others: added to the gradient.
   std::optional<double> weightDecay;
-  double momentum = 0; ///< SGD's; 0 keeps no state
-  double clip = 0;     ///< largest global gradient norm; 0 switches clipping off
-  int accumulate = 1;  ///< micro-batches a step; the batch has this many times the rows
+  double momentum = 0;         ///< 0 keeps no state
+  double dampening = 0;        ///< how much less of a gradient than all of it enters the momentum
+  bool nesterov = false;       ///< the gradient and the momentum that it has made
+  double alpha = 0.99;         ///< decay of the mean square, in [0, 1)
+  bool centered = false;       ///< the variance instead of the mean square
+  double rho = 0.9;            ///< decay of both mean squares, in [0, 1)
+  double rateDecay = 0;        ///< the rate is divided by 1 + this times the steps so far
+  double momentumDecay = 4e-3; ///< how fast the first steps' smaller momentum grows to beta1
+  double clip = 0;             ///< largest global gradient norm; 0 switches clipping off
+  int accumulate = 1;          ///< micro-batches a step; the batch has this many times the rows
   /// `Skip` is part of the compiled step: it needs every gradient before the first update.
   OnNonFinite onNonFinite = OnNonFinite::Stop;
   std::vector<ParameterGroup> groups = {}; ///< frozen parameters, other rates and decays
@@ -37,11 +49,19 @@ struct TrainingOptions {
   std::string output = {}; ///< that the loss is of; empty: `logits` (`loss`), or the only one
   bool gradients = false;  ///< the step returns every gradient and the norm of each
 
-  double decay() const { return weightDecay.value_or(optimizer == Optimizer::AdamW ? 0.01 : 0); }
   /// With the defaults that depend on other options filled in: what keys and files hold.
   TrainingOptions resolved() const {
     TrainingOptions options = *this;
-    options.weightDecay = decay();
+    [[maybe_unused]] auto fill = []<typename T>(T &field, auto number) {
+      if constexpr (std::same_as<T, std::optional<double>>)
+        field = field.value_or(number);
+    };
+#define INGOT_NUMBER(FIELD, DEFAULT) fill(options.FIELD, DEFAULT);
+#define INGOT_OPTIMIZER(NAME, TEXT, RATE, ...)                                                     \
+  if (optimizer == Optimizer::NAME) {                                                              \
+    __VA_ARGS__                                                                                    \
+  }
+#include "passes/options/Optimizers.def"
     return options;
   }
 
@@ -49,10 +69,20 @@ struct TrainingOptions {
     visit(Field{"loss", "none: the model's output is the loss"}, self.loss);
     visit(Field{"optimizer", "its numbers are flags of their own"}, self.optimizer);
     visit(Field{"weight_decay", "default: adamw 0.01, others 0", atLeast(0)}, self.weightDecay);
-    visit(Field{"beta1", "adamw's and adam's", belowOne}, self.beta1);
-    visit(Field{"beta2", "adamw's and adam's", belowOne}, self.beta2);
-    visit(Field{"epsilon", "adamw's and adam's", positive}, self.epsilon);
-    visit(Field{"momentum", "sgd's", atLeast(0)}, self.momentum);
+    visit(Field{"beta1", "decay of the first moment: adam…, nadam, radam, lion", belowOne},
+          self.beta1);
+    visit(Field{"beta2", "of the second moment; default: 0.999, lion 0.99", belowOne}, self.beta2);
+    visit(Field{"epsilon", "default: 1e-8, adagrad 1e-10, adadelta 1e-6", positive}, self.epsilon);
+    visit(Field{"momentum", "sgd's and rmsprop's", atLeast(0)}, self.momentum);
+    visit(Field{"dampening", "sgd's, of gradients that enter the momentum", atLeast(0)},
+          self.dampening);
+    visit(Field{"nesterov", "sgd's: needs --momentum"}, self.nesterov);
+    visit(Field{"alpha", "rmsprop's decay of the mean square", belowOne}, self.alpha);
+    visit(Field{"centered", "rmsprop's: divides by the deviation"}, self.centered);
+    visit(Field{"rho", "adadelta's decay of the mean squares", belowOne}, self.rho);
+    visit(Field{"rate_decay", "adagrad's: divides the rate by 1 + this · steps", atLeast(0)},
+          self.rateDecay);
+    visit(Field{"momentum_decay", "nadam's", atLeast(0)}, self.momentumDecay);
     visit(Field{"clip", "largest global gradient norm; 0: off", atLeast(0)}, self.clip);
     visit(Field{"accumulate", "micro-batches whose gradients make one update", atLeast(1)},
           self.accumulate);
@@ -82,8 +112,12 @@ struct TrainingOptions {
 constexpr std::array<std::string_view, 3> enumNames(TrainingOptions::Loss) {
   return {"none", "cross_entropy", "mse"};
 }
-constexpr std::array<std::string_view, 3> enumNames(TrainingOptions::Optimizer) {
-  return {"adamw", "sgd", "adam"};
+constexpr auto enumNames(TrainingOptions::Optimizer) {
+  return std::to_array<std::string_view>({
+#define INGOT_NUMBER(...)
+#define INGOT_OPTIMIZER(NAME, TEXT, ...) TEXT,
+#include "passes/options/Optimizers.def"
+  });
 }
 
 } // namespace ingot

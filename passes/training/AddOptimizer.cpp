@@ -192,13 +192,15 @@ private:
     auto error = [&] { return emitError(function.getLoc()); };
     if (!parseEnum<TrainingOptions::Optimizer>(optimizer.getValue()))
       return error() << "there is no optimizer '" << optimizer.getValue() << "'";
-    for (auto [name, value] :
-         {std::pair("beta1", double(beta1)), std::pair("beta2", double(beta2))})
+    for (auto [name, value] : {std::pair("beta1", double(beta1)), std::pair("beta2", double(beta2)),
+                               std::pair("alpha", double(alpha)), std::pair("rho", double(rho))})
       if (!(value >= 0 && value < 1))
         return error() << name << " must be in [0, 1), but is " << value;
     for (auto [name, value] :
          {std::pair("epsilon", double(epsilon)), std::pair("weight decay", double(weightDecay)),
-          std::pair("momentum", double(momentum)), std::pair("clip", double(clip))})
+          std::pair("momentum", double(momentum)), std::pair("dampening", double(dampening)),
+          std::pair("rate decay", double(rateDecay)),
+          std::pair("momentum decay", double(momentumDecay)), std::pair("clip", double(clip))})
       if (!(value >= 0))
         return error() << name << " must not be negative, but is " << value;
     if (accumulate < 1)
@@ -273,13 +275,12 @@ private:
   void addArguments();
   BlockArgument scalarArgument(StringRef name, Type element);
   void addUpdates();
-  Value correction(GraphBuilder &build, Value count, double beta);
   Value gradientNorms(GraphBuilder &build);
   Value globalNorm(GraphBuilder &build);
   Value gradientScale(GraphBuilder &build);
   /// Then every gradient is needed before the first update.
   bool needsNorm() { return clip != 0 || skipNonFinite || returnGradients; }
-  void update(GraphBuilder &build, Bucket &bucket, Value scale, ArrayRef<Value> corrections);
+  void update(GraphBuilder &build, Bucket &bucket, Value scale, ArrayRef<Value> ofStep);
   void writeFormula(UpdateOp op, size_t states);
   /// Whether updates say which gradients are too large. Norms of each parameter say it, too.
   bool watches() { return watch && !skipNonFinite && !returnGradients; }
@@ -294,6 +295,13 @@ private:
     options.beta2 = beta2;
     options.epsilon = epsilon;
     options.momentum = momentum;
+    options.dampening = dampening;
+    options.nesterov = nesterov;
+    options.alpha = alpha;
+    options.centered = centered;
+    options.rho = rho;
+    options.rateDecay = rateDecay;
+    options.momentumDecay = momentumDecay;
     return options;
   }
   const OptimizerRow &row() { return rowOf(numbers().optimizer); }
@@ -389,14 +397,8 @@ void AddOptimizer::addArguments() {
                                          one.parameter.getLoc()));
   Builder builder(&getContext());
   learningRate = scalarArgument("learning_rate", builder.getF32Type());
-  if (!row().corrections(numbers()).empty())
+  if (!row().ofStep(numbers()).empty())
     step = scalarArgument("step", builder.getI64Type());
-}
-
-/// 1 - beta^count in f64, then rounded: in f32 it loses digits for the first steps.
-Value AddOptimizer::correction(GraphBuilder &build, Value count, double beta) {
-  Value power = build.exp(build.mul(count, std::log(beta)));
-  return build.cast(build.sub(1.0, power), scalarType);
 }
 
 /// The norm of all gradients together, of the mean over micro-batches.
@@ -434,11 +436,11 @@ void AddOptimizer::addUpdates() {
   buckets = makeBuckets(trained, block);
   OpBuilder builder = OpBuilder::atBlockBegin(&block);
   GraphBuilder build(builder, NameLoc::get(builder.getStringAttr("optimizer")));
-  SmallVector<Value> corrections;
-  if (step) {
-    Value count = build.add(build.cast(step, builder.getF64Type()), 1.0);
-    for (double beta : row().corrections(numbers()))
-      corrections.push_back(correction(build, count, beta));
+  SmallVector<Value> ofStep;
+  if (step) { // in f64, then rounded: in f32, 1 - beta^t loses digits for the first steps
+    formulas::Term count{&build, build.add(build.cast(step, builder.getF64Type()), 1.0)};
+    for (const StepFunction &function : row().ofStep(numbers()))
+      ofStep.push_back(build.cast(function(count).value, scalarType));
   }
   if (needsNorm()) {
     builder.setInsertionPoint(block.getTerminator());
@@ -453,7 +455,7 @@ void AddOptimizer::addUpdates() {
   for (Bucket &bucket : buckets) {
     if (!norm && bucket.ready)
       builder.setInsertionPointAfter(later(bucket.ready, scale.getDefiningOp()));
-    update(build, bucket, scale, corrections);
+    update(build, bucket, scale, ofStep);
   }
 }
 
@@ -470,7 +472,7 @@ double AddOptimizer::watchedSize() {
 }
 
 void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
-                          ArrayRef<Value> corrections) {
+                          ArrayRef<Value> ofStep) {
   const size_t width = bucket.members.size(), states = bucket.members.front()->state.size();
   SmallVector<Value> parameters, gradients, state(states * width);
   for (auto [index, member] : llvm::enumerate(bucket.members)) {
@@ -484,7 +486,7 @@ void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
   if (first.rateFactor != 1)
     rate = build.mul(rate, first.rateFactor);
   SmallVector<Value> scalars{rate, build.scalar(scalarType, first.weightDecay), scale};
-  llvm::append_range(scalars, corrections);
+  llvm::append_range(scalars, ofStep);
   SmallVector<Type> types(ValueRange(parameters).getTypes());
   llvm::append_range(types, ValueRange(state).getTypes());
   FloatAttr limit;
@@ -529,7 +531,7 @@ void AddOptimizer::writeFormula(UpdateOp op, size_t states) {
                      .gradient = argument(1) * scale,
                      .rate = argument(scalars),
                      .weightDecay = argument(scalars + 1),
-                     .corrections = arguments(scalars + 3, count)};
+                     .ofStep = arguments(scalars + 3, count)};
   row().update(numbers(), next);
   SmallVector<Value> results;
   auto yield = [&](Term after, Term before) {

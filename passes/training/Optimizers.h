@@ -2,6 +2,7 @@
 #pragma once
 #include "ir/formulas/Term.h"
 #include "passes/options/TrainingOptions.h"
+#include <functional>
 
 namespace ingot {
 
@@ -10,19 +11,20 @@ struct ElementUpdate {
   using Term = graph::formulas::Term;
 
   Term parameter;
-  llvm::SmallVector<Term> state; ///< in the order of the row
-  const Term gradient;           ///< of the mean over micro-batches, clipped
-  const Term rate, weightDecay;  ///< of the parameter's group
-  /// 1 - beta^t of the row's `corrections`.
-  const llvm::SmallVector<Term> corrections;
+  llvm::SmallVector<Term> state;        ///< in the order of the row
+  const Term gradient;                  ///< of the mean over micro-batches, clipped
+  const Term rate, weightDecay;         ///< of the parameter's group
+  const llvm::SmallVector<Term> ofStep; ///< in the order of the row
 };
+
+/// A scalar of an update that depends on the step's number alone: 1 for the first, in f64.
+using StepFunction = std::function<ElementUpdate::Term(ElementUpdate::Term)>;
 
 struct OptimizerRow {
   TrainingOptions::Optimizer optimizer;
   /// Prefixes of the state's names: one tensor a parameter each.
   llvm::SmallVector<llvm::StringRef> (*state)(const TrainingOptions &options);
-  /// The betas whose powers correct moments that start at 0.
-  llvm::SmallVector<double> (*corrections)(const TrainingOptions &options);
+  llvm::SmallVector<StepFunction> (*ofStep)(const TrainingOptions &options);
   void (*update)(const TrainingOptions &options, ElementUpdate &element);
 };
 

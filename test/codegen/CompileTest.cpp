@@ -216,8 +216,10 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
   for (const char *field : {"threads", "cache", "timing", "tuning.note"})
     EXPECT_TRUE(seen.contains(field) && !seen[field]) << field;
   // No field is left out of the lists: a structured binding counts the members.
-  [[maybe_unused]] auto &[loss, optimizer, beta1, beta2, epsilon, decay, momentum, clip, accumulate,
-                          onNonFinite, groups, lossWeights, classAxis, output, gradients] = *options.training;
+  [[maybe_unused]] auto &[loss, optimizer, beta1, beta2, epsilon, decay, momentum, dampening,
+                          nesterov, alpha, centered, rho, rateDecay, momentumDecay, clip,
+                          accumulate, onNonFinite, groups, lossWeights, classAxis, output,
+                          gradients] = *options.training;
   [[maybe_unused]] auto &[budget, largest, least, smallest, heavy, stride] = options.memory;
   [[maybe_unused]] auto &[training, memory, name, tuning, threads, directory, dump, print, timing,
                           stop] = options;
@@ -226,7 +228,7 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
     T::fields(any, [&](const Field &, const auto &) { ++fields; });
     return fields;
   };
-  EXPECT_EQ(count(*options.training), 15u);
+  EXPECT_EQ(count(*options.training), 22u);
   EXPECT_EQ(count(options.memory), 6u);
   EXPECT_EQ(count(options), 9u);
 }

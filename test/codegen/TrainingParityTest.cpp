@@ -140,7 +140,7 @@ TEST_P(CompiledGradients, FirstArePyTorchs) {
   ASSERT_TRUE(status) << status.error().text();
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, CompiledParity, everyGoldenRun(), nameOf);
+INSTANTIATE_TEST_SUITE_P(Golden, CompiledParity, ::testing::ValuesIn(everyGoldenRun()), nameOf);
 INSTANTIATE_TEST_SUITE_P(Golden, CompiledRecomputation,
                          ::testing::Combine(::testing::Values("gpt", "mlp"),
                                             ::testing::Values("plain", "accumulate")),

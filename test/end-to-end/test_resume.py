@@ -111,6 +111,20 @@ class Resume(unittest.TestCase):
         self.assertEqual(given, taken)
         self.assertNotEqual(given["loss"], lines(run("eval", self.path("run"), f"--data={self.arrays}", "--json", "--scale=1"))[0]["loss"])
 
+    def test_every_optimizer_resumes_bit_identically(self):
+        flags = {"sgd": ["--momentum=0.9", "--dampening=0.3"], "adamw": [], "adam": [], "adamax": [], "nadam": [], "radam": [],
+                 "adagrad": ["--rate-decay=0.1"], "adadelta": [], "rmsprop": ["--momentum=0.5", "--centered"], "lion": []}
+        _, _, choices = run("train", "--help").stdout.partition("--optimizer")
+        for optimizer, more in flags.items():
+            self.assertIn(optimizer, choices)
+            with self.subTest(optimizer=optimizer):
+                start = [*MLP, "--data=random", f"--optimizer={optimizer}", *more, "--lr=0.01"]
+                whole, half = self.path(f"whole-{optimizer}"), self.path(f"half-{optimizer}")
+                self.train(*start, "--steps=20", f"--out={whole}")
+                self.train(*start, "--steps=9", f"--out={half}")
+                self.train(MLP[0], "--data=random", "--steps=20", f"--out={half}", "--resume")
+                self.assertEqual(contents(whole), contents(half))
+
     def test_random_options_and_kills(self):
         """Bytes of checkpoint and losses equal those of an undisturbed run, whatever the options and the moment."""
         draw = random.Random()

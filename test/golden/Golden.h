@@ -91,6 +91,11 @@ public:
           parseEnum<TrainingOptions::Optimizer>(entry["optimizer"].get<std::string>()).value();
       result.options.weightDecay = entry["weight_decay"].get<double>();
       result.options.momentum = entry.value("momentum", 0.0);
+      result.options.dampening = entry.value("dampening", 0.0);
+      result.options.nesterov = entry.value("nesterov", false);
+      result.options.centered = entry.value("centered", false);
+      result.options.rateDecay = entry.value("lr_decay", 0.0);
+      result.options = result.options.resolved();
       result.options.clip = entry.value("clip", 0.0);
       result.options.accumulate = entry.value("accumulate", 1);
       for (const auto &[parameter, gradient] : entry["gradients"].items())

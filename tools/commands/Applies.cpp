@@ -9,8 +9,42 @@ namespace {
 struct Row {
   Circumstance circumstance;
   std::vector<std::string> options; ///< that do nothing then
-  std::string_view reason;          ///< what the error says
+  std::string reason;               ///< what the error says
 };
+
+/// An optimizer's name and those of its numbers, members of TrainingOptions.
+struct OptimizerNumbers {
+  std::string_view optimizer;
+  std::vector<std::string_view> numbers;
+
+  bool have(std::string_view number) const {
+    return std::ranges::find(numbers, number) != numbers.end();
+  }
+};
+
+const OptimizerNumbers optimizers[] = {
+#define INGOT_NUMBER(FIELD, ...) #FIELD,
+#define INGOT_OPTIMIZER(NAME, TEXT, RATE, ...) {TEXT, {__VA_ARGS__}},
+#include "passes/options/Optimizers.def"
+};
+
+/// For every optimizer the numbers that only others have.
+std::vector<Row> numbersOfOthers() {
+  std::vector<Row> rows;
+  TrainingOptions options;
+  TrainingOptions::fields(options, [&](const Field &field, const auto &) {
+    std::vector<std::string_view> owners;
+    for (const OptimizerNumbers &each : optimizers)
+      if (each.have(field.memberName()))
+        owners.push_back(each.optimizer);
+    for (size_t index = 0; !owners.empty() && index < std::size(optimizers); ++index)
+      if (!optimizers[index].have(field.memberName()))
+        rows.push_back({Circumstance(int(Circumstance::AdamW) + int(index)),
+                        {field.flagName()},
+                        fmt::format("applies to --optimizer={} only", fmt::join(owners, ", "))});
+  });
+  return rows;
+}
 
 const std::vector<std::string> gptSizes = {"--size",  "--layers",   "--heads",
                                            "--width", "--sequence", "--vocab"};
@@ -21,68 +55,72 @@ const std::vector<std::string> trainingOptions = [] {
 }();
 
 const std::vector<Row> &table() {
-  static const std::vector<Row> rows = {
-      {Circumstance::FixedShapes, {"--shapes"}, "applies to ONNX files only"},
-      {Circumstance::Mlp,
-       {"--size", "--heads", "--width", "--sequence", "--vocab"},
-       "does not apply to mlp"},
-      {Circumstance::ModelFile, gptSizes, "does not apply: a model from a file keeps its sizes"},
-      {Circumstance::ModelFileBatch,
-       {"--batch"},
-       "does not apply: a model from a file keeps its sizes"},
-      {Circumstance::Checkpoint, gptSizes, "does not apply: a checkpoint keeps its model's sizes"},
-      {Circumstance::CheckpointMetric,
-       {"--metric", "--class-axis"},
-       "applies to ONNX files only: a checkpoint's training says what counts"},
-      {Circumstance::CheckpointBatch, {"--batch"}, "does not apply: a checkpoint keeps its batch"},
-      {Circumstance::ProgramFile, gptSizes,
-       "does not apply: the program in a .ingot file is compiled already"},
-      {Circumstance::ProgramFile, trainingOptions,
-       "does not apply: the program in a .ingot file is compiled already"},
-      {Circumstance::ProgramFile,
-       {"--batch", "--inference", "--target", "--memory", "--tune", "--cache", "--no-cache",
-        "--explain-cache", "--dump-dir", "--print-after", "--timing"},
-       "does not apply: the program in a .ingot file is compiled already"},
-      {Circumstance::NoTraining, trainingOptions, "applies to training only"},
-      {Circumstance::Adam, {"--momentum"}, "applies to --optimizer=sgd only"},
-      {Circumstance::Sgd,
-       {"--beta1", "--beta2", "--epsilon"},
-       "applies to --optimizer=adamw and adam only"},
-      {Circumstance::NoClasses, {"--class-axis"}, "applies to --loss=cross_entropy only"},
-      {Circumstance::ReferenceDevice,
-       {"--target", "--memory", "--tune", "--cache", "--no-cache", "--explain-cache"},
-       "does not apply to --device=reference, which compiles nothing"},
-      {Circumstance::NothingRuns,
-       {"--device"},
-       "does not apply: nothing runs; --target says what to compile for"},
-      {Circumstance::TextData, {"--scale"}, "does not apply to --text"},
-      {Circumstance::ArrayData, {"--tokenizer", "--bpe"}, "applies to --text only"},
-      {Circumstance::RandomData,
-       {"--tokenizer", "--bpe", "--scale", "--eval-split"},
-       "does not apply to --data=random"},
-      {Circumstance::FixedData, {"--seed"}, "applies to --data=random only"},
-      {Circumstance::NoSplit,
-       {"--eval-every", "--eval-batches"},
-       "needs --eval-split, the share of the data to validate on"},
-      {Circumstance::ConstantRate,
-       {"--decay-steps", "--final-lr"},
-       "applies to --schedule=linear and cosine only"},
-      {Circumstance::NoOutput,
-       {"--resume", "--save-every", "--keep"},
-       "needs --out=DIR, where the checkpoints are"},
-      {Circumstance::LikeliestToken,
-       {"--top-k", "--seed"},
-       "does not apply to --temperature=0, which draws nothing"},
-      {Circumstance::OwnParameters,
-       {"--parameters"},
-       "does not apply: the checkpoint holds its own parameters"},
-      {Circumstance::SavedParameters,
-       {"--seed"},
-       "does not apply: the parameters come from a checkpoint"},
-      {Circumstance::NothingExpected, {"--tolerance"}, "applies to --expected_output only"},
-      {Circumstance::JsonOutput, {"--top"}, "does not apply to --json, which lists everything"},
-      {Circumstance::IrOutput, {"--json"}, "does not apply to --emit, which prints IR"},
-  };
+  static const std::vector<Row> rows = [] {
+    std::vector<Row> all = numbersOfOthers();
+    std::vector<Row> others = {
+        {Circumstance::FixedShapes, {"--shapes"}, "applies to ONNX files only"},
+        {Circumstance::Mlp,
+         {"--size", "--heads", "--width", "--sequence", "--vocab"},
+         "does not apply to mlp"},
+        {Circumstance::ModelFile, gptSizes, "does not apply: a model from a file keeps its sizes"},
+        {Circumstance::ModelFileBatch,
+         {"--batch"},
+         "does not apply: a model from a file keeps its sizes"},
+        {Circumstance::Checkpoint, gptSizes,
+         "does not apply: a checkpoint keeps its model's sizes"},
+        {Circumstance::CheckpointMetric,
+         {"--metric", "--class-axis"},
+         "applies to ONNX files only: a checkpoint's training says what counts"},
+        {Circumstance::CheckpointBatch,
+         {"--batch"},
+         "does not apply: a checkpoint keeps its batch"},
+        {Circumstance::ProgramFile, gptSizes,
+         "does not apply: the program in a .ingot file is compiled already"},
+        {Circumstance::ProgramFile, trainingOptions,
+         "does not apply: the program in a .ingot file is compiled already"},
+        {Circumstance::ProgramFile,
+         {"--batch", "--inference", "--target", "--memory", "--tune", "--cache", "--no-cache",
+          "--explain-cache", "--dump-dir", "--print-after", "--timing"},
+         "does not apply: the program in a .ingot file is compiled already"},
+        {Circumstance::NoTraining, trainingOptions, "applies to training only"},
+        {Circumstance::NoClasses, {"--class-axis"}, "applies to --loss=cross_entropy only"},
+        {Circumstance::ReferenceDevice,
+         {"--target", "--memory", "--tune", "--cache", "--no-cache", "--explain-cache"},
+         "does not apply to --device=reference, which compiles nothing"},
+        {Circumstance::NothingRuns,
+         {"--device"},
+         "does not apply: nothing runs; --target says what to compile for"},
+        {Circumstance::TextData, {"--scale"}, "does not apply to --text"},
+        {Circumstance::ArrayData, {"--tokenizer", "--bpe"}, "applies to --text only"},
+        {Circumstance::RandomData,
+         {"--tokenizer", "--bpe", "--scale", "--eval-split"},
+         "does not apply to --data=random"},
+        {Circumstance::FixedData, {"--seed"}, "applies to --data=random only"},
+        {Circumstance::NoSplit,
+         {"--eval-every", "--eval-batches"},
+         "needs --eval-split, the share of the data to validate on"},
+        {Circumstance::ConstantRate,
+         {"--decay-steps", "--final-lr"},
+         "applies to --schedule=linear and cosine only"},
+        {Circumstance::NoOutput,
+         {"--resume", "--save-every", "--keep"},
+         "needs --out=DIR, where the checkpoints are"},
+        {Circumstance::LikeliestToken,
+         {"--top-k", "--seed"},
+         "does not apply to --temperature=0, which draws nothing"},
+        {Circumstance::OwnParameters,
+         {"--parameters"},
+         "does not apply: the checkpoint holds its own parameters"},
+        {Circumstance::SavedParameters,
+         {"--seed"},
+         "does not apply: the parameters come from a checkpoint"},
+        {Circumstance::NothingExpected, {"--tolerance"}, "applies to --expected_output only"},
+        {Circumstance::JsonOutput, {"--top"}, "does not apply to --json, which lists everything"},
+        {Circumstance::IrOutput, {"--json"}, "does not apply to --emit, which prints IR"},
+    };
+    std::ranges::move(others, std::back_inserter(all));
+    return all;
+  }();
   return rows;
 }
 

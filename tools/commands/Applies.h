@@ -17,8 +17,10 @@ enum class Circumstance {
   CheckpointBatch,  ///< and so does the batch
   ProgramFile,      ///< the model is compiled already
   NoTraining,       ///< the model runs alone: no loss, no optimizer
-  Adam,             ///< the optimizer is adam or adamw
-  Sgd,
+// The optimizer, in the order of TrainingOptions::Optimizer.
+#define INGOT_NUMBER(...)
+#define INGOT_OPTIMIZER(NAME, ...) NAME,
+#include "passes/options/Optimizers.def"
   NoClasses,       ///< the loss is not of classes
   ReferenceDevice, ///< the interpreter: nothing is compiled
   NothingRuns,     ///< the command only compiles

@@ -126,7 +126,7 @@ void restoreTraining(Restorer &flag, TrainingOptions &options, TrainingOptions s
                      int64_t step) {
   TrainingOptions own;
   own.optimizer = saved.optimizer;
-  if (saved.decay() == own.decay())
+  if (saved.resolved().weightDecay == own.resolved().weightDecay)
     saved.weightDecay.reset();
   flag.restoreFields(options, saved, step, wayOf);
 }

@@ -27,8 +27,8 @@ Result<TrainingOptions> TrainingFlags::optionsFor(const Model &model) const {
 }
 
 std::vector<Circumstance> TrainingFlags::circumstances() const {
-  const bool isSgd = options.optimizer == TrainingOptions::Optimizer::Sgd;
-  std::vector<Circumstance> result = {isSgd ? Circumstance::Sgd : Circumstance::Adam};
+  std::vector<Circumstance> result = {
+      Circumstance(int(Circumstance::AdamW) + int(options.optimizer))};
   if (options.loss != TrainingOptions::Loss::CrossEntropy)
     result.push_back(Circumstance::NoClasses);
   return result;

@@ -16,7 +16,10 @@ INSTANTIATE_TEST_SUITE_P(Ingot, Training, testing::Values("cpu", "reference"),
 TEST_P(Training, trainingLowersTheLoss) {
   for (Optimizer optimizer :
        {Optimizer(AdamW{.learningRate = 0.05}), Optimizer(Adam{.learningRate = 0.05}),
-        Optimizer(Sgd{.learningRate = 0.2})}) {
+        Optimizer(Sgd{.learningRate = 0.2}), Optimizer(Adamax{.learningRate = 0.05}),
+        Optimizer(NAdam{.learningRate = 0.05}), Optimizer(RAdam{.learningRate = 0.1}),
+        Optimizer(Adagrad{.learningRate = 0.2}), Optimizer(Adadelta{.learningRate = 20}),
+        Optimizer(RmsProp{.learningRate = 0.05}), Optimizer(Lion{.learningRate = 0.03})}) {
     Result<ModelTrainer> trainer =
         smallMlp().trainer(Loss::CrossEntropy, optimizer, trainOptions());
     ASSERT_TRUE(trainer) << trainer.error().text();
@@ -105,11 +108,19 @@ TEST_P(Training, optionsThatAreNoNumbersAreRefusedByName) {
     EXPECT_EQ(place(Adam{.weightDecay = wrong}, fine), "Adam::weightDecay");
     EXPECT_EQ(place(Sgd{.learningRate = wrong}, fine), "Sgd::learningRate");
     EXPECT_EQ(place(Sgd{.momentum = wrong}, fine), "Sgd::momentum");
+    EXPECT_EQ(place(Sgd{.dampening = wrong}, fine), "Sgd::dampening");
+    EXPECT_EQ(place(RmsProp{.alpha = wrong}, fine), "RmsProp::alpha");
+    EXPECT_EQ(place(Adadelta{.rho = wrong}, fine), "Adadelta::rho");
+    EXPECT_EQ(place(Adagrad{.rateDecay = wrong}, fine), "Adagrad::rateDecay");
+    EXPECT_EQ(place(NAdam{.momentumDecay = wrong}, fine), "NAdam::momentumDecay");
+    EXPECT_EQ(place(Lion{.beta2 = wrong}, fine), "Lion::beta2");
     EXPECT_EQ(place(Sgd{.weightDecay = wrong}, fine), "Sgd::weightDecay");
     ModelTrainerOptions clipped = fine;
     clipped.clip = wrong;
     EXPECT_EQ(place(Sgd(), clipped), "ModelTrainerOptions::clip");
   }
+  EXPECT_EQ(place(Sgd{.nesterov = true}, fine), "Sgd::nesterov");
+  EXPECT_EQ(place(Sgd{.momentum = 0.9, .dampening = 0.1, .nesterov = true}, fine), "Sgd::nesterov");
   ModelTrainerOptions options = fine;
   options.accumulate = 0;
   EXPECT_EQ(place(AdamW(), options), "ModelTrainerOptions::accumulate");

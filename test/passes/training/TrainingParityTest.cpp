@@ -99,7 +99,7 @@ TEST_P(GradientParity, FirstGradientsArePyTorchs) {
   ASSERT_TRUE(status) << status.error().text();
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, LossParity, everyGoldenRun(), nameOf);
+INSTANTIATE_TEST_SUITE_P(Golden, LossParity, ::testing::ValuesIn(everyGoldenRun()), nameOf);
 INSTANTIATE_TEST_SUITE_P(Golden, GradientParity, ::testing::Values("gpt", "mlp"),
                          [](const auto &test) { return std::string(test.param); });
 
