@@ -311,83 +311,62 @@ template <Value (Builder::*method)(Value, std::vector<int64_t>, bool)> Items glo
   return {spatial.empty() ? x : (c.b.*method)(x, spatial, true)};
 }
 
-/// Each element's place in x, whose spatial dimensions may be counted column by column.
-Value placesOf(Call &c, const Value &x, bool isColumnMajor) {
-  const Shape &shape = x.shape();
-  Value places = c.constant({0}, {});
-  int64_t stride = 1;
-  auto count = [&](int64_t dimension) {
-    Value index = c.b.iota(shape, dimension, ElementType::I64);
-    places = places + index * c.constant({stride}, {});
-    stride *= shape[size_t(dimension)];
-  };
-  for (int64_t i = 2; i < rank(x); ++i)
-    count(isColumnMajor ? i : rank(x) + 1 - i);
-  count(1);
-  count(0);
-  return places;
+/// How an op of `kernel_shape` pools; refused where its attributes do not fit x.
+Pooling poolingOf(Call &c, const Value &x) {
+  const Windows w = windowsOf(c, x, c.integers("kernel_shape"));
+  return {w.sizes,
+          w.strides,
+          w.dilations,
+          w.low,
+          w.high,
+          c.integer("ceil_mode", 0) != 0,
+          c.integer("count_include_pad", 0) != 0};
+}
+
+/// Places in all of x from numbers within a channel, which may be wanted column by column.
+Value placesOf(Call &c, const Value &x, Value numbers, bool isColumnMajor) {
+  const Shape shape = x.shape();
+  Value rest = c.b.cast(numbers, ElementType::I64), places = rest;
+  const int64_t channel = elementCount(Shape(shape.begin() + 2, shape.end()));
+  if (isColumnMajor) {
+    places = c.constant({0}, {});
+    int64_t below = channel, stride = 1;
+    for (int64_t i = 2; i < rank(x); ++i) {
+      below /= shape[size_t(i)];
+      places = places + rest / c.constant({below}, {}) * c.constant({stride}, {});
+      rest = c.b.remainder(rest, c.constant({below}, {}));
+      stride *= shape[size_t(i)];
+    }
+  }
+  Value image = c.b.iota(numbers.shape(), 0, ElementType::I64),
+        of = c.b.iota(numbers.shape(), 1, ElementType::I64);
+  return places + (image * c.constant({shape[1]}, {}) + of) * c.constant({channel}, {});
 }
 
 Items maxPool(Call &c) {
   Value x = c.operand(0);
-  const Windows w = windowsOf(c, x, c.integers("kernel_shape"));
+  const Pooling how = poolingOf(c, x);
   if (c.isRefused())
     return {};
-  Value windows = windowed(c, x, w, lowest(x.type()));
-  Value largest = c.b.max(windows, w.inner(x));
   if (!c.wants(1))
-    return {largest};
-  // Of equal elements, the first one's place in x.
-  Value places = windowed(c, placesOf(c, x, c.integer("storage_order", 0) != 0), w, 0);
-  Shape apart = largest.shape();
-  apart.insert(apart.end(), w.sizes.size(), 1);
-  Value isLargest = c.b.compare(Comparison::Equal, windows, c.b.reshape(largest, apart));
-  Value none = c.constant({elementCount(x.shape())}, {});
-  return {largest, c.b.min(c.b.select(isLargest, places, none), w.inner(x))};
+    return {c.b.maxPool(x, how)};
+  const std::vector<Value> both = c.b.maxPoolWithNumbers(x, how);
+  return {both[0], placesOf(c, x, both[1], c.integer("storage_order", 0) != 0)};
 }
 
-/// Padding counts only where the file says so; what `ceil_mode` adds beyond it never does.
 Items averagePool(Call &c) {
   Value x = c.operand(0);
-  const Windows w = windowsOf(c, x, c.integers("kernel_shape"));
-  if (c.isRefused())
-    return {};
-  Value total = c.b.sum(windowed(c, x, w, 0), w.inner(x));
-  const bool countsPads = c.integer("count_include_pad", 0) != 0;
-  Value ones = c.b.broadcast(c.scalarLike(x, 1), x.shape());
-  Windows beyond = w;
-  if (countsPads) {
-    ones = c.b.pad(ones, 1, w.lead(w.low), w.lead(w.declaredHigh));
-    std::ranges::fill(beyond.low, 0);
-    for (size_t i = 0; i < beyond.high.size(); ++i)
-      beyond.high[i] -= w.declaredHigh[i];
-  }
-  return {total / c.b.sum(windowed(c, ones, beyond, 0), w.inner(x))};
-}
-
-/// (Σ |x|^p)^(1/p).
-Value lpOf(Call &c, Value x, Ints axes, bool keeps) {
-  const double p = double(c.integer("p", 2));
-  Value magnitude = c.b.abs(x);
-  Value power = p == 1 ? magnitude : p == 2 ? x * x : c.b.pow(magnitude, c.scalarLike(x, p));
-  Value total = c.b.sum(power, std::move(axes), keeps);
-  return p == 1 ? total : p == 2 ? c.b.sqrt(total) : c.b.pow(total, c.scalarLike(total, 1 / p));
+  const Pooling how = poolingOf(c, x);
+  return c.isRefused() ? Items() : Items{c.b.averagePool(x, how)};
 }
 
 Items lpPool(Call &c) {
   Value x = c.operand(0);
-  const Windows w = windowsOf(c, x, c.integers("kernel_shape"));
-  if (c.isRefused())
-    return {};
-  return {lpOf(c, windowed(c, x, w, 0), w.inner(x), false)};
+  const Pooling how = poolingOf(c, x);
+  return c.isRefused() ? Items() : Items{c.b.lpPool(x, double(c.integer("p", 2)), how)};
 }
 
-Items globalLpPool(Call &c) {
-  Value x = c.operand(0);
-  Ints spatial(size_t(std::max<int64_t>(rank(x) - 2, 0)));
-  std::iota(spatial.begin(), spatial.end(), 2);
-  return {spatial.empty() ? x : lpOf(c, x, spatial, true)};
-}
+Items globalLpPool(Call &c) { return {c.b.lpPool(c.operand(0), double(c.integer("p", 2)), {})}; }
 
 constexpr Row rows[] = {
     {"AveragePool", 1, newestOpset, averagePool},
