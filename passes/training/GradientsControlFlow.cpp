@@ -159,8 +159,10 @@ LogicalResult loopGradient(G &g, LoopOp op) {
     seeds.push_back(g.cotangent(result));
   if (*most == 0) {
     for (auto [carried, seed] : llvm::zip(op.getCarried(), seeds))
-      if (seed)
-        g.give(carried, seed);
+      if (isFloatTensor(carried))
+        g.give(carried, seed ? seed : g.zerosLike(carried));
+    for (Value capture : captures)
+      g.give(capture, g.zerosLike(capture));
     return success();
   }
   LoopOp stacked = stackCarries(op, *most);

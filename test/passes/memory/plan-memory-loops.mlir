@@ -1,4 +1,4 @@
-// RUN: %ingot-opt --plan-memory %s | %FileCheck %s
+// RUN: %ingot-opt --plan-memory %s | FileCheck %s
 
 func.func private @copy(tensor<16xf32>) -> tensor<16xf32> attributes {graph.kernel = "elementwise", graph.copy,
     kernel.schedule = #kernel.schedule<arguments = [read, write], sharing = [0 with 0 same_point], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes ()]>}
