@@ -2,7 +2,7 @@
 /// finished tile while it is in L1.
 #include "codegen/cpu/ContractionBlocks.h"
 #include "codegen/cpu/ContractionEpilogue.h"
-#include "codegen/cpu/ContractionOperand.h"
+#include "codegen/cpu/ContractionForm.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/Packing.h"
 #include "codegen/kernel/PointAccess.h"
@@ -138,15 +138,7 @@ Value ContractionEmitter::valueAt(const ContractionOperand &operand, Value batch
                                   const PointIndex &row, const PointIndex &k, int64_t count,
                                   Value mask) {
   PointEmitter points = kernel.points(count);
-  SmallVector<PointIndex> indices(cast<RankedTensorType>(operand.tensor.getType()).getRank());
-  auto place = [&](ArrayRef<int64_t> dims, const PointIndex &linear) {
-    for (auto [d, digit] : llvm::zip(dims, points.split(linear, operand.sizes(dims))))
-      indices[d] = digit;
-  };
-  place(operand.batchDims, PointIndex::uniform(batch, shape.batch));
-  place(operand.freeDims, row);
-  place(operand.contractDims, k);
-  Value value = points.at(operand.tensor, ArrayRef<PointIndex>(indices), mask);
+  Value value = operand.at(points, PointIndex::uniform(batch, shape.batch), row, k, mask);
   broken |= !points.ok();
   if (!value)
     value = code.zero(sumType);

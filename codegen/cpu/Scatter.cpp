@@ -4,13 +4,11 @@
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
-#include "codegen/kernel/Sharing.h"
-#include "ir/dialect/Graph.h"
+#include "codegen/kernel/ScatterShape.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "passes/linalg/Reshape.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -30,48 +28,11 @@ struct ScatterSizes {
   }
 };
 
-/// A scatter_add or dynamic_update_slice, whose result is [outer, size, inner]. Its updates are
-/// [outer, count, inner], with rows of `size` that indices name, or that follow a first one.
-struct ScatterShape {
-  explicit ScatterShape(Operation *op)
-      : base(op->getOperand(0)), type(cast<RankedTensorType>(base.getType())) {
-    int64_t dim = 0;
-    if (auto scatter = dyn_cast<graph::ScatterAddOp>(op)) {
-      indices = scatter.getIndices(), updates = scatter.getUpdates(), dim = scatter.getDimension();
-      count = cast<RankedTensorType>(indices.getType()).getNumElements();
-    } else {
-      auto update = cast<graph::DynamicUpdateSliceOp>(op);
-      indices = update.getStart(), updates = update.getUpdate(), dim = update.getDimension();
-      count = update.getUpdate().getType().getDimSize(dim);
-      adds = false;
-    }
-    for (int64_t index = 0; index < type.getRank(); ++index)
-      (index < dim ? outer : index > dim ? inner : size) *= type.getShape()[index];
-    indexType = cast<RankedTensorType>(indices.getType());
-  }
-
-  Value base, indices, updates;
-  RankedTensorType type, indexType;
-  bool adds = true;  ///< and names each row by an index
-  int64_t count = 0; ///< of rows that are written
-  int64_t outer = 1, size = 1, inner = 1;
-
-  int64_t chunks(const ScatterSizes &sizes) const {
-    return llvm::divideCeilSigned(inner, sizes.chunk);
-  }
-  int64_t ranges(const ScatterSizes &sizes) const {
-    return llvm::divideCeilSigned(size, sizes.range);
-  }
-};
-
-/// The op that a scatter kernel returns; null after a diagnostic.
-Operation *scatterOf(func::FuncOp kernel) {
-  auto returned = kernel.getBody().front().getTerminator()->getOperands();
-  Operation *op = returned.size() == 1 ? reshapeSource(returned[0]).getDefiningOp() : nullptr;
-  if (isa_and_nonnull<graph::ScatterAddOp, graph::DynamicUpdateSliceOp>(op))
-    return op;
-  kernel.emitError("a scatter kernel returns one scatter_add or dynamic_update_slice");
-  return nullptr;
+int64_t chunksOf(const ScatterShape &shape, const ScatterSizes &sizes) {
+  return llvm::divideCeilSigned(shape.inner, sizes.chunk);
+}
+int64_t rangesOf(const ScatterShape &shape, const ScatterSizes &sizes) {
+  return llvm::divideCeilSigned(shape.size, sizes.range);
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -107,8 +68,8 @@ public:
       : kernel(kernel), builder(kernel.builder), location(op->getLoc()), points(kernel.points()),
         shape(op), type(shape.type), indexType(shape.indexType), outer(shape.outer),
         size(shape.size), inner(shape.inner), count(shape.count), chunk(sizes.chunk),
-        range(sizes.range), unroll(sizes.unroll), chunks(shape.chunks(sizes)),
-        ranges(shape.ranges(sizes)) {}
+        range(sizes.range), unroll(sizes.unroll), chunks(chunksOf(shape, sizes)),
+        ranges(rangesOf(shape, sizes)) {}
 
   LogicalResult emit();
 
@@ -149,8 +110,7 @@ Value ScatterEmitter::clampedIndex(Value number) {
                            : points.at(shape.indices, {});
   index = arith::IndexCastOp::create(builder, location, builder.getIndexType(), index);
   index = arith::MaxSIOp::create(builder, location, index, kernel.index(0));
-  const int64_t last = shape.adds ? size - 1 : size - count;
-  index = arith::MinSIOp::create(builder, location, index, kernel.index(last));
+  index = arith::MinSIOp::create(builder, location, index, kernel.index(shape.lastRow()));
   return shape.adds ? index : arith::AddIOp::create(builder, location, index, number);
 }
 
@@ -168,7 +128,7 @@ void ScatterEmitter::copyBase() {
 
 /// Whether the planner gave base and result one place is known when the kernel runs.
 void ScatterEmitter::startFromBase() {
-  auto base = dyn_cast<BlockArgument>(reshapeSource(shape.base));
+  BlockArgument base = shape.baseOperand();
   if (!base)
     return copyBase();
   auto address = [&](Value memory) -> Value {
@@ -241,24 +201,6 @@ LogicalResult ScatterEmitter::emit() {
   return success(points.ok());
 }
 
-/// Notes what the base, the indices and the updates read.
-LogicalResult accessScatter(func::FuncOp kernel, const ScatterShape &shape) {
-  PointAccess points(kernel);
-  for (Value tensor : {shape.base, shape.updates}) {
-    auto type = cast<RankedTensorType>(tensor.getType());
-    const int64_t rows = type.getNumElements() / std::max<int64_t>(shape.inner, 1);
-    if (rows)
-      points.at(tensor,
-                points.split(points.uniform(rows) * shape.inner + points.consecutive(shape.inner),
-                             type.getShape()));
-  }
-  if (!shape.adds)
-    points.at(shape.indices, {});
-  else if (shape.count)
-    points.at(shape.indices, points.split(points.uniform(shape.count), shape.indexType.getShape()));
-  return success(points.ok());
-}
-
 } // namespace
 
 LogicalResult scheduleScatter(KernelScheduler &kernel) {
@@ -266,24 +208,16 @@ LogicalResult scheduleScatter(KernelScheduler &kernel) {
   if (!op)
     return failure();
   const ScatterShape shape(op);
-  // Updates are read once, their places in the result read and written; so it is in place.
-  const double added = double(shape.outer) * shape.count * shape.inner;
-  const double element = shape.type.getElementTypeBitWidth() / 8.0,
-               index = shape.indexType.getElementTypeBitWidth() / 8.0;
   ScatterSizes sizes;
   int64_t grains = 0;
   if (shape.type.getNumElements()) {
-    if (failed(accessScatter(kernel.kernel, shape)))
+    if (failed(accessScatter(kernel.kernel, shape, Code::lanes)))
       return failure();
     sizes = chooseSizes(shape, kernel.costs, Code::lanes);
-    grains = shape.outer * shape.ranges(sizes) * shape.chunks(sizes);
-    auto base = dyn_cast<BlockArgument>(reshapeSource(shape.base));
-    if (base && base.hasOneUse() && canShare(kernel.type(0), base.getType()))
-      kernel.share(kernel::PairAttr::get(kernel.context(), 0, base.getArgNumber(),
-                                         kernel::Sharing::SamePoint, 1));
+    grains = shape.outer * rangesOf(shape, sizes) * chunksOf(shape, sizes);
+    shareBase(kernel, shape);
   }
-  kernel.launch("scatter", grains, sizes, shape.adds ? added : 0,
-                3 * element * added + index * double(shape.count));
+  kernel.launch("scatter", grains, sizes, shape.flops(), shape.bytes());
   return success();
 }
 
@@ -298,7 +232,7 @@ LogicalResult emitScatter(KernelBuilder &kernel) {
   const bool fits =
       sizes.chunk > 0 && sizes.range > 0 && sizes.unroll > 0 && sizes.unroll <= 16 &&
       sizes.chunk % (sizes.unroll * Code::lanes) == 0 &&
-      kernel.launch.getGrains() == shape.outer * shape.ranges(sizes) * shape.chunks(sizes);
+      kernel.launch.getGrains() == shape.outer * rangesOf(shape, sizes) * chunksOf(shape, sizes);
   if (!fits)
     return kernel.kernel.emitError("kernel.schedule: these grains do not make its result");
   return ScatterEmitter(kernel, op, sizes).emit();

@@ -16,6 +16,8 @@ Scheduler schedulerFor(StringRef root) {
       .Case("elementwise", schedulePointwise)
       .Cases({"row", "update"}, scheduleRow) // an update that watches its gradients has rows
       .Case("column", scheduleColumn)
+      .Case("scatter", scheduleScatter)
+      .Case("contraction", scheduleContraction)
       .Default(nullptr);
 }
 
@@ -25,6 +27,8 @@ CudaEmitter emitterFor(StringRef kind) {
       .Case("pointwise", emitPointwise)
       .Case("rows", emitRows)
       .Cases({"columns", "columns_of_chunks"}, emitColumns)
+      .Case("scatter", emitScatter)
+      .Case("contraction", emitContraction)
       .Default(nullptr);
 }
 

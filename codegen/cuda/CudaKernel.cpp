@@ -54,17 +54,28 @@ static Value warpMask(IndexCode &code) {
 
 void CudaKernel::synchroniseWarp() { code.create<NVVM::SyncWarpOp>(warpMask(code)); }
 
-/// In pieces of 32 bits.
+static Value number32(IndexCode &code, int64_t value) {
+  return code.create<arith::ConstantOp>(code.builder.getI32IntegerAttr(int32_t(value)));
+}
+
 Value CudaKernel::exchange(Value value, int64_t bit) {
+  return shuffle(value, [&](Value piece) -> Value {
+    return code.create<NVVM::ShflOp>(piece.getType(), warpMask(code), piece, number32(code, bit),
+                                     number32(code, warpSize - 1), NVVM::ShflKind::bfly,
+                                     UnitAttr());
+  });
+}
+
+Value CudaKernel::fromLane(Value value, Value lane) {
+  return shuffle(value, [&](Value piece) -> Value {
+    return code.create<NVVM::ShflOp>(piece.getType(), warpMask(code), piece, lane,
+                                     number32(code, warpSize - 1), NVVM::ShflKind::idx, UnitAttr());
+  });
+}
+
+Value CudaKernel::shuffle(Value value, llvm::function_ref<Value(Value)> exchanged) {
   Type type = value.getType(), i32 = builder.getI32Type();
   const unsigned width = type.getIntOrFloatBitWidth();
-  auto number = [&](int64_t constant) -> Value {
-    return code.create<arith::ConstantOp>(builder.getI32IntegerAttr(int32_t(constant)));
-  };
-  auto exchanged = [&](Value piece) -> Value {
-    return code.create<NVVM::ShflOp>(i32, warpMask(code), piece, number(bit), number(warpSize - 1),
-                                     NVVM::ShflKind::bfly, UnitAttr());
-  };
   auto bits = IntegerType::get(builder.getContext(), width);
   Value whole = type == bits ? value : code.create<arith::BitcastOp>(bits, value).getResult();
   if (width <= 32) {

@@ -35,11 +35,16 @@ public:
   void synchroniseWarp();
   /// The value of the thread whose number in the warp differs in this bit alone.
   mlir::Value exchange(mlir::Value value, int64_t bit);
+  /// The value of the thread with this number in the warp, an i32.
+  mlir::Value fromLane(mlir::Value value, mlir::Value lane);
   PointEmitter points(int64_t lanes);
 
   llvm::LogicalResult finish();
 
 private:
+  /// Moves a value of any type between the threads of a warp, 32 bits at a time.
+  mlir::Value shuffle(mlir::Value value, llvm::function_ref<mlir::Value(mlir::Value)> piece);
+
   VectorMemory memory;
   mlir::Value blockNumber, threadNumber;
 };
@@ -48,11 +53,15 @@ private:
 llvm::LogicalResult schedulePointwise(CudaScheduler &);
 llvm::LogicalResult scheduleRow(CudaScheduler &);
 llvm::LogicalResult scheduleColumn(CudaScheduler &);
+llvm::LogicalResult scheduleScatter(CudaScheduler &);
+llvm::LogicalResult scheduleContraction(CudaScheduler &);
 
 /// Writes the whole body as the launch's sizes say; a failure has reported a located diagnostic.
 using CudaEmitter = llvm::LogicalResult (*)(CudaKernel &);
 llvm::LogicalResult emitPointwise(CudaKernel &);
 llvm::LogicalResult emitRows(CudaKernel &);
 llvm::LogicalResult emitColumns(CudaKernel &);
+llvm::LogicalResult emitScatter(CudaKernel &);
+llvm::LogicalResult emitContraction(CudaKernel &);
 
 } // namespace ingot

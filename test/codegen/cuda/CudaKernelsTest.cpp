@@ -203,6 +203,67 @@ std::vector<Case> columnCases() {
 INSTANTIATE_TEST_SUITE_P(Columns, CudaKernels, testing::ValuesIn(columnCases()),
                          [](const auto &info) { return info.param.name; });
 
+/// All transpositions, with a batch, odd and tiny sizes; an epilogue behind and a prologue before.
+std::vector<Case> contractionCases() {
+  struct Sizes {
+    int64_t batch, rows, columns, depth;
+  };
+  std::vector<Case> cases;
+  for (Sizes s : {Sizes{1, 1, 1, 1}, Sizes{1, 3, 5, 7}, Sizes{2, 33, 36, 20}, Sizes{1, 64, 64, 64},
+                  Sizes{3, 65, 40, 1}, Sizes{1, 130, 260, 36}, Sizes{1, 1024, 1024, 20}})
+    for (bool leftLast : {true, false})
+      for (bool rightLast : {true, false}) {
+        if (s.rows == 1024 && leftLast != rightLast)
+          continue;
+        const std::string left = shape(
+                              leftLast ? std::initializer_list<int64_t>{s.batch, s.rows, s.depth}
+                                       : std::initializer_list<int64_t>{s.batch, s.depth, s.rows}),
+                          right = shape(
+                              rightLast
+                                  ? std::initializer_list<int64_t>{s.batch, s.columns, s.depth}
+                                  : std::initializer_list<int64_t>{s.batch, s.depth, s.columns}),
+                          result = shape({s.batch, s.rows, s.columns}), bias = shape({s.columns});
+        cases.push_back(
+            {fmt::format("contraction{}_{}{}", sizesName({s.batch, s.rows, s.columns, s.depth}),
+                         leftLast ? 'N' : 'T', rightLast ? 'T' : 'N'),
+             model({left, right, bias},
+                   fmt::format("  %0 = graph.relu %a : {0}\n"
+                               "  %1 = graph.contract %0, %b batch [0] x [0] over [{1}] x [{2}] : "
+                               "{0}, {3} -> {4}\n"
+                               "  %2 = graph.broadcast %c [2] : {5} -> {4}\n"
+                               "  %result = graph.add %1, %2 : {4}\n",
+                               left, leftLast ? 2 : 1, rightLast ? 2 : 1, right, result, bias),
+                   result),
+             "contraction", 1e-5});
+      }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Contractions, CudaKernels, testing::ValuesIn(contractionCases()),
+                         [](const auto &info) { return info.param.name; });
+
+std::vector<Case> scatterCases() {
+  std::vector<Case> cases;
+  struct Sizes {
+    int64_t size, inner, count;
+  };
+  for (Sizes s : {Sizes{1, 1, 1}, Sizes{5, 3, 40}, Sizes{65, 33, 70}, Sizes{300, 64, 33}}) {
+    const std::string table = shape({s.size, s.inner}), updates = shape({s.count, s.inner}),
+                      indices = shape({s.count}, "i64");
+    cases.push_back({"scatter" + sizesName({s.size, s.inner, s.count}),
+                     model({table, indices, updates},
+                           fmt::format("  %result = graph.scatter_add %a, %b, %c dimension 0 : {}, "
+                                       "{}, {}\n",
+                                       table, indices, updates),
+                           table),
+                     "scatter", 1e-5, true, s.size});
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Scatters, CudaKernels, testing::ValuesIn(scatterCases()),
+                         [](const auto &info) { return info.param.name; });
+
 INSTANTIATE_TEST_SUITE_P(Elementwise, CudaKernels, testing::ValuesIn(elementwiseCases()),
                          [](const auto &info) { return info.param.name; });
 

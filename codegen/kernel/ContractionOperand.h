@@ -1,6 +1,8 @@
 /// The factors of a contraction, and where they lie.
 #pragma once
-#include "codegen/cpu/ContractionBlocks.h"
+#include "codegen/kernel/PointAccess.h"
+#include "codegen/kernel/PointEmitter.h"
+#include "codegen/kernel/ScheduleBuilder.h"
 #include "codegen/kernel/StridedView.h"
 #include "ir/dialect/Graph.h"
 
@@ -28,7 +30,17 @@ struct ContractionOperand {
   /// True if the operand's last dimension is the depth's.
   bool isDepthLast() const { return endsWith(contractDims); }
 
+  /// The value at an element of the contraction: with consecutive indices a vector.
+  mlir::Value at(PointEmitter &points, const PointIndex &batch, const PointIndex &free,
+                 const PointIndex &depth, mlir::Value mask = {}) const;
+  /// What that reads.
+  void access(PointAccess &points, const PointIndex &batch, const PointIndex &free,
+              const PointIndex &depth) const;
+
 private:
+  template <typename Points>
+  llvm::SmallVector<PointIndex> indices(Points &points, const PointIndex &batch,
+                                        const PointIndex &free, const PointIndex &depth) const;
   bool endsWith(llvm::ArrayRef<int64_t> dims) const;
   std::optional<int64_t> stride(const IndexGroup &group, llvm::ArrayRef<int64_t> dims) const;
 };
@@ -38,17 +50,13 @@ int64_t product(llvm::ArrayRef<int64_t> sizes);
 /// The contraction that a contraction kernel holds; null after a diagnostic.
 graph::ContractOp contractionOf(mlir::func::FuncOp kernel);
 
-/// A contraction's operands and shape.
-struct ContractionForm {
-  explicit ContractionForm(graph::ContractOp contract);
+/// The kernel's operands that the factors read, where they lie or in a prologue.
+llvm::SmallVector<unsigned> factorsOf(graph::ContractOp contract);
 
-  ContractionOperand left, right;
-  ContractionShape shape;
-  mlir::Type sumType;
-  bool keepRows = false; ///< panels of the left operand are rows that stay whole
-
-  /// The kernel's operands that the contraction reads, where they lie or in a prologue.
-  llvm::SmallVector<unsigned> factors() const;
-};
+/// Notes what the epilogue of a contraction [batch, rows, columns] reads at one element: a result
+/// may overwrite an operand that it reads at the result's own place alone. A failure has reported a
+/// located diagnostic.
+llvm::LogicalResult shareEpilogue(ScheduleBuilder &kernel, graph::ContractOp contract,
+                                  int64_t batch, int64_t rows, int64_t columns, int64_t lanes);
 
 } // namespace ingot

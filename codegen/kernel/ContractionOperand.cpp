@@ -1,0 +1,127 @@
+#include "codegen/kernel/ContractionOperand.h"
+#include "codegen/kernel/Sharing.h"
+
+using namespace mlir;
+
+namespace ingot {
+
+int64_t product(ArrayRef<int64_t> sizes) {
+  int64_t count = 1;
+  for (int64_t size : sizes)
+    count *= size;
+  return count;
+}
+
+ContractionOperand::ContractionOperand(Value tensor, ArrayRef<int64_t> batchDims,
+                                       ArrayRef<int64_t> contractDims)
+    : tensor(tensor), batchDims(batchDims), contractDims(contractDims) {
+  const int64_t rank = cast<RankedTensorType>(tensor.getType()).getRank();
+  for (int64_t d = 0; d < rank; ++d)
+    if (!llvm::is_contained(batchDims, d) && !llvm::is_contained(contractDims, d))
+      freeDims.push_back(d);
+  view = viewOfOperand(tensor);
+  if (!view)
+    return;
+  batch = view->group(batchDims);
+  free = view->group(freeDims);
+  contract = view->group(contractDims);
+}
+
+SmallVector<int64_t> ContractionOperand::sizes(ArrayRef<int64_t> dims) const {
+  auto type = cast<RankedTensorType>(tensor.getType());
+  return llvm::map_to_vector(dims, [&](int64_t d) { return type.getDimSize(d); });
+}
+
+bool ContractionOperand::endsWith(ArrayRef<int64_t> dims) const {
+  return !dims.empty() && dims.back() == cast<RankedTensorType>(tensor.getType()).getRank() - 1;
+}
+
+std::optional<int64_t> ContractionOperand::stride(const IndexGroup &group,
+                                                  ArrayRef<int64_t> dims) const {
+  if (view)
+    return group.stride();
+  return endsWith(dims) ? std::optional<int64_t>(1) : std::nullopt;
+}
+
+template <typename Points>
+SmallVector<PointIndex> ContractionOperand::indices(Points &points, const PointIndex &batch,
+                                                    const PointIndex &free,
+                                                    const PointIndex &depth) const {
+  SmallVector<PointIndex> all(cast<RankedTensorType>(tensor.getType()).getRank());
+  auto place = [&](ArrayRef<int64_t> dims, const PointIndex &linear) {
+    for (auto [d, digit] : llvm::zip(dims, points.split(linear, sizes(dims))))
+      all[d] = digit;
+  };
+  place(batchDims, batch);
+  place(freeDims, free);
+  place(contractDims, depth);
+  return all;
+}
+
+Value ContractionOperand::at(PointEmitter &points, const PointIndex &batch, const PointIndex &free,
+                             const PointIndex &depth, Value mask) const {
+  SmallVector<PointIndex> all = indices(points, batch, free, depth);
+  return points.at(tensor, ArrayRef<PointIndex>(all), mask);
+}
+
+void ContractionOperand::access(PointAccess &points, const PointIndex &batch,
+                                const PointIndex &free, const PointIndex &depth) const {
+  points.at(tensor, indices(points, batch, free, depth));
+}
+
+SmallVector<unsigned> factorsOf(graph::ContractOp contract) {
+  llvm::SetVector<Value> read;
+  read.insert(contract.getLhs());
+  read.insert(contract.getRhs());
+  for (size_t index = 0; index < read.size(); ++index)
+    if (Operation *op = read[index].getDefiningOp())
+      read.insert(op->operand_begin(), op->operand_end());
+  SmallVector<unsigned> arguments;
+  for (Value value : read)
+    if (auto argument = dyn_cast<BlockArgument>(value))
+      arguments.push_back(argument.getArgNumber());
+  return arguments;
+}
+
+graph::ContractOp contractionOf(func::FuncOp kernel) {
+  auto contracts = llvm::to_vector(kernel.getOps<graph::ContractOp>());
+  if (contracts.size() == 1)
+    return contracts.front();
+  kernel.emitError("a contraction kernel holds one graph.contract, this one ") << contracts.size();
+  return {};
+}
+
+LogicalResult shareEpilogue(ScheduleBuilder &kernel, graph::ContractOp contract, int64_t batch,
+                            int64_t rows, int64_t columns, int64_t lanes) {
+  func::FuncOp function = kernel.kernel;
+  PointAccess points(function, columns == 1 ? 1 : lanes);
+  PointIndex column = columns == 1 ? PointIndex::constant(0) : points.consecutive(columns);
+  PointIndex position = (points.uniform(batch) * rows + points.uniform(rows)) * columns + column;
+  SmallVector<PointIndex> own = points.split(position, contract.getType().getShape());
+  bool elsewhere = false;
+  points.bind(contract.getResult(), [&](PointAccess::Indices indices) {
+    elsewhere |= indices != PointAccess::Indices(own);
+    return std::optional(columns != 1);
+  });
+  for (unsigned result = 0; result < function.getNumResults(); ++result)
+    points.at(kernel.returned(result), points.split(position, kernel.type(result).getShape()));
+  if (elsewhere)
+    return contract.emitError(
+        "the kernel uses the contraction's result at another element than it computes");
+  SmallVector<unsigned> factors = factorsOf(contract);
+  for (unsigned operand = 0; operand < function.getNumArguments(); ++operand) {
+    const bool movesAbout = llvm::any_of(points.loads(), [&](const PointAccess::Load &load) {
+      return load.operand == operand && !(load.position == position);
+    });
+    if (movesAbout || llvm::is_contained(factors, operand))
+      continue;
+    for (unsigned result = 0; result < function.getNumResults(); ++result)
+      if (kernel::memoryType(function.getArgumentTypes()[operand]) ==
+          kernel::memoryType(function.getResultTypes()[result]))
+        kernel.share(kernel::PairAttr::get(kernel.context(), result, operand,
+                                           kernel::Sharing::SamePoint, 1));
+  }
+  return success(points.ok());
+}
+
+} // namespace ingot
