@@ -41,6 +41,9 @@ Result<std::unique_ptr<EmulatedProgram>> EmulatedProgram::load(Program program, 
   INGOT_TRY(
       self.check(self.driver.cuMemAlloc(&self.arena, std::max<size_t>(64, self.program.arenaBytes)),
                  "cuMemAlloc"));
+  if (self.program.persistentBytes) // parameters and state start at zero
+    INGOT_TRY(self.check(self.driver.cuMemsetD8(self.arena, 0, self.program.persistentBytes),
+                         "cuMemsetD8"));
   for (const Constant &constant : self.program.constants)
     INGOT_TRY(self.check(self.driver.cuMemcpyHtoD(self.arena + constant.offset,
                                                   constant.value.data(), constant.value.bytes()),
