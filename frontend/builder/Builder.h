@@ -231,6 +231,12 @@ public:
   /// x [batch, channels, …], weight [out, channels / groups, …], bias [out] or Value(): a
   /// cross-correlation, as in PyTorch.
   Value convolution(Value x, Value weight, Value bias = Value(), const Convolution &how = {});
+  /// The transpose of a convolution with this weight: x [batch, channels, …], weight [channels,
+  /// out / groups, …], bias [out] or Value(). Padding is cut off: a result has
+  /// (size - 1) · stride + (kernel - 1) · dilation + 1 - low - high elements; `high` less PyTorch's
+  /// output padding, which may make it negative.
+  Value transposedConvolution(Value x, Value weight, Value bias = Value(),
+                              const Convolution &how = {});
   /// The largest element of each window of x [batch, channels, …]; of equal ones the first gets the
   /// gradient. Padding is never the largest.
   Value maxPool(Value x, const Pooling &how);

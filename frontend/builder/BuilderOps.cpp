@@ -1,5 +1,6 @@
 /// The operations of Builder, a line or a few each.
 #include "frontend/builder/BuilderImpl.h"
+#include "ir/dialect/TransposedConvolution.h"
 #include "ir/formulas/Formulas.h"
 #include "ir/formulas/TupleReductions.h"
 #include <algorithm>
@@ -432,13 +433,52 @@ Value Builder::convolution(Value x, Value weight, Value bias, const Convolution 
        impl->integers("dilations", orAll(how.dilations, spatial, 1)),
        impl->integers("low", orAll(how.low, spatial, 0)),
        impl->integers("high", orAll(how.high, spatial, 0)), impl->integer("groups", how.groups)});
-  if (!bias.owner || !impl->usable("convolution", {y, bias}))
-    return bias.owner ? impl->invalid() : y;
+  return impl->addBias("convolution", y, bias);
+}
+
+Value Builder::Impl::addBias(llvm::StringRef operation, Value y, Value bias) {
+  if (!bias.owner || !usable(operation, {y, bias}))
+    return bias.owner ? invalid() : y;
   if (bias.shape() != Shape{y.shape()[1]})
-    return impl->fail("convolution", {x, weight, bias}, "the bias must have an element a channel");
+    return fail(operation, {y, bias}, "the bias must have an element a channel");
   Shape spread(y.shape().size(), 1);
   spread[1] = y.shape()[1];
-  return add(y, reshape(bias, spread));
+  return owner.add(y, owner.reshape(bias, spread));
+}
+
+Value Builder::transposedConvolution(Value x, Value weight, Value bias, const Convolution &how) {
+  constexpr llvm::StringRef operation = "transposed_convolution";
+  if (!impl->usable(operation, {x, weight}))
+    return impl->invalid();
+  const size_t spatial = size_t(std::max<int64_t>(rankOf(x) - 2, 0));
+  const auto strides = orAll(how.strides, spatial, 1), dilations = orAll(how.dilations, spatial, 1),
+             low = orAll(how.low, spatial, 0), high = orAll(how.high, spatial, 0);
+  auto fail = [&](const char *message) { return impl->fail(operation, {x, weight}, message); };
+  for (const auto *entries : {&strides, &dilations, &low, &high})
+    if (entries->size() != spatial)
+      return fail("it needs an entry for each dimension after batch and channels");
+  if (spatial == 0 || weight.shape().size() != x.shape().size() || weight.type() != x.type() ||
+      weight.shape()[0] != x.shape()[1] || how.groups < 1 || x.shape()[1] % how.groups)
+    return fail("the weight must be [channels, out / groups, …] of x's type, groups a divisor of "
+                "channels");
+  std::vector<int64_t> sizes;
+  for (size_t dim = 0; dim < spatial; ++dim) {
+    constexpr int64_t largest = int64_t(1) << 30; // no product of these overflows
+    const int64_t size = x.shape()[dim + 2], kernel = weight.shape()[dim + 2];
+    if (strides[dim] < 1 || dilations[dim] < 1 || low[dim] < 0 || size < 1 || kernel < 1 ||
+        std::max({strides[dim], dilations[dim], low[dim], std::abs(high[dim]), size, kernel}) >
+            largest)
+      return fail("strides and dilations must be 1 or more, padding not negative");
+    sizes.push_back((size - 1) * strides[dim] + (kernel - 1) * dilations[dim] + 1 - low[dim] -
+                    high[dim]);
+    if (sizes.back() < 1)
+      return fail("the padding cuts off all of it");
+  }
+  graph::GraphBuilder g(impl->builder,
+                        mlir::NameLoc::get(impl->builder.getStringAttr(impl->node(operation))));
+  Value y = impl->record(graph::transposedConvolution(g, impl->ir(x), impl->ir(weight), strides,
+                                                      dilations, low, sizes, how.groups));
+  return impl->addBias(operation, y, bias);
 }
 
 Value Builder::window(Value x, std::vector<int64_t> dimensions, const std::vector<int64_t> &sizes,

@@ -153,8 +153,11 @@ class Differentiate : public impl::DifferentiateBase<Differentiate> {
         emitWarning(parameter.getLoc())
             << "parameter '" << name << "' does not reach the loss and is not trained";
     }
-    for (auto [state, next] : *nextState)
+    for (auto [state, next] : *nextState) {
+      function.setArgAttr(cast<BlockArgument>(state).getArgNumber(), donatedAttribute,
+                          builder.getI64IntegerAttr(int64_t(results.size())));
       results.push_back({next, argumentName(state).str(), roleName(Role::State)});
+    }
     setResults(function, results);
     eraseDeadOps(block);
     return success();

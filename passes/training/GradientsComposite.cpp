@@ -1,4 +1,5 @@
 /// Gradients of composites, from the results their forward ops saved.
+#include "ir/dialect/TransposedConvolution.h"
 #include "passes/training/Gradients.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -104,30 +105,14 @@ void linearGradient(G &g, LinearOp op, Value dy) {
     g.give(bias, g.reduceSum(rows, {0}));
 }
 
-/// dX is a convolution of dY, spread by the strides, with the kernels turned around; dW contracts
-/// dY with x's windows over batch and positions.
+/// dX is the transposed convolution; dW contracts dY with x's windows over batch and positions.
 void convolutionGradient(G &g, ConvolutionOp op, Value dy) {
   Value x = op.getOperand(), weight = op.getWeight();
   const int64_t groups = op.getGroups(), spatial = op.getStrides().size();
   ArrayRef<int64_t> sizes = shapeOf(weight).drop_front(2);
-  if (g.isActive(x)) {
-    SmallVector<int64_t> low, high, interior, ones(spatial, 1), kernelDims, swapped = {0, 2, 1};
-    for (int64_t dim = 0; dim < spatial; ++dim) {
-      const int64_t reach = (sizes[dim] - 1) * op.getDilations()[dim];
-      const int64_t spread = (shapeOf(dy)[dim + 2] - 1) * op.getStrides()[dim] + 1;
-      interior.push_back(op.getStrides()[dim] - 1);
-      low.push_back(reach - op.getLow()[dim]);
-      high.push_back(shapeOf(x)[dim + 2] + reach - spread - low.back());
-      kernelDims.push_back(dim + 2);
-      swapped.push_back(dim + 3);
-    }
-    Value kernels = g.transpose(g.splitGroups(weight, 0, groups), swapped);
-    SmallVector<int64_t> shape = {shapeOf(x)[1], shapeOf(weight)[0] / groups};
-    llvm::append_range(shape, sizes);
-    kernels = g.reverse(g.reshape(kernels, shape), kernelDims);
-    g.give(x,
-           g.convolve(g.pad(dy, 2, low, high, interior), kernels, ones, op.getDilations(), groups));
-  }
+  if (g.isActive(x))
+    g.give(x, transposedConvolution(g, dy, weight, op.getStrides(), op.getDilations(), op.getLow(),
+                                    shapeOf(x).drop_front(2), groups));
   if (g.isActive(weight)) {
     Value windows = g.groupWindows(g.pad(x, 2, op.getLow(), op.getHigh()), sizes, op.getStrides(),
                                    op.getDilations(), groups);

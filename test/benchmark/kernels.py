@@ -1,4 +1,4 @@
-"""Row, update and attention kernels beside PyTorch and beside a memory copy: kernels.py BUILD [WORD…].
+"""Row, update, attention and convolution kernels beside PyTorch and beside a memory copy: kernels.py BUILD [WORD…].
 
 Both sides run in this process, turn by turn, on the same operands; results are compared first. Ingot's
 kernels come from graph IR through the whole pipeline, gradients by the pass `differentiate`. One thread.
@@ -197,6 +197,38 @@ def attention(batch, heads, sequence, head):
                lambda t: with_gradients(t, names, lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True)))
 
 
+def fastest(peers):
+    """The one that takes the least time, of three turns each."""
+    times = []
+    for peer in peers:
+        peer()
+        times.append(min(timed(peer, 1) for _ in range(3)))
+    return peers[times.index(min(times))]
+
+
+def convolution(batch, channels, out, side, kernel, stride=1, groups=1):
+    """"Same" padding, as the networks have it; PyTorch in the faster of its two layouts."""
+    padding, to = kernel // 2, (side + 2 * (kernel // 2) - kernel) // stride + 1
+    sizes = {"x": (batch, channels, side, side), "w": (out, channels // groups, kernel, kernel)}
+    x, w, y = shape(*sizes["x"]), shape(*sizes["w"]), shape(batch, out, to, to)
+    pair = lambda value: f"[{value}, {value}]"
+    body = (f"%y = graph.convolution %x, %w strides {pair(stride)} dilations [1, 1] low {pair(padding)} high {pair(padding)}"
+            f" groups {groups} : {x}, {w} -> {y}")
+    run = lambda x, w: F.conv2d(x, w, stride=stride, padding=padding, groups=groups)
+
+    def layouts(t):
+        for layout in (torch.contiguous_format, torch.channels_last):
+            yield {name: value.contiguous(memory_format=layout) for name, value in t.items()}
+
+    kind = "depthwise" if groups > 1 else "convolution"
+    title = f"{kind} {batch} x {channels}x{side} to {out}, {kernel}x{kernel} / {stride}"
+    yield Case(title, forward([("x", x), ("w", w)], body, [("%y", "y", y)]), sizes,
+               lambda t: fastest([lambda o=o: {"y": run(o["x"], o["w"])} for o in layouts(t)]))
+    yield Case(f"{title} with backward", gradients([("x", x), ("w", w)], [("dy", y)], body + "\n" + dotted(y, 4), "%l"),
+               {**sizes, "dy": (batch, out, to, to)},
+               lambda t: fastest([with_gradients(o, ["x", "w"], run) for o in layouts(t)]))
+
+
 def cases():
     yield from softmax(1024, 1024)
     yield from layer_norm(256, 768)
@@ -211,6 +243,17 @@ def cases():
     yield from attention(1, 12, 256, 64)
     yield from attention(1, 12, 1024, 64)
     yield from attention(1, 12, 4096, 64)
+    for batch in (1, 32):  # ResNet-50, then MobileNet
+        yield from convolution(batch, 3, 64, 224, 7, stride=2)
+        yield from convolution(batch, 64, 64, 56, 3)
+        yield from convolution(batch, 256, 64, 56, 1)
+        yield from convolution(batch, 128, 128, 28, 3)
+        yield from convolution(batch, 256, 256, 28, 3, stride=2)
+        yield from convolution(batch, 1024, 2048, 14, 1, stride=2)
+        yield from convolution(batch, 512, 512, 7, 3)
+        yield from convolution(batch, 32, 32, 112, 3, groups=32)
+        yield from convolution(batch, 64, 64, 112, 3, stride=2, groups=64)
+        yield from convolution(batch, 512, 512, 14, 3, groups=512)
 
 
 def make_operands(case, random):

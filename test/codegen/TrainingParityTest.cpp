@@ -145,7 +145,8 @@ INSTANTIATE_TEST_SUITE_P(Golden, CompiledRecomputation,
                          ::testing::Combine(::testing::Values("gpt", "mlp"),
                                             ::testing::Values("plain", "accumulate")),
                          nameOf);
-INSTANTIATE_TEST_SUITE_P(Golden, CompiledGradients, ::testing::Values("gpt", "mlp"),
+INSTANTIATE_TEST_SUITE_P(Golden, CompiledGradients,
+                         ::testing::Values("gpt", "mlp", "cnn", "separable", "transposed"),
                          [](const auto &test) { return std::string(test.param); });
 
 } // namespace

@@ -30,12 +30,16 @@ using MakeStepRunner =
 /// A model of test/golden and one of its runs.
 using GoldenCase = std::tuple<const char *, const char *>;
 
-/// Every model with every run.
-inline std::vector<GoldenCase> everyGoldenRun() {
+/// Models with every run.
+inline std::vector<GoldenCase> everyRunOf(std::initializer_list<const char *> models) {
   std::vector<GoldenCase> cases;
-  for (const char *model : {"gpt", "mlp"})
+  for (const char *model : models)
     for (const char *run : {"plain", "decay", "clip", "accumulate", "adam", "sgd"})
       cases.push_back({model, run});
+  return cases;
+}
+inline std::vector<GoldenCase> everyGoldenRun() {
+  std::vector<GoldenCase> cases = everyRunOf({"gpt", "mlp"});
   // The other optimizers differ in the update alone, which the model does not change.
   for (const char *run : {"nesterov", "dampening", "adamax", "nadam", "radam", "adagrad",
                           "adadelta", "rmsprop", "centered", "lion"})

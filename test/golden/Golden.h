@@ -1,8 +1,9 @@
-/// PyTorch's recorded training curves (gpt.json, mlp.json), with the models, weights and batches
+/// PyTorch's recorded training curves (gpt.json, …), with the models, weights and batches
 /// that they belong to: see `record`.
 #pragma once
 #include "frontend/families/Models.h"
 #include "passes/options/TrainingOptions.h"
+#include "test/golden/Images.h"
 #include <fstream>
 #include <gtest/gtest.h>
 #include <map>
@@ -27,7 +28,7 @@ struct GoldenRun {
 
 class Golden {
 public:
-  /// `gpt` or `mlp`.
+  /// By the file's name.
   explicit Golden(const std::string &name) {
     std::string path = std::string(INGOT_SOURCE_DIR) + "/test/golden/" + name + ".json";
     std::ifstream file(path);
@@ -43,6 +44,8 @@ public:
                        .sequence = json["sequence"],
                        .vocabulary = json["vocabulary"],
                        .batch = json["batch"]});
+    if (json.contains("image"))
+      return buildImageModel(json["model"], json["batch"], json["image"].get<Shape>());
     int64_t hidden = json["hidden"];
     return buildMlp(
         {.layers = {json["input"], hidden, hidden, json["classes"]}, .batch = json["batch"]});
@@ -71,7 +74,9 @@ public:
       return {{"tokens", integers(1000 + number, shape, json["vocabulary"])},
               {"targets", integers(2000 + number, shape, json["vocabulary"])}};
     }
-    Tensor x(ElementType::F32, {rows, json["input"]});
+    Shape shape = json.contains("image") ? json["image"].get<Shape>() : Shape{json["input"]};
+    shape.insert(shape.begin(), rows);
+    Tensor x(ElementType::F32, shape);
     for (int64_t i = 0; i < x.size(); ++i)
       x.as<float>()[i] = value(1000 + number, i);
     return {{"x", x}, {"targets", integers(2000 + number, {rows}, json["classes"])}};
