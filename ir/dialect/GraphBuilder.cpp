@@ -1,5 +1,4 @@
 #include "ir/dialect/GraphBuilder.h"
-#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -131,34 +130,19 @@ Value GraphBuilder::splitGroups(Value x, int64_t dimension, int64_t groups) {
   return reshape(x, shape);
 }
 
-/// As products there would be one row each: here places of the kernel times what lies under them
-/// are added up.
+/// As a contraction there would be one row of products each: here every element is the sum over its
+/// window.
 Value GraphBuilder::convolveChannels(Value x, Value weight, ArrayRef<int64_t> strides,
                                      ArrayRef<int64_t> dilations) {
-  ArrayRef<int64_t> sizes = tensorType(weight).getShape().drop_front(2);
-  const int64_t channels = tensorType(x).getDimSize(1);
-  Value sum;
-  for (SmallVector<int64_t> place :
-       StaticTileOffsetRange(sizes, SmallVector<int64_t>(sizes.size(), 1))) {
-    SmallVector<int64_t> offsets = {0, 0}, limits(tensorType(x).getShape().take_front(2)),
-                         steps = {1, 1}, weightOffsets = {0, 0}, weightLimits = {channels, 1};
-    for (size_t dim = 0; dim < sizes.size(); ++dim) {
-      const int64_t reach = (sizes[dim] - 1) * dilations[dim],
-                    last = (tensorType(x).getDimSize(dim + 2) - reach - 1) / strides[dim];
-      offsets.push_back(place[dim] * dilations[dim]);
-      limits.push_back(offsets.back() + last * strides[dim] + 1);
-      steps.push_back(strides[dim]);
-      weightOffsets.push_back(place[dim]);
-      weightLimits.push_back(place[dim] + 1);
-    }
-    Value under = make<SliceOp>(x, offsets, limits, steps);
-    Value factor = make<SliceOp>(weight, weightOffsets, weightLimits,
-                                 SmallVector<int64_t>(weightOffsets.size(), 1));
-    Value product =
-        mul(under, broadcast(reshape(factor, {channels}), tensorType(under).getShape(), {1}));
-    sum = sum ? add(sum, product) : product;
-  }
-  return sum;
+  const int64_t spatial = strides.size();
+  SmallVector<int64_t> kernels(tensorType(weight).getShape()), dimensions = {1};
+  kernels.erase(kernels.begin() + 1);
+  Value windows = window(widen(x), 2, ArrayRef(kernels).drop_front(), strides, dilations);
+  auto places = llvm::to_vector(llvm::seq(2 + spatial, 2 + 2 * spatial));
+  llvm::append_range(dimensions, places);
+  Value factors =
+      broadcast(reshape(widen(weight), kernels), tensorType(windows).getShape(), dimensions);
+  return cast(reduceSum(mul(windows, factors), places), tensorType(x).getElementType());
 }
 
 /// Weight [batch, group, out, channel, k…] times windows.
@@ -167,9 +151,7 @@ Value GraphBuilder::convolve(Value x, Value weight, ArrayRef<int64_t> strides,
   const int64_t spatial = strides.size(), batch = tensorType(x).getDimSize(0),
                 out = tensorType(weight).getDimSize(0);
   ArrayRef<int64_t> sizes = tensorType(weight).getShape().drop_front(2);
-  constexpr int64_t mostPlaces = 64; // terms of an element
-  if (groups == out && groups == tensorType(x).getDimSize(1) &&
-      ShapedType::getNumElements(sizes) <= mostPlaces)
+  if (groups == out && groups == tensorType(x).getDimSize(1))
     return convolveChannels(x, weight, strides, dilations);
   Value windows = groupWindows(x, sizes, strides, dilations, groups);
   Value factors = splitGroups(weight, 0, groups);

@@ -347,9 +347,14 @@ static bool delaysUpdate(const KernelGroup &group, Operation *op) {
          });
 }
 
-/// True for a reduction of windows: an operand is walked by sums of kept and reduced loops, so that
-/// neighbouring results read neighbouring elements, and few at a time.
+/// True for a reduction of windows: an operand is walked by sums of kept and reduced loops, and
+/// there are more results than elements of one: neighbouring results read neighbouring elements.
 static bool reducesWindows(linalg::GenericOp op) {
+  int64_t kept = 1, combined = 1;
+  for (auto [extent, kind] : llvm::zip(loopExtents(op), op.getIteratorTypesArray()))
+    (kind == utils::IteratorType::parallel ? kept : combined) *= extent;
+  if (kept < combined)
+    return false;
   auto loops = op.getIteratorTypesArray();
   auto isShared = [&](AffineExpr expression) {
     bool kept = false, reduced = false;

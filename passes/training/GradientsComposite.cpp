@@ -116,9 +116,17 @@ void convolutionGradient(G &g, ConvolutionOp op, Value dy) {
   if (g.isActive(weight)) {
     Value windows = g.groupWindows(g.pad(x, 2, op.getLow(), op.getHigh()), sizes, op.getStrides(),
                                    op.getDilations(), groups);
-    SmallVector<int64_t> summed = {0};
-    for (int64_t dim = 0; dim < spatial; ++dim)
+    const bool isDepthwise = groups == shapeOf(weight)[0] && groups == shapeOf(x)[1];
+    SmallVector<int64_t> summed = {0}, places = {0, 1, 2};
+    for (int64_t dim = 0; dim < spatial; ++dim) {
       summed.push_back(3 + dim);
+      places.push_back(3 + dim);
+    }
+    if (isDepthwise) { // as a contraction it would have one row
+      Value given = g.broadcast(g.splitGroups(g.widen(dy), 1, groups), shapeOf(windows), places);
+      Value dw = g.reduceSum(g.mul(g.widen(windows), given), summed);
+      return g.give(weight, g.reshape(dw, shapeOf(weight)));
+    }
     Value dw = g.contract(g.splitGroups(dy, 1, groups), windows, {1}, {1}, summed, summed);
     g.give(weight, g.reshape(dw, shapeOf(weight)));
   }
