@@ -155,7 +155,7 @@ struct Builder::Impl {
   llvm::SmallVector<mlir::DictionaryAttr> argumentAttributes, resultAttributes;
   llvm::SmallVector<mlir::Value> results;
   std::vector<std::string> errors;
-  bool folds = false; ///< see Builder::foldOps
+  bool folds = false;  ///< see Builder::foldOps
   int openRegions = 0; ///< bodies of loops and branches that are being built
 
 private:

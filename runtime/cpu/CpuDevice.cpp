@@ -1,8 +1,8 @@
 #include "runtime/cpu/CpuDevice.h"
 #include "runtime/cpu/CpuInfo.h"
-#include "runtime/support/UsableMemory.h"
 #include "runtime/cpu/CpuQueue.h"
 #include "runtime/cpu/CpuSession.h"
+#include "runtime/support/UsableMemory.h"
 
 namespace ingot {
 

@@ -1,8 +1,8 @@
 #include "runtime/cpu/Memory.h"
-#include "runtime/support/UsableMemory.h"
 #include "runtime/cpu/PageSize.h"
 #include "runtime/cpu/ThreadPool.h"
 #include "runtime/support/File.h"
+#include "runtime/support/UsableMemory.h"
 #include <algorithm>
 #include <cerrno>
 #include <cstring>

@@ -141,6 +141,9 @@ TEST_P(CompiledGradients, FirstArePyTorchs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, CompiledParity, ::testing::ValuesIn(everyGoldenRun()), nameOf);
+INSTANTIATE_TEST_SUITE_P(Images, CompiledParity,
+                         ::testing::ValuesIn(everyRunOf({"cnn", "separable", "transposed"})),
+                         nameOf);
 INSTANTIATE_TEST_SUITE_P(Golden, CompiledRecomputation,
                          ::testing::Combine(::testing::Values("gpt", "mlp"),
                                             ::testing::Values("plain", "accumulate")),

@@ -1,8 +1,8 @@
 #include "tools/commands/TensorText.h"
 #include "ir/dialect/Elements.h"
-#include "runtime/support/UsableMemory.h"
 #include "runtime/data/Array.h"
 #include "runtime/program/TensorTools.h"
+#include "runtime/support/UsableMemory.h"
 #include <charconv>
 #include <cmath>
 

@@ -1,8 +1,8 @@
 /// `libingot_cuda_emulated.so`: the emulated driver as a library that is opened at run time, with
 /// the entry of NVIDIA's. INGOT_EMULATE configures it as it does `ingot emulate`.
-#include "runtime/support/UsableMemory.h"
 #include "runtime/emulator/driver/Driver.h"
 #include "runtime/emulator/driver/EmulatedProgram.h"
+#include "runtime/support/UsableMemory.h"
 #include <cstdlib>
 
 using namespace ingot;

@@ -101,7 +101,8 @@ TEST_P(GradientParity, FirstGradientsArePyTorchs) {
 
 INSTANTIATE_TEST_SUITE_P(Golden, LossParity, ::testing::ValuesIn(everyGoldenRun()), nameOf);
 INSTANTIATE_TEST_SUITE_P(Images, LossParity,
-                         ::testing::ValuesIn(everyRunOf({"cnn", "separable", "transposed"})), nameOf);
+                         ::testing::ValuesIn(everyRunOf({"cnn", "separable", "transposed"})),
+                         nameOf);
 INSTANTIATE_TEST_SUITE_P(Golden, GradientParity,
                          ::testing::Values("gpt", "mlp", "cnn", "separable", "transposed"),
                          [](const auto &test) { return std::string(test.param); });
