@@ -1,6 +1,6 @@
 /// Column kernels: the threads of a block are 32 columns by groups of rows; rows in chunks where a
 /// block for each 32 columns would not fill the chip.
-#include "codegen/cuda/Emitters.h"
+#include "codegen/cuda/BlockReduction.h"
 #include "codegen/kernel/ColumnGroups.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "llvm/Support/MathExtras.h"

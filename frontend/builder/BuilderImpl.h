@@ -134,8 +134,6 @@ struct Builder::Impl {
   /// Adds and verifies an op; an invalid value, with the error recorded, if it does not hold.
   Value place(llvm::StringRef operation, llvm::ArrayRef<Value> operands, Attributes attributes,
               TypeFunction types);
-  /// A value that is built already.
-  Value record(mlir::Value value);
   /// One a channel; an absent bias is Value().
   Value addBias(llvm::StringRef operation, Value y, Value bias);
   /// The other results of the op that made `first`.

@@ -476,8 +476,8 @@ Value Builder::transposedConvolution(Value x, Value weight, Value bias, const Co
   }
   graph::GraphBuilder g(impl->builder,
                         mlir::NameLoc::get(impl->builder.getStringAttr(impl->node(operation))));
-  Value y = impl->record(graph::transposedConvolution(g, impl->ir(x), impl->ir(weight), strides,
-                                                      dilations, low, sizes, how.groups));
+  Value y = impl->give(graph::transposedConvolution(g, impl->ir(x), impl->ir(weight), strides,
+                                                    dilations, low, sizes, how.groups));
   return impl->addBias(operation, y, bias);
 }
 

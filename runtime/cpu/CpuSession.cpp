@@ -1,6 +1,7 @@
 #include "runtime/cpu/CpuSession.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/program/CpuImage.h"
+#include "runtime/program/Loops.h"
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -316,15 +317,11 @@ Status CpuSession::runNodes(const Function &function, Nodes &nodes, int64_t iter
 Status CpuSession::runLoop(const Function &function, Loop &loop) {
   int64_t trips = loop.step->trips;
   if (loop.count) {
-    const int64_t most = trips;
     std::memcpy(&trips, loop.count, sizeof(trips));
-    if (trips < 0 || trips > most)
-      return failure(Error::Code::BadInput, "", "@{}: {}: the trip count {} is {}", function.name,
-                     loop.step->op, trips,
-                     trips < 0 ? "negative" : fmt::format("more than {}", most));
+    INGOT_TRY(checkTrips(function, *loop.step, trips));
   }
   for (int64_t trip = 0; trip < trips; ++trip) {
-    const int64_t number = loop.step->reverse ? trips - 1 - trip : trip;
+    const int64_t number = numberOf(*loop.step, trip, trips);
     if (loop.counter)
       std::memcpy(loop.counter, &number, sizeof(number));
     INGOT_TRY(runNodes(function, loop.body, number));

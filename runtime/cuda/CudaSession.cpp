@@ -1,5 +1,6 @@
 #include "runtime/cuda/CudaSession.h"
 #include "runtime/cuda/MemoryNeed.h"
+#include "runtime/program/Loops.h"
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -117,7 +118,7 @@ Status CudaSession::issue(Entrance &entrance,
   INGOT_ASSIGN(InputStaging::Slot * slot, staging.stage(inputs));
   auto &first = std::get<CallSequence>(entrance.steps.front().node);
   INGOT_TRY(issueFirst(first, *slot));
-  INGOT_TRY(issueSteps(std::span(entrance.steps).subspan(1), /*iteration=*/0));
+  INGOT_TRY(issueSteps(*entrance.function, std::span(entrance.steps).subspan(1), /*iteration=*/0));
   INGOT_TRY(staging.release(*slot));
   auto *to = static_cast<uint8_t *>(run.results.get());
   const auto copy = [&](const Port &port) -> Status {
@@ -176,17 +177,34 @@ Status CudaSession::issueSequence(CallSequence &sequence, int64_t iteration) {
                     "running a graph");
 }
 
-Status CudaSession::issueSteps(std::span<GpuStep> steps, int64_t iteration) {
+Status CudaSession::issueSteps(const Function &function, std::span<GpuStep> steps,
+                               int64_t iteration) {
   for (GpuStep &step : steps) {
     if (auto *sequence = std::get_if<CallSequence>(&step.node)) {
       INGOT_TRY(issueSequence(*sequence, iteration));
     } else if (auto *loop = std::get_if<WalkedLoop>(&step.node)) {
-      for (int64_t trip = 0; trip < loop->trips; ++trip)
-        INGOT_TRY(issueSteps(loop->body, trip));
+      INGOT_TRY(issueLoop(function, *loop));
     } else if (auto *branch = std::get_if<WalkedBranch>(&step.node)) {
       INGOT_ASSIGN(const bool holds, readCondition(branch->condition));
-      INGOT_TRY(issueSteps(holds ? branch->thenBody : branch->elseBody, iteration));
+      INGOT_TRY(issueSteps(function, holds ? branch->thenBody : branch->elseBody, iteration));
     }
+  }
+  return {};
+}
+
+/// The host reads the trip count after all that was issued so far.
+Status CudaSession::issueLoop(const Function &function, WalkedLoop &loop) {
+  int64_t trips = loop.step->trips;
+  if (loop.step->count) {
+    INGOT_TRY(gpu->copyOut(&trips, at(*loop.step->count), sizeof(trips), "reading a trip count"));
+    INGOT_TRY(checkTrips(function, *loop.step, trips));
+  }
+  for (int64_t trip = 0; trip < trips; ++trip) {
+    const int64_t number = numberOf(*loop.step, trip, trips);
+    if (loop.step->counter)
+      INGOT_TRY(
+          gpu->copyIn(at(*loop.step->counter), &number, sizeof(number), "counting iterations"));
+    INGOT_TRY(issueSteps(function, loop.body, number));
   }
   return {};
 }

@@ -57,7 +57,8 @@ private:
   /// Gives a run to the streams.
   Status issue(Entrance &entrance, std::span<const std::pair<const Port *, const Tensor *>> inputs,
                Run &run);
-  Status issueSteps(std::span<GpuStep> steps, int64_t iteration);
+  Status issueSteps(const Function &function, std::span<GpuStep> steps, int64_t iteration);
+  Status issueLoop(const Function &function, WalkedLoop &loop);
   Status issueFirst(CallSequence &sequence, InputStaging::Slot &slot);
   Status issueSequence(CallSequence &sequence, int64_t iteration);
   Result<bool> readCondition(int64_t offset) const;

@@ -1,11 +1,13 @@
 #include "runtime/cuda/StepGraph.h"
+#include "runtime/program/Loops.h"
 #include "runtime/program/TaskGraph.h"
 #include <algorithm>
 
 namespace ingot::cuda {
 namespace {
 
-/// Calls of the steps with all loops unrolled; nothing where there are branches, or too many.
+/// Calls of the steps with all loops unrolled; nothing where the host must walk them, or where
+/// there are too many.
 std::optional<int64_t> unrolledCalls(std::span<const Step> steps) {
   int64_t total = 0;
   for (const Step &step : steps) {
@@ -13,7 +15,7 @@ std::optional<int64_t> unrolledCalls(std::span<const Step> steps) {
       ++total;
     } else if (const auto *loop = std::get_if<LoopStep>(&step.node)) {
       const std::optional<int64_t> body = unrolledCalls(loop->body);
-      if (!body || (*body && loop->trips > mostUnrolled / *body))
+      if (!body || loop->count || loop->counter || (*body && loop->trips > mostUnrolled / *body))
         return std::nullopt;
       total += *body * loop->trips;
     } else {
@@ -40,9 +42,9 @@ public:
       } else if (const auto *loop = std::get_if<LoopStep>(&step.node)) {
         if (unrolledCalls(std::span(&step, 1)))
           for (int64_t trip = 0; trip < loop->trips; ++trip)
-            add(loop->body, trip);
+            add(loop->body, numberOf(*loop, trip, loop->trips));
         else
-          planned.push_back({WalkedLoop{loop->trips, plan(loop->body, UnrolledCall::walked)}});
+          planned.push_back({WalkedLoop{loop, plan(loop->body, UnrolledCall::walked)}});
       } else {
         const auto &branch = std::get<IfStep>(step.node);
         planned.push_back({WalkedBranch{branch.condition, plan(branch.thenBody, iteration),

@@ -23,7 +23,7 @@ struct CallSequence {
   bool moves() const;
 };
 struct WalkedLoop {
-  int64_t trips;
+  const LoopStep *step;
   GpuSteps body;
 };
 struct WalkedBranch {
@@ -34,8 +34,8 @@ struct GpuStep {
   std::variant<CallSequence, WalkedLoop, WalkedBranch> node;
 };
 
-/// Loops without branches are unrolled as long as they make no more than `mostUnrolled` calls; a
-/// graph has at most `mostNodes`.
+/// Loops without branches, run-time trip counts and counters are unrolled as long as they make no
+/// more than `mostUnrolled` calls; a graph has at most `mostNodes`.
 inline constexpr int64_t mostUnrolled = 1 << 16, mostNodes = 1 << 12;
 /// The first step is a sequence, so that there is a graph that can begin with the inputs.
 GpuSteps planSteps(std::span<const Step> steps);

@@ -1,4 +1,5 @@
 #include "runtime/program/IndexError.h"
+#include "runtime/program/Loops.h"
 #include "runtime/program/Program.h"
 
 namespace ingot {
@@ -55,6 +56,13 @@ Status checkErrorWord(const Function &function, const Port &port, int64_t word) 
                  : index == IndexError::largestIndex ? " or more"
                                                      : "",
                  position);
+}
+
+Status checkTrips(const Function &function, const LoopStep &loop, int64_t trips) {
+  if (trips >= 0 && trips <= loop.trips)
+    return {};
+  return failure(Error::Code::BadInput, "", "@{}: {}: the trip count {} is {}", function.name,
+                 loop.op, trips, trips < 0 ? "negative" : fmt::format("more than {}", loop.trips));
 }
 
 void normalise(Tensor &tensor) {

@@ -89,9 +89,9 @@ Tensor integer(int64_t value) {
   return tensor;
 }
 
-/// sum += x[i], y = 2 x[i] + 1 for i below `count`, at most 8, or from the last one to the first.
-Program countedLoop(bool reverse) {
-  Program program = test::affineProgram(32);
+/// A program of 32 elements made anew: sum += x[i], y = 2 x[i] + 1 for i below `count`, at most 8,
+/// or from the last one to the first.
+Program countedLoop(Program program, bool reverse) {
   const int64_t slot = 64, sum = 0, x = program.persistentBytes, y = x + 8 * slot, count = y + slot,
                 counter = count + slot;
   program.arenaBytes = counter + slot;
@@ -112,7 +112,7 @@ Program countedLoop(bool reverse) {
   return program;
 }
 
-TEST_P(CpuSessionTest, countsIterationsAtRunTime) {
+TEST_P(SessionTest, countsIterationsAtRunTime) {
   std::mt19937_64 random(test::freshSeed());
   Tensor x(ElementType::F32, {8, 16});
   for (int64_t i = 0; i < 8 * 16; ++i)
@@ -120,7 +120,7 @@ TEST_P(CpuSessionTest, countsIterationsAtRunTime) {
   for (bool reverse : {false, true})
     for (int64_t count : {int64_t(0), int64_t(1), int64_t(random() % 9), int64_t(8)}) {
       SCOPED_TRACE(testing::Message() << count << (reverse ? " in reverse" : ""));
-      auto session = open(countedLoop(reverse), GetParam());
+      auto session = load(countedLoop(affineProgram(32), reverse));
       ASSERT_TRUE(session);
       auto ticket =
           session->enqueue("step", std::vector<NamedTensor>{{"x", x}, {"count", integer(count)}},
@@ -142,8 +142,8 @@ TEST_P(CpuSessionTest, countsIterationsAtRunTime) {
     }
 }
 
-TEST_P(CpuSessionTest, refusesTripCountsThatTheLoopWasNotMadeFor) {
-  auto session = open(countedLoop(false), GetParam());
+TEST_P(SessionTest, refusesTripCountsThatTheLoopWasNotMadeFor) {
+  auto session = load(countedLoop(affineProgram(32), false));
   ASSERT_TRUE(session);
   for (auto [count, why] : {std::pair(int64_t(-3), "the trip count -3 is negative"),
                             std::pair(int64_t(9), "the trip count 9 is more than 8")}) {
