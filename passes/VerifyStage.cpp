@@ -198,8 +198,9 @@ LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule, bool 
     bool isValid = succeeded(verifyTypes(op, rule)) && succeeded(verifyArithmetic(op, rule));
     if (!isValid)
       return WalkResult::interrupt();
-    // The formula of an update is of the graph dialect until its kernel is made.
-    bool isNamed = rule.stage > Stage::Train && isa<graph::UpdateOp>(op);
+    // The formula of an update is of the graph dialect until its kernel is made; a combiner stays.
+    bool isNamed = (rule.stage > Stage::Train && isa<graph::UpdateOp>(op)) ||
+                   isa<graph::CombineOp>(op);
     return isNamed ? WalkResult::skip() : WalkResult::advance();
   });
   return mlir::failure(result.wasInterrupted());

@@ -194,8 +194,8 @@ LogicalResult LoopOp::verify() {
         stack.getElementType() != part.getElementType())
       return emitOpError("(4) result ") << index << " does not stack what the body yields";
   }
-  if (getAtMost().value_or(0) < 0)
-    return emitOpError("(5) at_most is ") << *getAtMost();
+  if (const auto most = int64_t(getAtMost().value_or(0)); most < 0)
+    return emitOpError("(5) at_most is ") << most;
   return success();
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/cuda/CudaSession.h"
 #include "runtime/cuda/MemoryNeed.h"
+#include "runtime/program/GradientBuckets.h"
 #include "runtime/program/Loops.h"
 #include <algorithm>
 #include <chrono>
@@ -62,9 +63,12 @@ Status CudaSession::allocate() {
   return {};
 }
 
-/// Constants, and zeros in all ports of the arena: a caller may read them before anything is
-/// written. What lies between belongs to kernels, and nobody has written it yet.
+/// Constants, and zeros in buckets of gradients and in all ports of the arena: a caller may read
+/// them before anything is written. What lies between belongs to kernels, and nobody has written it
+/// yet.
 Status CudaSession::fill() {
+  for (const ByteRange &range : gradientBuckets(*source))
+    INGOT_TRY(gpu->clear(at(range.first), size_t(range.end - range.first), "clearing buckets"));
   for (const Constant &constant : source->constants)
     INGOT_TRY(gpu->copyIn(at(constant.offset), constant.value.data(), constant.value.bytes(),
                           "copying constants"));

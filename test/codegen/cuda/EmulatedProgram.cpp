@@ -1,5 +1,6 @@
 #include "test/codegen/cuda/EmulatedProgram.h"
 #include "runtime/emulator/driver/Driver.h"
+#include "runtime/program/GradientBuckets.h"
 
 namespace ingot::test {
 
@@ -44,6 +45,10 @@ Result<std::unique_ptr<EmulatedProgram>> EmulatedProgram::load(Program program, 
   if (self.program.persistentBytes) // parameters and state start at zero
     INGOT_TRY(self.check(self.driver.cuMemsetD8(self.arena, 0, self.program.persistentBytes),
                          "cuMemsetD8"));
+  for (const ByteRange &range : gradientBuckets(self.program))
+    INGOT_TRY(
+        self.check(self.driver.cuMemsetD8(self.arena + range.first, 0, range.end - range.first),
+                   "cuMemsetD8"));
   for (const Constant &constant : self.program.constants)
     INGOT_TRY(self.check(self.driver.cuMemcpyHtoD(self.arena + constant.offset,
                                                   constant.value.data(), constant.value.bytes()),

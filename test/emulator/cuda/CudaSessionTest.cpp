@@ -196,7 +196,7 @@ TEST_F(CudaSessionTest, memoryThatIsMissingIsBrokenDown) {
       loadError(program),
       "cuda:emulated: not enough memory: the program takes 3.50 MiB of cuda:emulated's 1.00 "
       "MiB, of which 1.00 MiB are free: state 1.00 MiB, activation 1.00 MiB, scratch 512 KiB, "
-      "the most in @step at step 0; --memory bounds it");
+      "the most in @step at step 0 (affine); --memory bounds it");
 }
 
 TEST_F(CudaSessionTest, aFailedLaunchNamesKernelAndOp) {
