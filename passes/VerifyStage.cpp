@@ -199,8 +199,8 @@ LogicalResult verifyFunction(func::FuncOp function, const StageRule &rule, bool 
     if (!isValid)
       return WalkResult::interrupt();
     // The formula of an update is of the graph dialect until its kernel is made; a combiner stays.
-    bool isNamed = (rule.stage > Stage::Train && isa<graph::UpdateOp>(op)) ||
-                   isa<graph::CombineOp>(op);
+    bool isNamed =
+        (rule.stage > Stage::Train && isa<graph::UpdateOp>(op)) || isa<graph::CombineOp>(op);
     return isNamed ? WalkResult::skip() : WalkResult::advance();
   });
   return mlir::failure(result.wasInterrupted());

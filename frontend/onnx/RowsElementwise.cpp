@@ -196,11 +196,6 @@ Items clip(Call &c) {
 // Functions over several primitives
 //===--------------------------------------------------------------------------------------------===//
 
-Items tan(Call &c) {
-  Value x = c.operand(0);
-  return {c.b.sin(x) / c.b.cos(x)};
-}
-
 Items isNan(Call &c) {
   Value x = c.operand(0);
   return {c.b.compare(Comparison::NotEqual, x, x)};
@@ -245,8 +240,14 @@ Items dropout(Call &c) {
 
 constexpr Row rows[] = {
     {"Abs", 1, newestOpset, unary<&Builder::abs>},
+    {"Acos", 7, newestOpset, unary<&Builder::acos>},
+    {"Acosh", 9, newestOpset, unary<&Builder::acosh>},
     {"Add", 1, newestOpset, binary<&Builder::add>},
     {"And", 1, newestOpset, binary<&Builder::bitAnd>},
+    {"Asin", 7, newestOpset, unary<&Builder::asin>},
+    {"Asinh", 9, newestOpset, unary<&Builder::asinh>},
+    {"Atan", 7, newestOpset, unary<&Builder::atan>},
+    {"Atanh", 9, newestOpset, unary<&Builder::atanh>},
     {"BitShift", 11, newestOpset, bitShift},
     {"BitwiseAnd", 18, newestOpset, binary<&Builder::bitAnd>},
     {"BitwiseNot", 18, newestOpset, unary<&Builder::bitNot>},
@@ -258,6 +259,7 @@ constexpr Row rows[] = {
     {"Celu", 12, newestOpset, celu},
     {"Clip", 1, newestOpset, clip},
     {"Cos", 7, newestOpset, unary<&Builder::cos>},
+    {"Cosh", 9, newestOpset, unary<&Builder::cosh>},
     {"Div", 1, newestOpset, binary<&Builder::div>},
     {"Dropout", 1, newestOpset, dropout},
     {"Elu", 1, newestOpset, elu},
@@ -296,13 +298,14 @@ constexpr Row rows[] = {
     {"Sigmoid", 1, newestOpset, unary<&Builder::sigmoid>},
     {"Sign", 9, newestOpset, unary<&Builder::sign>},
     {"Sin", 7, newestOpset, unary<&Builder::sin>},
+    {"Sinh", 9, newestOpset, unary<&Builder::sinh>},
     {"Softplus", 1, newestOpset, unary<&Builder::softplus>},
     {"Softsign", 1, newestOpset, unary<&Builder::softsign>},
     {"Sqrt", 1, newestOpset, unary<&Builder::sqrt>},
     {"Sub", 1, newestOpset, binary<&Builder::sub>},
     {"Sum", 1, newestOpset, variadic<&Builder::add>},
     {"Swish", 24, newestOpset, swish},
-    {"Tan", 7, newestOpset, tan},
+    {"Tan", 7, newestOpset, unary<&Builder::tan>},
     {"Tanh", 1, newestOpset, unary<&Builder::tanh>},
     {"ThresholdedRelu", 10, newestOpset, thresholdedRelu},
     {"Where", 9, newestOpset, where},
