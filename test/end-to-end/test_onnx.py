@@ -1,4 +1,5 @@
 """ONNX files on the command line: run, inspect, check, compile, eval, train, convert."""
+import glob
 import json
 import os
 import tempfile
@@ -67,6 +68,26 @@ class Onnx(unittest.TestCase):
                   f"--train-only=@{write(self.folder, 'wrong.txt', 'b d'.replace(' ', chr(10)))}", code=2)
         self.fail("'d.*' takes no parameter of the model", "train", self.fixed, data, "--steps=1", "--freeze=d.*", code=2)
         self.fail("the file's 'x' has 16 rows, not 4", "train", self.fixed, data, "--steps=1", "--batch=4", code=2)
+
+    def test_exports_of_pytorch_train_as_they_do_there(self):
+        for model in ("mlp", "lstm_classifier", "moe_dense"):
+            folder = os.path.join(DATA, "zoo", model)
+            if not os.path.isdir(folder):
+                self.skipTest(f"{folder} is not there")
+            with open(os.path.join(folder, "train.json")) as file:
+                task = json.load(file)
+            names = write(self.folder, "names.txt", "".join(name + "\n" for name in task["trainable"]))
+            inputs = sorted(glob.glob(os.path.join(folder, "input_*.npy")))
+            process = self.succeed(
+                "train", os.path.join(folder, "model.onnx"),
+                "--data=" + ",".join(inputs + [os.path.join(folder, "target.npy")]), "--batch=all",
+                f"--loss={task['loss']}", f"--class-axis={task['class_axis']}", f"--optimizer={task['optimizer']}",
+                f"--lr={task['lr']}", f"--weight-decay={task['weight_decay']}", "--schedule=constant", "--steps=20",
+                f"--train-only=@{names}", "--json")
+            losses = [line["loss"] for line in lines(process) if "loss" in line]
+            self.assertEqual(len(losses), 20)
+            for loss, expected in zip(losses, task["losses"]):
+                self.assertAlmostEqual(loss / expected, 1, delta=1e-4, msg=model)
 
     def test_trained_weights_go_back_into_the_file(self):
         out = os.path.join(self.folder, "run")

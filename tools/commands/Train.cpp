@@ -30,7 +30,7 @@ void announce(const Model &model, const LoadedModel &loaded) {
   print(stderr, "{} planned for {}\n", humanBytes(program.arenaBytes), program.target);
 }
 
-/// Classes or vocabulary: what integer inputs and targets must stay below.
+/// Classes or vocabulary: integers below it are taken as inputs and targets.
 int64_t integerLimit(const Model &model, const TrainingOptions &training) {
   if (training.loss != TrainingOptions::Loss::CrossEntropy)
     return 0;
@@ -129,7 +129,8 @@ Status train(const CLI::App &app, TrainFlags &flags) {
   if (!flags.json)
     announce(model, loaded);
   const Program &program = loaded.session->program();
-  int64_t limit = integerLimit(model, training);
+  // Data may hold any integer that the ports themselves take; made-up ones are sure to be taken.
+  const int64_t limit = flags.data.isRandom() ? integerLimit(model, training) : 0;
   using Part = DataSet::SourceOptions::Part;
   INGOT_ASSIGN(std::unique_ptr<BatchSource> batches,
                data.source(batchPorts(*program.function("step"), limit),

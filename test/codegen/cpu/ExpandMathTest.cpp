@@ -34,7 +34,7 @@ const std::vector<Function> &functions() {
       {"erf", std::erf, 6.5, 3},
       {"sin", std::sin, 2, 2.5, 0x1p40},
       {"cos", std::cos, 2, 2.5, 0x1p40},
-      {"atan", std::atan, 2, 1.5},
+      {"atan", std::atan, 2, 2},
       {"rsqrt", [](Real x) { return 1 / std::sqrt(x); }, 1.5, 1.5},
   };
   return list;
