@@ -145,11 +145,11 @@ SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) 
   return buckets;
 }
 
-/// The number of equal rows in which an update watches so many elements: rows that stay in L2 from
+/// The number of equal rows in which an update watches so many elements: rows that stay in L1 from
 /// one pass over them to the next, in whole vectors if possible. One row where there is no such
 /// length.
 int64_t watchedRows(int64_t elements) {
-  constexpr int64_t longest = 32 * 1024, shortest = 2 * 1024, lanes = 64;
+  constexpr int64_t longest = 4 * 1024, shortest = 512, lanes = 64;
   if (elements <= longest)
     return 1;
   int64_t rows = 1;

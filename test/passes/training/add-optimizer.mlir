@@ -52,11 +52,11 @@
 // MOMENTUM: graph.update(%{{[^,]+}}) gradients(%{{[^,]+}}) state(%{{[^,]+}}) scalars(
 // MOMENTUM: graph.constant dense<0.899999976> : tensor<f32>
 
-// Updates say where their gradients are too large to be squared, by rows of at most 32768 elements; with a norm,
+// Updates say where their gradients are too large to be squared, by rows of at most 4096 elements; with a norm,
 // too large for the sum of all squares.
 // WATCH-LABEL: func.func @step(
-// WATCH-SAME: tensor<8xi32> {graph.members = ["h.1.w"], graph.name = "gradient_beyond.0"}, tensor<1xi32> {graph.members = ["h.0.w"], graph.name = "gradient_beyond.1"})
-// WATCH: %{{.+}}:3, %[[BEYOND:.+]] = graph.update{{.*}}limit = 1.8446744073709552E+19 : f64{{.*}} beyond tensor<8xi32>
+// WATCH-SAME: tensor<64xi32> {graph.members = ["h.1.w"], graph.name = "gradient_beyond.0"}, tensor<1xi32> {graph.members = ["h.0.w"], graph.name = "gradient_beyond.1"})
+// WATCH: %{{.+}}:3, %[[BEYOND:.+]] = graph.update{{.*}}limit = 1.8446744073709552E+19 : f64{{.*}} beyond tensor<64xi32>
 // WATCH: return {{.*}}%[[BEYOND]]
 // WATCH-NORM: limit = 0x434FC0BD88A0F1DA : f64
 
