@@ -112,14 +112,18 @@ LogicalResult sliceOfConcat(SliceOp op, PatternRewriter &rewriter) {
   return rewriter.notifyMatchFailure(op, "the slice crosses operands of the concat");
 }
 
-/// A reduction over dimensions of size 1 moves nothing: it is a reshape.
-LogicalResult reduceOfUnitDimensions(ReduceOp op, PatternRewriter &rewriter) {
-  auto from = op.getOperand().getType();
+/// A reduction over dimensions of size 1 moves nothing: it is a reshape of each operand.
+template <typename Reduction>
+LogicalResult reduceOfUnitDimensions(Reduction op, PatternRewriter &rewriter) {
+  auto from = cast<RankedTensorType>(op->getOperand(0).getType());
   bool isUnit =
       llvm::all_of(op.getDimensions(), [&](int64_t dim) { return from.getDimSize(dim) == 1; });
   if (!isUnit || !from.hasStaticShape())
     return rewriter.notifyMatchFailure(op, "a reduced dimension is not 1");
-  rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), op.getOperand());
+  SmallVector<Value> results;
+  for (auto [type, operand] : llvm::zip_equal(op->getResultTypes(), op->getOperands()))
+    results.push_back(ReshapeOp::create(rewriter, op.getLoc(), type, operand));
+  rewriter.replaceOp(op, results);
   return success();
 }
 
@@ -174,7 +178,10 @@ void SliceOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRConte
   patterns.add(sliceOfConcat);
 }
 void ReduceOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *) {
-  patterns.add(reduceOfUnitDimensions);
+  patterns.add(reduceOfUnitDimensions<ReduceOp>);
+}
+void ReduceTuplesOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *) {
+  patterns.add(reduceOfUnitDimensions<ReduceTuplesOp>);
 }
 void BroadcastOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *) {
   patterns.add(broadcastOfUnitReshape);

@@ -59,6 +59,7 @@ def Graph_ReduceTuplesOp : Graph_InferredOp<"reduce_tuples"> {
   }];
   let arguments = (ins StrAttr:$kind, Variadic<Graph_NumberTensor>:$operands, DenseI64ArrayAttr:$dimensions);
   let results = (outs Variadic<Graph_NumberTensor>:$results);
+  let hasCanonicalizer = 1;
   let assemblyFormat = "$kind $operands $dimensions attr-dict `:` type($operands) `->` type($results)";
 }
 

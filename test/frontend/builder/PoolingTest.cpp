@@ -78,7 +78,8 @@ protected:
 
   /// All poolings of x; with few different values, so that windows have several largest ones.
   void checkForward(const Shape &shape, const Pooling &how, double p) {
-    SCOPED_TRACE("x " + toString(shape) + ", windows " + toString(how.sizes));
+    SCOPED_TRACE("x " + toString(shape) + ", windows " + toString(how.sizes) + ", strides " +
+                 toString(how.strides));
     Builder b;
     Value x = b.input("x", ElementType::F32, shape);
     std::vector<Value> most = b.maxPoolWithNumbers(x, how);
@@ -170,6 +171,13 @@ TEST_F(PoolingTest, RandomShapes) {
     }
     checkForward(shape, how, between(1, 3));
   }
+}
+
+// Then windows are the tensor itself or every so many of its elements, and rows share memory.
+TEST_F(PoolingTest, WindowsOfOneElement) {
+  for (int64_t high : {1, 2, 3, 4})
+    for (int64_t wide : {1, 2, 3, 4})
+      checkForward({1, 1, 17, 4}, {.sizes = {1, 1}, .strides = {high, wide}}, 2);
 }
 
 TEST_F(PoolingTest, Training) {

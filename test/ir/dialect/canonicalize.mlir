@@ -179,6 +179,15 @@ func.func @transpose_of_broadcast(%x: tensor<4xf32>, %y: tensor<2x4xf32>) -> (te
 
 // -----
 
+// CHECK-LABEL: @reduce_tuples_of_units
+// CHECK: graph.reshape
+// CHECK: graph.reshape
+// CHECK-NOT: graph.reduce_tuples
+func.func @reduce_tuples_of_units(%x: tensor<1x4x1xf32>, %n: tensor<1x4x1xi32>) -> (tensor<4xf32>, tensor<4xi32>) {
+  %most, %number = graph.reduce_tuples "argmax" %x, %n [0, 2] : tensor<1x4x1xf32>, tensor<1x4x1xi32> -> tensor<4xf32>, tensor<4xi32>
+  return %most, %number : tensor<4xf32>, tensor<4xi32>
+}
+
 // CHECK-LABEL: @reduce_of_units
 // CHECK-NEXT: graph.reshape %{{.*}} : tensor<1x4x1xf32> -> tensor<4xf32>
 // CHECK-NEXT: return
