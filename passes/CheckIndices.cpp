@@ -79,12 +79,13 @@ void limitPort(func::FuncOp function, unsigned port, int64_t size) {
                         Builder(function.getContext()).getI64IntegerAttr(size));
 }
 
-/// An error word (IndexError.h): the first index that lies outside [0, size).
+/// An error word (IndexError.h): the first index that lies outside [0, size). Asks the op for its
+/// indices: what made them may have been replaced when an earlier word was carried out of a loop.
 Value buildCheck(OpBuilder &builder, const IndexUse &use) {
   GraphBuilder build(builder, use.op->getLoc());
-  auto type = cast<RankedTensorType>(use.indices.getType());
-  const int64_t count = type.getNumElements();
-  Value indices = build.reshape(use.indices, {count});
+  Value given = cast<IndexingOp>(use.op).getIndexOperand();
+  const int64_t count = tensorType(given).getNumElements();
+  Value indices = build.reshape(given, {count});
   Value wrong = build.make<OrOp>(
       build.compare(Comparison::Lt, indices, build.splatLike(indices, 0)),
       build.compare(Comparison::Ge, indices, build.splatLike(indices, double(use.size))));

@@ -81,3 +81,23 @@ func.func @inside(%table: tensor<9x8xf32> {graph.name = "table", graph.role = "p
   }
   return %y : tensor<9x1x8xf32>
 }
+
+// An index that a loop makes, whose own word replaces the loop.
+// CHECK-LABEL: func.func @from_a_loop
+// CHECK: %[[LOOP:.*]]:2 = graph.loop
+// CHECK: graph.compare lt %[[LOOP]]#0
+// CHECK: graph.compare ge
+func.func @from_a_loop(%table: tensor<9x8xf32> {graph.name = "table", graph.role = "parameter"},
+                       %next: tensor<9xi64> {graph.name = "next", graph.role = "input"},
+                       %n: tensor<i64> {graph.name = "n", graph.role = "input"})
+    -> (tensor<1x8xf32> {graph.name = "y"}) {
+  %zero = graph.constant dense<0> : tensor<1xi64>
+  %at = graph.loop %n at_most 9 carry (%zero : tensor<1xi64>) : tensor<i64> -> (tensor<1xi64>) {
+  ^bb0(%i: tensor<i64>, %v: tensor<1xi64>):
+    %twice = graph.add %v, %v : tensor<1xi64>
+    %w = graph.gather %next, %twice dimension 0 : tensor<9xi64>, tensor<1xi64> -> tensor<1xi64>
+    graph.yield %w : tensor<1xi64>
+  }
+  %y = graph.gather %table, %at dimension 0 : tensor<9x8xf32>, tensor<1xi64> -> tensor<1x8xf32>
+  return %y : tensor<1x8xf32>
+}
