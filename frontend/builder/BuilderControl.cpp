@@ -1,5 +1,6 @@
 /// Loops and branches of the builder: ops whose regions callers fill.
 #include "frontend/builder/BuilderImpl.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/Verifier.h"
 
 namespace ingot {
@@ -65,6 +66,14 @@ std::vector<Value> Builder::loop(Value trips, std::span<const Value> carried, co
     return refuse("the trip count is no i64 or i32 scalar");
   if (how.atMost.value_or(0) < 0)
     return refuse(fmt::format("it runs at most {} times", *how.atMost));
+  if (mlir::DenseIntElementsAttr known;
+      mlir::matchPattern(impl->ir(trips), mlir::m_Constant(&known))) {
+    const int64_t number = (*known.begin()).getSExtValue();
+    if (number < 0 || number > how.atMost.value_or(number))
+      return refuse(
+          fmt::format("the trip count {} is {}", number,
+                      number < 0 ? "negative" : fmt::format("more than {}", *how.atMost)));
+  }
   auto location = mlir::NameLoc::get(impl->builder.getStringAttr(impl->node("loop")));
   llvm::SmallVector<mlir::Value> initial;
   for (const Value &value : carried)

@@ -10,11 +10,12 @@ namespace ingot {
 /// The sum that a loop carries from which scalar ops make the loss; null if it is made otherwise.
 static OpResult carriedLoss(Value loss) {
   SmallVector<Value> pending{loss};
+  llvm::DenseSet<Value> seen;
   while (!pending.empty()) {
     Value value = pending.pop_back_val();
     Operation *op = value.getDefiningOp();
     auto type = dyn_cast<RankedTensorType>(value.getType());
-    if (!op || !type || type.getNumElements() != 1)
+    if (!op || !type || type.getNumElements() != 1 || !seen.insert(value).second)
       continue;
     if (isa<graph::LoopOp>(op))
       return cast<OpResult>(value);

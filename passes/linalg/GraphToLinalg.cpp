@@ -551,8 +551,8 @@ template <typename Op> Value Converter::random(Op op, bool isNormal) {
 struct GraphToLinalgPass : impl::GraphToLinalgBase<GraphToLinalgPass> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
-      prepareForLinalg(function);
-      if (failed(convertToLinalg(function)) || failed(foldCopies(function)))
+      if (failed(prepareForLinalg(function)) || failed(convertToLinalg(function)) ||
+          failed(foldCopies(function)))
         return signalPassFailure();
     }
   }

@@ -9,10 +9,10 @@ namespace ingot {
 
 /// Decomposes composites that have no kernel of their own, and brings reshapes, transposes and sums
 /// of padded pieces into the forms that fuse (GraphToLinalgPrepare.cpp).
-void prepareForLinalg(mlir::func::FuncOp function);
+llvm::LogicalResult prepareForLinalg(mlir::func::FuncOp function);
 
 /// Gives loops and dynamic slices the form in which they are compiled (PrepareLoops.cpp).
-void prepareLoops(mlir::func::FuncOp function);
+llvm::LogicalResult prepareLoops(mlir::func::FuncOp function);
 
 /// Replaces graph ops by linalg and tensor ops, but for the named roots. A failure has reported a
 /// located diagnostic.

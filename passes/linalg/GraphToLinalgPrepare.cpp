@@ -354,8 +354,9 @@ bool isStoredMoved(Value value) {
   return root && root.getKernelForm().epilogue == Epilogue::Moves;
 }
 
-void prepareForLinalg(func::FuncOp function) {
-  prepareLoops(function);
+LogicalResult prepareForLinalg(func::FuncOp function) {
+  if (failed(prepareLoops(function)))
+    return failure();
   RewritePatternSet patterns(function.getContext());
   patterns
       .add<DecomposeComposite, JoinAfterContract, JoinAfterReduce, ChoiceOfValue,
@@ -364,6 +365,7 @@ void prepareForLinalg(func::FuncOp function) {
   // Not converging means more rounds than the driver allows: the rewrites that ran are valid.
   (void)applyPatternsGreedily(function, std::move(patterns));
   function.walk(oneFormOfAttention);
+  return success();
 }
 
 } // namespace ingot

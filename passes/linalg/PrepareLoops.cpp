@@ -131,6 +131,18 @@ void gatherSlice(DynamicSliceOp op) {
   op.erase();
 }
 
+/// A count that is known must be one that the loop was made for, as one read at run time must be.
+LogicalResult verifyTrips(LoopOp loop) {
+  const std::optional<int64_t> trips = loop.getConstantTripCount();
+  if (!trips)
+    return success();
+  if (*trips < 0)
+    return loop.emitError("the trip count ") << *trips << " is negative";
+  if (const int64_t most = *loop.getMostTrips(); *trips > most)
+    return loop.emitError("the trip count ") << *trips << " is more than " << most;
+  return success();
+}
+
 bool isStatic(LoopOp loop) {
   return llvm::all_of(loop.getResultTypes(), [](Type type) {
     auto tensor = dyn_cast<RankedTensorType>(type);
@@ -140,17 +152,20 @@ bool isStatic(LoopOp loop) {
 
 } // namespace
 
-void prepareLoops(func::FuncOp function) {
+LogicalResult prepareLoops(func::FuncOp function) {
   SmallVector<LoopOp> loops; // inner ones first
   function.walk([&](LoopOp loop) { loops.push_back(loop); });
   for (LoopOp loop : loops) {
     if (!isStatic(loop))
       continue; // refused with its place
+    if (failed(verifyTrips(loop)))
+      return mlir::failure();
     countInI64(loop);
     if (!inlineShort(loop))
       carryStacks(loop);
   }
   function.walk([](DynamicSliceOp op) { gatherSlice(op); });
+  return success();
 }
 
 } // namespace ingot

@@ -142,6 +142,19 @@ TEST(BuilderControl, aGruTrainsAsTheReferenceDoes) {
   }
 }
 
+// Whoever looks for the loop that makes a loss sees each value once: this has 2^60 paths.
+TEST(BuilderControl, longChainsOfScalarsCompile) {
+  Builder b;
+  Value x = b.input("x", f32, {});
+  for (int step = 0; step < 60; ++step)
+    x = b.sin(x * x);
+  b.output("loss", x);
+  Result<Model> model = b.finish();
+  ASSERT_TRUE(model) << model.error().text();
+  auto program = model->compile({.cache = false});
+  EXPECT_TRUE(program) << program.error().text();
+}
+
 TEST(BuilderControl, refusesBodiesThatDoNotFit) {
   struct Case {
     std::string message;
@@ -178,6 +191,18 @@ TEST(BuilderControl, refusesBodiesThatDoNotFit) {
          b.output("y", b.loop(2, {},
                               [&](Value, std::span<const Value>) { return std::vector<Value>{x}; },
                               {.atMost = -1})[0]);
+       }},
+      {"loop(scalar i64): the trip count -1 is negative",
+       [](Builder &b, Value x) {
+         b.output("y", b.loop(-1, {}, [&](Value, std::span<const Value>) {
+           return std::vector<Value>{x};
+         })[0]);
+       }},
+      {"loop(scalar i64): the trip count 5 is more than 3",
+       [](Builder &b, Value x) {
+         b.output("y", b.loop(5, {},
+                              [&](Value, std::span<const Value>) { return std::vector<Value>{x}; },
+                              {.atMost = 3})[0]);
        }},
       {"if(scalar f32): the condition is no i1 scalar",
        [](Builder &b, Value x) {

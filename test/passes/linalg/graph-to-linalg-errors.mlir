@@ -16,3 +16,39 @@ func.func @stacks_as_many_as_run(%n: tensor<i64>, %x: tensor<4xf32>) -> tensor<?
   }
   return %0 : tensor<?x4xf32>
 }
+
+// -----
+
+func.func @runs_less_than_never(%x: tensor<4xf32>) -> tensor<1x4xf32> {
+  %n = graph.constant dense<-1> : tensor<i64>
+  // expected-error @+1 {{the trip count -1 is negative}}
+  %0 = graph.loop %n : tensor<i64> -> (tensor<1x4xf32>) {
+  ^bb0(%i: tensor<i64>):
+    graph.yield %x : tensor<4xf32>
+  }
+  return %0 : tensor<1x4xf32>
+}
+
+// -----
+
+func.func @runs_too_often(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %n = graph.constant dense<5> : tensor<i64>
+  // expected-error @+1 {{the trip count 5 is more than 3}}
+  %0 = graph.loop %n at_most 3 carry (%x : tensor<4xf32>) : tensor<i64> -> (tensor<4xf32>) {
+  ^bb0(%i: tensor<i64>, %v: tensor<4xf32>):
+    graph.yield %v : tensor<4xf32>
+  }
+  return %0 : tensor<4xf32>
+}
+
+// -----
+
+func.func @stacks_more_than_has_room(%x: tensor<4xf32>) -> tensor<3x4xf32> {
+  %n = graph.constant dense<5> : tensor<i64>
+  // expected-error @+1 {{the trip count 5 is more than 3}}
+  %0 = graph.loop %n : tensor<i64> -> (tensor<3x4xf32>) {
+  ^bb0(%i: tensor<i64>):
+    graph.yield %x : tensor<4xf32>
+  }
+  return %0 : tensor<3x4xf32>
+}
