@@ -83,6 +83,10 @@ LogicalResult batchNormGradient(G &g, BatchNormOp op) {
         double(tensorType(x).getDimSize(1)) / double(tensorType(x).getNumElements());
     dy = g.sub(g.sub(dy, spread(g.mul(byBias, share))),
                g.mul(normal, spread(g.mul(byScale, share))));
+  } else { // y = (x - mean)·rstd·scale + bias with rstd = (variance + epsilon)^-1/2
+    Value slope = g.mul(g.widen(op.getScale()), op.getRstd());
+    g.give(op.getMean(), g.mul(g.mul(byBias, slope), -1));
+    g.give(op.getVariance(), g.mul(g.mul(g.mul(byScale, slope), op.getRstd()), -0.5));
   }
   g.give(op.getOperand(), g.mul(dy, spread(g.mul(g.widen(op.getScale()), op.getRstd()))));
   return success();

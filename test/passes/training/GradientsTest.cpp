@@ -340,16 +340,21 @@ void scatterAdd(Trial &t) {
   t.output(t.g.scatterAdd(x, t.indices({updates[0]}, base[0]), y, 0));
 }
 
-/// By the running statistics, or by the batch's.
+/// By given statistics, which have gradients then, or by the batch's.
 void batchNorm(Trial &t) {
   Shape shape = t.shape(t.between(2, 4));
   shape[0] = t.between(2, 4);
   const Shape channels = {shape[1]};
   Value x = t.parameter(shape), scale = t.parameter(channels), bias = t.parameter(channels);
+  const bool training = t.between(0, 1);
   Value mean = t.g.splatLike(bias, 0.1), variance = t.g.splatLike(bias, 0.7);
+  if (!training) {
+    mean = t.parameter(channels);
+    variance = t.g.add(t.g.square(t.parameter(channels)), 0.3);
+  }
   auto norm = BatchNormOp::create(t.builder, t.g.location, x, scale, bias, mean, variance,
                                   t.builder.getF64FloatAttr(1e-5), t.builder.getF64FloatAttr(0.1),
-                                  t.between(0, 1) ? t.builder.getUnitAttr() : UnitAttr());
+                                  training ? t.builder.getUnitAttr() : UnitAttr());
   t.output(norm.getResult());
 }
 
