@@ -3,6 +3,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "passes/Passes.h"
 #include "passes/Signature.h"
+#include "passes/training/Buckets.h"
 #include "passes/training/Optimizers.h"
 #include "runtime/program/Bucket.h"
 #include "llvm/Support/Regex.h"
@@ -18,9 +19,6 @@ namespace ingot {
 
 namespace {
 
-/// A bucket smaller than this is joined with the next: one update kernel has some work to do.
-constexpr int64_t bucketBytes = 1 << 20;
-
 /// How a group of parameters is trained.
 struct Group {
   std::shared_ptr<llvm::Regex> pattern; ///< the pass is copied
@@ -28,122 +26,6 @@ struct Group {
   double rateFactor = 1, weightDecay = 0;
   bool isUsed = false; ///< some parameter is in it
 };
-
-/// A parameter that is trained, with what the update needs and gives.
-struct Trained {
-  BlockArgument parameter;
-  Value gradient; ///< the sum over micro-batches
-  double rateFactor = 1, weightDecay = 0;
-  SmallVector<BlockArgument> state = {};
-  SmallVector<Value> updated = {}; ///< the parameter, then its state
-  Value squares = {};              ///< sum of the gradient's squares, where the step has a norm
-
-  RankedTensorType type() const { return cast<RankedTensorType>(parameter.getType()); }
-  int64_t bytes() const { return type().getNumElements() * type().getElementTypeBitWidth() / 8; }
-};
-
-struct Bucket {
-  SmallVector<Trained *> members;
-  /// Behind it the gradients are final and the parameters not used; null: from the start.
-  Operation *ready = nullptr;
-  bool isApart = false; ///< not to be joined with others: their gradients live longer
-  Value beyond = {};    ///< of the update, where it watches the gradients
-
-  int64_t bytes() const {
-    int64_t sum = 0;
-    for (Trained *member : members)
-      sum += member->bytes();
-    return sum;
-  }
-  Type element() const { return members.front()->type().getElementType(); }
-  /// Whether one update serves both.
-  bool isLike(const Bucket &other) const {
-    const Trained &mine = *members.front(), &theirs = *other.members.front();
-    return element() == other.element() && mine.rateFactor == theirs.rateFactor &&
-           mine.weightDecay == theirs.weightDecay;
-  }
-  unsigned firstArgument() const { return members.front()->parameter.getArgNumber(); }
-};
-
-//===--------------------------------------------------------------------------------------------===//
-// Buckets
-//===--------------------------------------------------------------------------------------------===//
-
-/// `h.3.` of `h.3.attn.c_attn.weight`, `ln_f.` of `ln_f.weight`: up to the layer's number, or the
-/// first component.
-StringRef layerPrefix(StringRef name) {
-  size_t start = 0, first = name.find('.');
-  while (start < name.size()) {
-    size_t end = name.find('.', start);
-    if (end == StringRef::npos)
-      break;
-    if (llvm::all_of(name.slice(start, end), llvm::isDigit))
-      return name.take_front(end + 1);
-    start = end + 1;
-  }
-  return name.take_front(first == StringRef::npos ? name.size() : first + 1);
-}
-
-Operation *later(Operation *a, Operation *b) {
-  if (!a || !b)
-    return a ? a : b;
-  return a->isBeforeInBlock(b) ? b : a;
-}
-
-/// The op behind which `trained` may be updated in place.
-Operation *readyAfter(const Trained &trained, Block &block) {
-  Operation *ready = trained.gradient.getDefiningOp();
-  for (Operation *user : trained.parameter.getUsers()) {
-    Operation *top = block.findAncestorOpInBlock(*user);
-    if (!isa<func::ReturnOp>(top))
-      ready = later(ready, top);
-  }
-  return ready;
-}
-
-/// Parameters by layer, in the order in which they get ready; small neighbours are joined. The
-/// vectors (biases, scales) of large layers are one bucket of their own: one kernel sums columns
-/// for the end of one layer and the start of the next, which would keep both layers' gradients
-/// alive.
-SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) {
-  // Layer, element, 1: vectors of large layers, rate factor, weight decay.
-  using Key = std::tuple<StringRef, Type, int, uint64_t, uint64_t>;
-  llvm::DenseMap<std::pair<StringRef, Type>, int64_t> layerBytes;
-  auto layerOf = [](const Trained &one) {
-    return std::pair(layerPrefix(argumentName(one.parameter)), one.type().getElementType());
-  };
-  for (const Trained &one : trained)
-    layerBytes[layerOf(one)] += one.bytes();
-  llvm::MapVector<Key, Bucket> layers;
-  for (Trained &one : trained) {
-    auto [layerName, element] = layerOf(one);
-    bool isApart = one.type().getRank() < 2 && layerBytes[layerOf(one)] >= bucketBytes;
-    Bucket &layer = layers[Key(isApart ? StringRef() : layerName, element, isApart,
-                               llvm::bit_cast<uint64_t>(one.rateFactor),
-                               llvm::bit_cast<uint64_t>(one.weightDecay))];
-    layer.isApart = isApart;
-    layer.ready = later(layer.ready, readyAfter(one, block));
-    layer.members.push_back(&one);
-  }
-  SmallVector<Bucket> sorted =
-      llvm::map_to_vector(layers, [](auto &entry) { return entry.second; });
-  llvm::sort(sorted, [](const Bucket &a, const Bucket &b) {
-    if (a.ready == b.ready)
-      return a.firstArgument() < b.firstArgument();
-    return b.ready && (!a.ready || a.ready->isBeforeInBlock(b.ready));
-  });
-  SmallVector<Bucket> buckets;
-  for (Bucket &layer : sorted) {
-    if (buckets.empty() || buckets.back().bytes() >= bucketBytes || layer.isApart ||
-        buckets.back().isApart || !buckets.back().isLike(layer)) {
-      buckets.push_back(layer);
-      continue;
-    }
-    llvm::append_range(buckets.back().members, layer.members);
-    buckets.back().ready = later(buckets.back().ready, layer.ready);
-  }
-  return buckets;
-}
 
 /// The number of equal rows in which an update watches so many elements: rows that stay in L1 from
 /// one pass over them to the next, in whole vectors if possible. One row where there is no such
