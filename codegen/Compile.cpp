@@ -72,11 +72,12 @@ Result<OwningOpRef<ModuleOp>> lowerTo(Stage stage, ModuleOp model, const Compile
 
 Result<std::string> printStage(Stage stage, ModuleOp model, const CompileOptions &options) {
   if (stage == Stage::Ptx) {
+    if (!llvm::StringRef(options.target).starts_with("cuda"))
+      return ingot::failure(Error::Code::Usage, "--emit", "stage ptx is of cuda targets, not of {}",
+                            options.target);
     INGOT_ASSIGN(Program program, compile(model, options));
-    if (program.objects.size() == 1 && program.objects[0].kind == CodeObject::Kind::Ptx)
-      return std::string(program.objects[0].bytes.begin(), program.objects[0].bytes.end());
-    return ingot::failure(Error::Code::Usage, "--emit", "stage ptx is of cuda targets, not of {}",
-                          program.target);
+    const std::vector<uint8_t> &text = program.objects.front().bytes;
+    return std::string(text.begin(), text.end());
   }
   if (stage > Stage::Loops) {
     INGOT_ASSIGN(OwningOpRef<ModuleOp> planned,

@@ -475,8 +475,9 @@ LogicalResult emitContraction(CudaKernel &kernel) {
   if (!contract || failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();
   const Product product(contract);
-  const int64_t blocks = product.isEmpty() ? 1 : product.blocks(sizes);
-  if (!fitsTogether(sizes, product) || blocks != kernel.launch.getGrains())
+  const bool fits = sizes.rows > 0 && sizes.columns > 0 && fitsTogether(sizes, product) &&
+                    kernel.launch.getGrains() == (product.isEmpty() ? 1 : product.blocks(sizes));
+  if (!fits)
     return kernel.kernel.emitError("kernel.schedule: these tiles do not make its result");
   return product.isEmpty() ? success() : ContractionEmitter(kernel, contract, sizes).emit();
 }

@@ -14,7 +14,17 @@ constexpr uint32_t wholeWarp = 0xffffffff;
 IntegerType positionType(func::FuncOp kernel) {
   constexpr int64_t most = int64_t(1) << 30;
   auto isSmall = [](Type type) { return cast<ShapedType>(type).getNumElements() <= most; };
-  const bool small = llvm::all_of(kernel.getArgumentTypes(), isSmall) &&
+  // Loops may walk more points than any tensor in memory has elements.
+  const bool walksFew =
+      !kernel
+           .walk([&](linalg::LinalgOp op) {
+             double points = 1;
+             for (int64_t size : op.getStaticLoopRanges())
+               points *= double(size);
+             return points <= double(most) ? WalkResult::advance() : WalkResult::interrupt();
+           })
+           .wasInterrupted();
+  const bool small = walksFew && llvm::all_of(kernel.getArgumentTypes(), isSmall) &&
                      llvm::all_of(kernel.getResultTypes(), isSmall) &&
                      kernel::scheduleOf(kernel).getLaunchScratch() <= most;
   return IntegerType::get(kernel.getContext(), small ? 32 : 64);

@@ -26,6 +26,11 @@ struct RowSizes {
   int64_t warpsPerRow() const { return threadsPerRow / warpSize; }
 };
 
+/// Whether threads may walk a stage in steps of so many lanes; a result a row is one thread's.
+bool holdsWhole(const RowStage &stage, int64_t lanes) {
+  return (stage.size == 1 && stage.reductions.empty()) || stage.size % lanes == 0;
+}
+
 /// A thread should have a few elements of a row, and rows of a few elements leave threads idle.
 RowSizes chooseSizes(const RowStages &plan) {
   RowSizes sizes;
@@ -34,7 +39,7 @@ RowSizes chooseSizes(const RowStages &plan) {
   int64_t longest = 1;
   for (const RowStage &stage : plan.stages) {
     longest = std::max(longest, stage.size);
-    if (stage.size > 1 && stage.size % sizes.lanes != 0)
+    if (!holdsWhole(stage, sizes.lanes))
       sizes.lanes = 1;
   }
   constexpr int64_t elementsPerThread = 8, ofWarp = warpSize * 32, most = 1024;
@@ -139,7 +144,15 @@ void RowEmitter::store(const RowStage &stage, const PointIndex &along) {
 
 void RowEmitter::emitRow() {
   PointEmitter::Scope scope(points);
+  bool stored = false;
   for (const RowStage &stage : plan.stages) {
+    // A stage of results may overwrite what the one before it reads of the row.
+    if (stage.reductions.empty() && std::exchange(stored, true)) {
+      if (sizes.warpsPerRow() == 1)
+        kernel.synchroniseWarp();
+      else
+        kernel.synchronise();
+    }
     if (!stage.reductions.empty())
       reduce(stage);
     else if (stage.size == 1)
@@ -152,6 +165,10 @@ void RowEmitter::emitRow() {
 }
 
 LogicalResult RowEmitter::emit() {
+  for (const RowStage &stage : plan.stages)
+    if (!holdsWhole(stage, sizes.lanes))
+      return kernel.kernel.emitError("kernel.schedule: rows of ")
+             << stage.size << " are not made of " << sizes.lanes << " lanes";
   Value number = kernel.block();
   place = kernel.thread();
   if (sizes.rowsPerBlock() > 1) {
@@ -190,10 +207,11 @@ LogicalResult emitRows(CudaKernel &kernel) {
   if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();
   const bool fits = found && sizes.rows == found->front().kept && sizes.threads <= 1024 &&
-                    sizes.threadsPerRow >= warpSize && llvm::isPowerOf2_64(sizes.threadsPerRow) &&
+                    sizes.threads >= sizes.threadsPerRow && sizes.threadsPerRow >= warpSize &&
+                    llvm::isPowerOf2_64(sizes.threadsPerRow) &&
                     sizes.threads % sizes.threadsPerRow == 0 &&
                     (sizes.threadsPerRow == warpSize || sizes.threads == sizes.threadsPerRow) &&
-                    sizes.lanes > 0 && sizes.lanes <= 16 &&
+                    sizes.lanes > 0 && sizes.lanes <= 16 && llvm::isPowerOf2_64(sizes.lanes) &&
                     sizes.blocks() == kernel.launch.getGrains();
   if (!fits)
     return kernel.kernel.emitError(
