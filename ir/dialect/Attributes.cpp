@@ -105,6 +105,13 @@ LogicalResult verifyLimit(Operation *op, unsigned index, Attribute value) {
   return success();
 }
 
+LogicalResult verifyFrozen(Operation *op, const Ports &ports, unsigned index, Attribute value) {
+  if (!isa<UnitAttr>(value) || roleAt(ports, index) != "parameter")
+    return op->emitOpError("graph.frozen of argument ")
+           << index << " must be a unit on a parameter, but is " << value;
+  return success();
+}
+
 LogicalResult verifyMembers(Operation *op, unsigned index, Attribute value) {
   auto members = dyn_cast<ArrayAttr>(value);
   if (!members || !llvm::all_of(members, llvm::IsaPred<StringAttr>))
@@ -157,6 +164,8 @@ LogicalResult GraphDialect::verifyRegionArgAttribute(Operation *op, unsigned, un
     return verifyInit(op, ports, index, attribute.getValue());
   if (name == "graph.donated")
     return verifyDonated(function, ports, index, attribute.getValue());
+  if (name == "graph.frozen")
+    return verifyFrozen(op, ports, index, attribute.getValue());
   if (name == "graph.limit")
     return verifyLimit(op, index, attribute.getValue());
   if (name == "graph.symbols")

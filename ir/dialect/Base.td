@@ -29,6 +29,8 @@ def Graph_Dialect : Dialect {
     | `graph.init` | parameters, state | `normal:STD`, `uniform:LIMIT` (between ±LIMIT) or `constant:VALUE`, or `file`: the value came with the model's file and is no part of the graph |
     | `graph.frozen` | parameters | a unit: not trained unless a group of parameters takes it |
     | `graph.donated` | parameters, state | an i64: the result, of the same type, that takes over the argument's storage |
+    | `graph.limit` | integer arguments | an i64: they index something, and are below it |
+    | `graph.members` | results | an array of strings, the parameters whose bucket the result tells of |
     | `graph.symbols` | arguments with `?` dimensions | an array of strings, one name for each `?` in order |
     | `graph.metadata` | the module | a JSON object: family, sizes, tokenizer |
   }];

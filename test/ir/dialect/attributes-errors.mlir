@@ -70,6 +70,16 @@ func.func @limit(%i: tensor<4xi32> {graph.limit = 0 : i64}) { return }
 
 // -----
 
+// expected-error @+1 {{graph.frozen of argument 0 must be a unit on a parameter, but is false}}
+func.func @frozen(%w: tensor<4xf32> {graph.name = "w", graph.role = "parameter", graph.frozen = false}) { return }
+
+// -----
+
+// expected-error @+1 {{graph.frozen of argument 0 must be a unit on a parameter, but is unit}}
+func.func @frozen_input(%x: tensor<4xf32> {graph.name = "x", graph.role = "input", graph.frozen}) { return }
+
+// -----
+
 // expected-error @+1 {{graph.members of result 0 must be names of arguments, but is [1]}}
 func.func @members(%i: tensor<4xi32>) -> (tensor<4xi32> {graph.members = [1]}) { return %i : tensor<4xi32> }
 
