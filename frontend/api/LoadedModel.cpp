@@ -29,9 +29,8 @@ Status writeWeights(Session &session, const Weights &weights) {
   std::set<std::string_view> written;
   for (const Function &function : session.program().functions)
     for (const Port &port : function.ports)
-      if (auto value = weights.find(port.name); port.role == Role::Parameter &&
-                                                value != weights.end() &&
-                                                written.insert(port.name).second)
+      if (auto value = weights.find(port.name);
+          isPersistent(port.role) && value != weights.end() && written.insert(port.name).second)
         INGOT_TRY(session.write(function.name, port.name, value->second));
   return {};
 }

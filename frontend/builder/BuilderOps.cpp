@@ -384,8 +384,9 @@ Value Builder::gather(Value x, Value indices, int64_t dimension) {
 Value Builder::scatterAdd(Value base, Value indices, Value updates, int64_t dimension) {
   if (!impl->usable("scatter_add", {base, indices, updates}))
     return impl->invalid();
-  return impl->make<graph::ScatterAddOp>(impl->type(base), {base, indices, updates},
-                                         {impl->integer("dimension", dimension)});
+  return impl->make<graph::ScatterAddOp>(
+      impl->type(base), {base, indices, updates},
+      {impl->integer("dimension", dimension < 0 ? dimension + rankOf(base) : dimension)});
 }
 
 Value Builder::dynamicSlice(Value x, Value start, int64_t dimension, int64_t size) {
@@ -462,6 +463,8 @@ Value Builder::transposedConvolution(Value x, Value weight, Value bias, const Co
     return fail("the weight must be [channels, out / groups, …] of x's type, groups a divisor of "
                 "channels");
   std::vector<int64_t> sizes;
+  int64_t phases = 1; // each is a convolution of its own
+  constexpr int64_t mostPhases = 1024;
   for (size_t dim = 0; dim < spatial; ++dim) {
     constexpr int64_t largest = int64_t(1) << 30; // no product of these overflows
     const int64_t size = x.shape()[dim + 2], kernel = weight.shape()[dim + 2];
@@ -473,7 +476,14 @@ Value Builder::transposedConvolution(Value x, Value weight, Value bias, const Co
                     high[dim]);
     if (sizes.back() < 1)
       return fail("the padding cuts off all of it");
+    phases *= strides[dim];
+    if (phases > mostPhases)
+      return fail("strides of more than 1024 in all are too many");
   }
+  std::vector<int64_t> result = {x.shape()[0], how.groups * weight.shape()[1]};
+  result.insert(result.end(), sizes.begin(), sizes.end());
+  if (!graph::isPossibleSize(impl->type(x).clone(result)))
+    return fail("the result has more than 64 TiB");
   graph::GraphBuilder g(impl->builder,
                         mlir::NameLoc::get(impl->builder.getStringAttr(impl->node(operation))));
   Value y = impl->give(graph::transposedConvolution(g, impl->ir(x), impl->ir(weight), strides,

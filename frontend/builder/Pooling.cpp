@@ -96,8 +96,8 @@ Value Builder::Impl::poolWindows(Value x, Value padding, const Pooling &how) {
   const std::vector<Axis> axes = axesOf(x.shape(), how, problem);
   if (axes.empty())
     return fail("pool", {x}, problem);
-  std::vector<int64_t> none(x.shape().size(), 0), low(none), high(none), limits, dimensions, sizes,
-      strides, dilations;
+  std::vector<int64_t> none(x.shape().size(), 0), low(none), high(none), dimensions, sizes, strides,
+      dilations;
   bool isPadded = false;
   for (auto [index, axis] : llvm::enumerate(axes)) {
     low[index + 2] = axis.low;

@@ -92,7 +92,7 @@ private:
   /// What came with the model's file, else random numbers.
   Tensor valueOf(const Port &port, uint64_t number) const {
     auto value = model.weights().find(port.name);
-    return port.role == Role::Parameter && value != model.weights().end()
+    return isPersistent(port.role) && value != model.weights().end()
                ? value->second.clone()
                : inputFor(port, integerLimit, options.seed, number);
   }

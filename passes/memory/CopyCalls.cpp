@@ -8,7 +8,6 @@ namespace ingot {
 
 /// Two alias sets as one: `from`, which a call copies, lies where its result lies.
 struct BufferAssignment::Merge {
-  const Call &call;
   Value from, into;
   AliasSets::Place fromPlace, intoPlace;
   std::optional<Motion> motion; ///< of the result
@@ -104,11 +103,7 @@ void BufferAssignment::joinCopies() {
     func::CallOp op = call.op;
     Value from = op.getOperand(0), into = op.getResult(0);
     auto motion = motions.find(into);
-    Merge merge{call,
-                from,
-                into,
-                storage.find(from),
-                storage.find(into),
+    Merge merge{from, into, storage.find(from), storage.find(into),
                 motion == motions.end() ? std::nullopt : std::optional(motion->second)};
     if (!mayMerge(merge))
       continue;

@@ -56,6 +56,7 @@ struct TrainingOptions {
       if constexpr (std::same_as<T, std::optional<double>>)
         field = field.value_or(number);
     };
+    // What is not filled in has one default for all optimizers: the member's, and every row's.
 #define INGOT_NUMBER(FIELD, DEFAULT) fill(options.FIELD, DEFAULT);
 #define INGOT_OPTIMIZER(NAME, TEXT, RATE, ...)                                                     \
   if (optimizer == Optimizer::NAME) {                                                              \

@@ -233,6 +233,16 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
   EXPECT_EQ(count(options), 9u);
 }
 
+// What stays unset has its row's default; of the others one default stands in TrainingOptions.
+TEST(Optimizers, OtherNumbersHaveOneDefault) {
+  const TrainingOptions options;
+#define INGOT_NUMBER(FIELD, DEFAULT)                                                               \
+  if (!std::same_as<decltype(TrainingOptions::FIELD), std::optional<double>>)                      \
+    EXPECT_EQ(options.FIELD, DEFAULT) << #FIELD;
+#define INGOT_OPTIMIZER(NAME, TEXT, RATE, ...) __VA_ARGS__
+#include "passes/options/Optimizers.def"
+}
+
 /// A model whose output is its input plus a constant of 64 numbers, one of which is given.
 mlir::OwningOpRef<mlir::ModuleOp> modelWithConstant(mlir::MLIRContext *context, int last) {
   std::string numbers;
