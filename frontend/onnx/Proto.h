@@ -27,7 +27,6 @@ struct TensorProto {
   int32_t dataType = 0;
   std::vector<float> floatData;
   std::vector<int32_t> int32Data;
-  std::vector<std::string_view> stringData;
   std::vector<int64_t> int64Data;
   std::string_view name, rawData;
   std::vector<double> doubleData;
@@ -40,7 +39,6 @@ struct TensorProto {
     visit(2, "data_type", self.dataType);
     visit(4, "float_data", self.floatData);
     visit(5, "int32_data", self.int32Data);
-    visit(6, "string_data", self.stringData);
     visit(7, "int64_data", self.int64Data);
     visit(8, "name", self.name);
     visit(9, "raw_data", self.rawData);
@@ -52,14 +50,9 @@ struct TensorProto {
 };
 
 struct SparseTensorProto {
-  TensorProto values, indices;
-  std::vector<int64_t> dims;
+  TensorProto values;
   static constexpr const char *message = "SparseTensorProto";
-  static void fields(auto &self, auto &&visit) {
-    visit(1, "values", self.values);
-    visit(2, "indices", self.indices);
-    visit(3, "dims", self.dims);
-  }
+  static void fields(auto &self, auto &&visit) { visit(1, "values", self.values); }
 };
 
 /// Sequences and optional values of tensors, as ONNX's test data hold them (onnx-data.proto).
@@ -138,18 +131,14 @@ struct ValueInfoProto {
 
 struct AttributeProto {
   std::string_view name, reference; ///< `reference`: the enclosing function's attribute
-  int32_t type = 0;
   float f = 0;
   int64_t i = 0;
   std::string_view s;
   std::unique_ptr<TensorProto> t;
   std::unique_ptr<GraphProto> g;
-  std::unique_ptr<SparseTensorProto> sparseTensor;
   std::vector<float> floats;
   std::vector<int64_t> ints;
   std::vector<std::string_view> strings;
-  std::vector<TensorProto> tensors;
-  std::unique_ptr<TypeProto> tp;
   static constexpr const char *message = "AttributeProto";
   static void fields(auto &self, auto &&visit) {
     visit(1, "name", self.name);
@@ -161,11 +150,7 @@ struct AttributeProto {
     visit(7, "floats", self.floats);
     visit(8, "ints", self.ints);
     visit(9, "strings", self.strings);
-    visit(10, "tensors", self.tensors);
-    visit(14, "tp", self.tp);
-    visit(20, "type", self.type);
     visit(21, "ref_attr_name", self.reference);
-    visit(22, "sparse_tensor", self.sparseTensor);
   }
   const char *lack() const { return name.empty() ? "name" : nullptr; }
 };
@@ -215,7 +200,7 @@ struct OperatorSetIdProto {
 
 struct FunctionProto {
   std::string_view name, domain;
-  std::vector<std::string_view> inputs, outputs, attributes;
+  std::vector<std::string_view> inputs, outputs;
   std::vector<AttributeProto> attributeDefaults;
   std::vector<NodeProto> nodes;
   std::vector<OperatorSetIdProto> opsets;
@@ -224,7 +209,6 @@ struct FunctionProto {
     visit(1, "name", self.name);
     visit(4, "input", self.inputs);
     visit(5, "output", self.outputs);
-    visit(6, "attribute", self.attributes);
     visit(7, "node", self.nodes);
     visit(9, "opset_import", self.opsets);
     visit(10, "domain", self.domain);
@@ -233,27 +217,16 @@ struct FunctionProto {
   const char *lack() const { return name.empty() ? "name" : nullptr; }
 };
 
-struct TrainingInfoProto {
-  static constexpr const char *message = "TrainingInfoProto";
-  static void fields(auto &, auto &&) {}
-};
-
 struct ModelProto {
-  int64_t irVersion = 0, modelVersion = 0;
-  std::string_view producer, producerVersion;
+  std::string_view producer;
   std::unique_ptr<GraphProto> graph;
   std::vector<OperatorSetIdProto> opsets;
-  std::vector<TrainingInfoProto> training;
   std::vector<FunctionProto> functions;
   static constexpr const char *message = "ModelProto";
   static void fields(auto &self, auto &&visit) {
-    visit(1, "ir_version", self.irVersion);
     visit(2, "producer_name", self.producer);
-    visit(3, "producer_version", self.producerVersion);
-    visit(5, "model_version", self.modelVersion);
     visit(7, "graph", self.graph);
     visit(8, "opset_import", self.opsets);
-    visit(20, "training_info", self.training);
     visit(25, "functions", self.functions);
   }
 };
