@@ -91,11 +91,13 @@ Builder::Value Builder::Impl::place(llvm::StringRef operation, llvm::ArrayRef<Va
   if (failed(types(location, irOperands, builder.getDictionaryAttr(attributes), resultTypes)))
     return fail(operation, operands, diagnostics.messages());
   for (mlir::Type result : resultTypes)
-    if (auto type = mlir::dyn_cast<mlir::RankedTensorType>(result);
-        type && !graph::isPossibleSize(type))
-      return fail(
-          operation, operands,
-          fmt::format("the result {} has more than 64 TiB", toString(Shape(type.getShape()))));
+    if (auto type = mlir::dyn_cast<mlir::RankedTensorType>(result)) {
+      const bool isNegative = llvm::any_of(type.getShape(), [](int64_t size) { return size < 0; });
+      if (isNegative || !graph::isPossibleSize(type))
+        return fail(operation, operands,
+                    fmt::format("the result {} has {}", toString(Shape(type.getShape())),
+                                isNegative ? "a negative dimension" : "more than 64 TiB"));
+    }
   mlir::OperationState state(location, operation, irOperands, resultTypes, attributes);
   mlir::Operation *op = builder.create(state);
   if (failed(mlir::verify(op))) {

@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace ingot::onnx {
+namespace {
+
+/// What a row may compute when the model is compiled: half a gigabyte of numbers.
+constexpr int64_t mostConstantElements = int64_t(1) << 26;
+
+} // namespace
 
 Call::Call(Importer &importer, Builder &b, const NodeProto &node, int64_t opset, Items inputs)
     : b(b), node(node), opset(opset), importer(importer), items(std::move(inputs)) {}
@@ -123,6 +129,13 @@ double Call::numberAt(size_t index, double otherwise) {
   return values.empty() ? otherwise : values[0];
 }
 
+int64_t Call::integerAt(size_t index, int64_t otherwise) {
+  if (!has(index))
+    return otherwise;
+  const Ints values = ints(index);
+  return values.empty() ? otherwise : values[0];
+}
+
 Ints Call::intsOr(size_t index, const char *attribute, Ints otherwise) {
   return has(index) ? ints(index) : integers(attribute, std::move(otherwise));
 }
@@ -183,8 +196,11 @@ Tensor Call::tensor(std::string_view name) {
 
 Items Call::graph(std::string_view name, Items arguments) {
   const AttributeProto *found = attribute(name);
-  if (found && found->g)
-    return importer.importGraph(*found->g, std::move(arguments));
+  if (found && found->g) {
+    Items results = importer.importGraph(*found->g, std::move(arguments));
+    refusedAlready = refusedAlready || importer.isTooLarge();
+    return results;
+  }
   refuse(fmt::format("its attribute {} is missing", name));
   return {};
 }
@@ -205,6 +221,45 @@ Ints Call::axes(const Value &x, Ints axes) {
   for (int64_t &each : axes)
     each = axis(x, each);
   return axes;
+}
+
+Value Call::stack(std::vector<Value> parts, int64_t axis) {
+  const Shape shape = parts[0].shape();
+  const auto dimensions = int64_t(shape.size());
+  if (axis < -dimensions - 1 || axis > dimensions) {
+    refuse(fmt::format("there is no axis {} beside {}", axis, toString(shape)));
+    return parts[0];
+  }
+  axis += axis < 0 ? dimensions + 1 : 0;
+  Shape apart = shape;
+  apart.insert(apart.begin() + axis, 1);
+  for (Value &part : parts) {
+    if (part.shape() != shape) {
+      refuse(fmt::format("its parts differ in shape: {} and {}", toString(shape),
+                         toString(part.shape())));
+      return parts[0];
+    }
+    part = b.reshape(part, apart);
+  }
+  return b.concat(parts, axis);
+}
+
+Value Call::alongChannels(const Value &x, Value perChannel) {
+  Shape shape(size_t(std::max<int64_t>(rank(x), 2)), 1);
+  shape[1] = -1;
+  return b.reshape(perChannel, shape);
+}
+
+Value Call::logSoftmax(Value x, int64_t axis) {
+  const std::vector<Value> sum = b.expSum(x, {axis}, true);
+  return x - sum[0] - b.log(sum[1]); // apart, so that large numbers keep their last digits
+}
+
+bool Call::constantFits(int64_t rows, int64_t columns) {
+  if (rows >= 0 && columns >= 0 && (columns == 0 || rows <= mostConstantElements / columns))
+    return true;
+  refuse(fmt::format("it needs a constant of more than {} elements", mostConstantElements));
+  return false;
 }
 
 Value Call::constant(const Ints &values, Shape shape) {

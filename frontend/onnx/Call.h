@@ -79,6 +79,7 @@ public:
   Ints ints(size_t index);
   std::vector<double> numbers(size_t index);
   double numberAt(size_t index, double otherwise);
+  int64_t integerAt(size_t index, int64_t otherwise);
   /// An input where it is there, else the attribute of another opset: `axes`, `split`, …
   Ints intsOr(size_t index, const char *attribute, Ints otherwise = {});
 
@@ -107,6 +108,14 @@ public:
   // Words that many rows share.
   int64_t axis(const Value &x, int64_t axis);
   Ints axes(const Value &x, Ints axes);
+  /// Tensors of one shape beside each other, along a new dimension `axis`.
+  Value stack(std::vector<Value> parts, int64_t axis);
+  /// [channels] beside x [batch, channels, …].
+  Value alongChannels(const Value &x, Value perChannel);
+  /// x - log Σ exp(x) along a dimension, without overflow.
+  Value logSoftmax(Value x, int64_t axis);
+  /// Whether a row may make a constant of rows · columns elements; refused where it is too large.
+  bool constantFits(int64_t rows, int64_t columns = 1);
   Value scalarLike(const Value &x, double value) { return b.scalar(value, x.type()); }
   Value constant(const Ints &values, Shape shape);
   Value constant(const Ints &values) { return constant(values, {int64_t(values.size())}); }

@@ -7,6 +7,8 @@ namespace {
 
 /// Functions and sub-graphs inside each other; no model comes near.
 constexpr int deepestCalls = 64;
+/// Functions that call functions twice, and loops in loops, grow without bounds.
+constexpr int64_t mostNodes = int64_t(1) << 18;
 
 std::string nodeName(const NodeProto &node) {
   if (!node.name.empty())
@@ -269,6 +271,8 @@ void Importer::refuse(const NodeProto &node, int64_t opset, const std::string &r
 
 void Importer::importNodes(std::span<const NodeProto> nodes, const Frame &frame) {
   for (const NodeProto &node : nodes) {
+    if (++importedNodes > mostNodes)
+      return;
     Items inputs;
     bool isWhole = true;
     for (std::string_view name : node.inputs) {
@@ -337,6 +341,8 @@ Items Importer::importFunction(const FunctionProto &function, const NodeProto &n
   return results;
 }
 
+bool Importer::isTooLarge() const { return importedNodes > mostNodes; }
+
 Items Importer::importGraph(const GraphProto &graph, Items arguments) {
   const Frame &frame = *current;
   if (depth >= deepestCalls) {
@@ -354,7 +360,7 @@ Items Importer::importGraph(const GraphProto &graph, Items arguments) {
   Items results;
   for (const ValueInfoProto &output : graph.outputs) {
     const Item *item = names.find(output.name);
-    if (!item)
+    if (!item && !isTooLarge())
       bad(fmt::format("{}: the output of a sub-graph is given by no node", output.name));
     results.push_back(item ? *item : Item::refused());
   }
@@ -386,6 +392,9 @@ Result<Model> Importer::run() {
   INGOT_TRY(problems());
   const Frame frame{.names = &names};
   importNodes(file.model().graph->nodes, frame);
+  if (isTooLarge())
+    return failure(Error::Code::Unsupported, file.path(),
+                   "is more than {} nodes with its functions and loops written out", mostNodes);
   if (!refusals.empty() || !errors.empty()) {
     // What the builder found is the rest of the list.
     importOutputs(names);

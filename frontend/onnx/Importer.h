@@ -60,6 +60,8 @@ private:
   void bad(std::string message) { errors.push_back(std::move(message)); }
   void refuse(const NodeProto &node, int64_t opset, const std::string &reason);
   Status problems() const;
+  /// After this nothing more is imported.
+  bool isTooLarge() const;
 
   const OnnxFile &file;
   const ImportOptions &options;
@@ -72,6 +74,7 @@ private:
   std::vector<std::string> refusals;
   const Frame *current = nullptr;
   int depth = 0; ///< functions and sub-graphs inside each other
+  int64_t importedNodes = 0;
 };
 
 } // namespace ingot::onnx

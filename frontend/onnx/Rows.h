@@ -15,6 +15,10 @@ struct Row {
 /// ops being those that did not change.
 constexpr int newestOpset = 24;
 
+/// Iterations of a loop, steps of a recurrence, parts of a sequence: each is its own part of the
+/// graph.
+constexpr int64_t mostIterations = 4096;
+
 /// The domains whose ops are rows: ONNX's own, and its training ops.
 std::span<const Row> rowsOf(std::string_view domain);
 /// The row of an op; null if there is none for this opset.

@@ -102,7 +102,7 @@ struct Tuples {
 
 std::optional<Tuples> tuplesOf(Call &c, Value x, Value indices, int64_t batches) {
   const int64_t depth = rank(indices) ? indices.shape().back() : 0;
-  if (rank(indices) <= batches || batches + depth > rank(x) || depth < 1) {
+  if (batches < 0 || rank(indices) <= batches || batches + depth > rank(x) || depth < 1) {
     c.refuse("its indices do not fit what they index");
     return std::nullopt;
   }

@@ -2,29 +2,16 @@
 #include "frontend/onnx/Rows.h"
 #include "runtime/support/HalfFloat.h"
 #include <algorithm>
+#include <limits>
 
 namespace ingot::onnx {
 namespace {
-
-constexpr int64_t mostIterations = 4096;
-
-/// A tensor each iteration, stacked along a new dimension.
-Value stacked(Call &c, std::vector<Value> parts, int64_t axis, bool isReverse) {
-  for (Value &part : parts) {
-    Shape shape = part.shape();
-    shape.insert(shape.begin() + std::min<int64_t>(axis, int64_t(shape.size())), 1);
-    part = c.b.reshape(part, shape);
-  }
-  if (isReverse)
-    std::ranges::reverse(parts);
-  return c.b.concat(parts, axis);
-}
 
 /// Inputs: the largest number of iterations, whether the first one runs, carried values. The body
 /// takes the iteration's number, its condition and the carried values, and gives the next
 /// condition, the carried values and what is stacked.
 Items loop(Call &c) {
-  const int64_t most = c.has(0) ? int64_t(c.numberAt(0, 0)) : mostIterations;
+  const int64_t most = c.integerAt(0, std::numeric_limits<int64_t>::max());
   bool runs = !c.has(1) || c.numberAt(1, 1) != 0;
   if (c.isRefused())
     return {};
@@ -40,7 +27,9 @@ Items loop(Call &c) {
     Items arguments = {c.constant({iteration}, {}), c.b.scalar(1, ElementType::I1)};
     arguments.insert(arguments.end(), carried.begin(), carried.end());
     Items results = c.graph("body", std::move(arguments));
-    if (c.isRefused() || results.size() < 1 + count)
+    if (c.isRefused())
+      return {};
+    if (results.size() < 1 + count)
       return {c.refuse("its body gives less than it carries")};
     std::optional<Tensor> next = c.valueOf(results[0]);
     if (!next || next->size() != 1)
@@ -54,7 +43,7 @@ Items loop(Call &c) {
   for (std::vector<Value> &scan : scans) {
     if (scan.empty())
       return {c.refuse("it stacks the results of no iteration")};
-    results.emplace_back(stacked(c, std::move(scan), 0, false));
+    results.emplace_back(c.stack(std::move(scan), 0));
   }
   return results;
 }
@@ -103,10 +92,9 @@ Items scan(Call &c) {
   }
   Items results = carried;
   for (size_t k = 0; k < scans.size(); ++k) {
-    int64_t axis = entry("scan_output_axes", k);
-    axis += axis < 0 ? rank(scans[k][0]) + 1 : 0;
-    results.emplace_back(
-        stacked(c, std::move(scans[k]), axis, entry("scan_output_directions", k) != 0));
+    if (entry("scan_output_directions", k) != 0)
+      std::ranges::reverse(scans[k]);
+    results.emplace_back(c.stack(std::move(scans[k]), entry("scan_output_axes", k)));
   }
   return results;
 }

@@ -32,7 +32,7 @@ struct Activation {
     if (name == "ScaledTanh")
       return c.b.tanh(x * scalar(beta)) * scalar(alpha);
     if (name == "HardSigmoid")
-      return c.b.hardTanh(x * scalar(alpha) + scalar(beta), 0, 1);
+      return c.b.clippedLine(x, alpha, beta);
     if (name == "Elu")
       return c.b.elu(x, alpha);
     c.refuse(fmt::format("the activation '{}' is not supported", name));
@@ -59,7 +59,9 @@ Value part(Call &c, Value x, int64_t index, int64_t size) {
 }
 
 Value directionOf(Call &c, Value x, int64_t direction) {
-  Shape shape(x.shape().begin() + 1, x.shape().end());
+  if (!x.valid())
+    return x;
+  const Shape shape(x.shape().begin() + 1, x.shape().end());
   return c.b.reshape(part(c, x, direction, 1), shape);
 }
 
@@ -73,8 +75,7 @@ std::optional<Recurrence> recurrenceOf(Call &c, int64_t gates,
   r.directions = direction == "bidirectional" ? 2 : 1;
   r.isBatchFirst = c.integer("layout", 0) != 0;
   r.clip = c.number("clip", 0);
-  if (rank(r.x) != 3 || rank(weight) != 3 || weight.shape()[0] != r.directions ||
-      weight.shape()[1] % gates) {
+  if (rank(r.x) != 3 || rank(weight) != 3 || weight.shape()[1] % gates) {
     c.refuse("its input or weight has not the shape that it needs");
     return std::nullopt;
   }
@@ -83,6 +84,26 @@ std::optional<Recurrence> recurrenceOf(Call &c, int64_t gates,
   r.steps = r.x.shape()[0];
   r.batch = r.x.shape()[1];
   r.hidden = weight.shape()[1] / gates;
+  const Shape state = r.isBatchFirst ? Shape{r.batch, r.directions, r.hidden}
+                                     : Shape{r.directions, r.batch, r.hidden};
+  const Shape shapes[] = {r.x.shape(),
+                          {r.directions, gates * r.hidden, r.x.shape()[2]},
+                          {r.directions, gates * r.hidden, r.hidden},
+                          {r.directions, 2 * gates * r.hidden},
+                          {r.batch},
+                          state,
+                          state,
+                          {r.directions, 3 * r.hidden}};
+  for (size_t i = 1; i < std::min(c.inputs(), std::size(shapes)); ++i)
+    if (c.has(i) && c.operand(i).shape() != shapes[i]) {
+      c.refuse(fmt::format("its input {} is {}, which has not the shape that it needs, {}", i,
+                           toString(c.operand(i).shape()), toString(shapes[i])));
+      return std::nullopt;
+    }
+  if (r.steps > mostIterations) {
+    c.refuse(fmt::format("it has more than {} steps", mostIterations));
+    return std::nullopt;
+  }
   if (c.has(4))
     r.lengths = c.b.reshape(c.operand(4), {r.batch, 1});
   const AttributeProto *named = c.attribute("activations");

@@ -143,13 +143,14 @@ Items resizeBy(Call &c, const std::vector<double> &scales, const Ints &sizes,
                           : int64_t(std::floor(double(from) * axis.scale));
     if (region.size() == 2 * axes.size())
       axis.start = region[i], axis.end = region[i + axes.size()];
-    if (axis.to < 1 || from < 1 || axis.to > (int64_t(1) << 32))
+    if (axis.to < 1 || from < 1 || !(axis.scale > 0))
       return {c.refuse(fmt::format("an axis of {} would become {}", from, axis.to))};
     if (axis.to == from && axis.scale == 1 && style.place != "tf_crop_and_resize")
       continue;
-    x = style.mode == "nearest" && style.place != "tf_crop_and_resize"
-            ? pickAxis(c, x, axes[i], axis, style)
-            : resizeAxis(c, x, axes[i], axis, style);
+    const bool isPicked = style.mode == "nearest" && style.place != "tf_crop_and_resize";
+    if (!c.constantFits(axis.to, isPicked ? 1 : from))
+      return {};
+    x = isPicked ? pickAxis(c, x, axes[i], axis, style) : resizeAxis(c, x, axes[i], axis, style);
     if (!x.valid())
       break;
   }

@@ -15,7 +15,7 @@ std::vector<Item> elementsOf(Call &c, size_t index) {
 
 /// A position in a sequence of `count`, or `otherwise`; `end` is one past what is allowed.
 size_t position(Call &c, size_t index, int64_t count, int64_t end, int64_t otherwise) {
-  int64_t place = c.has(index) ? int64_t(c.numberAt(index, 0)) : otherwise;
+  int64_t place = c.integerAt(index, otherwise);
   place += place < 0 ? count : 0;
   if (place >= 0 && place < end)
     return size_t(place);
@@ -69,6 +69,8 @@ Items splitToSequence(Call &c) {
   const int64_t size = x.shape()[size_t(axis)];
   if (isOne) { // parts of this size, the last one of what is left
     const int64_t each = sizes[0];
+    if (size / each >= mostIterations)
+      return {c.refuse(fmt::format("it has more than {} parts", mostIterations))};
     sizes.assign(size_t(size / each), each);
     if (size % each)
       sizes.push_back(size % each);
@@ -91,18 +93,10 @@ Items concatFromSequence(Call &c) {
   std::vector<Value> parts = c.tensorsOf(c.item(0));
   if (c.isRefused() || parts.empty())
     return {c.refuse("it joins nothing")};
-  int64_t axis = c.integer("axis", 0);
+  const int64_t axis = c.integer("axis", 0);
   if (c.integer("new_axis", 0) == 0)
     return {c.b.concat(parts, c.axis(parts[0], axis))};
-  axis += axis < 0 ? rank(parts[0]) + 1 : 0;
-  if (axis < 0 || axis > rank(parts[0]))
-    return {c.refuse(fmt::format("there is no axis {}", axis))};
-  for (Value &part : parts) {
-    Shape shape = part.shape();
-    shape.insert(shape.begin() + axis, 1);
-    part = c.b.reshape(part, shape);
-  }
-  return {c.b.concat(parts, axis)};
+  return {c.stack(std::move(parts), axis)};
 }
 
 /// The body on each element; other inputs are sequences too, or the same for all.
@@ -119,6 +113,8 @@ Items sequenceMap(Call &c) {
       arguments.push_back(isSequence ? (*other.items)[i] : other);
     }
     Items made = c.graph("body", std::move(arguments));
+    if (c.isRefused())
+      return {};
     for (size_t k = 0; k < results.size() && k < made.size(); ++k)
       results[k].push_back(made[k]);
   }

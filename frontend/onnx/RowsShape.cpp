@@ -80,11 +80,16 @@ Items transpose(Call &c) {
   return {rank(x) == 0 ? x : c.b.transpose(x, permutation)};
 }
 
+/// Whether a dimension is made of blocks of this size.
+bool divides(int64_t block, int64_t size) {
+  return block >= 1 && block <= std::max<int64_t>(size, 1) && size % block == 0;
+}
+
 /// [N, C, H, W] by blocks; `DCR` and `CRD` say in which order depth holds them.
 Items depthToSpace(Call &c) {
   Value x = c.operand(0);
   const int64_t block = c.integer("blocksize", 1);
-  if (rank(x) != 4 || block < 1 || x.shape()[1] % (block * block))
+  if (rank(x) != 4 || !divides(block, x.shape()[1]) || !divides(block, x.shape()[1] / block))
     return {c.refuse("its blocks do not divide the channels of an image")};
   const int64_t n = x.shape()[0], depth = x.shape()[1] / (block * block), h = x.shape()[2],
                 w = x.shape()[3];
@@ -98,7 +103,7 @@ Items depthToSpace(Call &c) {
 Items spaceToDepth(Call &c) {
   Value x = c.operand(0);
   const int64_t block = c.integer("blocksize", 1);
-  if (rank(x) != 4 || block < 1 || x.shape()[2] % block || x.shape()[3] % block)
+  if (rank(x) != 4 || !divides(block, x.shape()[2]) || !divides(block, x.shape()[3]))
     return {c.refuse("its blocks do not divide an image")};
   const int64_t n = x.shape()[0], depth = x.shape()[1], h = x.shape()[2] / block,
                 w = x.shape()[3] / block;
@@ -127,6 +132,8 @@ Items split(Call &c) {
   const int64_t size = x.shape()[size_t(axis)];
   if (sizes.empty()) {
     const auto parts = int64_t(c.outputs());
+    if (parts == 0)
+      return {c.refuse("it has no outputs")};
     const int64_t each = (size + parts - 1) / parts; // the last one may be smaller
     for (int64_t i = 0; i < parts; ++i)
       sizes.push_back(std::clamp<int64_t>(size - i * each, 0, each));
@@ -183,6 +190,11 @@ Items slice(Call &c) {
 Value padByIndex(Call &c, Value x, int64_t axis, int64_t low, int64_t high,
                  const std::string &mode) {
   const int64_t size = x.shape()[size_t(axis)];
+  if (size == 0)
+    c.refuse(fmt::format("its dimension {} has no elements to continue", axis));
+  if (size == 0 || !c.constantFits(low) || !c.constantFits(high) ||
+      !c.constantFits(low + size + high))
+    return x;
   Ints indices;
   for (int64_t i = -low; i < size + high; ++i) {
     int64_t index = i;
@@ -262,10 +274,12 @@ Items tile(Call &c) {
   if (c.isRefused())
     return {};
   if (c.opset < 6) { // one axis, its number a third input
-    const Ints axis = c.ints(2);
+    const int64_t axis = c.axis(x, c.integerAt(2, 0));
+    if (c.isRefused())
+      return {};
     Ints each(size_t(rank(x)), 1);
-    if (!repeats.empty() && !axis.empty())
-      each[size_t(c.axis(x, axis[0]))] = repeats[0];
+    if (!repeats.empty())
+      each[size_t(axis)] = repeats[0];
     repeats = each;
   }
   if (int64_t(repeats.size()) != rank(x))
@@ -332,7 +346,10 @@ Items range(Call &c) {
     return {};
   if (first.empty() || end.empty() || by.empty() || by[0] == 0)
     return {c.refuse("its step is 0")};
-  const auto count = int64_t(std::max(std::ceil((end[0] - first[0]) / by[0]), 0.0));
+  const double steps = std::ceil((end[0] - first[0]) / by[0]);
+  if (!(steps < 0x1p62))
+    return {c.refuse(fmt::format("it has {} elements", steps))};
+  const auto count = int64_t(std::max(steps, 0.0));
   return {c.b.iota({count}, 0, start.type()) * step + start};
 }
 
@@ -351,7 +368,7 @@ Items trilu(Call &c) {
   Value x = c.operand(0);
   if (rank(x) < 2)
     return {c.refuse("it needs a matrix")};
-  const int64_t k = c.has(1) ? int64_t(c.numberAt(1, 0)) : 0;
+  const int64_t k = c.integerAt(1, 0);
   const Shape matrix(x.shape().end() - 2, x.shape().end());
   Value row = c.b.iota(matrix, 0, ElementType::I64), column = c.b.iota(matrix, 1, ElementType::I64);
   const bool isUpper = c.integer("upper", 1) != 0;

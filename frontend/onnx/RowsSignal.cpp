@@ -18,15 +18,17 @@ Value tensorOf(Call &c, const std::vector<double> &values, Shape shape, ElementT
 
 /// a0 - a1 cos(2πn/N) + a2 cos(4πn/N).
 Items cosineWindow(Call &c, double a0, double a1, double a2) {
-  const Ints size = c.ints(0);
-  if (c.isRefused() || size.empty() || size[0] < 0)
+  const int64_t size = c.integerAt(0, 0);
+  if (c.isRefused() || size < 0)
     return {c.refuse("its size is negative")};
-  const double period = double(c.integer("periodic", 1) ? size[0] : size[0] - 1);
+  if (!c.constantFits(size))
+    return {};
+  const double period = double(c.integer("periodic", 1) ? size : size - 1);
   std::vector<double> values;
-  for (int64_t n = 0; n < size[0]; ++n)
+  for (int64_t n = 0; n < size; ++n)
     values.push_back(a0 - a1 * std::cos(2 * pi * double(n) / period) +
                      a2 * std::cos(4 * pi * double(n) / period));
-  return {tensorOf(c, values, {size[0]}, c.elementType("output_datatype", ElementType::F32))};
+  return {tensorOf(c, values, {size}, c.elementType("output_datatype", ElementType::F32))};
 }
 
 Items hann(Call &c) { return cosineWindow(c, 0.5, 0.5, 0); }
@@ -74,13 +76,17 @@ Items dft(Call &c) {
   Value x = c.operand(0);
   const bool isInverse = c.integer("inverse", 0) != 0, isHalf = c.integer("onesided", 0) != 0;
   const int64_t axis =
-      c.axis(x, c.opset >= 20 && c.has(2) ? int64_t(c.numberAt(2, -2))
+      c.axis(x, c.opset >= 20 && c.has(2) ? c.integerAt(2, -2)
                                           : c.integer("axis", c.opset >= 20 ? -2 : 1));
   if (c.isRefused() || rank(x) < 2 || x.shape().back() > 2 || axis == rank(x) - 1)
     return {c.refuse("it needs a last dimension of real and imaginary parts")};
-  if (c.has(1))
-    x = fitted(c, x, axis, int64_t(c.numberAt(1, 0)));
-  const int64_t length = x.shape()[size_t(axis)], bins = isHalf ? length / 2 + 1 : length;
+  const int64_t length = c.integerAt(1, x.shape()[size_t(axis)]),
+                bins = isHalf ? length / 2 + 1 : length;
+  if (c.isRefused() || length < 1)
+    return {c.refuse(fmt::format("its length is {}", length))};
+  if (!c.constantFits(bins, length))
+    return {};
+  x = fitted(c, x, axis, length);
   Ints order, back;
   for (int64_t i = 0; i + 1 < rank(x); ++i)
     if (i != axis)
@@ -99,35 +105,40 @@ Items dft(Call &c) {
 /// Frames of the signal [batch, samples, 1], each times the window, each transformed.
 Items stft(Call &c) {
   Value x = c.operand(0);
-  const auto step = int64_t(c.numberAt(1, 1));
-  int64_t length = c.has(3) ? int64_t(c.numberAt(3, 0)) : 0;
+  const int64_t step = c.integerAt(1, 1);
+  int64_t length = c.integerAt(3, 0);
   if (c.has(2) && length == 0)
     length = c.operand(2).shape().empty() ? 0 : c.operand(2).shape()[0];
   if (c.isRefused() || rank(x) < 2 || length < 1 || step < 1 || x.shape()[1] < length)
     return {c.refuse("its frames do not fit its signal")};
+  const int64_t bins = c.integer("onesided", 1) ? length / 2 + 1 : length;
+  if (!c.constantFits(bins, length))
+    return {};
   const int64_t parts = rank(x) == 3 ? x.shape()[2] : 1, batch = x.shape()[0];
   Value frames = c.b.window(c.b.reshape(x, {batch, x.shape()[1], parts}), {1}, {length}, {step});
   const int64_t count = frames.shape()[1]; // [batch, frames, parts, length]
   if (c.has(2))
     frames = frames * c.operand(2);
   Value rows = c.b.reshape(c.b.transpose(frames, {0, 1, 3, 2}), {-1, length, parts});
-  const int64_t bins = c.integer("onesided", 1) ? length / 2 + 1 : length;
   return {c.b.reshape(transform(c, rows, bins, false), {batch, count, bins, 2})};
 }
 
 /// Triangles that sum the bins of a spectrum to bands that are even on the mel scale.
 Items melWeightMatrix(Call &c) {
-  const std::vector<double> numbers = {c.numberAt(0, 0), c.numberAt(1, 0), c.numberAt(2, 0),
-                                       c.numberAt(3, 0), c.numberAt(4, 0)};
-  const auto bands = int64_t(numbers[0]), length = int64_t(numbers[1]), bins = length / 2 + 1;
-  if (c.isRefused() || bands < 1 || length < 1 || numbers[2] < 1)
+  const int64_t bands = c.integerAt(0, 0), length = c.integerAt(1, 0), rate = c.integerAt(2, 0),
+                bins = length / 2 + 1;
+  const double lowest = c.numberAt(3, 0), highest = c.numberAt(4, 0);
+  if (c.isRefused() || bands < 1 || length < 1 || rate < 1)
     return {c.refuse("it has no bands")};
+  if (!c.constantFits(bins, bands))
+    return {};
   auto mel = [](double hertz) { return 2595 * std::log10(1 + hertz / 700); };
-  const double low = mel(numbers[3]), step = (mel(numbers[4]) - low) / double(bands + 2);
+  const double low = mel(lowest), step = (mel(highest) - low) / double(bands + 2);
   std::vector<int64_t> edges;
   for (int64_t i = 0; i < bands + 2; ++i) {
     const double hertz = 700 * (std::pow(10, (double(i) * step + low) / 2595) - 1);
-    edges.push_back(int64_t(std::floor(double(length + 1) * hertz / numbers[2])));
+    edges.push_back(
+        int64_t(std::min(std::floor(double(length + 1) * hertz / double(rate)), 0x1p62)));
   }
   std::vector<double> weights(size_t(bins * bands), 0);
   for (int64_t band = 0; band < bands; ++band) {
@@ -139,9 +150,10 @@ Items melWeightMatrix(Call &c) {
     };
     if (centre == first)
       set(centre, 1);
-    for (int64_t bin = first; bin <= centre && centre != first; ++bin)
+    for (int64_t bin = std::max<int64_t>(first, 0);
+         bin <= std::min(centre, bins - 1) && centre != first; ++bin)
       set(bin, double(bin - first) / double(centre - first));
-    for (int64_t bin = centre; bin < last; ++bin)
+    for (int64_t bin = std::max<int64_t>(centre, 0); bin < std::min(last, bins); ++bin)
       set(bin, double(last - bin) / double(last - centre));
   }
   return {tensorOf(c, weights, {bins, bands}, c.elementType("output_datatype", ElementType::F32))};

@@ -37,7 +37,7 @@ private:
   std::string bytes;
 };
 
-constexpr int f32 = 1, i64 = 7;
+constexpr int f32 = 1, i64 = 7, f64 = 11, u64 = 13;
 
 inline Bytes floats(std::string_view name, const Shape &shape, const std::vector<float> &values) {
   Bytes tensor;
@@ -45,6 +45,15 @@ inline Bytes floats(std::string_view name, const Shape &shape, const std::vector
     tensor.number(1, size);
   return tensor.number(2, f32).text(8, name).text(
       9, {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(float)});
+}
+
+inline Bytes integers(std::string_view name, const Shape &shape,
+                      const std::vector<int64_t> &values) {
+  Bytes tensor;
+  for (int64_t size : shape)
+    tensor.number(1, size);
+  return tensor.number(2, i64).text(8, name).text(
+      9, {reinterpret_cast<const char *>(values.data()), values.size() * sizeof(int64_t)});
 }
 
 /// A port; a dimension of -1 is the symbol `n`.
@@ -68,6 +77,21 @@ inline Bytes node(std::string_view op, const std::vector<std::string_view> &inpu
 
 inline Bytes integerAttribute(std::string_view name, int64_t value) {
   return Bytes().text(1, name).number(3, value).number(20, 2);
+}
+
+inline Bytes integersAttribute(std::string_view name, const std::vector<int64_t> &values) {
+  Bytes attribute = Bytes().text(1, name).number(20, 7);
+  for (int64_t value : values)
+    attribute.number(8, value);
+  return attribute;
+}
+
+inline Bytes textAttribute(std::string_view name, std::string_view value) {
+  return Bytes().text(1, name).text(4, value).number(20, 3);
+}
+
+inline Bytes graphAttribute(std::string_view name, const Bytes &graph) {
+  return Bytes().text(1, name).message(6, graph).number(20, 5);
 }
 
 inline std::string model(const Bytes &graph, int64_t opset = 18) {
