@@ -63,15 +63,11 @@ Items mean(Call &c) {
 /// Python's remainder has the divisor's sign, C's (`fmod`) the dividend's.
 Items mod(Call &c) {
   Value x = c.operand(0), y = c.operand(1);
-  Value rest = c.b.remainder(x, y);
-  if (c.integer("fmod", 0) != 0)
-    return {rest};
-  Value zero = c.scalarLike(x, 0);
-  Value differs =
-      c.b.bitXor(c.b.compare(Comparison::Less, rest, zero), c.b.compare(Comparison::Less, y, zero));
-  Value isRest = c.b.compare(Comparison::NotEqual, rest, zero);
-  return {c.b.select(c.b.bitAnd(differs, isRest), rest + y, rest)};
+  return {c.integer("fmod", 0) != 0 ? c.b.remainder(x, y) : c.b.modulo(x, y)};
 }
+
+/// The type that formulas of floats have integers in.
+ElementType floatTypeOf(const Value &x) { return isFloat(x.type()) ? x.type() : ElementType::F64; }
 
 /// PyTorch's pow knows these exponents, and so do the gradients of what they become.
 Value powerOf(Call &c, Value x, double exponent) {
@@ -93,8 +89,7 @@ Value powerOf(Call &c, Value x, double exponent) {
 Items pow(Call &c) {
   Value x = c.operand(0), y = second(c, x);
   const ElementType type = x.type();
-  // Integers have their powers in f64.
-  const ElementType computed = isFloat(type) ? type : ElementType::F64;
+  const ElementType computed = floatTypeOf(x);
   Value base = c.b.cast(x, computed);
   // A power that is whole but for its last bits is whole.
   auto restored = [&](Value power) {
@@ -110,15 +105,8 @@ Items pow(Call &c) {
 }
 
 Items bitShift(Call &c) {
-  // Both directions are exact products and quotients of powers of two, mod 2^bits; a shift by all
-  // bits or more gives 0.
-  Value x = c.operand(0), count = c.b.cast(c.operand(1), ElementType::F64);
-  Value power = c.b.round(c.b.exp(count * c.b.scalar(std::log(2.0), ElementType::F64)));
-  const double bits = 8 * double(byteSize(x.type()));
-  Value fits = c.b.compare(Comparison::Less, count, c.b.scalar(bits, ElementType::F64));
-  Value factor = c.b.cast(c.b.select(fits, power, c.b.scalar(1, ElementType::F64)), x.type());
-  Value shifted = c.text("direction", "") == "LEFT" ? x * factor : x / factor;
-  return {c.b.select(fits, shifted, c.scalarLike(x, 0))};
+  Value x = c.operand(0), count = c.operand(1);
+  return {c.text("direction", "") == "LEFT" ? c.b.shiftLeft(x, count) : c.b.shiftRight(x, count)};
 }
 
 Items where(Call &c) { return {c.b.select(c.operand(0), c.operand(1), c.operand(2))}; }
@@ -135,8 +123,8 @@ Items prelu(Call &c) {
     shape[0] = slope.shape()[0];
     slope = c.b.reshape(slope, shape);
   }
-  Value isPositive = c.b.compare(Comparison::Greater, x, c.scalarLike(x, 0));
-  return {c.b.select(isPositive, x, x * slope)};
+  const ElementType computed = floatTypeOf(x);
+  return {c.b.cast(c.b.prelu(c.b.cast(x, computed), c.b.cast(slope, computed)), x.type())};
 }
 
 Items gelu(Call &c) {
@@ -157,25 +145,16 @@ Items selu(Call &c) {
 Items thresholdedRelu(Call &c) { return {c.b.threshold(c.operand(0), c.number("alpha", 1), 0)}; }
 
 Items hardSigmoid(Call &c) {
-  Value x = c.operand(0);
-  Value line = x * c.scalarLike(x, c.number("alpha", 0.2)) + c.scalarLike(x, c.number("beta", 0.5));
-  return {c.b.hardTanh(line, 0, 1)};
+  return {c.b.clippedLine(c.operand(0), c.number("alpha", 0.2), c.number("beta", 0.5))};
 }
 
 Items shrink(Call &c) {
   Value x = c.operand(0);
-  const double lambda = c.number("lambd", 0.5), bias = c.number("bias", 0);
-  Value above = c.b.compare(Comparison::Greater, x, c.scalarLike(x, lambda));
-  Value below = c.b.compare(Comparison::Less, x, c.scalarLike(x, -lambda));
-  Value zero = c.scalarLike(x, 0), step = c.scalarLike(x, bias);
-  return {c.b.select(above, x - step, c.b.select(below, x + step, zero))};
+  Value wide = c.b.cast(x, floatTypeOf(x));
+  return {c.b.cast(c.b.shrink(wide, c.number("lambd", 0.5), c.number("bias", 0)), x.type())};
 }
 
-Items swish(Call &c) {
-  Value x = c.operand(0);
-  const double alpha = c.number("alpha", 1);
-  return {alpha == 1 ? c.b.silu(x) : x * c.b.sigmoid(x * c.scalarLike(x, alpha))};
-}
+Items swish(Call &c) { return withNumber<&Builder::swish>(c, "alpha", 1); }
 
 Items clip(Call &c) {
   Value x = c.operand(0);
@@ -196,22 +175,13 @@ Items clip(Call &c) {
 // Functions over several primitives
 //===--------------------------------------------------------------------------------------------===//
 
-Items isNan(Call &c) {
-  Value x = c.operand(0);
-  return {c.b.compare(Comparison::NotEqual, x, x)};
-}
-
 Items isInf(Call &c) {
   Value x = c.operand(0);
-  // Infinity is no number that a scalar of the builder may be: it is what 1/0 gives.
-  Value limit = c.b.reciprocal(c.scalarLike(x, 0));
-  Value positive = c.b.compare(Comparison::Equal, x, limit);
-  Value negative = c.b.compare(Comparison::Equal, x, c.b.neg(limit));
-  if (c.integer("detect_positive", 1) == 0)
-    positive = c.b.bitAnd(positive, c.b.bitNot(positive));
-  if (c.integer("detect_negative", 1) == 0)
-    negative = c.b.bitAnd(negative, c.b.bitNot(negative));
-  return {c.b.bitOr(positive, negative)};
+  const bool negative = c.integer("detect_negative", 1) != 0,
+             positive = c.integer("detect_positive", 1) != 0;
+  if (!negative && !positive)
+    return {c.b.broadcast(c.b.scalar(0, ElementType::I1), x.shape())};
+  return {c.b.isInf(x, negative, positive)};
 }
 
 Items cast(Call &c) {
@@ -274,7 +244,7 @@ constexpr Row rows[] = {
     {"HardSwish", 14, newestOpset, unary<&Builder::hardSwish>},
     {"Identity", 1, newestOpset, identity},
     {"IsInf", 10, newestOpset, isInf},
-    {"IsNaN", 9, newestOpset, isNan},
+    {"IsNaN", 9, newestOpset, unary<&Builder::isNan>},
     {"LeakyRelu", 1, newestOpset, leakyRelu},
     {"Less", 1, newestOpset, compare<Comparison::Less>},
     {"LessOrEqual", 12, newestOpset, compare<Comparison::LessEqual>},

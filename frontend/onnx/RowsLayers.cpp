@@ -225,30 +225,12 @@ Items conv(Call &c) {
                           {w.strides, w.dilations, w.low, w.high, c.integer("group", 1)})};
 }
 
-/// Dimension 1 of [groups · in, out, …] to [groups · out, in, …].
-Value swapChannels(Call &c, Value weight, int64_t groups) {
-  Shape apart = weight.shape();
-  const int64_t in = apart[0] / groups, out = apart[1];
-  apart[0] = groups;
-  apart.insert(apart.begin() + 1, in);
-  Ints permutation(apart.size());
-  std::iota(permutation.begin(), permutation.end(), 0);
-  std::swap(permutation[1], permutation[2]);
-  Shape joined = weight.shape();
-  joined[0] = groups * out;
-  joined[1] = in;
-  return c.b.reshape(c.b.transpose(c.b.reshape(weight, apart), permutation), joined);
-}
-
-/// The gradient of a convolution: x spread by the strides and surrounded, then a convolution with
-/// the kernel turned around.
+/// The gradient of a convolution. Pads cut its result; what is negative continues it with zeros.
 Items convTranspose(Call &c) {
   Value x = c.operand(0), weight = c.operand(1);
-  const int64_t groups = c.integer("group", 1);
-  if (rank(x) < 3 || rank(weight) != rank(x) || groups < 1 || weight.shape()[0] % groups)
+  if (rank(x) < 3 || rank(weight) != rank(x))
     return {c.refuse("it needs [batch, channels, …] and a weight of that rank")};
   const auto spatial = size_t(rank(x)) - 2;
-  const Shape kernel(weight.shape().begin() + 2, weight.shape().end());
   const Ints strides = c.integers("strides", Ints(spatial, 1)),
              dilations = c.integers("dilations", Ints(spatial, 1)),
              extra = c.integers("output_padding", Ints(spatial, 0)),
@@ -258,46 +240,27 @@ Items convTranspose(Call &c) {
   if (strides.size() != spatial || dilations.size() != spatial || extra.size() != spatial ||
       pads.size() != 2 * spatial || (!wanted.empty() && wanted.size() < spatial))
     return {c.refuse("its attributes do not have a number for each dimension")};
-  Ints low(size_t(rank(x)), 0), high = low, interior = low, cut = low, turned, limits;
+  Convolution how{strides, dilations, {}, {}, c.integer("group", 1)};
+  Ints before(size_t(rank(x)), 0), after = before;
   for (size_t i = 0; i < spatial; ++i) {
-    const int64_t size = x.shape()[i + 2], window = (kernel[i] - 1) * dilations[i] + 1;
-    const int64_t full = (size - 1) * strides[i] + window + extra[i];
-    int64_t target = full - pads[i] - pads[i + spatial];
-    if (!wanted.empty())
-      target = wanted[wanted.size() - spatial + i];
-    else if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER")
-      target = size * strides[i];
+    const int64_t size = x.shape()[i + 2], kernel = weight.shape()[i + 2];
+    const int64_t full = (size - 1) * strides[i] + (kernel - 1) * dilations[i] + 1 + extra[i];
     if (!wanted.empty() || automatic.starts_with("SAME")) {
+      const int64_t target =
+          wanted.empty() ? size * strides[i] : wanted[wanted.size() - spatial + i];
       const int64_t total = full - target, half = total >> 1; // rounded down, below 0 too
       pads[i] = automatic == "SAME_UPPER" ? half : total - half;
       pads[i + spatial] = total - pads[i];
     }
-    interior[i + 2] = strides[i] - 1;
-    low[i + 2] = window - 1;
-    high[i + 2] = window - 1 + extra[i];
-    turned.push_back(int64_t(i) + 2);
-  }
-  Value spread = c.b.pad(x, 0, low, high, interior);
-  Value y = c.b.convolution(spread, c.b.reverse(swapChannels(c, weight, groups), turned), Value(),
-                            {Ints(spatial, 1), dilations, {}, {}, groups});
-  if (!y.valid())
-    return {y};
-  // Padding cuts the result; what is negative continues it with zeros.
-  Ints offsets(size_t(rank(x)), 0), before = offsets, after = offsets;
-  limits = y.shape();
-  for (size_t i = 0; i < spatial; ++i) {
-    offsets[i + 2] = std::max<int64_t>(pads[i], 0);
-    limits[i + 2] -= std::max<int64_t>(pads[i + spatial], 0);
+    how.low.push_back(std::max<int64_t>(pads[i], 0));
+    how.high.push_back(pads[i + spatial] - extra[i]);
     before[i + 2] = std::max<int64_t>(-pads[i], 0);
-    after[i + 2] = std::max<int64_t>(-pads[i + spatial], 0);
   }
-  y = c.b.pad(c.b.slice(y, offsets, limits), 0, before, after);
-  if (c.has(2)) {
-    Shape channels(size_t(rank(x)), 1);
-    channels[1] = -1;
-    y = y + c.b.reshape(c.operand(2), channels);
-  }
-  return {y};
+  Value bias = c.optional(2);
+  if (before == after)
+    return {c.b.transposedConvolution(x, weight, bias, how)};
+  Value y = c.b.pad(c.b.transposedConvolution(x, weight, Value(), how), 0, before, after);
+  return {bias.valid() ? y + c.alongChannels(y, bias) : y};
 }
 
 //===--------------------------------------------------------------------------------------------===//

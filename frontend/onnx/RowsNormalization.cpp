@@ -17,24 +17,25 @@ Value widen(Call &c, Value x) {
   return c.b.cast(x, x.type() == ElementType::F64 ? ElementType::F64 : ElementType::F32);
 }
 
+struct Moments {
+  Value mean, variance;
+};
+
+/// Both in one pass, without the difference of large squares.
+Moments momentsOf(Call &c, Value x, const Ints &axes, bool keeps) {
+  const std::vector<Value> parts = c.b.welford(x, axes, keeps);
+  return {parts[0], parts[1] / parts[2]};
+}
+
 struct Normalized {
   Value result, mean, rstd;
 };
 
 /// (x - mean) / √(variance + ε) over some dimensions.
 Normalized normalize(Call &c, Value x, const Ints &axes, double epsilon) {
-  Value mean = c.b.mean(x, axes, true);
-  Value centered = x - mean;
-  Value variance = c.b.mean(centered * centered, axes, true);
-  Value rstd = c.b.rsqrt(variance + c.scalarLike(x, epsilon));
-  return {centered * rstd, mean, rstd};
-}
-
-/// [channels] beside [batch, channels, …].
-Value alongChannels(Call &c, Value x, Value perChannel) {
-  Shape shape(size_t(std::max<int64_t>(rank(x), 2)), 1);
-  shape[1] = -1;
-  return c.b.reshape(perChannel, shape);
+  const Moments moments = momentsOf(c, x, axes, true);
+  Value rstd = c.b.rsqrt(moments.variance + c.scalarLike(x, epsilon));
+  return {(x - moments.mean) * rstd, moments.mean, rstd};
 }
 
 Items layerNormalization(Call &c) {
@@ -79,8 +80,8 @@ Items groupNormalization(Call &c) {
         c.b.cast(n, x.type()) * c.b.reshape(scale, {groups, 1}) + c.b.reshape(bias, {groups, 1});
     return {c.b.reshape(y, x.shape())};
   }
-  return {c.b.cast(c.b.reshape(n, x.shape()), x.type()) * alongChannels(c, x, scale) +
-          alongChannels(c, x, bias)};
+  return {c.b.cast(c.b.reshape(n, x.shape()), x.type()) * c.alongChannels(x, scale) +
+          c.alongChannels(x, bias)};
 }
 
 Items instanceNormalization(Call &c) {
@@ -88,8 +89,8 @@ Items instanceNormalization(Call &c) {
   if (rank(x) < 3)
     return {c.refuse("it needs [batch, channels, …]")};
   Value n = normalize(c, widen(c, x), from(2, rank(x)), c.number("epsilon", 1e-5)).result;
-  return {c.b.cast(n, x.type()) * alongChannels(c, x, c.operand(1)) +
-          alongChannels(c, x, c.operand(2))};
+  return {c.b.cast(n, x.type()) * c.alongChannels(x, c.operand(1)) +
+          c.alongChannels(x, c.operand(2))};
 }
 
 /// With stored statistics, or with the batch's, which then change the stored ones.
@@ -107,10 +108,7 @@ Items batchNormalization(Call &c) {
   if (trains) {
     Ints axes = from(2, rank(x));
     axes.insert(axes.begin(), 0);
-    Value wide = widen(c, x);
-    Value now = c.b.mean(wide, axes);
-    Value centered = wide - alongChannels(c, x, now);
-    Value spread = c.b.mean(centered * centered, axes);
+    const auto [now, spread] = momentsOf(c, widen(c, x), axes, false);
     auto moved = [&](Value stored, Value batch) {
       return stored * c.scalarLike(stored, momentum) +
              c.b.cast(batch, stored.type()) * c.scalarLike(stored, 1 - momentum);
@@ -120,9 +118,9 @@ Items batchNormalization(Call &c) {
     variance = c.b.cast(spread, variance.type());
   }
   Value rstd = c.b.rsqrt(variance + c.scalarLike(variance, epsilon));
-  Value centered = x - alongChannels(c, x, c.b.cast(mean, x.type()));
-  Value y = centered * alongChannels(c, x, c.b.cast(rstd, x.type())) * alongChannels(c, x, scale) +
-            alongChannels(c, x, bias);
+  Value centered = x - c.alongChannels(x, c.b.cast(mean, x.type()));
+  Value y = centered * c.alongChannels(x, c.b.cast(rstd, x.type())) * c.alongChannels(x, scale) +
+            c.alongChannels(x, bias);
   results.insert(results.begin(), y);
   return results;
 }
@@ -130,8 +128,7 @@ Items batchNormalization(Call &c) {
 Items meanVarianceNormalization(Call &c) {
   Value x = c.operand(0);
   const Ints axes = c.axes(x, c.integers("axes", {0, 2, 3}));
-  Value mean = c.b.mean(x, axes, true);
-  Value variance = c.b.mean(x * x, axes, true) - mean * mean;
+  const auto [mean, variance] = momentsOf(c, x, axes, true);
   return {(x - mean) / (c.b.sqrt(variance) + c.scalarLike(x, 1e-9))};
 }
 

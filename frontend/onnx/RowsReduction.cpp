@@ -65,16 +65,6 @@ Items logSum(Call &c) {
   return {c.b.log(reduce<&Builder::sum>(c, r, r.x))};
 }
 
-/// Shifted by the largest, so that nothing overflows.
-Items logSumExp(Call &c) {
-  Reduction r = reductionOf(c);
-  if (r.isNothing || rank(r.x) == 0)
-    return {r.x};
-  Value largest = c.b.max(r.x, r.axes, true);
-  Value sum = c.b.log(c.b.sum(c.b.exp(r.x - largest), r.axes, true)) + largest;
-  return {r.keeps ? sum : c.b.sum(sum, r.axes, false)};
-}
-
 //===--------------------------------------------------------------------------------------------===//
 // Where the largest is
 //===--------------------------------------------------------------------------------------------===//
@@ -85,27 +75,23 @@ template <bool ofLargest> Items arg(Call &c) {
   const bool keeps = c.integer("keepdims", 1) != 0, isLast = c.integer("select_last_index", 0) != 0;
   if (c.isRefused())
     return {};
-  Value best = ofLargest ? c.b.max(x, {axis}, true) : c.b.min(x, {axis}, true);
-  Value places = c.b.iota(x.shape(), axis, ElementType::I64);
-  Value outside = c.constant({isLast ? -1 : x.shape()[size_t(axis)]}, {});
-  Value candidates = c.b.select(c.b.compare(Comparison::Equal, x, best), places, outside);
-  return {isLast ? c.b.max(candidates, {axis}, keeps) : c.b.min(candidates, {axis}, keeps)};
+  const Ints along = {axis};
+  if (isLast)
+    x = c.b.reverse(x, along);
+  Value place = (ofLargest ? c.b.argmax(x, along, keeps) : c.b.argmin(x, along, keeps))[1];
+  place = c.b.cast(place, ElementType::I64);
+  return {isLast ? c.constant({x.shape()[size_t(axis)] - 1}, {}) - place : place};
 }
 
 //===--------------------------------------------------------------------------------------------===//
 // Softmax
 //===--------------------------------------------------------------------------------------------===//
 
-Value logSoftmaxOf(Call &c, Value x, int64_t axis) {
-  Value shifted = x - c.b.max(x, {axis}, true);
-  return shifted - c.b.log(c.b.sum(c.b.exp(shifted), {axis}, true));
-}
+Value logSoftmaxOf(Call &c, Value x, int64_t axis) { return c.logSoftmax(x, axis); }
 
 Value hardmaxOf(Call &c, Value x, int64_t axis) {
-  Value isBest = c.b.compare(Comparison::Equal, x, c.b.max(x, {axis}, true));
-  Value places = c.b.iota(x.shape(), axis, ElementType::I64);
-  Value outside = c.constant({x.shape()[size_t(axis)]}, {});
-  Value first = c.b.min(c.b.select(isBest, places, outside), {axis}, true);
+  Value first = c.b.argmax(x, {axis}, true)[1];
+  Value places = c.b.iota(x.shape(), axis, first.type());
   return c.b.cast(c.b.compare(Comparison::Equal, places, first), x.type());
 }
 
@@ -129,7 +115,7 @@ template <Value (*of)(Call &, Value, int64_t)> Items alongAxis(Call &c) {
 /// Sums up to each place, over those that a triangle lets in.
 Items cumulativeSum(Call &c) {
   Value x = c.operand(0);
-  const int64_t axis = c.axis(x, int64_t(c.numberAt(1, 0)));
+  const int64_t axis = c.axis(x, c.integerAt(1, 0));
   if (c.isRefused())
     return {};
   const bool isExclusive = c.integer("exclusive", 0) != 0, isReverse = c.integer("reverse", 0) != 0;
@@ -153,7 +139,7 @@ Items cumulativeSum(Call &c) {
 Items topK(Call &c) {
   Value x = c.operand(0);
   const int64_t axis = c.axis(x, c.integer("axis", -1));
-  const int64_t k = c.opset >= 10 ? int64_t(c.numberAt(1, 0)) : c.integer("k", 0);
+  const int64_t k = c.opset >= 10 ? c.integerAt(1, 0) : c.integer("k", 0);
   if (c.isRefused())
     return {};
   constexpr int64_t longest = 4096;
@@ -193,7 +179,7 @@ constexpr Row rows[] = {
     {"ReduceL1", 1, newestOpset, l1},
     {"ReduceL2", 1, newestOpset, l2},
     {"ReduceLogSum", 1, newestOpset, logSum},
-    {"ReduceLogSumExp", 1, newestOpset, logSumExp},
+    {"ReduceLogSumExp", 1, newestOpset, plain<&Builder::logSumExp>},
     {"ReduceMax", 1, newestOpset, extremum<&Builder::max>},
     {"ReduceMean", 1, newestOpset, plain<&Builder::mean>},
     {"ReduceMin", 1, newestOpset, extremum<&Builder::min>},

@@ -59,8 +59,7 @@ Items softmaxCrossEntropy(Call &c) {
   Value scores = c.operand(0);
   if (rank(scores) < 2)
     return {c.refuse("it needs [batch, classes, …]")};
-  Value shifted = scores - c.b.max(scores, {1}, true);
-  Value logs = shifted - c.b.log(c.b.sum(c.b.exp(shifted), {1}, true));
+  Value logs = c.logSoftmax(scores, 1);
   const Likelihood l = likelihoodOf(c, logs, c.operand(1), c.optional(2));
   return {reduced(c, l.losses, l.weights), logs};
 }

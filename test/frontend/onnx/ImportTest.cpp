@@ -3,7 +3,9 @@
 #include "frontend/onnx/Export.h"
 #include "frontend/onnx/Rows.h"
 #include "test/frontend/onnx/OnnxBytes.h"
+#include <cmath>
 #include <gtest/gtest.h>
+#include <limits>
 
 namespace ingot::onnx {
 namespace {
@@ -20,13 +22,27 @@ Tensor rows(std::vector<float> values) {
   return tensor;
 }
 
-std::vector<float> run(const Model &model, const Tensor &x) {
+Tensor outputOf(const Model &model, const Tensor &x) {
   Result<CompiledProgram> program = model.compile({.threads = 1, .cache = false});
   EXPECT_TRUE(program) << program.error().text();
   Result<Tensors> results = program->run(Tensors{{"x", x}});
   EXPECT_TRUE(results) << results.error().text();
-  return valuesOf(results->at("y"));
+  return results->at("y");
 }
+
+std::vector<float> run(const Model &model, const Tensor &x) { return valuesOf(outputOf(model, x)); }
+
+/// The result of one node on x.
+Tensor outputOf(const Bytes &node, const Tensor &x, int type = f32, int64_t opset = 18) {
+  Bytes graph =
+      Bytes().message(1, node).message(11, port("x", x.shape(), type)).message(12, port("y", {}));
+  Result<Model> imported = importModel(open(model(graph, opset)));
+  EXPECT_TRUE(imported) << imported.error().text();
+  return imported ? outputOf(*imported, x) : Tensor();
+}
+
+constexpr float infinite = std::numeric_limits<float>::infinity(),
+                nan = std::numeric_limits<float>::quiet_NaN();
 
 TEST(OnnxImport, WeightsAreParametersWithTheFilesNamesAndValues) {
   Result<Model> imported = importModel(open(model(layer())));
@@ -62,6 +78,88 @@ TEST(OnnxImport, SymbolicSizesAreGiven) {
   Result<Model> wrong = importModel(file, {.shapes = {{"x", {4, 5}}}});
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().text(), "m.onnx: x: dimension 1 is 3 in the file, not 5");
+}
+
+TEST(OnnxImport, ShiftsAreExactInAllBits) {
+  const std::vector<uint64_t> values = {0xffffffffffffffff, 0x8000000000000001, 5, 1},
+                              counts = {57, 1, 63, 62};
+  auto bytes = [](const std::vector<uint64_t> &of) {
+    return std::string(reinterpret_cast<const char *>(of.data()), of.size() * 8);
+  };
+  Tensor x(ElementType::U64, {4});
+  std::copy(values.begin(), values.end(), x.as<uint64_t>());
+  for (const char *direction : {"LEFT", "RIGHT"}) {
+    Bytes graph =
+        Bytes()
+            .message(1, node("BitShift", {"x", "n"}, {"y"})
+                            .message(5, textAttribute("direction", direction)))
+            .message(5, Bytes().number(1, 4).number(2, u64).text(8, "n").text(9, bytes(counts)))
+            .message(11, port("x", {4}, u64))
+            .message(12, port("y", {4}, u64));
+    Result<Model> imported = importModel(open(model(graph)));
+    ASSERT_TRUE(imported) << imported.error().text();
+    const Tensor y = outputOf(*imported, x);
+    for (size_t i = 0; i < values.size(); ++i)
+      EXPECT_EQ(y.as<uint64_t>()[i],
+                *direction == 'L' ? values[i] << counts[i] : values[i] >> counts[i])
+          << direction << i;
+  }
+}
+
+TEST(OnnxImport, TheLargestMayBeNoNumber) {
+  const Tensor x = rows({1, nan, 3, 2, 2, 1, nan, 0, nan});
+  for (int64_t isLast : {0, 1})
+    for (const char *op : {"ArgMax", "ArgMin"}) {
+      const Tensor y = outputOf(node(op, {"x"}, {"y"})
+                                    .message(5, integerAttribute("axis", 1))
+                                    .message(5, integerAttribute("keepdims", 0))
+                                    .message(5, integerAttribute("select_last_index", isLast)),
+                                x);
+      ASSERT_EQ(y.type(), ElementType::I64);
+      EXPECT_EQ(
+          std::vector<int64_t>(y.as<int64_t>(), y.as<int64_t>() + 3),
+          (std::vector<int64_t>{1, std::string_view(op) == "ArgMin" ? 2 : isLast, isLast * 2}))
+          << op << isLast;
+    }
+}
+
+TEST(OnnxImport, SumsOfNothingButZerosHaveALogarithm) {
+  const Tensor x = rows({-infinite, -infinite, -infinite, 0, 0, -infinite});
+  const std::vector<float> y = valuesOf(
+      outputOf(node("ReduceLogSumExp", {"x"}, {"y"}).message(5, integersAttribute("axes", {1})), x,
+               f32, 13));
+  EXPECT_EQ(y[0], -infinite);
+  EXPECT_FLOAT_EQ(y[1], std::log(2.0f));
+}
+
+TEST(OnnxImport, VariancesStandBesideLargeMeans) {
+  Tensor x(ElementType::F32, {1, 3, 1, 1});
+  const float values[] = {10000, 10001, 10002};
+  std::copy(values, values + 3, x.as<float>());
+  const std::vector<float> y = valuesOf(outputOf(
+      node("MeanVarianceNormalization", {"x"}, {"y"}).message(5, integersAttribute("axes", {1})),
+      x));
+  for (int i = 0; i < 3; ++i)
+    EXPECT_NEAR(y[size_t(i)], float(i - 1) * std::sqrt(1.5f), 1e-5) << i;
+}
+
+TEST(OnnxImport, TransposedConvolutionsReachBeyondTheirInput) {
+  Tensor x(ElementType::F32, {1, 1, 2});
+  x.as<float>()[0] = 3, x.as<float>()[1] = 5;
+  for (const auto &[strides, expected] : std::vector<std::pair<int64_t, std::vector<float>>>{
+           {1, {1, 7, 17, 11, 1}}, {3, {7, 7, 1, 11, 11}}}) {
+    Bytes graph = Bytes()
+                      .message(1, node("ConvTranspose", {"x", "w", "b"}, {"y"})
+                                      .message(5, integersAttribute("strides", {strides}))
+                                      .message(5, integersAttribute("output_shape", {5})))
+                      .message(5, floats("w", {1, 1, 2}, {2, 2}))
+                      .message(5, floats("b", {1}, {1}))
+                      .message(11, port("x", {1, 1, 2}))
+                      .message(12, port("y", {1, 1, 5}));
+    Result<Model> imported = importModel(open(model(graph)));
+    ASSERT_TRUE(imported) << imported.error().text();
+    EXPECT_EQ(run(*imported, x), expected) << strides;
+  }
 }
 
 TEST(OnnxImport, EveryNodeThatIsRefusedIsListed) {
