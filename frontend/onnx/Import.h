@@ -8,7 +8,8 @@
 namespace ingot::onnx {
 
 struct ImportOptions {
-  /// Of inputs with symbolic sizes; they must fit what the file says.
+  /// Of inputs with symbolic sizes; they must fit what the file says, where 0 stands for
+  /// any size.
   std::map<std::string, Shape> shapes = {};
   /// Of inputs: used where an op's shape depends on them, and only then.
   std::map<std::string, Tensor> values = {};

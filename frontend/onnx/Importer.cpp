@@ -46,7 +46,6 @@ Result<FilePort> portOf(const ValueInfoProto &info, const std::string &file) {
   port.hasShape = bool(inner->tensor->shape);
   if (port.hasShape)
     for (const DimensionProto &dimension : inner->tensor->shape->dims) {
-      // Exporters write 0 for sizes that they do not know, too.
       const bool isKnown = dimension.symbol.empty() && dimension.value >= 0;
       port.shape.push_back(isKnown ? dimension.value : -1);
       port.symbols.emplace_back(dimension.symbol);
@@ -105,7 +104,8 @@ void Importer::importInputs(Names &names) {
       if (!port.hasShape)
         port.shape.assign(given->second.size(), -1), port.symbols.resize(given->second.size());
       for (size_t i = 0; i < port.shape.size(); ++i) {
-        if (port.shape[i] >= 0 && port.shape[i] != given->second[i])
+        // Exporters write 0 for sizes that they do not know, too.
+        if (port.shape[i] > 0 && port.shape[i] != given->second[i])
           bad(fmt::format("{}: dimension {} is {} in the file, not {}", port.name, i, port.shape[i],
                           given->second[i]));
         if (port.shape[i] < 0 && !port.symbols[i].empty() &&
@@ -232,11 +232,8 @@ void Importer::importOutputs(const Names &names) {
 //===--------------------------------------------------------------------------------------------===//
 
 int64_t Importer::opset(const Frame &frame, std::string_view domain) const {
-  if (frame.function)
-    for (const OperatorSetIdProto &set : frame.function->opsets)
-      if (set.domain == domain || (set.domain == "ai.onnx" && domain.empty()))
-        return set.version;
-  return file.opset(domain);
+  const int64_t own = frame.function ? versionOf(frame.function->opsets, domain) : 0;
+  return own ? own : file.opset(domain);
 }
 
 const FunctionProto *Importer::findFunction(const NodeProto &node) const {

@@ -40,9 +40,10 @@ Result<OnnxFile> OnnxFile::parse(std::string text, std::string place) {
   return read(*bytes, {bytes, bytes->data()}, std::move(place));
 }
 
-int64_t OnnxFile::opset(std::string_view domain) const {
-  for (const OperatorSetIdProto &set : proto->opsets)
-    if (set.domain == domain || (set.domain == "ai.onnx" && domain.empty()))
+int64_t versionOf(std::span<const OperatorSetIdProto> sets, std::string_view domain) {
+  auto isOwn = [](std::string_view name) { return name.empty() || name == "ai.onnx"; };
+  for (const OperatorSetIdProto &set : sets)
+    if (set.domain == domain || (isOwn(set.domain) && isOwn(domain)))
       return set.version;
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 
 namespace ingot::onnx {
 
@@ -23,6 +24,10 @@ bool isParameter(ElementType type, const Shape &shape);
 /// `ir_version`, as what every exporter writes does.
 bool isOnnx(const std::string &path);
 
+/// The version of a domain's operators in a list; 0 if it has none. ONNX's own domain is "" and
+/// "ai.onnx".
+int64_t versionOf(std::span<const OperatorSetIdProto> sets, std::string_view domain);
+
 class OnnxFile {
 public:
   /// Errors: Io, and BadInput that names the damaged byte.
@@ -34,7 +39,7 @@ public:
   std::string_view bytes() const { return contents; }
   const std::string &path() const { return name; }
   /// The version of a domain's operators; 0 if the file imports none.
-  int64_t opset(std::string_view domain) const;
+  int64_t opset(std::string_view domain) const { return versionOf(proto->opsets, domain); }
 
   /// A tensor's elements: a range of the mapped file where they lie there as in memory, aligned or
   /// not (copy them before reading elements), else a copy. Errors name the tensor.

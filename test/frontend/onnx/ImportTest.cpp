@@ -80,6 +80,36 @@ TEST(OnnxImport, SymbolicSizesAreGiven) {
   EXPECT_EQ(wrong.error().text(), "m.onnx: x: dimension 1 is 3 in the file, not 5");
 }
 
+TEST(OnnxImport, SizesOfZeroMayBeUnknownOnes) {
+  const OnnxFile file = open(model(layer(0)));
+  Result<Model> with = importModel(file, {.shapes = {{"x", {4, 3}}}});
+  ASSERT_TRUE(with) << with.error().text();
+  EXPECT_EQ(with->ports().back().shape, (Shape{4, 2}));
+  Result<Model> without = importModel(file);
+  ASSERT_TRUE(without) << without.error().text();
+  EXPECT_EQ(without->ports().back().shape, (Shape{0, 2}));
+}
+
+TEST(OnnxImport, TheDefaultDomainHasTwoNames) {
+  auto file = [](std::string_view ofNode, std::string_view ofFile) {
+    Bytes graph = Bytes()
+                      .message(1, node("Relu", {"x"}, {"y"}).text(7, ofNode))
+                      .message(11, port("x", {1, 3}))
+                      .message(12, port("y", {1, 3}));
+    return Bytes()
+        .number(1, 8)
+        .message(7, graph)
+        .message(8, Bytes().text(1, ofFile).number(2, 18))
+        .str();
+  };
+  for (std::string_view ofNode : {"", "ai.onnx"})
+    for (std::string_view ofFile : {"", "ai.onnx"}) {
+      Result<Model> imported = importModel(open(file(ofNode, ofFile)));
+      ASSERT_TRUE(imported) << imported.error().text();
+      EXPECT_EQ(run(*imported, rows({-1, 0, 2})), (std::vector<float>{0, 0, 2}));
+    }
+}
+
 TEST(OnnxImport, ShiftsAreExactInAllBits) {
   const std::vector<uint64_t> values = {0xffffffffffffffff, 0x8000000000000001, 5, 1},
                               counts = {57, 1, 63, 62};
