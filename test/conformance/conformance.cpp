@@ -1,10 +1,12 @@
-/// ONNX's node tests, compiled and run: `conformance DIR [FILTER]` for a folder of tests such as
-/// Debian's libonnx-testdata. A test passes if the compiled program gives every output. Each runs
-/// in a process of its own, so that a crash or a hang is one failure.
+/// ONNX's node tests, compiled and run: `conformance DIR [FILTER [LEAST]]` for a folder of tests
+/// such as Debian's libonnx-testdata, of which LEAST (1) must pass and none fail. A test passes if
+/// the compiled program gives every output. Each runs in a process of its own, so that a crash or a
+/// hang is one failure.
 #include "frontend/api/Ingot.h"
 #include "frontend/onnx/Import.h"
 #include "runtime/support/HalfFloat.h"
 #include "runtime/support/Print.h"
+#include "llvm/ADT/StringRef.h"
 #include <algorithm>
 #include <cmath>
 #include <csignal>
@@ -225,8 +227,11 @@ std::string summaryOf(const std::string &reason) {
 } // namespace
 
 int main(int count, char **arguments) {
-  if (count < 2 || !fs::is_directory(arguments[1])) {
-    print(stderr, "usage: conformance DIR [FILTER]: DIR has a folder for each test\n");
+  size_t least = 1;
+  if (count < 2 || count > 4 || !fs::is_directory(arguments[1]) ||
+      (count > 3 && llvm::StringRef(arguments[3]).getAsInteger(10, least))) {
+    print(stderr, "usage: conformance DIR [FILTER [LEAST]]: DIR has a folder for each test, LEAST "
+                  "must pass\n");
     return 2;
   }
   const std::string filter = count > 2 ? arguments[2] : "";
@@ -274,5 +279,7 @@ int main(int count, char **arguments) {
     print("{:4} {} ({}{})\n", names.size(), reason, names[0], names.size() > 1 ? ", …" : "");
   }
   print("{} passed, {} failed, {} refused, {} known to be bad\n", passed, failed, refusals, known);
-  return failed ? 1 : 0;
+  if (passed < least)
+    print("fewer than {} passed\n", least);
+  return failed || passed < least ? 1 : 0;
 }

@@ -194,5 +194,5 @@ int main(int count, char **arguments) {
     }
   }
   print("{} of {} files as PyTorch, {} of them in training too\n", fine, all, trained);
-  return fine == all ? 0 : 1;
+  return all > 0 && fine == all ? 0 : 1;
 }

@@ -42,13 +42,27 @@ def model(nodes, initializers, inputs, outputs, opset=18):
     return number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, opset))
 
 
+SPREAD = [((7 * i) % 11 - 5) / 10 for i in range(24)]
+
+
 def classifier(rows):
     """relu(x · a + c) · b of 4 numbers, for 3 classes."""
-    spread = [((7 * i) % 11 - 5) / 10 for i in range(24)]
     return model([node("MatMul", ["x", "a"], ["h"], "first"), node("Add", ["h", "c"], ["s"], "bias"),
                   node("Relu", ["s"], ["r"], "act"), node("MatMul", ["r", "b"], ["y"], "last")],
-                 [floats("a", [4, 5], spread[:20]), floats("c", [5], spread[:5]), floats("b", [5, 3], spread[9:24])],
+                 [floats("a", [4, 5], SPREAD[:20]), floats("c", [5], SPREAD[:5]), floats("b", [5, 3], SPREAD[9:24])],
                  [port("x", [rows, 4])], [port("y", [rows, 3])])
+
+
+def accuracy(rows, targets):
+    """The share of rows whose largest score from the classifier, computed here, is the target's."""
+    right = 0
+    for row, target in zip(rows, targets):
+        hidden = [max(sum(row[k] * SPREAD[5 * k + j] for k in range(4)) + SPREAD[j], 0) for j in range(5)]
+        scores = [sum(hidden[k] * SPREAD[9 + 3 * k + j] for k in range(5)) for j in range(3)]
+        first, second = sorted(scores)[:0:-1]
+        assert first - second > 1e-4, "no rounding may decide"
+        right += scores[target] == first
+    return right / len(rows)
 
 
 def npy(shape, values, kind="f"):
