@@ -15,9 +15,16 @@ DriverState &driverState() {
   return state;
 }
 
-int DriverState::capability() const {
+int DriverState::deviceCapability() const {
   constexpr int newest = 90;
-  return options.capability ? options.capability : moduleCapability ? moduleCapability : newest;
+  return options.capability ? options.capability : newest;
+}
+
+int DriverState::capability() const {
+  int ofModules = 0;
+  for (const auto &[address, module] : modules)
+    ofModules = std::max(ofModules, module->capability);
+  return options.capability || !ofModules ? deviceCapability() : ofModules;
 }
 
 void DriverState::configure(EmulatedDeviceOptions changed) {
@@ -94,7 +101,6 @@ void DriverState::clear() {
   hostMemory.clear();
   registered.clear();
   allocated = allocations = launches = graphLaunches = 0;
-  moduleCapability = 0;
 }
 
 namespace {
@@ -205,10 +211,10 @@ CUresult getAttribute(int *value, CUdevice_attribute attribute, CUdevice device)
   const int capability = driverState().capability();
   switch (attribute) {
   case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR:
-    *value = capability / 10;
+    *value = driverState().deviceCapability() / 10;
     return CUDA_SUCCESS;
   case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR:
-    *value = capability % 10;
+    *value = driverState().deviceCapability() % 10;
     return CUDA_SUCCESS;
   case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
     *value = multiprocessors(capability);
@@ -238,19 +244,17 @@ CUresult getAttribute(int *value, CUdevice_attribute attribute, CUdevice device)
 // Modules and libraries are the same thing.
 
 /// "sm_90a" is 90 and runs on that architecture alone.
-CUresult checkTarget(const ptx::Module &module) {
-  DriverState &state = driverState();
+CUresult checkTarget(const ptx::Module &module, int &target) {
   const size_t digits = module.target.find_first_of("0123456789");
-  int target = 0;
+  target = 0;
   if (digits != std::string::npos)
     target = std::atoi(module.target.c_str() + digits);
   const bool exact = !module.target.empty() && module.target.back() == 'a';
-  const int capability = state.options.capability;
+  const int capability = driverState().options.capability;
   if (capability && (exact ? target != capability : target > capability))
     return driverError(CUDA_ERROR_NO_BINARY_FOR_GPU,
                        fmt::format("{}: .target {} does not run on the emulated sm_{}", module.name,
                                    module.target, capability));
-  state.moduleCapability = std::max(state.moduleCapability, target);
   return CUDA_SUCCESS;
 }
 
@@ -281,7 +285,7 @@ template <typename Handle> CUresult load(Handle *handle, const void *image) {
   auto loaded = Module::load(std::move(text), std::move(name), *state.memory);
   if (!loaded)
     return driverError(CUDA_ERROR_INVALID_PTX, loaded.error().text());
-  if (const CUresult result = checkTarget((*loaded)->text()))
+  if (const CUresult result = checkTarget((*loaded)->text(), module->capability))
     return result;
   module->module = std::move(*loaded);
   // As the real driver, which compiles everything when it loads; but a kernel that cannot run here
@@ -377,7 +381,7 @@ void fillDeviceFunctions(Driver &driver) {
   driver.cuDeviceGetName = [](char *name, int bytes, CUdevice device) {
     if (!name || bytes <= 0)
       return driverError(CUDA_ERROR_INVALID_VALUE, "no room for a name");
-    std::snprintf(name, size_t(bytes), "emulated sm_%d", driverState().capability());
+    std::snprintf(name, size_t(bytes), "emulated sm_%d", driverState().deviceCapability());
     return CUDA_SUCCESS;
   };
   driver.cuDeviceTotalMem = [](size_t *bytes, CUdevice device) {

@@ -15,7 +15,8 @@
 namespace ingot::emulator {
 
 struct EmulatedDeviceOptions {
-  int capability = 80; ///< 90: sm_90 and sm_90a; 0: whatever the loaded modules are made for
+  int capability =
+      80; ///< 90: sm_90 and sm_90a; 0: sm_90 that bounds launches as the newest module's
   uint64_t memoryBytes = uint64_t(80) << 30; ///< what allocations may take together
   LaunchOptions launch;
   CheckOptions checks; ///< all on

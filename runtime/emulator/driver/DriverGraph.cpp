@@ -199,6 +199,8 @@ CUresult addDependencies(CUgraph handle, const CUgraphNode *from, const CUgraphN
   GraphHandle *graph = findGraph(handle);
   if (!graph)
     return noSuchGraph();
+  if (count && (!from || !to))
+    return driverError(CUDA_ERROR_INVALID_VALUE, "no dependencies");
   for (size_t i = 0; i < count; ++i) {
     const std::optional<size_t> earlier = graph->find(from[i]), later = graph->find(to[i]);
     if (!earlier || !later)

@@ -313,8 +313,10 @@ CUresult waitEvent(CUstream streamHandle, CUevent handle, unsigned flags) {
   if (!stream || event == state.events.end())
     return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream or event");
   // Waiting for a capturing stream joins its capture.
-  if (event->second->capture && !stream->capture)
+  if (event->second->capture && !stream->capture) {
     stream->capture = event->second->capture;
+    stream->last.clear(); // nodes of an earlier capture
+  }
   if (stream->capture && stream->capture == event->second->capture)
     stream->last.insert(event->second->last.begin(), event->second->last.end());
   return CUDA_SUCCESS;

@@ -53,6 +53,7 @@ struct FunctionHandle {
 };
 struct ModuleHandle {
   std::unique_ptr<Module> module;
+  int capability = 0; ///< that it was made for
   std::map<std::string, std::unique_ptr<FunctionHandle>, std::less<>> functions;
 };
 
@@ -66,8 +67,7 @@ struct DriverState {
   std::unique_ptr<GlobalMemory> memory = std::make_unique<GlobalMemory>();
   uint64_t allocated = 0;
   bool initialized = false;
-  int retained = 0;         ///< of the context
-  int moduleCapability = 0; ///< the highest that a module was made for
+  int retained = 0;                                          ///< of the context
   uint64_t allocations = 0, launches = 0, graphLaunches = 0; ///< so far
   std::string lastKernel;                                    ///< launched
   std::vector<Finding> findings;
@@ -84,6 +84,9 @@ struct DriverState {
   FunctionHandle *function(cuda::CUfunction function);
   /// A function whose kernel can run, or the error of the call that needs one.
   cuda::CUresult runnable(cuda::CUfunction handle, const FunctionHandle *&found);
+  /// What the device says it is.
+  int deviceCapability() const;
+  /// What bounds launches: where the options leave it open, that of the newest module.
   int capability() const;
   void configure(EmulatedDeviceOptions options);
   /// "allocation 3, after launch 2 (of 'gemm')": counts an allocation.

@@ -139,6 +139,58 @@ TEST_F(EmulatedDriver, replaysACapturedStream) {
   }
 }
 
+// A stream that joins a capture knows nothing of an earlier one: nodes of that are not there.
+TEST_F(EmulatedDriver, capturesAForkAgain) {
+  CUstream other;
+  CUevent fork, join;
+  ASSERT_EQ(driver.cuStreamCreate(&other, 0), CUDA_SUCCESS);
+  ASSERT_EQ(driver.cuEventCreate(&fork, 0), CUDA_SUCCESS);
+  ASSERT_EQ(driver.cuEventCreate(&join, 0), CUDA_SUCCESS);
+  for (const uint32_t aside : {40u, 1u}) {
+    ASSERT_EQ(driver.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuMemsetD32Async(in, aside, count, stream), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuEventRecord(fork, stream), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuStreamWaitEvent(other, fork, 0), CUDA_SUCCESS);
+    for (uint32_t node = 0; node < aside; ++node)
+      ASSERT_EQ(driver.cuMemsetD32Async(out + 4 * node, 70 + node, 1, other), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuEventRecord(join, other), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuStreamWaitEvent(stream, join, 0), CUDA_SUCCESS);
+    std::vector<uint32_t> results(aside);
+    ASSERT_EQ(driver.cuMemcpyDtoHAsync(results.data(), out, 4 * aside, stream), CUDA_SUCCESS);
+    CUgraph graph;
+    CUgraphExec executable;
+    ASSERT_EQ(driver.cuStreamEndCapture(stream, &graph), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuGraphInstantiate(&executable, graph, 0), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuMemsetD32(out, 0, count), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuGraphLaunch(executable, stream), CUDA_SUCCESS) << lastEmulatedError();
+    for (uint32_t node = 0; node < aside; ++node)
+      ASSERT_EQ(results[node], 70 + node);
+  }
+}
+
+// The device is the newest; what a launch may take is that of the newest module that is loaded.
+TEST_F(EmulatedDriver, staysTheNewestWhateverIsLoaded) {
+  EmulatedDeviceOptions options;
+  options.capability = 0;
+  configureEmulatedDevice(options);
+  const auto attribute = [&](CUdevice_attribute which) {
+    int value = 0;
+    EXPECT_EQ(driver.cuDeviceGetAttribute(&value, which, 0), CUDA_SUCCESS);
+    return value;
+  };
+  const auto mostShared = [&] {
+    return attribute(CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+  };
+  EXPECT_EQ(attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR), 9);
+  EXPECT_EQ(attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR), 0);
+  char name[64] = {};
+  ASSERT_EQ(driver.cuDeviceGetName(name, sizeof name, 0), CUDA_SUCCESS);
+  EXPECT_STREQ(name, "emulated sm_90");
+  EXPECT_EQ(mostShared(), 163 << 10) << "of the module for sm_80";
+  ASSERT_EQ(driver.cuLibraryUnload(library), CUDA_SUCCESS);
+  EXPECT_EQ(mostShared(), 227 << 10);
+}
+
 TEST_F(EmulatedDriver, limitsDynamicSharedMemory) {
   void *parameters[4];
   uint32_t n = 0;

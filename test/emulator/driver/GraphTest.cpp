@@ -167,6 +167,9 @@ TEST_F(GraphTest, refusesWhatIsNoGraph) {
       << "a cycle";
   EXPECT_EQ(driver.cuGraphAddDependencies(graph, &first, &second, 1), CUDA_ERROR_INVALID_VALUE)
       << "there already";
+  EXPECT_EQ(driver.cuGraphAddDependencies(graph, nullptr, &second, 1), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(driver.cuGraphAddDependencies(graph, &first, nullptr, 1), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(driver.cuGraphAddDependencies(graph, nullptr, nullptr, 0), CUDA_SUCCESS);
   CUgraphNode twice[] = {first, first};
   CUDA_MEMCPY3D copy = {};
   copy.Height = copy.Depth = 1;
