@@ -212,22 +212,26 @@ Result<int> parseChip(const std::string &text) {
   return std::stoi(text.substr(3));
 }
 
-Status emulateProgramLine(const EmulateFlags &flags, const std::vector<std::string> &line) {
+Result<ProgramOptions> programOptions(const EmulateFlags &flags) {
   ProgramOptions options;
   INGOT_ASSIGN(options.chip, parseChip(flags.chip));
-  CheckOptions checks;
-  LaunchOptions launch;
-  INGOT_TRY(turnOff(flags.off, checks, launch));
   options.off = flags.off;
   options.seed = flags.seed ? flags.seed : std::random_device()();
   options.threads = flags.threads;
   options.limit = uint64_t(flags.limit);
   options.strict = flags.strict;
+  return options;
+}
+
+Status emulateProgramLine(const EmulateFlags &flags, const std::vector<std::string> &line) {
+  INGOT_ASSIGN(ProgramOptions options, programOptions(flags));
+  INGOT_TRY(deviceOptions(options));
   return emulateProgram(std::move(options), line);
 }
 
 Status emulate(const EmulateFlags &flags) {
-  INGOT_ASSIGN(const int chip, parseChip(flags.chip));
+  INGOT_ASSIGN(const ProgramOptions options, programOptions(flags));
+  INGOT_ASSIGN(EmulatedDeviceOptions device, deviceOptions(options));
   INGOT_ASSIGN(const Dim3 grid, parseDim("--grid", flags.grid));
   INGOT_ASSIGN(const Dim3 block, parseDim("--block", flags.block));
   INGOT_ASSIGN(const Dim3 cluster, parseDim("--cluster", flags.cluster));
@@ -236,19 +240,11 @@ Status emulate(const EmulateFlags &flags) {
 
   resetEmulatedDevice();
   std::optional<KernelProfile> profile; // of the launch, if it came to one
-  EmulatedDeviceOptions device;
-  device.capability = chip;
   device.moduleName = file;
-  device.launch.seed = flags.seed ? flags.seed : std::random_device()();
-  device.launch.threads = flags.threads;
-  device.launch.instructionLimit = uint64_t(flags.limit);
-  device.launch.strict = flags.strict;
-  INGOT_TRY(turnOff(flags.off, device.checks, device.launch));
   device.launched = [&](const LaunchRequest &request, const LaunchResult &result,
                         const MemoryCounters &memory) {
     profile = KernelProfile::of(request, result, memory);
   };
-  const uint64_t seed = device.launch.seed;
   configureEmulatedDevice(std::move(device));
 
   const cuda::Driver &driver = emulatedDriver();
@@ -300,7 +296,7 @@ Status emulate(const EmulateFlags &flags) {
   const std::vector<Finding> findings = takeEmulatedFindings();
   if (flags.json) {
     nlohmann::json report = profile->json();
-    report["seed"] = seed;
+    report["seed"] = options.seed;
     report["findings"] = nlohmann::json::array();
     for (const Finding &finding : findings)
       report["findings"].push_back(jsonOf(finding));
@@ -309,7 +305,7 @@ Status emulate(const EmulateFlags &flags) {
     for (const Finding &finding : findings)
       print("{}\n\n", finding.str());
     print("{}", profile->table());
-    print(stderr, "seed {}\n", seed);
+    print(stderr, "seed {}\n", options.seed);
   }
   // After the report, which must not be lost because a result cannot be written.
   for (const Output &output : outputs)

@@ -17,12 +17,10 @@ std::string &reason() {
 ProgramOptions optionsOfEnvironment() {
   const char *text = std::getenv(programOptionsVariable);
   Result<ProgramOptions> options = ProgramOptions::parse(text ? text : "");
-  CheckOptions checks;
-  LaunchOptions launch;
-  const Status known = options ? turnOff(options->off, checks, launch) : Status();
-  if (options && known)
+  const Result<EmulatedDeviceOptions> device = options.and_then(deviceOptions);
+  if (device)
     return *options;
-  FindingLog::note((options ? known.error() : options.error()).text());
+  FindingLog::note(device.error().text());
   _exit(2);
 }
 
@@ -68,14 +66,9 @@ void Runtime::configure() {
       if (const auto container = FatBinary::read(binary->image))
         chip = std::max(chip, container->newestPtx(most));
   }
-  EmulatedDeviceOptions device;
+  EmulatedDeviceOptions device = *deviceOptions(options); // has been checked
   device.capability = std::max(chip, 80);
   device.findingsAreErrors = false;
-  device.launch.seed = options.seed;
-  device.launch.threads = options.threads;
-  device.launch.instructionLimit = options.limit;
-  device.launch.strict = options.strict;
-  (void)turnOff(options.off, device.checks, device.launch); // has been checked
   device.launched = [this](const LaunchRequest &, const LaunchResult &, const MemoryCounters &) {
     ++kernelsRun();
     ++log.report->launches;

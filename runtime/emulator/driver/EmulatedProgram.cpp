@@ -1,5 +1,4 @@
 #include "runtime/emulator/driver/EmulatedProgram.h"
-#include "runtime/emulator/driver/Driver.h"
 #include <algorithm>
 #include <charconv>
 
@@ -65,6 +64,17 @@ Result<ProgramOptions> ProgramOptions::parse(std::string_view text) {
           "'{}' is not known; fields are chip, off, seed, threads, limit, strict, report", part);
   }
   return options;
+}
+
+Result<EmulatedDeviceOptions> deviceOptions(const ProgramOptions &options) {
+  EmulatedDeviceOptions device;
+  device.capability = options.chip;
+  device.launch.seed = options.seed;
+  device.launch.threads = options.threads;
+  device.launch.instructionLimit = options.limit;
+  device.launch.strict = options.strict;
+  INGOT_TRY(turnOff(options.off, device.checks, device.launch));
+  return device;
 }
 
 } // namespace ingot::emulator

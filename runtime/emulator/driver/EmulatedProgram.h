@@ -1,7 +1,7 @@
 /// What `ingot emulate -- PROGRAM` and the CUDA runtime that it puts in front of the program tell
 /// each other: options by an environment variable, results by memory that both share.
 #pragma once
-#include "runtime/support/Result.h"
+#include "runtime/emulator/driver/Driver.h"
 #include <atomic>
 #include <string>
 #include <string_view>
@@ -26,6 +26,10 @@ struct ProgramOptions {
   std::string str() const;
   static Result<ProgramOptions> parse(std::string_view text);
 };
+
+/// The device that the options describe; what they leave open is as `EmulatedDeviceOptions` has
+/// it, but for the capability. Usage names a check that is not known.
+Result<EmulatedDeviceOptions> deviceOptions(const ProgramOptions &options);
 
 /// Lives in shared memory, so that it outlasts whatever end the program comes to.
 struct ProgramReport {

@@ -1,6 +1,5 @@
 /// `libingot_cuda_emulated.so`: the emulated driver as a library that is opened at run time, with
 /// the entry of NVIDIA's. INGOT_EMULATE configures it as it does `ingot emulate`.
-#include "runtime/emulator/driver/Driver.h"
 #include "runtime/emulator/driver/EmulatedProgram.h"
 #include "runtime/support/UsableMemory.h"
 #include <cstdlib>
@@ -31,20 +30,14 @@ std::string &configurationError() {
 /// memory than this process may use.
 bool configure() {
   const char *variable = std::getenv(programOptionsVariable);
-  const Result<ProgramOptions> options = ProgramOptions::parse(variable ? variable : "");
-  EmulatedDeviceOptions device;
-  const Status known = options ? turnOff(options->off, device.checks, device.launch) : Status();
-  if (!options || !known) {
-    configurationError() = (options ? known.error() : options.error()).text();
+  Result<EmulatedDeviceOptions> device =
+      ProgramOptions::parse(variable ? variable : "").and_then(deviceOptions);
+  if (!device) {
+    configurationError() = device.error().text();
     return false;
   }
-  device.capability = options->chip;
-  device.memoryBytes = uint64_t(usableMemory());
-  device.launch.seed = options->seed;
-  device.launch.threads = options->threads;
-  device.launch.instructionLimit = options->limit;
-  device.launch.strict = options->strict;
-  configureEmulatedDevice(std::move(device));
+  device->memoryBytes = uint64_t(usableMemory());
+  configureEmulatedDevice(std::move(*device));
   return true;
 }
 
