@@ -1,6 +1,5 @@
 #include "runtime/program/NonFinite.h"
 #include <algorithm>
-#include <optional>
 
 namespace ingot {
 namespace {
@@ -58,6 +57,11 @@ std::string describeNonFinite(std::string_view what, const Tensor &tensor) {
     return "";
   return fmt::format("{} holds {} at position [{}]", what, found->what,
                      fmt::join(indexOf(found->position, tensor.shape()), ", "));
+}
+
+std::optional<Shape> findNonFinite(const Tensor &tensor) {
+  const std::optional<Found> found = find(tensor);
+  return found ? std::optional(indexOf(found->position, tensor.shape())) : std::nullopt;
 }
 
 std::string describeNonFinite(std::span<const NamedTensor> tensors) {

@@ -36,35 +36,6 @@ std::vector<double> numbersOf(const Tensor &values) {
   return numbers;
 }
 
-/// The first element of which an output `gradient_beyond.N` tells: a row's value is a place in it,
-/// or its length.
-std::optional<StepDriver::Outcome::Large> firstLarge(const Function &step,
-                                                     const NamedTensor &output) {
-  std::vector<const Port *> members;
-  std::vector<int64_t> starts;
-  int64_t elements = 0;
-  for (const std::string &name : step.port(output.name)->members) {
-    members.push_back(step.port(name));
-    starts.push_back(elements);
-    elements += elementsInBucket(elementCount(members.back()->shape));
-  }
-  const int64_t rows = output.value.size();
-  if (members.empty() || rows == 0 || output.value.type() != ElementType::I32)
-    return std::nullopt;
-  const int64_t length = elements / rows;
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t place = output.value.as<int32_t>()[row];
-    if (place < 0 || place >= length)
-      continue;
-    const int64_t flat = row * length + place;
-    const size_t index = std::ranges::upper_bound(starts, flat) - starts.begin() - 1;
-    const Shape &shape = members[index]->shape;
-    if (flat - starts[index] < elementCount(shape)) // else it is padding
-      return StepDriver::Outcome::Large{members[index]->name, indexOf(flat - starts[index], shape)};
-  }
-  return std::nullopt;
-}
-
 std::string quoted(std::string_view name) { return fmt::format("'{}'", name); }
 
 /// State that the model itself has not.
@@ -94,6 +65,70 @@ Status StepDriver::initialize() {
   return initializeParameters(session, seed);
 }
 
+StepDriver::Outputs StepDriver::outputsOf(const Function &step) {
+  Outputs outputs{.names = {lossName}, .watched = {}};
+  for (const char *optional : {gradientNormName, gradientNormsName})
+    if (step.port(optional))
+      outputs.names.push_back(optional);
+  for (const Port &port : step.ports) {
+    if (!port.name.starts_with(beyondPrefix))
+      continue;
+    outputs.names.push_back(port.name);
+    Watched &bucket = outputs.watched.emplace_back();
+    int64_t elements = 0;
+    for (const std::string &name : port.members) {
+      bucket.members.push_back(step.port(name));
+      bucket.starts.push_back(elements);
+      elements += elementsInBucket(elementCount(bucket.members.back()->shape));
+    }
+    bucket.rowElements = elements / std::max<int64_t>(1, elementCount(port.shape));
+  }
+  return outputs;
+}
+
+/// What the update of a parameter made of a gradient that is not finite: a parameter or a state of
+/// it (`velocity.w` of `w`) that is not finite either.
+Result<std::optional<StepDriver::Outcome::Large>>
+StepDriver::findWritten(const Port &parameter) const {
+  for (const Port &port : session.program().function("step")->ports) {
+    const bool isState = port.role == Role::State && port.shape == parameter.shape &&
+                         port.name.ends_with("." + parameter.name);
+    if (port.name != parameter.name && !isState)
+      continue;
+    INGOT_ASSIGN(const Tensor value, session.read("step", port.name));
+    if (std::optional<Shape> position = findNonFinite(value))
+      return Outcome::Large{parameter.name, std::move(*position)};
+  }
+  return std::nullopt;
+}
+
+/// The first element of which an output `gradient_beyond.N` tells: a row's value is a place in it,
+/// or its length.
+Result<std::optional<StepDriver::Outcome::Large>> StepDriver::firstLarge(const Watched &bucket,
+                                                                         const Tensor &rows) const {
+  if (bucket.members.empty() || rows.type() != ElementType::I32)
+    return std::nullopt;
+  const int64_t length = bucket.rowElements;
+  for (int64_t row = 0; row < rows.size(); ++row) {
+    const int64_t place = rows.as<int32_t>()[row];
+    if (place < 0 || place >= length)
+      continue;
+    const int64_t flat = row * length + place;
+    auto member = size_t(std::ranges::upper_bound(bucket.starts, flat) - bucket.starts.begin() - 1);
+    const int64_t inMember = flat - bucket.starts[member];
+    const Port &parameter = *bucket.members[member];
+    if (inMember < elementCount(parameter.shape))
+      return Outcome::Large{parameter.name, indexOf(inMember, parameter.shape)};
+    // Padding, which means nothing; but nobody has looked at what follows it in the row.
+    while (++member < bucket.members.size() && bucket.starts[member] < (row + 1) * length) {
+      INGOT_ASSIGN(std::optional<Outcome::Large> found, findWritten(*bucket.members[member]));
+      if (found)
+        return found;
+    }
+  }
+  return std::nullopt;
+}
+
 Status StepDriver::enqueue(std::span<const NamedTensor> batch, double learningRate) {
   if (!Schedule::isRate(learningRate))
     return failure(Error::Code::Usage, "learningRate", "{} is not a number, 0 or more",
@@ -102,14 +137,9 @@ Status StepDriver::enqueue(std::span<const NamedTensor> batch, double learningRa
   INGOT_ASSIGN(std::vector<NamedTensor> inputs,
                scalarInputs(*step, {learningRate, done + inFlight(), seed}));
   inputs.insert(inputs.end(), batch.begin(), batch.end());
-  std::vector<std::string> outputs = {lossName};
-  for (const char *optional : {gradientNormName, gradientNormsName})
-    if (step->port(optional))
-      outputs.push_back(optional);
-  for (const Port &port : step->ports)
-    if (port.name.starts_with(beyondPrefix))
-      outputs.push_back(port.name);
-  INGOT_ASSIGN(Ticket ticket, session.enqueue("step", inputs, outputs));
+  if (!outputs)
+    outputs = outputsOf(*step);
+  INGOT_ASSIGN(Ticket ticket, session.enqueue("step", inputs, outputs->names));
   running.push_back(ticket);
   return {};
 }
@@ -117,18 +147,18 @@ Status StepDriver::enqueue(std::span<const NamedTensor> batch, double learningRa
 Result<StepDriver::Outcome> StepDriver::finish() {
   const Ticket ticket = running.front();
   running.pop_front();
-  INGOT_ASSIGN(std::vector<NamedTensor> outputs, session.wait(ticket));
+  INGOT_ASSIGN(std::vector<NamedTensor> values, session.wait(ticket));
   ++done;
   Outcome outcome;
-  INGOT_ASSIGN(outcome.loss, numberOf(outputs[0]));
-  const Function &step = *session.program().function("step");
-  for (const NamedTensor &output : std::span(outputs).subspan(1))
-    if (output.name == gradientNormName) {
-      INGOT_ASSIGN(outcome.gradientNorm, numberOf(output));
-    } else if (output.name == gradientNormsName) {
-      outcome.gradientNorms = numbersOf(output.value);
+  INGOT_ASSIGN(outcome.loss, numberOf(values[0]));
+  const size_t firstWatched = values.size() - outputs->watched.size();
+  for (size_t i = 1; i < values.size(); ++i)
+    if (values[i].name == gradientNormName) {
+      INGOT_ASSIGN(outcome.gradientNorm, numberOf(values[i]));
+    } else if (values[i].name == gradientNormsName) {
+      outcome.gradientNorms = numbersOf(values[i].value);
     } else if (!outcome.large) {
-      outcome.large = firstLarge(step, output);
+      INGOT_ASSIGN(outcome.large, firstLarge(outputs->watched[i - firstWatched], values[i].value));
     }
   return outcome;
 }

@@ -56,8 +56,25 @@ public:
   Status restore(const Checkpoint &checkpoint, const std::string &place);
 
 private:
+  /// What an output `gradient_beyond.N` tells of: the parameters of a bucket, in rows of one
+  /// length.
+  struct Watched {
+    std::vector<const Port *> members;
+    std::vector<int64_t> starts; ///< of the members: elements
+    int64_t rowElements = 0;
+  };
+  /// What is read of every step.
+  struct Outputs {
+    std::vector<std::string> names;
+    std::vector<Watched> watched; ///< of the last ones among `names`
+  };
+  static Outputs outputsOf(const Function &step);
+  Result<std::optional<Outcome::Large>> firstLarge(const Watched &bucket, const Tensor &rows) const;
+  Result<std::optional<Outcome::Large>> findWritten(const Port &parameter) const;
+
   Session &session;
   uint64_t seed;
+  std::optional<Outputs> outputs; ///< since the first step
   int64_t done = 0;
   std::deque<Ticket> running; ///< oldest first
 };
