@@ -8,8 +8,8 @@
 #include "codegen/tuning/VersionedProgram.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "runtime/cpu/CpuInfo.h"
+#include "runtime/support/Clock.h"
 #include <algorithm>
-#include <chrono>
 
 using namespace mlir;
 
@@ -23,10 +23,6 @@ constexpr double leastShare = 0.003;
 /// Whatever the noise, a smaller gain is none.
 constexpr double leastGain = 0.01;
 constexpr int fewestRuns = 4, mostRuns = 24;
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// A program compiled with some choices.
 struct Version {
@@ -68,7 +64,7 @@ private:
   Status save();
   void report(const std::string &what, double fraction, double secondsLeft, bool isNew);
 
-  double secondsLeft() const { return start + tuning.seconds - now(); }
+  double secondsLeft() const { return start + tuning.seconds - steadySeconds(); }
   bool isStopped() const { return tuning.stop && tuning.stop->load(); }
   const std::string &nameOf(size_t kernel) const { return base.program.kernels[kernel].name; }
 
@@ -79,7 +75,7 @@ private:
   const std::function<void(const TuneProgress &)> &progress;
   DiskCache disk;
   MachineShape machine;
-  const double start = now();
+  const double start = steadySeconds();
 
   OwningOpRef<ModuleOp> linalg; ///< what all versions have in common
   std::unique_ptr<Device> device;
@@ -124,7 +120,7 @@ Result<std::unique_ptr<Session>> Tuner::load(const VersionedProgram &program) {
 Result<VersionTimes> Tuner::measure(const VersionedProgram &program, size_t versions,
                                     Session &session, double seconds, const std::string &what,
                                     double from, double to) {
-  const double begin = now();
+  const double begin = steadySeconds();
   const size_t count = base.program.kernels.size();
   VersionTimes times;
   times.whole.resize(versions + 1);
@@ -134,7 +130,7 @@ Result<VersionTimes> Tuner::measure(const VersionedProgram &program, size_t vers
     sums[program.placeOf(span.kernel).kernel] += span.end - span.start;
   });
   while (int(times.turns()) < mostRuns) {
-    const double elapsed = now() - begin;
+    const double elapsed = steadySeconds() - begin;
     const auto turns = double(times.turns());
     if (times.turns() >= fewestRuns && elapsed * (turns + 1) / turns > seconds)
       break;
@@ -145,13 +141,14 @@ Result<VersionTimes> Tuner::measure(const VersionedProgram &program, size_t vers
         return before; // of whole turns
       }
       std::ranges::fill(sums, 0);
-      const double runBegin = now();
+      const double runBegin = steadySeconds();
       INGOT_TRY(session.run(program.function(turn % versions)));
-      times.whole[turn].push_back(now() - runBegin);
+      times.whole[turn].push_back(steadySeconds() - runBegin);
       for (size_t kernel = 0; kernel < count; ++kernel)
         times.kernels[turn][kernel].push_back(sums[kernel]);
     }
-    const double part = std::min(1.0, std::max((turns + 1) / mostRuns, (now() - begin) / seconds));
+    const double part =
+        std::min(1.0, std::max((turns + 1) / mostRuns, (steadySeconds() - begin) / seconds));
     report(what, from + (to - from) * part, secondsLeft(), false);
   }
   session.profile({});
@@ -266,7 +263,7 @@ bool Tuner::keepFaster(const std::vector<Trial> &trials, const VersionTimes &tim
 /// Tries one group of sizes for all kernels, in its share of the seconds left; where that is too
 /// little for all candidates in more of them, because the first groups promise most.
 Status Tuner::vary(TuningGroup group, double share, double left, double from, double to) {
-  const double begin = now();
+  const double begin = steadySeconds();
   size_t most = 0;
   for (size_t kernel : kernels)
     most = std::max(most, tuningCandidates(group, base.taken[kernel], machine).size());
@@ -293,7 +290,7 @@ Status Tuner::vary(TuningGroup group, double share, double left, double from, do
   INGOT_ASSIGN(std::unique_ptr<Session> session, load(program));
   INGOT_TRY(dropOtherBits(program, *session, trials));
   INGOT_ASSIGN(VersionTimes times,
-               measure(program, made.versions.size(), *session, seconds - (now() - begin),
+               measure(program, made.versions.size(), *session, seconds - (steadySeconds() - begin),
                        fmt::format("{}: {} versions of {} kernels", name(group), trials.size(),
                                    kernels.size()),
                        from, to));

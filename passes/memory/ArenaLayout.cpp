@@ -1,14 +1,11 @@
 #include "passes/memory/ArenaLayout.h"
+#include "runtime/support/Align.h"
 #include <algorithm>
 #include <limits>
 #include <numeric>
 
 namespace ingot {
 namespace {
-
-int64_t aligned(int64_t bytes) {
-  return (bytes + arenaAlignment - 1) / arenaAlignment * arenaAlignment;
-}
 
 bool liveTogether(const ArenaBuffer &a, const ArenaBuffer &b) {
   return a.first <= b.last && b.first <= a.last;
@@ -23,12 +20,12 @@ int64_t layOutArena(std::vector<ArenaBuffer> &buffers, int64_t base) {
     return std::pair(-buffers[a].bytes, a) < std::pair(-buffers[b].bytes, b);
   });
 
-  base = aligned(base);
+  base = alignedTo(arenaAlignment, base);
   int64_t end = base;
   std::vector<const ArenaBuffer *> placed; // by offset
   for (size_t index : order) {
     ArenaBuffer &buffer = buffers[index];
-    int64_t size = aligned(buffer.bytes);
+    int64_t size = alignedTo(arenaAlignment, buffer.bytes);
     int64_t cursor = base, best = -1, bestGap = std::numeric_limits<int64_t>::max();
     for (const ArenaBuffer *other : placed) {
       if (!liveTogether(buffer, *other))
@@ -38,7 +35,7 @@ int64_t layOutArena(std::vector<ArenaBuffer> &buffers, int64_t base) {
         best = cursor;
         bestGap = gap;
       }
-      cursor = std::max(cursor, other->offset + aligned(other->bytes));
+      cursor = std::max(cursor, other->offset + alignedTo(arenaAlignment, other->bytes));
     }
     buffer.offset = best >= 0 ? best : cursor;
     end = std::max(end, buffer.offset + size);

@@ -1,8 +1,8 @@
 #include "runtime/cpu/MachineLimits.h"
 #include "runtime/cpu/CpuInfo.h"
+#include "runtime/support/Clock.h"
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -15,10 +15,6 @@
 namespace ingot {
 
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// Computes a value that nobody needs.
 void keep(float value) { asm volatile("" : : "m"(value)); }
@@ -108,9 +104,9 @@ public:
         --waiting;
         while (waiting > 0)
           std::this_thread::yield();
-        starts[thread] = now();
+        starts[thread] = steadySeconds();
         work(thread);
-        ends[thread] = now();
+        ends[thread] = steadySeconds();
       };
       std::vector<std::thread> others;
       for (int thread = 1; thread < threads; ++thread)

@@ -2,6 +2,7 @@
 #include "runtime/cpu/PageSize.h"
 #include "runtime/cpu/ThreadPool.h"
 #include "runtime/support/File.h"
+#include "runtime/support/HumanBytes.h"
 #include "runtime/support/UsableMemory.h"
 #include <algorithm>
 #include <cerrno>
@@ -14,11 +15,6 @@ namespace ingot {
 namespace {
 
 constexpr int64_t leastPopulated = 64 * hugePage;
-
-std::string readable(int64_t bytes) {
-  return bytes < int64_t(1) << 30 ? fmt::format("{:.1f} MiB", double(bytes) / (1 << 20))
-                                  : fmt::format("{:.2f} GiB", double(bytes) / (1 << 30));
-}
 
 void *mapPages(int64_t bytes) {
   return ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
@@ -75,7 +71,7 @@ Result<Pages> Pages::allocate(int64_t bytes, std::string_view what) {
   // Linux promises more than it has and kills who uses it: refuse what can never fit.
   if (bytes > usableMemory())
     return failure(Error::Code::Io, "", "{} needs {}, but this process may use only {} of memory",
-                   what, readable(bytes), readable(usableMemory()));
+                   what, humanBytes(bytes), humanBytes(usableMemory()));
   // The caches index large pages by the program's own addresses: what fits them stays in them.
   const int64_t unit = bytes >= hugePage / 4 ? hugePage : page;
   pages.bytes = (bytes + unit - 1) / unit * unit;
@@ -83,7 +79,7 @@ Result<Pages> Pages::allocate(int64_t bytes, std::string_view what) {
   if (memory == MAP_FAILED) {
     pages.bytes = 0;
     return failure(Error::Code::Io, "", "{} needs {}, which cannot be had: {}", what,
-                   readable(bytes), std::strerror(errno));
+                   humanBytes(bytes), std::strerror(errno));
   }
   pages.start = static_cast<uint8_t *>(memory);
   return pages;

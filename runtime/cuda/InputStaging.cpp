@@ -1,4 +1,5 @@
 #include "runtime/cuda/InputStaging.h"
+#include "runtime/support/Align.h"
 #include <algorithm>
 #include <cstring>
 
@@ -8,7 +9,8 @@ namespace {
 /// What a slot remembers at most: programs are fed in few ways.
 constexpr size_t mostGraphs = 64;
 
-int64_t aligned(int64_t bytes) { return (bytes + 255) / 256 * 256; }
+/// Of every input, in bytes.
+constexpr int64_t alignment = 256;
 
 } // namespace
 
@@ -42,7 +44,7 @@ InputStaging::stage(std::span<const std::pair<const Port *, const Tensor *>> inp
   Slot &slot = slots[next++ % 2];
   int64_t bytes = 0;
   for (const auto &[port, value] : inputs)
-    bytes += aligned(int64_t(port->bytes()));
+    bytes += alignedTo(alignment, int64_t(port->bytes()));
   INGOT_TRY(gpu->check(driver.cuEventSynchronize(slot.arrived.get()), "copying inputs"));
   INGOT_TRY(grow(slot, bytes));
   if (slot.graphs.size() > mostGraphs)
@@ -54,7 +56,7 @@ InputStaging::stage(std::span<const std::pair<const Port *, const Tensor *>> inp
       continue;
     std::memcpy(static_cast<uint8_t *>(slot.host.get()) + offset, value->data(), port->bytes());
     slot.copies.push_back({port, slot.device.get() + CUdeviceptr(offset)});
-    offset += aligned(int64_t(port->bytes()));
+    offset += alignedTo(alignment, int64_t(port->bytes()));
   }
   if (slot.copies.empty())
     return &slot;

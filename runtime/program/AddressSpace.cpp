@@ -1,12 +1,8 @@
 #include "runtime/program/AddressSpace.h"
+#include "runtime/support/Align.h"
 #include <algorithm>
 
 namespace ingot {
-namespace {
-
-int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
-
-} // namespace
 
 Result<AddressSpace> AddressSpace::make(const Program &program, Store &store) {
   INGOT_ASSIGN(const std::vector<PersistentGroup> groups, persistentGroups(program));
@@ -16,7 +12,7 @@ Result<AddressSpace> AddressSpace::make(const Program &program, Store &store) {
   space.transientBytes = program.arenaBytes - program.persistentBytes;
   for (size_t i = 0; i < groups.size(); ++i) {
     space.stretches.push_back({groups[i].first, groups[i].end, places[i]});
-    space.ownBytes += places[i] ? 0 : aligned(groups[i].end - groups[i].first);
+    space.ownBytes += places[i] ? 0 : alignedTo(64, groups[i].end - groups[i].first);
   }
   return space;
 }
@@ -26,7 +22,7 @@ void AddressSpace::place(uint8_t *constants, uint8_t *newArena) {
   for (Stretch &stretch : stretches)
     if (!stretch.memory) {
       stretch.memory = constants;
-      constants += aligned(stretch.end - stretch.first);
+      constants += alignedTo(64, stretch.end - stretch.first);
     }
 }
 

@@ -1,11 +1,10 @@
 #include "runtime/program/Store.h"
+#include "runtime/support/Align.h"
 
 namespace ingot {
 namespace {
 
 constexpr int64_t alignment = 64;
-
-int64_t aligned(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 template <typename... Args>
 tl::unexpected<Error> bad(fmt::format_string<Args...> format, Args &&...args) {
@@ -60,7 +59,7 @@ Result<std::vector<uint8_t *>> Store::admit(std::span<const PersistentGroup> gro
       if (known)
         place = *known;
       else
-        bytes += aligned(group.end - group.first);
+        bytes += alignedTo(alignment, group.end - group.first);
     }
     places.push_back(place);
   }
@@ -76,7 +75,7 @@ Result<std::vector<uint8_t *>> Store::admit(std::span<const PersistentGroup> gro
     for (const Port *port : group.tensors)
       entries[port->name] = {port->type, port->shape, blocks.size(), port->offset - group.first};
     blocks.push_back({next, group.end - group.first});
-    next += aligned(group.end - group.first);
+    next += alignedTo(alignment, group.end - group.first);
   }
   return places;
 }

@@ -1,8 +1,8 @@
 #include "runtime/training/Progress.h"
+#include "runtime/support/Clock.h"
 #include "runtime/support/Print.h"
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -41,10 +41,6 @@ std::string bar(double fraction, int cells) {
   for (int i = (eighths + 7) / 8; i < cells; ++i)
     text += "·";
   return text;
-}
-
-double steadySeconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 } // namespace

@@ -1,16 +1,8 @@
 #include "runtime/training/TrainingLoop.h"
 #include "runtime/data/Prefetch.h"
-#include <chrono>
+#include "runtime/support/Clock.h"
 
 namespace ingot {
-namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-} // namespace
-
 Result<double> evaluateLoss(Session &session, const BatchSource &source, int64_t batches) {
   if (batches < 1)
     return failure(Error::Code::Usage, "", "an evaluation needs at least one batch");
@@ -44,7 +36,7 @@ Status TrainingLoop::run(const std::atomic<bool> &stop) {
 Status TrainingLoop::runSteps(const std::atomic<bool> &stop) {
   if (driver.steps() < options.steps) {
     Prefetch batches(training, driver.steps(), options.steps);
-    for (double stepStart = now();; stepStart = now()) {
+    for (double stepStart = steadySeconds();; stepStart = steadySeconds()) {
       while (mayEnqueue(stop)) {
         INGOT_ASSIGN(const Batch *batch, batches.next());
         INGOT_TRY(driver.enqueue(*batch, options.rate(driver.steps() + driver.inFlight())));
@@ -77,7 +69,7 @@ Status TrainingLoop::finishStep(double start) {
   report.learningRate = options.rate(driver.steps());
   INGOT_ASSIGN(report.outcome, driver.finish());
   const StepDriver::Outcome &outcome = report.outcome;
-  report.ms = (now() - start) * 1e3;
+  report.ms = (steadySeconds() - start) * 1e3;
   report.step = driver.steps();
   report.steps = options.steps;
   report.tokens = tokensPerBatch(training.ports());

@@ -10,19 +10,15 @@
 #include "runtime/data/RandomSource.h"
 #include "runtime/program/Device.h"
 #include "runtime/program/TaskGraph.h"
+#include "runtime/support/Clock.h"
 #include "test/runtime/TestPrograms.h"
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 
 using namespace ingot;
 
 namespace {
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Result<std::unique_ptr<Session>> open(std::shared_ptr<const Program> program, int threads) {
   INGOT_ASSIGN(std::unique_ptr<Device> device, openDevice("cpu", {.threads = threads}));
@@ -65,9 +61,9 @@ Status measureDispatch(int threads) {
                  open(std::make_shared<Program>(makeProgram(shape, calls)), threads));
     std::vector<double> times;
     for (int run = 0; run < runs; ++run) {
-      const double start = seconds();
+      const double start = steadySeconds();
       INGOT_TRY(session->run("step"));
-      times.push_back(seconds() - start);
+      times.push_back(steadySeconds() - start);
     }
     std::ranges::sort(times);
     std::printf("empty kernels, %-32s %2d threads %6.0f ns a call (median %.0f)\n", shape.name,
@@ -100,9 +96,9 @@ Status prepare(Session &session) {
 Status runOnce(Session &session, Fastest &fastest) {
   double inKernels = 0;
   session.profile([&](const ProfileSpan &span) { inKernels += span.end - span.start; });
-  const double start = seconds();
+  const double start = steadySeconds();
   INGOT_TRY(session.run("step"));
-  const double time = seconds() - start;
+  const double time = steadySeconds() - start;
   if (time < fastest.seconds)
     fastest = {time, inKernels};
   return {};
@@ -110,13 +106,13 @@ Status runOnce(Session &session, Fastest &fastest) {
 
 /// Finds the dependencies of a step's calls, as a session does when it is loaded.
 void measureGraph(const Program &program, const char *name) {
-  const double start = seconds();
+  const double start = steadySeconds();
   std::vector<TaskMemory> memory;
   for (const Step &step : program.function("step")->steps)
     if (auto *call = std::get_if<CallStep>(&step.node))
       memory.push_back(memoryOf(program.kernels[call->kernel], *call, /*trips=*/1));
   const TaskGraph graph = buildTaskGraph(memory);
-  const double time = seconds() - start;
+  const double time = steadySeconds() - start;
   size_t edges = 0;
   for (const auto &predecessors : graph.predecessors)
     edges += predecessors.size();
@@ -134,8 +130,8 @@ Status measureFile(const char *path, int threads) {
   INGOT_TRY(prepare(*all));
   measureGraph(*program, name.c_str());
   Fastest alone, together;
-  const double start = seconds();
-  for (int runs = 0; runs < 8 || (runs < 20000 && seconds() - start < 10); ++runs) {
+  const double start = steadySeconds();
+  for (int runs = 0; runs < 8 || (runs < 20000 && steadySeconds() - start < 10); ++runs) {
     INGOT_TRY(runOnce(*one, alone));
     INGOT_TRY(runOnce(*all, together));
   }

@@ -2,6 +2,7 @@
 #include "frontend/api/SavedModel.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/program/Profile.h"
+#include "runtime/support/Clock.h"
 #include "runtime/support/Print.h"
 #include "runtime/training/Summary.h"
 #include "tools/commands/Command.h"
@@ -11,7 +12,6 @@
 #include "tools/commands/Numbers.h"
 #include "tools/commands/SyntheticInputs.h"
 #include "tools/commands/TrainingFlags.h"
-#include <chrono>
 
 namespace ingot {
 namespace {
@@ -25,10 +25,6 @@ struct BenchFlags {
   size_t top = 40;
   bool inference = false, json = false;
 };
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Result<LoadedModel> open(const BenchFlags &flags) {
   if (flags.compile.device != "cpu")
@@ -74,15 +70,15 @@ Result<Timing> measure(Session &session, const std::string &function, int64_t st
                        Profile &profile) {
   Timing timing;
   INGOT_TRY(session.run(function)); // touches memory for the first time
-  const double start = now();
+  const double start = steadySeconds();
   auto more = [&] {
     const int64_t done = int64_t(timing.seconds.size());
-    return steps > 0 ? done < steps : done < 3 || (now() - start < 2 && done < 1000);
+    return steps > 0 ? done < steps : done < 3 || (steadySeconds() - start < 2 && done < 1000);
   };
   while (more()) {
-    const double begin = now();
+    const double begin = steadySeconds();
     INGOT_TRY(session.run(function));
-    timing.seconds.push_back(now() - begin);
+    timing.seconds.push_back(steadySeconds() - begin);
     profile.beginRun();
     session.profile(profile.sink());
     INGOT_TRY(session.run(function));

@@ -2,6 +2,7 @@
 #include "codegen/Compile.h"
 #include "frontend/api/ModelModule.h"
 #include "runtime/data/Files.h"
+#include "runtime/support/HumanBytes.h"
 #include "runtime/support/Json.h"
 #include "runtime/support/Print.h"
 #include "runtime/training/Summary.h"

@@ -34,7 +34,4 @@ struct CompileFlags {
 /// Bytes of `500MB`, `1.7GB` or `64MiB`; a number alone counts bytes.
 Result<int64_t> parseBytes(std::string_view flag, std::string_view text);
 
-/// `12.3 MB`.
-std::string humanBytes(int64_t bytes);
-
 } // namespace ingot

@@ -2,6 +2,7 @@
 #include "frontend/api/SavedModel.h"
 #include "runtime/data/Array.h"
 #include "runtime/program/Program.h"
+#include "runtime/support/HumanBytes.h"
 #include "runtime/support/Json.h"
 #include "runtime/support/Print.h"
 #include "runtime/training/Summary.h"

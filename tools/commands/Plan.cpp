@@ -4,6 +4,7 @@
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/program/Peak.h"
 #include "runtime/program/Profile.h"
+#include "runtime/support/HumanBytes.h"
 #include "runtime/support/Json.h"
 #include "runtime/support/Print.h"
 #include "tools/commands/Command.h"

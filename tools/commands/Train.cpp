@@ -2,6 +2,7 @@
 #include "frontend/api/SavedModel.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/support/File.h"
+#include "runtime/support/HumanBytes.h"
 #include "runtime/support/Json.h"
 #include "runtime/support/Print.h"
 #include "runtime/training/Accuracy.h"
