@@ -63,13 +63,34 @@ Result<std::unique_ptr<Device>> openDevice(const Driver &driver, int ordinal, st
   return std::make_unique<CudaDevice>(std::move(gpu));
 }
 
+std::vector<DeviceInfo> listDevices(const Driver &driver, std::string (*nameOf)(int ordinal)) {
+  std::vector<DeviceInfo> devices;
+  const Result<int> count = countGpus(driver, nameOf(0));
+  if (!count)
+    devices.push_back({.name = nameOf(0), .error = count.error().message});
+  for (int ordinal = 0; count && ordinal < *count; ++ordinal) {
+    DeviceInfo &device = devices.emplace_back(DeviceInfo{.name = nameOf(ordinal)});
+    const Result<GpuProperties> gpu = GpuProperties::of(driver, ordinal, device.name);
+    if (!gpu) {
+      device.error = gpu.error().message;
+      continue;
+    }
+    device.model = gpu->model;
+    device.features = {fmt::format("sm_{}", gpu->capability)};
+    device.cores = gpu->multiprocessors;
+    device.memoryBytes = gpu->memoryBytes;
+  }
+  return devices;
+}
+
 } // namespace cuda
 
 namespace {
 
-std::string nameOf(std::string_view which) {
-  return which.empty() ? "cuda" : fmt::format("cuda:{}", which);
-}
+constexpr const char *emulatedName = "cuda:emulated";
+
+/// As `openDevice` takes it; the first GPU has one name, too.
+std::string nameOf(int ordinal) { return ordinal ? fmt::format("cuda:{}", ordinal) : "cuda"; }
 
 Result<std::unique_ptr<Device>> openFrom(Result<const cuda::Driver *> driver, int ordinal,
                                          std::string name) {
@@ -81,45 +102,30 @@ Result<std::unique_ptr<Device>> openFrom(Result<const cuda::Driver *> driver, in
   return cuda::openDevice(**driver, ordinal, std::move(name));
 }
 
-void listOf(const Result<const cuda::Driver *> &driver, std::string_view onlyName,
-            std::vector<DeviceInfo> &devices) {
-  int count = 0;
-  if (!driver || (*driver)->cuInit(0) != cuda::CUDA_SUCCESS ||
-      (*driver)->cuDeviceGetCount(&count) != cuda::CUDA_SUCCESS)
-    return;
-  for (int ordinal = 0; ordinal < count; ++ordinal) {
-    std::string name(onlyName);
-    if (name.empty())
-      name = ordinal ? fmt::format("cuda:{}", ordinal) : "cuda";
-    const auto gpu = cuda::Gpu::open(**driver, ordinal, std::move(name));
-    if (gpu)
-      devices.push_back({.name = (*gpu)->name,
-                         .model = (*gpu)->model,
-                         .features = {fmt::format("sm_{}", (*gpu)->capability)},
-                         .cores = (*gpu)->attribute(cuda::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT),
-                         .memoryBytes = (*gpu)->memory().second});
-  }
-}
-
 } // namespace
 
 Result<std::unique_ptr<Device>> openCudaDevice(std::string_view which,
                                                const DeviceOptions &options) {
   if (which == "emulated")
-    return openFrom(cuda::openEmulatedDriver(), 0, nameOf(which));
+    return openFrom(cuda::openEmulatedDriver(), 0, emulatedName);
   int ordinal = 0;
   const char *end = which.data() + which.size();
   if (!which.empty())
     if (const auto [rest, error] = std::from_chars(which.data(), end, ordinal);
         error != std::errc() || rest != end || ordinal < 0)
-      return failure(Error::Code::Usage, nameOf(which),
+      return failure(Error::Code::Usage, fmt::format("cuda:{}", which),
                      "'{}' is neither a GPU's number nor emulated", which);
-  return openFrom(cuda::openNvidiaDriver(), ordinal, nameOf(which));
+  return openFrom(cuda::openNvidiaDriver(), ordinal, nameOf(ordinal));
 }
 
 void listCudaDevices(std::vector<DeviceInfo> &devices) {
-  listOf(cuda::openNvidiaDriver(), "", devices);
-  listOf(cuda::openEmulatedDriver(), "cuda:emulated", devices);
+  const auto add = [&](const Result<const cuda::Driver *> &driver, std::string (*nameOf)(int)) {
+    if (driver)
+      for (DeviceInfo &device : cuda::listDevices(**driver, nameOf))
+        devices.push_back(std::move(device));
+  };
+  add(cuda::openNvidiaDriver(), nameOf);
+  add(cuda::openEmulatedDriver(), [](int) { return std::string(emulatedName); });
 }
 
 } // namespace ingot

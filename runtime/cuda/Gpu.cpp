@@ -1,25 +1,79 @@
 #include "runtime/cuda/Gpu.h"
+#include <map>
 
 namespace ingot::cuda {
 
-Result<std::shared_ptr<Gpu>> Gpu::open(const Driver &driver, int ordinal, std::string name) {
-  std::shared_ptr<Gpu> gpu(new Gpu(driver, std::move(name)));
+Status check(const Driver &driver, CUresult result, std::string_view name, std::string_view what) {
+  if (result == CUDA_SUCCESS)
+    return {};
+  const char *code = nullptr, *text = nullptr;
+  driver.cuGetErrorName(result, &code);
+  driver.cuGetErrorString(result, &text);
+  const std::string more = driver.lastError ? driver.lastError() : "";
+  return failure(Error::Code::Io, std::string(name), "{}: {} ({}){}{}", what,
+                 code ? code : fmt::format("error {}", int(result)), text ? text : "unknown",
+                 more.empty() ? "" : ": ", more);
+}
+
+Result<int> countGpus(const Driver &driver, std::string_view name) {
   int count = 0;
   CUresult result = driver.cuInit(0);
   if (result == CUDA_SUCCESS)
     result = driver.cuDeviceGetCount(&count);
-  if (result == CUDA_ERROR_NO_DEVICE || (result == CUDA_SUCCESS && count == 0))
+  if (result == CUDA_ERROR_NO_DEVICE)
+    return 0;
+  INGOT_TRY(check(driver, result, name, "starting the driver"));
+  return count;
+}
+
+Result<GpuProperties> GpuProperties::of(const Driver &driver, int ordinal, std::string_view name) {
+  GpuProperties gpu;
+  INGOT_TRY(check(driver, driver.cuDeviceGet(&gpu.device, ordinal), name, "finding the GPU"));
+  char model[256] = {};
+  INGOT_TRY(
+      check(driver, driver.cuDeviceGetName(model, sizeof model, gpu.device), name, "its name"));
+  gpu.model = model;
+  size_t bytes = 0;
+  INGOT_TRY(check(driver, driver.cuDeviceTotalMem(&bytes, gpu.device), name, "its memory"));
+  gpu.memoryBytes = int64_t(bytes);
+  int major = 0, minor = 0;
+  struct Row {
+    CUdevice_attribute attribute;
+    int &value;
+  };
+  for (const Row &row : {Row{CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, major},
+                         Row{CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, minor},
+                         Row{CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, gpu.multiprocessors}})
+    INGOT_TRY(check(driver, driver.cuDeviceGetAttribute(&row.value, row.attribute, gpu.device),
+                    name, "its attributes"));
+  gpu.capability = 10 * major + minor;
+  return gpu;
+}
+
+Result<std::shared_ptr<Gpu>> Gpu::open(const Driver &driver, int ordinal, std::string name) {
+  static std::mutex mutex;
+  static std::map<std::pair<const Driver *, int>, std::weak_ptr<Gpu>> used;
+  std::lock_guard lock(mutex);
+  std::weak_ptr<Gpu> &known = used[{&driver, ordinal}];
+  if (std::shared_ptr<Gpu> gpu = known.lock())
+    return gpu;
+  INGOT_ASSIGN(std::shared_ptr<Gpu> gpu, start(driver, ordinal, std::move(name)));
+  known = gpu;
+  return gpu;
+}
+
+Result<std::shared_ptr<Gpu>> Gpu::start(const Driver &driver, int ordinal, std::string name) {
+  std::shared_ptr<Gpu> gpu(new Gpu(driver, std::move(name)));
+  INGOT_ASSIGN(const int count, countGpus(driver, gpu->name));
+  if (count == 0)
     return failure(Error::Code::Io, gpu->name, "the driver finds no GPU");
-  INGOT_TRY(gpu->check(result, "starting the driver"));
   if (ordinal < 0 || ordinal >= count)
     return failure(Error::Code::Usage, gpu->name, "there is no such GPU: {} found, counted from 0",
                    count == 1 ? "1 is" : fmt::format("{} are", count));
-  INGOT_TRY(gpu->check(driver.cuDeviceGet(&gpu->device, ordinal), "finding the GPU"));
-  char model[256] = {};
-  INGOT_TRY(gpu->check(driver.cuDeviceGetName(model, sizeof model, gpu->device), "its name"));
-  gpu->model = model;
-  gpu->capability = 10 * gpu->attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR) +
-                    gpu->attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
+  INGOT_ASSIGN(GpuProperties properties, GpuProperties::of(driver, ordinal, gpu->name));
+  gpu->device = properties.device;
+  gpu->model = std::move(properties.model);
+  gpu->capability = properties.capability;
   INGOT_TRY(
       gpu->check(driver.cuDevicePrimaryCtxRetain(&gpu->context, gpu->device), "making a context"));
   INGOT_TRY(gpu->enter());
@@ -41,15 +95,7 @@ Gpu::~Gpu() {
 Status Gpu::enter() const { return check(driver.cuCtxSetCurrent(context), "using the GPU"); }
 
 Status Gpu::check(CUresult result, std::string_view what) const {
-  if (result == CUDA_SUCCESS)
-    return {};
-  const char *code = nullptr, *text = nullptr;
-  driver.cuGetErrorName(result, &code);
-  driver.cuGetErrorString(result, &text);
-  std::string more = driver.lastError ? driver.lastError() : "";
-  return failure(Error::Code::Io, name, "{}: {} ({}){}{}", what,
-                 code ? code : fmt::format("error {}", int(result)), text ? text : "unknown",
-                 more.empty() ? "" : ": ", more);
+  return cuda::check(driver, result, name, what);
 }
 
 Status Gpu::finish() const {
@@ -62,8 +108,13 @@ Status Gpu::finish() const {
 Status Gpu::copyIn(CUdeviceptr to, const void *from, size_t bytes, std::string_view what) const {
   if (bytes == 0)
     return {};
-  INGOT_TRY(check(driver.cuMemcpyHtoDAsync(to, from, bytes, compute), what));
+  INGOT_TRY(issueCopyIn(to, from, bytes, what));
   return check(driver.cuStreamSynchronize(compute), what);
+}
+
+Status Gpu::issueCopyIn(CUdeviceptr to, const void *from, size_t bytes,
+                        std::string_view what) const {
+  return bytes ? check(driver.cuMemcpyHtoDAsync(to, from, bytes, compute), what) : Status();
 }
 
 Status Gpu::copyOut(void *to, CUdeviceptr from, size_t bytes, std::string_view what) const {
@@ -74,15 +125,7 @@ Status Gpu::copyOut(void *to, CUdeviceptr from, size_t bytes, std::string_view w
 }
 
 Status Gpu::clear(CUdeviceptr memory, size_t bytes, std::string_view what) const {
-  if (bytes == 0)
-    return {};
-  INGOT_TRY(check(driver.cuMemsetD8Async(memory, 0, bytes, compute), what));
-  return check(driver.cuStreamSynchronize(compute), what);
-}
-
-int Gpu::attribute(CUdevice_attribute attribute) const {
-  int value = 0;
-  return driver.cuDeviceGetAttribute(&value, attribute, device) == CUDA_SUCCESS ? value : 0;
+  return bytes ? check(driver.cuMemsetD8Async(memory, 0, bytes, compute), what) : Status();
 }
 
 std::pair<int64_t, int64_t> Gpu::memory() const {

@@ -8,9 +8,28 @@
 
 namespace ingot::cuda {
 
+/// The error says in the driver's words what is wrong; `name` is what it calls the GPU.
+Status check(const Driver &driver, CUresult result, std::string_view name, std::string_view what);
+
+/// GPUs that the driver finds, which it starts; 0 if it says that there is none.
+Result<int> countGpus(const Driver &driver, std::string_view name);
+
+/// What the driver says of a GPU that nobody has begun to use.
+struct GpuProperties {
+  CUdevice device = 0;
+  std::string model;  ///< the card's own name
+  int capability = 0; ///< 90: sm_90
+  int multiprocessors = 0;
+  int64_t memoryBytes = 0;
+
+  /// After `countGpus`.
+  static Result<GpuProperties> of(const Driver &driver, int ordinal, std::string_view name);
+};
+
 class Gpu {
 public:
-  /// `name` is what errors call it. The table must outlive the GPU.
+  /// A GPU of a driver is one object, however many use it: what they do with its memory is in the
+  /// order of one stream. `name` is what errors call it. The table must outlive the GPU.
   static Result<std::shared_ptr<Gpu>> open(const Driver &driver, int ordinal, std::string name);
   ~Gpu();
   Gpu(const Gpu &) = delete;
@@ -33,14 +52,17 @@ public:
   Status finish() const;
   // After all runs that were issued. `what` names the use in the error.
   Status copyIn(CUdeviceptr to, const void *from, size_t bytes, std::string_view what) const;
+  /// The same, but the host's memory must stay until `finish`.
+  Status issueCopyIn(CUdeviceptr to, const void *from, size_t bytes, std::string_view what) const;
   Status copyOut(void *to, CUdeviceptr from, size_t bytes, std::string_view what) const;
+  /// Does not wait: it is zero for all that the compute stream does from now on.
   Status clear(CUdeviceptr memory, size_t bytes, std::string_view what) const;
-  int attribute(CUdevice_attribute attribute) const; ///< 0 if the driver does not know it
   /// Free and total bytes.
   std::pair<int64_t, int64_t> memory() const;
 
 private:
   Gpu(const Driver &driver, std::string name) : driver(driver), name(std::move(name)) {}
+  static Result<std::shared_ptr<Gpu>> start(const Driver &driver, int ordinal, std::string name);
   CUdevice device = 0;
   CUcontext context = nullptr;
 };

@@ -89,11 +89,12 @@ public:
 
 /// What `ingot devices` shows.
 struct DeviceInfo {
-  std::string name;                  ///< as `openDevice` takes it
-  std::string model;                 ///< the processor's own name
-  std::vector<std::string> features; ///< as in /proc/cpuinfo; of a GPU its architecture
-  int cores = 0;                     ///< that this process may use; of a GPU its multiprocessors
-  int64_t memoryBytes = 0;           ///< that this process may use
+  std::string name;                       ///< as `openDevice` takes it
+  std::string model = {};                 ///< the processor's own name
+  std::vector<std::string> features = {}; ///< as in /proc/cpuinfo; of a GPU its architecture
+  int cores = 0;           ///< that this process may use; of a GPU its multiprocessors
+  int64_t memoryBytes = 0; ///< that this process may use
+  std::string error = {};  ///< why it cannot be used, and nothing else of it is known
 };
 std::vector<DeviceInfo> listDevices();
 

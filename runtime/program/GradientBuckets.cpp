@@ -1,5 +1,6 @@
 #include "runtime/program/GradientBuckets.h"
 #include "runtime/program/PersistentLayout.h"
+#include <algorithm>
 
 namespace ingot {
 
@@ -16,7 +17,14 @@ std::vector<ByteRange> gradientBuckets(const Program &program) {
           ranges.push_back({offset, offset + parameter->bytes});
       }
     });
-  return ranges;
+  std::ranges::sort(ranges, {}, &ByteRange::first);
+  std::vector<ByteRange> buckets;
+  for (const ByteRange &range : ranges)
+    if (buckets.empty() || buckets.back().end < range.first)
+      buckets.push_back(range);
+    else
+      buckets.back().end = std::max(buckets.back().end, range.end);
+  return buckets;
 }
 
 } // namespace ingot

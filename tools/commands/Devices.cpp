@@ -1,14 +1,18 @@
 /// `ingot devices`.
 #include "runtime/program/Device.h"
+#include "runtime/support/HumanBytes.h"
 #include "runtime/support/Json.h"
 #include "runtime/support/Print.h"
 #include "tools/commands/Command.h"
-#include "tools/commands/CompileFlags.h"
 
 namespace ingot {
 namespace {
 
 void printDevice(const DeviceInfo &device) {
+  if (!device.error.empty()) {
+    print("{}: cannot be used: {}\n", device.name, device.error);
+    return;
+  }
   const std::string_view core = device.name.starts_with("cuda") ? "multiprocessor" : "core";
   print("{}: {}, {} {}{}, {}\n", device.name, device.model, device.cores, core,
         device.cores == 1 ? "" : "s", humanBytes(device.memoryBytes));
@@ -23,11 +27,14 @@ Status listDevicesAs(bool json) {
   }
   nlohmann::json devices = nlohmann::json::array();
   for (const DeviceInfo &device : listDevices())
-    devices.push_back({{"name", device.name},
-                       {"model", device.model},
-                       {"cores", device.cores},
-                       {"memory_bytes", device.memoryBytes},
-                       {"features", device.features}});
+    if (device.error.empty())
+      devices.push_back({{"name", device.name},
+                         {"model", device.model},
+                         {"cores", device.cores},
+                         {"memory_bytes", device.memoryBytes},
+                         {"features", device.features}});
+    else
+      devices.push_back({{"name", device.name}, {"error", device.error}});
   devices.push_back({{"name", "reference"}, {"model", "interpreter"}});
   print("{}\n", toText(devices));
   return {};
