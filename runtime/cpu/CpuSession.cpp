@@ -2,8 +2,8 @@
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/program/CpuImage.h"
 #include "runtime/program/Loops.h"
+#include "runtime/support/Clock.h"
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 namespace ingot {
@@ -31,10 +31,6 @@ int64_t smallestShare(const Kernel &kernel) {
 
 /// Whoever looks for an open task reads a bit of each, so a list is kept this short.
 constexpr size_t longestTaskList = 4096;
-
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// Generated code carries no type signature in front of it for the sanitizer to read.
 __attribute__((no_sanitize("function"))) void
@@ -117,14 +113,17 @@ Status CpuSession::checkRunnable(const Program &program) {
 CpuSession::Nodes CpuSession::prepare(std::span<const Step> steps, int64_t trips) const {
   Nodes nodes;
   for (size_t i = 0; i < steps.size();) {
+    const bool calls = callsKernels(steps.subspan(i, 1));
     if (auto *loop = std::get_if<LoopStep>(&steps[i].node)) {
-      nodes.push_back(
-          {Loop{loop, loop->count ? at(*loop->count) : nullptr,
-                loop->counter ? at(*loop->counter) : nullptr, prepare(loop->body, loop->trips)}});
+      if (calls || loop->count)
+        nodes.push_back({Loop{loop, loop->count ? at(*loop->count) : nullptr,
+                              loop->counter ? at(*loop->counter) : nullptr,
+                              calls ? prepare(loop->body, loop->trips) : Nodes()}});
       ++i;
     } else if (auto *branch = std::get_if<IfStep>(&steps[i].node)) {
-      nodes.push_back({If{at(branch->condition), prepare(branch->thenBody, trips),
-                          prepare(branch->elseBody, trips)}});
+      if (calls)
+        nodes.push_back({If{at(branch->condition), prepare(branch->thenBody, trips),
+                            prepare(branch->elseBody, trips)}});
       ++i;
     } else {
       size_t count = 1;
@@ -320,6 +319,8 @@ Status CpuSession::runLoop(const Function &function, Loop &loop) {
     std::memcpy(&trips, loop.count, sizeof(trips));
     INGOT_TRY(checkTrips(function, *loop.step, trips));
   }
+  if (loop.body.empty())
+    return {};
   for (int64_t trip = 0; trip < trips; ++trip) {
     const int64_t number = numberOf(*loop.step, trip, trips);
     if (loop.counter)
@@ -338,12 +339,13 @@ void CpuSession::runSegment(Segment &segment, int64_t iteration) {
   pool->run(*segment.tasks, [&](int worker, const TaskList::Range &range) {
     const Call &call = segment.calls[range.task];
     const size_t row = call.hasScratch ? static_cast<size_t>(worker) : 0;
-    const double start = sink ? seconds() : 0;
+    const double start = sink ? steadySeconds() : 0;
     // A kernel without grains is a task all the same, since others may wait for it.
     callKernel(call.entry, call.arguments.data() + row * call.width, range.lo,
                std::min(range.hi, call.grains));
     if (sink)
-      record(records[static_cast<size_t>(worker)], call, range.hi - range.lo, start, seconds());
+      record(records[static_cast<size_t>(worker)], call, range.hi - range.lo, start,
+             steadySeconds());
   });
 }
 

@@ -2,18 +2,16 @@
 #include "runtime/cuda/MemoryNeed.h"
 #include "runtime/program/GradientBuckets.h"
 #include "runtime/program/Loops.h"
+#include "runtime/support/Align.h"
+#include "runtime/support/Clock.h"
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 namespace ingot::cuda {
 namespace {
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+/// Of outputs behind each other.
+int64_t aligned(int64_t bytes) { return alignedTo(64, bytes); }
 
 std::vector<const Port *> errorPorts(const Function &function) {
   std::vector<const Port *> ports;
@@ -70,13 +68,13 @@ Status CudaSession::fill() {
   for (const ByteRange &range : gradientBuckets(*source))
     INGOT_TRY(gpu->clear(at(range.first), size_t(range.end - range.first), "clearing buckets"));
   for (const Constant &constant : source->constants)
-    INGOT_TRY(gpu->copyIn(at(constant.offset), constant.value.data(), constant.value.bytes(),
-                          "copying constants"));
+    INGOT_TRY(gpu->issueCopyIn(at(constant.offset), constant.value.data(), constant.value.bytes(),
+                               "copying constants"));
   for (const Function &function : source->functions)
     for (const Port &port : function.ports)
       if (port.offset >= source->persistentBytes)
         INGOT_TRY(gpu->clear(at(port.offset), port.bytes(), "clearing ports"));
-  return {};
+  return gpu->finish();
 }
 
 Result<CudaSession::Entrance *> CudaSession::find(std::string_view function) {
@@ -166,10 +164,9 @@ Status CudaSession::issueSequence(CallSequence &sequence, int64_t iteration) {
     return {};
   if (sink)
     return profileCalls(sequence, iteration);
-  if (sequence.moves()) {
+  if (sequence.moves) {
     for (const UnrolledCall &call : sequence.calls) {
-      INGOT_ASSIGN(const KernelLaunch launch,
-                   KernelLaunch::make(context(), inIteration(*call.step, iteration)));
+      INGOT_ASSIGN(const KernelLaunch launch, KernelLaunch::make(context(), *call.step, iteration));
       INGOT_TRY(launch.start(gpu->compute));
     }
     return {};
@@ -203,13 +200,24 @@ Status CudaSession::issueLoop(const Function &function, WalkedLoop &loop) {
     INGOT_TRY(gpu->copyOut(&trips, at(*loop.step->count), sizeof(trips), "reading a trip count"));
     INGOT_TRY(checkTrips(function, *loop.step, trips));
   }
+  if (loop.body.empty())
+    return {};
   for (int64_t trip = 0; trip < trips; ++trip) {
     const int64_t number = numberOf(*loop.step, trip, trips);
     if (loop.step->counter)
-      INGOT_TRY(
-          gpu->copyIn(at(*loop.step->counter), &number, sizeof(number), "counting iterations"));
+      INGOT_TRY(setCounter(at(*loop.step->counter), number));
     INGOT_TRY(issueSteps(function, loop.body, number));
   }
+  return {};
+}
+
+/// Without waiting, as a copy of a number of the host's would.
+Status CudaSession::setCounter(CUdeviceptr counter, int64_t number) const {
+  for (const int word : {0, 1})
+    INGOT_TRY(gpu->check(gpu->driver.cuMemsetD32Async(counter + 4 * CUdeviceptr(word),
+                                                      unsigned(uint64_t(number) >> 32 * word), 1,
+                                                      gpu->compute),
+                         "counting iterations"));
   return {};
 }
 
@@ -225,8 +233,7 @@ Status CudaSession::profileCalls(const CallSequence &sequence, int64_t iteration
   const Driver &driver = gpu->driver;
   for (const UnrolledCall &call : sequence.calls) {
     const int64_t trip = call.iteration == UnrolledCall::walked ? iteration : call.iteration;
-    INGOT_ASSIGN(const KernelLaunch launch,
-                 KernelLaunch::make(context(), inIteration(*call.step, trip)));
+    INGOT_ASSIGN(const KernelLaunch launch, KernelLaunch::make(context(), *call.step, trip));
     INGOT_TRY(gpu->check(driver.cuEventRecord(spanStart.get(), gpu->compute), "profiling"));
     INGOT_TRY(launch.start(gpu->compute));
     INGOT_TRY(gpu->check(driver.cuEventRecord(spanEnd.get(), gpu->compute), "profiling"));
@@ -259,7 +266,7 @@ void CudaSession::profile(ProfileSink newSink) {
     }
     INGOT_TRY(gpu->check(gpu->driver.cuEventRecord(profileStart.get(), gpu->compute), ""));
     INGOT_TRY(gpu->finish());
-    profileSeconds = seconds();
+    profileSeconds = steadySeconds();
     return {};
   };
   // Without events nothing can be heard; what is wrong with the GPU, the next run says.

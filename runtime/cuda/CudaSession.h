@@ -59,6 +59,7 @@ private:
                Run &run);
   Status issueSteps(const Function &function, std::span<GpuStep> steps, int64_t iteration);
   Status issueLoop(const Function &function, WalkedLoop &loop);
+  Status setCounter(CUdeviceptr counter, int64_t number) const;
   Status issueFirst(CallSequence &sequence, InputStaging::Slot &slot);
   Status issueSequence(CallSequence &sequence, int64_t iteration);
   Result<bool> readCondition(int64_t offset) const;

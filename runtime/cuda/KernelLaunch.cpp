@@ -48,30 +48,29 @@ CUlaunchAttributeValue clusterOf(const CudaGrid &grid) {
 
 } // namespace
 
-CallStep inIteration(const CallStep &call, int64_t iteration) {
-  CallStep moved = {
-      .kernel = call.kernel, .arguments = call.arguments, .strides = {}, .op = call.op};
-  for (size_t i = 0; i < call.strides.size(); ++i)
-    moved.arguments[i] += iteration * call.strides[i];
-  return moved;
+KernelLaunch::KernelLaunch(const LaunchContext &context, const CallStep &call)
+    : gpu(&context.gpu), call(&call), kernel(&context.program.kernels[call.kernel]),
+      grid(&std::get<CudaGrid>(kernel->launch)), function(context.code.function(call.kernel)) {}
+
+std::string KernelLaunch::what() const {
+  return fmt::format("kernel '{}'{}", kernel->name,
+                     call->op.empty() ? "" : fmt::format(" ({})", call->op));
 }
 
-KernelLaunch::KernelLaunch(const LaunchContext &context, const CallStep &call)
-    : gpu(&context.gpu), kernel(&context.program.kernels[call.kernel]),
-      grid(&std::get<CudaGrid>(kernel->launch)), function(context.code.function(call.kernel)),
-      what(fmt::format("kernel '{}'{}", kernel->name,
-                       call.op.empty() ? "" : fmt::format(" ({})", call.op))) {}
-
-Result<KernelLaunch> KernelLaunch::make(const LaunchContext &context, const CallStep &call) {
+Result<KernelLaunch> KernelLaunch::make(const LaunchContext &context, const CallStep &call,
+                                        int64_t iteration) {
   KernelLaunch launch(context, call);
   // Values stay where they are: the driver is told their addresses.
   launch.words.reserve(launch.kernel->parameters.size());
   launch.maps.reserve(launch.kernel->parameters.size());
-  auto place = call.arguments.begin();
+  size_t place = 0;
   for (const KernelParameter &parameter : launch.kernel->parameters) {
     CUdeviceptr address = context.scratch;
-    if (parameter.hasPlace())
-      address = reinterpret_cast<CUdeviceptr>(context.addresses.at(*place++));
+    if (parameter.hasPlace()) {
+      const int64_t moved = call.strides.empty() ? 0 : iteration * call.strides[place];
+      address = reinterpret_cast<CUdeviceptr>(context.addresses.at(call.arguments[place] + moved));
+      ++place;
+    }
     if (parameter.kind == KernelParameter::Kind::TensorMap) {
       INGOT_TRY(launch.addMap(parameter, address));
       continue;
@@ -91,19 +90,20 @@ Status KernelLaunch::addMap(const KernelParameter &parameter, CUdeviceptr addres
       steps(map.steps.begin(), map.steps.end());
   CUtensorMap &encoded = maps.emplace_back();
   parameters.push_back(&encoded);
-  return gpu->check(gpu->driver.cuTensorMapEncodeTiled(
-                        &encoded, mapType(map.type), uint32_t(sizes.size()),
-                        reinterpret_cast<void *>(address), sizes.data(), strides.data(), box.data(),
-                        steps.data(), /*interleave=*/0, stepsFrom(32, map.swizzle),
-                        stepsFrom(64, map.promotion), /*outOfBoundsFill=*/0),
-                    fmt::format("a tensor map of {}", what));
+  const CUresult result = gpu->driver.cuTensorMapEncodeTiled(
+      &encoded, mapType(map.type), uint32_t(sizes.size()), reinterpret_cast<void *>(address),
+      sizes.data(), strides.data(), box.data(), steps.data(), /*interleave=*/0,
+      stepsFrom(32, map.swizzle), stepsFrom(64, map.promotion), /*outOfBoundsFill=*/0);
+  if (result == CUDA_SUCCESS)
+    return {};
+  return gpu->check(result, fmt::format("a tensor map of {}", what()));
 }
 
 Status KernelLaunch::check(CUresult result) const {
   if (result == CUDA_SUCCESS)
     return {};
   return gpu->check(result,
-                    fmt::format("launching {} as {} blocks of {} threads", what,
+                    fmt::format("launching {} as {} blocks of {} threads", what(),
                                 fmt::join(grid->grid, " x "), fmt::join(grid->block, " x ")));
 }
 

@@ -14,13 +14,12 @@ struct LaunchContext {
   CUdeviceptr scratch; ///< `Program::workspaceBytes` of memory for one call at a time
 };
 
-/// The call in one iteration of the loop around it: its arguments have moved.
-CallStep inIteration(const CallStep &call, int64_t iteration);
-
 class KernelLaunch {
 public:
-  /// Encodes its tensor maps, too.
-  static Result<KernelLaunch> make(const LaunchContext &context, const CallStep &call);
+  /// In one iteration of the loop around the call, with which its arguments move. Encodes its
+  /// tensor maps, too. The call must outlive the launch.
+  static Result<KernelLaunch> make(const LaunchContext &context, const CallStep &call,
+                                   int64_t iteration);
 
   Status start(CUstream stream) const;
   /// Makes a node that runs after others.
@@ -30,12 +29,14 @@ private:
   KernelLaunch(const LaunchContext &context, const CallStep &call);
   Status addMap(const KernelParameter &parameter, CUdeviceptr address);
   Status check(CUresult result) const;
+  /// For errors: the kernel and its op.
+  std::string what() const;
 
   const Gpu *gpu;
+  const CallStep *call;
   const Kernel *kernel;
   const CudaGrid *grid;
   CUfunction function;
-  std::string what;            ///< for errors: the kernel and its op
   std::vector<uint64_t> words; ///< addresses and scalars
   std::vector<CUtensorMap> maps;
   std::vector<void *> parameters; ///< where the value of each lies

@@ -1,37 +1,32 @@
 #include "runtime/cuda/MemoryNeed.h"
 #include "runtime/program/Peak.h"
+#include "runtime/support/HumanBytes.h"
 #include <algorithm>
 
 namespace ingot::cuda {
 namespace {
 
-std::string size(int64_t bytes) {
-  constexpr double kib = 1024, mib = kib * kib, gib = mib * kib;
-  const double value = double(bytes);
-  return value >= gib   ? fmt::format("{:.2f} GiB", value / gib)
-         : value >= mib ? fmt::format("{:.2f} MiB", value / mib)
-                        : fmt::format("{:.0f} KiB", value / kib);
-}
-
-/// "the program takes 3.00 GiB of cuda's 80.00 GiB, of which 2.00 GiB are free: …"
+/// "the program takes 3.0 GB of cuda's 80.0 GB, of which 2.0 GB are free: …"
 std::string describe(const Gpu &gpu, const Program &program) {
   const auto [available, total] = gpu.memory();
   std::string text = fmt::format("the program takes {} of {}'s {}, of which {} are free",
-                                 size(program.arenaBytes + program.workspaceBytes), gpu.name,
-                                 size(total), size(available));
+                                 humanBytes(program.arenaBytes + program.workspaceBytes), gpu.name,
+                                 humanBytes(total), humanBytes(available));
   if (program.functions.empty())
     return text;
   const Peak peak = findPeak(program, largestFunction(program));
   std::string parts;
   for (const auto &[role, bytes] : peak.bytes)
     if (bytes)
-      parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", ingot::name(role), size(bytes));
+      parts +=
+          fmt::format("{}{} {}", parts.empty() ? "" : ", ", ingot::name(role), humanBytes(bytes));
   if (program.workspaceBytes)
-    parts += fmt::format("{}scratch {}", parts.empty() ? "" : ", ", size(program.workspaceBytes));
+    parts +=
+        fmt::format("{}scratch {}", parts.empty() ? "" : ", ", humanBytes(program.workspaceBytes));
   if (!parts.empty())
     text += fmt::format(": {}, the most in @{} at step {}{}", parts, peak.function, peak.step,
                         peak.op.empty() ? "" : fmt::format(" ({})", peak.op));
-  return text + "; --memory bounds it";
+  return text;
 }
 
 } // namespace

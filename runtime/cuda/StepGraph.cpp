@@ -6,6 +6,12 @@
 namespace ingot::cuda {
 namespace {
 
+/// Whether a step calls no kernel and checks no trip count.
+bool isIdle(const Step &step) {
+  const auto *loop = std::get_if<LoopStep>(&step.node);
+  return !(loop && loop->count) && !callsKernels(std::span(&step, 1));
+}
+
 /// Calls of the steps with all loops unrolled; nothing where the host must walk them, or where
 /// there are too many.
 std::optional<int64_t> unrolledCalls(std::span<const Step> steps) {
@@ -13,9 +19,12 @@ std::optional<int64_t> unrolledCalls(std::span<const Step> steps) {
   for (const Step &step : steps) {
     if (std::holds_alternative<CallStep>(step.node)) {
       ++total;
+    } else if (isIdle(step)) {
+      continue;
     } else if (const auto *loop = std::get_if<LoopStep>(&step.node)) {
       const std::optional<int64_t> body = unrolledCalls(loop->body);
-      if (!body || loop->count || loop->counter || (*body && loop->trips > mostUnrolled / *body))
+      if (!body || loop->count || loop->counter ||
+          (*body > 0 && loop->trips > mostUnrolled / *body))
         return std::nullopt;
       total += *body * loop->trips;
     } else {
@@ -38,9 +47,13 @@ public:
   void add(std::span<const Step> steps, int64_t iteration) {
     for (const Step &step : steps) {
       if (const auto *call = std::get_if<CallStep>(&step.node)) {
-        sequence().push_back({call, iteration});
+        add(*call, iteration);
+      } else if (isIdle(step)) {
+        continue;
       } else if (const auto *loop = std::get_if<LoopStep>(&step.node)) {
-        if (unrolledCalls(std::span(&step, 1)))
+        if (!callsKernels(loop->body))
+          planned.push_back({WalkedLoop{loop, {}}});
+        else if (unrolledCalls(std::span(&step, 1)))
           for (int64_t trip = 0; trip < loop->trips; ++trip)
             add(loop->body, numberOf(*loop, trip, loop->trips));
         else
@@ -56,13 +69,22 @@ public:
   GpuSteps planned;
 
 private:
-  std::vector<UnrolledCall> &sequence() {
+  void add(const CallStep &call, int64_t iteration) {
     auto *last = planned.empty() ? nullptr : std::get_if<CallSequence>(&planned.back().node);
     if (!last || last->calls.size() >= size_t(mostNodes))
       last = &std::get<CallSequence>(planned.emplace_back().node);
-    return last->calls;
+    last->calls.push_back({&call, iteration});
+    last->moves |= iteration == UnrolledCall::walked && !call.strides.empty();
   }
 };
+
+/// The call in one iteration of the loop around it: its arguments have moved.
+CallStep inIteration(const CallStep &call, int64_t iteration) {
+  CallStep moved{.kernel = call.kernel, .arguments = call.arguments, .strides = {}, .op = {}};
+  for (size_t i = 0; i < call.strides.size(); ++i)
+    moved.arguments[i] += iteration * call.strides[i];
+  return moved;
+}
 
 ByteRange rangeOf(const Port &port) { return {port.offset, port.offset + int64_t(port.bytes())}; }
 
@@ -86,12 +108,6 @@ Result<CUgraphNode> addCopy(const Gpu &gpu, const LaunchContext &context, CUgrap
 
 } // namespace
 
-bool CallSequence::moves() const {
-  return std::ranges::any_of(calls, [](const UnrolledCall &call) {
-    return call.iteration == UnrolledCall::walked && !call.step->strides.empty();
-  });
-}
-
 GpuSteps planSteps(std::span<const Step> steps) {
   Planner planner;
   planner.planned.push_back({CallSequence{}});
@@ -109,11 +125,12 @@ Result<GraphExecutable> makeGraph(const std::shared_ptr<Gpu> &gpu, const LaunchC
     memory.push_back({.reads = {}, .writes = {rangeOf(*copy.port)}});
   std::vector<KernelLaunch> launches;
   for (const UnrolledCall &unrolled : calls) {
-    const CallStep call = inIteration(*unrolled.step, std::max<int64_t>(0, unrolled.iteration));
-    const Kernel &kernel = context.program.kernels[call.kernel];
-    INGOT_ASSIGN(KernelLaunch launch, KernelLaunch::make(context, call));
+    const int64_t iteration = std::max<int64_t>(0, unrolled.iteration);
+    const Kernel &kernel = context.program.kernels[unrolled.step->kernel];
+    INGOT_ASSIGN(KernelLaunch launch, KernelLaunch::make(context, *unrolled.step, iteration));
     launches.push_back(std::move(launch));
-    TaskMemory &touched = memory.emplace_back(memoryOf(kernel, call, /*trips=*/1));
+    TaskMemory &touched =
+        memory.emplace_back(memoryOf(kernel, inIteration(*unrolled.step, iteration), /*trips=*/1));
     if (const int64_t scratch = kernel.scratchBytes())
       touched.writes.push_back({context.program.arenaBytes, context.program.arenaBytes + scratch});
   }

@@ -18,13 +18,13 @@ using GpuSteps = std::vector<GpuStep>;
 /// Calls of one graph, in program order.
 struct CallSequence {
   std::vector<UnrolledCall> calls;
-  GraphExecutable graph; ///< made when it is first launched
   /// Whether arguments move with a loop that the host walks: then every call is launched alone.
-  bool moves() const;
+  bool moves = false;
+  GraphExecutable graph = {}; ///< made when it is first launched
 };
 struct WalkedLoop {
   const LoopStep *step;
-  GpuSteps body;
+  GpuSteps body; ///< empty if it calls no kernel: then only the trip count is checked
 };
 struct WalkedBranch {
   int64_t condition; ///< byte offset of the i1, which the host reads

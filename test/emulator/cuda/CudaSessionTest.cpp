@@ -43,6 +43,29 @@ protected:
   std::unique_ptr<Device> device;
 };
 
+/// The emulated driver, which counts what a test asks about.
+struct CountingDriver : cuda::Driver {
+  static inline int streams = 0, contexts = 0, waits = 0;
+  CountingDriver() : cuda::Driver(emulatedDriver()) {
+    cuStreamCreate = [](cuda::CUstream *stream, unsigned flags) {
+      ++streams;
+      return emulatedDriver().cuStreamCreate(stream, flags);
+    };
+    cuDevicePrimaryCtxRetain = [](cuda::CUcontext *context, cuda::CUdevice gpu) {
+      ++contexts;
+      return emulatedDriver().cuDevicePrimaryCtxRetain(context, gpu);
+    };
+    cuStreamSynchronize = [](cuda::CUstream stream) {
+      ++waits;
+      return emulatedDriver().cuStreamSynchronize(stream);
+    };
+  }
+};
+const CountingDriver &countingDriver() {
+  static const CountingDriver driver;
+  return driver;
+}
+
 std::vector<uint8_t> bytesOf(std::string_view text) { return {text.begin(), text.end()}; }
 
 // y = factor * x by 8 x 8 tiles, which the copy engine brings; a cluster is a pair of blocks.
@@ -136,6 +159,110 @@ TEST_F(CudaSessionTest, encodesTensorMapsScalarsAndClusters) {
     ASSERT_EQ((*outputs)[0].value.as<float>()[i], 2.5f * float(i)) << i;
 }
 
+// Stores are shared by name, so what two devices of a GPU do must be in one order.
+TEST_F(CudaSessionTest, devicesOfAGpuShareItsStreams) {
+  CountingDriver::streams = CountingDriver::contexts = 0;
+  auto first = cuda::openDevice(countingDriver(), 0, "cuda:emulated");
+  auto second = cuda::openDevice(countingDriver(), 0, "cuda:emulated");
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(CountingDriver::contexts, 1);
+  EXPECT_EQ(CountingDriver::streams, 2) << "one for runs, one for copies";
+  first->reset();
+  second->reset();
+  ASSERT_TRUE(cuda::openDevice(countingDriver(), 0, "cuda:emulated"));
+  EXPECT_EQ(CountingDriver::contexts, 2) << "nobody held it any more";
+}
+
+TEST(CudaDevice, hasOneNameForTheFirstGpu) {
+  auto opened = openDevice("cuda:0", {});
+  if (opened)
+    EXPECT_EQ((*opened)->name(), "cuda");
+  else
+    EXPECT_EQ(opened.error().text().find("cuda: "), 0u) << opened.error().text();
+}
+
+// Nothing is begun on a GPU to list it, and one that fails says why.
+TEST_F(CudaSessionTest, devicesAreListedWithoutBeingUsed) {
+  CountingDriver driver;
+  driver.cuDeviceGetCount = [](int *count) { return *count = 2, cuda::CUDA_SUCCESS; };
+  driver.lastError = [] { return ""; };
+  CountingDriver::contexts = 0;
+  std::vector<DeviceInfo> devices =
+      cuda::listDevices(driver, [](int ordinal) { return fmt::format("gpu {}", ordinal); });
+  EXPECT_EQ(CountingDriver::contexts, 0);
+  ASSERT_EQ(devices.size(), 2u);
+  EXPECT_EQ(devices[0].name, "gpu 0");
+  EXPECT_EQ(devices[0].model, "emulated sm_90");
+  EXPECT_EQ(devices[0].features, std::vector<std::string>{"sm_90"});
+  EXPECT_EQ(devices[0].cores, 132);
+  EXPECT_EQ(devices[0].memoryBytes, int64_t(80) << 30);
+  EXPECT_EQ(devices[0].error, "");
+  EXPECT_EQ(devices[1].name, "gpu 1");
+  EXPECT_EQ(devices[1].error,
+            "finding the GPU: CUDA_ERROR_INVALID_DEVICE (invalid device ordinal)");
+
+  driver.cuInit = [](unsigned) { return cuda::CUDA_ERROR_UNKNOWN; };
+  devices = cuda::listDevices(driver, [](int) { return std::string("gpu"); });
+  ASSERT_EQ(devices.size(), 1u);
+  EXPECT_EQ(devices[0].error, "starting the driver: CUDA_ERROR_UNKNOWN (unknown error)");
+  driver.cuInit = [](unsigned) { return cuda::CUDA_ERROR_NO_DEVICE; };
+  EXPECT_TRUE(cuda::listDevices(driver, [](int) { return std::string("gpu"); }).empty());
+}
+
+// Ports, constants and buckets are one after the other in the stream, which is waited for once.
+TEST_F(CudaSessionTest, loadingWaitsOnceForWhatItFills) {
+  device = nullptr;
+  auto counting = cuda::openDevice(countingDriver(), 0, "cuda:emulated");
+  ASSERT_TRUE(counting);
+  const auto waitsOf = [&](int ports) {
+    Program program = test::cudaAffineProgram(32);
+    program.arenaBytes += 64 * ports;
+    program.functions[0].arenaBytes = program.arenaBytes;
+    for (int i = 0; i < ports; ++i)
+      program.functions[0].ports.push_back({fmt::format("more{}", i),
+                                            Role::Input,
+                                            ElementType::F32,
+                                            {16},
+                                            program.arenaBytes - 64 * (i + 1)});
+    const int before = CountingDriver::waits;
+    auto session = (*counting)->load(std::make_shared<Program>(program));
+    EXPECT_TRUE(session) << session.error().text();
+    const int waits = CountingDriver::waits - before;
+    for (int i = 0; i < ports; ++i)
+      EXPECT_EQ((*session)->read("step", fmt::format("more{}", i))->as<float>()[15], 0.0f);
+    return waits;
+  };
+  EXPECT_EQ(waitsOf(9), waitsOf(0));
+}
+
+TEST_F(CudaSessionTest, iterationsAreCountedWithoutWaiting) {
+  device = nullptr;
+  auto counting = cuda::openDevice(countingDriver(), 0, "cuda:emulated");
+  ASSERT_TRUE(counting);
+  Program program = test::cudaAffineProgram(32);
+  program.arenaBytes += 64;
+  Function &step = program.functions[0];
+  step.arenaBytes = program.arenaBytes;
+  step.ports.push_back({"counter", Role::Output, ElementType::I64, {}, program.arenaBytes - 64});
+  const Step add = std::get<LoopStep>(step.steps[0].node).body[1];
+  for (const bool reverse : {false, true}) {
+    step.steps = {Step{LoopStep{
+        .trips = 2, .body = {add}, .counter = program.arenaBytes - 64, .reverse = reverse}}};
+    auto session = (*counting)->load(std::make_shared<Program>(program));
+    ASSERT_TRUE(session) << session.error().text();
+    Tensor all(ElementType::I64, {});
+    *all.as<int64_t>() = -1; // both words of the number are written
+    ASSERT_TRUE((*session)->write("step", "counter", all));
+    const int before = CountingDriver::waits;
+    auto ticket = (*session)->enqueue("step", {}, {"counter"});
+    ASSERT_TRUE(ticket) << ticket.error().text();
+    EXPECT_EQ(CountingDriver::waits, before);
+    auto outputs = (*session)->wait(*ticket);
+    ASSERT_TRUE(outputs) << outputs.error().text();
+    EXPECT_EQ(*(*outputs)[0].value.as<int64_t>(), reverse ? 0 : 1);
+  }
+}
+
 // As often as a graph holds, and beyond that walked by the host: nested loops whose calls move.
 TEST_F(CudaSessionTest, loopsOfAnyLengthRun) {
   for (int64_t trips : {0, 1, 7, 9000}) {
@@ -143,7 +270,7 @@ TEST_F(CudaSessionTest, loopsOfAnyLengthRun) {
     std::vector<Step> &steps = program.functions[0].steps;
     const Step add = std::get<LoopStep>(steps[0].node).body[1];
     steps = {Step{LoopStep{trips, {Step{LoopStep{2, {add}}}}}}};
-    if (trips == 9000) // a branch inside keeps a loop from being unrolled
+    if (trips == 9000) // more calls than are unrolled
       std::get<LoopStep>(steps[0].node).body = {Step{LoopStep{2, {add, add, add, add}}}};
     emulator::CheckOptions quick; // only the order matters here
     quick.registers = quick.memory = quick.sharedRaces = quick.globalRaces = quick.async =
@@ -194,9 +321,9 @@ TEST_F(CudaSessionTest, memoryThatIsMissingIsBrokenDown) {
   program.functions[0].buffers = {{"h", Role::Activation, program.persistentBytes, 1 << 20, 0, 0}};
   EXPECT_EQ(
       loadError(program),
-      "cuda:emulated: not enough memory: the program takes 3.50 MiB of cuda:emulated's 1.00 "
-      "MiB, of which 1.00 MiB are free: state 1.00 MiB, activation 1.00 MiB, scratch 512 KiB, "
-      "the most in @step at step 0 (affine); --memory bounds it");
+      "cuda:emulated: not enough memory: the program takes 3.7 MB of cuda:emulated's 1.0 MB, of "
+      "which 1.0 MB are free: state 1.0 MB, activation 1.0 MB, scratch 524.3 kB, the most in @step "
+      "at step 0 (affine)");
 }
 
 TEST_F(CudaSessionTest, aFailedLaunchNamesKernelAndOp) {

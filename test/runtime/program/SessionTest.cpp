@@ -112,6 +112,46 @@ Program countedLoop(Program program, bool reverse) {
   return program;
 }
 
+// What calls no kernel does nothing, however often.
+TEST_P(SessionTest, loopsWithoutCallsEnd) {
+  constexpr int64_t forever = 4'000'000'000'000'000'000;
+  const auto loop = [](int64_t trips, std::vector<Step> body) {
+    return Step{LoopStep{trips, std::move(body)}};
+  };
+  Program program = affineProgram(32);
+  std::vector<Step> &steps = program.functions[0].steps;
+  const Step work = steps[0], call = std::get<LoopStep>(work.node).body[1];
+  const int64_t condition = program.functions[0].port("condition")->offset;
+  steps = {loop(forever, {}), loop(forever, {loop(forever, {})}), loop(forever, {loop(0, {call})}),
+           loop(forever, {Step{IfStep{condition, {loop(forever, {})}, {}}}}), work};
+  auto session = load(program);
+  ASSERT_TRUE(session);
+  ASSERT_TRUE(session->write("step", "condition", boolean(true)));
+  ASSERT_TRUE(session->run("step"));
+  EXPECT_EQ(session->read("step", "sum")->as<float>()[31], 1.0f);
+}
+
+// A trip count is checked even so.
+TEST_P(SessionTest, tripCountsOfLoopsWithoutCallsAreChecked) {
+  Program program = affineProgram(32);
+  program.arenaBytes += 64;
+  Function &step = program.functions[0];
+  step.arenaBytes = program.arenaBytes;
+  const int64_t count = program.arenaBytes - 64;
+  step.ports.push_back({"count", Role::Input, ElementType::I64, {}, count});
+  step.steps = {Step{LoopStep{.trips = 8, .body = {}, .count = count, .op = "rows"}}};
+  auto session = load(program);
+  ASSERT_TRUE(session);
+  ASSERT_TRUE(session->write("step", "count", integer(8)));
+  EXPECT_TRUE(session->run("step"));
+  ASSERT_TRUE(session->write("step", "count", integer(9)));
+  const Status status = session->run("step");
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().text().find("@step: rows: the trip count 9 is more than 8"),
+            std::string::npos)
+      << status.error().text();
+}
+
 TEST_P(SessionTest, countsIterationsAtRunTime) {
   std::mt19937_64 random(test::freshSeed());
   Tensor x(ElementType::F32, {8, 16});
