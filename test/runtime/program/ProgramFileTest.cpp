@@ -61,7 +61,8 @@ TEST(ProgramFile, randomProgramsRoundTrip) {
 
 TEST(ProgramFile, keepsEveryField) {
   test::TemporaryFolder folder;
-  const Program program = test::affineProgram(64);
+  Program program = test::affineProgram(64);
+  program.functions[0].ports[3].members = {"sum"};
   fileOf(program, folder);
   Result<Program> loaded = Program::load(folder / "program.ingot");
   ASSERT_TRUE(loaded) << loaded.error().text();
@@ -76,6 +77,8 @@ TEST(ProgramFile, keepsEveryField) {
   EXPECT_EQ(loaded->kernels[1].parameters[1].bytes, 128);
   EXPECT_EQ(loaded->kernels[1].parameters[1].access, Access::Update);
   EXPECT_EQ(loaded->functions[0].port("y")->offset, program.functions[0].port("y")->offset);
+  EXPECT_EQ(loaded->functions[0].port("y")->members, std::vector<std::string>{"sum"});
+  EXPECT_TRUE(loaded->functions[0].port("x")->members.empty());
   EXPECT_EQ(loaded->functions[0].port("sum")->role, Role::State);
   EXPECT_EQ(std::get<LoopStep>(loaded->functions[0].steps[0].node).trips, 2);
   EXPECT_FALSE(std::get<LoopStep>(loaded->functions[0].steps[0].node).count);

@@ -108,6 +108,22 @@ const Unsound unsound[] = {
     {"shapeOverflows", [](Program &p) { p.functions[0].ports[1].shape = {huge, huge, 4}; },
      "port 'x'"},
     {"shapeNegative", [](Program &p) { p.functions[0].ports[1].shape = {-1, -1}; }, "port 'x'"},
+    {"memberUnknown", [](Program &p) { p.functions[0].ports[3].members = {"sum", "w"}; },
+     "port 'y' of function 'step' tells of 'w', which it does not keep"},
+    {"memberNotKept", [](Program &p) { p.functions[0].ports[3].members = {"x"}; },
+     "port 'y' of function 'step' tells of 'x', which it does not keep"},
+    {"membersUneven",
+     [](Program &p) {
+       p.functions[0].ports[3].members = {"sum"};
+       p.functions[0].ports[3].shape = {48};
+     },
+     "port 'y' of function 'step' has 48 elements for 64"},
+    {"membersOfNothing",
+     [](Program &p) {
+       p.functions[0].ports[3].members = {"sum"};
+       p.functions[0].ports[3].shape = {0};
+     },
+     "port 'y' of function 'step' has 0 elements for 64"},
     {"stateNotPersistent", [](Program &p) { p.functions[0].ports[0].offset = p.persistentBytes; },
      "port 'sum'"},
     {"stateMoves",
