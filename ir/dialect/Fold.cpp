@@ -64,6 +64,10 @@ LogicalResult foldThroughReference(Operation *op, ArrayRef<Attribute> operands,
                                    SmallVectorImpl<OpFoldResult> &results) {
   if (operands.empty() || !llvm::all_of(operands, llvm::IsaAndPresentPred<ElementsAttr>))
     return llvm::failure();
+  // Named ops outlive the stages that have graph.constant; the result would be one.
+  if (!llvm::all_of(op->getOperands(),
+                    [](Value operand) { return operand.getDefiningOp<ConstantOp>(); }))
+    return llvm::failure();
   int64_t read = 0, written = 0;
   for (Attribute operand : operands)
     read += cast<ElementsAttr>(operand).getNumElements();
