@@ -24,8 +24,8 @@ PointIndex PointAccess::uniform(int64_t extent) {
   return extent == 1 ? PointIndex::constant(0) : PointIndex::uniform(symbol(), extent);
 }
 
-PointIndex PointAccess::consecutive(int64_t extent) {
-  return PointIndex::consecutive(symbol(), extent, /*aligned=*/true);
+PointIndex PointAccess::consecutive(int64_t extent, bool aligned) {
+  return PointIndex::consecutive(symbol(), extent, aligned);
 }
 
 bool PointAccess::isUniform(Indices indices) const {
@@ -98,7 +98,7 @@ PointIndex PointAccess::evaluate(AffineExpr expression, Indices dimensions) {
 bool PointAccess::load(unsigned operand, const PointIndex &position) {
   found.push_back({operand, position});
   PointIndex::Lanes over = position.overLanes(laneCount);
-  slow += !over.affine || (over.step != 0 && over.step != 1);
+  slow += !over.affine || over.step < 0 || over.step > 2;
   return !over.affine || over.step != 0;
 }
 
@@ -345,8 +345,11 @@ PointIndex PointAccess::confine(const PointIndex &index, int64_t extent, bool pe
   if (index.minimum() >= 0 && index.maximum() < extent)
     return index;
   PointIndex::Lanes over = index.overLanes(laneCount);
-  if (!over.affine || over.step > 1 || over.step < 0 || (perLane && over.step == 0))
+  if (!over.affine || over.step > 2 || over.step < 0 || (perLane && over.step == 0))
     return PointIndex::scattered(symbol(), extent);
+  if (over.step == 2)
+    return PointIndex::consecutive(symbol(), (extent + 1) / 2, /*aligned=*/false) * 2 +
+           PointIndex::uniform(symbol(), 2);
   return over.step == 0
              ? PointIndex::uniform(symbol(), extent)
              : PointIndex::consecutive(symbol(), extent, index.isMultipleOf(laneCount, laneCount));

@@ -28,8 +28,8 @@ public:
 
   /// A loop variable in [0, extent); one of extent 1 is 0.
   PointIndex uniform(int64_t extent);
-  /// The lanes of a block that starts at a multiple of their number.
-  PointIndex consecutive(int64_t extent);
+  /// The lanes of a block; `aligned`: it starts at a multiple of their number.
+  PointIndex consecutive(int64_t extent, bool aligned = true);
 
   /// Values of a tensor that are at hand instead of being computed from operands.
   void bind(mlir::Value tensor, Binding binding) { bindings[tensor] = std::move(binding); }

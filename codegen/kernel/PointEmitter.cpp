@@ -159,13 +159,19 @@ Value PointEmitter::load(Value buffer, Type element, const PointIndex &position,
   Location location = buffer.getLoc();
   Type stored = storageType(element);
   PointIndex::Lanes over = position.overLanes(laneCount);
-  Value value;
-  if (over.affine && over.step == 0) {
-    value = memory.load(builder, location, buffer, stored, scalarIndex(position));
-  } else if (over.affine && over.step == 1) {
-    value = memory.loadRun(builder, location, buffer, vectorOf(stored), scalarIndex(position),
-                           position.isMultipleOf(laneCount, laneCount), mask);
-  } else {
+  auto inOrder = [&]() -> Value {
+    if (!over.affine || over.step < 0 || over.step > 2)
+      return {};
+    Value start = scalarIndex(position);
+    if (over.step == 0)
+      return memory.load(builder, location, buffer, stored, start);
+    if (over.step == 1)
+      return memory.loadRun(builder, location, buffer, vectorOf(stored), start,
+                            position.isMultipleOf(laneCount, laneCount), mask);
+    return memory.loadEverySecond(builder, location, buffer, vectorOf(stored), start, mask);
+  };
+  Value value = inOrder();
+  if (!value) {
     ++slow;
     value = memory.gather(builder, location, buffer, vectorOf(stored), laneIndices(position), mask);
   }

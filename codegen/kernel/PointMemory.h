@@ -32,6 +32,14 @@ public:
                         mlir::Value buffer, mlir::Value start, bool isAligned,
                         mlir::Value mask) = 0;
 
+  /// Every second element from `start` on, one a lane. Null: the target has nothing better than
+  /// `gather`.
+  virtual mlir::Value loadEverySecond(mlir::OpBuilder &, mlir::Location, mlir::Value,
+                                      mlir::VectorType, mlir::Value /*start*/,
+                                      mlir::Value /*mask*/) {
+    return {};
+  }
+
   /// Elements anywhere: `positions` is a vector of `indexType`.
   virtual mlir::Value gather(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
                              mlir::VectorType type, mlir::Value positions, mlir::Value mask) = 0;

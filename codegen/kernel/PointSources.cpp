@@ -84,6 +84,21 @@ PointEmitter::Condition PointEmitter::inRange(const PointIndex &index, int64_t l
       (over.step == 0 || (over.step == 1 && index.isMultipleOf(laneCount, laneCount) &&
                           (above || low % laneCount == 0) && (below || high % laneCount == 0)));
   Location location = builder.getUnknownLoc();
+  if (!together && over.affine) {
+    // One unsigned comparison of 32 bits a lane: an index below `low` is a large number.
+    Type narrow = builder.getI32Type(), lanes = vectorOf(narrow);
+    SmallVector<int32_t> offsets;
+    for (int64_t lane = 0; lane < laneCount; ++lane)
+      offsets.push_back(int32_t(lane * over.step - low));
+    Value first = vector::BroadcastOp::create(builder, location, lanes,
+                                              castIndex(scalarIndex(index), narrow));
+    Value above = arith::AddIOp::create(
+        builder, location, first,
+        arith::ConstantOp::create(
+            builder, location, DenseElementsAttr::get(cast<ShapedType>(lanes), ArrayRef(offsets))));
+    return {true, arith::CmpIOp::create(builder, location, arith::CmpIPredicate::ult, above,
+                                        number(location, lanes, high - low))};
+  }
   Value value = together ? scalarIndex(index) : laneIndices(index);
   Value holds;
   auto require = [&](arith::CmpIPredicate predicate, int64_t bound) {
@@ -104,9 +119,17 @@ PointIndex PointEmitter::confine(const PointIndex &index, int64_t extent, bool p
   if (index.minimum() >= 0 && index.maximum() < extent)
     return index;
   PointIndex::Lanes over = index.overLanes(laneCount);
-  if (!over.affine || over.step > 1 || over.step < 0 || (perLane && over.step == 0))
+  if (!over.affine || over.step > 2 || over.step < 0 || (perLane && over.step == 0))
     return PointIndex::scattered(laneIndices(index), extent);
   Value value = scalarIndex(index);
+  if (over.step == 2) {
+    Location location = builder.getUnknownLoc();
+    Value one = number(location, value.getType(), 1);
+    Value half = arith::ShRSIOp::create(builder, location, value, one);
+    Value odd = arith::AndIOp::create(builder, location, value, one);
+    return PointIndex::consecutive(half, (extent + 1) / 2, /*aligned=*/false) * 2 +
+           PointIndex::uniform(odd, 2);
+  }
   return over.step == 0
              ? PointIndex::uniform(value, extent)
              : PointIndex::consecutive(value, extent, index.isMultipleOf(laneCount, laneCount));

@@ -93,6 +93,33 @@ void VectorMemory::storeRun(OpBuilder &builder, Location location, Value value, 
                             alignment(cast<VectorType>(value.getType()), isAligned));
 }
 
+/// Two runs that share an element, so that nothing behind the last one is touched. A thread of a
+/// GPU has few lanes, and loads each.
+Value VectorMemory::loadEverySecond(OpBuilder &builder, Location location, Value buffer,
+                                    VectorType type, Value start, Value mask) {
+  const int64_t lanes = type.getNumElements(), half = lanes / 2;
+  if (position || lanes % 2)
+    return {};
+  SmallVector<int64_t> places;
+  for (int64_t lane = 0; lane < lanes; ++lane)
+    places.push_back(lane < half ? 2 * lane : 2 * lane + 1); // of both runs side by side
+  auto run = [&](int64_t first, int64_t lane) -> Value {
+    Value from = arith::AddIOp::create(
+        builder, location, start,
+        arith::ConstantOp::create(builder, location, builder.getIndexAttr(first)));
+    if (!mask)
+      return loadRun(builder, location, buffer, type, from, /*isAligned=*/false, {});
+    SmallVector<int64_t> wanted(lanes, lanes); // of the mask, and of no lane
+    for (int64_t i = 0; i < half; ++i)
+      wanted[2 * i + (first != 0)] = lane + i;
+    Value none = zero(builder, location, mask.getType());
+    return loadRun(builder, location, buffer, type, from, false,
+                   vector::ShuffleOp::create(builder, location, mask, none, wanted));
+  };
+  Value low = run(0, 0), high = run(lanes - 1, half);
+  return vector::ShuffleOp::create(builder, location, low, high, places);
+}
+
 Value VectorMemory::gather(OpBuilder &builder, Location location, Value buffer, VectorType type,
                            Value positions, Value mask) {
   Value line = flatten(builder, buffer);
