@@ -347,6 +347,19 @@ static bool delaysUpdate(const KernelGroup &group, Operation *op) {
          });
 }
 
+/// The places of a tensor that a generic reads through `operand`, in its own loops: through a copy,
+/// which a reduction of windows of one tensor cannot take in, where it copies from.
+static AffineMap placesRead(OpOperand &operand) {
+  AffineMap map = cast<linalg::GenericOp>(operand.getOwner()).getMatchingIndexingMap(&operand);
+  auto copy = operand.get().getDefiningOp<linalg::GenericOp>();
+  if (!isCopy(copy))
+    return map;
+  AffineMap written = copy.getMatchingIndexingMap(copy.getDpsInitOperand(0));
+  if (!written.isIdentity())
+    return map;
+  return copy.getMatchingIndexingMap(copy.getDpsInputOperand(0)).compose(map);
+}
+
 /// True for a reduction of windows: an operand is walked by sums of kept and reduced loops, and
 /// there are more results than elements of one: neighbouring results read neighbouring elements.
 static bool reducesWindows(linalg::GenericOp op) {
@@ -365,7 +378,7 @@ static bool reducesWindows(linalg::GenericOp op) {
     return kept && reduced;
   };
   return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
-    return llvm::any_of(op.getMatchingIndexingMap(operand).getResults(), isShared);
+    return llvm::any_of(placesRead(*operand).getResults(), isShared);
   });
 }
 

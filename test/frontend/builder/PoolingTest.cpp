@@ -173,6 +173,13 @@ TEST_F(PoolingTest, RandomShapes) {
   }
 }
 
+TEST_F(PoolingTest, LinesShorterAndLongerThanVectors) {
+  for (int64_t width : {5, 16, 17, 35})
+    for (int64_t stride : {1, 2, 3})
+      checkForward({1, 2, 7, width},
+                   {.sizes = {3, 3}, .strides = {1, stride}, .low = {1, 1}, .high = {1, 1}}, 2);
+}
+
 // Then windows are the tensor itself or every so many of its elements, and rows share memory.
 TEST_F(PoolingTest, WindowsOfOneElement) {
   for (int64_t high : {1, 2, 3, 4})
