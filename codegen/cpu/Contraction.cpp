@@ -4,6 +4,7 @@
 #include "codegen/cpu/ContractionEpilogue.h"
 #include "codegen/cpu/ContractionForm.h"
 #include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/Lines.h"
 #include "codegen/cpu/Packing.h"
 #include "codegen/kernel/PointAccess.h"
 #include "ir/dialect/Graph.h"
@@ -115,11 +116,18 @@ MatrixSource ContractionEmitter::source(const ContractionOperand &operand, Value
       (&operand == &left ? blocks.tile.rows : blocks.tile.columns()) % lanes == 0;
   source.vector = [this, &operand, batch, rows = source.rows,
                    wholeVectors](Value row, Value k, MatrixSource::Along along, Value mask) {
-    if (along == MatrixSource::Along::Depth)
-      return valueAt(operand, batch, PointIndex::uniform(row, rows),
-                     PointIndex::consecutive(k, shape.depth, /*aligned=*/true), lanes, mask);
-    return valueAt(operand, batch, PointIndex::consecutive(row, rows, wholeVectors),
-                   PointIndex::uniform(k, shape.depth), lanes, mask);
+    const bool depthWise = along == MatrixSource::Along::Depth;
+    auto at = [&](const PointIndex &vector, Value lanesThere) {
+      return depthWise ? valueAt(operand, batch, PointIndex::uniform(row, rows), vector, lanes,
+                                 lanesThere)
+                       : valueAt(operand, batch, vector, PointIndex::uniform(k, shape.depth), lanes,
+                                 lanesThere);
+    };
+    Value start = depthWise ? k : row;
+    const int64_t extent = depthWise ? shape.depth : rows;
+    if (operand.line && depthWise == operand.alongDepth)
+      return emitAlongLines(code, {extent, operand.line}, start, mask, at);
+    return at(PointIndex::consecutive(start, extent, depthWise || wholeVectors), mask);
   };
   if (!operand.view)
     return source;

@@ -1,4 +1,5 @@
 #include "codegen/cpu/ContractionForm.h"
+#include "codegen/cpu/Code.h"
 
 using namespace mlir;
 
@@ -29,6 +30,10 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   shape.depthLast = left.isDepthLast() && right.isDepthLast();
   shape.lhsRunsAlongDepth = left.view && left.contract.stride() == 1;
   shape.rhsRunsAlongDepth = right.view && right.contract.stride() == 1;
+  for (ContractionOperand *operand : {&left, &right})
+    if (!operand->view)
+      operand->chooseVectors(contract->getParentOfType<func::FuncOp>(), Code::lanes,
+                             operand == &right);
   keepRows = left.depthStride() == 1;
 }
 

@@ -32,15 +32,44 @@ SmallVector<int64_t> ContractionOperand::sizes(ArrayRef<int64_t> dims) const {
   return llvm::map_to_vector(dims, [&](int64_t d) { return type.getDimSize(d); });
 }
 
-bool ContractionOperand::endsWith(ArrayRef<int64_t> dims) const {
-  return !dims.empty() && dims.back() == cast<RankedTensorType>(tensor.getType()).getRank() - 1;
+bool ContractionOperand::isDepthLast() const {
+  return !contractDims.empty() &&
+         contractDims.back() == cast<RankedTensorType>(tensor.getType()).getRank() - 1;
 }
 
-std::optional<int64_t> ContractionOperand::stride(const IndexGroup &group,
-                                                  ArrayRef<int64_t> dims) const {
-  if (view)
-    return group.stride();
-  return endsWith(dims) ? std::optional<int64_t>(1) : std::nullopt;
+void ContractionOperand::chooseVectors(func::FuncOp kernel, int64_t lanes, bool isFreeAligned) {
+  constexpr double gathered = 16; // times a run
+  auto choose = [&](bool depthWise, int64_t &line) {
+    SmallVector<int64_t> extents = sizes(depthWise ? contractDims : freeDims);
+    const int64_t count = product(extents);
+    while (extents.size() > 1 && extents.back() == 1)
+      extents.pop_back();
+    const int64_t last = extents.empty() ? 1 : extents.back();
+    const bool isAligned = depthWise || isFreeAligned;
+    auto cost = [&](function_ref<PointIndex(PointAccess &)> vector) {
+      PointAccess points(kernel, lanes);
+      PointIndex matrix = points.uniform(product(sizes(batchDims))),
+                 other = points.uniform(product(sizes(depthWise ? freeDims : contractDims)));
+      if (depthWise)
+        access(points, matrix, other, vector(points));
+      else
+        access(points, matrix, vector(points), other);
+      return 1 + gathered * double(points.slowAccesses());
+    };
+    const double whole =
+        cost([&](PointAccess &points) { return points.consecutive(count, isAligned); });
+    const double pieces = 1 + double((lanes + last - 2) / last);
+    const double inLines =
+        pieces * cost([&](PointAccess &points) {
+          return points.uniform(count / last) * last + points.consecutive(last, /*aligned=*/false);
+        });
+    line = last < count && inLines < whole ? last : 0;
+    return std::min(whole, inLines);
+  };
+  int64_t ofDepth = 0, ofFree = 0;
+  const double depthWise = choose(true, ofDepth), freeWise = choose(false, ofFree);
+  alongDepth = depthWise < freeWise || (depthWise == freeWise && isDepthLast());
+  line = alongDepth ? ofDepth : ofFree;
 }
 
 template <typename Points>

@@ -20,15 +20,25 @@ struct ContractionOperand {
   std::optional<StridedView> view;
   mlir::Value buffer; ///< flat memory of the view, while the kernel is emitted
   IndexGroup batch, free, contract;
+  bool alongDepth = false; ///< computed: vectors go along the depth, else along the free dimensions
+  int64_t line = 0;        ///< computed: their elements are runs within so many; 0: wherever
 
   llvm::SmallVector<int64_t> sizes(llvm::ArrayRef<int64_t> dims) const;
+  /// Decides how the kernel's emitter computes vectors of neighbours: in the direction, and line by
+  /// line of the last dimension, where they gather less. Vectors along the free dimensions start at
+  /// multiples of the lanes if `isFreeAligned`.
+  void chooseVectors(mlir::func::FuncOp kernel, int64_t lanes, bool isFreeAligned);
   /// The distance in memory of elements that are neighbours along the depth, or along the free
   /// dimensions, where there is a single one. Where the operand is computed, 1 stands for the
   /// direction in which neighbours are computed at once.
-  std::optional<int64_t> depthStride() const { return stride(contract, contractDims); }
-  std::optional<int64_t> freeStride() const { return stride(free, freeDims); }
+  std::optional<int64_t> depthStride() const {
+    return view ? contract.stride() : alongDepth ? std::optional<int64_t>(1) : std::nullopt;
+  }
+  std::optional<int64_t> freeStride() const {
+    return view ? free.stride() : alongDepth ? std::nullopt : std::optional<int64_t>(1);
+  }
   /// True if the operand's last dimension is the depth's.
-  bool isDepthLast() const { return endsWith(contractDims); }
+  bool isDepthLast() const;
 
   /// The value at an element of the contraction: with consecutive indices a vector.
   mlir::Value at(PointEmitter &points, const PointIndex &batch, const PointIndex &free,
@@ -41,8 +51,6 @@ private:
   template <typename Points>
   llvm::SmallVector<PointIndex> indices(Points &points, const PointIndex &batch,
                                         const PointIndex &free, const PointIndex &depth) const;
-  bool endsWith(llvm::ArrayRef<int64_t> dims) const;
-  std::optional<int64_t> stride(const IndexGroup &group, llvm::ArrayRef<int64_t> dims) const;
 };
 
 int64_t product(llvm::ArrayRef<int64_t> sizes);

@@ -56,6 +56,20 @@ TEST(Convolution, KindsThatModelsUse) {
   check({{2, 3, 4, 4}, {2, 3, 2, 2}, {.low = {3, 3}, .high = {2, 4}}}); // more zeros than a window
 }
 
+// A vector of results lies within one line of them, reaches into the next, or spans several.
+TEST(Convolution, LinesShorterAndLongerThanVectors) {
+  for (int64_t width : {7, 16, 19, 33})
+    for (int64_t stride : {1, 2}) {
+      check({{2, 3, 6, width},
+             {20, 3, 3, 3},
+             {.strides = {1, stride}, .low = {1, 1}, .high = {1, 1}}});
+      check({{1, 2, 5, width},
+             {2, 1, 3, 3},
+             {.strides = {stride, stride}, .low = {1, 1}, .high = {1, 1}, .groups = 2}});
+    }
+  check({{1, 2, 3, 4, 9}, {18, 2, 2, 2, 2}, {.strides = {1, 1, 2}}}); // lines of lines
+}
+
 TEST(Convolution, RandomShapes) {
   std::mt19937_64 generator(std::random_device{}());
   auto between = [&](int64_t low, int64_t high) {
