@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Benchmarks of Ingot beside its peers: bench.py BUILD_DIR [SUITE] [OPTION…].
 
-  matmul   f32 contraction beside oneDNN, OpenBLAS and MKL
-  kernels  row, update and attention kernels beside PyTorch and beside a memory copy
-  step     whole training steps beside PyTorch, torch.compile, JAX and llm.c
-  compile  compile time, and start to first step, cold and warm
-  dispatch what the runtime adds to a kernel's call, and how steps scale to all CPUs; no peer
-  emulator the PTX machine on one thread: bf16 and f32 tiles, loops, sums; without checks, with each alone, with all; no peer
+  matmul    f32 contraction beside oneDNN, OpenBLAS and MKL
+  kernels   row, update and attention kernels beside PyTorch and beside a memory copy
+  step      whole training steps beside PyTorch, torch.compile, JAX and llm.c
+  inference models from ONNX files beside ONNX Runtime
+  compile   compile time, and start to first step, cold and warm
+  dispatch  what the runtime adds to a kernel's call, and how steps scale to all CPUs; no peer
+  emulator  the PTX machine on one thread: bf16 and f32 tiles, loops, sums; without checks, with each alone, with all; no peer
 
 Peer and Ingot take turns in one run on the same operands; results are compared in that run. What is printed
 are medians, ratios, and the share of what the machine is measured to do at most. --record appends all of
@@ -16,6 +17,7 @@ it to RESULTS.md beside this file, with the machine named. Options behind the su
   bench kernels attention GELU    the same
   bench step gpt2 char --peers=eager,compile,jax,llmc --llmc=DIR --rounds=3
   bench step --to-loss=2.0        time until the model `char` has that validation loss
+  bench inference resnet50        models that have one of these words
   bench dispatch char             the step of this model alone
   bench emulator wgmma            kernels that have one of these words
 
@@ -32,7 +34,7 @@ from library import Library
 from models import MODELS, model_flags
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SUITES = ["matmul", "kernels", "step", "compile", "dispatch", "emulator"]
+SUITES = ["matmul", "kernels", "step", "inference", "compile", "dispatch", "emulator"]
 SCALED = ["mlp", "char", "gpt2"]
 
 
@@ -92,7 +94,11 @@ class Bench:
         elif suite == "compile":
             command = [sys.executable, os.path.join(HERE, "compile.py"), self.build]
         else:
-            wanted = ["torch", "jax"] if any("jax" in argument for argument in arguments) else ["torch"]
+            wanted = ["torch"]
+            if suite == "inference":
+                wanted += ["torchvision", "onnxscript", "onnxruntime", "transformers"]
+            elif any("jax" in argument for argument in arguments):
+                wanted.append("jax")
             command = [peers.install(*wanted), os.path.join(HERE, f"{suite}.py"), self.build]
             environment, remark = peers.healthy_torch(self.machine.flops)
             print(remark, flush=True)

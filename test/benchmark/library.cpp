@@ -4,12 +4,12 @@
 /// Functions return null or -1 on an error, which `ingot_error` then describes.
 #include "codegen/Compile.h"
 #include "codegen/cache/DiskCache.h"
+#include "frontend/api/LoadedModel.h"
 #include "frontend/api/ModelModule.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/cpu/MachineLimits.h"
-#include "runtime/program/Device.h"
 #include "runtime/support/Json.h"
 #include "runtime/training/Summary.h"
 #include <chrono>
@@ -22,8 +22,7 @@ using nlohmann::json;
 namespace {
 
 struct Compiled {
-  std::unique_ptr<Device> device;
-  std::unique_ptr<Session> session;
+  LoadedModel loaded;
   std::string description;
 };
 
@@ -55,6 +54,23 @@ Status takeGradients(mlir::ModuleOp module) {
   return {};
 }
 
+/// A program with what a benchmark asks about it.
+std::unique_ptr<Compiled> described(LoadedModel loaded) {
+  auto compiled = std::make_unique<Compiled>();
+  compiled->loaded = std::move(loaded);
+  const Function &forward = compiled->loaded.session->program().functions.at(0);
+  json ports = json::array();
+  for (const Port &port : forward.ports)
+    ports.push_back({{"name", port.name}, {"role", name(port.role)}, {"bytes", port.bytes()}});
+  double flops = 0;
+  for (const Step &step : forward.steps)
+    if (auto *call = std::get_if<CallStep>(&step.node))
+      flops += compiled->loaded.session->program().kernels[call->kernel].flops;
+  compiled->description =
+      toText({{"ports", ports}, {"flops", flops}, {"launches", countLaunches(forward)}});
+  return compiled;
+}
+
 Result<std::unique_ptr<Compiled>> compileText(const char *text, bool gradients, int threads) {
   INGOT_ASSIGN(Model model, Model::parse(text));
   mlir::OwningOpRef<mlir::ModuleOp> module = moduleOf(model).clone();
@@ -63,26 +79,21 @@ Result<std::unique_ptr<Compiled>> compileText(const char *text, bool gradients, 
   CompileOptions options;
   options.cacheDirectory = DiskCache::defaultDirectory();
   INGOT_ASSIGN(Program program, compile(*module, options));
-  auto compiled = std::make_unique<Compiled>();
-  INGOT_ASSIGN(compiled->device, openDevice("cpu", {threads}));
-  INGOT_ASSIGN(compiled->session,
-               compiled->device->load(std::make_shared<const Program>(std::move(program))));
+  INGOT_ASSIGN(LoadedModel loaded, loadProgram(std::move(program), "cpu", threads));
+  return described(std::move(loaded));
+}
 
-  const Function &forward = compiled->session->program().functions.at(0);
-  json ports = json::array();
-  for (const Port &port : forward.ports)
-    ports.push_back({{"name", port.name}, {"role", name(port.role)}, {"bytes", port.bytes()}});
-  double flops = 0;
-  for (const Step &step : forward.steps)
-    if (auto *call = std::get_if<CallStep>(&step.node))
-      flops += compiled->session->program().kernels[call->kernel].flops;
-  compiled->description =
-      toText({{"ports", ports}, {"flops", flops}, {"launches", countLaunches(forward)}});
-  return compiled;
+/// The model of a file with its parameters, for inference.
+Result<std::unique_ptr<Compiled>> loadFile(const char *path, const char *cache, int threads) {
+  INGOT_ASSIGN(Model model, Model::load(path));
+  CompileOptions options;
+  options.cacheDirectory = cache;
+  INGOT_ASSIGN(LoadedModel loaded, loadModel(model, options, "cpu", threads));
+  return described(std::move(loaded));
 }
 
 const Port *portOf(const Compiled &compiled, const char *name) {
-  const Port *port = compiled.session->program().functions.at(0).port(name);
+  const Port *port = compiled.loaded.session->program().functions.at(0).port(name);
   if (!port)
     lastError = fmt::format("there is no port {}", name);
   return port;
@@ -104,6 +115,12 @@ INGOT_EXPORT Compiled *ingot_open(const char *text, int gradients, int threads) 
   auto compiled = compileText(text, gradients, threads);
   return statusOf(compiled) ? nullptr : compiled->release();
 }
+
+/// Compiles the model of a file, for inference with the file's parameters; `cache` is a folder.
+INGOT_EXPORT Compiled *ingot_load(const char *path, const char *cache, int threads) {
+  auto compiled = loadFile(path, cache, threads);
+  return statusOf(compiled) ? nullptr : compiled->release();
+}
 INGOT_EXPORT void ingot_close(Compiled *compiled) { delete compiled; }
 
 /// JSON: ports with their bytes, operations and launches of a run.
@@ -117,13 +134,13 @@ INGOT_EXPORT int ingot_write(Compiled *compiled, const char *name, const void *d
     return -1;
   Tensor value(port->type, port->shape);
   std::memcpy(value.data(), data, value.bytes());
-  return statusOf(compiled->session->write("forward", name, value));
+  return statusOf(compiled->loaded.session->write("forward", name, value));
 }
 
 INGOT_EXPORT int ingot_read(const Compiled *compiled, const char *name, void *data) {
   if (!portOf(*compiled, name))
     return -1;
-  Result<Tensor> value = compiled->session->read("forward", name);
+  Result<Tensor> value = compiled->loaded.session->read("forward", name);
   if (value)
     std::memcpy(data, value->data(), value->bytes());
   return statusOf(value);
@@ -133,7 +150,7 @@ INGOT_EXPORT int ingot_read(const Compiled *compiled, const char *name, void *da
 INGOT_EXPORT double ingot_run(Compiled *compiled, int64_t times) {
   auto start = std::chrono::steady_clock::now();
   for (int64_t i = 0; i < times; ++i)
-    if (Status done = compiled->session->run("forward"); !done)
+    if (Status done = compiled->loaded.session->run("forward"); !done)
       return statusOf(done);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }

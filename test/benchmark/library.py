@@ -9,7 +9,7 @@ class Library:
 
     def __init__(self, build):
         self.functions = ctypes.CDLL(os.path.join(build, "bin", "libbenchmark-kernels.so"))
-        for name, result in [("open", ctypes.c_void_p), ("error", ctypes.c_char_p), ("describe", ctypes.c_char_p),
+        for name, result in [("open", ctypes.c_void_p), ("load", ctypes.c_void_p), ("error", ctypes.c_char_p), ("describe", ctypes.c_char_p),
                              ("machine", ctypes.c_char_p), ("run", ctypes.c_double), ("close", None)]:
             getattr(self.functions, f"ingot_{name}").restype = result
 
@@ -24,7 +24,11 @@ class Library:
     def compile(self, text, gradients=False, threads=1):
         """@forward of graph IR, with the gradients of its parameters if they are wanted: then its result is a loss,
         and of a loss sum(y·dy), which stands for a cotangent dy, the value y remains."""
-        return Kernel(self.functions, text, gradients, threads)
+        return Kernel(self.functions, self.functions.ingot_open(text.encode(), gradients, threads))
+
+    def load(self, path, cache, threads=1):
+        """The model of a file with its parameters, for inference; `cache` is the folder of compiled programs."""
+        return Kernel(self.functions, self.functions.ingot_load(path.encode(), cache.encode(), threads))
 
 
 def best(measurements):
@@ -54,12 +58,13 @@ class Machine:
 
 
 class Kernel:
-    def __init__(self, functions, text, gradients, threads):
+    """A compiled @forward on one session; `handle` is what ingot_open or ingot_load returned."""
+
+    def __init__(self, functions, handle):
         self.functions = functions
-        self.handle = functions.ingot_open(text.encode(), gradients, threads)
-        if not self.handle:
+        if not handle:
             raise RuntimeError(functions.ingot_error().decode())
-        self.handle = ctypes.c_void_p(self.handle)
+        self.handle = ctypes.c_void_p(handle)
         description = json.loads(functions.ingot_describe(self.handle))
         self.flops, self.launches = description["flops"], description["launches"]
         self.ports = {port["name"]: port for port in description["ports"]}

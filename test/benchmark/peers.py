@@ -5,7 +5,8 @@ import sys
 
 VENV = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "build", "bench", "venv"))
 PYTHON = os.path.join(VENV, "bin", "python")
-PACKAGES = {"torch": "torch numpy safetensors", "jax": "jax"}
+PACKAGES = {"torch": "torch numpy safetensors", "jax": "jax", "torchvision": "torchvision", "onnxscript": "onnx onnxscript",
+            "onnxruntime": "onnxruntime", "transformers": "transformers"}
 INTEL = "int mkl_serv_intel_cpu_true(void) { return 1; }"
 PROBE = """
 import time, torch
