@@ -25,9 +25,8 @@ public:
                       mlir::Value mask) override;
   void storeRun(mlir::OpBuilder &builder, mlir::Location location, mlir::Value value,
                 mlir::Value buffer, mlir::Value start, bool isAligned, mlir::Value mask) override;
-  mlir::Value loadEverySecond(mlir::OpBuilder &builder, mlir::Location location,
-                              mlir::Value buffer, mlir::VectorType type, mlir::Value start,
-                              mlir::Value mask) override;
+  mlir::Value loadEverySecond(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
+                              mlir::VectorType type, mlir::Value start, mlir::Value mask) override;
   mlir::Value gather(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
                      mlir::VectorType type, mlir::Value positions, mlir::Value mask) override;
   void scatter(mlir::OpBuilder &builder, mlir::Location location, mlir::Value value,

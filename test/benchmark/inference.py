@@ -57,7 +57,7 @@ def export(name, folder):
                 torch.nn.init.normal_(parameter, std=0.02)
         torch.onnx.export(model.eval(), tuple(inputs.values()), path, input_names=list(inputs), output_names=["y"], dynamo=True,
                           external_data=False, verbose=False)
-    return path, {key: value.numpy() for key, value in inputs.items()}
+    return path, {key: numpy.ascontiguousarray(value.numpy()) for key, value in inputs.items()}
 
 
 def load(library, path, cache):
@@ -96,14 +96,21 @@ def row(library, machine, name, folder):
         kernel, cold = load(library, path, cache)
         kernel.close()
         kernel, warm = load(library, path, cache)
-    for key, value in inputs.items():
-        kernel.write(key, numpy.ascontiguousarray(value))
+
+    def ours_run(times):  # a run may use its inputs' memory for other things once they are read
+        start = time.perf_counter()
+        for _ in range(times):
+            for key, value in inputs.items():
+                kernel.write(key, value)
+            kernel()
+        return time.perf_counter() - start
+
     wanted, run = peer(path, inputs)
-    kernel()
+    ours_run(1)
     difference = numpy.abs(kernel.read("y", numpy.empty_like(wanted)) - wanted).max() / numpy.abs(wanted).max()
     if not difference <= TOLERANCE:
         sys.exit(f"{name}: the outputs differ by {difference:.1e} of the largest element")
-    ours, theirs = turns([kernel, run])
+    ours, theirs = turns([ours_run, run])
     rate = kernel.flops / ours
     print(f"{name:20} {1e3 * ours:9.2f} {1e3 * theirs:9.2f} {theirs / ours:6.2f}x {rate / 1e9:8.0f} {100 * rate / machine.flops:5.0f} % "
           f"{kernel.launches:8} {cold:7.2f} {warm:7.3f}   {difference:.0e}", flush=True)
