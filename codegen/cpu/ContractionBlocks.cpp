@@ -204,8 +204,10 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   if (choice.tileColumns)
     blocks.tile.vectors = divideCeil(*choice.tileColumns, Code::lanes);
   // Packing is repaid by reuse: the left operand's by columns, the right one's by rows.
-  blocks.packLhs = !shape.lhsInPlace || (shape.columns > 2 * blocks.tile.columns() &&
-                                         !rowsKeepApart(shape, blocks.tile));
+  blocks.packLhs =
+      !shape.lhsInPlace ||
+      (shape.columns > 2 * blocks.tile.columns() &&
+       (!rowsKeepApart(shape, blocks.tile) || (!shape.rhsInPlace && !shape.rhsRunsAlongDepth)));
   blocks.packRhs = !shape.rhsInPlace || shape.rows > 8 * blocks.tile.rows;
   if (blocks.dotProducts) { // all of the other operand passes each of a few rows or columns
     blocks.packLhs = shape.rows <= fewRows && !shape.lhsRunsAlongDepth;

@@ -20,6 +20,10 @@ ContractionOperand::ContractionOperand(Value tensor, ArrayRef<int64_t> batchDims
     if (!llvm::is_contained(batchDims, d) && !llvm::is_contained(contractDims, d))
       freeDims.push_back(d);
   view = viewOfOperand(tensor);
+  auto isRepeated = [&](int64_t d) { return view->strides[d] == 0 && view->sizes[d] > 1; };
+  // Matrices may be the same one; a row or column that is repeated is as well computed.
+  if (view && (llvm::any_of(freeDims, isRepeated) || llvm::any_of(this->contractDims, isRepeated)))
+    view.reset();
   if (!view)
     return;
   batch = view->group(batchDims);

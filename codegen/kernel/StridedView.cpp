@@ -113,9 +113,10 @@ StridedView slice(const StridedView &view, tensor::ExtractSliceOp op) {
   return result;
 }
 
-/// The permutation of an op that only moves elements: result dimension i is operand dimension
-/// permutation[i].
-std::optional<SmallVector<int64_t>> permutationOf(Operation *op) {
+/// The operand's dimension for each one of the result of an op that only moves elements; `repeated`
+/// where it has the same elements along it.
+constexpr int64_t repeated = -1;
+std::optional<SmallVector<int64_t>> dimensionsOf(Operation *op) {
   if (auto transpose = dyn_cast<linalg::TransposeOp>(op))
     return llvm::to_vector(transpose.getPermutation());
   auto generic = dyn_cast<linalg::GenericOp>(op);
@@ -124,13 +125,21 @@ std::optional<SmallVector<int64_t>> permutationOf(Operation *op) {
     return std::nullopt;
   auto yield = cast<linalg::YieldOp>(generic.getBody()->getTerminator());
   AffineMap input = generic.getIndexingMapsArray()[0], output = generic.getIndexingMapsArray()[1];
-  if (yield.getOperand(0) != generic.getBody()->getArgument(0) || !input.isPermutation() ||
+  if (yield.getOperand(0) != generic.getBody()->getArgument(0) || !input.isProjectedPermutation() ||
       !output.isPermutation())
     return std::nullopt;
-  SmallVector<int64_t> permutation;
-  for (AffineExpr loop : output.getResults())
-    permutation.push_back(*input.getResultPosition(loop));
-  return permutation;
+  SmallVector<int64_t> dimensions;
+  for (AffineExpr loop : output.getResults()) {
+    std::optional<unsigned> position = input.getResultPosition(loop);
+    dimensions.push_back(position ? int64_t(*position) : repeated);
+  }
+  return dimensions;
+}
+
+/// The same, where no element is repeated.
+std::optional<SmallVector<int64_t>> permutationOf(Operation *op) {
+  std::optional<SmallVector<int64_t>> dimensions = dimensionsOf(op);
+  return dimensions && !llvm::is_contained(*dimensions, repeated) ? dimensions : std::nullopt;
 }
 
 StridedView permute(const StridedView &view, ArrayRef<int64_t> permutation) {
@@ -139,6 +148,14 @@ StridedView permute(const StridedView &view, ArrayRef<int64_t> permutation) {
     result.sizes[to] = view.sizes[from];
     result.strides[to] = view.strides[from];
   }
+  return result;
+}
+
+StridedView rearrange(const StridedView &view, ArrayRef<int64_t> dimensions,
+                      ArrayRef<int64_t> sizes) {
+  StridedView result{view.memory, view.offset, llvm::to_vector(sizes), {}};
+  for (int64_t from : dimensions)
+    result.strides.push_back(from == repeated ? 0 : view.strides[from]);
   return result;
 }
 
@@ -186,15 +203,15 @@ std::optional<StridedView> viewOfOperand(Value tensor) {
     return rowMajor(argument.getArgNumber(), cast<RankedTensorType>(tensor.getType()));
   }
   Operation *op = tensor.getDefiningOp();
-  std::optional<SmallVector<int64_t>> permutation = permutationOf(op);
-  if (!permutation &&
+  std::optional<SmallVector<int64_t>> dimensions = dimensionsOf(op);
+  if (!dimensions &&
       !isa<tensor::ExtractSliceOp, tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op))
     return std::nullopt;
   View source = viewOfOperand(op->getOperand(0));
   if (!source)
     return std::nullopt;
-  if (permutation)
-    return permute(*source, *permutation);
+  if (dimensions)
+    return rearrange(*source, *dimensions, cast<RankedTensorType>(tensor.getType()).getShape());
   return TypeSwitch<Operation *, View>(op)
       .Case([&](tensor::ExtractSliceOp op) { return slice(*source, op); })
       .Case([&](tensor::CollapseShapeOp op) {

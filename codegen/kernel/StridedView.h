@@ -36,8 +36,8 @@ struct StridedView {
   IndexGroup group(llvm::ArrayRef<int64_t> which) const;
 };
 
-/// `tensor` as a view of a function argument, through slices, reshapes and permutations; none if it
-/// is computed or no strides express it.
+/// `tensor` as a view of a function argument, through slices, reshapes, permutations and
+/// broadcasts (a stride of 0); none if it is computed or no strides express it.
 std::optional<StridedView> viewOfOperand(mlir::Value tensor);
 
 /// Where a tensor of the body is to be written so that the function returns it, through reshapes,
