@@ -165,15 +165,6 @@ void ForwardEmitter::storeLse(Value pair, Value firstQuery, Value count) {
 
 } // namespace
 
-/// The attention that a kernel of this root holds; null after a diagnostic.
-static graph::AttentionOp attentionOf(func::FuncOp kernel) {
-  auto ops = llvm::to_vector(kernel.getOps<graph::AttentionOp>());
-  if (ops.size() == 1)
-    return ops.front();
-  kernel.emitError("an attention kernel holds one graph.attention, this one ") << ops.size();
-  return {};
-}
-
 LogicalResult scheduleAttention(KernelScheduler &kernel) {
   graph::AttentionOp op = attentionOf(kernel.kernel);
   if (!op || !resultViews(op, 0) || !resultViews(op, 1))

@@ -181,18 +181,8 @@ void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey,
 
 } // namespace
 
-/// The op that a kernel of this root holds; null after a diagnostic.
-static graph::AttentionBackwardOp attentionOf(func::FuncOp kernel) {
-  auto ops = llvm::to_vector(kernel.getOps<graph::AttentionBackwardOp>());
-  if (ops.size() == 1)
-    return ops.front();
-  kernel.emitError("an attention_backward kernel holds one graph.attention_backward, this one ")
-      << ops.size();
-  return {};
-}
-
 LogicalResult scheduleAttentionBackward(KernelScheduler &kernel) {
-  graph::AttentionBackwardOp op = attentionOf(kernel.kernel);
+  graph::AttentionBackwardOp op = attentionBackwardOf(kernel.kernel);
   if (!op || !resultViews(op, 0) || !resultViews(op, 1) || !resultViews(op, 2))
     return failure();
   const AttentionForm form(op.getQuery(), op.getKey(), op.getValue());
@@ -222,7 +212,7 @@ LogicalResult scheduleAttentionBackward(KernelScheduler &kernel) {
 }
 
 LogicalResult emitAttentionBackward(KernelBuilder &kernel) {
-  graph::AttentionBackwardOp op = attentionOf(kernel.kernel);
+  graph::AttentionBackwardOp op = attentionBackwardOf(kernel.kernel);
   return op ? BackwardEmitter(kernel, op).emit() : failure();
 }
 

@@ -54,20 +54,9 @@ int64_t queryPanelsSize(const AttentionShape &shape, const Panels &panels) {
 // Schedule
 //===--------------------------------------------------------------------------------------------===//
 
-AttentionForm::AttentionForm(Value query, Value key, Value value) {
-  auto queryType = cast<RankedTensorType>(query.getType());
-  shape.pairs = queryType.getDimSize(0) * queryType.getDimSize(1);
-  shape.queryCount = queryType.getDimSize(2);
-  shape.keyCount = cast<RankedTensorType>(key.getType()).getDimSize(2);
-  shape.head = queryType.getDimSize(3);
-  shape.valueHead = cast<RankedTensorType>(value.getType()).getDimSize(3);
-  sumType = queryType.getElementTypeBitWidth() < 32 ? Float32Type::get(query.getContext())
-                                                    : queryType.getElementType();
-}
-
 AttentionShape chooseBlocks(const AttentionForm &form, bool causal, const MachineShape &machine,
                             const BlockChoice &choice) {
-  AttentionShape shape = form.shape;
+  AttentionShape shape(form.extents);
   shape.queries = std::clamp<int64_t>(llvm::alignTo(shape.queryCount, lanes), lanes, mostQueries);
   shape.keys = std::clamp<int64_t>(shape.keyCount, 1, keysAtOnce);
   auto tile = [&](int64_t rows, int64_t columns) {
@@ -137,7 +126,7 @@ AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, Value query, Value key
     : kernel(kernel), code{kernel.builder, kernel.location()}, scale(scale), causal(causal) {
   const AttentionForm form(query, key, value);
   sumType = form.sumType;
-  shape = form.shape;
+  shape = AttentionShape(form.extents);
 }
 
 LogicalResult AttentionEmitter::readPlan(int64_t (*units)(const AttentionShape &)) {
@@ -365,15 +354,6 @@ Value AttentionEmitter::visible(Value query, Value key) {
 //===--------------------------------------------------------------------------------------------===//
 // Results
 //===--------------------------------------------------------------------------------------------===//
-
-std::optional<SmallVector<StridedView>> resultViews(Operation *root, unsigned result) {
-  std::optional<SmallVector<StridedView>> views = viewsOfResult(root->getResult(result));
-  if (!views)
-    root->emitError("result ") << result
-                               << " of attention is used by more than reshapes, permutations and "
-                                  "concatenations inside its kernel";
-  return views;
-}
 
 void AttentionEmitter::storeRows(const SmallVector<StridedView> &views, Value pair, Value first,
                                  Value count, const SumBlock &sums, int64_t columns,

@@ -5,16 +5,16 @@
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Packing.h"
-#include "codegen/kernel/StridedView.h"
+#include "codegen/kernel/AttentionForm.h"
 
 namespace ingot {
 
 /// Blocks of an attention: scores exist for `queries` x `keys` at a time.
-struct AttentionShape {
-  int64_t pairs = 0;                    ///< batch · heads
-  int64_t queryCount = 0, keyCount = 0; ///< sequence lengths
-  int64_t head = 0, valueHead = 0;      ///< sizes of queries and keys, of values
-  int64_t queries = 0, keys = 0;        ///< of a block
+struct AttentionShape : AttentionExtents {
+  AttentionShape() = default;
+  explicit AttentionShape(const AttentionExtents &extents) : AttentionExtents(extents) {}
+
+  int64_t queries = 0, keys = 0; ///< of a block
   Tile scoreTile, queryTile,
       keyTile; ///< of products with results [key, query], [query, head], [key, head]
   Tile queryValueTile, keyValueTile; ///< [query, value head], [key, value head]
@@ -47,14 +47,6 @@ struct AttentionSizes {
   }
 };
 
-/// An attention's operands, whatever its direction.
-struct AttentionForm {
-  AttentionForm(mlir::Value query, mlir::Value key, mlir::Value value);
-  AttentionShape shape; ///< without sizes of blocks
-  mlir::Type sumType;
-  int64_t sumBytes() const { return sumType.getIntOrFloatBitWidth() / 8; }
-};
-
 /// Chooses blocks and tiles by shape and machine.
 AttentionShape chooseBlocks(const AttentionForm &form, bool causal, const MachineShape &machine,
                             const BlockChoice &choice);
@@ -83,9 +75,6 @@ void launchAttention(KernelScheduler &kernel, llvm::StringRef kind, const Attent
 /// Whether rows of all these tensors, for one pair, are near when that pair begins.
 bool fitsNextPair(KernelScheduler &kernel, const AttentionForm &form, const AttentionShape &shape,
                   mlir::ValueRange tensors);
-
-/// Where the results of an attention go; none after a diagnostic.
-std::optional<llvm::SmallVector<StridedView>> resultViews(mlir::Operation *root, unsigned result);
 
 class AttentionEmitter {
 protected:

@@ -108,9 +108,7 @@ Value ScatterEmitter::clampedIndex(Value number) {
   PointIndex place = PointIndex::uniform(number, count);
   Value index = shape.adds ? points.at(shape.indices, points.split(place, indexType.getShape()))
                            : points.at(shape.indices, {});
-  index = arith::IndexCastOp::create(builder, location, builder.getIndexType(), index);
-  index = arith::MaxSIOp::create(builder, location, index, kernel.index(0));
-  index = arith::MinSIOp::create(builder, location, index, kernel.index(shape.lastRow()));
+  index = points.clampedIndex(location, index, shape.lastRow());
   return shape.adds ? index : arith::AddIOp::create(builder, location, index, number);
 }
 

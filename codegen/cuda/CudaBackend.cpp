@@ -18,6 +18,8 @@ Scheduler schedulerFor(StringRef root) {
       .Case("column", scheduleColumn)
       .Case("scatter", scheduleScatter)
       .Case("contraction", scheduleContraction)
+      .Case("attention", scheduleAttention)
+      .Case("attention_backward", scheduleAttentionBackward)
       .Default(nullptr);
 }
 
@@ -29,6 +31,8 @@ CudaEmitter emitterFor(StringRef kind) {
       .Cases({"columns", "columns_of_chunks"}, emitColumns)
       .Case("scatter", emitScatter)
       .Case("contraction", emitContraction)
+      .Case("attention", emitAttention)
+      .Cases({"attention_backward_queries", "attention_backward_keys"}, emitAttentionBackward)
       .Default(nullptr);
 }
 
@@ -40,9 +44,15 @@ kernel::ScheduleAttr CudaBackend::schedule(func::FuncOp kernel) const {
     kernel.emitError("no GPU runs kernels of root '") << kernel::rootOf(kernel) << "'";
     return {};
   }
-  CudaScheduler scheduler(kernel, workCosts);
-  return succeeded(verifyStatic(kernel)) && succeeded(schedule(scheduler)) ? scheduler.finish()
-                                                                           : kernel::ScheduleAttr();
+  CudaScheduler scheduler(kernel, workCosts, target.sharedBytes());
+  if (failed(verifyStatic(kernel)) || failed(schedule(scheduler)))
+    return {};
+  kernel::ScheduleAttr made = scheduler.finish();
+  if (made.getScratch() <= target.sharedBytes())
+    return made;
+  kernel.emitError("needs ") << made.getScratch() << " bytes of shared memory in a block, and "
+                             << name() << " has " << target.sharedBytes();
+  return {};
 }
 
 LogicalResult CudaBackend::emit(func::FuncOp kernel) const {

@@ -7,7 +7,6 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr unsigned sharedSpace = 3;
 constexpr uint32_t wholeWarp = 0xffffffff;
 
 /// Positions may be rounded up to whole blocks of threads, so 31 bits would not do for all.

@@ -5,6 +5,7 @@
 #include "llvm/TargetParser/Triple.h"
 #include <algorithm>
 #include <mutex>
+#include <vector>
 
 extern "C" {
 void LLVMInitializeNVPTXTargetInfo();
@@ -16,7 +17,18 @@ void LLVMInitializeNVPTXAsmPrinter();
 namespace ingot {
 namespace {
 
-constexpr std::string_view architectures[] = {"sm_80", "sm_90a", "sm_100a"};
+struct Architecture {
+  std::string_view name;
+  int64_t
+      sharedBytes; ///< of a block, on all chips that run the code: of sm_80's, 8.6 has the least
+};
+constexpr Architecture architectures[] = {
+    {"sm_80", 99 << 10}, {"sm_90a", 227 << 10}, {"sm_100a", 227 << 10}};
+
+const Architecture *find(std::string_view name) {
+  const auto *found = std::ranges::find(architectures, name, &Architecture::name);
+  return found == std::end(architectures) ? nullptr : found;
+}
 
 const llvm::Target *nvptx(const llvm::Triple &triple) {
   static std::once_flag once;
@@ -34,11 +46,16 @@ const llvm::Target *nvptx(const llvm::Triple &triple) {
 
 Result<CudaTarget> CudaTarget::parse(const std::string &text) {
   const std::string architecture = text.rfind("cuda:", 0) == 0 ? text.substr(5) : "";
-  if (std::ranges::find(architectures, architecture) != std::end(architectures))
+  if (find(architecture))
     return CudaTarget{architecture};
+  std::vector<std::string_view> names;
+  for (const Architecture &known : architectures)
+    names.push_back(known.name);
   return failure(Error::Code::Usage, "Options::target", "unknown target '{}'; GPUs are cuda:{}",
-                 text, fmt::join(architectures, ", cuda:"));
+                 text, fmt::join(names, ", cuda:"));
 }
+
+int64_t CudaTarget::sharedBytes() const { return find(architecture)->sharedBytes; }
 
 /// A block of an A100 or H100 that shares its multiprocessor with seven others.
 TargetCosts CudaTarget::costs() {

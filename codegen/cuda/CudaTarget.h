@@ -19,6 +19,8 @@ struct CudaTarget {
   std::string name() const { return "cuda:" + architecture; }
   /// What work costs; a worker is a block.
   static TargetCosts costs();
+  /// The shared memory that a block can have, in bytes.
+  int64_t sharedBytes() const;
   /// True if `--target` names a GPU.
   static bool isMeant(const std::string &text) { return text.rfind("cuda", 0) == 0; }
   static Result<CudaTarget> parse(const std::string &text);

@@ -9,12 +9,16 @@
 namespace ingot {
 
 constexpr int64_t warpSize = 32;
+constexpr unsigned sharedSpace = 3; ///< LLVM's number of the address space
 
 /// The schedule of one kernel on a GPU. A grain is a block; every launch has a size `threads`; a
 /// worker's scratch is the block's shared memory.
 class CudaScheduler : public ScheduleBuilder {
 public:
-  using ScheduleBuilder::ScheduleBuilder;
+  CudaScheduler(mlir::func::FuncOp kernel, const TargetCosts &costs, int64_t sharedBytes)
+      : ScheduleBuilder(kernel, costs), sharedBytes(sharedBytes) {}
+
+  const int64_t sharedBytes; ///< the most that a block can have
 };
 
 /// The threads of a launch's blocks; 0 if its sizes do not say.
@@ -55,6 +59,8 @@ llvm::LogicalResult scheduleRow(CudaScheduler &);
 llvm::LogicalResult scheduleColumn(CudaScheduler &);
 llvm::LogicalResult scheduleScatter(CudaScheduler &);
 llvm::LogicalResult scheduleContraction(CudaScheduler &);
+llvm::LogicalResult scheduleAttention(CudaScheduler &);
+llvm::LogicalResult scheduleAttentionBackward(CudaScheduler &);
 
 /// Writes the whole body as the launch's sizes say; a failure has reported a located diagnostic.
 using CudaEmitter = llvm::LogicalResult (*)(CudaKernel &);
@@ -63,5 +69,7 @@ llvm::LogicalResult emitRows(CudaKernel &);
 llvm::LogicalResult emitColumns(CudaKernel &);
 llvm::LogicalResult emitScatter(CudaKernel &);
 llvm::LogicalResult emitContraction(CudaKernel &);
+llvm::LogicalResult emitAttention(CudaKernel &);
+llvm::LogicalResult emitAttentionBackward(CudaKernel &);
 
 } // namespace ingot

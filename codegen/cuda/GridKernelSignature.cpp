@@ -1,5 +1,6 @@
 /// Emitted launches become kernels of a grid.
 #include "codegen/Passes.h"
+#include "codegen/cuda/Emitters.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "passes/schedule/KernelDialect.h"
@@ -14,7 +15,6 @@ namespace ingot {
 namespace {
 
 constexpr StringLiteral scratchName = "block_scratch";
-constexpr unsigned sharedSpace = 3;
 
 LLVM::GlobalOp scratchOf(ModuleOp module) {
   if (auto known = module.lookupSymbol<LLVM::GlobalOp>(scratchName))

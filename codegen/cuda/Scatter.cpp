@@ -62,25 +62,12 @@ private:
   Value firstRow, lastRow;
 };
 
-/// In the type of positions; what is too wide for it is clamped before.
 Value ScatterEmitter::clampedIndex(Value number) {
   PointIndex place = PointIndex::uniform(number, shape.count);
   Value index = shape.adds
                     ? points.at(shape.indices, points.split(place, shape.indexType.getShape()))
                     : points.at(shape.indices, {});
-  auto bound = [&](int64_t value) -> Value {
-    return code.create<arith::ConstantOp>(code.builder.getIntegerAttr(index.getType(), value));
-  };
-  // Unsigned types hold no more than their positive values here: the reference refuses others.
-  index = code.create<arith::MaxSIOp>(index, bound(0));
-  const unsigned width = index.getType().getIntOrFloatBitWidth(),
-                 wanted = code.integer.getIntOrFloatBitWidth();
-  if (shape.lastRow() < llvm::maxIntN(width))
-    index = code.create<arith::MinSIOp>(index, bound(shape.lastRow()));
-  if (width < wanted)
-    index = code.create<arith::ExtUIOp>(code.integer, index);
-  else if (width > wanted)
-    index = code.create<arith::TruncIOp>(code.integer, index);
+  index = points.clampedIndex(code.location, index, shape.lastRow());
   return shape.adds ? index : code.add(index, number);
 }
 

@@ -55,6 +55,8 @@ public:
   mlir::Value load(mlir::Value buffer, mlir::Type element, const PointIndex &position,
                    mlir::Value mask);
 
+  /// An index that a tensor holds as one in [0, last] of the target's type, in one lane or in all.
+  mlir::Value clampedIndex(mlir::Location location, mlir::Value index, int64_t last);
   /// Splits a position in row-major order into one index per dimension.
   llvm::SmallVector<PointIndex> split(PointIndex position, llvm::ArrayRef<int64_t> shape);
   /// Broadcasts a scalar to all lanes; vectors pass.

@@ -218,23 +218,26 @@ Value PointEmitter::concat(Operation *op, Indices indices, Value mask) {
   return from(0, 0, false, mask);
 }
 
-Value PointEmitter::gather(Operation *op, Indices indices, Value mask) {
-  auto gather = cast<graph::GatherOp>(op);
-  Location location = op->getLoc();
-  int64_t dim = gather.getDimension(), size = shapeOf(gather.getOperand())[dim];
-  int64_t rank = cast<ShapedType>(gather.getIndices().getType()).getRank();
-  Value index = at(gather.getIndices(), indices.slice(dim, rank), mask);
-  bool uniform = !isa<VectorType>(index.getType());
-  // Clamped in the wider of the two types, so that no bound is cut off.
+/// Unsigned types hold no more than their positive values here: the reference refuses others.
+Value PointEmitter::clampedIndex(Location location, Value index, int64_t last) {
+  // In the wider of the two types, so that no bound is cut off.
   Type narrow = getElementTypeOrSelf(index.getType());
   bool isWider = !indexType().isIndex() &&
                  narrow.getIntOrFloatBitWidth() > indexType().getIntOrFloatBitWidth();
   if (!isWider)
     index = castIndex(index, indexType());
   index = arith::MaxSIOp::create(builder, location, index, number(location, index.getType(), 0));
-  index =
-      arith::MinSIOp::create(builder, location, index, number(location, index.getType(), size - 1));
-  index = castIndex(index, indexType());
+  index = arith::MinSIOp::create(builder, location, index, number(location, index.getType(), last));
+  return castIndex(index, indexType());
+}
+
+Value PointEmitter::gather(Operation *op, Indices indices, Value mask) {
+  auto gather = cast<graph::GatherOp>(op);
+  int64_t dim = gather.getDimension(), size = shapeOf(gather.getOperand())[dim];
+  int64_t rank = cast<ShapedType>(gather.getIndices().getType()).getRank();
+  Value index =
+      clampedIndex(op->getLoc(), at(gather.getIndices(), indices.slice(dim, rank), mask), size - 1);
+  bool uniform = !isa<VectorType>(index.getType());
   SmallVector<PointIndex> inside(indices.take_front(dim));
   inside.push_back(uniform ? PointIndex::uniform(index, size) : PointIndex::scattered(index, size));
   llvm::append_range(inside, indices.drop_front(dim + rank));

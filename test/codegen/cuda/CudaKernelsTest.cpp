@@ -78,12 +78,12 @@ protected:
     if (!loaded)
       return {};
     for (size_t i = 0; i < names.size(); ++i)
-      EXPECT_TRUE((*loaded)->write("forward", names[i], inputs[i]));
-    Status ran = (*loaded)->run("forward");
+      EXPECT_TRUE((**loaded)->write("forward", names[i], inputs[i]));
+    Status ran = (**loaded)->run("forward");
     EXPECT_TRUE(ran) << ran.error().text();
     std::vector<Tensor> values;
     for (const std::string &name : results)
-      values.push_back(*(*loaded)->read("forward", name));
+      values.push_back(*(**loaded)->read("forward", name));
     return values;
   }
 
@@ -262,6 +262,70 @@ std::vector<Case> scatterCases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Scatters, CudaKernels, testing::ValuesIn(scatterCases()),
+                         [](const auto &info) { return info.param.name; });
+
+struct AttentionSizes {
+  int64_t batch, heads, queries, keys, head, valueHead;
+  const char *type = "f32";
+};
+
+/// Attention and its gradients, where keys come as [batch, heads, head, sequence] if `transposed`.
+Case attentionCase(const AttentionSizes &s, bool causal, bool transposed, double tolerance) {
+  auto tensor = [&](int64_t sequence, int64_t width) {
+    return shape({s.batch, s.heads, sequence, width}, s.type);
+  };
+  const std::string query = tensor(s.queries, s.head), key = tensor(s.keys, s.head),
+                    value = tensor(s.keys, s.valueHead), result = tensor(s.queries, s.valueHead),
+                    lse = shape({s.batch, s.heads, s.queries},
+                                s.type == std::string("f64") ? "f64" : "f32"),
+                    given = transposed ? tensor(s.head, s.keys) : key;
+  std::string text =
+      fmt::format("func.func @forward(%q: {} {{graph.name = \"q\", graph.role = \"input\"}}, "
+                  "%g: {} {{graph.name = \"k\", graph.role = \"input\"}}, "
+                  "%v: {} {{graph.name = \"v\", graph.role = \"input\"}}, "
+                  "%d: {} {{graph.name = \"d\", graph.role = \"input\"}}) -> (",
+                  query, given, value, result);
+  for (const auto &[name, type] : std::initializer_list<std::pair<const char *, std::string>>{
+           {"o", result}, {"l", lse}, {"dq", query}, {"dk", key}, {"dv", value}})
+    text += fmt::format("{}{} {{graph.name = \"{}\"}}", text.back() == '(' ? "" : ", ", type, name);
+  text += ") {\n";
+  text += transposed
+              ? fmt::format("  %k = graph.transpose %g [0, 1, 3, 2] : {} -> {}\n", given, key)
+              : std::string();
+  text += fmt::format(
+      "  %o, %l = graph.attention %q, {5}, %v scale 4.0e-01 causal {6} : {0}, {1}, {2} -> {3}, "
+      "{4}\n"
+      "  %dq, %dk, %dv = graph.attention_backward %q, {5}, %v, %o, %l, %d scale 4.0e-01 causal {6} "
+      ": {0}, {1}, {2}, {3}, {4}, {3} -> {0}, {1}, {2}\n"
+      "  return %o, %l, %dq, %dk, %dv : {3}, {4}, {0}, {1}, {2}\n}}\n",
+      query, key, value, result, lse, transposed ? "%k" : "%g", causal);
+  return {fmt::format("attention{}_{}{}{}",
+                      sizesName({s.batch, s.heads, s.queries, s.keys, s.head, s.valueHead}), s.type,
+                      causal ? "_causal" : "", transposed ? "_transposed" : ""),
+          text, "attention_backward", tolerance};
+}
+
+/// Tiles of every size, sequences and heads that do not fill them.
+std::vector<Case> attentionCases() {
+  std::vector<Case> cases;
+  for (bool causal : {false, true}) {
+    for (const AttentionSizes &s :
+         {AttentionSizes{1, 1, 1, 1, 1, 1}, AttentionSizes{2, 3, 17, 17, 5, 5},
+          AttentionSizes{1, 1, 5, 33, 16, 7}, AttentionSizes{1, 2, 33, 70, 24, 20},
+          AttentionSizes{1, 1, 65, 65, 64, 48}, AttentionSizes{1, 1, 40, 70, 96, 96},
+          AttentionSizes{1, 1, 20, 35, 128, 128}, AttentionSizes{1, 1, 9, 30, 256, 200},
+          AttentionSizes{1, 1, 21, 37, 256, 256}, AttentionSizes{1, 54, 64, 64, 16, 16},
+          AttentionSizes{1, 27, 33, 50, 32, 40}})
+      cases.push_back(attentionCase(s, causal, false, 3e-5));
+    cases.push_back(attentionCase({1, 2, 19, 30, 33, 17, "f64"}, causal, false, 1e-12));
+    cases.push_back(attentionCase({1, 2, 33, 40, 32, 32}, causal, true, 3e-5));
+    cases.push_back(attentionCase({2, 2, 33, 40, 32, 12, "bf16"}, causal, false, 3e-2));
+    cases.push_back(attentionCase({2, 2, 33, 40, 12, 32, "f16"}, causal, false, 3e-3));
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Attentions, CudaKernels, testing::ValuesIn(attentionCases()),
                          [](const auto &info) { return info.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Elementwise, CudaKernels, testing::ValuesIn(elementwiseCases()),

@@ -13,10 +13,10 @@ public:
   explicit EmulatedRunner(std::unique_ptr<test::EmulatedProgram> program)
       : program(std::move(program)) {}
   Status write(const std::string &name, const Tensor &value) override {
-    return program->write("step", name, value);
+    return (*program)->write("step", name, value);
   }
-  Status run() override { return program->run("step"); }
-  Result<Tensor> read(const std::string &name) override { return program->read("step", name); }
+  Status run() override { return (*program)->run("step"); }
+  Result<Tensor> read(const std::string &name) override { return (*program)->read("step", name); }
 
 private:
   std::unique_ptr<test::EmulatedProgram> program;
@@ -43,10 +43,7 @@ TEST_P(CudaTraining, FollowsPyTorch) {
   ASSERT_TRUE(status) << status.error().text();
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, CudaTraining,
-                         ::testing::Combine(::testing::Values("mlp"),
-                                            ::testing::Values("plain", "decay", "clip",
-                                                              "accumulate", "adam", "sgd")),
+INSTANTIATE_TEST_SUITE_P(Golden, CudaTraining, ::testing::ValuesIn(everyRunOf({"gpt", "mlp"})),
                          nameOf);
 
 } // namespace

@@ -1,12 +1,11 @@
-/// Runs programs of PTX on the PTX machine, all checks on, through the driver's table.
+/// Programs of PTX on the device `cuda:emulated` of this process: the PTX machine, all checks on.
 #pragma once
-#include "runtime/cuda/Driver.h"
-#include "runtime/program/Program.h"
+#include "runtime/program/Device.h"
 
 namespace ingot::test {
 
-/// A program in the machine's memory. What nobody has written is told apart there, so a kernel that
-/// reads such is found.
+/// A machine of its own with one program. What nobody has written is told apart there, so a kernel
+/// that reads such is found.
 class EmulatedProgram {
 public:
   /// `seed` draws the order in which warps run.
@@ -14,21 +13,14 @@ public:
   ~EmulatedProgram();
   EmulatedProgram(const EmulatedProgram &) = delete;
 
-  Status write(const std::string &function, const std::string &port, const Tensor &value);
-  /// An error names the kernel and what the machine found.
-  Status run(const std::string &function);
-  Result<Tensor> read(const std::string &function, const std::string &port);
+  /// Its errors name the kernel and what the machine found.
+  Session *operator->() const { return session.get(); }
 
 private:
-  explicit EmulatedProgram(Program program);
-  Status check(cuda::CUresult code, const std::string &what);
-  Status runSteps(const std::vector<Step> &steps, int64_t iteration);
-  Status call(const CallStep &step, int64_t iteration);
+  EmulatedProgram() = default;
 
-  const cuda::Driver &driver;
-  const Program program;
-  cuda::CUmodule module = nullptr;
-  cuda::CUdeviceptr arena = 0;
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Session> session;
 };
 
 } // namespace ingot::test

@@ -1,0 +1,30 @@
+/// The attention of a kernel, forward or backward: its sizes, and where its results lie.
+#pragma once
+#include "codegen/kernel/StridedView.h"
+#include "ir/dialect/Graph.h"
+
+namespace ingot {
+
+/// Sizes of an attention; a pair is a batch element and a head.
+struct AttentionExtents {
+  int64_t pairs = 0;
+  int64_t queryCount = 0, keyCount = 0; ///< sequence lengths
+  int64_t head = 0, valueHead = 0;      ///< sizes of queries and keys, of values
+};
+
+/// An attention's operands, whatever its direction.
+struct AttentionForm {
+  AttentionForm(mlir::Value query, mlir::Value key, mlir::Value value);
+  AttentionExtents extents;
+  mlir::Type sumType; ///< at least f32
+  int64_t sumBytes() const { return sumType.getIntOrFloatBitWidth() / 8; }
+};
+
+/// The attention that a kernel of this root holds; null after a diagnostic.
+graph::AttentionOp attentionOf(mlir::func::FuncOp kernel);
+graph::AttentionBackwardOp attentionBackwardOf(mlir::func::FuncOp kernel);
+
+/// Where a result of an attention goes; none after a diagnostic.
+std::optional<llvm::SmallVector<StridedView>> resultViews(mlir::Operation *root, unsigned result);
+
+} // namespace ingot
