@@ -47,40 +47,54 @@ void AttentionMemory::tile(int64_t rows, int64_t columns) {
 
 void AttentionMemory::scores() { tile(tiling.rows, tiling.columns); }
 
+/// From large to small.
+static SmallVector<AttentionTiling> tilings(int64_t across) {
+  constexpr int64_t mostThreads = 256;
+  SmallVector<AttentionTiling> all;
+  for (auto [rows, columns] : {std::pair{64, 64},
+                               {64, 32},
+                               {32, 32},
+                               {32, 16},
+                               {16, 32},
+                               {16, 16},
+                               {8, 32},
+                               {8, 16},
+                               {4, 32}}) {
+    AttentionTiling tiling;
+    tiling.rows = rows;
+    tiling.columns = columns;
+    tiling.across = across;
+    tiling.threads = threadsFor(tiling);
+    if (tiling.threads >= warpSize && tiling.threads <= mostThreads && columns % across == 0)
+      all.push_back(tiling);
+  }
+  return all;
+}
+
 AttentionTiling chooseTiling(const CudaScheduler &kernel, int64_t pairs, int64_t rows,
                              int64_t columns, int64_t accumulators,
                              llvm::function_ref<int64_t(const AttentionTiling &)> bytes) {
-  constexpr int64_t multiprocessors = 108, twoBlocks = 80 << 10, mostSums = 96, mostThreads = 256;
-  constexpr std::pair<int64_t, int64_t> sizes[] = {{64, 64}, {64, 32}, {32, 32}, {32, 16}, {16, 32},
-                                                   {16, 16}, {8, 32},  {8, 16},  {4, 32}};
-  AttentionTiling chosen;
-  // Registers hold the sums.
-  const int64_t across = AttentionTiling::rowsOfThread * accumulators > mostSums * (warpSize / 2)
-                             ? warpSize
-                             : warpSize / 2;
-  for (int64_t budget : {std::min(twoBlocks, kernel.sharedBytes), kernel.sharedBytes}) {
-    bool fits = false;
-    for (auto [ofBlock, atOnce] : sizes) {
-      AttentionTiling tiling;
-      tiling.rows = ofBlock, tiling.columns = atOnce, tiling.across = across;
-      tiling.threads = threadsFor(tiling);
-      if (tiling.threads < warpSize || tiling.threads > mostThreads || atOnce % across)
-        continue;
-      if (!fits)
-        chosen = tiling; // until one fits, in the end the smallest
-      if (bytes(tiling) > budget)
-        continue;
-      chosen = tiling;
-      fits = true;
-      const bool isMostlyPadding =
-          ofBlock / 2 >= rows || (atOnce > across && atOnce / 2 >= columns);
-      if (!isMostlyPadding && tiling.blocks(pairs, rows) >= multiprocessors / 2)
-        return chosen;
+  constexpr int64_t multiprocessors = 108, twoBlocks = 80 << 10, mostSums = 96;
+  SmallVector<int64_t> widths{warpSize / 2};
+  // Sums are in registers, and the more threads share a row the fewer each has.
+  if (AttentionTiling::rowsOfThread * accumulators > mostSums * widths.front())
+    widths.insert(widths.begin(), warpSize);
+  for (int64_t across : widths)
+    for (int64_t budget : {std::min(twoBlocks, kernel.sharedBytes), kernel.sharedBytes}) {
+      std::optional<AttentionTiling> chosen;
+      for (const AttentionTiling &tiling : tilings(across)) {
+        if (bytes(tiling) > budget)
+          continue;
+        chosen = tiling;
+        const bool isMostlyPadding =
+            tiling.rows / 2 >= rows || (tiling.columns > across && tiling.columns / 2 >= columns);
+        if (!isMostlyPadding && tiling.blocks(pairs, rows) >= multiprocessors / 2)
+          break;
+      }
+      if (chosen)
+        return *chosen;
     }
-    if (fits)
-      break;
-  }
-  return chosen;
+  return tilings(widths.back()).back(); // which the target refuses
 }
 
 std::optional<SmallVector<int64_t>> readingLanes(func::FuncOp kernel, ValueRange tensors) {

@@ -314,8 +314,8 @@ std::vector<Case> attentionCases() {
           AttentionSizes{1, 1, 5, 33, 16, 7}, AttentionSizes{1, 2, 33, 70, 24, 20},
           AttentionSizes{1, 1, 65, 65, 64, 48}, AttentionSizes{1, 1, 40, 70, 96, 96},
           AttentionSizes{1, 1, 20, 35, 128, 128}, AttentionSizes{1, 1, 9, 30, 256, 200},
-          AttentionSizes{1, 1, 21, 37, 256, 256}, AttentionSizes{1, 54, 64, 64, 16, 16},
-          AttentionSizes{1, 27, 33, 50, 32, 40}})
+          AttentionSizes{1, 1, 21, 37, 256, 256}, AttentionSizes{1, 1, 9, 17, 512, 512},
+          AttentionSizes{1, 54, 64, 64, 16, 16}, AttentionSizes{1, 27, 33, 50, 32, 40}})
       cases.push_back(attentionCase(s, causal, false, 3e-5));
     cases.push_back(attentionCase({1, 2, 19, 30, 33, 17, "f64"}, causal, false, 1e-12));
     cases.push_back(attentionCase({1, 2, 33, 40, 32, 32}, causal, true, 3e-5));

@@ -1,0 +1,71 @@
+"""Training on `cuda:emulated`: as on the CPU, and what one device saves the other resumes."""
+import os
+import tempfile
+import unittest
+
+import test_training
+from support import TEXT, TINY, lines, run, write
+
+GPU = "--device=cuda:emulated"
+
+
+class OnTheEmulatedGpu(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.text = write(self.folder, "text.txt", TEXT)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def train(self, steps, device, *arguments, out):
+        process = run("train", *TINY, f"--text={self.text}", f"--out={self.path(out)}", "--seed=3",
+                      "--lr=0.01", "--json", f"--steps={steps}", device, *arguments)
+        self.assertEqual(process.returncode, 0, process.stderr)
+        return [line["loss"] for line in lines(process) if "step" in line]
+
+    def assertSameLosses(self, ours, expected):
+        self.assertEqual(len(ours), len(expected))
+        for one, other in zip(ours, expected):
+            self.assertAlmostEqual(one, other, delta=1e-4 * other)
+
+    def test_losses_are_the_cpus(self):
+        options = ("--clip=0.5", "--accumulate=2")
+        expected = self.train(5, "--device=cpu", *options, out="cpu")
+        for target in ("cuda:sm_80", "cuda:sm_90a"):
+            found = self.train(5, GPU, f"--target={target}", *options, out=target[5:])
+            self.assertSameLosses(found, expected)
+
+    def test_runs_resume_bit_identically_and_move_between_devices(self):
+        whole = self.train(6, GPU, out="gpu")
+        self.train(3, GPU, out="parts")
+        self.assertEqual(self.train(6, GPU, "--resume", out="parts"), whole[3:])
+        self.assertEqual(test_training.newest(self.path("gpu")), test_training.newest(self.path("parts")))
+        self.train(6, "--device=cpu", out="cpu")
+        self.assertSameLosses(self.train(8, GPU, "--resume", out="cpu"),
+                              self.train(8, "--device=cpu", "--resume", out="gpu"))
+
+    def test_a_run_is_evaluated_and_writes(self):
+        self.train(4, GPU, out="run")
+        found = {}
+        for device in (GPU, "--device=cpu"):
+            evaluated = run("eval", self.path("run"), f"--text={self.text}", "--batches=2", "--json", device)
+            self.assertEqual(evaluated.returncode, 0, evaluated.stderr)
+            written = run("generate", self.path("run"), "--prompt=the ", "--tokens=12", "--seed=7", device)
+            self.assertEqual(written.returncode, 0, written.stderr)
+            found[device] = (lines(evaluated)[0]["loss"], written.stdout)
+        (ours, text), (expected, same) = found.values()
+        self.assertAlmostEqual(ours, expected, delta=1e-4 * expected)
+        self.assertEqual(text, same)
+
+    def test_a_head_that_no_block_holds_is_refused(self):
+        process = run("train", "gpt", "--layers=1", "--heads=1", "--width=1024", "--sequence=4", "--vocab=8",
+                      "--batch=1", "--data=random", "--steps=1", GPU)
+        self.assertEqual(process.returncode, 1, process.stderr)
+        self.assertIn("bytes of shared memory in a block, and cuda:sm_80 has 101376", process.stderr)
+        self.assertIn("h.0.attn", process.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
