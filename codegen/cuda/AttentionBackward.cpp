@@ -206,6 +206,7 @@ SmallVector<Value> KeyEmitter::step(Value firstQuery, ValueRange sums) {
   const size_t ofValues = rowsOfThread * valueColumns.groups;
   store(scores, shares);
   Values next = accumulate(scores, gradientTile, valueColumns, sums.take_front(ofValues));
+  kernel.synchroniseWarp(); // until the scores are used
   store(scores, changes);
   llvm::append_range(next, accumulate(scores, queryTile, columns, sums.drop_front(ofValues)));
   return next;

@@ -336,7 +336,6 @@ AttentionBlock::Values AttentionBlock::products(const Tile &left, const Tile &ri
 
 /// Rows belong to the threads of one warp, which alone wait for each other.
 void AttentionBlock::store(const Tile &scores, ValueRange values) {
-  kernel.synchroniseWarp(); // until the scores of before are read
   for (int64_t i = 0; i < rowsOfThread; ++i)
     for (int64_t j = 0; j < columnsOfThread(); ++j)
       storeLanes(scores, row(i), column(j), values[i * columnsOfThread() + j]);

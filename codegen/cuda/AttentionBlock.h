@@ -98,7 +98,7 @@ protected:
 
   /// The products of this thread's rows of `left` with its rows of `right`: by row, then column.
   Values products(const Tile &left, const Tile &right);
-  /// Gives the warp this thread's scores, by row, then column.
+  /// Gives the warp this thread's scores, by row, then column; it has used those of before.
   void store(const Tile &scores, mlir::ValueRange values);
   /// sums + scores · values: by row, then group of columns.
   Values accumulate(const Tile &scores, const Tile &values, const HeadColumns &columns,

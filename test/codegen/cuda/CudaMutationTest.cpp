@@ -1,0 +1,139 @@
+/// Generated kernels with one barrier taken out, each in turn: the PTX machine must find what that
+/// breaks. A barrier that nothing misses is one too many, or a check sees nothing.
+#include "codegen/Compile.h"
+#include "mlir/Parser/Parser.h"
+#include "test/codegen/CompiledKernel.h"
+#include "test/codegen/cuda/EmulatedProgram.h"
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace ingot::test {
+namespace {
+
+struct Case {
+  const char *name;
+  const char *text;     ///< a model of stage `graph`
+  int blockBarriers;    ///< that the code must have at least
+  int warpBarriers = 0; ///< 0: none, or none of which the test knows that they are needed
+};
+
+void PrintTo(const Case &one, std::ostream *stream) { *stream << one.name; }
+
+class CudaMutation : public testing::TestWithParam<Case> {
+protected:
+  void SetUp() override {
+    context = createContext();
+    module = mlir::parseSourceString<mlir::ModuleOp>(GetParam().text, context.get());
+    ASSERT_TRUE(module);
+  }
+
+  Program compiled() {
+    CompileOptions options;
+    options.target = "cuda:sm_80";
+    Result<Program> program = compile(*module, options);
+    EXPECT_TRUE(program) << program.error().text();
+    return std::move(*program);
+  }
+
+  static std::string textOf(const Program &program) {
+    return {program.objects[0].bytes.begin(), program.objects[0].bytes.end()};
+  }
+
+  static Status run(Program program) {
+    const std::vector<Port> ports = program.function("forward")->ports;
+    INGOT_ASSIGN(auto loaded, EmulatedProgram::load(std::move(program), testSeed()));
+    for (const Port &port : ports)
+      if (port.role == Role::Input)
+        INGOT_TRY((*loaded)->write("forward", port.name,
+                                   randomTensor(port.type, port.shape, testSeed())));
+    return (*loaded)->run("forward");
+  }
+
+  /// Places of an instruction in the text.
+  static std::vector<size_t> placesOf(const std::string &text, const std::string &instruction) {
+    std::vector<size_t> places;
+    for (size_t at = text.find(instruction); at != std::string::npos;
+         at = text.find(instruction, at + 1))
+      places.push_back(at);
+    return places;
+  }
+
+  void expectFound(const std::string &instruction, int least) {
+    const Program whole = compiled();
+    const std::string text = textOf(whole);
+    const std::vector<size_t> places = placesOf(text, instruction);
+    EXPECT_GE(int(places.size()), least) << text;
+    for (size_t at : places) {
+      std::string mutated = text;
+      const size_t end = mutated.find('\n', at);
+      mutated.replace(at, end - at, end - at, ' ');
+      Program program = whole;
+      program.objects[0].bytes.assign(mutated.begin(), mutated.end());
+      Status ran = run(std::move(program));
+      const size_t line = std::count(text.begin(), text.begin() + at, '\n') + 1;
+      ASSERT_FALSE(ran) << "nothing is found without line " << line << " of\n" << text;
+      const std::string found = ran.error().text(); // the first one of the launch
+      EXPECT_TRUE(found.find("shared-race: ") != found.npos ||
+                  found.find("uninitialised-memory: ") != found.npos)
+          << found;
+    }
+  }
+
+  std::unique_ptr<mlir::MLIRContext> context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+};
+
+TEST_P(CudaMutation, EveryBarrierIsMissed) {
+  Status whole = run(compiled());
+  ASSERT_TRUE(whole) << whole.error().text();
+  expectFound("bar.sync", GetParam().blockBarriers);
+  if (GetParam().warpBarriers)
+    expectFound("bar.warp.sync", GetParam().warpBarriers);
+}
+
+constexpr const char *row = R"mlir(
+func.func @forward(%x: tensor<3x2048xf32> {graph.name = "x", graph.role = "input"})
+    -> (tensor<3x2048xf32> {graph.name = "y"}) {
+  %y = graph.softmax %x dimension 1 : tensor<3x2048xf32>
+  return %y : tensor<3x2048xf32>
+})mlir";
+
+constexpr const char *column = R"mlir(
+func.func @forward(%x: tensor<700x40xf32> {graph.name = "x", graph.role = "input"})
+    -> (tensor<40xf32> {graph.name = "y"}) {
+  %y = graph.reduce sum %x [0] : tensor<700x40xf32> -> tensor<40xf32>
+  return %y : tensor<40xf32>
+})mlir";
+
+constexpr const char *contraction = R"mlir(
+func.func @forward(%a: tensor<40x70xf32> {graph.name = "a", graph.role = "input"},
+                   %b: tensor<70x36xf32> {graph.name = "b", graph.role = "input"})
+    -> (tensor<40x36xf32> {graph.name = "y"}) {
+  %y = graph.contract %a, %b batch [] x [] over [1] x [0] : tensor<40x70xf32>, tensor<70x36xf32> -> tensor<40x36xf32>
+  return %y : tensor<40x36xf32>
+})mlir";
+
+/// Several tiles of keys and of queries.
+constexpr const char *attention = R"mlir(
+func.func @forward(%q: tensor<1x1x70x16xf32> {graph.name = "q", graph.role = "input"},
+                   %k: tensor<1x1x70x16xf32> {graph.name = "k", graph.role = "input"},
+                   %v: tensor<1x1x70x16xf32> {graph.name = "v", graph.role = "input"},
+                   %d: tensor<1x1x70x16xf32> {graph.name = "d", graph.role = "input"})
+    -> (tensor<1x1x70x16xf32> {graph.name = "dq"}, tensor<1x1x70x16xf32> {graph.name = "dk"},
+        tensor<1x1x70x16xf32> {graph.name = "dv"}) {
+  %o, %l = graph.attention %q, %k, %v scale 2.5e-01 causal false
+    : tensor<1x1x70x16xf32>, tensor<1x1x70x16xf32>, tensor<1x1x70x16xf32> -> tensor<1x1x70x16xf32>, tensor<1x1x70xf32>
+  %dq, %dk, %dv = graph.attention_backward %q, %k, %v, %o, %l, %d scale 2.5e-01 causal false
+    : tensor<1x1x70x16xf32>, tensor<1x1x70x16xf32>, tensor<1x1x70x16xf32>, tensor<1x1x70x16xf32>, tensor<1x1x70xf32>, tensor<1x1x70x16xf32>
+    -> tensor<1x1x70x16xf32>, tensor<1x1x70x16xf32>, tensor<1x1x70x16xf32>
+  return %dq, %dk, %dv : tensor<1x1x70x16xf32>, tensor<1x1x70x16xf32>, tensor<1x1x70x16xf32>
+})mlir";
+
+INSTANTIATE_TEST_SUITE_P(Roots, CudaMutation,
+                         testing::Values(Case{"row", row, 2}, Case{"column", column, 1},
+                                         Case{"contraction", contraction, 2},
+                                         Case{"attention", attention, 6, 5}),
+                         [](const auto &info) { return std::string(info.param.name); });
+
+} // namespace
+} // namespace ingot::test
