@@ -26,8 +26,9 @@ struct KernelSource {
   bool isEmitted = false;           ///< the text holds loops
 };
 
-std::vector<KernelSource> kernelSources(ModuleOp planned) {
+std::vector<KernelSource> kernelSources(ModuleOp planned, const Backend &backend) {
   SymbolTable symbols(planned);
+  const auto flags = OpPrintingFlags().useLocalScope().enableDebugInfo(backend.namesOps());
   std::vector<KernelSource> sources;
   for (auto function : planned.getOps<func::FuncOp>()) {
     if (!kernel::isKernel(function))
@@ -42,12 +43,14 @@ std::vector<KernelSource> kernelSources(ModuleOp planned) {
       source.symbols.push_back(kernel::launchName(function.getName(), launch));
     llvm::raw_string_ostream stream(source.text);
     if (source.isEmitted)
-      for (const std::string &symbol : source.symbols)
-        stream << *symbols.lookup(symbol) << "\n";
+      for (const std::string &symbol : source.symbols) {
+        symbols.lookup(symbol)->print(stream, flags);
+        stream << "\n";
+      }
     func::FuncOp kernel = function.clone();
     for (StringRef note : {"graph.ops", "graph.tuned"})
       kernel->removeAttr(note); // they do not change the code
-    kernel->print(stream, OpPrintingFlags().useLocalScope());
+    kernel->print(stream, flags);
     kernel.erase();
     sources.push_back(std::move(source));
   }
@@ -118,7 +121,7 @@ template <typename Work> void forEach(size_t count, int threads, Work work) {
 Result<KernelCodeReport> generateKernelCode(ModuleOp planned, const Backend &backend,
                                             const DiskCache &cache, const CompileOptions &options,
                                             Program &program) {
-  std::vector<KernelSource> sources = kernelSources(planned);
+  std::vector<KernelSource> sources = kernelSources(planned, backend);
   std::vector<KernelObject> objects(sources.size());
   std::vector<std::string> keys;
   std::vector<size_t> missing;
@@ -168,7 +171,7 @@ Result<std::string> kernelsAsCode(ModuleOp planned, const Backend &backend) {
   std::unique_ptr<MLIRContext> context = createContext();
   std::string text;
   llvm::raw_string_ostream stream(text);
-  for (const KernelSource &source : kernelSources(planned)) {
+  for (const KernelSource &source : kernelSources(planned, backend)) {
     INGOT_ASSIGN(OwningOpRef<ModuleOp> module, lowerToCode(source, backend, *context));
     stream << *module << "\n";
   }

@@ -30,6 +30,8 @@ public:
   /// Features that a machine must have to run the code, as the runtime checks them.
   virtual std::vector<std::string> requirements() const = 0;
   virtual const TargetCosts &costs() const = 0;
+  /// Whether code says which of the model's ops it comes from. Ops' names are a part of it then.
+  virtual bool namesOps() const { return false; }
 
   /// Decides how a kernel runs, by its body alone; null after a located diagnostic. Emits nothing.
   virtual kernel::ScheduleAttr schedule(mlir::func::FuncOp kernel) const = 0;

@@ -14,6 +14,7 @@ public:
   std::string identity() const override { return target.name(); }
   std::vector<std::string> requirements() const override { return {}; }
   const TargetCosts &costs() const override { return workCosts; }
+  bool namesOps() const override { return true; }
   kernel::ScheduleAttr schedule(mlir::func::FuncOp kernel) const override;
   llvm::LogicalResult emit(mlir::func::FuncOp kernel) const override;
   void addCodePasses(mlir::OpPassManager &passes) const override;

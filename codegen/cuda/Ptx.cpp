@@ -8,12 +8,16 @@
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "passes/Passes.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/BinaryFormat/Dwarf.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Target/TargetMachine.h"
+#include <algorithm>
+#include <map>
 #include <unordered_set>
 
 using namespace mlir;
@@ -46,6 +50,53 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, callGraph, modules);
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
+}
+
+/// Where an op comes from, as file and line: a node of the model is line 1 of a file of its name.
+std::optional<std::pair<std::string, unsigned>> sourceOf(Location location) {
+  std::optional<std::pair<std::string, unsigned>> source;
+  location->walk([&](Location part) {
+    if (auto name = dyn_cast<NameLoc>(part))
+      source.emplace(name.getName().str(), 1);
+    else if (auto file = dyn_cast<FileLineColLoc>(part))
+      source.emplace(file.getFilename().str(), std::max(1u, file.getLine()));
+    return source ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  if (source) // in quotes, without escapes, in one line
+    std::ranges::replace_if(
+        source->first, [](char c) { return c == '"' || c == '\\' || !llvm::isPrint(c); }, '_');
+  return source;
+}
+
+/// Turns ops' locations into what becomes `.loc` lines and nothing else.
+void addSourceLines(ModuleOp module) {
+  using namespace mlir::LLVM;
+  MLIRContext *context = module.getContext();
+  auto distinct = [&] { return DistinctAttr::create(UnitAttr::get(context)); };
+  auto fileOf = [&](StringRef name) { return DIFileAttr::get(context, name, /*directory=*/""); };
+  auto located = [&](unsigned line, Attribute scope) {
+    return FusedLoc::get(context, {FileLineColLoc::get(context, "", line, 1)}, scope);
+  };
+  for (auto kernel : module.getOps<LLVMFuncOp>()) {
+    auto source = sourceOf(kernel.getLoc());
+    if (!source)
+      continue;
+    DIFileAttr file = fileOf(source->first);
+    auto unit = DICompileUnitAttr::get(distinct(), llvm::dwarf::DW_LANG_C, file,
+                                       StringAttr::get(context, "ingot"), /*isOptimized=*/true,
+                                       DIEmissionKind::DebugDirectivesOnly);
+    auto subprogram =
+        DISubprogramAttr::get(context, distinct(), unit, file, kernel.getNameAttr(),
+                              kernel.getNameAttr(), file, source->second, source->second,
+                              DISubprogramFlags::Definition | DISubprogramFlags::Optimized,
+                              DISubroutineTypeAttr::get(context, ArrayRef<DITypeAttr>()), {}, {});
+    kernel.getBody().walk([&](Operation *op) {
+      if (auto own = sourceOf(op->getLoc()))
+        op->setLoc(located(own->second, DILexicalBlockFileAttr::get(subprogram, fileOf(own->first),
+                                                                    /*discriminator=*/0)));
+    });
+    kernel->setLoc(located(source->second, subprogram));
+  }
 }
 
 /// Names as PTX has them, and none that two kernels could have in common.
@@ -84,6 +135,7 @@ Result<std::vector<uint8_t>> compileToPtx(ModuleOp module, const CudaTarget &tar
   registerBuiltinDialectTranslation(*module.getContext());
   registerLLVMDialectTranslation(*module.getContext());
   registerNVVMDialectTranslation(*module.getContext());
+  addSourceLines(module);
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> ir = translateModuleToLLVMIR(module, context, "kernel");
   if (!ir)
@@ -108,22 +160,60 @@ Result<std::vector<uint8_t>> compileToPtx(ModuleOp module, const CudaTarget &tar
   return std::vector<uint8_t>(text.begin(), text.end());
 }
 
-std::vector<uint8_t> joinPtx(const std::vector<KernelObject> &objects) {
+namespace {
+
+/// Kernels' texts as one module.
+class PtxJoiner {
+public:
+  void add(StringRef text);
+  std::string finish();
+
+private:
   std::string joined;
-  std::unordered_set<std::string> shared; // declarations of the block's scratch, once each
-  for (const KernelObject &object : objects) {
-    StringRef text(reinterpret_cast<const char *>(object.bytes.data()), object.bytes.size());
-    const size_t end = text.find(header);
-    if (joined.empty())
-      joined = text.take_front(end + header.size()).str();
-    text = text.drop_front(end == StringRef::npos ? 0 : end + header.size());
-    while (!text.empty()) {
-      auto [line, rest] = text.split('\n');
-      if (!line.starts_with(".extern .shared") || shared.insert(line.str()).second)
-        joined += (line + "\n").str();
-      text = rest;
-    }
+  std::unordered_set<std::string> shared; ///< declarations of the block's scratch, once each
+  std::map<std::string, size_t>
+      files; ///< numbers of `.loc` by name, which every text has its own of
+};
+
+void PtxJoiner::add(StringRef text) {
+  const size_t end = text.find(header);
+  if (joined.empty())
+    joined = text.take_front(end + header.size()).str();
+  text = text.drop_front(end == StringRef::npos ? 0 : end + header.size());
+  SmallVector<StringRef> lines;
+  text.split(lines, '\n', /*MaxSplit=*/-1, /*KeepEmpty=*/true);
+  if (!lines.empty() && lines.back().empty())
+    lines.pop_back();
+  std::map<unsigned, size_t> numbers; // of this text's files among all
+  for (StringRef line : lines)
+    if (unsigned number; line.consume_front("\t.file\t") && !line.consumeInteger(10, number))
+      numbers[number] = files.try_emplace(line.str(), files.size() + 1).first->second;
+  for (StringRef line : lines) {
+    if (line.starts_with("\t.file\t") || line.starts_with("\t.section\t"))
+      continue;
+    if (line.starts_with(".extern .shared") && !shared.insert(line.str()).second)
+      continue;
+    StringRef rest = line;
+    if (unsigned number; rest.consume_front("\t.loc\t") && !rest.consumeInteger(10, number))
+      joined += fmt::format("\t.loc\t{}{}\n", numbers[number], rest.str());
+    else
+      joined += (line + "\n").str();
   }
+}
+
+std::string PtxJoiner::finish() {
+  for (const auto &[name, number] : files)
+    joined += fmt::format("\t.file\t{}{}\n", number, name);
+  return std::move(joined);
+}
+
+} // namespace
+
+std::vector<uint8_t> joinPtx(const std::vector<KernelObject> &objects) {
+  PtxJoiner joiner;
+  for (const KernelObject &object : objects)
+    joiner.add({reinterpret_cast<const char *>(object.bytes.data()), object.bytes.size()});
+  const std::string joined = joiner.finish();
   return {joined.begin(), joined.end()};
 }
 

@@ -1,5 +1,6 @@
 """Training on `cuda:emulated`: as on the CPU, and what one device saves the other resumes."""
 import os
+import re
 import tempfile
 import unittest
 
@@ -58,6 +59,18 @@ class OnTheEmulatedGpu(unittest.TestCase):
         (ours, text), (expected, same) = found.values()
         self.assertAlmostEqual(ours, expected, delta=1e-4 * expected)
         self.assertEqual(text, same)
+
+    def test_every_kernel_says_which_ops_it_comes_from(self):
+        process = run("compile", *TINY, "--vocab=32", "--train", "--target=cuda:sm_80", "--emit=ptx")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        files = dict(re.findall(r'^\t\.file\t(\d+) "(.*)"$', process.stdout, re.MULTILINE))
+        self.assertIn("h.0.attn", files.values())
+        kernels = process.stdout.split(".visible .entry ")[1:]
+        self.assertGreater(len(kernels), 20)
+        for kernel in kernels:
+            used = set(re.findall(r"^\t\.loc\t(\d+) ", kernel, re.MULTILINE))
+            self.assertTrue(used, kernel)
+            self.assertLessEqual(used, set(files), kernel)
 
     def test_a_head_that_no_block_holds_is_refused(self):
         process = run("train", "gpt", "--layers=1", "--heads=1", "--width=1024", "--sequence=4", "--vocab=8",

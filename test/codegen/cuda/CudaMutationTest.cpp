@@ -76,6 +76,7 @@ protected:
       EXPECT_TRUE(found.find("shared-race: ") != found.npos ||
                   found.find("uninitialised-memory: ") != found.npos)
           << found;
+      EXPECT_NE(found.find("\n  from "), found.npos) << "no op is named\n" << found;
     }
   }
 
