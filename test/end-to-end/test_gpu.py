@@ -1,11 +1,13 @@
 """Training on `cuda:emulated`: as on the CPU, and what one device saves the other resumes."""
 import os
 import re
+import shutil
+import subprocess
 import tempfile
 import unittest
 
 import test_training
-from support import TEXT, TINY, lines, run, write
+from support import LONG, TEXT, TINY, lines, run, write
 
 GPU = "--device=cuda:emulated"
 
@@ -71,6 +73,24 @@ class OnTheEmulatedGpu(unittest.TestCase):
             used = set(re.findall(r"^\t\.loc\t(\d+) ", kernel, re.MULTILINE))
             self.assertTrue(used, kernel)
             self.assertLessEqual(used, set(files), kernel)
+
+    def test_ptxas_takes_every_kernel_without_spills(self):
+        ptxas = shutil.which("ptxas", path=f"{os.environ['PATH']}:/usr/local/cuda/bin")
+        if not ptxas:
+            self.skipTest("the CUDA toolkit's ptxas is not there")
+        model = ["gpt", "--size=gpt2", "--batch=8", "--sequence=1024"] if LONG else [*TINY, "--vocab=32"]
+        for chip in ("sm_80", "sm_90a"):
+            text = self.path(f"{chip}.ptx")
+            process = run("compile", *model, "--train", f"--target=cuda:{chip}", "--emit=ptx", "-o", text)
+            self.assertEqual(process.returncode, 0, process.stderr)
+            assembled = subprocess.run([ptxas, "-v", "-lineinfo", f"-arch={chip}", text, "-o", self.path("cubin")],
+                                       capture_output=True, text=True)
+            self.assertEqual(assembled.returncode, 0, assembled.stderr)
+            with open(text) as file:
+                kernels = file.read().count(".visible .entry ")
+            spills = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads",
+                                assembled.stderr)
+            self.assertEqual(spills, [("0", "0", "0")] * kernels, assembled.stderr)
 
     def test_a_head_that_no_block_holds_is_refused(self):
         process = run("train", "gpt", "--layers=1", "--heads=1", "--width=1024", "--sequence=4", "--vocab=8",

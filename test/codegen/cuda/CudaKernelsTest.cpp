@@ -6,6 +6,7 @@
 #include "test/codegen/CompiledKernel.h"
 #include "test/codegen/cuda/EmulatedProgram.h"
 #include <cmath>
+#include <functional>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -14,11 +15,12 @@ namespace {
 
 /// A model of stage `graph` whose @forward has these arguments, body and results.
 struct Case {
-  std::string name, text;
-  std::string root;        ///< that some kernel of it must have
+  std::string name, text = {};
+  std::string root = {};   ///< that some kernel of it must have
   double tolerance = 0;    ///< against the reference, of the result's largest element
   bool isBitEqual = false; ///< to the CPU's
   int64_t indexLimit = 0;  ///< i64 inputs are drawn below it
+  std::function<Case(std::mt19937_64 &)> drawn = {}; ///< gives a case of its own for each run
 };
 
 void PrintTo(const Case &one, std::ostream *stream) { *stream << one.name; }
@@ -26,11 +28,12 @@ void PrintTo(const Case &one, std::ostream *stream) { *stream << one.name; }
 class CudaKernels : public testing::TestWithParam<Case> {
 protected:
   void SetUp() override {
-    context = createContext();
-    module = mlir::parseSourceString<mlir::ModuleOp>(GetParam().text, context.get());
-    ASSERT_TRUE(module) << GetParam().text;
-    function = *module->getOps<mlir::func::FuncOp>().begin();
     std::mt19937_64 random(testSeed());
+    test = GetParam().drawn ? GetParam().drawn(random) : GetParam();
+    context = createContext();
+    module = mlir::parseSourceString<mlir::ModuleOp>(test.text, context.get());
+    ASSERT_TRUE(module) << test.text;
+    function = *module->getOps<mlir::func::FuncOp>().begin();
     CompileOptions options;
     Result<Program> cpu = compile(*module, options);
     ASSERT_TRUE(cpu) << cpu.error().text();
@@ -47,7 +50,7 @@ protected:
       return randomTensor(port.type, port.shape, random());
     Tensor tensor(port.type, port.shape);
     for (int64_t i = 0; i < tensor.size(); ++i)
-      tensor.as<int64_t>()[i] = int64_t(random() % uint64_t(GetParam().indexLimit));
+      tensor.as<int64_t>()[i] = int64_t(random() % uint64_t(test.indexLimit));
     return tensor;
   }
 
@@ -70,9 +73,9 @@ protected:
     EXPECT_TRUE(program) << program.error().text();
     if (!program)
       return {};
-    EXPECT_TRUE(std::ranges::any_of(
-        program->kernels, [](const Kernel &kernel) { return kernel.root == GetParam().root; }))
-        << "no kernel has the root " << GetParam().root;
+    EXPECT_TRUE(std::ranges::any_of(program->kernels,
+                                    [&](const Kernel &kernel) { return kernel.root == test.root; }))
+        << "no kernel has the root " << test.root;
     auto loaded = EmulatedProgram::load(std::move(*program), testSeed());
     EXPECT_TRUE(loaded) << loaded.error().text();
     if (!loaded)
@@ -87,6 +90,7 @@ protected:
     return values;
   }
 
+  Case test;
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   mlir::func::FuncOp function;
@@ -95,6 +99,7 @@ protected:
 };
 
 TEST_P(CudaKernels, AgreeWithTheReference) {
+  SCOPED_TRACE(test.name);
   Result<std::vector<Tensor>> expected = interpret(function, inputs);
   ASSERT_TRUE(expected) << expected.error().text();
   for (const char *target : {"cuda:sm_80", "cuda:sm_90a"}) {
@@ -107,9 +112,9 @@ TEST_P(CudaKernels, AgreeWithTheReference) {
       for (int64_t i = 0; i < wanted.size(); ++i)
         largest = std::max(largest, std::abs(elementAt(wanted, i)));
       for (int64_t i = 0; i < wanted.size(); ++i)
-        ASSERT_NEAR(elementAt(found[r], i), elementAt(wanted, i), GetParam().tolerance * largest)
+        ASSERT_NEAR(elementAt(found[r], i), elementAt(wanted, i), test.tolerance * largest)
             << target << ", result " << r << ", element " << i;
-      if (GetParam().isBitEqual) {
+      if (test.isBitEqual) {
         ASSERT_EQ(std::memcmp(found[r].data(), onCpu[r].data(), found[r].bytes()), 0)
             << target << ", result " << r << " differs from the CPU's";
       }
@@ -267,6 +272,7 @@ INSTANTIATE_TEST_SUITE_P(Scatters, CudaKernels, testing::ValuesIn(scatterCases()
 struct AttentionSizes {
   int64_t batch, heads, queries, keys, head, valueHead;
   const char *type = "f32";
+  double scale = 0.4;
 };
 
 /// Attention and its gradients, where keys come as [batch, heads, head, sequence] if `transposed`.
@@ -293,12 +299,12 @@ Case attentionCase(const AttentionSizes &s, bool causal, bool transposed, double
               ? fmt::format("  %k = graph.transpose %g [0, 1, 3, 2] : {} -> {}\n", given, key)
               : std::string();
   text += fmt::format(
-      "  %o, %l = graph.attention %q, {5}, %v scale 4.0e-01 causal {6} : {0}, {1}, {2} -> {3}, "
+      "  %o, %l = graph.attention %q, {5}, %v scale {7:e} causal {6} : {0}, {1}, {2} -> {3}, "
       "{4}\n"
-      "  %dq, %dk, %dv = graph.attention_backward %q, {5}, %v, %o, %l, %d scale 4.0e-01 causal {6} "
+      "  %dq, %dk, %dv = graph.attention_backward %q, {5}, %v, %o, %l, %d scale {7:e} causal {6} "
       ": {0}, {1}, {2}, {3}, {4}, {3} -> {0}, {1}, {2}\n"
       "  return %o, %l, %dq, %dk, %dv : {3}, {4}, {0}, {1}, {2}\n}}\n",
-      query, key, value, result, lse, transposed ? "%k" : "%g", causal);
+      query, key, value, result, lse, transposed ? "%k" : "%g", causal, s.scale);
   return {fmt::format("attention{}_{}{}{}",
                       sizesName({s.batch, s.heads, s.queries, s.keys, s.head, s.valueHead}), s.type,
                       causal ? "_causal" : "", transposed ? "_transposed" : ""),
@@ -317,11 +323,24 @@ std::vector<Case> attentionCases() {
           AttentionSizes{1, 1, 21, 37, 256, 256}, AttentionSizes{1, 1, 9, 17, 512, 512},
           AttentionSizes{1, 54, 64, 64, 16, 16}, AttentionSizes{1, 27, 33, 50, 32, 40}})
       cases.push_back(attentionCase(s, causal, false, 3e-5));
+    // Errors of scores grow with them, and exponentials make relative ones of them.
+    cases.push_back(attentionCase({1, 1, 40, 80, 64, 64, "f32", 30}, causal, false, 1e-3));
+    cases.back().name += "_large_scores";
     cases.push_back(attentionCase({1, 2, 19, 30, 33, 17, "f64"}, causal, false, 1e-12));
     cases.push_back(attentionCase({1, 2, 33, 40, 32, 32}, causal, true, 3e-5));
     cases.push_back(attentionCase({2, 2, 33, 40, 32, 12, "bf16"}, causal, false, 3e-2));
     cases.push_back(attentionCase({2, 2, 33, 40, 12, 32, "f16"}, causal, false, 3e-3));
   }
+  for (int number = 0; number < 3; ++number)
+    cases.push_back({.name = fmt::format("attention_drawn_{}", number),
+                     .drawn = [number](std::mt19937_64 &random) {
+                       random.discard(number);
+                       auto upTo = [&](int64_t most) { return int64_t(1 + random() % most); };
+                       const int64_t queries = upTo(70);
+                       return attentionCase({upTo(2), upTo(3), queries, queries + upTo(70) - 1,
+                                             upTo(100), upTo(100)},
+                                            random() % 2, random() % 2, 5e-5);
+                     }});
   return cases;
 }
 

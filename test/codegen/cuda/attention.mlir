@@ -38,3 +38,19 @@ func.func private @backward(%q: tensor<2x12x1024x64xf32>, %k: tensor<2x12x1024x6
   %dq, %dk, %dv = graph.attention_backward %q, %k, %v, %o, %l, %g scale 1.25e-01 causal true : tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>, tensor<2x12x1024xf32>, tensor<2x12x1024x64xf32> -> tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>
   return %dq, %dk, %dv : tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>
 }
+
+// -----
+
+// Without queries, zeros.
+// CHECK-LABEL: func.func private @nothing.0(
+// CHECK-NEXT:    return
+// CHECK-LABEL: func.func private @nothing.1(
+// CHECK-NOT:   vector.load {{.*}} : memref<1x1x0x16xf32>
+// CHECK:       vector.store %cst
+// CHECK:       return
+func.func private @nothing(%q: tensor<1x1x0x64xf32>, %k: tensor<1x1x16x64xf32>, %v: tensor<1x1x16x64xf32>,
+                           %o: tensor<1x1x0x64xf32>, %l: tensor<1x1x0xf32>, %g: tensor<1x1x0x64xf32>)
+    -> (tensor<1x1x0x64xf32>, tensor<1x1x16x64xf32>, tensor<1x1x16x64xf32>) attributes {graph.kernel = "attention_backward"} {
+  %dq, %dk, %dv = graph.attention_backward %q, %k, %v, %o, %l, %g scale 1.25e-01 causal true : tensor<1x1x0x64xf32>, tensor<1x1x16x64xf32>, tensor<1x1x16x64xf32>, tensor<1x1x0x64xf32>, tensor<1x1x0xf32>, tensor<1x1x0x64xf32> -> tensor<1x1x0x64xf32>, tensor<1x1x16x64xf32>, tensor<1x1x16x64xf32>
+  return %dq, %dk, %dv : tensor<1x1x0x64xf32>, tensor<1x1x16x64xf32>, tensor<1x1x16x64xf32>
+}
