@@ -204,11 +204,21 @@ Result<std::string> Toolkit::compile(const std::string &source, const std::strin
 }
 
 Status Toolkit::assemble(const std::string &text, std::string_view architecture) const {
+  INGOT_TRY(runPtxas(text, architecture, 0));
+  return {};
+}
+
+Result<std::string> Toolkit::cubin(const std::string &text, std::string_view architecture) const {
+  return runPtxas(text, architecture, 3);
+}
+
+Result<std::string> Toolkit::runPtxas(const std::string &text, std::string_view architecture,
+                                      int level) const {
   if (ptxas.empty())
     return failure(Error::Code::Unsupported, "ptxas", "was not found");
-  const ScratchFile input(text), output("");
-  return runTool({ptxas, fmt::format("--gpu-name={}", architecture), "--opt-level=0",
-                  "--output-file=" + output.path, input.path});
+  const ScratchFile input(text);
+  return outputOf({ptxas, fmt::format("--gpu-name={}", architecture),
+                   fmt::format("--opt-level={}", level), input.path, "--output-file"});
 }
 
 } // namespace ingot::emulator::test

@@ -29,9 +29,13 @@ public:
 
   /// Assembles PTX for "sm_80"; the error is what ptxas printed.
   Status assemble(const std::string &ptx, std::string_view architecture) const;
+  /// The same, and what it makes of the PTX: a cubin.
+  Result<std::string> cubin(const std::string &ptx, std::string_view architecture) const;
 
 private:
   Toolkit();
+  Result<std::string> runPtxas(const std::string &ptx, std::string_view architecture,
+                               int level) const;
   std::string include; ///< folder of cuda_fp16.h
   std::string ptxas;   ///< the executable
   std::string reason;  ///< of missing()
