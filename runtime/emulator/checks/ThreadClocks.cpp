@@ -6,7 +6,7 @@ namespace ingot::emulator {
 namespace {
 
 constexpr size_t done = size_t(Known::Done);
-/// What a release hands on beside what is done: the fences of other proxies.
+/// What a release hands on beside what is done: the fences of other proxies, in their order.
 constexpr Known proxyKinds[] = {Known::ProxyFenced, Known::MapReleased, Known::MapAcquired};
 
 bool isFenced(size_t kind) { return kind >= kindOf(Known::Fenced) && kind < kindOf(Known::Seen); }
@@ -203,8 +203,7 @@ void ThreadClocks::fence(Warp &warp, uint32_t mask, MemoryOrder order) {
   if (!order.releases())
     return;
   if (state.initialises)
-    forBits(mask,
-            [&](int l) { state.fencedInitialised[size_t(l)] = state.initialised[size_t(l)]; });
+    initialisationFence(warp, mask);
   ++state.now;
 }
 
@@ -214,8 +213,7 @@ void ThreadClocks::initialisationFence(Warp &warp, uint32_t mask) {
 }
 
 void ThreadClocks::proxyFence(Warp &warp, uint32_t mask, ProxyFence fence) {
-  const Known kinds[] = {Known::ProxyFenced, Known::MapReleased, Known::MapAcquired};
-  const size_t kind = kindOf(kinds[size_t(fence)]);
+  const size_t kind = kindOf(proxyKinds[size_t(fence)]);
   WarpState &state = stateOf(warp);
   forBundles(warp, state, mask, true, [&](Bundle &bundle, uint32_t) {
     bundle[kind] = bundle[done];

@@ -20,6 +20,14 @@ std::optional<FloatType> elementType(Type type) {
   return known ? format : std::nullopt;
 }
 
+/// .ftz and .sat are of f32, f16 and pairs of f16 alone.
+bool fits(Decoder &d, std::string_view modifier, bool given, Type type) {
+  if (!given || type == Type::F32 || type == Type::F16 || type == Type::F16x2)
+    return true;
+  d.fail(fmt::format("{} needs .f32 or .f16", modifier));
+  return false;
+}
+
 // The general way: the exact function of Numbers.h for each active lane.
 
 struct Arguments {
@@ -158,10 +166,8 @@ template <Sum op> Handler decodeSum(Decoder &d) {
                                           saturate);
   if (!elementType(type) || type == Type::None)
     return nullptr;
-  if (flush && (type == Type::F64 || type == Type::BF16 || type == Type::BF16x2))
-    return d.fail(".ftz needs .f32 or .f16");
-  if (saturate && (type == Type::F64 || type == Type::BF16 || type == Type::BF16x2))
-    return d.fail(".sat needs .f32 or .f16");
+  if (!fits(d, ".ftz", flush, type) || !fits(d, ".sat", saturate, type))
+    return nullptr;
   const Rounding mode = rounding.value_or(Rounding::NearestEven);
   if (isHalf(type) && mode != Rounding::NearestEven)
     return d.fail("halves are rounded to nearest");
@@ -201,10 +207,8 @@ Handler decodeFma(Decoder &d) {
   // mad.f32 without a rounding existed on sm_1x alone.
   if (!rounding)
     return d.fail("a rounding (.rn, .rz, .rm, .rp) is needed");
-  if (flush && (type == Type::F64 || type == Type::BF16 || type == Type::BF16x2))
-    return d.fail(".ftz needs .f32 or .f16");
-  if (saturate && (type == Type::F64 || type == Type::BF16 || type == Type::BF16x2))
-    return d.fail(".sat needs .f32 or .f16");
+  if (!fits(d, ".ftz", flush, type) || !fits(d, ".sat", saturate, type))
+    return nullptr;
   if (relu && (!isHalf(type) || saturate))
     return d.fail(".relu needs halves, and no .sat");
   if (isHalf(type) && d.opcode() == "mad")
@@ -370,8 +374,8 @@ template <auto function> Handler decodeSign(Decoder &d) {
   const Type type = d.type();
   if (!elementType(type))
     return nullptr;
-  if (flush && (type == Type::F64 || type == Type::BF16 || type == Type::BF16x2))
-    return d.fail(".ftz needs .f32 or .f16");
+  if (!fits(d, ".ftz", flush, type))
+    return nullptr;
   return withOperands(d, type, 1, general<function, 1>(d, type, {{}, {}, {}, flush}));
 }
 
@@ -408,8 +412,8 @@ template <bool isMinimum> Handler decodeMinMax(Decoder &d) {
   const bool three = d.operandsLeft() == 4;
   if (three ? sign : sign != absolute)
     return d.fail(".xorsign and .abs belong together, but for .abs of three sources");
-  if (flush && (type == Type::F64 || type == Type::BF16 || type == Type::BF16x2))
-    return d.fail(".ftz needs .f32 or .f16");
+  if (!fits(d, ".ftz", flush, type))
+    return nullptr;
   if (type == Type::F64 && (nan || sign))
     return d.fail("f64 has neither .NaN nor .xorsign");
   const Arguments arguments{
