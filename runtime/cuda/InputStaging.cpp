@@ -27,7 +27,8 @@ Result<InputStaging> InputStaging::make(const std::shared_ptr<Gpu> &gpu) {
 Status InputStaging::grow(Slot &slot, int64_t bytes) {
   if (bytes <= slot.bytes)
     return {};
-  INGOT_TRY(gpu->finish()); // somebody may still read what goes
+  if (slot.bytes)
+    INGOT_TRY(gpu->finish()); // somebody may still read what goes
   slot.graphs.clear();
   slot.bytes = 0;
   slot.host = {};
