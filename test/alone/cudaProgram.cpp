@@ -50,6 +50,7 @@ int cudaMemset(void *, int, size_t);
 int cudaMemcpyToSymbol(const void *, const void *, size_t, size_t, int);
 int cudaMemcpyFromSymbol(void *, const void *, size_t, size_t, int);
 int cudaStreamCreate(Stream *);
+int cudaStreamCreateWithFlags(Stream *, unsigned);
 int cudaStreamDestroy(Stream);
 int cudaStreamSynchronize(Stream);
 int cudaStreamWaitEvent(Stream, Event, unsigned);
@@ -288,6 +289,26 @@ void vector() {
   CHECK(cudaFree(b));
 }
 
+/// A stream copies what another one's kernel writes, without waiting for it.
+void unordered() {
+  Stream one, two;
+  CHECK(cudaStreamCreateWithFlags(&one, 1));
+  CHECK(cudaStreamCreateWithFlags(&two, 1));
+  const std::vector<float> in = ramp();
+  std::vector<float> out(n);
+  float *a = allocate<float>(n), *b = allocate<float>(n);
+  CHECK(cudaMemcpy(a, in.data(), n * 4, hostToDevice));
+  for (int i = 0; i < 3; ++i) {
+    CHECK(launch(scaleEntry, 4, 256, 0, one, a, b, n));
+    CHECK(cudaMemcpyAsync(out.data(), b, n * 4, deviceToHost, two));
+    CHECK(cudaDeviceSynchronize());
+  }
+  CHECK(cudaFree(a));
+  CHECK(cudaFree(b));
+  CHECK(cudaStreamDestroy(one));
+  CHECK(cudaStreamDestroy(two));
+}
+
 /// Reads memory that nobody has written: a finding that ends nothing.
 void unwritten() {
   float *a = allocate<float>(n), *b = allocate<float>(n);
@@ -460,6 +481,7 @@ const std::map<std::string, std::function<void()>> cases = {
     {"symbols", symbols},
     {"memory", memory},
     {"streams", streams},
+    {"unordered", unordered},
     {"errors", errors},
     {"out-of-bounds", outOfBounds},
     {"trap", trap},

@@ -58,6 +58,15 @@ class HandMade(unittest.TestCase):
         self.assertIn("shared-race: ", process.stderr)
         self.program("race", "--off=shared-race", "--off=uninitialised-memory")
 
+    def test_a_missing_wait_between_streams_is_found(self):
+        process = self.program("unordered", code=1)
+        message = (r"launch-race: a copy of 4000 bytes reads 0xd0\w+, which kernel 'scale' writes: no stream, event "
+                   r"or edge of a graph orders the two.*")
+        self.assertEqual(len(re.findall(message + "\n\n", process.stderr)), 1, process.stderr)
+        self.assertRegex(process.stderr, message + ": 2 times more\n")
+        self.assertIn("3 kernel launches, 1 finding; seed 7", process.stderr)
+        self.program("unordered", "--off=launch-race")
+
     def test_errors_are_the_runtimes(self):
         process = self.program("errors")
         self.assertIn("major 8\n", process.stdout)

@@ -521,4 +521,8 @@ MemoryCounters Checks::counters() const {
   return inspection->counters;
 }
 
+Footprint Checks::footprint() const {
+  return inspection->options.globalRaces ? inspection->global->footprint() : Footprint();
+}
+
 } // namespace ingot::emulator

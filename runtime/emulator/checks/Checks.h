@@ -3,6 +3,7 @@
 /// Every check has a name that turns it off: those below, and those that the machine itself reports
 /// (`LaunchOptions::off` takes both).
 #pragma once
+#include "runtime/emulator/checks/Footprint.h"
 #include "runtime/emulator/checks/KernelProfile.h"
 #include "runtime/emulator/machine/Machine.h"
 #include <string_view>
@@ -34,6 +35,8 @@ public:
   ~Checks() override;
   std::unique_ptr<ClusterObserver> begin(Cluster &cluster) override;
   MemoryCounters counters() const;
+  /// Which global memory the launch has touched; nothing without the check of global races.
+  Footprint footprint() const;
 
 private:
   std::unique_ptr<Inspection> inspection;

@@ -58,6 +58,34 @@ Lines *GlobalChecks::linesOf(const Allocation &allocation) {
   return known->second.get();
 }
 
+Footprint GlobalChecks::footprint() const {
+  Footprint footprint;
+  TouchedRange open[4]; // the last range of each kind, which mostly goes on
+  for (const auto &[allocation, memory] : lines) {
+    if (!memory)
+      continue;
+    memory->forTouched([&](uint64_t number, const Line &line) {
+      const uint64_t start = allocation->address + number * lineBytes;
+      line.forAll([&](const Entry &entry) {
+        const TouchedRange touched{start + entry.begin, start + entry.end, entry.has(Entry::writes),
+                                   entry.has(Entry::strong) && entry.scope() == Scope::Device};
+        TouchedRange &last = open[2 * touched.writes + touched.strong];
+        if (touched.address <= last.end && touched.end >= last.address) {
+          last.address = std::min(last.address, touched.address);
+          last.end = std::max(last.end, touched.end);
+          return;
+        }
+        footprint.push_back(last);
+        last = touched;
+      });
+    });
+  }
+  footprint.insert(footprint.end(), std::begin(open), std::end(open));
+  std::erase_if(footprint, [](const TouchedRange &range) { return range.end == 0; });
+  normaliseFootprint(footprint);
+  return footprint;
+}
+
 void GlobalChecks::unwritten(const Instruction &instruction, const RaceCheck &check,
                              const Allocation &allocation, const Run &run) {
   const Access &access = check.access;
@@ -171,6 +199,7 @@ void GlobalChecks::races(const Instruction &instruction, const RaceCheck &check,
            [&](uint64_t number, Entry piece) {
              const uint64_t address = allocation.address + number * lineBytes;
              lock.take(address);
+             memory.mark(number);
              if (access.collective) {
                piece.shift = Entry::together;
                piece.firstLane = 0;
@@ -202,6 +231,21 @@ void GlobalChecks::races(const Instruction &instruction, const RaceCheck &check,
         {&instruction, &warp, warp.executed, run.address, run.bytes, access.values.data});
 }
 
+void GlobalChecks::constantRead(const RaceCheck &check, const Allocation &allocation,
+                                const Run &run, Recent &recent) {
+  Lines *const memory = options.globalRaces ? linesOf(allocation, recent) : nullptr;
+  if (!memory)
+    return;
+  LineLock lock(*this);
+  forLines(run, run.address - allocation.address, check.access.bytes, check.like,
+           [&](uint64_t number, const Entry &piece) {
+             lock.take(allocation.address + number * lineBytes);
+             memory->mark(number);
+             (*memory)[number].rememberRead(piece, memory->pool,
+                                            [](const Entry &) { return true; });
+           });
+}
+
 void GlobalChecks::access(const Instruction &instruction, RaceCheck &check, const Runs &runs,
                           const ThreadClocks &clocks, Recent &recent) {
   const Access &access = check.access;
@@ -219,7 +263,9 @@ void GlobalChecks::access(const Instruction &instruction, RaceCheck &check, cons
       continue;
     if (options.memory && allocation.written && !allocation.allWritten)
       unwritten(instruction, check, allocation, run);
-    if ((options.globalRaces || options.async) && allocation.kind != Allocation::Kind::Constant)
+    if (allocation.kind == Allocation::Kind::Constant)
+      constantRead(check, allocation, run, recent);
+    else if (options.globalRaces || options.async)
       races(instruction, check, allocation, run, clocks, recent);
   }
 }
@@ -238,6 +284,7 @@ void GlobalChecks::written(Warp &warp, const Entry &entry, uint64_t address, uin
   forLines(run, address - allocation.address, uint32_t(bytes), entry,
            [&](uint64_t number, const Entry &piece) {
              lock.take(allocation.address + number * lineBytes);
+             memory->mark(number);
              (*memory)[number].rememberWrite(piece, memory->pool);
            });
 }

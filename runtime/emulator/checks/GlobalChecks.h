@@ -2,6 +2,7 @@
 /// read-only cache do not see.
 #pragma once
 #include "runtime/emulator/checks/Checks.h"
+#include "runtime/emulator/checks/Footprint.h"
 #include "runtime/emulator/checks/RaceCheck.h"
 #include <atomic>
 #include <map>
@@ -26,6 +27,9 @@ public:
               const ThreadClocks &clocks, Recent &recent);
   /// A lane has waited for a copy that writes the range: its write, from now on.
   void written(Warp &warp, const Entry &entry, uint64_t address, uint64_t bytes, Recent &recent);
+
+  /// Which memory the launch has touched, as far as accesses are watched at all.
+  Footprint footprint() const;
 
   /// Calls `use(variable)` with what was published at an address; with `make` also where nothing
   /// was.
@@ -53,6 +57,9 @@ private:
                  const Allocation &allocation, const Run &run);
   void races(const Instruction &instruction, const RaceCheck &check, const Allocation &allocation,
              const Run &run, const ThreadClocks &clocks, Recent &recent);
+  /// No kernel writes constants; copies between launches do.
+  void constantRead(const RaceCheck &check, const Allocation &allocation, const Run &run,
+                    Recent &recent);
   /// ld.global.nc of what is written.
   void readOnly(const Instruction &instruction, const RaceCheck &check, Line &line,
                 const Entry &piece, uint64_t address);

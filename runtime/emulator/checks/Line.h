@@ -136,6 +136,16 @@ struct alignas(64) Line {
   }
   void rememberWrite(Entry access, EntryPool &pool);
 
+  /// Calls `visit(entry)` for all that is remembered.
+  template <typename Visit> void forAll(Visit visit) const {
+    for (const Entry &entry : {write, read})
+      if (entry.clock)
+        visit(entry);
+    if (entriesInMore)
+      for (const Entry &entry : more->entries)
+        visit(entry);
+  }
+
 private:
   /// The same lanes have read the entry's bytes again, or their neighbours.
   static bool extend(Entry &entry, const Entry &access) {
@@ -169,23 +179,43 @@ class Lines {
 public:
   Lines() = default;
   Lines(const Lines &) = delete;
-  ~Lines() { std::free(memory); }
+  ~Lines() {
+    std::free(memory);
+    std::free(marks);
+  }
   /// Memory that costs nothing until it is touched; false if there is none.
   bool allocate(uint64_t bytes) {
     size_t space = (bytes / lineBytes + 2) * sizeof(Line);
     void *first = memory = std::calloc(space, 1);
+    count = bytes / lineBytes + 1;
+    marks = static_cast<uint8_t *>(std::calloc(count / linesOfMark + 1, 1));
     if (memory)
       lines = static_cast<Line *>(std::align(alignof(Line), sizeof(Line), first, space));
-    return lines;
+    return lines && marks;
   }
-  explicit operator bool() const { return lines; }
+  explicit operator bool() const { return lines && marks; }
   Line &operator[](uint64_t number) { return lines[number]; }
+  /// The line has been touched; for `forTouched`.
+  void mark(uint64_t number) {
+    uint8_t &place = marks[number / linesOfMark];
+    if (!__atomic_load_n(&place, __ATOMIC_RELAXED)) // leaves the host's cache lines alone
+      __atomic_store_n(&place, 1, __ATOMIC_RELAXED);
+  }
+  /// Calls `visit(number, line)` for marked lines and their neighbours, in order.
+  template <typename Visit> void forTouched(Visit visit) const {
+    for (uint64_t block = 0; block * linesOfMark < count; ++block)
+      for (uint64_t i = 0; marks[block] && i < linesOfMark && block * linesOfMark + i < count; ++i)
+        visit(block * linesOfMark + i, lines[block * linesOfMark + i]);
+  }
 
   EntryPool pool;
 
 private:
   void *memory = nullptr;
   Line *lines = nullptr; ///< in it
+  static constexpr uint64_t linesOfMark = 32;
+  uint8_t *marks = nullptr; ///< one for so many lines
+  uint64_t count = 0;       ///< of lines
 };
 
 /// Calls `visit(line number, entry)` for each line of a run; the entry's clock, cluster, slot and

@@ -28,8 +28,11 @@ void FindingLog::summarise() {
   std::lock_guard lock(mutex);
   for (const auto &[key, launches] : seen)
     if (launches > 1)
-      note(fmt::format("{} of kernel {}, line {}: also in {} later launches", std::get<0>(key),
-                       std::get<1>(key), std::get<2>(key), launches - 1));
+      note(std::get<1>(key).empty()
+               ? fmt::format("{}: {}: {} times more", std::get<0>(key), std::get<3>(key),
+                             launches - 1)
+               : fmt::format("{} of kernel {}, line {}: also in {} later launches",
+                             std::get<0>(key), std::get<1>(key), std::get<2>(key), launches - 1));
 }
 
 } // namespace ingot::emulator::cudart

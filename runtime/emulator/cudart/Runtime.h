@@ -110,7 +110,9 @@ template <typename Body> cudaError call(const char *name, Body &&body) {
   std::lock_guard lock(runtime.mutex);
   if (const cudaError error = runtime.prepare())
     return runtime.finish(name, error);
-  return runtime.finish(name, cudaError(body(runtime)));
+  const cudaError error = cudaError(body(runtime));
+  runtime.log.take(); // copies and fills find things, too
+  return runtime.finish(name, error);
 }
 
 /// The same for what may run kernels.

@@ -27,6 +27,10 @@ int DriverState::capability() const {
   return options.capability || !ofModules ? deviceCapability() : ofModules;
 }
 
+bool DriverState::isOff(std::string_view check) const {
+  return std::ranges::find(options.launch.off, check) != options.launch.off.end();
+}
+
 void DriverState::configure(EmulatedDeviceOptions changed) {
   options = std::move(changed);
   memory->rememberWrites(options.checks.memory);
@@ -70,8 +74,7 @@ static std::string_view kindOf(const Allocation &allocation) {
 }
 
 void DriverState::reportLeaks() {
-  const std::vector<std::string> &off = options.launch.off;
-  if (std::find(off.begin(), off.end(), "leak") != off.end())
+  if (isOff("leak"))
     return;
   for (const Allocation *allocation : memory->live()) {
     const std::string_view kind = kindOf(*allocation);
@@ -101,6 +104,11 @@ void DriverState::clear() {
   hostMemory.clear();
   registered.clear();
   allocated = allocations = launches = graphLaunches = 0;
+  threadStreams.clear();
+  endedStreams = {};
+  order = {};
+  host = {};
+  lines = 1;
 }
 
 namespace {
@@ -415,7 +423,11 @@ void fillDeviceFunctions(Driver &driver) {
     *context = reinterpret_cast<CUcontext>(&driverState());
     return CUDA_SUCCESS;
   };
-  driver.cuCtxSynchronize = [] { return CUDA_SUCCESS; };
+  driver.cuCtxSynchronize = [] {
+    std::lock_guard lock(driverState().mutex);
+    driverState().waitedForAll();
+    return CUDA_SUCCESS;
+  };
   driver.cuModuleLoadData = [](CUmodule *module, const void *image) { return load(module, image); };
   driver.cuModuleLoadDataEx = [](CUmodule *module, const void *image, unsigned count, int *options,
                                  void **values) { return load(module, image); };
@@ -465,6 +477,7 @@ const Driver &unguarded() {
     fillDeviceFunctions(table);
     fillMemoryFunctions(table);
     fillLaunchFunctions(table);
+    fillStreamFunctions(table);
     fillGraphFunctions(table);
     return table;
   }();

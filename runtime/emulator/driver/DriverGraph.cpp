@@ -7,7 +7,7 @@ namespace ingot::emulator {
 
 using namespace cuda;
 
-size_t GraphHandle::add(std::variant<Work, KernelWork> work, std::set<size_t> after) {
+size_t GraphHandle::add(AnyWork work, std::set<size_t> after) {
   nodes.push_back(std::make_unique<GraphNode>(GraphNode{std::move(work), std::move(after)}));
   indices[reinterpret_cast<CUgraphNode>(nodes.back().get())] = nodes.size() - 1;
   return nodes.size() - 1;
@@ -18,7 +18,44 @@ std::optional<size_t> GraphHandle::find(CUgraphNode node) const {
   return found == indices.end() ? std::nullopt : std::optional(found->second);
 }
 
-CUresult GraphHandle::run(uint64_t seed) const {
+std::shared_ptr<GraphHandle> GraphHandle::executable() const {
+  auto made = std::make_shared<GraphHandle>();
+  // Each node becomes one, or those of the graph that it is; `ends` are those that what comes after
+  // it waits for.
+  std::vector<size_t> first;
+  std::vector<std::set<size_t>> ends(nodes.size());
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    first.push_back(made->nodes.size());
+    const auto *within = std::get_if<GraphWork>(&nodes[i]->work);
+    if (!within || within->graph->nodes.empty()) {
+      ends[i] = {made->add(within ? AnyWork(Work{}) : nodes[i]->work, {})};
+      continue;
+    }
+    for (const std::unique_ptr<GraphNode> &inner : within->graph->nodes) {
+      std::set<size_t> after;
+      for (size_t before : inner->after)
+        after.insert(first[i] + before);
+      ends[i].insert(made->add(inner->work, std::move(after)));
+    }
+    for (const std::unique_ptr<GraphNode> &inner : within->graph->nodes)
+      for (size_t before : inner->after)
+        ends[i].erase(first[i] + before);
+  }
+  first.push_back(made->nodes.size());
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (size_t node = first[i]; node < first[i + 1]; ++node)
+      if (made->nodes[node]->after.empty())
+        for (size_t before : nodes[i]->after)
+          made->nodes[node]->after.insert(ends[before].begin(), ends[before].end());
+  std::vector<std::vector<size_t>> edges;
+  for (const std::unique_ptr<GraphNode> &node : made->nodes)
+    edges.emplace_back(node->after.begin(), node->after.end());
+  made->order.emplace(edges);
+  return made;
+}
+
+CUresult GraphHandle::run(const OrderPlace &place) const {
+  DriverState &state = driverState();
   std::vector<size_t> waiting(nodes.size()), ready;
   std::vector<std::vector<size_t>> next(nodes.size());
   for (size_t i = 0; i < nodes.size(); ++i) {
@@ -28,21 +65,31 @@ CUresult GraphHandle::run(uint64_t seed) const {
     if (!waiting[i])
       ready.push_back(i);
   }
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(state.options.launch.seed + state.graphLaunches++);
+  CUresult result = CUDA_SUCCESS;
+  std::string why;
+  bool isRace = false; // the reason: a missing edge, which explains what else was found
   while (!ready.empty()) {
     std::swap(ready[random() % ready.size()], ready.back());
     const size_t chosen = ready.back();
     ready.pop_back();
-    const auto &work = nodes[chosen]->work;
-    if (const CUresult result = std::holds_alternative<Work>(work)
-                                    ? std::get<Work>(work)()
-                                    : std::get<KernelWork>(work).run())
-      return result;
+    OrderPlace inside = place;
+    inside.point.node = chosen;
+    inside.nodes = &*order;
+    const CUresult ended = execute(nodes[chosen]->work, inside);
+    if (ended != CUDA_SUCCESS && ended != CUDA_ERROR_LAUNCH_FAILED)
+      return ended;
+    const bool endedInRace = ended && state.findings.back().check == "launch-race";
+    if (ended && (!result || (endedInRace && !isRace))) {
+      result = ended;
+      why = lastEmulatedError();
+      isRace = endedInRace;
+    }
     for (size_t after : next[chosen])
       if (--waiting[after] == 0)
         ready.push_back(after);
   }
-  return CUDA_SUCCESS;
+  return result ? driverError(result, why) : result;
 }
 
 namespace {
@@ -102,7 +149,7 @@ CUresult createGraph(CUgraph *graph, unsigned flags) {
 }
 
 CUresult addNode(CUgraphNode *node, CUgraph handle, const CUgraphNode *after, size_t count,
-                 std::variant<Work, KernelWork> work) {
+                 AnyWork work) {
   GraphHandle *graph = findGraph(handle);
   if (!graph)
     return noSuchGraph();
@@ -172,9 +219,7 @@ CUresult addCopyNode(CUgraphNode *node, CUgraph graph, const CUgraphNode *after,
       address(copy->srcMemoryType, copy->srcDevice, copy->srcHost, copy->srcXInBytes);
   const CUdeviceptr to =
       address(copy->dstMemoryType, copy->dstDevice, copy->dstHost, copy->dstXInBytes);
-  return addNode(node, graph, after, count, Work([to, from, bytes = copy->WidthInBytes] {
-                   return copyMemory(to, from, bytes);
-                 }));
+  return addNode(node, graph, after, count, copyWork(to, from, copy->WidthInBytes));
 }
 
 /// Whether `later` is `earlier` or comes after it by the graph's edges.
@@ -233,11 +278,9 @@ CUresult instantiate(CUgraphExec *executable, CUgraph graph, unsigned long long 
   const GraphHandle *original = findGraph(graph);
   if (!original || !executable)
     return noSuchGraph();
-  auto copy = std::make_shared<GraphHandle>();
-  for (const std::unique_ptr<GraphNode> &node : original->nodes)
-    copy->add(node->work, node->after);
-  *executable = reinterpret_cast<CUgraphExec>(copy.get());
-  state.executables[copy.get()] = std::move(copy);
+  auto made = original->executable();
+  *executable = reinterpret_cast<CUgraphExec>(made.get());
+  state.executables[made.get()] = std::move(made);
   return CUDA_SUCCESS;
 }
 
@@ -247,10 +290,14 @@ CUresult launchGraph(CUgraphExec executable, CUstream stream) {
   const auto found = state.executables.find(executable);
   if (found == state.executables.end())
     return noSuchGraph();
-  return submit(stream, Work([graph = found->second] {
-                  DriverState &state = driverState();
-                  return graph->run(state.options.launch.seed + state.graphLaunches++);
-                }));
+  GraphHandle &graph = *found->second;
+  StreamHandle *known = state.stream(stream);
+  if (!known || known->capture)
+    return submit(stream, GraphWork{found->second});
+  known->clock.join(graph.launched);
+  const CUresult result = submit(stream, GraphWork{found->second});
+  graph.launched = known->clock;
+  return result;
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-/// The emulated driver's streams, events and launches.
+/// The emulated driver's launches and tensor maps.
 #include "runtime/emulator/driver/DriverState.h"
 #include "runtime/emulator/machine/Budget.h"
 #include "runtime/emulator/machine/TensorMap.h"
@@ -8,28 +8,6 @@
 namespace ingot::emulator {
 
 using namespace cuda;
-
-StreamHandle *DriverState::stream(CUstream handle) {
-  // Null and the two legacy constants are the default stream.
-  if (reinterpret_cast<uintptr_t>(handle) <= 2)
-    return &defaultStream;
-  const auto found = streams.find(handle);
-  return found == streams.end() ? nullptr : found->second.get();
-}
-
-CUresult submit(CUstream handle, std::variant<Work, KernelWork> work) {
-  DriverState &state = driverState();
-  std::lock_guard lock(state.mutex);
-  StreamHandle *stream = state.stream(handle);
-  if (!stream)
-    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream");
-  if (stream->capture) {
-    stream->last = {stream->capture->add(std::move(work), stream->last)};
-    return CUDA_SUCCESS;
-  }
-  return std::holds_alternative<Work>(work) ? std::get<Work>(work)()
-                                            : std::get<KernelWork>(work).run();
-}
 
 namespace {
 
@@ -56,7 +34,7 @@ CUresult codeOf(const LaunchResult &result, bool findingsAreErrors) {
              : CUDA_SUCCESS;
 }
 
-CUresult runNow(const LaunchRequest &request) {
+CUresult runNow(const LaunchRequest &request, Footprint &footprint) {
   DriverState &state = driverState();
   std::lock_guard lock(state.mutex);
   Checks checks(*request.kernel, state.options.checks);
@@ -64,6 +42,7 @@ CUresult runNow(const LaunchRequest &request) {
                     state.options.checks.any() ? &checks : nullptr);
   if (!result)
     return driverError(CUDA_ERROR_INVALID_VALUE, result.error().text());
+  footprint = checks.footprint();
   ++state.launches;
   state.lastKernel = request.kernel->source->name;
   if (state.options.launched)
@@ -75,7 +54,7 @@ CUresult runNow(const LaunchRequest &request) {
 }
 
 /// With the driver's memory for barriers of the grid, which is there for this launch alone.
-CUresult runCooperative(LaunchRequest request) {
+CUresult runCooperative(LaunchRequest request, Footprint &footprint) {
   GlobalMemory &memory = *driverState().memory;
   const Result<uint64_t> workspace =
       memory.allocate(8, Allocation::Kind::Device, "the grid's barrier");
@@ -83,7 +62,7 @@ CUresult runCooperative(LaunchRequest request) {
     return driverError(CUDA_ERROR_OUT_OF_MEMORY, workspace.error().text());
   memory.written(*workspace, 8);
   request.gridWorkspace = *workspace;
-  const CUresult result = runNow(request);
+  const CUresult result = runNow(request, footprint);
   if (const Status status = memory.release(*workspace); !status)
     return driverError(CUDA_ERROR_UNKNOWN, status.error().text());
   return result;
@@ -123,7 +102,9 @@ CUresult gatherParameters(const CompiledKernel &kernel, void **parameters, void 
 
 } // namespace
 
-CUresult KernelWork::run() const { return cooperative ? runCooperative(request) : runNow(request); }
+CUresult KernelWork::run(Footprint &footprint) const {
+  return cooperative ? runCooperative(request, footprint) : runNow(request, footprint);
+}
 
 CUresult prepareLaunch(const CUlaunchConfig &config, CUfunction handle, void **parameters,
                        void **extra, KernelWork &work) {
@@ -291,37 +272,6 @@ CUresult occupancy(int *blocks, CUfunction handle, int threads, size_t dynamicSh
   return CUDA_SUCCESS;
 }
 
-CUresult recordEvent(CUevent handle, CUstream streamHandle) {
-  DriverState &state = driverState();
-  std::lock_guard lock(state.mutex);
-  StreamHandle *stream = state.stream(streamHandle);
-  const auto event = state.events.find(handle);
-  if (!stream || event == state.events.end())
-    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream or event");
-  event->second->capture = stream->capture;
-  event->second->last = stream->last;
-  event->second->recorded = true;
-  event->second->time = std::chrono::steady_clock::now();
-  return CUDA_SUCCESS;
-}
-
-CUresult waitEvent(CUstream streamHandle, CUevent handle, unsigned flags) {
-  DriverState &state = driverState();
-  std::lock_guard lock(state.mutex);
-  StreamHandle *stream = state.stream(streamHandle);
-  const auto event = state.events.find(handle);
-  if (!stream || event == state.events.end())
-    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream or event");
-  // Waiting for a capturing stream joins its capture.
-  if (event->second->capture && !stream->capture) {
-    stream->capture = event->second->capture;
-    stream->last.clear(); // nodes of an earlier capture
-  }
-  if (stream->capture && stream->capture == event->second->capture)
-    stream->last.insert(event->second->last.begin(), event->second->last.end());
-  return CUDA_SUCCESS;
-}
-
 CUresult encode(CUtensorMap *map, const TensorMapArguments &arguments) {
   if (!map || reinterpret_cast<uintptr_t>(map) % 64)
     return driverError(CUDA_ERROR_INVALID_VALUE, "a tensor map is aligned to 64 bytes");
@@ -372,16 +322,6 @@ CUresult encodeIm2col(CUtensorMap *map, int type, uint32_t rank, void *address,
                       .pixels = pixels});
 }
 
-template <typename Handle> CUresult checkStream(Handle stream) {
-  return driverState().stream(stream) ? CUDA_SUCCESS
-                                      : driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream");
-}
-CUresult checkEvent(CUevent event) {
-  return driverState().events.count(event)
-             ? CUDA_SUCCESS
-             : driverError(CUDA_ERROR_INVALID_HANDLE, "no such event");
-}
-
 } // namespace
 
 void fillLaunchFunctions(Driver &driver) {
@@ -420,61 +360,6 @@ void fillLaunchFunctions(Driver &driver) {
   };
   driver.cuTensorMapEncodeTiled = encodeTiled;
   driver.cuTensorMapEncodeIm2col = encodeIm2col;
-
-  driver.cuStreamCreate = [](CUstream *stream, unsigned flags) {
-    DriverState &state = driverState();
-    std::lock_guard lock(state.mutex);
-    auto made = std::make_unique<StreamHandle>();
-    *stream = reinterpret_cast<CUstream>(made.get());
-    state.streams[made.get()] = std::move(made);
-    return CUDA_SUCCESS;
-  };
-  driver.cuStreamDestroy = [](CUstream stream) {
-    return destroy(driverState().streams, stream, "stream");
-  };
-  driver.cuStreamSynchronize = [](CUstream stream) {
-    const StreamHandle *known = driverState().stream(stream);
-    if (known && known->capture)
-      return driverError(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
-                         "a stream that captures cannot be waited for");
-    return checkStream(stream);
-  };
-  driver.cuStreamQuery = [](CUstream stream) { return checkStream(stream); };
-  driver.cuLaunchHostFunc = [](CUstream stream, void (*function)(void *), void *data) {
-    if (!function)
-      return driverError(CUDA_ERROR_INVALID_VALUE, "no function");
-    return submit(stream, Work([=] {
-                    function(data);
-                    return CUDA_SUCCESS;
-                  }));
-  };
-  driver.cuStreamWaitEvent = waitEvent;
-
-  driver.cuEventCreate = [](CUevent *event, unsigned flags) {
-    DriverState &state = driverState();
-    std::lock_guard lock(state.mutex);
-    auto made = std::make_unique<EventHandle>();
-    *event = reinterpret_cast<CUevent>(made.get());
-    state.events[made.get()] = std::move(made);
-    return CUDA_SUCCESS;
-  };
-  driver.cuEventDestroy = [](CUevent event) {
-    return destroy(driverState().events, event, "event");
-  };
-  driver.cuEventRecord = recordEvent;
-  driver.cuEventSynchronize = checkEvent;
-  driver.cuEventQuery = checkEvent;
-  driver.cuEventElapsedTime = [](float *milliseconds, CUevent start, CUevent end) {
-    DriverState &state = driverState();
-    std::lock_guard lock(state.mutex);
-    const auto from = state.events.find(start), to = state.events.find(end);
-    if (from == state.events.end() || to == state.events.end() || !from->second->recorded ||
-        !to->second->recorded)
-      return driverError(CUDA_ERROR_INVALID_HANDLE, "an event that was not recorded");
-    *milliseconds =
-        std::chrono::duration<float, std::milli>(to->second->time - from->second->time).count();
-    return CUDA_SUCCESS;
-  };
 }
 
 } // namespace ingot::emulator

@@ -45,6 +45,7 @@ CUresult release(CUdeviceptr address) {
   if (auto freed = state.memory->release(address); !freed)
     return driverError(CUDA_ERROR_INVALID_VALUE, freed.error().text());
   state.allocated -= bytes;
+  state.order.forget(address, bytes);
   return CUDA_SUCCESS;
 }
 
@@ -60,8 +61,6 @@ std::byte *locate(CUdeviceptr address, size_t bytes, std::string &error) {
   return nullptr;
 }
 
-} // namespace
-
 CUresult copyMemory(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
   std::lock_guard lock(driverState().mutex);
   if (bytes == 0)
@@ -76,7 +75,13 @@ CUresult copyMemory(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
   return CUDA_SUCCESS;
 }
 
-namespace {
+/// Memory that the device knows: other memory of the host comes and goes unseen.
+void addRange(Footprint &footprint, CUdeviceptr address, size_t bytes, bool writes) {
+  const Allocation *allocation = driverState().memory->nearest(address);
+  if (bytes && allocation && !allocation->freed &&
+      address - allocation->address < allocation->bytes)
+    footprint.push_back({address, address + bytes, writes});
+}
 
 CUdeviceptr asAddress(const void *host) { return reinterpret_cast<CUdeviceptr>(host); }
 
@@ -94,6 +99,73 @@ template <typename T> CUresult fill(CUdeviceptr to, T value, size_t count) {
     std::memcpy(target + i * sizeof(T), &value, sizeof value);
   driverState().memory->written(to, count * sizeof(T));
   return CUDA_SUCCESS;
+}
+
+template <typename T> Work fillWork(CUdeviceptr to, T value, size_t count) {
+  std::lock_guard lock(driverState().mutex);
+  Work work{.run = [=] { return fill(to, value, count); },
+            .name = fmt::format("a fill of {} bytes", count * sizeof(T))};
+  addRange(work.footprint, to, count * sizeof(T), true);
+  return work;
+}
+
+bool isOfHost(CUdeviceptr address) {
+  const Allocation *allocation = driverState().memory->nearest(address);
+  return !allocation || address - allocation->address >= allocation->bytes ||
+         allocation->kind == Allocation::Kind::Host ||
+         allocation->kind == Allocation::Kind::Managed;
+}
+
+/// In the default stream. The host waits where its memory is touched; what concerns the device
+/// alone may go on after the call.
+CUresult runNow(const Work &work, bool hostWaits) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  const CUresult result = submit(nullptr, work);
+  if (hostWaits)
+    state.host.join(state.clockOf(state.defaultStream));
+  return result;
+}
+
+CUresult copyNow(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
+  return runNow(copyWork(to, from, bytes), isOfHost(to) || isOfHost(from));
+}
+
+template <typename T> CUresult fillNow(CUdeviceptr to, T value, size_t count) {
+  return runNow(fillWork(to, value, count), isOfHost(to));
+}
+
+CUresult mayAllocateIn(CUstream handle) {
+  const StreamHandle *stream = driverState().stream(handle);
+  if (!stream)
+    return driverError(CUDA_ERROR_INVALID_HANDLE, "no such stream");
+  return stream->capture ? driverError(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
+                                       "allocations cannot be captured here")
+                         : CUDA_SUCCESS;
+}
+
+/// In the order of a stream: who uses the memory comes after it was made and before it goes.
+CUresult allocateInStream(CUdeviceptr *address, size_t bytes, CUstream stream) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  if (const CUresult result = mayAllocateIn(stream))
+    return result;
+  if (const CUresult result = allocate(address, bytes))
+    return result;
+  return submit(stream, Work{.name = fmt::format("the allocation of {} bytes", bytes),
+                             .footprint = {{*address, *address + bytes, true}}});
+}
+
+CUresult releaseInStream(CUdeviceptr address, CUstream stream) {
+  DriverState &state = driverState();
+  std::lock_guard lock(state.mutex);
+  if (const CUresult result = mayAllocateIn(stream))
+    return result;
+  Work work{.run = [=] { return release(address); }, .name = "the release of memory"};
+  if (const Allocation *known = state.memory->nearest(address);
+      known && !known->freed && known->address == address)
+    work.footprint = {{address, address + known->bytes, true}};
+  return submit(stream, std::move(work));
 }
 
 CUresult allocateHost(void **host, size_t bytes, unsigned flags) {
@@ -137,6 +209,7 @@ CUresult unregisterHost(void *host) {
   if (!state.registered.erase(host))
     return driverError(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED,
                        "the memory is not cuMemHostRegister's");
+  state.order.forget(asAddress(host), state.memory->nearest(asAddress(host))->bytes);
   (void)state.memory->release(asAddress(host));
   return CUDA_SUCCESS;
 }
@@ -147,11 +220,21 @@ CUresult releaseHost(void *host) {
   if (!state.hostMemory.count(host))
     return driverError(CUDA_ERROR_INVALID_VALUE, "the memory is not cuMemHostAlloc's");
   (void)state.memory->release(asAddress(host));
+  state.order.forget(asAddress(host), state.hostMemory.at(host).second);
   state.hostMemory.erase(host);
   return CUDA_SUCCESS;
 }
 
 } // namespace
+
+Work copyWork(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
+  std::lock_guard lock(driverState().mutex);
+  Work work{.run = [=] { return copyMemory(to, from, bytes); },
+            .name = fmt::format("a copy of {} bytes", bytes)};
+  addRange(work.footprint, from, bytes, false);
+  addRange(work.footprint, to, bytes, true);
+  return work;
+}
 
 void fillMemoryFunctions(Driver &driver) {
   driver.cuMemGetInfo = [](size_t *available, size_t *total) {
@@ -165,19 +248,8 @@ void fillMemoryFunctions(Driver &driver) {
     return allocate(address, bytes, Allocation::Kind::Managed);
   };
   driver.cuMemFree = release;
-  // In the order of the stream, which is the order of the calls.
-  driver.cuMemAllocAsync = [](CUdeviceptr *address, size_t bytes, CUstream stream) {
-    if (StreamHandle *known = driverState().stream(stream); known && known->capture)
-      return driverError(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
-                         "allocations cannot be captured here");
-    return allocate(address, bytes);
-  };
-  driver.cuMemFreeAsync = [](CUdeviceptr address, CUstream stream) {
-    if (StreamHandle *known = driverState().stream(stream); known && known->capture)
-      return driverError(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,
-                         "allocations cannot be captured here");
-    return release(address);
-  };
+  driver.cuMemAllocAsync = allocateInStream;
+  driver.cuMemFreeAsync = releaseInStream;
   driver.cuMemHostAlloc = allocateHost;
   driver.cuMemFreeHost = releaseHost;
   driver.cuMemHostRegister = registerHost;
@@ -192,31 +264,35 @@ void fillMemoryFunctions(Driver &driver) {
                : driverError(CUDA_ERROR_INVALID_VALUE,
                              "the memory is not cuMemHostAlloc's or cuMemHostRegister's");
   };
-  driver.cuMemcpy = copyMemory;
-  driver.cuMemcpyDtoD = copyMemory;
+  driver.cuMemcpy = copyNow;
+  driver.cuMemcpyDtoD = driver.cuMemcpy;
   driver.cuMemcpyHtoD = [](CUdeviceptr to, const void *from, size_t bytes) {
-    return copyMemory(to, asAddress(from), bytes);
+    return copyNow(to, asAddress(from), bytes);
   };
   driver.cuMemcpyDtoH = [](void *to, CUdeviceptr from, size_t bytes) {
-    return copyMemory(asAddress(to), from, bytes);
+    return copyNow(asAddress(to), from, bytes);
   };
   driver.cuMemcpyAsync = [](CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream) {
-    return submit(stream, Work([=] { return copyMemory(to, from, bytes); }));
+    return submit(stream, copyWork(to, from, bytes));
   };
   driver.cuMemcpyDtoDAsync = driver.cuMemcpyAsync;
   driver.cuMemcpyHtoDAsync = [](CUdeviceptr to, const void *from, size_t bytes, CUstream stream) {
-    return submit(stream, Work([=] { return copyMemory(to, asAddress(from), bytes); }));
+    return submit(stream, copyWork(to, asAddress(from), bytes));
   };
   driver.cuMemcpyDtoHAsync = [](void *to, CUdeviceptr from, size_t bytes, CUstream stream) {
-    return submit(stream, Work([=] { return copyMemory(asAddress(to), from, bytes); }));
+    return submit(stream, copyWork(asAddress(to), from, bytes));
   };
-  driver.cuMemsetD8 = fill<unsigned char>;
-  driver.cuMemsetD32 = fill<unsigned>;
+  driver.cuMemsetD8 = [](CUdeviceptr to, unsigned char value, size_t count) {
+    return fillNow(to, value, count);
+  };
+  driver.cuMemsetD32 = [](CUdeviceptr to, unsigned value, size_t count) {
+    return fillNow(to, value, count);
+  };
   driver.cuMemsetD8Async = [](CUdeviceptr to, unsigned char value, size_t count, CUstream stream) {
-    return submit(stream, Work([=] { return fill(to, value, count); }));
+    return submit(stream, fillWork(to, value, count));
   };
   driver.cuMemsetD32Async = [](CUdeviceptr to, unsigned value, size_t count, CUstream stream) {
-    return submit(stream, Work([=] { return fill(to, value, count); }));
+    return submit(stream, fillWork(to, value, count));
   };
 }
 

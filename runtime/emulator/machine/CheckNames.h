@@ -19,6 +19,9 @@ inline constexpr CheckRow checkTable[] = {
     {"uninitialised-memory", "reads of memory that nobody has written"},
     {"shared-race", "accesses of a block to the same bytes with nothing to order them"},
     {"global-race", "the same in global memory, between blocks too"},
+    {"launch-race",
+     "launches, copies and fills of the same memory that no stream, event or edge of a "
+     "graph orders"},
     {"non-coherent", "ld.global.nc of memory that the kernel writes"},
     {"async", "touching what a copy or product still reads or writes"},
     {"proxy-fence", "copies and products that read what was written without fence.proxy.async"},

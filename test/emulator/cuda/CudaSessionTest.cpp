@@ -372,6 +372,80 @@ TEST_F(CudaSessionTest, aFailedLaunchNamesKernelAndOp) {
   }
 }
 
+/// A driver that forgets one of the calls that order things.
+struct Forgetful {
+  static inline size_t edgeToDrop, edges, waitToDrop, waits;
+  static constexpr size_t none = SIZE_MAX;
+
+  static cuda::CUresult addKernelNode(cuda::CUgraphNode *node, cuda::CUgraph graph,
+                                      const cuda::CUgraphNode *after, size_t count,
+                                      const cuda::CUDA_KERNEL_NODE_PARAMS *parameters) {
+    std::vector<cuda::CUgraphNode> kept;
+    for (size_t i = 0; i < count; ++i)
+      if (edges++ != edgeToDrop)
+        kept.push_back(after[i]);
+    return emulatedDriver().cuGraphAddKernelNode(node, graph, kept.data(), kept.size(), parameters);
+  }
+  static cuda::CUresult waitEvent(cuda::CUstream stream, cuda::CUevent event, unsigned flags) {
+    return waits++ == waitToDrop ? cuda::CUDA_SUCCESS
+                                 : emulatedDriver().cuStreamWaitEvent(stream, event, flags);
+  }
+  static cuda::Driver driver() {
+    cuda::Driver table = emulatedDriver();
+    table.cuGraphAddKernelNode = addKernelNode;
+    table.cuStreamWaitEvent = waitEvent;
+    edges = waits = 0;
+    edgeToDrop = waitToDrop = none;
+    return table;
+  }
+};
+
+// Three runs ahead of each other of a step whose calls depend on inputs, outputs, state and
+// scratch. Without any edge of its graph or any wait of its streams that comes into play, the
+// machine finds a race at every seed; with all of them it finds nothing.
+TEST_F(CudaSessionTest, everyEdgeAndEveryWaitIsNeeded) {
+  Program program = test::cudaAffineProgram(64);
+  std::vector<Step> &steps = program.functions[0].steps;
+  auto &body = std::get<LoopStep>(steps[0].node).body;
+  const IfStep branch = std::get<IfStep>(body[0].node);
+  body = {branch.elseBody[0], body[1], branch.thenBody[0], body[1]};
+
+  const auto works = [&](size_t edge, size_t wait) {
+    configure({});
+    cuda::Driver driver = Forgetful::driver();
+    Forgetful::edgeToDrop = edge;
+    Forgetful::waitToDrop = wait;
+    auto opened = cuda::openDevice(driver, 0, "cuda:emulated");
+    EXPECT_TRUE(opened);
+    auto session = (*opened)->load(std::make_shared<Program>(program));
+    EXPECT_TRUE(session) << session.error().text();
+    Tensor x(ElementType::F32, {64});
+    std::vector<Ticket> tickets;
+    for (int run = 0; run < 4; ++run)
+      tickets.push_back(
+          *(*session)->enqueue("step", std::vector<NamedTensor>{{"x", x}}, {"y", "sum"}));
+    std::string problems;
+    for (Ticket ticket : tickets)
+      if (auto outputs = (*session)->wait(ticket); !outputs)
+        problems += outputs.error().text() + "\n";
+    EXPECT_TRUE(problems.empty() || problems.find("launch-race") != problems.npos) << problems;
+    session->reset();
+    opened->reset();
+    return problems.empty();
+  };
+  EXPECT_TRUE(works(Forgetful::none, Forgetful::none));
+  const size_t edges = Forgetful::edges, waits = Forgetful::waits;
+  ASSERT_GE(edges, 7u);
+  for (size_t edge = 0; edge < edges; ++edge)
+    for (int seed = 0; seed < 3; ++seed)
+      EXPECT_FALSE(works(edge, Forgetful::none)) << "edge " << edge << " of " << edges;
+  // Each run waits for the slot of its inputs, which the first two find unused, and for the inputs;
+  // the host waits for nothing in between.
+  ASSERT_EQ(waits, 8u);
+  for (size_t wait = 0; wait < waits; ++wait)
+    EXPECT_EQ(works(Forgetful::none, wait), wait == 0 || wait == 2) << "wait " << wait;
+}
+
 TEST(CudaCode, runsWhereItsArchitectureSays) {
   using enum CodeObject::Kind;
   struct Row {

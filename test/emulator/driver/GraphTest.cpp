@@ -2,6 +2,7 @@
 #include "runtime/emulator/driver/Driver.h"
 #include "test/emulator/Reference.h"
 #include <gtest/gtest.h>
+#include <set>
 
 namespace ingot::emulator {
 namespace {
@@ -56,6 +57,7 @@ protected:
     ASSERT_EQ(driver.cuModuleGetFunction(&rank, module, "rank"), CUDA_SUCCESS);
     ASSERT_EQ(driver.cuMemAlloc(&memory, 4 * words), CUDA_SUCCESS);
     ASSERT_EQ(driver.cuMemsetD8(memory, 0, 4 * words), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuCtxSynchronize(), CUDA_SUCCESS);
     ASSERT_EQ(driver.cuGraphCreate(&graph, 0), CUDA_SUCCESS);
   }
   void TearDown() override { resetEmulatedDevice(); }
@@ -88,10 +90,16 @@ protected:
         << lastEmulatedError();
     return made;
   }
-  CUresult launch() {
-    CUgraphExec executable;
-    EXPECT_EQ(driver.cuGraphInstantiate(&executable, graph, 0), CUDA_SUCCESS);
-    return driver.cuGraphLaunch(executable, nullptr);
+  CUgraphExec instantiate(CUgraph of) {
+    CUgraphExec executable = nullptr;
+    EXPECT_EQ(driver.cuGraphInstantiate(&executable, of, 0), CUDA_SUCCESS);
+    return executable;
+  }
+  CUresult launch() { return driver.cuGraphLaunch(instantiate(graph), nullptr); }
+  CUstream makeStream() {
+    CUstream stream = nullptr;
+    EXPECT_EQ(driver.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING), CUDA_SUCCESS);
+    return stream;
   }
   uint32_t read(uint32_t index) {
     uint32_t value = 0;
@@ -184,6 +192,88 @@ TEST_F(GraphTest, refusesWhatIsNoGraph) {
   ASSERT_EQ(driver.cuGraphDestroy(graph), CUDA_SUCCESS);
   EXPECT_EQ(driver.cuGraphAddMemcpyNode(&made, graph, nullptr, 0, &copy, nullptr),
             CUDA_ERROR_INVALID_HANDLE);
+}
+
+// Two branches that meet again. Without any one of the edges two nodes are unordered, whichever
+// order the seed draws; with all of them nothing is found.
+TEST_F(GraphTest, everyMissingEdgeIsFound) {
+  constexpr std::pair<size_t, size_t> edges[] = {{0, 1}, {0, 2}, {1, 3}, {2, 3}, {3, 4}};
+  for (size_t missing = 0; missing <= std::size(edges); ++missing)
+    for (uint64_t order = 0; order < 8; ++order) {
+      resetEmulatedDevice();
+      SetUp();
+      EmulatedDeviceOptions options;
+      options.capability = 90;
+      options.launch.seed = order;
+      configureEmulatedDevice(options);
+      std::vector<CUgraphNode> nodes;
+      const auto after = [&] {
+        std::vector<CUgraphNode> list;
+        for (size_t edge = 0; edge < std::size(edges); ++edge)
+          if (edges[edge].second == nodes.size() && edge != missing)
+            list.push_back(nodes[edges[edge].first]);
+        return list;
+      };
+      nodes.push_back(addStep(1, 0, 3, after()));
+      nodes.push_back(addStep(2, 1, 1, after())); // reads what 0 has written
+      nodes.push_back(addCopy(3, 1, after()));    // so does this one
+      CUgraphNode meeting = addStep(4, 2, 0, after());
+      nodes.push_back(meeting);
+      nodes.push_back(addCopy(3, 4, after())); // writes what 2 has written, reads what 3 has
+      const CUresult result = launch();
+      std::string text;
+      for (const Finding &finding : takeEmulatedFindings()) {
+        EXPECT_EQ(finding.check, "launch-race") << finding.str();
+        text += finding.str();
+      }
+      const bool isWhole = missing == std::size(edges);
+      EXPECT_EQ(result, isWhole ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED) << missing << text;
+      EXPECT_EQ(text.empty(), isWhole) << text;
+      if (missing == 0)
+        EXPECT_TRUE(text.find("kernel 'step' reads") != text.npos ||
+                    text.find("kernel 'step' writes") != text.npos)
+            << text;
+    }
+}
+
+// A graph runs once at a time, in whatever streams it is launched; its copies do not wait for it.
+TEST_F(GraphTest, launchesOfAnExecutableFollowEachOther) {
+  addStep(1, 1, 3, {});
+  const CUgraphExec first = instantiate(graph), second = instantiate(graph);
+  EXPECT_EQ(driver.cuGraphLaunch(first, makeStream()), CUDA_SUCCESS) << lastEmulatedError();
+  EXPECT_EQ(driver.cuGraphLaunch(first, makeStream()), CUDA_SUCCESS) << lastEmulatedError();
+  EXPECT_EQ(driver.cuGraphLaunch(second, makeStream()), CUDA_ERROR_LAUNCH_FAILED);
+}
+
+// A graph within a graph has its own edges, and those of the node that it is.
+TEST_F(GraphTest, edgesWithinGraphsWithinGraphsCount) {
+  const CUstream stream = makeStream();
+  for (const bool innerEdge : {false, true}) {
+    ASSERT_EQ(driver.cuGraphCreate(&graph, 0), CUDA_SUCCESS);
+    CUgraphNode first = addStep(1, 0, 3, {});
+    addStep(2, 0, 1, {});
+    addStep(3, 1, 1, innerEdge ? std::vector{first} : std::vector<CUgraphNode>());
+    const CUgraphExec inner = instantiate(graph);
+    ASSERT_EQ(driver.cuGraphCreate(&graph, 0), CUDA_SUCCESS);
+    const CUgraphExec empty = instantiate(graph);
+    CUgraph outer = nullptr;
+    ASSERT_EQ(driver.cuStreamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuMemsetD32Async(word(0), 5, 1, stream), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuGraphLaunch(empty, stream), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuGraphLaunch(inner, stream), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuMemcpyDtoDAsync(word(4), word(2), 8, stream), CUDA_SUCCESS);
+    ASSERT_EQ(driver.cuStreamEndCapture(stream, &outer), CUDA_SUCCESS);
+    const CUgraphExec whole = instantiate(outer);
+    for (int run = 0; run < 4; ++run)
+      EXPECT_EQ(driver.cuGraphLaunch(whole, stream),
+                innerEdge ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED)
+          << lastEmulatedError();
+    if (!innerEdge)
+      continue;
+    ASSERT_EQ(driver.cuStreamSynchronize(stream), CUDA_SUCCESS);
+    EXPECT_EQ(read(4), 11u);
+    EXPECT_EQ(read(5), 27u);
+  }
 }
 
 } // namespace
