@@ -77,7 +77,8 @@ std::string numbersAfter(const std::string &attributes, const char *directive) {
 }
 
 /// C++ has either a number of registers or launch bounds. With the number the code is the same
-/// without the bounds; they bound launches alone then.
+/// without the bounds; they bound launches alone then. Nothing of it says `.reqntid` before sm_90:
+/// it becomes a bound, too.
 std::string cppAttributes(const std::string &attributes) {
   std::string result;
   const std::string registers = numbersAfter(attributes, "maxnreg");

@@ -1,6 +1,8 @@
-/// `ingot compile`: any stage as text, or a program as a file.
+/// `ingot compile`: any stage as text, machine code of GPUs, or a program as a file.
 #include "codegen/Compile.h"
+#include "codegen/cuda/CudaTarget.h"
 #include "frontend/api/ModelModule.h"
+#include "runtime/cuda/Assembler.h"
 #include "runtime/data/Files.h"
 #include "runtime/support/HumanBytes.h"
 #include "runtime/support/Json.h"
@@ -24,9 +26,25 @@ struct CompileCommandFlags {
   std::string emit, output;
 };
 
+/// What `--emit` takes beside stages: the PTX through NVRTC.
+constexpr std::string_view machineCode = "cubin";
+
+/// What the assembler remarks, spills above all, goes to stderr.
+Result<std::string> assemblePtx(const std::string &ptx, const std::string &target) {
+  INGOT_ASSIGN(const CudaTarget cuda, CudaTarget::parse(target));
+  INGOT_ASSIGN(const cuda::Assembler *assembler, cuda::Assembler::find());
+  INGOT_ASSIGN(const cuda::Cubin cubin, assembler->assemble({&ptx, 1}, cuda.architecture));
+  if (!cubin.log.empty())
+    print(stderr, "{}", cubin.log);
+  return std::string(cubin.bytes.begin(), cubin.bytes.end());
+}
+
 Status emitStage(const CompileCommandFlags &flags, const Model &model, Stage stage,
                  const CompileOptions &options) {
   INGOT_ASSIGN(std::string text, printStage(stage, moduleOf(model), options));
+  if (flags.emit == machineCode) {
+    INGOT_ASSIGN(text, assemblePtx(text, options.target));
+  }
   return writeOutput(flags.output.empty() ? "-" : flags.output, text);
 }
 
@@ -74,7 +92,9 @@ Status compileModel(const CLI::App &app, const CompileCommandFlags &flags) {
     return failure(Error::Code::Usage, "--json",
                    "cannot be combined with -o -: both go to standard output");
   Stage last = Stage::Plan;
-  if (!flags.emit.empty()) {
+  if (flags.emit == machineCode) {
+    last = Stage::Ptx;
+  } else if (!flags.emit.empty()) {
     INGOT_ASSIGN(last, choose<Stage>("--emit", flags.emit));
   }
   INGOT_ASSIGN(Model model, flags.model.build());
@@ -107,7 +127,8 @@ Action declareCompile(CLI::App &app) {
   app.add_flag("--train", flags->train, "the whole training step instead of the model alone");
   app.add_option(
       "--emit", flags->emit,
-      "print a stage: graph, train, linalg, kernels, schedule, plan, loops, llvm, ptx or program");
+      "print a stage: graph, train, linalg, kernels, schedule, plan, loops, llvm, ptx or program; "
+      "cubin: a GPU's machine code, made by NVRTC");
   app.add_option("-o,--output", flags->output,
                  "the .ingot file, or where --emit prints to; - for standard output");
   app.add_flag("--json", flags->json, "figures as one JSON object to stdout");
