@@ -1,20 +1,21 @@
 /// Which memory a launch, a copy or a fill has touched.
 #pragma once
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace ingot::emulator {
 
+/// Strong: atomic for the whole device.
+enum class Touch : uint8_t { StrongRead, Read, StrongWrite, Write };
+inline constexpr size_t touchKinds = 4;
+
 struct TouchedRange {
-  uint64_t address = 0, end = 0;
-  bool writes = false;
-  bool strong = false; ///< atomic for the whole device
+  uint64_t begin = 0, end = 0;
 };
 
-/// By address, reads before writes; neighbours of one kind are one range.
-using Footprint = std::vector<TouchedRange>;
-
-/// Sorts and joins.
-void normaliseFootprint(Footprint &footprint);
+/// By kind of touch; ranges of a kind are in the order of their addresses and do not overlap.
+using Footprint = std::array<std::vector<TouchedRange>, touchKinds>;
 
 } // namespace ingot::emulator

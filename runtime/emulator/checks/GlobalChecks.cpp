@@ -58,31 +58,41 @@ Lines *GlobalChecks::linesOf(const Allocation &allocation) {
   return known->second.get();
 }
 
+namespace {
+
+Touch touchOf(const Entry &entry) {
+  const bool isStrong = entry.has(Entry::strong) && entry.scope() == Scope::Device;
+  return entry.has(Entry::writes) ? isStrong ? Touch::StrongWrite : Touch::Write
+         : isStrong               ? Touch::StrongRead
+                                  : Touch::Read;
+}
+
+} // namespace
+
 Footprint GlobalChecks::footprint() const {
-  Footprint footprint;
-  TouchedRange open[4]; // the last range of each kind, which mostly goes on
-  for (const auto &[allocation, memory] : lines) {
-    if (!memory)
-      continue;
-    memory->forTouched([&](uint64_t number, const Line &line) {
-      const uint64_t start = allocation->address + number * lineBytes;
+  std::vector<std::pair<uint64_t, const Lines *>> memories;
+  for (const auto &[allocation, memory] : lines)
+    if (memory)
+      memories.emplace_back(allocation->address, memory.get());
+  std::ranges::sort(memories);
+  Footprint footprint, ofLine;
+  for (const auto &[address, memory] : memories)
+    memory->forTouched([&, first = address](uint64_t number, const Line &line) {
+      const uint64_t start = first + number * lineBytes;
       line.forAll([&](const Entry &entry) {
-        const TouchedRange touched{start + entry.begin, start + entry.end, entry.has(Entry::writes),
-                                   entry.has(Entry::strong) && entry.scope() == Scope::Device};
-        TouchedRange &last = open[2 * touched.writes + touched.strong];
-        if (touched.address <= last.end && touched.end >= last.address) {
-          last.address = std::min(last.address, touched.address);
-          last.end = std::max(last.end, touched.end);
-          return;
-        }
-        footprint.push_back(last);
-        last = touched;
+        ofLine[size_t(touchOf(entry))].push_back({start + entry.begin, start + entry.end});
       });
+      for (size_t kind = 0; kind < touchKinds; ++kind) {
+        std::ranges::sort(ofLine[kind], {}, &TouchedRange::begin);
+        std::vector<TouchedRange> &all = footprint[kind];
+        for (const TouchedRange &range : ofLine[kind])
+          if (!all.empty() && range.begin <= all.back().end)
+            all.back().end = std::max(all.back().end, range.end);
+          else
+            all.push_back(range);
+        ofLine[kind].clear();
+      }
     });
-  }
-  footprint.insert(footprint.end(), std::begin(open), std::end(open));
-  std::erase_if(footprint, [](const TouchedRange &range) { return range.end == 0; });
-  normaliseFootprint(footprint);
   return footprint;
 }
 

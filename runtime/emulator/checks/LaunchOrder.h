@@ -4,8 +4,8 @@
 #include "runtime/emulator/checks/Footprint.h"
 #include "runtime/emulator/machine/Observer.h"
 #include <map>
-#include <memory>
-#include <optional>
+#include <string>
+#include <vector>
 
 namespace ingot::emulator {
 
@@ -53,23 +53,38 @@ public:
                              const Footprint &footprint);
   /// The memory is given back: what comes to lie there later is another's.
   void forget(uint64_t address, uint64_t bytes);
+  /// Operations that take memory.
+  size_t remembered() const { return operations.size(); }
 
 private:
-  struct Access {
+  struct Operation {
     OrderPoint point;
-    std::shared_ptr<const std::string> name;
-    bool strong = false; ///< atomic for the whole device: such accesses take turns by themselves
+    std::string name;
   };
-  struct Bytes {
-    uint64_t end = 0;
-    std::optional<Access> writer;
-    std::vector<Access> readers; ///< since then
+  /// An operation by its number, and whether it is strong here: 2 * number + strong.
+  using Access = uint32_t;
+  static constexpr Access nobody = ~Access(0);
+  /// Bytes with one past. A kernel that touches every fourth word makes many of them, so they are
+  /// small, lie side by side, and sets of readers are numbered.
+  struct Stretch {
+    uint64_t begin = 0, end = 0;
+    Access writer = nobody;
+    uint32_t readers = 0; ///< since then: their set
   };
-  using History = std::map<uint64_t, Bytes>; ///< by first byte; stretches do not overlap
+  using Stretches = std::vector<Stretch>; ///< in order
+  static constexpr uint64_t segmentBytes = 1 << 20;
 
-  void cutAt(uint64_t address);
+  class Toucher;
 
-  History history;
+  uint32_t numberOf(std::vector<Access> readers);
+  /// Drops operations and sets that no memory remembers.
+  void tidy();
+
+  std::vector<Operation> operations;
+  std::vector<std::vector<Access>> readerSets = {{}};
+  std::map<std::vector<Access>, uint32_t> setNumbers = {{{}, 0}};
+  std::map<uint64_t, Stretches> history; ///< by address / segmentBytes
+  size_t tidyAt = 4096;                  ///< operations
 };
 
 } // namespace ingot::emulator

@@ -80,7 +80,7 @@ void addRange(Footprint &footprint, CUdeviceptr address, size_t bytes, bool writ
   const Allocation *allocation = driverState().memory->nearest(address);
   if (bytes && allocation && !allocation->freed &&
       address - allocation->address < allocation->bytes)
-    footprint.push_back({address, address + bytes, writes});
+    footprint[size_t(writes ? Touch::Write : Touch::Read)].push_back({address, address + bytes});
 }
 
 CUdeviceptr asAddress(const void *host) { return reinterpret_cast<CUdeviceptr>(host); }
@@ -152,8 +152,9 @@ CUresult allocateInStream(CUdeviceptr *address, size_t bytes, CUstream stream) {
     return result;
   if (const CUresult result = allocate(address, bytes))
     return result;
-  return submit(stream, Work{.name = fmt::format("the allocation of {} bytes", bytes),
-                             .footprint = {{*address, *address + bytes, true}}});
+  Work work{.name = fmt::format("the allocation of {} bytes", bytes)};
+  addRange(work.footprint, *address, bytes, true);
+  return submit(stream, std::move(work));
 }
 
 CUresult releaseInStream(CUdeviceptr address, CUstream stream) {
@@ -164,7 +165,7 @@ CUresult releaseInStream(CUdeviceptr address, CUstream stream) {
   Work work{.run = [=] { return release(address); }, .name = "the release of memory"};
   if (const Allocation *known = state.memory->nearest(address);
       known && !known->freed && known->address == address)
-    work.footprint = {{address, address + known->bytes, true}};
+    addRange(work.footprint, address, known->bytes, true);
   return submit(stream, std::move(work));
 }
 
