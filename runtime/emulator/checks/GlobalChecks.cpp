@@ -209,13 +209,12 @@ void GlobalChecks::races(const Instruction &instruction, const RaceCheck &check,
            [&](uint64_t number, Entry piece) {
              const uint64_t address = allocation.address + number * lineBytes;
              lock.take(address);
-             memory.mark(number);
              if (access.collective) {
                piece.shift = Entry::together;
                piece.firstLane = 0;
                piece.lanes = uint8_t(lanes);
              }
-             Line &line = memory[number];
+             Line &line = memory.touch(number);
              std::optional<RaceCheck::Collision> collision;
              const auto isKnown = [&](const Entry &entry) { return check.common.knows(entry); };
              if (reads ? !line.isQuiet(piece, isKnown)
@@ -250,9 +249,8 @@ void GlobalChecks::constantRead(const RaceCheck &check, const Allocation &alloca
   forLines(run, run.address - allocation.address, check.access.bytes, check.like,
            [&](uint64_t number, const Entry &piece) {
              lock.take(allocation.address + number * lineBytes);
-             memory->mark(number);
-             (*memory)[number].rememberRead(piece, memory->pool,
-                                            [](const Entry &) { return true; });
+             memory->touch(number).rememberRead(piece, memory->pool,
+                                                [](const Entry &) { return true; });
            });
 }
 
@@ -294,8 +292,7 @@ void GlobalChecks::written(Warp &warp, const Entry &entry, uint64_t address, uin
   forLines(run, address - allocation.address, uint32_t(bytes), entry,
            [&](uint64_t number, const Entry &piece) {
              lock.take(allocation.address + number * lineBytes);
-             memory->mark(number);
-             (*memory)[number].rememberWrite(piece, memory->pool);
+             memory->touch(number).rememberWrite(piece, memory->pool);
            });
 }
 

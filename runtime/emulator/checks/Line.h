@@ -195,11 +195,12 @@ public:
   }
   explicit operator bool() const { return lines && marks; }
   Line &operator[](uint64_t number) { return lines[number]; }
-  /// The line has been touched; for `forTouched`.
-  void mark(uint64_t number) {
-    uint8_t &place = marks[number / linesOfMark];
-    if (!__atomic_load_n(&place, __ATOMIC_RELAXED)) // leaves the host's cache lines alone
-      __atomic_store_n(&place, 1, __ATOMIC_RELAXED);
+  /// A line that will be remembered, for `forTouched`.
+  Line &touch(uint64_t number) {
+    Line &line = lines[number];
+    if (!line.write.clock && !line.read.clock)
+      __atomic_store_n(&marks[number / linesOfMark], 1, __ATOMIC_RELAXED);
+    return line;
   }
   /// Calls `visit(number, line)` for marked lines and their neighbours, in order.
   template <typename Visit> void forTouched(Visit visit) const {
