@@ -76,7 +76,7 @@ void KernelValues::decide(unsigned group) {
   keepOwn(group);
   for (Value value : demanded)
     if (!stored.contains(value))
-      for (unsigned reader : demands[value])
+      for (unsigned reader : Readers(demands[value])) // a copy: repeating adds demands of others
         repeat(reader, value);
 }
 

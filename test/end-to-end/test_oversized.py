@@ -62,6 +62,12 @@ class Oversized(unittest.TestCase):
             with self.subTest(shape=shape), tempfile.TemporaryDirectory() as folder:
                 self.refused("64 TiB", "compile", write(folder, "m.mlir", text.format(shape)))
 
+    def test_values_too_large_to_be_stored_are_recomputed(self):
+        """Many kernels then repeat others' ops; freed memory is overwritten, so that no stale read goes unseen."""
+        process = run("compile", "mlp", "--train", "--layers=4,8,100000000", "--emit=kernels", "-o", "/dev/null",
+                      environment={"MALLOC_PERTURB_": "165"})
+        self.assertEqual(process.returncode, 0, process.stderr)
+
     def test_a_plan_of_what_fits_no_machine(self):
         report = lines(run("plan", "mlp", "--batch=1000000000", "--json", timeout=SOON))[0]
         self.assertGreater(report["planned_bytes"], 3e12)
