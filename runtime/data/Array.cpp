@@ -59,8 +59,9 @@ template <typename T> constexpr bool isHostFloat = !std::is_integral_v<T>;
 /// Converts one element; false if it does not fit.
 template <typename To, typename From> bool convert(From value, double scale, To &result) {
   if constexpr (isHostFloat<To>) {
-    result = To(scale == 1 ? double(value) : double(value) * scale);
-    return true;
+    const double wide = scale == 1 ? double(value) : double(value) * scale;
+    result = To(wide);
+    return std::isfinite(double(result)) || !std::isfinite(double(value)); // no number becomes inf
   } else if constexpr (isHostFloat<From>) {
     auto wide = double(value);
     // 2^63 and beyond would overflow the conversion itself.
@@ -106,9 +107,10 @@ Status convertElements(const Tensor &from, int64_t first, Tensor &to, int64_t ta
       }
       for (int64_t i = 0; i < count; ++i)
         if (!convert(source[i], scale, result[i])) {
-          status =
-              failure(Error::Code::BadInput, "", "the value {} of element {} does not fit into {}",
-                      double(source[i]), first + i, name(to.type()));
+          status = failure(Error::Code::BadInput, "",
+                           "the value {}{} of element {} does not fit into {}", double(source[i]),
+                           scale == 1 ? "" : fmt::format(" (scaled by {})", scale), first + i,
+                           name(to.type()));
           return;
         }
     });

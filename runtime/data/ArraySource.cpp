@@ -11,6 +11,20 @@ int64_t rowElements(const Shape &shape) {
   return elementCount(Shape(shape.begin() + 1, shape.end()));
 }
 
+/// All elements are converted once, so that none of them is refused in the middle of a training.
+Status checkConversion(const NamedArray &array, const BatchPort &port, double scale) {
+  const int64_t chunk = std::min<int64_t>(array.value.size(), 1 << 16);
+  Tensor values(port.type, {chunk});
+  for (int64_t first = 0; first < array.value.size(); first += chunk)
+    INGOT_TRY(convertElements(array.value, first, values, 0,
+                              std::min(chunk, array.value.size() - first), scale)
+                  .map_error([&](Error error) {
+                    error.place = array.path;
+                    return error;
+                  }));
+  return {};
+}
+
 Status checkLimit(const NamedArray &array, const BatchPort &port) {
   if (port.limit == 0)
     return {};
@@ -77,6 +91,7 @@ Result<std::unique_ptr<ArraySource>> ArraySource::create(std::vector<NamedArray>
   }
   for (size_t i = 0; i < ports.size(); ++i) {
     INGOT_TRY(checkFits(arrays[i], ports[i]));
+    INGOT_TRY(checkConversion(arrays[i], ports[i], i + 1 < ports.size() ? options.scale : 1));
     if (!options.allowNonFinite)
       INGOT_TRY(checkFinite(arrays[i]));
     if (ports[i].shape[0] != ports[0].shape[0])

@@ -235,6 +235,20 @@ TEST(Array, ConvertsWhatFits) {
   longs.as<int64_t>()[0] = int64_t(1) << 31;
   EXPECT_FALSE(convertElements(longs, 0, words, 0, 1));
   EXPECT_FALSE(convertElements(Tensor(ElementType::BF16, {1}), 0, words, 0, 1));
+
+  Tensor doubles(ElementType::F64, {2});
+  for (auto [value, scale, fits] :
+       std::initializer_list<std::tuple<double, double, bool>>{{1e300, 1, false},
+                                                               {1e300, 1e-300, true},
+                                                               {3, 1e39, false},
+                                                               {1.0 / 0, 1, true},
+                                                               {0.0 / 0, 2, true}}) {
+    doubles.as<double>()[1] = value;
+    EXPECT_EQ(convertElements(doubles, 0, floats, 0, 2, scale).has_value(), fits) << value;
+  }
+  doubles.as<double>()[1] = 3;
+  EXPECT_EQ(convertElements(doubles, 0, floats, 0, 2, 1e39).error().message,
+            "the value 3 (scaled by 1e+39) of element 1 does not fit into f32");
 }
 
 } // namespace

@@ -210,6 +210,12 @@ TEST(ArraySource, RefusesWhatDoesNotFit) {
   ports[0].shape = {2, 3};
   EXPECT_EQ(refusal(tenRows(), ports),
             "x.npy: rows of the array 10x1x2 do not fit 'x' 2x3: 2 elements a row, not 3");
+  auto arrays = tenRows(); // before the training, not in the middle of it
+  arrays[0].value = Tensor(ElementType::F64, {10, 1, 2});
+  arrays[0].value.as<double>()[17] = 1e300;
+  EXPECT_EQ(refusal(arrays, rowPorts(2)),
+            "x.npy: the value 1e+300 of element 17 does not fit into f32");
+  EXPECT_EQ(refusal(arrays, rowPorts(2), {.scale = 1e-270}), "accepted");
 }
 
 TEST(RandomSource, StaysBelowTheLimit) {
