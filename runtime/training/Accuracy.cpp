@@ -1,5 +1,6 @@
 #include "runtime/training/Accuracy.h"
 #include "runtime/data/Array.h"
+#include <cmath>
 
 namespace ingot {
 
@@ -33,7 +34,7 @@ const Port *targetOf(const Program &program) {
   return nullptr;
 }
 
-/// How many of a batch's targets have the largest output.
+/// How many of a batch's targets have the largest output; none does where an output is NaN.
 int64_t countRight(const Tensor &output, int64_t classAxis, const Tensor &targets) {
   const Shape &shape = output.shape();
   const int64_t classes = shape[size_t(classAxis)];
@@ -42,10 +43,13 @@ int64_t countRight(const Tensor &output, int64_t classAxis, const Tensor &target
   for (int64_t position = 0; position < targets.size(); ++position) {
     const float *first = output.as<float>() + position / inner * inner * classes + position % inner;
     int64_t best = 0;
-    for (int64_t candidate = 1; candidate < classes; ++candidate)
+    bool isNumber = true;
+    for (int64_t candidate = 0; candidate < classes; ++candidate) {
+      isNumber &= !std::isnan(first[candidate * inner]);
       if (first[candidate * inner] > first[best * inner])
         best = candidate;
-    right += best == targets.as<int64_t>()[position];
+    }
+    right += isNumber && best == targets.as<int64_t>()[position];
   }
   return right;
 }
