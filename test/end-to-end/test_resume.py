@@ -77,6 +77,21 @@ class Resume(unittest.TestCase):
         self.train(*TINY, f"--text={self.text}", "--steps=4", f"--out={self.path('gpt')}", "--resume")
         self.assertEqual(contents(self.path("run")), before)
 
+    def test_another_tokenizer_is_refused_as_such(self):
+        self.train(*TINY, f"--text={self.text}", "--steps=1", f"--out={self.path('run')}")
+        refused = self.train("gpt", f"--text={self.text}", "--tokenizer=byte", "--steps=2", f"--out={self.path('run')}",
+                             "--resume", code=2)
+        self.assertIn(f"--tokenizer: {self.path('run')} was trained with another one, of ", refused)
+
+    def test_defaults_are_not_said_to_be_restored(self):
+        for optimizer in ("adamw", "sgd", "lion"):
+            start = [*MLP, "--data=random", f"--optimizer={optimizer}", f"--out={self.path(optimizer)}"]
+            self.train(*start, "--steps=1")
+            self.assertNotIn("restored", self.train(*start, "--steps=2", "--resume"))
+        refused = self.train(*MLP, "--data=random", "--steps=3", f"--out={self.path('adamw')}", "--resume",
+                             "--loss-output=logits", code=2)
+        self.assertIn(f"--loss-output: {self.path('adamw')} was trained with none", refused)
+
     def test_groups_are_said_as_flags(self):
         start = [*MLP, "--data=random", f"--out={self.path('run')}"]
         groups = ["--group=.*bias;frozen=true", "--group=layers\\.0.*;rate_factor=0.5;weight_decay=0"]

@@ -126,8 +126,11 @@ void restoreTraining(Restorer &flag, TrainingOptions &options, TrainingOptions s
                      int64_t step) {
   TrainingOptions own;
   own.optimizer = saved.optimizer;
-  if (saved.resolved().weightDecay == own.resolved().weightDecay)
-    saved.weightDecay.reset();
+  own = own.resolved();
+  for (auto number :
+       {&TrainingOptions::weightDecay, &TrainingOptions::beta2, &TrainingOptions::epsilon})
+    if (saved.*number == own.*number)
+      (saved.*number).reset(); // the default is nothing to restore
   flag.restoreFields(options, saved, step, wayOf);
 }
 
@@ -172,16 +175,22 @@ Result<std::optional<SavedModel>> restoreFlags(const CLI::App &app, TrainFlags &
   return std::optional(std::move(saved));
 }
 
+Status checkSameTokenizer(const SavedModel &before, const TokenizerPointer &now,
+                          const TrainFlags &flags) {
+  if (!before.tokenizer || !now || before.tokenizer->toJson() == now->toJson())
+    return {};
+  return failure(Error::Code::Usage, flags.data.bpe ? "--bpe" : "--tokenizer",
+                 "{} was trained with another one, of {} tokens; this one has {}", flags.run.out,
+                 before.tokenizer->vocabularySize(), now->vocabularySize());
+}
+
 Status checkSameRun(const SavedModel &before, const SavedModel &now, const TrainFlags &flags) {
   const std::string &out = flags.run.out;
   INGOT_ASSIGN(nlohmann::json was, parseJson(describe(before), out));
   INGOT_ASSIGN(nlohmann::json is, parseJson(describe(now), "--resume"));
-  for (const char *part : {"model", "tokenizer"})
-    if (was.value(part, nlohmann::json()) != is.value(part, nlohmann::json()))
-      return failure(Error::Code::Usage, "--resume", "{} was trained with another {}: {}", out,
-                     part,
-                     part == std::string_view("tokenizer") ? "its text had other characters"
-                                                           : toText(was[part]));
+  if (was["model"] != is["model"])
+    return failure(Error::Code::Usage, "--resume", "{} was trained with another model: {}", out,
+                   toText(was["model"]));
   auto differs = [&](const std::string &flag, const auto &value) {
     return failure(Error::Code::Usage, flag, "{} was trained with {}", out, value);
   };
@@ -192,8 +201,8 @@ Status checkSameRun(const SavedModel &before, const SavedModel &now, const Train
     if (status && wayOf(field) == Restorer::Way::MustBeSame &&
         std::ranges::count(others, field.name)) {
       const std::vector<std::string> words = wordsOf(value);
-      status = differs(field.flagName(),
-                       words.empty() ? "none" : fmt::format("{}", fmt::join(words, " and ")));
+      const std::string text = fmt::format("{}", fmt::join(words, " and "));
+      status = differs(field.flagName(), text.empty() ? "none" : text);
     }
   });
   if (!status || !before.run)

@@ -11,7 +11,11 @@ namespace ingot {
 /// step on.
 Result<std::optional<SavedModel>> restoreFlags(const CLI::App &app, TrainFlags &flags);
 
-/// A usage error where `now` has another model, tokenizer, training step or data than `before`.
+/// A usage error where the data's tokenizer is not that of `before`.
+Status checkSameTokenizer(const SavedModel &before, const TokenizerPointer &now,
+                          const TrainFlags &flags);
+
+/// A usage error where `now` has another model, training step or data than `before`.
 Status checkSameRun(const SavedModel &before, const SavedModel &now, const TrainFlags &flags);
 
 } // namespace ingot

@@ -115,6 +115,8 @@ Status train(const CLI::App &app, TrainFlags &flags) {
                    "is needed: {} holds no tokenizer for --text (--bpe=DIR for GPT-2's)",
                    flags.model.model);
   INGOT_ASSIGN(DataSet data, DataSet::read(flags.data, tokenizer));
+  if (before)
+    INGOT_TRY(checkSameTokenizer(*before, data.tokenizer(), flags));
   INGOT_TRY(flags.model.learnShapes(data.shapes()));
   INGOT_ASSIGN(Model model, start ? start->build(flags, data, before)
                                   : flags.model.build(data.tokenizer().get(), data.rows()));
