@@ -54,6 +54,8 @@ Status checkTraining(const TrainingOptions &options) {
   if (options.nesterov && (options.momentum == 0 || options.dampening != 0))
     return failure(Error::Code::Usage, "Sgd::nesterov",
                    "needs a momentum above 0 and no dampening");
+  if (options.dampening != 0 && options.momentum == 0)
+    return failure(Error::Code::Usage, "Sgd::dampening", "needs a momentum above 0");
   for (const ParameterGroup &group : options.groups) {
     std::string why;
     if (group.pattern.find(';') != std::string::npos)

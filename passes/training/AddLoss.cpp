@@ -106,7 +106,7 @@ private:
     if (loss != Loss::CrossEntropy || classAxis < tensorType(prediction).getRank())
       return success();
     return emitError(prediction.getLoc())
-           << "class axis " << classAxis << " is no dimension of " << prediction.getType();
+           << "class axis " << int64_t(classAxis) << " is no dimension of " << prediction.getType();
   }
 
   Value classesLast(OpBuilder &builder, Value prediction) {

@@ -87,6 +87,7 @@ const std::vector<Row> &table() {
         {Circumstance::ReferenceDevice,
          {"--target", "--memory", "--tune", "--cache", "--no-cache", "--explain-cache"},
          "does not apply to --device=reference, which compiles nothing"},
+        {Circumstance::NoCache, {"--cache"}, "cannot be combined with --no-cache"},
         {Circumstance::NothingRuns,
          {"--device"},
          "does not apply: nothing runs; --target says what to compile for"},

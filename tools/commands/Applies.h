@@ -23,6 +23,7 @@ enum class Circumstance {
 #include "passes/options/Optimizers.def"
   NoClasses,       ///< the loss is not of classes
   ReferenceDevice, ///< the interpreter: nothing is compiled
+  NoCache,         ///< the cache is neither read nor filled
   NothingRuns,     ///< the command only compiles
   TextData,
   ArrayData,

@@ -73,6 +73,8 @@ void CompileFlags::declare(CLI::App &app) {
 std::vector<Circumstance> CompileFlags::circumstances() const {
   if (device == "reference")
     return {Circumstance::ReferenceDevice};
+  if (noCache)
+    return {Circumstance::NoCache};
   return {};
 }
 

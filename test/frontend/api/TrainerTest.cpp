@@ -121,6 +121,7 @@ TEST_P(Training, optionsThatAreNoNumbersAreRefusedByName) {
   }
   EXPECT_EQ(place(Sgd{.nesterov = true}, fine), "Sgd::nesterov");
   EXPECT_EQ(place(Sgd{.momentum = 0.9, .dampening = 0.1, .nesterov = true}, fine), "Sgd::nesterov");
+  EXPECT_EQ(place(Sgd{.dampening = 0.1}, fine), "Sgd::dampening");
   ModelTrainerOptions options = fine;
   options.accumulate = 0;
   EXPECT_EQ(place(AdamW(), options), "ModelTrainerOptions::accumulate");

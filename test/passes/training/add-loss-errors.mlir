@@ -1,5 +1,6 @@
 // RUN: not %ingot-opt %s --add-loss --split-input-file 2>&1 | FileCheck %s
 // RUN: not %ingot-opt %s --add-loss=loss=none --split-input-file 2>&1 | FileCheck %s --check-prefix=NONE
+// RUN: not %ingot-opt %s --add-loss=class-axis=5 --split-input-file 2>&1 | FileCheck %s --check-prefix=AXIS
 
 // CHECK: error: the module has no function @forward; the frontend makes it
 func.func @other() { return }
@@ -86,4 +87,13 @@ func.func @evaluate() { return }
 // CHECK: [[@LINE+1]]:20: error: argument 0 of @forward has no graph.name
 func.func @forward(%x: tensor<2x3xf32> {graph.role = "input"}) -> tensor<2x3xf32> {
   return %x : tensor<2x3xf32>
+}
+
+// -----
+
+// AXIS: [[@LINE+3]]:8: error: class axis 5 is no dimension of 'tensor<2x3xf32>'
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"})
+    -> tensor<2x3xf32> {
+  %0 = graph.exp %x : tensor<2x3xf32>
+  return %0 : tensor<2x3xf32>
 }
