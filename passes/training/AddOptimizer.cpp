@@ -205,6 +205,11 @@ LogicalResult AddOptimizer::splitMicroBatches() {
     return success();
   Block &block = function.front();
   auto body = llvm::map_to_vector(block.without_terminator(), [](Operation &op) { return &op; });
+  constexpr int64_t mostOps = 1 << 18; // written out; compiling so many takes gigabytes
+  if (int64_t(body.size()) * accumulate > mostOps)
+    return emitError(function.getLoc())
+           << "accumulate: " << int(accumulate) << " micro-batches of " << body.size()
+           << " operators are more than " << mostOps << " operators";
   SmallVector<BlockArgument> batches = argumentsOf(function, Role::Input);
   llvm::append_range(batches, argumentsOf(function, Role::Target));
   SmallVector<int64_t> rows;

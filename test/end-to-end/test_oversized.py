@@ -51,6 +51,12 @@ class Oversized(unittest.TestCase):
         process = run("compile", "gpt", "--sequence=2147483648", timeout=SOON)
         self.assertNotIn("cannot be negative", process.stderr)
 
+    def test_more_micro_batches_than_a_step_can_hold(self):
+        for command in ("plan", "compile"):
+            for model in ("mlp", "gpt"):
+                self.refused("micro-batches of", command, model, "--accumulate=2147483647",
+                             *(["--train"] if command == "compile" else []))
+
     def test_models_from_files(self):
         text = """func.func @forward(%x: tensor<{0}xf32> {{graph.name = "x", graph.role = "input"}})
     -> (tensor<{0}xf32> {{graph.name = "y"}}) {{
