@@ -25,6 +25,10 @@ private:
   bool empty = false; // some dimension has size 0
 };
 
+/// Keeps the symbols of this struct apart from those of the runtime's, which has its name: one
+/// program links both.
+inline namespace views {
+
 /// Element (i, j, …) is `offset + i * strides[0] + j * strides[1] + …` elements into an argument
 /// or result of the kernel.
 struct StridedView {
@@ -35,6 +39,8 @@ struct StridedView {
   /// The dimensions `which` walked by one index.
   IndexGroup group(llvm::ArrayRef<int64_t> which) const;
 };
+
+} // namespace views
 
 /// `tensor` as a view of a function argument, through slices, reshapes, permutations and
 /// broadcasts (a stride of 0); none if it is computed or no strides express it.

@@ -262,6 +262,13 @@ TEST_P(Devices, RunsIntoTheCallersMemory) {
 }
 
 // Cancelled at random moments of a compilation: an error or a whole program, nothing in between.
+/// In a program that links the compiler, too, whose own views have their name.
+TEST(Ingot, TensorsHaveStridedViews) {
+  const Tensor x = *ingot::tensorOf<float>(Shape{2, 3}, std::vector<float>{1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(toString(StridedView::of(x).transposed({1, 0}).tensor()), "3x2xf32=[1 4][2 5][3 6]");
+  EXPECT_EQ(toString(StridedView::of(x).sliced(1, 0, 3, 2).tensor()), "2x2xf32=[1 3][4 6]");
+}
+
 TEST(Ingot, CompilingCanBeCancelled) {
   Model model =
       Model::gpt({.layers = 2, .heads = 4, .width = 64, .sequence = 32, .vocabulary = 65}).value();
