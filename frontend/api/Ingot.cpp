@@ -32,6 +32,47 @@ Result<CompileOptions> toCompileOptions(const Options &options,
   return result;
 }
 
+/// A usage error that names the first number that is none of its field's.
+Status checkFit(const FitOptions &options) {
+  auto refuse = [](const char *field, auto number, const char *allowed) {
+    return failure(Error::Code::Usage, field, "{} is not {}", number, allowed);
+  };
+  if (options.evaluateEvery < 0)
+    return refuse("FitOptions::evaluateEvery", options.evaluateEvery, "0 or more");
+  if (options.validation && options.evaluationBatches < 1)
+    return refuse("FitOptions::evaluationBatches", options.evaluationBatches, "1 or more");
+  if (!options.schedule)
+    return {};
+  const Schedule &schedule = *options.schedule;
+  for (auto [field, rate] :
+       {std::pair("Schedule::peak", schedule.peak), std::pair("Schedule::final", schedule.final)})
+    if (!Schedule::isRate(rate))
+      return refuse(field, rate, "a number, 0 or more");
+  if (schedule.warmup < 0)
+    return refuse("Schedule::warmup", schedule.warmup, "0 or more");
+  if (schedule.kind != Schedule::Kind::Constant && schedule.steps < 1)
+    return refuse("Schedule::steps", schedule.steps, "1 or more");
+  return {};
+}
+
+/// A usage error where a source makes other batches than the function takes.
+Status checkSource(const char *field, const BatchSource &source, const Function &function) {
+  const std::vector<BatchPort> expected = batchPorts(function);
+  auto isMade = [&](const BatchPort &port) {
+    return std::ranges::any_of(source.ports(), [&](const BatchPort &made) {
+      return made.name == port.name && made.type == port.type && made.shape == port.shape;
+    });
+  };
+  for (const BatchPort &port : expected)
+    if (!isMade(port))
+      return failure(Error::Code::Usage, field, "makes no '{}', {} {}", port.name,
+                     toString(port.shape), name(port.type));
+  if (source.ports().size() != expected.size())
+    return failure(Error::Code::Usage, field, "makes {} tensors a batch, not {}",
+                   source.ports().size(), expected.size());
+  return {};
+}
+
 /// The inputs of a function in its order; each must be given, and nothing else.
 Result<Batch> batchOf(const Function &function, const Tensors &inputs) {
   Batch batch;
@@ -305,6 +346,11 @@ private:
 } // namespace
 
 Result<LossHistory> ModelTrainer::fit(const BatchSource &training, const FitOptions &options) {
+  INGOT_TRY(checkFit(options));
+  INGOT_TRY(checkSource("ModelTrainer::fit", training, *program().function("step")));
+  if (options.validation)
+    INGOT_TRY(checkSource("FitOptions::validation", *options.validation,
+                          *program().function("evaluate")));
   LoopOptions loopOptions = {
       .steps = options.steps,
       .rate =

@@ -1,6 +1,7 @@
 /// Trainings from C++: their steps, options, groups of parameters and losses that are not finite.
 #include "frontend/api/SavedModel.h"
 #include "runtime/data/ArraySource.h"
+#include "runtime/data/RandomSource.h"
 #include "test/frontend/api/Devices.h"
 #include <cmath>
 #include <filesystem>
@@ -319,6 +320,32 @@ std::unique_ptr<ArraySource> smallData(const std::vector<BatchPort> &ports) {
   for (int i = 0; i < 16; ++i)
     y.as<int32_t>()[i] = i % 3;
   return ArraySource::create({{"x", x}, {"y", y}}, ports, {.seed = 2}).value();
+}
+
+TEST_P(Training, FitNamesNumbersThatAreNone) {
+  ModelTrainer trainer = smallMlp().trainer(Loss::CrossEntropy, AdamW(), trainOptions()).value();
+  auto data = smallData(trainer.batchPorts());
+  auto place = [&](const FitOptions &options) {
+    Result<LossHistory> losses = trainer.fit(*data, options);
+    return losses ? std::string("accepted") : losses.error().place;
+  };
+  const double nan = std::nan("");
+  EXPECT_EQ(place({.steps = 3, .evaluateEvery = -2}), "FitOptions::evaluateEvery");
+  EXPECT_EQ(place({.steps = 3, .validation = data.get(), .evaluationBatches = 0}),
+            "FitOptions::evaluationBatches");
+  EXPECT_EQ(place({.steps = 3, .schedule = Schedule{.peak = nan}}), "Schedule::peak");
+  EXPECT_EQ(place({.steps = 3, .schedule = Schedule{.final = -1}}), "Schedule::final");
+  EXPECT_EQ(place({.steps = 3, .schedule = Schedule{.warmup = -3}}), "Schedule::warmup");
+  EXPECT_EQ(place({.steps = 3, .schedule = Schedule{.kind = Schedule::Kind::Cosine}}),
+            "Schedule::steps");
+  auto ports = trainer.batchPorts();
+  ports.pop_back();
+  const auto none = RandomSource::create(ports, 1).value();
+  EXPECT_EQ(place({.steps = 3, .validation = none.get()}), "FitOptions::validation");
+  EXPECT_EQ(trainer.fit(*none, {.steps = 3}).error().text(),
+            "ModelTrainer::fit: makes no 'targets', 4 i32");
+  EXPECT_EQ(trainer.steps(), 0);
+  EXPECT_EQ(place({.steps = 1, .schedule = Schedule{.warmup = 3}}), "accepted");
 }
 
 TEST_P(Training, FitDrivesSchedulesAndCallbacks) {
