@@ -1,4 +1,5 @@
 #include "runtime/program/DLPack.h"
+#include <algorithm>
 
 namespace ingot {
 namespace {
@@ -47,8 +48,16 @@ Result<StridedView> fromDLPack(DLManagedTensor *managed) {
     return failure(Error::Code::Unsupported, "fromDLPack",
                    "there is no element type of DLPack's code {}, {} bits and {} lanes",
                    given.dtype.code, given.dtype.bits, given.dtype.lanes);
+  if (given.ndim < 0 || (given.ndim > 0 && !given.shape))
+    return failure(Error::Code::Usage, "fromDLPack", "there is no shape of {} dimensions",
+                   given.ndim);
   StridedView view{
       row->type, Shape(given.shape, given.shape + given.ndim), Shape(size_t(given.ndim), 1), {}};
+  if (std::ranges::any_of(view.shape, [](int64_t size) { return size < 0; }))
+    return failure(Error::Code::Usage, "fromDLPack", "there is no shape {}", toString(view.shape));
+  if (!given.data && elementCount(view.shape) > 0)
+    return failure(Error::Code::Usage, "fromDLPack", "the tensor {} {} has no data",
+                   toString(view.shape), name(row->type));
   for (size_t dimension = view.shape.size(); dimension-- > 1;)
     view.strides[dimension - 1] = view.strides[dimension] * view.shape[dimension];
   if (given.strides)

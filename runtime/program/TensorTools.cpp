@@ -80,9 +80,20 @@ StridedView StridedView::transposed(const std::vector<int64_t> &permutation) con
 
 StridedView StridedView::sliced(size_t dimension, int64_t first, int64_t end, int64_t step) const {
   StridedView view = *this;
-  view.memory = {memory, static_cast<uint8_t *>(memory.get()) +
-                             first * strides.at(dimension) * int64_t(byteSize(type))};
-  view.shape[dimension] = (end - first + step - 1) / step;
+  const int64_t size = shape.at(dimension), last = size - 1;
+  int64_t distance = 0; // from the first element to the end, along the step
+  if (step > 0) {
+    first = std::clamp<int64_t>(first, 0, size);
+    distance = std::min(end, size) - first;
+  } else if (step < 0) {
+    first = std::clamp<int64_t>(first, -1, last);
+    distance = first - std::max<int64_t>(end, -1);
+  }
+  view.shape[dimension] =
+      distance > 0 ? (distance - 1) / (step > 0 ? step : -step) + 1 : 0; // none where step is 0
+  if (distance > 0)
+    view.memory = {memory, static_cast<uint8_t *>(memory.get()) +
+                               first * strides[dimension] * int64_t(byteSize(type))};
   view.strides[dimension] *= step;
   return view;
 }

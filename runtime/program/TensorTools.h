@@ -57,7 +57,8 @@ struct StridedView {
   /// All of a tensor.
   static StridedView of(const Tensor &tensor);
   StridedView transposed(const std::vector<int64_t> &permutation) const;
-  /// Elements first, first + step, … below `end` of a dimension.
+  /// Elements first, first + step, … of a dimension before `end`: below it, with a negative step
+  /// above it. What the dimension does not have is left out.
   StridedView sliced(size_t dimension, int64_t first, int64_t end, int64_t step = 1) const;
   bool isDense() const; ///< in row-major order, without gaps
   /// The same memory where it is dense, else a copy.

@@ -70,6 +70,20 @@ TEST(StridedView, SlicesAndTransposes) {
   }
 }
 
+TEST(StridedView, SlicesStayInside) {
+  const Tensor x = tensorOf<int32_t>({0, 1, 2, 3});
+  auto slice = [&](int64_t first, int64_t end, int64_t step) {
+    return toString(StridedView::of(x).sliced(0, first, end, step).tensor());
+  };
+  EXPECT_EQ(slice(3, -1, -1), "4xi32=[3 2 1 0]");
+  EXPECT_EQ(slice(3, 0, -2), "2xi32=[3 1]");
+  EXPECT_EQ(slice(9, -9, -3), "2xi32=[3 0]");
+  EXPECT_EQ(slice(1, 100, 1), "3xi32=[1 2 3]");
+  EXPECT_EQ(slice(-5, 3, 2), "2xi32=[0 2]");
+  for (auto [first, end, step] : {std::array{2, 1, 1}, {1, 2, -1}, {7, 9, 1}, {0, 4, 0}})
+    EXPECT_EQ(StridedView::of(x).sliced(0, first, end, step).tensor().size(), 0);
+}
+
 TEST(DLPack, SharesMemoryBothWays) {
   Tensor tensor = numbered({2, 3, 4});
   DLManagedTensor *lent = toDLPack(tensor).value();
@@ -122,6 +136,14 @@ TEST(DLPack, TakesStridedTensorsAndReleasesThemOnce) {
   EXPECT_FALSE(fromDLPack(foreign.lend(kDLCPU, {5, 64, 1})));
   EXPECT_EQ(foreign.released, 4);
   EXPECT_FALSE(fromDLPack(nullptr));
+  for (auto damage :
+       {+[](DLTensor &t) { t.data = nullptr; }, +[](DLTensor &t) { t.ndim = -1; },
+        +[](DLTensor &t) { t.shape = nullptr; }, +[](DLTensor &t) { t.shape[0] = -2; }}) {
+    DLManagedTensor *damaged = foreign.lend();
+    damage(damaged->dl_tensor);
+    EXPECT_EQ(fromDLPack(damaged).error().code, Error::Code::Usage);
+  }
+  EXPECT_EQ(foreign.released, 8);
 }
 
 } // namespace
