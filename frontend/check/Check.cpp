@@ -49,7 +49,8 @@ bool isWritten(const Port &port, const Function &function) {
 }
 
 bool isRead(const Port &port, const Function &function) {
-  return port.role != Role::Output && (function.name != "init" || isFed(port.role));
+  return port.role != Role::Output && port.role != Role::Error &&
+         (function.name != "init" || isFed(port.role));
 }
 
 class Checker {
