@@ -93,6 +93,9 @@ template <typename N> N awayFromZero(N x) { return choose(equal(x, 0.0), 1.0, x)
   template <typename N> N NAME(N x, N y, double P) { return __VA_ARGS__; }
 #define INGOT_DERIVATIVE(NAME, ...)                                                                \
   inline Term NAME##Derivative(Term x) { return __VA_ARGS__; }
+#define INGOT_DERIVATIVE_XY(NAME, BY_X, BY_Y)                                                      \
+  inline Term NAME##ByX([[maybe_unused]] Term x, [[maybe_unused]] Term y) { return BY_X; }         \
+  inline Term NAME##ByY([[maybe_unused]] Term x, [[maybe_unused]] Term y) { return BY_Y; }
 #include "ir/formulas/Formulas.def"
 
 using Reals = llvm::ArrayRef<double>;
@@ -118,7 +121,11 @@ std::vector<Formula> makeTable() {
 #define INGOT_FORMULA_XY(NAME, ...) INGOT_ROW(NAME, 2, (), #__VA_ARGS__, (at(0), at(1)))
 #define INGOT_FORMULA_XY_1(NAME, P, DEFAULT, ...)                                                  \
   INGOT_ROW(NAME, 2, ({DEFAULT}), #__VA_ARGS__, (at(0), at(1), p[0]))
-#define INGOT_DERIVATIVE(NAME, ...) table.back().derivative = NAME##Derivative;
+#define INGOT_DERIVATIVE(NAME, ...)                                                                \
+  table.back().derivatives = {[](Terms xs) { return NAME##Derivative(xs[0]); }};
+#define INGOT_DERIVATIVE_XY(NAME, ...)                                                             \
+  table.back().derivatives = {[](Terms xs) { return NAME##ByX(xs[0], xs[1]); },                    \
+                              [](Terms xs) { return NAME##ByY(xs[0], xs[1]); }};
 #include "ir/formulas/Formulas.def"
 #undef INGOT_ROW
   return table;

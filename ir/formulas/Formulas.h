@@ -15,8 +15,8 @@ struct Formula {
   /// The same in graph ops.
   formulas::Term (*expand)(llvm::ArrayRef<formulas::Term> operands,
                            llvm::ArrayRef<double> parameters);
-  /// Of a function of one operand; null where the gradient is that of `expand`.
-  formulas::Term (*derivative)(formulas::Term operand) = nullptr;
+  /// By each operand; none where the gradient is that of `expand`.
+  std::vector<formulas::Term (*)(llvm::ArrayRef<formulas::Term> operands)> derivatives = {};
 };
 
 /// Null if the table has no such row.

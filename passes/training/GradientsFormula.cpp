@@ -22,10 +22,11 @@ LogicalResult formulaGradient(G &g, FormulaOp op) {
       widened[operand] = g.widen(operand);
   auto terms = llvm::map_to_vector(op.getOperands(),
                                    [&](Value operand) { return Term{&g, widened[operand]}; });
-  if (formula.derivative) {
-    g.give(op.getOperands().front(), g.mul(given, formula.derivative(terms.front()).value));
+  for (auto [operand, derivative] : llvm::zip(op.getOperands(), formula.derivatives))
+    if (g.isActive(operand))
+      g.give(operand, g.mul(given, derivative(terms).value));
+  if (!formula.derivatives.empty())
     return success();
-  }
   // The formula once more, from where its operands are: what both compute is one after CSE.
   Block *block = g.builder.getInsertionBlock();
   auto end = g.builder.getInsertionPoint();
