@@ -4,7 +4,7 @@
 #include "codegen/cpu/ContractionEpilogue.h"
 #include "codegen/cpu/ContractionForm.h"
 #include "codegen/cpu/Emitters.h"
-#include "codegen/cpu/Lines.h"
+#include "codegen/cpu/Runs.h"
 #include "codegen/cpu/Packing.h"
 #include "codegen/kernel/PointAccess.h"
 #include "ir/dialect/Graph.h"

@@ -29,6 +29,8 @@ llvm::LogicalResult emitPointwise(KernelBuilder &);
 llvm::LogicalResult emitRows(KernelBuilder &);
 llvm::LogicalResult emitColumns(KernelBuilder &);
 llvm::LogicalResult emitScatter(KernelBuilder &);
+llvm::LogicalResult emitScan(KernelBuilder &);
+llvm::LogicalResult emitSort(KernelBuilder &);
 llvm::LogicalResult emitContraction(KernelBuilder &);
 llvm::LogicalResult emitAttention(KernelBuilder &);
 llvm::LogicalResult emitAttentionBackward(KernelBuilder &);

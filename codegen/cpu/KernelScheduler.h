@@ -26,6 +26,8 @@ llvm::LogicalResult scheduleRow(KernelScheduler &);
 llvm::LogicalResult scheduleColumn(KernelScheduler &);
 llvm::LogicalResult scheduleUpdate(KernelScheduler &);
 llvm::LogicalResult scheduleScatter(KernelScheduler &);
+llvm::LogicalResult scheduleScan(KernelScheduler &);
+llvm::LogicalResult scheduleSort(KernelScheduler &);
 llvm::LogicalResult scheduleContraction(KernelScheduler &);
 llvm::LogicalResult scheduleAttention(KernelScheduler &);
 llvm::LogicalResult scheduleAttentionBackward(KernelScheduler &);

@@ -1,23 +1,61 @@
-/// Vectors of neighbouring elements that lie in more than one line of a tensor.
+/// Lines along one dimension of a tensor, which scan and sort kernels walk from end to end.
 #pragma once
-#include "codegen/cpu/Code.h"
-#include "codegen/kernel/PointIndex.h"
+#include "codegen/cpu/Emitters.h"
+#include "codegen/cpu/KernelScheduler.h"
+#include "ir/dialect/GraphBuilder.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace ingot {
 
-/// Positions in [0, extent) that go through lines of `size` elements each.
-struct Lines {
-  int64_t extent = 0, size = 0;
+/// The tensor is [outer, size, inner].
+struct LineShape {
+  LineShape(mlir::RankedTensorType type, int64_t dimension) {
+    for (int64_t index = 0; index < type.getRank(); ++index)
+      (index < dimension ? outer : index > dimension ? inner : size) *= type.getDimSize(index);
+  }
+  double elements() const { return double(outer) * double(size) * double(inner); }
 
-  /// Lines that a vector has elements of, at least; it may be one more.
-  int64_t fewest() const { return (Code::lanes + size - 1) / size; }
+  int64_t outer = 1, size = 1, inner = 1;
 };
 
-/// A vector of what `at` computes for the positions from `start` on; `mask`: the lanes that count,
-/// null if all do. Within one line positions are a run, which `at` is given as such: a vector is
-/// computed for every line that it has elements of, with the lanes of that line.
-mlir::Value
-emitAlongLines(Code &code, Lines lines, mlir::Value start, mlir::Value mask,
-               llvm::function_ref<mlir::Value(const PointIndex &, mlir::Value mask)> at);
+/// How units of work, lines or lines side by side, are shared out.
+struct LineSizes {
+  int64_t units = 0; ///< of a grain
+
+  template <typename Field> void fields(Field field) { field("units", units); }
+};
+
+/// The op of the kernel's root; null after a diagnostic.
+template <typename Op> Op lineOpOf(mlir::func::FuncOp kernel) {
+  auto ops = llvm::to_vector(kernel.getOps<Op>());
+  if (ops.size() == 1)
+    return ops.front();
+  kernel.emitError("a kernel of this root holds one ") << Op::getOperationName();
+  return {};
+}
+
+/// One launch, whose grains take so many units each.
+inline void launchLines(KernelScheduler &kernel, llvm::StringRef kind, int64_t units,
+                        double operations, double bytes) {
+  LineSizes sizes;
+  int64_t grains = 0;
+  if (units) {
+    const double nanoseconds = kernel.costs.nanoseconds(operations, bytes);
+    sizes.units = llvm::divideCeilSigned(units, kernel.costs.grains(nanoseconds, units));
+    grains = llvm::divideCeilSigned(units, sizes.units);
+  }
+  kernel.launch(kind, grains, sizes, operations, bytes);
+}
+
+/// The units of a grain, as the launch's schedule says; 0 where there is nothing to do.
+inline mlir::FailureOr<int64_t> readLines(KernelBuilder &kernel, int64_t units) {
+  LineSizes sizes;
+  if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
+    return mlir::failure();
+  const int64_t grains = kernel.launch.getGrains();
+  if (units ? sizes.units < 1 || grains != llvm::divideCeilSigned(units, sizes.units) : grains != 0)
+    return kernel.kernel.emitError("kernel.schedule: these grains do not make its result");
+  return units ? sizes.units : 0;
+}
 
 } // namespace ingot

@@ -72,6 +72,7 @@ def Graph_Element : AnyTypeOf<[Graph_Float, Graph_Integer, I1]>;
 def Graph_Tensor : RankedTensorOf<[Graph_Element]>;
 def Graph_FloatTensor : RankedTensorOf<[Graph_Float]>;
 def Graph_NumberTensor : RankedTensorOf<[Graph_Float, Graph_Integer]>;
+def Graph_OrderedTensor : RankedTensorOf<[Graph_Float, Graph_Signed]>;
 def Graph_IntegerTensor : RankedTensorOf<[Graph_Integer]>;
 def Graph_BitsTensor : RankedTensorOf<[Graph_Integer, I1]>;
 def Graph_BoolTensor : RankedTensorOf<[I1]>;
@@ -103,7 +104,8 @@ def Graph_KernelRoot : Graph_Enum<"KernelRoot", "what a kernel is built around",
     [I32EnumCase<"Elementwise", 0, "elementwise">, I32EnumCase<"Row", 1, "row">,
      I32EnumCase<"Column", 2, "column">, I32EnumCase<"Contraction", 3, "contraction">,
      I32EnumCase<"Attention", 4, "attention">, I32EnumCase<"AttentionBackward", 5, "attention_backward">,
-     I32EnumCase<"Update", 6, "update">, I32EnumCase<"Scatter", 7, "scatter">]>;
+     I32EnumCase<"Update", 6, "update">, I32EnumCase<"Scatter", 7, "scatter">,
+     I32EnumCase<"Scan", 8, "scan">, I32EnumCase<"Sort", 9, "sort">]>;
 
 //===--------------------------------------------------------------------------------------------===//
 // Interfaces

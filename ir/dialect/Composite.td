@@ -49,6 +49,51 @@ def Graph_SoftmaxOp : Graph_CompositeOp<"softmax", [SameOperandsAndResultType]> 
   let hasVerifier = 1;
 }
 
+def Graph_LogSoftmaxOp : Graph_CompositeOp<"log_softmax", [SameOperandsAndResultType]> {
+  let summary = "Logarithms of softmax's probabilities, x - max - log Σ exp(x - max), along one dimension";
+  let description = [{
+    -inf gives -inf; a line of nothing but -inf, or with inf or NaN, gives NaN.
+
+    1. `dimension` is one of the operand's.
+
+    ```mlir
+    func.func @log_softmax(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %y = graph.log_softmax %x dimension 1 : tensor<4x8xf32>
+      return %y : tensor<4x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$operand, I64Attr:$dimension);
+  let results = (outs Graph_FloatTensor:$result);
+  let assemblyFormat = "$operand `dimension` $dimension attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Graph_PickOp : Graph_CompositeOp<"pick",
+    [InferTypeOpAdaptorWithIsCompatible, DeclareOpInterfaceMethods<Graph_IndexingOp>]> {
+  let summary = "The element of each line along a dimension that the line's index names";
+  let description = [{
+    result[a…, b…] = operand[a…, indices[a…, b…], b…]. An index outside [0, size) is an error in the
+    reference; in compiled code it gives 0.
+
+    1. `dimension` is one of the operand's.
+    2. `indices` has the operand's shape without that dimension.
+
+    ```mlir
+    func.func @pick(%x: tensor<4x8xf32>, %i: tensor<4xi32>) -> tensor<4xf32> {
+      %y = graph.pick %x, %i dimension 1 : tensor<4x8xf32>, tensor<4xi32> -> tensor<4xf32>
+      return %y : tensor<4xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_FloatTensor:$operand, Graph_IndexTensor:$indices, I64Attr:$dimension);
+  let results = (outs Graph_FloatTensor:$result);
+  let assemblyFormat = [{
+    $operand `,` $indices `dimension` $dimension attr-dict
+    `:` type($operand) `,` type($indices) `->` type($result)
+  }];
+}
+
 def Graph_LayerNormOp : Graph_CompositeOp<"layer_norm", [InferTypeOpAdaptorWithIsCompatible]> {
   let summary = "Normalisation (x - mean)·rstd·scale + bias over the last dimension; mean and rstd are results too";
   let description = [{

@@ -52,6 +52,26 @@ SmallVector<Value> SoftmaxOp::decompose(OpBuilder &builder) {
   return {roundTo(build, result, getResult())};
 }
 
+SmallVector<Value> LogSoftmaxOp::decompose(OpBuilder &builder) {
+  GraphBuilder build(builder, getLoc());
+  int64_t dimension = getDimension();
+  Value x = build.widen(getOperand());
+  auto spread = [&](Value line) { return build.broadcastReducedLike(line, x, dimension); };
+  Value below = build.sub(x, spread(build.reduceMax(x, dimension)));
+  Value logarithm = build.log(build.reduceSum(build.exp(below), dimension));
+  return {roundTo(build, build.sub(below, spread(logarithm)), getResult())};
+}
+
+SmallVector<Value> PickOp::decompose(OpBuilder &builder) {
+  GraphBuilder build(builder, getLoc());
+  const int64_t dimension = getDimension();
+  Value x = getOperand();
+  Value place = build.iota(shapeOf(x), tensorType(getIndices()).getElementType(), dimension);
+  Value isPicked =
+      build.compare(Comparison::Eq, place, build.broadcastReducedLike(getIndices(), x, dimension));
+  return {build.reduceSum(build.select(isPicked, x, build.zerosLike(x)), dimension)};
+}
+
 SmallVector<Value> LayerNormOp::decompose(OpBuilder &builder) {
   GraphBuilder build(builder, getLoc());
   Value x = build.widen(getOperand());

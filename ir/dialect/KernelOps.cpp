@@ -162,8 +162,19 @@ int64_t ScatterAddOp::getIndexLimit() { return shapeOf(getBase())[getDimension()
 Value EmbeddingOp::getIndexOperand() { return getIndices(); }
 int64_t EmbeddingOp::getIndexLimit() { return shapeOf(getTable())[0]; }
 
+Value PickOp::getIndexOperand() { return getIndices(); }
+int64_t PickOp::getIndexLimit() { return shapeOf(getOperand())[getDimension()]; }
+
 Value CrossEntropyOp::getIndexOperand() { return getTargets(); }
 int64_t CrossEntropyOp::getIndexLimit() { return shapeOf(getLogits()).back(); }
+
+//===--------------------------------------------------------------------------------------------===//
+// Whole lines
+//===--------------------------------------------------------------------------------------------===//
+
+KernelForm ScanOp::getKernelForm() { return {OpRole::Root, KernelRoot::Scan}; }
+
+KernelForm SortOp::getKernelForm() { return {OpRole::Root, KernelRoot::Sort}; }
 
 //===--------------------------------------------------------------------------------------------===//
 // Updates: on flat storage, their tensors in buckets

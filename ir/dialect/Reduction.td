@@ -96,6 +96,55 @@ def Graph_CombineOp : Graph_PureOp<"combine", [IsolatedFromAbove, SingleBlock, S
   let hasVerifier = 1;
 }
 
+def Graph_ScanOp : Graph_FoldedOp<"scan", [SameOperandsAndResultType, Graph_Kernel<>]> {
+  let summary = "Sums or products of the elements up to each place along one dimension";
+  let description = [{
+    result[a…, i, b…] combines the elements 0 … i, with `exclusive` those before i (none: 0 or 1); with
+    `reverse` those from i on, or after i. In order, in f32 for narrower floats; integers wrap.
+
+    1. `dimension` is one of the operand's.
+    2. `kind` is `sum` or `product`.
+
+    ```mlir
+    func.func @scan(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %y = graph.scan sum %x dimension 1 exclusive : tensor<4x8xf32>
+      return %y : tensor<4x8xf32>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_ReduceKindAttr:$kind, Graph_NumberTensor:$operand, I64Attr:$dimension,
+                       UnitAttr:$exclusive, UnitAttr:$reverse);
+  let results = (outs Graph_NumberTensor:$result);
+  let assemblyFormat = [{
+    $kind $operand `dimension` $dimension (`exclusive` $exclusive^)? (`reverse` $reverse^)? attr-dict
+    `:` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Graph_SortOp : Graph_InferredOp<"sort", [Graph_Kernel<>]> {
+  let summary = "Sorts lines along one dimension; the results are the elements and the places they had";
+  let description = [{
+    Elements that are equal keep their order, zeros of both signs among them. NaN is larger than every
+    number, as in PyTorch: last, or first if `descending`.
+
+    1. `dimension` is one of the operand's.
+
+    ```mlir
+    func.func @sort(%x: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xi64>) {
+      %y, %places = graph.sort %x dimension 1 descending : tensor<4x8xf32> -> tensor<4x8xf32>, tensor<4x8xi64>
+      return %y, %places : tensor<4x8xf32>, tensor<4x8xi64>
+    }
+    ```
+  }];
+  let arguments = (ins Graph_OrderedTensor:$operand, I64Attr:$dimension, UnitAttr:$descending);
+  let results = (outs Graph_OrderedTensor:$result, RankedTensorOf<[I64]>:$places);
+  let assemblyFormat = [{
+    $operand `dimension` $dimension (`descending` $descending^)? attr-dict
+    `:` type($operand) `->` type($result) `,` type($places)
+  }];
+}
+
 def Graph_ContractOp : Graph_InferredOp<"contract",
     [Graph_Kernel<["getOperandUse", "getKernelLoops", "getFlops"]>]> {
   let summary = "General contraction: sums products over pairs of dimensions, batch dimensions aside";

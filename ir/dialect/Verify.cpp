@@ -13,12 +13,16 @@ static bool compatible(int64_t a, int64_t b) {
   return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
 }
 
-LogicalResult IotaOp::verify() {
-  int64_t dimension = getDimension(), rank = getType().getRank();
-  if (dimension < 0 || dimension >= rank)
-    return emitOpError("(1) dimension ") << dimension << " is not one of the result's " << rank;
-  return success();
+/// The constraint of an op whose `dimension` is one of `whose`.
+template <typename Op> static LogicalResult verifyDimension(Op op, StringRef whose) {
+  const int64_t dimension = op.getDimension(), rank = op.getType().getRank();
+  if (dimension >= 0 && dimension < rank)
+    return success();
+  return op.emitOpError("(1) dimension ")
+         << dimension << " is not one of the " << whose << " " << rank;
 }
+
+LogicalResult IotaOp::verify() { return verifyDimension(*this, "result's"); }
 
 LogicalResult ReshapeOp::verify() {
   auto from = getOperand().getType(), to = getType();
@@ -110,10 +114,15 @@ LogicalResult FormulaOp::verify() {
   return success();
 }
 
-LogicalResult SoftmaxOp::verify() {
-  int64_t dimension = getDimension(), rank = getType().getRank();
-  if (dimension < 0 || dimension >= rank)
-    return emitOpError("(1) dimension ") << dimension << " is not one of the operand's " << rank;
+LogicalResult SoftmaxOp::verify() { return verifyDimension(*this, "operand's"); }
+
+LogicalResult LogSoftmaxOp::verify() { return verifyDimension(*this, "operand's"); }
+
+LogicalResult ScanOp::verify() {
+  if (failed(verifyDimension(*this, "operand's")))
+    return failure();
+  if (getKind() != ReduceKind::Sum && getKind() != ReduceKind::Product)
+    return emitOpError("(2) ") << stringifyReduceKind(getKind()) << " is neither sum nor product";
   return success();
 }
 

@@ -54,6 +54,34 @@ Tensors evaluateSoftmax(SoftmaxOp op, const Tensor &operand) {
   return {storeResult(op, x)};
 }
 
+Tensors evaluateLogSoftmax(LogSoftmaxOp op, const Tensor &operand) {
+  Doubles x = load<double>(operand);
+  const int64_t count = operand.shape()[op.getDimension()],
+                inner = stridesOf(operand.shape())[op.getDimension()];
+  for (int64_t line = 0; line * count < int64_t(x.size()); ++line) {
+    double *first = x.data() + line / inner * inner * count + line % inner;
+    const Exponentials e(first, count, inner);
+    for (int64_t i = 0; i < count; ++i) // a large maximum would swallow the logarithm
+      first[i * inner] = first[i * inner] - e.max - std::log(e.sum);
+  }
+  return {storeResult(op, x)};
+}
+
+Result<Tensors> evaluatePick(PickOp op, Operands operands) {
+  const Doubles x = load<double>(operands[0]);
+  const int64_t size = operands[0].shape()[op.getDimension()],
+                inner = stridesOf(operands[0].shape())[op.getDimension()];
+  Doubles result;
+  for (auto [line, index] : llvm::enumerate(load<int64_t>(operands[1]))) {
+    if (index < 0 || index >= size)
+      return errorAt(op, Error::Code::BadInput, "index {} at position {} is outside [0, {})", index,
+                     line, size);
+    const auto before = int64_t(line);
+    result.push_back(x[(before / inner * size + index) * inner + before % inner]);
+  }
+  return Tensors{storeResult(op, result)};
+}
+
 Tensors evaluateLayerNorm(LayerNormOp op, Operands operands) {
   Doubles x = load<double>(operands[0]), scale = load<double>(operands[1]);
   Doubles bias = load<double>(operands[2]), means, rstds;
@@ -348,6 +376,8 @@ std::optional<Result<Tensors>> evaluateComposite(Operation *op, Operands operand
   return TypeSwitch<Operation *, std::optional<Result<Tensors>>>(op)
       .Case([&](FormulaOp op) { return evaluateFormula(op, operands); })
       .Case([&](SoftmaxOp op) { return evaluateSoftmax(op, operands[0]); })
+      .Case([&](LogSoftmaxOp op) { return evaluateLogSoftmax(op, operands[0]); })
+      .Case([&](PickOp op) { return evaluatePick(op, operands); })
       .Case([&](LayerNormOp op) { return evaluateLayerNorm(op, operands); })
       .Case([&](BatchNormOp op) { return evaluateBatchNorm(op, operands); })
       .Case([&](ConvolutionOp op) { return evaluateConvolution(op, operands); })

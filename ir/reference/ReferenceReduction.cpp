@@ -1,8 +1,10 @@
-/// Reductions and contractions: floats accumulate in double, whatever their type.
+/// Reductions, scans, sorting and contractions: floats accumulate in double, whatever their type.
 #include "ir/formulas/TupleReductions.h"
 #include "ir/reference/ReferenceMath.h"
 #include "ir/reference/ReferenceOps.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -32,6 +34,59 @@ Tensors evaluateReduce(ReduceOp op, const Tensor &operand) {
       result[at[0]] = combine(op.getKind(), result[at[0]], *element++);
     });
     return {storeResult(op, result)};
+  });
+}
+
+/// The places of a line along one dimension: `first`, and then at a constant distance.
+struct Lines {
+  Lines(const Shape &shape, int64_t dimension)
+      : size(shape[dimension]), step(stridesOf(shape)[dimension]),
+        count(size ? elementCount(shape) / size : 0) {}
+  int64_t first(int64_t line) const { return line / step * step * size + line % step; }
+
+  int64_t size, step, count;
+};
+
+Tensors evaluateScan(ScanOp op, const Tensor &operand) {
+  const Lines lines(operand.shape(), op.getDimension());
+  return dispatch(operand.type(), [&](auto zero) -> Tensors {
+    using Wide = decltype(zero);
+    std::vector<Wide> elements = load<Wide>(operand);
+    for (int64_t line = 0; line < lines.count; ++line) {
+      Wide sum = neutralOf<Wide>(op.getKind(), bitWidth(operand.type()));
+      for (int64_t i = 0; i < lines.size; ++i) {
+        const int64_t place = op.getReverse() ? lines.size - 1 - i : i;
+        Wide &element = elements[lines.first(line) + place * lines.step];
+        const Wide next = combine(op.getKind(), sum, element);
+        element = op.getExclusive() ? sum : next;
+        sum = next;
+      }
+    }
+    return {storeResult(op, elements)};
+  });
+}
+
+Tensors evaluateSort(SortOp op, const Tensor &operand) {
+  const Lines lines(operand.shape(), op.getDimension());
+  return dispatch(operand.type(), [&](auto zero) -> Tensors {
+    using Wide = decltype(zero);
+    std::vector<Wide> elements = load<Wide>(operand), sorted(elements.size());
+    std::vector<int64_t> places(elements.size()), order(lines.size);
+    auto isLess = [](Wide a, Wide b) { return a < b || (a == a && b != b); };
+    for (int64_t line = 0; line < lines.count; ++line) {
+      auto at = [&](int64_t place) { return lines.first(line) + place * lines.step; };
+      std::iota(order.begin(), order.end(), 0);
+      llvm::sort(order, [&](int64_t a, int64_t b) {
+        const bool isAhead = isLess(elements[at(a)], elements[at(b)]),
+                   isBehind = isLess(elements[at(b)], elements[at(a)]);
+        return isAhead != isBehind ? isAhead != op.getDescending() : a < b;
+      });
+      for (int64_t i = 0; i < lines.size; ++i) {
+        sorted[at(i)] = elements[at(order[i])];
+        places[at(i)] = order[i];
+      }
+    }
+    return {storeResult(op, sorted), storeResult(op, places, 1)};
   });
 }
 
@@ -120,6 +175,8 @@ std::optional<Result<Tensors>> evaluateReduction(Operation *op, Operands operand
   return TypeSwitch<Operation *, std::optional<Result<Tensors>>>(op)
       .Case([&](ReduceOp op) { return evaluateReduce(op, operands[0]); })
       .Case([&](ReduceTuplesOp op) { return evaluateReduceTuples(op, operands); })
+      .Case([&](ScanOp op) { return evaluateScan(op, operands[0]); })
+      .Case([&](SortOp op) { return evaluateSort(op, operands[0]); })
       .Case([&](ContractOp op) { return evaluateContract(op, operands[0], operands[1]); })
       .Default([](Operation *) { return std::nullopt; });
 }

@@ -86,10 +86,12 @@ COMPATIBLE_RESULTS(LayerNormOp)
 COMPATIBLE_RESULTS(LinearOp)
 COMPATIBLE_RESULTS(MseOp)
 COMPATIBLE_RESULTS(PadOp)
+COMPATIBLE_RESULTS(PickOp)
 COMPATIBLE_RESULTS(ReduceOp)
 COMPATIBLE_RESULTS(ReduceTuplesOp)
 COMPATIBLE_RESULTS(ReverseOp)
 COMPATIBLE_RESULTS(SliceOp)
+COMPATIBLE_RESULTS(SortOp)
 COMPATIBLE_RESULTS(TransposeOp)
 COMPATIBLE_RESULTS(WindowOp)
 #undef COMPATIBLE_RESULTS
@@ -250,6 +252,32 @@ LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                              type.getElementType());
   return oneResult(results, reducedShape(type.getShape(), adaptor.getDimensions()),
                    type.getElementType());
+}
+
+LogicalResult PickOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
+                                       Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand()), indices = ranked(adaptor.getIndices());
+  const int64_t dimension = adaptor.getDimension();
+  if (dimension < 0 || dimension >= type.getRank())
+    return emitOptionalError(location, "(1) dimension ", dimension, " is not one of the operand's ",
+                             type.getRank());
+  const Dims kept = reducedShape(type.getShape(), dimension);
+  if (indices.getRank() != int64_t(kept.size()) ||
+      !llvm::all_of_zip(indices.getShape(), kept, compatible))
+    return emitOptionalError(location, "(2) indices must be ",
+                             RankedTensorType::get(kept, indices.getElementType()));
+  return oneResult(results, kept, type.getElementType());
+}
+
+LogicalResult SortOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
+                                       Adaptor adaptor, SmallVectorImpl<Type> &results) {
+  auto type = ranked(adaptor.getOperand());
+  const int64_t dimension = adaptor.getDimension();
+  if (dimension < 0 || dimension >= type.getRank())
+    return emitOptionalError(location, "(1) dimension ", dimension, " is not one of the operand's ",
+                             type.getRank());
+  results.append({type, type.clone(IntegerType::get(context, 64))});
+  return success();
 }
 
 LogicalResult ReduceTuplesOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,

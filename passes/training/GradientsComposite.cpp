@@ -36,6 +36,14 @@ void softmaxGradient(G &g, SoftmaxOp op, Value dy) {
   g.give(op.getOperand(), g.mul(y, g.sub(dy, weighted)));
 }
 
+void logSoftmaxGradient(G &g, LogSoftmaxOp op, Value dy) {
+  Value y = g.widen(op.getResult());
+  dy = g.widen(dy);
+  Dims dims = {int64_t(op.getDimension())};
+  Value total = g.broadcastReducedLike(g.reduceSum(dy, dims), y, dims);
+  g.give(op.getOperand(), g.sub(dy, g.mul(g.exp(y), total)));
+}
+
 //===--------------------------------------------------------------------------------------------===//
 // Layer norm
 //===--------------------------------------------------------------------------------------------===//
@@ -186,6 +194,17 @@ void mseGradient(G &g, MseOp op, Value dloss) {
 ArrayRef<GradientRow> compositeGradients() {
   static const GradientRow rows[] = {
       gradientRow<SoftmaxOp>([](G &g, SoftmaxOp op, Value dy) { softmaxGradient(g, op, dy); }),
+      gradientRow<LogSoftmaxOp>(
+          [](G &g, LogSoftmaxOp op, Value dy) { logSoftmaxGradient(g, op, dy); }),
+      gradientRow<PickOp>([](G &g, PickOp op, Value dy) {
+        Value x = op.getOperand();
+        const Dims dims = {int64_t(op.getDimension())};
+        auto spread = [&](Value line) { return g.broadcastReducedLike(line, x, dims); };
+        Value place =
+            g.iota(shapeOf(x), tensorType(op.getIndices()).getElementType(), dims.front());
+        Value isPicked = g.compare(Comparison::Eq, place, spread(op.getIndices()));
+        g.give(x, g.select(isPicked, spread(dy), g.zerosLike(x)));
+      }),
       gradientRow<LayerNormOp>([](G &g, LayerNormOp op) { layerNormGradient(g, op); }),
       gradientRow<BatchNormOp>([](G &g, BatchNormOp op) { return batchNormGradient(g, op); }),
       gradientRow<ConvolutionOp>(

@@ -113,12 +113,71 @@ void tupleGradient(G &g, ReduceTuplesOp op) {
 #include "ir/formulas/Reductions.def"
 }
 
+//===--------------------------------------------------------------------------------------------===//
+// Of whole lines
+//===--------------------------------------------------------------------------------------------===//
+
+/// What x gets of a scan's cotangent: the scan of its cotangents from the other end.
+struct ScanGradient {
+  G &g;
+  ScanOp op;
+  Value x = op.getOperand();
+
+  Value scan(ReduceKind kind, Value value, bool exclusive, bool reverse) {
+    return g.make<ScanOp>(kind, value, op.getDimension(), exclusive, reverse);
+  }
+  Value ofSum(Value given) {
+    return scan(ReduceKind::Sum, given, op.getExclusive(), !op.getReverse());
+  }
+
+  /// Σⱼ given[j] · product of all factors of j but x[i]. Before the first 0 that is the product
+  /// over x[i]; at it, the product that 1 in its place gives; after it nothing.
+  Value ofProduct(Value given) {
+    Value zeros = g.zerosLike(x), ones = g.splatLike(x, 1), isZero = equals(g, x, zeros);
+    Value zerosSoFar =
+        scan(ReduceKind::Sum, g.select(isZero, ones, zeros), /*exclusive=*/false, op.getReverse());
+    Value isBefore = equals(g, zerosSoFar, zeros);
+    Value isFirst = g.make<AndOp>(isZero, equals(g, zerosSoFar, ones));
+    Value byProduct = ofSum(g.mul(given, op.getResult()));
+    Value without =
+        scan(ReduceKind::Product, g.select(isFirst, ones, x), op.getExclusive(), op.getReverse());
+    Value atFirst = ofSum(g.mul(given, without));
+    Value safe = g.select(isZero, ones, x);
+    return g.select(isBefore, g.div(byProduct, safe), g.select(isFirst, atFirst, zeros));
+  }
+};
+
+/// Each element was moved from its place.
+void sortGradient(G &g, SortOp op, Value dy) {
+  ArrayRef<int64_t> shape = shapeOf(op.getOperand());
+  Type i64 = g.builder.getI64Type();
+  const int64_t count = tensorType(op.getOperand()).getNumElements();
+  int64_t distance = 1;
+  Value from; // places in row-major order
+  for (int64_t dim = int64_t(shape.size()) - 1; dim >= 0; distance *= shape[dim--]) {
+    Value index = dim == int64_t(op.getDimension()) ? op.getPlaces() : g.iota(shape, i64, dim);
+    Value share = distance == 1 ? index : g.mul(index, double(distance));
+    from = from ? g.add(from, share) : share;
+  }
+  Value zeros = g.splat(RankedTensorType::get({count}, tensorType(dy).getElementType()), 0);
+  Value moved = g.scatterAdd(zeros, g.reshape(from, {count}), g.reshape(dy, {count}), 0);
+  g.give(op.getOperand(), g.reshape(moved, shape));
+}
+
 } // namespace
 
 ArrayRef<GradientRow> reductionGradients() {
   static const GradientRow rows[] = {
       gradientRow<ReduceOp>([](G &g, ReduceOp op, Value dy) { reduceGradient(g, op, dy); }),
       gradientRow<ReduceTuplesOp>([](G &g, ReduceTuplesOp op) { tupleGradient(g, op); }),
+      gradientRow<ScanOp>([](G &g, ScanOp op, Value dy) {
+        ScanGradient s{g, op};
+        g.give(s.x, op.getKind() == ReduceKind::Sum ? s.ofSum(dy) : s.ofProduct(dy));
+      }),
+      gradientRow<SortOp>([](G &g, SortOp op) {
+        if (Value dy = g.cotangent(op.getResult()))
+          sortGradient(g, op, dy);
+      }),
   };
   return rows;
 }

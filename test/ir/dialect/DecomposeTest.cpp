@@ -129,6 +129,30 @@ TEST_F(DecomposeTest, SoftmaxOfLargeAndMaskedScores) {
   double inf = INFINITY;
   Tensor values = tensor(ElementType::F32, {3, 3}, {1e30, 1e30, 0, 5, -inf, 5, NAN, 1, 2});
   check("graph.softmax %0 dimension 1 : " + x, {x}, {x}, 1e-6, Tensors{values});
+  check("graph.log_softmax %0 dimension 1 : " + x, {x}, {x}, 1e-6, Tensors{values});
+}
+
+TEST_F(DecomposeTest, LogSoftmax) {
+  for (const FloatCase &f : floatCases)
+    for (const auto &shape : shapes(3)) {
+      std::string x = type(shape, f.name);
+      check("graph.log_softmax %0 dimension " + std::to_string(between(0, 2)) + " : " + x, {x}, {x},
+            4 * f.tolerance);
+    }
+}
+
+TEST_F(DecomposeTest, Pick) {
+  for (const FloatCase &f : floatCases)
+    for (const char *index : {"i32", "i64"})
+      for (const auto &shape : shapes(3)) {
+        const int64_t dimension = between(1, 2);
+        std::vector<int64_t> kept = shape;
+        kept.erase(kept.begin() + dimension);
+        std::string x = type(shape, f.name), indices = type(kept, index), y = type(kept, f.name);
+        check("graph.pick %0, %1 dimension " + std::to_string(dimension) + " : " + x + ", " +
+                  indices + " -> " + y,
+              {x, indices}, {y}, 0, shape[dimension]);
+      }
 }
 
 TEST_F(DecomposeTest, LayerNorm) {

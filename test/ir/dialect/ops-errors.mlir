@@ -397,6 +397,57 @@ func.func @softmax_1(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @log_softmax_1(%x: tensor<4xf32>) {
+  // expected-error @+1 {{(1) dimension -1 is not one of the operand's 1}}
+  %a = graph.log_softmax %x dimension -1 : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @pick_1(%x: tensor<4x3xf32>, %i: tensor<4xi32>) {
+  // expected-error @+2 {{(1) dimension 2 is not one of the operand's 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.pick %x, %i dimension 2 : tensor<4x3xf32>, tensor<4xi32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @pick_2(%x: tensor<4x3xf32>, %i: tensor<3xi64>) {
+  // expected-error @+2 {{(2) indices must be 'tensor<4xi64>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.pick %x, %i dimension 1 : tensor<4x3xf32>, tensor<3xi64> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @scan_1(%x: tensor<4xf32>) {
+  // expected-error @+1 {{(1) dimension 1 is not one of the operand's 1}}
+  %a = graph.scan sum %x dimension 1 : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @scan_2(%x: tensor<4xf32>) {
+  // expected-error @+1 {{(2) max is neither sum nor product}}
+  %a = graph.scan max %x dimension 0 reverse : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @sort_1(%x: tensor<4xf32>) {
+  // expected-error @+2 {{(1) dimension 1 is not one of the operand's 1}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a, %b = graph.sort %x dimension 1 : tensor<4xf32> -> tensor<4xf32>, tensor<4xi64>
+  return
+}
+
+// -----
+
 func.func @batch_norm_1(%x: tensor<4xf32>, %g: tensor<4xf32>) {
   // expected-error @+2 {{(1) the operand must have a batch and channels}}
   // expected-error @+1 {{failed to infer returned types}}

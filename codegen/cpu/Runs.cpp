@@ -1,4 +1,4 @@
-#include "codegen/cpu/Lines.h"
+#include "codegen/cpu/Runs.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
