@@ -11,10 +11,11 @@ include "mlir/Pass/PassBase.td"
 def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
   let summary = "Makes @evaluate, the loss of a batch, from @forward";
   let description = [{
-    `cross-entropy` takes the result `logits` and a new argument `targets` of i32 class numbers, `mse` the
-    result `logits` and `targets` of its type; `none` expects @forward to return the scalar `loss` itself.
-    An only result may have any name; `output` chooses another. Classes are the result's last dimension, or `class-axis`. With `weights` there is a further argument of that name, an f32 for each class number
-    or, under `mse`, each row: the loss is Σ weight·loss / Σ weight.
+    The loss is of the result `logits`, of `output`, or of the only one; `none` expects @forward to return the
+    scalar `loss` itself. passes/options/Losses.def lists the losses and which numbers each has. @evaluate has a new
+    argument `targets`: class numbers (i32, without the dimension `class-axis`; default: the last), or numbers of the
+    result's type. With `weights` there is a further argument of that name, an f32 for each class number or, without
+    classes, each row: a mean is Σ weight·loss / Σ weight.
     ```
     func.func @forward(%w …, %x …) -> (tensor<4x10xf32> {graph.name = "logits"})
     ```
@@ -27,15 +28,19 @@ def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [Option<"loss", "loss", "::ingot::TrainingOptions::Loss",
-                        "::ingot::TrainingOptions::Loss::CrossEntropy", "what training minimises",
-                        [{::llvm::cl::values(
-                          clEnumValN(::ingot::TrainingOptions::Loss::None, "none", "@forward returns the loss"),
-                          clEnumValN(::ingot::TrainingOptions::Loss::CrossEntropy, "cross-entropy", "of classes"),
-                          clEnumValN(::ingot::TrainingOptions::Loss::Mse, "mse", "mean squared error"))}]>,
+  let options = [Option<"loss", "loss", "std::string", "\"cross_entropy\"", "what training minimises">,
                  Option<"weights", "weights", "bool", "false", "a weight for each target">,
                  Option<"classAxis", "class-axis", "int64_t", "-1", "the dimension of classes; -1: the last">,
-                 Option<"output", "output", "std::string", "\"\"", "the result that the loss is of">];
+                 Option<"output", "output", "std::string", "\"\"", "the result that the loss is of">,
+                 Option<"reduction", "reduction", "std::string", "\"mean\"", "of the losses of a batch">,
+                 ListOption<"classWeights", "class-weights", "double", "weights of classes">,
+                 ListOption<"ignoreIndex", "ignore-index", "int64_t", "the class number that counts nothing, if any">,
+                 Option<"labelSmoothing", "label-smoothing", "double", "0", "share of targets that all classes have">,
+                 Option<"softTargets", "soft-targets", "bool", "false", "targets are probabilities of classes">,
+                 Option<"logTargets", "log-targets", "bool", "false", "targets are logarithms of probabilities">,
+                 Option<"beta", "beta", "double", "1", "smooth_l1's">, Option<"delta", "delta", "double", "1", "huber's">,
+                 Option<"margin", "margin", "double", "1", "hinge_embedding's and multi_margin's">,
+                 Option<"power", "power", "int64_t", "1", "multi_margin's">];
   let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
 }
 
@@ -658,7 +663,7 @@ def CheckIndices : Pass<"check-indices", "::mlir::ModuleOp"> {
     An index that comes from a batch gives its argument `graph.limit`, and whoever writes the port is told
     the first position and value that is not below it. Of a computed one the program clamps what is outside
     and returns an i64 of role `error`, named after the op, which fails the run and says position and value
-    (`runtime/program/IndexError.h`).
+    (`runtime/program/IndexError.h`). So do integers that divide, unless they are constants other than 0.
 
     ```
     func.func @forward(%table: tensor<65x8xf32> …, %tokens: tensor<4xi32> …) -> … {

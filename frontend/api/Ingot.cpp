@@ -146,6 +146,7 @@ TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,
   training.onNonFinite = options.onNonFinite;
   training.groups = options.groups;
   training.gradients = options.gradients;
+  training.lossNumbers = options.lossNumbers;
   training.lossWeights = options.lossWeights;
   training.classAxis = options.classAxis;
   training.output = options.output;

@@ -23,7 +23,6 @@
 
 namespace ingot {
 
-using Loss = TrainingOptions::Loss;
 /// Named host tensors: inputs by the model's names, outputs likewise.
 using Tensors = std::map<std::string, Tensor>;
 
@@ -104,7 +103,9 @@ struct ModelTrainerOptions : Options {
   /// Batches have `weights`, an f32 for each target (a row's, under mse), 0 to leave it out: the
   /// loss is Σ weight·loss / Σ weight.
   bool lossWeights = false;
-  int64_t classAxis = -1;  ///< cross-entropy's: the output's dimension of classes; -1: the last
+  LossNumbers lossNumbers = {}; ///< of the loss: its reduction, class weights, ignored targets, …
+  int64_t classAxis =
+      -1; ///< the output's dimension of classes (cosine's: of vectors); -1: the last
   std::string output = {}; ///< that the loss is of; empty: `logits`, or the only one
   bool gradients = false;  ///< keep every step's gradients for `ModelTrainer::gradients`
   uint64_t seed = 0;       ///< of the initial parameters

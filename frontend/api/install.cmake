@@ -22,7 +22,7 @@ if(INGOT_COMPILER)
   list(APPEND public_headers
     frontend/api/Ingot.h frontend/api/Model.h frontend/builder/Builder.h frontend/families/Models.h
     ir/formulas/Formulas.def ir/formulas/Primitives.def ir/formulas/Reductions.def
-    passes/options/Optimizers.def passes/options/ParameterGroup.h passes/options/TrainingOptions.h)
+    passes/options/LossNumbers.h passes/options/Losses.def passes/options/Optimizers.def passes/options/ParameterGroup.h passes/options/TrainingOptions.h)
   list(APPEND libraries ingot_frontend ingot_codegen ingot_passes ingot_ir)
 endif()
 

@@ -31,6 +31,9 @@ Status checkBounds(const T &options, const OwnerOf &ownerOf) {
     if constexpr (std::same_as<V, std::optional<double>>) {
       if (value)
         check(field, *value);
+    } else if constexpr (std::same_as<V, std::vector<double>>) {
+      for (double number : value)
+        check(field, number);
     } else if constexpr (std::is_arithmetic_v<V> && !std::same_as<V, bool>)
       check(field, value);
   });
@@ -48,7 +51,43 @@ std::string_view structOf(TrainingOptions::Optimizer optimizer) {
   return structs[static_cast<size_t>(optimizer)];
 }
 
+std::vector<std::string_view> numbersOf(Loss loss) {
+  static const std::vector<std::string_view> numbers[] = {
+#define INGOT_NUMBER(FIELD) #FIELD,
+#define INGOT_LOSS(NAME, TEXT, ...) {__VA_ARGS__},
+#include "passes/options/Losses.def"
+  };
+  return numbers[static_cast<size_t>(loss)];
+}
+
+bool hasClassTargets(const TrainingOptions &options) {
+  const std::vector<std::string_view> numbers = numbersOf(options.loss);
+  return llvm::is_contained(numbers, "classAxis") && llvm::is_contained(numbers, "classWeights") &&
+         !options.lossNumbers.softTargets;
+}
+
+Status checkLoss(Loss loss, const LossNumbers &numbers) {
+  auto placeOf = [](const Field &field) { return "LossNumbers::" + field.memberName(); };
+  INGOT_TRY(checkBounds(numbers, placeOf));
+  const std::vector<std::string_view> own = numbersOf(loss);
+  const std::vector<std::string> given = differingFields(LossNumbers(), numbers);
+  Status status;
+  LossNumbers::fields(numbers, [&](const Field &field, const auto &) {
+    if (status && llvm::is_contained(given, field.name) &&
+        !llvm::is_contained(own, field.memberName()))
+      status = failure(Error::Code::Usage, placeOf(field), "does nothing for the loss {}",
+                       enumName(loss));
+  });
+  return status;
+}
+
 Status checkTraining(const TrainingOptions &options) {
+  INGOT_TRY(checkLoss(options.loss, options.lossNumbers));
+  if (options.lossNumbers.reduction == Reduction::None)
+    return failure(Error::Code::Usage, "LossNumbers::reduction", "training needs one number");
+  if (options.classAxis != -1 && !llvm::is_contained(numbersOf(options.loss), "classAxis"))
+    return failure(Error::Code::Usage, "ModelTrainerOptions::classAxis",
+                   "does nothing for the loss {}", enumName(options.loss));
   INGOT_TRY(
       checkBounds(options, [&](const Field &field) { return ownerOf(field, options.optimizer); }));
   if (options.nesterov && (options.momentum == 0 || options.dampening != 0))

@@ -1,5 +1,6 @@
 /// How a model is trained: the one place where these options and their defaults live.
 #pragma once
+#include "passes/options/LossNumbers.h"
 #include "passes/options/ParameterGroup.h"
 #include "runtime/support/OnNonFinite.h"
 #include <array>
@@ -10,11 +11,7 @@ namespace ingot {
 
 /// Loss, optimizer and their numbers; defaults are PyTorch's.
 struct TrainingOptions {
-  enum class Loss {
-    None,         ///< @forward already returns the scalar loss
-    CrossEntropy, ///< mean over positions of -log softmax(logits)[target]
-    Mse,          ///< mean of (output - target)²
-  };
+  using Loss = ingot::Loss; ///< None: @forward already returns the scalar loss
   enum class Optimizer {
 #define INGOT_NUMBER(...)
 #define INGOT_OPTIMIZER(NAME, ...) NAME,
@@ -22,6 +19,7 @@ struct TrainingOptions {
   };
 
   Loss loss = Loss::CrossEntropy;
+  LossNumbers lossNumbers = {};
   Optimizer optimizer = Optimizer::AdamW;
   // The optimizers' numbers: Optimizers.def says which have them, and what they are where unset.
   double beta1 = 0.9;            ///< decay of the first moment, in [0, 1)
@@ -45,7 +43,8 @@ struct TrainingOptions {
   /// The batch has `weights`, an f32 for each target (a row's, under mse): the loss is the mean
   /// with these weights.
   bool lossWeights = false;
-  int64_t classAxis = -1;  ///< cross-entropy's: the output's dimension of classes; -1: the last
+  int64_t classAxis =
+      -1; ///< the output's dimension of classes (cosine's: of vectors); -1: the last
   std::string output = {}; ///< that the loss is of; empty: `logits` (`loss`), or the only one
   bool gradients = false;  ///< the step returns every gradient and the norm of each
 
@@ -66,8 +65,19 @@ struct TrainingOptions {
     return options;
   }
 
+  /// The learning rate where none is given.
+  double defaultRate() const {
+    constexpr double rates[] = {
+#define INGOT_NUMBER(...)
+#define INGOT_OPTIMIZER(NAME, TEXT, RATE, ...) RATE,
+#include "passes/options/Optimizers.def"
+    };
+    return rates[static_cast<size_t>(optimizer)];
+  }
+
   static void fields(auto &self, auto &&visit) {
     visit(Field{"loss", "none: the model's output is the loss"}, self.loss);
+    visit(Field{"loss_numbers"}, self.lossNumbers);
     visit(Field{"optimizer", "its numbers are flags of their own"}, self.optimizer);
     visit(Field{"weight_decay", "default: adamw 0.01, others 0", atLeast(0)}, self.weightDecay);
     visit(Field{"beta1", "decay of the first moment: adam…, nadam, radam, lion", belowOne},
@@ -99,7 +109,8 @@ struct TrainingOptions {
           self.groups);
     visit(Field{"loss_weights", "the batch has `weights`, an f32 for each target"},
           self.lossWeights);
-    visit(Field{"class_axis", "cross_entropy's: the output's dimension of classes; -1: the last",
+    visit(Field{"class_axis",
+                "the output's dimension of classes, or cosine's of vectors; -1: the last",
                 atLeast(-1)},
           self.classAxis);
     visit(Field{.name = "output",
@@ -110,9 +121,6 @@ struct TrainingOptions {
   }
 };
 
-constexpr std::array<std::string_view, 3> enumNames(TrainingOptions::Loss) {
-  return {"none", "cross_entropy", "mse"};
-}
 constexpr auto enumNames(TrainingOptions::Optimizer) {
   return std::to_array<std::string_view>({
 #define INGOT_NUMBER(...)

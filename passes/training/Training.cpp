@@ -22,8 +22,24 @@ static void addCleanup(OpPassManager &passes) {
 }
 
 void buildGradientPipeline(OpPassManager &passes, const TrainingOptions &options) {
-  passes.addPass(
-      createAddLoss({options.loss, options.lossWeights, options.classAxis, options.output}));
+  const LossNumbers &loss = options.lossNumbers;
+  AddLossOptions addLoss;
+  addLoss.loss = enumName(options.loss);
+  addLoss.weights = options.lossWeights;
+  addLoss.classAxis = options.classAxis;
+  addLoss.output = options.output;
+  addLoss.reduction = enumName(loss.reduction);
+  addLoss.classWeights = llvm::to_vector(loss.classWeights);
+  addLoss.labelSmoothing = loss.labelSmoothing;
+  addLoss.softTargets = loss.softTargets;
+  addLoss.logTargets = loss.logTargets;
+  addLoss.beta = loss.beta;
+  addLoss.delta = loss.delta;
+  addLoss.margin = loss.margin;
+  addLoss.power = loss.power;
+  if (loss.ignoreIndex)
+    addLoss.ignoreIndex = {*loss.ignoreIndex};
+  passes.addPass(createAddLoss(std::move(addLoss)));
   passes.addPass(createDifferentiate());
   addCleanup(passes);
 }

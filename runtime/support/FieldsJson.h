@@ -46,6 +46,8 @@ template <typename V> void readField(const JsonReader &json, const char *key, V 
       value.reset();
     else
       readField(json, key, value.emplace());
+  } else if constexpr (std::same_as<V, std::vector<double>>) {
+    value = json.numbers(key);
   } else if constexpr (std::same_as<V, bool>) {
     value = json.boolean(key);
   } else if constexpr (std::floating_point<V>) {

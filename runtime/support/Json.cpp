@@ -43,11 +43,10 @@ JsonReader JsonReader::at(const char *key) const {
   return child;
 }
 
-double JsonReader::number(const char *key) const {
-  JsonReader child = at(key);
-  if (child.value->is_number())
-    return child.value->get<double>();
-  child.fail("must be a number");
+double JsonReader::asNumber() const {
+  if (value->is_number())
+    return value->get<double>();
+  fail("must be a number");
   return 0;
 }
 
@@ -76,6 +75,13 @@ std::vector<int64_t> JsonReader::integers(const char *key) const {
   std::vector<int64_t> result;
   for (const JsonReader &element : list(key))
     result.push_back(element.asInteger());
+  return result;
+}
+
+std::vector<double> JsonReader::numbers(const char *key) const {
+  std::vector<double> result;
+  for (const JsonReader &element : list(key))
+    result.push_back(element.asNumber());
   return result;
 }
 

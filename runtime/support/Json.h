@@ -27,14 +27,16 @@ public:
   JsonReader at(const char *key) const;
   std::string text(const char *key) const { return at(key).asText(); }
   int64_t integer(const char *key) const { return at(key).asInteger(); }
-  double number(const char *key) const;
+  double number(const char *key) const { return at(key).asNumber(); }
   bool boolean(const char *key) const;
   bool isNull(const char *key) const { return has(key) && value->at(key).is_null(); }
   std::vector<int64_t> integers(const char *key) const;
+  std::vector<double> numbers(const char *key) const;
   std::vector<std::string> texts(const char *key) const;
   std::vector<JsonReader> list(const char *key) const;
   std::string asText() const;
   int64_t asInteger() const;
+  double asNumber() const;
 
   /// Records an error about this value, unless there is one already.
   void fail(std::string_view message) const;

@@ -150,6 +150,8 @@ template <typename T> void change(T &value) {
     value += ":x86-64-v4";
   else if constexpr (std::is_same_v<T, std::vector<std::string>>)
     value.push_back("cse");
+  else if constexpr (std::is_same_v<T, std::vector<double>>)
+    value.push_back(0.5);
   else if constexpr (std::is_same_v<T, std::vector<ParameterGroup>>)
     value.push_back({.pattern = "w"});
   else if constexpr (std::is_same_v<T, BlockChoices>)
@@ -216,8 +218,8 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
   for (const char *field : {"threads", "cache", "timing", "tuning.note"})
     EXPECT_TRUE(seen.contains(field) && !seen[field]) << field;
   // No field is left out of the lists: a structured binding counts the members.
-  [[maybe_unused]] auto &[loss, optimizer, beta1, beta2, epsilon, decay, momentum, dampening,
-                          nesterov, alpha, centered, rho, rateDecay, momentumDecay, clip,
+  [[maybe_unused]] auto &[loss, lossNumbers, optimizer, beta1, beta2, epsilon, decay, momentum,
+                          dampening, nesterov, alpha, centered, rho, rateDecay, momentumDecay, clip,
                           accumulate, onNonFinite, groups, lossWeights, classAxis, output,
                           gradients] = *options.training;
   [[maybe_unused]] auto &[budget, largest, least, smallest, heavy, stride] = options.memory;
@@ -228,7 +230,10 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
     T::fields(any, [&](const Field &, const auto &) { ++fields; });
     return fields;
   };
-  EXPECT_EQ(count(*options.training), 22u);
+  [[maybe_unused]] auto &[reduction, classWeights, ignoreIndex, labelSmoothing, softTargets,
+                          logTargets, lossBeta, delta, margin, power] = lossNumbers;
+  EXPECT_EQ(count(*options.training), 23u);
+  EXPECT_EQ(count(lossNumbers), 10u);
   EXPECT_EQ(count(options.memory), 6u);
   EXPECT_EQ(count(options), 9u);
 }

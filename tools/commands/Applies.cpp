@@ -12,9 +12,9 @@ struct Row {
   std::string reason;               ///< what the error says
 };
 
-/// An optimizer's name and those of its numbers, members of TrainingOptions.
-struct OptimizerNumbers {
-  std::string_view optimizer;
+/// A loss's or an optimizer's name, and those of its numbers: members of TrainingOptions.
+struct NumbersOf {
+  std::string_view name;
   std::vector<std::string_view> numbers;
 
   bool have(std::string_view number) const {
@@ -22,28 +22,36 @@ struct OptimizerNumbers {
   }
 };
 
-const OptimizerNumbers optimizers[] = {
+const std::vector<NumbersOf> optimizers = {
 #define INGOT_NUMBER(FIELD, ...) #FIELD,
 #define INGOT_OPTIMIZER(NAME, TEXT, RATE, ...) {TEXT, {__VA_ARGS__}},
 #include "passes/options/Optimizers.def"
 };
+const std::vector<NumbersOf> losses = {
+#define INGOT_NUMBER(FIELD) #FIELD,
+#define INGOT_LOSS(NAME, TEXT, ...) {TEXT, {__VA_ARGS__}},
+#include "passes/options/Losses.def"
+};
 
-/// For every optimizer the numbers that only others have.
-std::vector<Row> numbersOfOthers() {
-  std::vector<Row> rows;
-  TrainingOptions options;
-  TrainingOptions::fields(options, [&](const Field &field, const auto &) {
+/// For every row of a table the numbers that only others have. The rows' circumstances follow
+/// `first`; `flag` chooses between them.
+template <HasFields T>
+void addNumbersOfOthers(std::vector<Row> &rows, const std::vector<NumbersOf> &table,
+                        Circumstance first, std::string_view flag) {
+  T options;
+  T::fields(options, [&]<typename V>(const Field &field, const V &) {
+    if constexpr (HasFields<V>)
+      addNumbersOfOthers<V>(rows, table, first, flag);
     std::vector<std::string_view> owners;
-    for (const OptimizerNumbers &each : optimizers)
+    for (const NumbersOf &each : table)
       if (each.have(field.memberName()))
-        owners.push_back(each.optimizer);
-    for (size_t index = 0; !owners.empty() && index < std::size(optimizers); ++index)
-      if (!optimizers[index].have(field.memberName()))
-        rows.push_back({Circumstance(int(Circumstance::AdamW) + int(index)),
+        owners.push_back(each.name);
+    for (size_t index = 0; !owners.empty() && index < table.size(); ++index)
+      if (!table[index].have(field.memberName()))
+        rows.push_back({Circumstance(int(first) + int(index)),
                         {field.flagName()},
-                        fmt::format("applies to --optimizer={} only", fmt::join(owners, ", "))});
+                        fmt::format("applies to {}={} only", flag, fmt::join(owners, ", "))});
   });
-  return rows;
 }
 
 const std::vector<std::string> gptSizes = {"--size",  "--layers",   "--heads",
@@ -56,7 +64,9 @@ const std::vector<std::string> trainingOptions = [] {
 
 const std::vector<Row> &table() {
   static const std::vector<Row> rows = [] {
-    std::vector<Row> all = numbersOfOthers();
+    std::vector<Row> all;
+    addNumbersOfOthers<TrainingOptions>(all, optimizers, Circumstance::AdamW, "--optimizer");
+    addNumbersOfOthers<TrainingOptions>(all, losses, Circumstance::None, "--loss");
     std::vector<Row> others = {
         {Circumstance::FixedShapes, {"--shapes"}, "applies to ONNX files only"},
         {Circumstance::Mlp,
@@ -83,7 +93,7 @@ const std::vector<Row> &table() {
           "--explain-cache", "--dump-dir", "--print-after", "--timing"},
          "does not apply: the program in a .ingot file is compiled already"},
         {Circumstance::NoTraining, trainingOptions, "applies to training only"},
-        {Circumstance::NoClasses, {"--class-axis"}, "applies to --loss=cross_entropy only"},
+        {Circumstance::None, {"--loss-weights"}, "does not apply: the model's output is the loss"},
         {Circumstance::ReferenceDevice,
          {"--target", "--memory", "--tune", "--cache", "--no-cache", "--explain-cache"},
          "does not apply to --device=reference, which compiles nothing"},

@@ -21,7 +21,10 @@ enum class Circumstance {
 #define INGOT_NUMBER(...)
 #define INGOT_OPTIMIZER(NAME, ...) NAME,
 #include "passes/options/Optimizers.def"
-  NoClasses,       ///< the loss is not of classes
+// The loss, in the order of Loss.
+#define INGOT_NUMBER(...)
+#define INGOT_LOSS(NAME, ...) NAME,
+#include "passes/options/Losses.def"
   ReferenceDevice, ///< the interpreter: nothing is compiled
   NoCache,         ///< the cache is neither read nor filled
   NothingRuns,     ///< the command only compiles

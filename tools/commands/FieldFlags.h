@@ -79,6 +79,8 @@ template <typename T> std::vector<std::string> wordsOf(const T &value) {
       });
       word = fmt::format("'{}'", word); // for a shell
     }
+  } else if constexpr (std::same_as<T, std::vector<double>>) {
+    words.push_back(fmt::format("{}", fmt::join(value, ",")));
   } else {
     words.push_back(fieldText(value));
   }
@@ -121,6 +123,8 @@ template <typename T> void addField(CLI::App &app, const Field &field, T &slot, 
         ->group(group);
   } else if constexpr (std::same_as<T, std::vector<std::string>>) {
     app.add_option(name, slot, help)->delimiter(',')->group(group);
+  } else if constexpr (std::same_as<T, std::vector<double>>) {
+    addNumbers(app, name, slot, field.bounds, help)->group(group);
   } else if constexpr (NamedEnum<T>) {
     app.add_option_function<std::string>(
            name, [&slot](const std::string &text) { slot = *parseEnum<T>(text); }, help)

@@ -22,4 +22,27 @@ template Result<int64_t> parseNumber(std::string_view, const Bounds &);
 template Result<uint64_t> parseNumber(std::string_view, const Bounds &);
 template Result<double> parseNumber(std::string_view, const Bounds &);
 
+Result<std::vector<double>> parseNumbers(std::string_view text, const Bounds &bounds) {
+  std::vector<double> numbers;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    INGOT_ASSIGN(const double number, parseNumber<double>(text.substr(begin, end - begin), bounds));
+    numbers.push_back(number);
+    begin = end + 1;
+  }
+  return numbers;
+}
+
+CLI::Option *addNumbers(CLI::App &app, const std::string &name, std::vector<double> &slot,
+                        const Bounds &bounds, const std::string &help) {
+  CLI::Option *option = app.add_option_function<std::string>(
+      name, [&slot, bounds](const std::string &text) { slot = *parseNumbers(text, bounds); }, help);
+  option->type_name("NUMBERS");
+  option->check([bounds](const std::string &text) {
+    Result<std::vector<double>> numbers = parseNumbers(text, bounds);
+    return numbers ? std::string() : numbers.error().message;
+  });
+  return option;
+}
+
 } // namespace ingot

@@ -46,4 +46,11 @@ CLI::Option *addNumber(CLI::App &app, const std::string &name, Slot &slot, const
   return option;
 }
 
+/// Numbers with commas between them, or why they are none.
+Result<std::vector<double>> parseNumbers(std::string_view text, const Bounds &bounds = {});
+
+/// A flag with such a list.
+CLI::Option *addNumbers(CLI::App &app, const std::string &name, std::vector<double> &slot,
+                        const Bounds &bounds, const std::string &help);
+
 } // namespace ingot

@@ -27,11 +27,8 @@ Result<TrainingOptions> TrainingFlags::optionsFor(const Model &model) const {
 }
 
 std::vector<Circumstance> TrainingFlags::circumstances() const {
-  std::vector<Circumstance> result = {
-      Circumstance(int(Circumstance::AdamW) + int(options.optimizer))};
-  if (options.loss != TrainingOptions::Loss::CrossEntropy)
-    result.push_back(Circumstance::NoClasses);
-  return result;
+  return {Circumstance(int(Circumstance::AdamW) + int(options.optimizer)),
+          Circumstance(int(Circumstance::None) + int(options.loss))};
 }
 
 } // namespace ingot

@@ -1,6 +1,7 @@
 // RUN: not %ingot-opt %s --add-loss --split-input-file 2>&1 | FileCheck %s
 // RUN: not %ingot-opt %s --add-loss=loss=none --split-input-file 2>&1 | FileCheck %s --check-prefix=NONE
-// RUN: not %ingot-opt %s --add-loss=class-axis=5 --split-input-file 2>&1 | FileCheck %s --check-prefix=AXIS
+// RUN: not %ingot-opt %s --add-loss=loss=hugh --split-input-file 2>&1 | FileCheck %s --check-prefix=WORD
+// RUN: not %ingot-opt %s --add-loss="class-weights=1,2 class-axis=3" --split-input-file 2>&1 | FileCheck %s --check-prefix=NUMBERS
 
 // CHECK: error: the module has no function @forward; the frontend makes it
 func.func @other() { return }
@@ -30,8 +31,9 @@ func.func @forward(%x: tensor<2x3xi32> {graph.name = "x", graph.role = "input"})
 
 // -----
 
-// CHECK: [[@LINE+3]]:8: error: cross-entropy needs logits [batch…, classes], but @forward returns 'tensor<3xf32>'
-// NONE: [[@LINE+2]]:8: error: without a loss, @forward must return a scalar, but it returns 'tensor<3xf32>'
+// CHECK: [[@LINE+4]]:8: error: cross_entropy needs [batch…, classes], but @forward returns 'tensor<3xf32>'
+// NONE: [[@LINE+3]]:8: error: without a loss, @forward must return a scalar float, but it returns 'tensor<3xf32>'
+// WORD: [[@LINE+1]]:1: error: there is no loss 'hugh'
 func.func @forward(%x: tensor<3xf32> {graph.name = "x", graph.role = "input"}) -> tensor<3xf32> {
   %0 = graph.exp %x : tensor<3xf32>
   return %0 : tensor<3xf32>
@@ -91,9 +93,14 @@ func.func @forward(%x: tensor<2x3xf32> {graph.role = "input"}) -> tensor<2x3xf32
 
 // -----
 
-// AXIS: [[@LINE+3]]:8: error: class axis 5 is no dimension of 'tensor<2x3xf32>'
-func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"})
-    -> tensor<2x3xf32> {
-  %0 = graph.exp %x : tensor<2x3xf32>
-  return %0 : tensor<2x3xf32>
+// NUMBERS: [[@LINE+1]]:20: error: class axis 3 is no dimension, but @forward returns 'tensor<2x3xf32>'
+func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"}) -> tensor<2x3xf32> {
+  return %x : tensor<2x3xf32>
+}
+
+// -----
+
+// NUMBERS: [[@LINE+1]]:20: error: 2 class weights are not those of 3 classes, but @forward returns 'tensor<1x1x1x3xf32>'
+func.func @forward(%x: tensor<1x1x1x3xf32> {graph.name = "x", graph.role = "input"}) -> tensor<1x1x1x3xf32> {
+  return %x : tensor<1x1x1x3xf32>
 }
