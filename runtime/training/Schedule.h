@@ -24,7 +24,11 @@ struct Schedule {
   static bool isRate(double rate) { return rates.holds(rate); }
 
   static void fields(auto &self, auto &&visit) {
-    visit(Field{.name = "peak", .help = "learning rate", .bounds = rates, .flag = "lr"}, self.peak);
+    visit(Field{.name = "peak",
+                .help = "learning rate; default: PyTorch's for the optimizer",
+                .bounds = rates,
+                .flag = "lr"},
+          self.peak);
     visit(Field{.name = "kind", .help = "of the learning rate after warm-up", .flag = "schedule"},
           self.kind);
     visit(Field{.name = "final",

@@ -134,7 +134,9 @@ void restoreTraining(Restorer &flag, TrainingOptions &options, TrainingOptions s
   flag.restoreFields(options, saved, step, wayOf);
 }
 
-Status restoreRun(Restorer &flag, TrainFlags &flags, const SavedRun &saved, int64_t step) {
+Status restoreRun(Restorer &flag, const CLI::App &app, TrainFlags &flags, const SavedRun &saved,
+                  int64_t step) {
+  flags.completeRate(app);
   flag.restore("--scale", flags.data.scale, saved.scale);
   flag.restore("--eval-split", flags.data.evaluationSplit, saved.evaluationSplit);
   flag.restoreOrReport("--eval-every", flags.run.evaluateEvery, saved.evaluateEvery, step);
@@ -170,7 +172,7 @@ Result<std::optional<SavedModel>> restoreFlags(const CLI::App &app, TrainFlags &
   INGOT_TRY(restoreModel(flag, flags.model, saved, saved.run && saved.run->wholeBatch));
   restoreTraining(flag, flags.training.options, saved.training, newest->step);
   if (saved.run)
-    INGOT_TRY(restoreRun(flag, flags, *saved.run, newest->step));
+    INGOT_TRY(restoreRun(flag, app, flags, *saved.run, newest->step));
   flag.report();
   return std::optional(std::move(saved));
 }

@@ -1,5 +1,6 @@
 /// `ingot train`: data, model, compiled step, trainer.
 #include "frontend/api/SavedModel.h"
+#include "passes/options/CheckTraining.h"
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/support/File.h"
 #include "runtime/support/HumanBytes.h"
@@ -33,7 +34,7 @@ void announce(const Model &model, const LoadedModel &loaded) {
 
 /// Classes or vocabulary: integers below it are taken as inputs and targets.
 int64_t integerLimit(const Model &model, const TrainingOptions &training) {
-  if (training.loss != TrainingOptions::Loss::CrossEntropy)
+  if (!hasClassTargets(training))
     return 0;
   for (const ModelPort &port : model.ports())
     if (port.role == Role::Output && !port.shape.empty())
@@ -94,6 +95,8 @@ Status train(const CLI::App &app, TrainFlags &flags) {
   if (flags.run.resume && flags.run.out.empty())
     return failure(Error::Code::Usage, "--resume", "needs --out=DIR, where the checkpoints are");
   INGOT_ASSIGN(std::optional<SavedModel> before, restoreFlags(app, flags));
+  if (!before)
+    flags.completeRate(app);
   INGOT_TRY(refuseIdleOptions(app, flags.circumstances()));
   if (!flags.profile.empty() && flags.compile.device != "cpu")
     return failure(Error::Code::Usage, "--profile", "only cpu has kernels that can be measured");

@@ -19,6 +19,11 @@ void TrainFlags::declare(CLI::App &app) {
   compile.declare(app);
 }
 
+void TrainFlags::completeRate(const CLI::App &app) {
+  if (app.get_option("--lr")->count() == 0)
+    run.schedule.peak = training.options.defaultRate();
+}
+
 std::vector<Circumstance> TrainFlags::circumstances() const {
   std::vector<Circumstance> result = circumstancesOf(model, training, data, compile);
   std::erase(result, Circumstance::CheckpointBatch); // a training may begin with another

@@ -18,6 +18,8 @@ struct TrainFlags {
   std::string profile; ///< file
 
   void declare(CLI::App &app);
+  /// The optimizer's own learning rate, unless --lr is given.
+  void completeRate(const CLI::App &app);
   /// What decides which of these flags apply.
   std::vector<Circumstance> circumstances() const;
 };
