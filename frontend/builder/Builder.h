@@ -1,6 +1,7 @@
 /// Builds models op by op in C++; shapes are checked as the graph grows. No MLIR types here.
 #pragma once
 #include "frontend/api/Model.h"
+#include "passes/options/LossNumbers.h"
 #include <functional>
 #include <optional>
 #include <span>
@@ -36,6 +37,10 @@ struct Pooling {
   bool ceil = false;         ///< a last window may reach beyond, if it starts on x or before it
   bool countsPadding = true; ///< averages divide by padded places too
 };
+
+/// What lies around a tensor: its outermost elements, its elements in reverse from there (without
+/// the outermost ones), or its elements once more.
+enum class PadMode : uint8_t { Edge, Reflect, Wrap };
 
 /// How often a loop runs, and in which order.
 struct Trips {
@@ -175,6 +180,29 @@ public:
   Value pad(Value x, double value, const std::vector<int64_t> &low,
             const std::vector<int64_t> &high, std::vector<int64_t> interior = {});
 
+  /// Continues x by `low` elements before and `high` after in every dimension.
+  Value pad(Value x, PadMode mode, const std::vector<int64_t> &low,
+            const std::vector<int64_t> &high);
+  /// x repeated `counts[d]` times along each dimension d.
+  Value tile(Value x, const std::vector<int64_t> &counts);
+  /// Moves elements `shift` places on along a dimension; those that leave it come in at its start.
+  Value roll(Value x, int64_t shift, int64_t dimension);
+  /// Pieces of the given sizes, which fill the dimension; empty after an error.
+  std::vector<Value> split(Value x, const std::vector<int64_t> &sizes, int64_t dimension);
+  /// Elements of the last two dimensions on and above (else: below) the diagonal, which starts at
+  /// column `diagonal` of the first row; the others are 0.
+  Value triangle(Value x, bool upper, int64_t diagonal = 0);
+  /// `on` where the last dimension, a new one, is the index, else `off`. Negative indices count
+  /// from the end; there is no `on` for one outside [-depth, depth).
+  Value oneHot(Value indices, int64_t depth, double on = 1, double off = 0,
+               ElementType type = ElementType::F32);
+  /// x [batch, channels, height, width] with blocks of channels as squares of `block` x `block`.
+  /// Depth first: channels are [block, block, channel] (ONNX's DCR), else [channel, block, block]
+  /// (CRD, PyTorch's pixel shuffle).
+  Value depthToSpace(Value x, int64_t block, bool depthFirst = true);
+  /// The inverse of depthToSpace, depth first.
+  Value spaceToDepth(Value x, int64_t block);
+
   // Reductions over dimensions; none named: all.
 #define INGOT_REDUCTION(METHOD, ...)                                                               \
   Value METHOD(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false);
@@ -191,6 +219,16 @@ public:
   /// Mean squared distance from the mean; the divisor is the number of elements less `correction`.
   Value variance(Value x, std::vector<int64_t> dimensions = {}, bool keepDimensions = false,
                  double correction = 0);
+
+  // Whole lines along a dimension.
+  /// Sums of the elements up to each place; `exclusive`: before it, `reverse`: from the end.
+  Value cumulativeSum(Value x, int64_t dimension, bool exclusive = false, bool reverse = false);
+  Value cumulativeProduct(Value x, int64_t dimension, bool exclusive = false, bool reverse = false);
+  /// The elements in order and the places (i64) that they had. Equal ones keep their order; NaN is
+  /// larger than every number.
+  std::vector<Value> sort(Value x, int64_t dimension = -1, bool descending = false);
+  /// The first k of them, the largest first, or the smallest.
+  std::vector<Value> topK(Value x, int64_t k, int64_t dimension = -1, bool largest = true);
 
   // Contractions and indexing.
   /// a [..., m, k] · b [..., k, n] = [..., m, n]; leading dimensions broadcast.
@@ -259,9 +297,32 @@ public:
   /// variance, which also move `mean` and `variance` (states) by `momentum`, else by these.
   Value batchNorm(Value x, Value scale, Value bias, Value mean, Value variance,
                   double epsilon = 1e-5, double momentum = 0.1);
+  /// Normalises each of `groups` groups of channels of x [batch, channels, …] by itself, then
+  /// scales and shifts each channel; scale and bias [channels].
+  Value groupNorm(Value x, int64_t groups, Value scale, Value bias, double epsilon = 1e-5);
+  /// The same of each channel by itself.
+  Value instanceNorm(Value x, Value scale, Value bias, double epsilon = 1e-5);
+  /// x / √(mean of squares over the last dimension + epsilon), times scale. A row whose squares
+  /// overflow becomes NaN, as in layerNorm.
+  Value rmsNorm(Value x, Value scale, double epsilon = 1e-5);
+  /// x / (k + alpha · mean of the squares of `size` neighbouring channels)^beta, zeros around them;
+  /// of an even size one more is before, as in PyTorch.
+  Value localResponseNorm(Value x, int64_t size, double alpha = 1e-4, double beta = 0.75,
+                          double k = 1);
   Value softmax(Value x, int64_t dimension = -1);
+  /// Its logarithm, without underflow.
+  Value logSoftmax(Value x, int64_t dimension = -1);
+  /// 1 at the largest element along a dimension, the first of equal ones, and 0 elsewhere.
+  Value hardmax(Value x, int64_t dimension = -1);
   /// softmax(scale · q·kᵀ)·v for [batch, heads, sequence, head]; scale 0 means 1/sqrt(head).
   Value attention(Value query, Value key, Value value, bool causal, double scale = 0);
+  /// A row of the table of losses, as PyTorch defines it. Targets are class numbers (i32 or i64,
+  /// without the classes' dimension), or of the prediction's shape and type.
+  Value loss(Loss loss, Value prediction, Value targets, const LossNumbers &numbers = {},
+             int64_t classAxis = -1);
+  /// 1 - cos of the angle between rows of a and b where `same` (their shape without the last
+  /// dimension) is 1, where it is -1 what the cosine has above the margin: a loss for each row.
+  Value cosineEmbedding(Value a, Value b, Value same, double margin = 0);
   /// Mean over positions of -log softmax(logits)[target]; classes are the last dimension.
   Value crossEntropy(Value logits, Value targets);
   /// Mean of (prediction - target)².

@@ -114,6 +114,7 @@ struct Builder::Impl {
 
   Value reduce(graph::ReduceKind kind, Value x, std::vector<int64_t> dimensions,
                bool keepDimensions);
+  Value scan(graph::ReduceKind kind, Value x, int64_t dimension, bool exclusive, bool reverse);
   /// A row of the table of reductions of tuples.
   std::vector<Value> reduceTuples(llvm::StringRef method, Value x, std::vector<int64_t> dimensions,
                                   bool keepDimensions);
