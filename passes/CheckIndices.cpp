@@ -1,4 +1,5 @@
 /// Says where indices are checked: at the port through which they enter, or in the program.
+/// Integers that divide are checked in the program.
 #include "ir/dialect/Diagnostics.h"
 #include "ir/dialect/GraphBuilder.h"
 #include "mlir/IR/Matchers.h"
@@ -19,18 +20,26 @@ namespace {
 
 using namespace graph;
 
-/// Indices that must lie in [0, size).
+/// Integers of which an op takes some alone: indices in [0, size), or divisors other than 0.
 struct IndexUse {
   Value indices;
   int64_t size;
   Operation *op;
+
+  bool isDivisor() const { return size == 0 && !isa<IndexingOp>(op); }
 };
 
 std::optional<IndexUse> indexUse(Operation *op) {
-  auto indexing = dyn_cast<IndexingOp>(op);
-  if (!indexing)
+  if (auto indexing = dyn_cast<IndexingOp>(op))
+    return IndexUse{indexing.getIndexOperand(), indexing.getIndexLimit(), op};
+  if (!isa<DivOp, RemainderOp, ModuloOp>(op))
     return std::nullopt;
-  return IndexUse{indexing.getIndexOperand(), indexing.getIndexLimit(), op};
+  Value divisor = op->getOperand(1);
+  if (isa<FloatType>(tensorType(divisor).getElementType()))
+    return std::nullopt;
+  while (auto repeated = divisor.getDefiningOp<BroadcastOp>())
+    divisor = repeated.getOperand();
+  return IndexUse{divisor, 0, op};
 }
 
 /// Adds the values from which an index comes through ops that only move and widen elements.
@@ -48,9 +57,14 @@ void collectSources(Value value, SmallVectorImpl<Value> &sources) {
   sources.push_back(value);
 }
 
-/// True for values that are known to lie in [0, size).
-bool isInside(Value source, int64_t size) {
+/// True for values that the op is known to take: in [0, size), or not 0.
+bool isInside(Value source, const IndexUse &use) {
   DenseIntElementsAttr elements;
+  const int64_t size = use.size;
+  if (use.isDivisor())
+    return matchPattern(source, m_Constant(&elements)) &&
+           llvm::none_of(elements.getValues<APInt>(),
+                         [](const APInt &element) { return element.isZero(); });
   if (matchPattern(source, m_Constant(&elements)))
     return llvm::all_of(elements.getValues<APInt>(), [&](const APInt &element) {
       return !element.isNegative() && element.getSExtValue() < size;
@@ -83,12 +97,15 @@ void limitPort(func::FuncOp function, unsigned port, int64_t size) {
 /// indices: what made them may have been replaced when an earlier word was carried out of a loop.
 Value buildCheck(OpBuilder &builder, const IndexUse &use) {
   GraphBuilder build(builder, use.op->getLoc());
-  Value given = cast<IndexingOp>(use.op).getIndexOperand();
+  Value given = indexUse(use.op)->indices;
   const int64_t count = tensorType(given).getNumElements();
   Value indices = build.reshape(given, {count});
-  Value wrong = build.make<OrOp>(
-      build.compare(Comparison::Lt, indices, build.splatLike(indices, 0)),
-      build.compare(Comparison::Ge, indices, build.splatLike(indices, double(use.size))));
+  auto is = [&](Comparison direction, double bound) {
+    return build.compare(direction, indices, build.splatLike(indices, bound));
+  };
+  Value wrong = use.isDivisor()
+                    ? is(Comparison::Eq, 0)
+                    : build.make<OrOp>(is(Comparison::Lt, 0), is(Comparison::Ge, double(use.size)));
   Type i64 = builder.getI64Type();
   Value wide = build.cast(indices, i64);
   auto word = [&](int64_t value) -> Value {
@@ -178,15 +195,16 @@ class CheckIndices : public impl::CheckIndicesBase<CheckIndices> {
       collectSources(use->indices, sources);
       bool isKnown = true;
       for (Value source : sources) {
-        if (isInside(source, use->size))
+        if (isInside(source, *use))
           continue;
-        if (std::optional<unsigned> port = portOf(function, source))
+        if (std::optional<unsigned> port = portOf(function, source); port && !use->isDivisor())
           limitPort(function, *port, use->size);
         else
           isKnown = false;
       }
       const bool isChecked = llvm::any_of(computed, [&](const IndexUse &other) {
         return other.indices == use->indices && other.size <= use->size &&
+               other.isDivisor() == use->isDivisor() &&
                other.op->getBlock()->findAncestorOpInBlock(*op);
       });
       if (!isKnown && !isChecked)
@@ -209,9 +227,10 @@ class CheckIndices : public impl::CheckIndicesBase<CheckIndices> {
       const bool isTopLevel = use.op->getParentOp() == function;
       OpBuilder builder(isTopLevel ? terminator : use.op);
       Value wrong = carryOut(buildCheck(builder, use));
-      const std::string start =
-          llvm::formatv("{0}: an index is outside [0, {1})", placeOf(use.op->getLoc()), use.size)
-              .str();
+      const std::string what = use.isDivisor()
+                                   ? "an integer is divided by zero"
+                                   : llvm::formatv("an index is outside [0, {0})", use.size).str();
+      const std::string start = llvm::formatv("{0}: {1}", placeOf(use.op->getLoc()), what).str();
       std::string name = start;
       for (int number = 2; !names.insert(name).second; ++number)
         name = start + ", " + std::to_string(number);

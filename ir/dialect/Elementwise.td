@@ -169,13 +169,13 @@ def Graph_AddOp : Graph_BinaryOp<"add", Graph_NumberTensor, "Sum x + y", "Intege
 def Graph_SubOp : Graph_BinaryOp<"sub", Graph_NumberTensor, "Difference x - y", "Integers wrap."> { let hasFolder = 1; }
 def Graph_MulOp : Graph_BinaryOp<"mul", Graph_NumberTensor, "Product x · y", "Integers wrap.", [Commutative]> { let hasFolder = 1; }
 def Graph_DivOp : Graph_BinaryOp<"div", Graph_NumberTensor, "Quotient x / y",
-    "Integers round towards zero; an integer divided by zero is an error in the reference, unspecified in compiled code."> {
+    "Integers round towards zero; an integer divided by zero is an error that ends the run."> {
   let hasFolder = 1;
 }
 def Graph_RemainderOp : Graph_BinaryOp<"remainder", Graph_NumberTensor, "Remainder x - y·trunc(x/y)",
-    "Exact; has the sign of x. An integer's by zero is an error in the reference, unspecified in compiled code.">;
+    "Exact; has the sign of x. An integer's by zero is an error that ends the run.">;
 def Graph_ModuloOp : Graph_BinaryOp<"modulo", Graph_NumberTensor, "Remainder x - y·floor(x/y)",
-    "Has the sign of y; an integer's by zero is an error in the reference, unspecified in compiled code.">;
+    "Has the sign of y; an integer's by zero is an error that ends the run.">;
 def Graph_PowOp : Graph_BinaryOp<"pow", Graph_NumberTensor, "Power x^y", [{NaN for negative x unless y is an integer. Integers wrap;
 their negative powers are 0, but those of 1 and -1 are 1 or -1.}]> {
   let hasFolder = 1;

@@ -101,3 +101,23 @@ func.func @from_a_loop(%table: tensor<9x8xf32> {graph.name = "table", graph.role
   %y = graph.gather %table, %at dimension 0 : tensor<9x8xf32>, tensor<1xi64> -> tensor<1x8xf32>
   return %y : tensor<1x8xf32>
 }
+
+// A divisor that may be 0 sets an error word, before it is repeated; a constant other than 0 needs none.
+// CHECK-LABEL: func.func @divides
+// CHECK-SAME: tensor<3xi32> {graph.name = "d"
+// CHECK-SAME: tensor<i64> {graph.name = "{{.*}}: an integer is divided by zero", graph.role = "error"}
+// CHECK: %[[WRONG:.*]] = graph.compare eq
+// CHECK: graph.select %[[WRONG]]
+// CHECK: graph.reduce min
+// CHECK-NOT: graph.compare
+// CHECK: return
+func.func @divides(%x: tensor<2x3xi32> {graph.name = "x", graph.role = "input"},
+                   %d: tensor<3xi32> {graph.name = "d", graph.role = "input"})
+    -> (tensor<2x3xi32> {graph.name = "y"}, tensor<2x3xi32> {graph.name = "z"}) {
+  %two = graph.constant dense<2> : tensor<2x3xi32>
+  %by = graph.broadcast %d [1] : tensor<3xi32> -> tensor<2x3xi32>
+  %y = graph.div %x, %by : tensor<2x3xi32>
+  %rest = graph.modulo %y, %by : tensor<2x3xi32>
+  %z = graph.remainder %rest, %two : tensor<2x3xi32>
+  return %y, %z : tensor<2x3xi32>, tensor<2x3xi32>
+}
