@@ -47,8 +47,9 @@ Value Scalars::sign(Value x) {
   return select(positive, one, select(negative, constant(x.getType(), -1), x));
 }
 
-/// x/y towards zero without a trap: x/0 is x, and the smallest integer over -1 wraps. Masked lanes
-/// hold zeros, so that a plain division could trap where no element needs it.
+/// x/y towards zero without a trap: x/0 is x, until check-indices' word ends the run, and the
+/// smallest integer over -1 wraps. Masked lanes hold zeros, so that a plain division could trap
+/// where no element needs it.
 Value Scalars::integerQuotient(Value x, Value y) {
   Type type = x.getType();
   Value isZero = make<arith::CmpIOp>(arith::CmpIPredicate::eq, y, constant(type, 0));
@@ -132,10 +133,12 @@ Value Scalars::castFloat(Value x, FloatType to) {
   auto from = mlir::cast<FloatType>(x.getType());
   if (from == to)
     return x;
+  if (from.getWidth() < 32 && to.getWidth() < 32) { // not each holds the other's numbers
+    x = make<arith::ExtFOp>(builder.getF32Type(), x);
+    from = builder.getF32Type();
+  }
   if (from.getWidth() < to.getWidth())
     return make<arith::ExtFOp>(to, x);
-  if (from.getWidth() == to.getWidth()) // f16 ↔ bf16, f8 ↔ f8
-    x = make<arith::ExtFOp>(builder.getF32Type(), x);
   return make<arith::TruncFOp>(to, x);
 }
 
@@ -172,8 +175,10 @@ Value Scalars::cast(Value x, Type to, bool toUnsigned) {
     x = fromUnsigned ? make<arith::UIToFPOp>(wide, x) : make<arith::SIToFPOp>(wide, x);
     return castFloat(x, type);
   }
-  if (to.isInteger(1))
-    return from.isInteger(1) ? x : compare(graph::Comparison::Ne, x, constant(from, 0));
+  if (to.isInteger(1)) {
+    Value wide = widen(x);
+    return from.isInteger(1) ? x : compare(graph::Comparison::Ne, wide, constantLike(wide, 0));
+  }
   if (isa<FloatType>(from))
     return saturate(widen(x), to, toUnsigned);
   unsigned narrow = from.getIntOrFloatBitWidth(), wide = to.getIntOrFloatBitWidth();

@@ -1,6 +1,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "passes/Passes.h"
 #include "passes/math/MathFunctions.h"
 #include "passes/math/NarrowFloats.h"
@@ -79,6 +81,10 @@ LogicalResult expand(Operation *op, int64_t vectorBytes) {
 struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
   using ExpandMathBase::ExpandMathBase;
 
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<scf::SCFDialect, vector::VectorDialect>();
+  }
+
   void runOnOperation() override {
     SmallVector<Operation *> functions;
     getOperation()->walk([&](Operation *op) {
@@ -91,13 +97,9 @@ struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
         return signalPassFailure();
     // After the functions, which round results of their own.
     getOperation()->walk([](Operation *op) {
-      Value expanded;
-      if (auto narrowing = dyn_cast<arith::TruncFOp>(op); narrowing && needsExpansion(narrowing))
-        expanded = expandNarrowing(narrowing);
-      else if (auto widening = dyn_cast<arith::ExtFOp>(op); widening && needsExpansion(widening))
-        expanded = expandWidening(widening);
-      if (!expanded)
+      if (!needsExpansion(op))
         return;
+      Value expanded = expandConversion(op);
       op->replaceAllUsesWith(ValueRange(expanded));
       op->erase();
     });

@@ -1,6 +1,8 @@
 /// Polynomials are least-squares fits of relative error at Chebyshev points, reweighted towards
 /// minimax, with coefficients rounded one after the other.
 #include "passes/math/MathFunctions.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
@@ -157,7 +159,7 @@ Term logOfPositive(Term x) {
 /// x reduced by multiples of π/2.
 struct Quadrant {
   Term number;    ///< integer; its two low bits count
-  Term remainder; ///< in [-π/4, π/4]; NaN where x is too large
+  Term remainder; ///< in [-π/4, π/4]
 };
 
 /// π/2 in three parts. For |x| ≤ 2^20 the products with the first two are exact in f64.
@@ -169,23 +171,157 @@ Quadrant reduceByHalfPi(Term x) {
   Term rest = x;
   for (double part : parts)
     rest = f.fma(count, -part, rest);
-  Term inside = f.abs(x) < 0x1p40;
-  return {number, f.select(inside, rest, f.notANumber())};
+  return {number, rest};
+}
+
+/// Integers of 64 bits, one a lane.
+struct Words {
+  Formula &f;
+
+  template <typename Op> Term make(Term a, Term b) {
+    return f.term(Op::create(f.builder, f.location, a.value, b.value));
+  }
+  Term word(uint64_t value) { return f.integer(int64_t(value)); }
+  Term both(Term a, Term b) { return make<arith::AndIOp>(a, b); }
+  Term low(Term a) { return both(a, word(0xffffffff)); }
+  Term left(Term a, Term by) { return make<arith::ShLIOp>(a, by); }
+  Term right(Term a, Term by) { return make<arith::ShRUIOp>(a, by); }
+  Term right(Term a, uint64_t by) { return right(a, word(by)); }
+  Term times(Term a, Term b) { return make<arith::MulIOp>(a, b); }
+  Term is(arith::CmpIPredicate predicate, Term a, Term b) {
+    return f.term(arith::CmpIOp::create(f.builder, f.location, predicate, a.value, b.value));
+  }
+  Term ifTrue(Term condition) { // 1, else 0
+    return f.select(condition, word(1), word(0));
+  }
+  /// The upper 64 bits of the product.
+  Term timesHigh(Term a, Term b) {
+    Term lowLow = times(low(a), low(b)), lowHigh = times(low(a), right(b, 32)),
+         highLow = times(right(a, 32), low(b)), highHigh = times(right(a, 32), right(b, 32));
+    Term middle = right(lowLow, 32) + low(lowHigh) + low(highLow);
+    return highHigh + right(lowHigh, 32) + right(highLow, 32) + right(middle, 32);
+  }
+  /// As a float; rounded.
+  Term toFloat(Term a) {
+    return f.term(arith::UIToFPOp::create(f.builder, f.location, f.type, a.value));
+  }
+};
+
+/// 2/π after the binary point, and a word of zeros before it.
+constexpr uint64_t twoOverPi[] = {0,
+                                  0xa2f9836e4e441529ULL,
+                                  0xfc2757d1f534ddc0ULL,
+                                  0xdb6295993c439041ULL,
+                                  0xfe5163abdebbc561ULL,
+                                  0xb7246e3a424dd2e0ULL,
+                                  0x06492eea09d1921cULL,
+                                  0xfe1deb1cb129a73eULL,
+                                  0xe88235f52ebb4484ULL,
+                                  0xe99c7026b45f7e41ULL,
+                                  0x3991d639835339f4ULL,
+                                  0x9c845f8bbdf9283bULL,
+                                  0x1ff897ffde05980fULL,
+                                  0xef2f118b5a0a6d1fULL,
+                                  0x6d367ecf27cb09b7ULL,
+                                  0x4f463f669e5fea2dULL,
+                                  0x7527bac7ebe5f17bULL,
+                                  0x3d0739f78a5292eaULL,
+                                  0x6bfb5fb11f8d5d08ULL,
+                                  0x56033046fc7b6babULL};
+
+/// The same of |x| ≥ 2^20 however large: with x = m · 2^e
+/// the bits of 2/π that count are 192 from the (e - 1)-th on, since what is before them makes
+/// multiples of 4 (Payne and Hanek 1983).
+Quadrant reduceLargeByHalfPi(Term x, int largestExponent) {
+  Formula &f = *x.formula;
+  Words w{f};
+  Term bits = f.bits(f.abs(x));
+  Term mantissa = w.both(bits, w.word((uint64_t(1) << 52) - 1)) + w.word(uint64_t(1) << 52);
+  // Position of the first bit in the table: e - 1 + 63, e being the biased exponent less 1075.
+  Term position = w.right(bits, 52) - w.word(1075 - 62);
+  Term index = w.right(position, 6), offset = w.both(position, w.word(63));
+  const int last = (largestExponent - 52 + 62) / 64; // of index
+  auto entry = [&](int distance) {
+    Term value = w.word(twoOverPi[distance]);
+    for (int i = 1; i <= last && i + distance < int(std::size(twoOverPi)); ++i)
+      value = f.select(w.is(arith::CmpIPredicate::eq, index, w.word(i)),
+                       w.word(twoOverPi[i + distance]), value);
+    return value;
+  };
+  Term entries[] = {entry(0), entry(1), entry(2), entry(3)}, window[] = {x, x, x};
+  for (int i = 0; i < 3; ++i)
+    window[i] = w.make<arith::OrIOp>(
+        w.left(entries[i], offset),
+        w.right(w.right(entries[i + 1], 1), w.word(63) - offset)); // by 64 where the offset is 0
+  // The product's upper 128 of 192 bits: two of quadrants, then what is left of one.
+  Term partial = w.times(mantissa, window[1]);
+  Term low = partial + w.timesHigh(mantissa, window[2]);
+  Term carry = w.ifTrue(w.is(arith::CmpIPredicate::ult, low, partial));
+  Term high = w.times(mantissa, window[0]) + w.timesHigh(mantissa, window[1]) + carry;
+  Term number = w.right(high, 62);
+  Term rest = w.make<arith::OrIOp>(w.left(high, w.word(2)), w.right(low, 62));
+  Term restLow = w.left(low, w.word(2));
+  // The nearest quadrant: what is left may be negative.
+  Term isNegative = w.is(arith::CmpIPredicate::slt, rest, w.word(0));
+  number = number + w.ifTrue(isNegative);
+  Term ones = w.word(~uint64_t(0));
+  Term flippedLow = w.make<arith::XOrIOp>(restLow, ones) + w.word(1);
+  Term flipped = w.make<arith::XOrIOp>(rest, ones) +
+                 w.ifTrue(w.is(arith::CmpIPredicate::eq, flippedLow, w.word(0)));
+  rest = f.select(isNegative, flipped, rest);
+  restLow = f.select(isNegative, flippedLow, restLow);
+  constexpr double halfPi = 0x1.921fb54442d18p0, halfPiRest = 0x1.1a62633145c07p-54;
+  Term tail = w.both(rest, w.word(0x7ff));
+  Term share = w.toFloat(rest - tail) * 0x1p-64; // exact
+  Term shareTail = w.toFloat(tail) * 0x1p-64 + w.toFloat(restLow) * 0x1p-128;
+  Term value = f.fma(share, halfPi, f.fma(share, halfPiRest, shareTail * halfPi));
+  // sin(-x) is sin of as many quadrants and as much rest, both negative.
+  Term isBelow = x < 0.0;
+  Term zero = w.word(0);
+  return {f.select(isBelow, zero - number, number),
+          f.select(w.make<arith::XOrIOp>(isNegative, isBelow), -value, value)};
+}
+
+/// Both: where no lane is beyond `large`, it costs a test. NaN of infinity.
+Quadrant reduceFiniteByHalfPi(Term x, double large, int largestExponent) {
+  Formula &f = *x.formula;
+  OpBuilder &builder = f.builder;
+  auto [number, rest] = reduceByHalfPi(x);
+  Term size = f.abs(x);
+  Term isFinite = size < f.infinity(), isLarge = f.logicalAnd(size > f.number(large), isFinite);
+  Value any = isLarge.value;
+  if (isa<VectorType>(any.getType()))
+    any = vector::ReductionOp::create(builder, f.location, vector::CombiningKind::OR, any);
+  auto branch = scf::IfOp::create(builder, f.location,
+                                  TypeRange{number.value.getType(), rest.value.getType()}, any,
+                                  /*addThenBlock=*/true, /*addElseBlock=*/true);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    auto [largeNumber, largeRest] = reduceLargeByHalfPi(x, largestExponent);
+    scf::YieldOp::create(builder, f.location,
+                         ValueRange{f.select(isLarge, largeNumber, number).value,
+                                    f.select(isLarge, largeRest, rest).value});
+    builder.setInsertionPointToStart(branch.elseBlock());
+    scf::YieldOp::create(builder, f.location, ValueRange{number.value, rest.value});
+  }
+  Term inside = f.term(branch.getResult(1));
+  return {f.term(branch.getResult(0)), f.select(isFinite, inside, f.notANumber())};
 }
 
 /// f32 is reduced in f64, where even its closest multiples of π/2 leave enough bits.
 Quadrant reduceAnyByHalfPi(Term x) {
   Formula &f = *x.formula;
   if (!f.isSingle())
-    return reduceByHalfPi(x);
+    return reduceFiniteByHalfPi(x, 0x1p20, 1023);
   auto vector = dyn_cast<VectorType>(f.type);
   Type f64 = f.builder.getF64Type(), i32 = f.builder.getI32Type();
   auto shaped = [&](Type element) {
     return vector ? Type(VectorType::get(vector.getShape(), element)) : element;
   };
   Formula wide(f.builder, f.location, shaped(f64));
-  Quadrant quadrant =
-      reduceByHalfPi(wide.term(arith::ExtFOp::create(f.builder, f.location, wide.type, x.value)));
+  Quadrant quadrant = reduceFiniteByHalfPi(
+      wide.term(arith::ExtFOp::create(f.builder, f.location, wide.type, x.value)), 0x1p40, 127);
   return {
       f.term(arith::TruncIOp::create(f.builder, f.location, shaped(i32), quadrant.number.value)),
       f.term(arith::TruncFOp::create(f.builder, f.location, f.type, quadrant.remainder.value))};

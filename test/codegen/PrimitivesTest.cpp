@@ -16,10 +16,12 @@ namespace {
 using graph::ElementKind;
 using graph::kindOf;
 
-constexpr ElementType types[] = {
-    ElementType::F64, ElementType::F32, ElementType::F16, ElementType::BF16, ElementType::I64,
-    ElementType::I32, ElementType::I16, ElementType::I8,  ElementType::I4,   ElementType::U64,
-    ElementType::U32, ElementType::U16, ElementType::U8,  ElementType::U4,   ElementType::I1};
+constexpr ElementType types[] = {ElementType::F64,  ElementType::F32,      ElementType::F16,
+                                 ElementType::BF16, ElementType::F8E4M3FN, ElementType::F8E5M2,
+                                 ElementType::I64,  ElementType::I32,      ElementType::I16,
+                                 ElementType::I8,   ElementType::I4,       ElementType::U64,
+                                 ElementType::U32,  ElementType::U16,      ElementType::U8,
+                                 ElementType::U4,   ElementType::I1};
 
 /// The spelling of a type in IR.
 std::string spelled(ElementType type) {
@@ -76,7 +78,7 @@ protected:
     return graph::store(type, shape, values);
   }
 
-  /// The same without zeros in integers, whose quotients are not specified.
+  /// The same without zeros in integers, which end the run.
   Tensor divisor(ElementType type, const Shape &shape) {
     Tensor values = operand(type, shape);
     if (kindOf(type) == ElementKind::Float)
@@ -150,10 +152,12 @@ protected:
       int digits, least;
       double ulps;
     };
-    const Format format = type == ElementType::F64   ? Format{53, -1074, 60}
-                          : type == ElementType::F32 ? Format{24, -149, 8}
-                          : type == ElementType::F16 ? Format{11, -24, 1}
-                                                     : Format{8, -133, 1};
+    const Format format = type == ElementType::F64        ? Format{53, -1074, 60}
+                          : type == ElementType::F32      ? Format{24, -149, 8}
+                          : type == ElementType::F16      ? Format{11, -24, 1}
+                          : type == ElementType::BF16     ? Format{8, -133, 1}
+                          : type == ElementType::F8E4M3FN ? Format{4, -9, 1}
+                                                          : Format{3, -16, 1};
     const int exponent = value == 0 ? -2000 : std::ilogb(value) - format.digits + 1;
     return format.ulps * std::ldexp(1.0, std::max(exponent, format.least));
   }

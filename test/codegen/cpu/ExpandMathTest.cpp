@@ -18,7 +18,6 @@ struct Function {
   const char *name; ///< of the math dialect
   Real (*exact)(Real);
   double singleUlps, wideUlps; ///< stated in passes/README.md
-  double largest = 0;          ///< NaN beyond this magnitude; 0: no such limit
 };
 
 const std::vector<Function> &functions() {
@@ -32,8 +31,8 @@ const std::vector<Function> &functions() {
       {"log10", std::log10, 2.5, 2.5},
       {"tanh", std::tanh, 5, 3},
       {"erf", std::erf, 6.5, 3},
-      {"sin", std::sin, 2, 2.5, 0x1p40},
-      {"cos", std::cos, 2, 2.5, 0x1p40},
+      {"sin", std::sin, 2, 2.5},
+      {"cos", std::cos, 2, 2.5},
       {"atan", std::atan, 2, 2},
       {"rsqrt", [](Real x) { return 1 / std::sqrt(x); }, 1.5, 1.5},
   };
@@ -204,9 +203,7 @@ template <typename T> void checkAccuracy(ElementType type) {
     for (int64_t i = 0; i < count; ++i) {
       T got = vectors[f].as<T>()[i], scalar = scalars[f].as<T>()[2 * i];
       different += std::memcmp(&got, &scalar, sizeof got) != 0;
-      bool beyond = function.largest && std::abs(inputs[i]) >= function.largest;
-      double error = ulps(got, beyond ? std::numeric_limits<Real>::quiet_NaN()
-                                      : function.exact(Real(inputs[i])));
+      double error = ulps(got, function.exact(Real(inputs[i])));
       if (error > worst)
         worst = error, where = double(inputs[i]);
     }
