@@ -33,7 +33,7 @@ private:
   void storeLse(Value pair, Value firstQuery, Value count);
 
   graph::AttentionOp op;
-  SmallVector<StridedView> resultPlaces, lsePlaces;
+  SmallVector<KernelView> resultPlaces, lsePlaces;
   Matrix query, key, value;
   Panels panels;
   SumBlock scores, sums;
@@ -153,7 +153,7 @@ void ForwardEmitter::storeLse(Value pair, Value firstQuery, Value count) {
     Value logarithm = code.create<math::LogOp>(code.loadVector(totals, lane));
     code.storeVector(plus(code.loadVector(maxima, lane), logarithm), maxima, lane);
   });
-  for (const StridedView &view : lsePlaces) {
+  for (const KernelView &view : lsePlaces) {
     Value buffer = code.flat(kernel.resultMemory(view.memory));
     Type element = cast<MemRefType>(buffer.getType()).getElementType();
     code.loop(code.index(0), count, 1, [&](Value row) {

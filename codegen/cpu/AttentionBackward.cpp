@@ -31,7 +31,7 @@ private:
   void differentiateScores(Value firstQuery, Value firstKey, const BlockExtent &extent);
 
   graph::AttentionBackwardOp op;
-  SmallVector<StridedView> queryPlaces, keyPlaces, valuePlaces;
+  SmallVector<KernelView> queryPlaces, keyPlaces, valuePlaces;
   Matrix query, key, value, output, gradient;
   Panels queryColumns, gradientColumns;
   BlockRhs packedQueries, packedGradients;

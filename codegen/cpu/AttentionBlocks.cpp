@@ -26,9 +26,9 @@ int64_t sumBlockSize(int64_t rows, Tile tile, int64_t columns) {
 }
 
 /// The matrix where it lies, if its rows are contiguous there and in the type of sums.
-std::optional<StridedView> matrixView(Value tensor, Type sumType) {
+std::optional<KernelView> matrixView(Value tensor, Type sumType) {
   auto type = cast<RankedTensorType>(tensor.getType());
-  std::optional<StridedView> view = viewOfOperand(tensor);
+  std::optional<KernelView> view = viewOfOperand(tensor);
   const bool rowsAreContiguous = view && (type.getDimSize(3) <= 1 || view->strides[3] == 1);
   return rowsAreContiguous && type.getElementType() == sumType ? view : std::nullopt;
 }
@@ -208,7 +208,7 @@ void AttentionEmitter::prefetchNext(ArrayRef<Matrix *> matrices, Value pair, Val
   for (const Matrix *matrix : matrices) {
     if (!matrix->view)
       continue;
-    const StridedView &view = *matrix->view;
+    const KernelView &view = *matrix->view;
     Value base = code.add(view.group({0, 1}).offset(code, next), view.offset);
     base = code.add(base, code.mul(first, matrix->rowStride));
     code.loop(code.index(0), count, 1, [&](Value row) {
@@ -355,10 +355,10 @@ Value AttentionEmitter::visible(Value query, Value key) {
 // Results
 //===--------------------------------------------------------------------------------------------===//
 
-void AttentionEmitter::storeRows(const SmallVector<StridedView> &views, Value pair, Value first,
+void AttentionEmitter::storeRows(const SmallVector<KernelView> &views, Value pair, Value first,
                                  Value count, const SumBlock &sums, int64_t columns,
                                  RowFactor factor) {
-  for (const StridedView &view : views) {
+  for (const KernelView &view : views) {
     Value buffer = code.flat(kernel.resultMemory(view.memory));
     Type element = cast<MemRefType>(buffer.getType()).getElementType();
     Value start = code.add(view.group({0, 1}).offset(code, pair), view.offset);
@@ -384,7 +384,7 @@ void AttentionEmitter::storeRows(const SmallVector<StridedView> &views, Value pa
   }
 }
 
-Value AttentionEmitter::rowScalar(const StridedView &view, Value pair, Value position) {
+Value AttentionEmitter::rowScalar(const KernelView &view, Value pair, Value position) {
   Value offset = code.add(view.group({0, 1}).offset(code, pair), view.offset);
   return code.add(offset, code.mul(position, view.strides[2]));
 }

@@ -84,8 +84,8 @@ protected:
     mlir::Value tensor;
     int64_t rows = 0, columns = 0, rowStride = 0;
     mlir::Value buffer;
-    std::optional<StridedView> view; ///< none: a copy
-    mlir::Value base;                ///< where the current pair's matrix starts
+    std::optional<KernelView> view; ///< none: a copy
+    mlir::Value base;               ///< where the current pair's matrix starts
   };
 
   AttentionEmitter(KernelBuilder &kernel, mlir::Value query, mlir::Value key, mlir::Value value,
@@ -139,10 +139,10 @@ protected:
   /// Copies rows of sums, each times a factor where given, to the views of a result, whose matrices
   /// start at row `first` of the pair.
   using RowFactor = llvm::function_ref<mlir::Value(mlir::Value row)>;
-  void storeRows(const llvm::SmallVector<StridedView> &views, mlir::Value pair, mlir::Value first,
+  void storeRows(const llvm::SmallVector<KernelView> &views, mlir::Value pair, mlir::Value first,
                  mlir::Value count, const SumBlock &sums, int64_t columns, RowFactor factor = {});
   /// The offset of element (pair, position) of a [batch, heads, sequence] view.
-  mlir::Value rowScalar(const StridedView &view, mlir::Value pair, mlir::Value position);
+  mlir::Value rowScalar(const KernelView &view, mlir::Value pair, mlir::Value position);
 
   mlir::Value exp(mlir::Value value);
   mlir::Value multiply(mlir::Value a, mlir::Value b) {

@@ -30,7 +30,7 @@ private:
 
   graph::AttentionOp op;
   const HeadColumns columns;
-  SmallVector<StridedView> resultPlaces, lsePlaces;
+  SmallVector<KernelView> resultPlaces, lsePlaces;
   Matrix query, key, value;
   Tile queryTile, keyTile, valueTile, scores;
 };

@@ -417,7 +417,7 @@ Value AttentionBlock::exp(Value value) { return code.create<math::ExpOp>(value);
 //===--------------------------------------------------------------------------------------------===//
 
 /// Writes the value at a point of this block's pair.
-void AttentionBlock::write(PointEmitter &points, const StridedView &view,
+void AttentionBlock::write(PointEmitter &points, const KernelView &view,
                            ArrayRef<PointIndex> inPair, Value value) {
   SmallVector<PointIndex> indices =
       points.split(PointIndex::uniform(pair, extents.pairs), ArrayRef(view.sizes).take_front(2));
@@ -433,15 +433,15 @@ void AttentionBlock::write(PointEmitter &points, const StridedView &view,
   points.store(value, kernel.resultMemory(view.memory), position, {}, element);
 }
 
-void AttentionBlock::storeElement(ArrayRef<StridedView> views, Value position, Value value) {
+void AttentionBlock::storeElement(ArrayRef<KernelView> views, Value position, Value value) {
   PointEmitter points = kernel.points(1);
-  for (const StridedView &view : views)
+  for (const KernelView &view : views)
     write(points, view, {PointIndex::uniform(position, view.sizes[2])}, value);
 }
 
-void AttentionBlock::storeRows(ArrayRef<StridedView> views, int64_t count,
+void AttentionBlock::storeRows(ArrayRef<KernelView> views, int64_t count,
                                const HeadColumns &columns, ValueRange sums) {
-  auto storeRun = [&](const StridedView &view, Value row, Value column, Value value) {
+  auto storeRun = [&](const KernelView &view, Value row, Value column, Value value) {
     const bool isRun = columns.count % columns.lanes == 0 && view.strides[3] == 1;
     const int64_t lanes = isRun ? columns.lanes : 1;
     for (int64_t lane = 0; lane < columns.lanes; lane += lanes) {
@@ -463,7 +463,7 @@ void AttentionBlock::storeRows(ArrayRef<StridedView> views, int64_t count,
   };
   forRows(count, [&](int64_t number, Value position) {
     for (int64_t group = 0; group < columns.groups; ++group)
-      for (const StridedView &view : views)
+      for (const KernelView &view : views)
         storeRun(view, position, code.mul(column(group), columns.lanes),
                  sums[number * columns.groups + group]);
   });

@@ -132,10 +132,10 @@ protected:
   /// The same in one of the threads that share them.
   void forRowsOnce(int64_t count, llvm::function_ref<void(int64_t number, mlir::Value row)> body);
   /// Writes this thread's sums where they go.
-  void storeRows(llvm::ArrayRef<StridedView> views, int64_t count, const HeadColumns &columns,
+  void storeRows(llvm::ArrayRef<KernelView> views, int64_t count, const HeadColumns &columns,
                  mlir::ValueRange sums);
   /// Writes an element of a result [batch, heads, sequence] where it goes.
-  void storeElement(llvm::ArrayRef<StridedView> views, mlir::Value position, mlir::Value value);
+  void storeElement(llvm::ArrayRef<KernelView> views, mlir::Value position, mlir::Value value);
 
   mlir::Value constant(double value);
   mlir::Value multiply(mlir::Value a, mlir::Value b);
@@ -162,7 +162,7 @@ private:
   mlir::Value across(mlir::Value value,
                      llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
   mlir::Value evaluate(PointEmitter &points, mlir::Value tensor, llvm::ArrayRef<PointIndex> inPair);
-  void write(PointEmitter &points, const StridedView &view, llvm::ArrayRef<PointIndex> inPair,
+  void write(PointEmitter &points, const KernelView &view, llvm::ArrayRef<PointIndex> inPair,
              mlir::Value value);
 
   mlir::Value threadRow, threadColumn;

@@ -30,8 +30,8 @@ graph::AttentionBackwardOp attentionBackwardOf(func::FuncOp kernel) {
   return onlyOne<graph::AttentionBackwardOp>(kernel);
 }
 
-std::optional<SmallVector<StridedView>> resultViews(Operation *root, unsigned result) {
-  std::optional<SmallVector<StridedView>> views = viewsOfResult(root->getResult(result));
+std::optional<SmallVector<KernelView>> resultViews(Operation *root, unsigned result) {
+  std::optional<SmallVector<KernelView>> views = viewsOfResult(root->getResult(result));
   if (!views)
     root->emitError("result ") << result
                                << " of attention is used by more than reshapes, permutations and "

@@ -1,6 +1,6 @@
 /// The attention of a kernel, forward or backward: its sizes, and where its results lie.
 #pragma once
-#include "codegen/kernel/StridedView.h"
+#include "codegen/kernel/KernelView.h"
 #include "ir/dialect/Graph.h"
 
 namespace ingot {
@@ -25,6 +25,6 @@ graph::AttentionOp attentionOf(mlir::func::FuncOp kernel);
 graph::AttentionBackwardOp attentionBackwardOf(mlir::func::FuncOp kernel);
 
 /// Where a result of an attention goes; none after a diagnostic.
-std::optional<llvm::SmallVector<StridedView>> resultViews(mlir::Operation *root, unsigned result);
+std::optional<llvm::SmallVector<KernelView>> resultViews(mlir::Operation *root, unsigned result);
 
 } // namespace ingot

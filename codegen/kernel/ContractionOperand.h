@@ -1,9 +1,9 @@
 /// The factors of a contraction, and where they lie.
 #pragma once
+#include "codegen/kernel/KernelView.h"
 #include "codegen/kernel/PointAccess.h"
 #include "codegen/kernel/PointEmitter.h"
 #include "codegen/kernel/ScheduleBuilder.h"
-#include "codegen/kernel/StridedView.h"
 #include "ir/dialect/Graph.h"
 
 namespace ingot {
@@ -17,7 +17,7 @@ struct ContractionOperand {
 
   mlir::Value tensor;
   llvm::SmallVector<int64_t> batchDims, freeDims, contractDims;
-  std::optional<StridedView> view;
+  std::optional<KernelView> view;
   mlir::Value buffer; ///< flat memory of the view, while the kernel is emitted
   IndexGroup batch, free, contract;
   bool alongDepth = false; ///< computed: vectors go along the depth, else along the free dimensions

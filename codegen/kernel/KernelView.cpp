@@ -1,4 +1,4 @@
-#include "codegen/kernel/StridedView.h"
+#include "codegen/kernel/KernelView.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -55,10 +55,10 @@ Value IndexGroup::offset(IndexCode &code, Value linear) const {
 
 namespace {
 
-using View = std::optional<StridedView>;
+using View = std::optional<KernelView>;
 
-StridedView rowMajor(unsigned memory, RankedTensorType type) {
-  StridedView view{memory, 0, llvm::to_vector(type.getShape()), {}};
+KernelView rowMajor(unsigned memory, RankedTensorType type) {
+  KernelView view{memory, 0, llvm::to_vector(type.getShape()), {}};
   view.strides.resize(type.getRank());
   int64_t stride = 1;
   for (int64_t d = type.getRank(); d-- > 0; stride *= std::max<int64_t>(view.sizes[d], 1))
@@ -67,8 +67,8 @@ StridedView rowMajor(unsigned memory, RankedTensorType type) {
 }
 
 /// Joins groups of dimensions into one each.
-View collapse(const StridedView &view, ArrayRef<ReassociationIndices> groups) {
-  StridedView result{view.memory, view.offset, {}, {}};
+View collapse(const KernelView &view, ArrayRef<ReassociationIndices> groups) {
+  KernelView result{view.memory, view.offset, {}, {}};
   for (const ReassociationIndices &group : groups) {
     int64_t size = 1;
     for (int64_t d : group)
@@ -83,9 +83,9 @@ View collapse(const StridedView &view, ArrayRef<ReassociationIndices> groups) {
 }
 
 /// Splits each dimension into a group with the given sizes.
-StridedView expand(const StridedView &view, ArrayRef<ReassociationIndices> groups,
-                   ArrayRef<int64_t> sizes) {
-  StridedView result{view.memory, view.offset, llvm::to_vector(sizes), {}};
+KernelView expand(const KernelView &view, ArrayRef<ReassociationIndices> groups,
+                  ArrayRef<int64_t> sizes) {
+  KernelView result{view.memory, view.offset, llvm::to_vector(sizes), {}};
   result.strides.resize(sizes.size());
   for (auto [dimension, group] : llvm::enumerate(groups)) {
     int64_t stride = view.strides[dimension];
@@ -97,8 +97,8 @@ StridedView expand(const StridedView &view, ArrayRef<ReassociationIndices> group
   return result;
 }
 
-StridedView slice(const StridedView &view, tensor::ExtractSliceOp op) {
-  StridedView result = view;
+KernelView slice(const KernelView &view, tensor::ExtractSliceOp op) {
+  KernelView result = view;
   result.sizes = llvm::to_vector(op.getStaticSizes());
   for (size_t d = 0; d < view.sizes.size(); ++d) {
     result.offset += op.getStaticOffset(d) * view.strides[d];
@@ -142,8 +142,8 @@ std::optional<SmallVector<int64_t>> permutationOf(Operation *op) {
   return dimensions && !llvm::is_contained(*dimensions, repeated) ? dimensions : std::nullopt;
 }
 
-StridedView permute(const StridedView &view, ArrayRef<int64_t> permutation) {
-  StridedView result = view;
+KernelView permute(const KernelView &view, ArrayRef<int64_t> permutation) {
+  KernelView result = view;
   for (auto [to, from] : llvm::enumerate(permutation)) {
     result.sizes[to] = view.sizes[from];
     result.strides[to] = view.strides[from];
@@ -151,16 +151,16 @@ StridedView permute(const StridedView &view, ArrayRef<int64_t> permutation) {
   return result;
 }
 
-StridedView rearrange(const StridedView &view, ArrayRef<int64_t> dimensions,
-                      ArrayRef<int64_t> sizes) {
-  StridedView result{view.memory, view.offset, llvm::to_vector(sizes), {}};
+KernelView rearrange(const KernelView &view, ArrayRef<int64_t> dimensions,
+                     ArrayRef<int64_t> sizes) {
+  KernelView result{view.memory, view.offset, llvm::to_vector(sizes), {}};
   for (int64_t from : dimensions)
     result.strides.push_back(from == repeated ? 0 : view.strides[from]);
   return result;
 }
 
 /// Where `use` puts the tensor, given where the result of its owner goes.
-View throughUse(OpOperand &use, const StridedView &owner) {
+View throughUse(OpOperand &use, const KernelView &owner) {
   auto type = cast<RankedTensorType>(use.get().getType());
   return TypeSwitch<Operation *, View>(use.getOwner())
       .Case([&](tensor::CollapseShapeOp op) {
@@ -168,7 +168,7 @@ View throughUse(OpOperand &use, const StridedView &owner) {
       })
       .Case([&](tensor::ExpandShapeOp op) { return collapse(owner, op.getReassociationIndices()); })
       .Case([&](tensor::ConcatOp op) {
-        StridedView view = owner;
+        KernelView view = owner;
         for (unsigned before = 0; before < use.getOperandNumber(); ++before) {
           auto sibling = cast<RankedTensorType>(op.getInputs()[before].getType());
           view.offset += sibling.getDimSize(op.getDim()) * view.strides[op.getDim()];
@@ -186,17 +186,17 @@ View throughUse(OpOperand &use, const StridedView &owner) {
 } // namespace
 
 //===--------------------------------------------------------------------------------------------===//
-// StridedView
+// KernelView
 //===--------------------------------------------------------------------------------------------===//
 
-IndexGroup StridedView::group(ArrayRef<int64_t> which) const {
+IndexGroup KernelView::group(ArrayRef<int64_t> which) const {
   IndexGroup group;
   for (int64_t d : which)
     group.append(sizes[d], strides[d]);
   return group;
 }
 
-std::optional<StridedView> viewOfOperand(Value tensor) {
+std::optional<KernelView> viewOfOperand(Value tensor) {
   if (auto argument = dyn_cast<BlockArgument>(tensor)) {
     if (!isa<func::FuncOp>(argument.getOwner()->getParentOp()))
       return std::nullopt;
@@ -222,8 +222,8 @@ std::optional<StridedView> viewOfOperand(Value tensor) {
       });
 }
 
-std::optional<SmallVector<StridedView>> viewsOfResult(Value tensor) {
-  SmallVector<StridedView> views;
+std::optional<SmallVector<KernelView>> viewsOfResult(Value tensor) {
+  SmallVector<KernelView> views;
   for (OpOperand &use : tensor.getUses()) {
     Operation *owner = use.getOwner();
     if (isa<func::ReturnOp>(owner)) {
@@ -232,10 +232,10 @@ std::optional<SmallVector<StridedView>> viewsOfResult(Value tensor) {
     }
     if (owner->getNumResults() != 1)
       return std::nullopt;
-    std::optional<SmallVector<StridedView>> further = viewsOfResult(owner->getResult(0));
+    std::optional<SmallVector<KernelView>> further = viewsOfResult(owner->getResult(0));
     if (!further)
       return std::nullopt;
-    for (const StridedView &view : *further) {
+    for (const KernelView &view : *further) {
       View own = throughUse(use, view);
       if (!own)
         return std::nullopt;

@@ -25,13 +25,9 @@ private:
   bool empty = false; // some dimension has size 0
 };
 
-/// Keeps the symbols of this struct apart from those of the runtime's, which has its name: one
-/// program links both.
-inline namespace views {
-
 /// Element (i, j, …) is `offset + i * strides[0] + j * strides[1] + …` elements into an argument
 /// or result of the kernel.
-struct StridedView {
+struct KernelView {
   unsigned memory = 0; ///< which argument, or which result
   int64_t offset = 0;
   llvm::SmallVector<int64_t> sizes, strides;
@@ -40,15 +36,13 @@ struct StridedView {
   IndexGroup group(llvm::ArrayRef<int64_t> which) const;
 };
 
-} // namespace views
-
 /// `tensor` as a view of a function argument, through slices, reshapes, permutations and
 /// broadcasts (a stride of 0); none if it is computed or no strides express it.
-std::optional<StridedView> viewOfOperand(mlir::Value tensor);
+std::optional<KernelView> viewOfOperand(mlir::Value tensor);
 
 /// Where a tensor of the body is to be written so that the function returns it, through reshapes,
 /// permutations and concatenations; none if a use computes with it or no strides express it.
 /// A tensor that is returned twice has two views.
-std::optional<llvm::SmallVector<StridedView>> viewsOfResult(mlir::Value tensor);
+std::optional<llvm::SmallVector<KernelView>> viewsOfResult(mlir::Value tensor);
 
 } // namespace ingot
