@@ -82,6 +82,7 @@ struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
   using ExpandMathBase::ExpandMathBase;
 
   void getDependentDialects(DialectRegistry &registry) const override {
+    ExpandMathBase::getDependentDialects(registry);
     registry.insert<scf::SCFDialect, vector::VectorDialect>();
   }
 
