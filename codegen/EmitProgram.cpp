@@ -30,6 +30,10 @@ Port readPort(DictionaryAttr attrs) {
   if (auto members = attrs.getAs<ArrayAttr>("members"))
     for (auto member : members.getAsRange<StringAttr>())
       port.members.push_back(member.str());
+  if (auto count = attrs.getAs<ArrayAttr>("count")) {
+    port.count = cast<StringAttr>(count[0]).str();
+    port.counted = cast<IntegerAttr>(count[1]).getInt();
+  }
   return port;
 }
 

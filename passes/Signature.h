@@ -16,6 +16,9 @@ inline constexpr llvm::StringLiteral donatedAttribute = "graph.donated";
 inline constexpr llvm::StringLiteral limitAttribute = "graph.limit";
 /// Of a result that tells of several arguments together: their names, in the order of its elements.
 inline constexpr llvm::StringLiteral membersAttribute = "graph.members";
+/// Of a result whose size is known at run time only, and which has room for the largest: the name
+/// of the result that says how many elements are meant, and of which dimension.
+inline constexpr llvm::StringLiteral countAttribute = "graph.count";
 /// Of an argument or result of unsigned type, since `linalg` has signless ones alone.
 inline constexpr llvm::StringLiteral unsignedAttribute = "graph.unsigned";
 

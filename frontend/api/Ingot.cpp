@@ -102,6 +102,7 @@ Result<Tensors> runFunction(Session &session, std::string_view name, const Tenso
       names.push_back(port.name);
   INGOT_ASSIGN(Ticket ticket, session.enqueue(name, batch, names));
   INGOT_ASSIGN(std::vector<NamedTensor> values, session.wait(ticket));
+  INGOT_TRY(keepCounted(*function, values));
   Tensors outputs;
   for (NamedTensor &output : values)
     outputs[output.name] = std::move(output.value);

@@ -305,9 +305,32 @@ void Builder::output(std::string_view name, Value value) {
     return;
   }
   mlir::NamedAttribute named =
-      impl->builder.getNamedAttr("graph.name", impl->builder.getStringAttr(name));
+      impl->builder.getNamedAttr(nameAttribute, impl->builder.getStringAttr(name));
   impl->resultAttributes.push_back(impl->builder.getDictionaryAttr({named}));
   impl->results.push_back(impl->ir(value));
+}
+
+void Builder::output(std::string_view name, Value value, Value count, int64_t dimension) {
+  if (!impl->usable("output", {value, count}))
+    return;
+  mlir::RankedTensorType type = impl->type(count);
+  if (type.getRank() != 0 || !type.getElementType().isInteger(64) || dimension < 0 ||
+      dimension >= impl->type(value).getRank()) {
+    impl->fail("output", {value, count},
+               fmt::format("{} cannot be counted in dimension {} by that", name, dimension));
+    return;
+  }
+  const size_t before = impl->results.size();
+  output(name, value);
+  if (impl->results.size() == before)
+    return;
+  const std::string counter = fmt::format("{}.count", name);
+  mlir::NamedAttrList attributes(impl->resultAttributes.back());
+  attributes.set(countAttribute,
+                 impl->builder.getArrayAttr({impl->builder.getStringAttr(counter),
+                                             impl->builder.getI64IntegerAttr(dimension)}));
+  impl->resultAttributes.back() = attributes.getDictionary(impl->model->context.get());
+  output(counter, count);
 }
 
 void Builder::metadata(std::string_view json) {

@@ -67,6 +67,8 @@ public:
     /// Empty if invalid.
     const Shape &shape() const;
     ElementType type() const;
+    /// The same value, not one that is as large.
+    bool operator==(const Value &) const = default;
 
     friend Value operator+(Value a, Value b) { return Value::apply(&Builder::add, a, b); }
     friend Value operator-(Value a, Value b) { return Value::apply(&Builder::sub, a, b); }
@@ -120,6 +122,9 @@ public:
   /// A parameter of the file that is not trained unless a group of parameters takes it.
   void freeze(Value parameter);
   void output(std::string_view name, Value value);
+  /// An output whose size is known at run time only: the first `count` elements of a dimension, an
+  /// i64 scalar; what follows them in `value` is padding. The count is the output `name.count`.
+  void output(std::string_view name, Value value, Value count, int64_t dimension);
   /// JSON text that travels with the model.
   void metadata(std::string_view json);
   /// The values of parameters that start with `Initializer::file`, by name.
@@ -262,6 +267,10 @@ public:
   using BranchBody = std::function<std::vector<Value>()>;
   /// Runs one of two bodies, which give values of the same shapes and types.
   std::vector<Value> branch(Value condition, const BranchBody &onTrue, const BranchBody &onFalse);
+
+  /// What `make` gives, or nothing, without an error, where something in it does not hold. Then
+  /// values made in it must not be used. It makes nothing at the model's boundary.
+  std::optional<std::vector<Value>> attempt(const std::function<std::vector<Value>()> &make);
 
   // Layers as functions of their parameters.
   /// x [..., in] · weightᵀ + bias, weight [out, in]; an absent bias is Value().

@@ -163,4 +163,18 @@ std::vector<Value> Builder::branch(Value condition, const BranchBody &onTrue,
   return impl->close(op, results);
 }
 
+std::optional<std::vector<Value>>
+Builder::attempt(const std::function<std::vector<Value>()> &make) {
+  mlir::Block &block = *impl->builder.getInsertionBlock();
+  mlir::Operation *last = block.empty() ? nullptr : &block.back();
+  const size_t errors = impl->errors.size();
+  std::vector<Value> made = make();
+  if (impl->errors.size() == errors && llvm::all_of(made, [](Value v) { return v.valid(); }))
+    return made;
+  impl->errors.resize(errors);
+  while (!block.empty() && &block.back() != last)
+    block.back().erase();
+  return std::nullopt;
+}
+
 } // namespace ingot

@@ -57,6 +57,10 @@ Result<Function> describeFunction(mlir::func::FuncOp function) {
     if (auto members = function.getResultAttrOfType<mlir::ArrayAttr>(i, membersAttribute))
       for (auto member : members.getAsRange<mlir::StringAttr>())
         port.members.push_back(member.str());
+    if (auto count = function.getResultAttrOfType<mlir::ArrayAttr>(i, countAttribute)) {
+      port.count = mlir::cast<mlir::StringAttr>(count[0]).str();
+      port.counted = mlir::cast<mlir::IntegerAttr>(count[1]).getInt();
+    }
     description.ports.push_back(std::move(port));
   }
   return description;

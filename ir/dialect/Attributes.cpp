@@ -120,6 +120,29 @@ LogicalResult verifyMembers(Operation *op, unsigned index, Attribute value) {
   return success();
 }
 
+/// Names stand on results before and after this one.
+LogicalResult verifyCount(FunctionOpInterface function, const Ports &ports, unsigned index,
+                          Attribute value) {
+  auto parts = dyn_cast<ArrayAttr>(value);
+  auto name = parts && parts.size() == 2 ? dyn_cast<StringAttr>(parts[0]) : StringAttr();
+  auto dimension = name ? dyn_cast<IntegerAttr>(parts[1]) : IntegerAttr();
+  if (!dimension || !dimension.getType().isInteger(64))
+    return function->emitOpError("graph.count of result ")
+           << index << " must be a name and the i64 of a dimension, but is " << value;
+  auto type = dyn_cast<RankedTensorType>(ports.types[index]);
+  if (!type || dimension.getInt() < 0 || dimension.getInt() >= type.getRank())
+    return function->emitOpError("graph.count of result ")
+           << index << " counts dimension " << dimension.getInt() << " of " << ports.types[index];
+  for (unsigned other = 0; other < ports.types.size(); ++other) {
+    auto counter = dyn_cast<RankedTensorType>(ports.types[other]);
+    if (ports.get(other, "graph.name") == name && counter && counter.getRank() == 0 &&
+        counter.getElementType().isSignlessInteger(64))
+      return success();
+  }
+  return function->emitOpError("graph.count of result ")
+         << index << " names " << name << ", which is no i64 scalar among the results";
+}
+
 LogicalResult verifySymbols(Operation *op, Type type, unsigned index, Attribute value) {
   auto symbols = dyn_cast<ArrayAttr>(value);
   auto ranked = dyn_cast<RankedTensorType>(type);
@@ -184,6 +207,8 @@ LogicalResult GraphDialect::verifyRegionResultAttribute(Operation *op, unsigned,
     return verifyRole(op, attribute.getValue(), /*ofResult=*/true);
   if (attribute.getName() == "graph.members")
     return verifyMembers(op, index, attribute.getValue());
+  if (attribute.getName() == "graph.count")
+    return verifyCount(function, Ports(function, /*results=*/true), index, attribute.getValue());
   return success();
 }
 

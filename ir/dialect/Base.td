@@ -30,6 +30,7 @@ def Graph_Dialect : Dialect {
     | `graph.frozen` | parameters | a unit: not trained unless a group of parameters takes it |
     | `graph.donated` | parameters, state | an i64: the result, of the same type, that takes over the argument's storage |
     | `graph.limit` | integer arguments | an i64: they index something, and are below it |
+    | `graph.count` | results | an array: the name of another result, an i64 scalar, and the number of the dimension of which only so many elements are meant; the rest is padding |
     | `graph.members` | results | an array of strings, the parameters whose bucket the result tells of |
     | `graph.symbols` | arguments with `?` dimensions | an array of strings, one name for each `?` in order |
     | `graph.metadata` | the module | a JSON object: family, sizes, tokenizer |

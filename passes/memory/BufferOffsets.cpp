@@ -189,6 +189,8 @@ Attribute BufferAssignment::portAttr(StringRef name, StringRef kind, Value value
     entries.push_back(builder.getNamedAttr("limit", limit));
   if (Attribute members = attributes ? attributes.get(membersAttribute) : Attribute())
     entries.push_back(builder.getNamedAttr("members", members));
+  if (Attribute count = attributes ? attributes.get(countAttribute) : Attribute())
+    entries.push_back(builder.getNamedAttr("count", count));
   return builder.getDictionaryAttr(entries);
 }
 

@@ -1,6 +1,8 @@
 #include "runtime/program/IndexError.h"
 #include "runtime/program/Loops.h"
 #include "runtime/program/Program.h"
+#include <algorithm>
+#include <cstring>
 
 namespace ingot {
 namespace {
@@ -56,6 +58,34 @@ Status checkErrorWord(const Function &function, const Port &port, int64_t word) 
                  : index == IndexError::largestIndex ? " or more"
                                                      : "",
                  position);
+}
+
+Status keepCounted(const Function &function, std::vector<NamedTensor> &outputs) {
+  for (NamedTensor &output : outputs) {
+    const Port *port = function.port(output.name);
+    if (!port || port->count.empty())
+      continue;
+    auto count = std::ranges::find(outputs, port->count, &NamedTensor::name);
+    if (count == outputs.end())
+      return failure(Error::Code::Usage, output.name, "its size is told by '{}', which is not read",
+                     port->count);
+    const int64_t kept = *count->value.as<int64_t>(), whole = port->shape[size_t(port->counted)];
+    if (kept < 0 || kept > whole)
+      return failure(Error::Code::Internal, output.name, "has {} elements of {}", kept, whole);
+    Shape shape = port->shape;
+    shape[size_t(port->counted)] = kept;
+    Tensor part(port->type, shape);
+    int64_t outer = 1;
+    for (int64_t i = 0; i < port->counted; ++i)
+      outer *= shape[size_t(i)];
+    const size_t from = whole ? output.value.bytes() / size_t(outer) : 0,
+                 to = kept ? part.bytes() / size_t(outer) : 0;
+    for (int64_t i = 0; to && i < outer; ++i)
+      std::memcpy(part.as<uint8_t>() + size_t(i) * to,
+                  output.value.as<uint8_t>() + size_t(i) * from, to);
+    output.value = std::move(part);
+  }
+  return {};
 }
 
 Status checkTrips(const Function &function, const LoopStep &loop, int64_t trips) {

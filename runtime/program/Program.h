@@ -30,6 +30,10 @@ struct Port {
   int64_t limit = 0; ///< integers index something: they must lie in [0, limit); 0: any value
   /// Persistent ports whose bucket (Bucket.h) this output tells of, in equal parts.
   std::vector<std::string> members = {};
+  /// The output, an i64 scalar, that says how many elements of dimension `counted` are meant, where
+  /// that is known at run time only; empty: all. What follows them is padding.
+  std::string count = {};
+  int64_t counted = 0;
   size_t bytes() const { return elementCount(shape) * byteSize(type); }
 };
 
@@ -215,6 +219,9 @@ struct Program {
 Result<const Function *> findFunction(const Program &program, std::string_view name);
 Result<const Port *> findPort(const Program &program, std::string_view function,
                               std::string_view port);
+/// Cuts the padding off outputs whose size the run has found (Port::count); all of those that one
+/// counts are among `outputs`.
+Status keepCounted(const Function &function, std::vector<NamedTensor> &outputs);
 /// What a run found wrong, by the word in a port of role error: see IndexError.
 Status checkErrorWord(const Function &function, const Port &port, int64_t word);
 

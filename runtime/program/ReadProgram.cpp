@@ -127,7 +127,9 @@ Port readPort(const JsonReader &row) {
           .offset = row.integer("offset"),
           .layout = readName(row, "layout", Layout::Plain),
           .limit = row.integer("limit"),
-          .members = row.has("members") ? row.texts("members") : std::vector<std::string>()};
+          .members = row.has("members") ? row.texts("members") : std::vector<std::string>(),
+          .count = row.has("count") ? row.text("count") : "",
+          .counted = row.has("counted") ? row.integer("counted") : 0};
 }
 
 PlannedBuffer readBuffer(const JsonReader &row) {

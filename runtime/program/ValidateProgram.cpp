@@ -220,8 +220,10 @@ private:
         return bad("function '{}' has two ports '{}'", function.name, port.name);
       INGOT_TRY(checkPort(function, port));
     }
-    for (const Port &port : function.ports)
+    for (const Port &port : function.ports) {
       INGOT_TRY(checkMembers(function, port));
+      INGOT_TRY(checkCount(function, port));
+    }
     for (const PlannedBuffer &buffer : function.buffers)
       if (!inside(buffer.offset, buffer.bytes, function.arenaBytes) || buffer.firstStep < 0 ||
           buffer.firstStep > buffer.lastStep)
@@ -275,6 +277,17 @@ private:
     if (!port.members.empty() && (own == 0 || elements % own != 0))
       return bad("port '{}' of function '{}' has {} elements for {}", port.name, function.name, own,
                  elements);
+    return {};
+  }
+
+  Status checkCount(const Function &function, const Port &port) {
+    const Port *count = function.port(port.count);
+    const bool isCounted = count && count->role == Role::Output && port.role == Role::Output &&
+                           count->type == ElementType::I64 && count->shape.empty() &&
+                           port.counted >= 0 && port.counted < int64_t(port.shape.size());
+    if (!port.count.empty() && !isCounted)
+      return bad("port '{}' of function '{}' is counted by '{}' in dimension {}, which cannot be",
+                 port.name, function.name, port.count, port.counted);
     return {};
   }
 

@@ -78,9 +78,10 @@ json toJson(const Kernel &kernel) {
 }
 
 json toJson(const Port &port) {
-  return {{"name", port.name},     {"role", name(port.role)},     {"type", name(port.type)},
-          {"shape", port.shape},   {"layout", name(port.layout)}, {"limit", port.limit},
-          {"offset", port.offset}, {"members", port.members}};
+  return {{"name", port.name},      {"role", name(port.role)},     {"type", name(port.type)},
+          {"shape", port.shape},    {"layout", name(port.layout)}, {"limit", port.limit},
+          {"offset", port.offset},  {"members", port.members},     {"count", port.count},
+          {"counted", port.counted}};
 }
 
 json toJson(const PlannedBuffer &buffer) {

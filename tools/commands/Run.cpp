@@ -153,26 +153,24 @@ std::string filePath(const std::string &text) {
   return text.starts_with('@') ? text.substr(1) : text;
 }
 
-Status writeOutputs(const RunFlags &flags, const std::vector<const Port *> &ports,
-                    const std::vector<Tensor> &values) {
-  for (size_t i = 0; i < values.size(); ++i) {
+Status writeOutputs(const RunFlags &flags, const std::vector<NamedTensor> &outputs) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
     if (i < flags.outputs.size())
-      INGOT_TRY(writeNpy(filePath(flags.outputs[i]), values[i]));
+      INGOT_TRY(writeNpy(filePath(flags.outputs[i]), outputs[i].value));
     else if (flags.expected.empty() && flags.outputs.empty())
-      print("{}: {}\n", ports[i]->name, printTensor(values[i]));
+      print("{}: {}\n", outputs[i].name, printTensor(outputs[i].value));
   }
   return {};
 }
 
-Status compareOutputs(const RunFlags &flags, const std::vector<const Port *> &ports,
-                      const std::vector<Tensor> &values) {
+Status compareOutputs(const RunFlags &flags, const std::vector<NamedTensor> &outputs) {
   for (size_t i = 0; i < flags.expected.size(); ++i) {
     INGOT_ASSIGN(Tensor expected, parseTensor("--expected_output", flags.expected[i]));
-    const std::string &output = ports[i]->name;
-    if (expected.shape() != values[i].shape())
-      return failure(Error::Code::Mismatch, output, "is {}, expected {}",
-                     toString(values[i].shape()), toString(expected.shape()));
-    Difference difference = compareTensors(values[i], expected);
+    const auto &[output, value] = outputs[i];
+    if (expected.shape() != value.shape())
+      return failure(Error::Code::Mismatch, output, "is {}, expected {}", toString(value.shape()),
+                     toString(expected.shape()));
+    Difference difference = compareTensors(value, expected);
     if (!(difference.relative() <= flags.tolerance)) // NaN is no agreement
       return failure(Error::Code::Mismatch, output,
                      "differs by {:.3g} relative (largest difference {:.3g}, element {}); {} is "
@@ -216,13 +214,14 @@ Status run(const CLI::App &app, RunFlags &flags) {
   INGOT_TRY(fillParameters(flags, target));
   INGOT_TRY(writeInputs(flags, session, *function));
   INGOT_TRY(session.run(flags.function));
-  std::vector<Tensor> values;
+  std::vector<NamedTensor> outputs;
   for (const Port *port : ports) {
     INGOT_ASSIGN(Tensor value, session.read(flags.function, port->name));
-    values.push_back(std::move(value));
+    outputs.push_back({port->name, std::move(value)});
   }
-  INGOT_TRY(writeOutputs(flags, ports, values));
-  return compareOutputs(flags, ports, values);
+  INGOT_TRY(keepCounted(*function, outputs));
+  INGOT_TRY(writeOutputs(flags, outputs));
+  return compareOutputs(flags, outputs);
 }
 
 } // namespace

@@ -85,6 +85,29 @@ func.func @members(%i: tensor<4xi32>) -> (tensor<4xi32> {graph.members = [1]}) {
 
 // -----
 
+// expected-error @+1 {{graph.count of result 0 must be a name and the i64 of a dimension, but is "n"}}
+func.func @count(%i: tensor<4xi32>) -> (tensor<4xi32> {graph.count = "n"}) { return %i : tensor<4xi32> }
+
+// -----
+
+// expected-error @+1 {{graph.count of result 0 counts dimension 1 of 'tensor<4xi32>'}}
+func.func @count_dimension(%i: tensor<4xi32>, %n: tensor<i64>) -> (tensor<4xi32> {graph.count = ["n", 1]}, tensor<i64> {graph.name = "n"}) {
+  return %i, %n : tensor<4xi32>, tensor<i64>
+}
+
+// -----
+
+// expected-error @+1 {{graph.count of result 0 names "n", which is no i64 scalar among the results}}
+func.func @count_type(%i: tensor<4xi32>, %n: tensor<i32>) -> (tensor<4xi32> {graph.count = ["n", 0]}, tensor<i32> {graph.name = "n"}) {
+  return %i, %n : tensor<4xi32>, tensor<i32>
+}
+
+// -----
+
+func.func private @counted() -> (tensor<4xi32> {graph.count = ["n", 0]}, tensor<i64> {graph.name = "n"})
+
+// -----
+
 // expected-error @+1 {{graph.role must be parameter, state, input, target or scalar, but is "error"}}
 func.func @error_argument(%e: tensor<i1> {graph.role = "error"}) { return }
 

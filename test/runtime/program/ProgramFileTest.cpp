@@ -63,6 +63,7 @@ TEST(ProgramFile, keepsEveryField) {
   test::TemporaryFolder folder;
   Program program = test::affineProgram(64);
   program.functions[0].ports[3].members = {"sum"};
+  program.functions[0].ports[3].counted = 1; // without a count it says nothing
   fileOf(program, folder);
   Result<Program> loaded = Program::load(folder / "program.ingot");
   ASSERT_TRUE(loaded) << loaded.error().text();
@@ -79,6 +80,7 @@ TEST(ProgramFile, keepsEveryField) {
   EXPECT_EQ(loaded->functions[0].port("y")->offset, program.functions[0].port("y")->offset);
   EXPECT_EQ(loaded->functions[0].port("y")->members, std::vector<std::string>{"sum"});
   EXPECT_TRUE(loaded->functions[0].port("x")->members.empty());
+  EXPECT_EQ(loaded->functions[0].port("y")->counted, 1);
   EXPECT_EQ(loaded->functions[0].port("sum")->role, Role::State);
   EXPECT_EQ(std::get<LoopStep>(loaded->functions[0].steps[0].node).trips, 2);
   EXPECT_FALSE(std::get<LoopStep>(loaded->functions[0].steps[0].node).count);

@@ -124,6 +124,10 @@ const Unsound unsound[] = {
        p.functions[0].ports[3].shape = {0};
      },
      "port 'y' of function 'step' has 0 elements for 64"},
+    {"countUnknown", [](Program &p) { p.functions[0].ports[3].count = "n"; },
+     "port 'y' of function 'step' is counted by 'n' in dimension 0, which cannot be"},
+    {"countOfFloats", [](Program &p) { p.functions[0].ports[3].count = "y"; },
+     "port 'y' of function 'step' is counted by 'y' in dimension 0, which cannot be"},
     {"stateNotPersistent", [](Program &p) { p.functions[0].ports[0].offset = p.persistentBytes; },
      "port 'sum'"},
     {"stateMoves",
