@@ -31,6 +31,12 @@ const Item &Call::item(size_t index) const {
 }
 
 Value Call::operand(size_t index) {
+  if (item(index).isCounted())
+    refuse(fmt::format("its input {} has a size that depends on data", index));
+  return padded(index);
+}
+
+Value Call::padded(size_t index) {
   const Item &wanted = item(index);
   switch (wanted.kind) {
   case Item::Kind::Tensor:
@@ -70,6 +76,8 @@ std::vector<Value> Call::tensorsOf(const Item &sequence) {
 }
 
 Value Call::tensorOf(const Item &wanted) {
+  if (wanted.isCounted())
+    refuse("a value that it needs has a size that depends on data");
   if (wanted.kind == Item::Kind::Tensor)
     return wanted.value;
   if (wanted.kind == Item::Kind::Initializer)
@@ -96,7 +104,7 @@ Tensor Call::known(size_t index) {
     return {};
   }
   std::vector<std::string> inputs = b.inputsOf(item(index).value);
-  importer.wanted.insert(inputs.begin(), inputs.end());
+  importer.findings.wanted.insert(inputs.begin(), inputs.end());
   refuse(fmt::format("its input {} must be known when the model is compiled{}", index,
                      inputs.empty() ? ""
                                     : fmt::format(", and it depends on the values of {}",
@@ -197,12 +205,33 @@ Tensor Call::tensor(std::string_view name) {
 Items Call::graph(std::string_view name, Items arguments) {
   const AttributeProto *found = attribute(name);
   if (found && found->g) {
+    const size_t before = importer.findings.count();
     Items results = importer.importGraph(*found->g, std::move(arguments));
-    refusedAlready = refusedAlready || importer.isTooLarge();
+    // What is wrong in it is said there, once.
+    refusedAlready = refusedAlready || importer.isTooLarge() || importer.findings.count() > before;
     return results;
   }
   refuse(fmt::format("its attribute {} is missing", name));
   return {};
+}
+
+std::optional<std::vector<Value>> Call::attempt(std::string_view graph,
+                                                const std::function<std::vector<Value>()> &make) {
+  if (const AttributeProto *found = attribute(graph); found && found->g)
+    importer.materializeFor(*found->g);
+  const Importer::Findings before = importer.findings;
+  const bool wasRefused = refusedAlready;
+  std::optional<std::vector<Value>> made = b.attempt([&] {
+    std::vector<Value> values = make();
+    if (importer.findings.count() > before.count())
+      values.emplace_back();
+    return values;
+  });
+  if (!made) {
+    importer.findings = before;
+    refusedAlready = wasRefused || importer.isTooLarge();
+  }
+  return made;
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -253,6 +282,55 @@ Value Call::alongChannels(const Value &x, Value perChannel) {
 Value Call::logSoftmax(Value x, int64_t axis) {
   const std::vector<Value> sum = b.expSum(x, {axis}, true);
   return x - sum[0] - b.log(sum[1]); // apart, so that large numbers keep their last digits
+}
+
+Value Call::runningSum(const Value &x, int64_t axis) {
+  const Shape &shape = x.shape();
+  const int64_t size = shape[size_t(axis)];
+  constexpr int64_t block = 64;
+  if (size <= 2 * block) { // those that a triangle lets in
+    Value isIn = b.compare(Comparison::LessEqual, b.iota({size, size}, 0, ElementType::I64),
+                           b.iota({size, size}, 1, ElementType::I64));
+    Shape apart = shape;
+    apart.insert(apart.begin() + axis + 1, 1); // […, from, to, …]
+    Shape mask(apart.size(), 1);
+    mask[size_t(axis)] = mask[size_t(axis) + 1] = size;
+    Value terms = b.select(b.reshape(isIn, mask), b.reshape(x, apart), scalarLike(x, 0));
+    return b.sum(terms, {axis});
+  }
+  // Sums within blocks, and of the blocks before.
+  const int64_t blocks = (size + block - 1) / block;
+  Ints low(shape.size(), 0), high(shape.size(), 0);
+  high[size_t(axis)] = blocks * block - size;
+  Shape whole = shape, parts = shape, perBlock = shape;
+  whole[size_t(axis)] = blocks * block;
+  perBlock[size_t(axis)] = parts[size_t(axis)] = blocks;
+  parts.insert(parts.begin() + axis + 1, block);
+  Value within = runningSum(b.reshape(b.pad(x, 0, low, high), parts), axis + 1);
+  Value ends = runningSum(b.reshape(b.slice(within, axis + 1, block - 1, block), perBlock), axis);
+  low[size_t(axis)] = 1, high[size_t(axis)] = 0;
+  Value before = b.slice(b.pad(ends, 0, low, high), axis, 0, blocks);
+  parts[size_t(axis) + 1] = 1;
+  return b.slice(b.reshape(within + b.reshape(before, parts), whole), axis, 0, size);
+}
+
+Item Call::placed(Value rows, Value flags, Value places, int64_t axis) {
+  // What is not kept is added up in a place of its own, which is cut off.
+  const int64_t size = rows.shape()[size_t(axis)];
+  const ElementType type = rows.type();
+  const bool isBit = type == ElementType::I1;
+  rows = isBit ? b.cast(rows, ElementType::U8) : rows;
+  Shape room = rows.shape();
+  ++room[size_t(axis)];
+  Value base = b.broadcast(scalarLike(rows, 0), room);
+  Value y = b.scatterAdd(base, b.select(flags, places, constant({size}, {})), rows, axis);
+  Value count = b.sum(b.cast(flags, ElementType::I64));
+  return {b.cast(b.slice(y, axis, 0, size), type), count, axis};
+}
+
+Item Call::kept(const Value &rows, Value flags, int64_t axis) {
+  Value places = runningSum(b.cast(flags, ElementType::I64), 0) - constant({1}, {});
+  return placed(rows, flags, places, axis);
 }
 
 bool Call::constantFits(int64_t rows, int64_t columns) {

@@ -11,7 +11,8 @@ using Value = Builder::Value;
 using Ints = std::vector<int64_t>;
 
 /// A value of the file's graph while it is imported. A sequence is known element by element: it has
-/// no counterpart in the model.
+/// no counterpart in the model. A tensor whose size depends on data has room for the largest, and a
+/// count of what is there.
 struct Item {
   enum class Kind {
     Absent,      ///< an optional input that is left out, an optional value that is empty
@@ -22,6 +23,11 @@ struct Item {
   };
   Item() = default;
   Item(Value value) : kind(value.valid() ? Kind::Tensor : Kind::Refused), value(value) {}
+  /// The first `count` elements of dimension `counted` are meant; what follows is padding.
+  Item(Value value, Value count, int64_t counted) : Item(value) {
+    this->count = count;
+    this->counted = counted;
+  }
   explicit Item(const TensorProto *initializer)
       : kind(Kind::Initializer), initializer(initializer) {}
   static Item sequenceOf(std::vector<Item> items) {
@@ -38,8 +44,12 @@ struct Item {
 
   Kind kind = Kind::Absent;
   Value value;
+  Value count; ///< Value() where all of the tensor is meant
+  int64_t counted = 0;
   const TensorProto *initializer = nullptr;
   std::shared_ptr<const std::vector<Item>> items;
+
+  bool isCounted() const { return count.valid(); }
 };
 
 /// A node's outputs, in order; fewer than it names where the rest is never used.
@@ -63,8 +73,10 @@ public:
     return index < items.size() && items[index].kind != Item::Kind::Absent;
   }
   const Item &item(size_t index) const;
-  /// A tensor of the model.
+  /// A tensor of the model. One whose size depends on data is refused.
   Value operand(size_t index);
+  /// The same with the padding behind what is counted: for rows that know what becomes of it.
+  Value padded(size_t index);
   std::vector<Value> operands();
   std::vector<Value> tensorsOf(const Item &sequence);
   Value tensorOf(const Item &item);
@@ -95,6 +107,10 @@ public:
 
   // Sub-graphs, which see the values around them.
   Items graph(std::string_view name, Items arguments = {});
+  /// What `make` gives, or nothing where a part of it cannot be imported or does not fit; then it
+  /// leaves no trace. Initializers that the sub-graph uses are values before it begins.
+  std::optional<std::vector<Value>> attempt(std::string_view graph,
+                                            const std::function<std::vector<Value>()> &make);
   size_t outputs() const { return node.outputs.size(); }
   bool wants(size_t index) const {
     return index < node.outputs.size() && !node.outputs[index].empty();
@@ -114,6 +130,12 @@ public:
   Value alongChannels(const Value &x, Value perChannel);
   /// x - log Σ exp(x) along a dimension, without overflow.
   Value logSoftmax(Value x, int64_t axis);
+  /// Σ x up to each place of a dimension, itself included.
+  Value runningSum(const Value &x, int64_t axis);
+  /// The parts along `axis` of `rows` whose flag [n] is set, in their order.
+  Item kept(const Value &rows, Value flags, int64_t axis);
+  /// The same at `places` [n].
+  Item placed(Value rows, Value flags, Value places, int64_t axis);
   /// Whether a row may make a constant of rows · columns elements; refused where it is too large.
   bool constantFits(int64_t rows, int64_t columns = 1);
   Value scalarLike(const Value &x, double value) { return b.scalar(value, x.type()); }

@@ -124,7 +124,7 @@ void Importer::importInputs(Names &names) {
   for (const auto &[name, shape] : options.shapes)
     if (std::ranges::find(*ports, name, &FilePort::name) == ports->end())
       bad(fmt::format("{}: the model has no such input", name));
-  if (!errors.empty())
+  if (!findings.errors.empty())
     return;
   for (FilePort &port : *ports) {
     for (size_t i = 0; i < port.shape.size(); ++i)
@@ -200,6 +200,28 @@ Value Importer::materialize(const TensorProto &initializer) {
   return found->second;
 }
 
+void Importer::materializeFor(const GraphProto &graph) {
+  auto take = [&](const TensorProto &initializer) {
+    if (file.tensor(initializer))
+      materialize(initializer);
+  };
+  for (const TensorProto &initializer : graph.initializers)
+    take(initializer);
+  for (const NodeProto &node : graph.nodes) {
+    for (std::string_view name : node.inputs)
+      if (const Item *item = current->names->find(name);
+          item && item->kind == Item::Kind::Initializer)
+        take(*item->initializer);
+    for (const AttributeProto &attribute : node.attributes)
+      if (attribute.g)
+        materializeFor(*attribute.g);
+  }
+  for (const ValueInfoProto &output : graph.outputs)
+    if (const Item *item = current->names->find(output.name);
+        item && item->kind == Item::Kind::Initializer)
+      take(*item->initializer);
+}
+
 void Importer::importOutputs(const Names &names) {
   for (const ValueInfoProto &info : file.model().graph->outputs) {
     const Item *item = names.find(info.name);
@@ -209,6 +231,10 @@ void Importer::importOutputs(const Names &names) {
     }
     if (item->kind == Item::Kind::Refused)
       continue;
+    if (item->isCounted()) {
+      builder.output(info.name, item->value, item->count, item->counted);
+      continue;
+    }
     if (item->kind == Item::Kind::Tensor || item->kind == Item::Kind::Initializer) {
       builder.output(info.name, item->kind == Item::Kind::Tensor ? item->value
                                                                  : materialize(*item->initializer));
@@ -220,7 +246,10 @@ void Importer::importOutputs(const Names &names) {
     }
     // A sequence of known length is as many outputs.
     for (size_t i = 0; i < item->items->size(); ++i)
-      if (const Item &element = (*item->items)[i]; element.kind == Item::Kind::Tensor)
+      if (const Item &element = (*item->items)[i]; element.isCounted())
+        builder.output(fmt::format("{}.{}", info.name, i), element.value, element.count,
+                       element.counted);
+      else if (element.kind == Item::Kind::Tensor)
         builder.output(fmt::format("{}.{}", info.name, i), element.value);
       else if (element.kind == Item::Kind::Initializer)
         builder.output(fmt::format("{}.{}", info.name, i), materialize(*element.initializer));
@@ -262,7 +291,7 @@ const AttributeProto *Importer::attribute(const NodeProto &node, const Frame &fr
 
 void Importer::refuse(const NodeProto &node, int64_t opset, const std::string &reason) {
   std::string place = current ? current->path : "";
-  refusals.push_back(
+  findings.refusals.push_back(
       fmt::format("{}{} ({}, opset {}): {}", place, nodeName(node), opName(node), opset, reason));
 }
 
@@ -295,6 +324,37 @@ void Importer::importNodes(std::span<const NodeProto> nodes, const Frame &frame)
   }
 }
 
+namespace {
+
+/// What ops that take elements one by one leave behind those that are there.
+struct Padding {
+  Value count;
+  int64_t fromEnd = 0; ///< the counted dimension, as broadcasting aligns it
+  bool isMixed = false;
+};
+
+/// The padding that inputs have in common, which they do without from now on; nothing if none has.
+std::optional<Padding> paddingOf(Items &inputs) {
+  std::optional<Padding> padding;
+  for (const Item &item : inputs)
+    if (item.isCounted() && !padding)
+      padding = Padding{item.count, rank(item.value) - item.counted};
+  for (Item &item : inputs) {
+    const bool isTensor = item.kind == Item::Kind::Tensor;
+    if (!padding || !(isTensor || item.kind == Item::Kind::Initializer))
+      continue;
+    const Shape &shape = isTensor ? item.value.shape() : item.initializer->dims;
+    const int64_t dimension = int64_t(shape.size()) - padding->fromEnd;
+    if (item.isCounted() ? item.count != padding->count || item.counted != dimension
+                         : dimension >= 0 && shape[size_t(dimension)] != 1)
+      padding->isMixed = true;
+    item.count = Value();
+  }
+  return padding;
+}
+
+} // namespace
+
 Items Importer::importNode(const NodeProto &node, const Frame &frame, Items inputs) {
   if (const FunctionProto *function = findFunction(node))
     return importFunction(*function, node, frame, std::move(inputs));
@@ -305,10 +365,18 @@ Items Importer::importNode(const NodeProto &node, const Frame &frame, Items inpu
     return {};
   }
   Builder::Scope scope = builder.scope(frame.path + nodeName(node));
+  const std::optional<Padding> padding =
+      row->isByElement ? paddingOf(inputs) : std::optional<Padding>();
   Call call(*this, builder, node, version, std::move(inputs));
+  if (padding && padding->isMixed)
+    call.refuse("its inputs have sizes that depend on different data");
   Items results = row->import(call);
   if (call.isRefused())
     return {};
+  if (padding)
+    for (Item &result : results)
+      if (result.kind == Item::Kind::Tensor)
+        result = Item(result.value, padding->count, rank(result.value) - padding->fromEnd);
   for (size_t i = results.size(); i < node.outputs.size(); ++i)
     if (!node.outputs[i].empty()) {
       call.refuse(fmt::format("its output {} is not supported", i));
@@ -369,12 +437,13 @@ Items Importer::importGraph(const GraphProto &graph, Items arguments) {
 //===--------------------------------------------------------------------------------------------===//
 
 Status Importer::problems() const {
-  if (!errors.empty())
-    return failure(Error::Code::BadInput, file.path(), "{}", fmt::join(errors, "\n"));
-  if (refusals.empty())
+  if (!findings.errors.empty())
+    return failure(Error::Code::BadInput, file.path(), "{}", fmt::join(findings.errors, "\n"));
+  if (findings.refusals.empty())
     return {};
   return failure(Error::Code::Unsupported, file.path(), "{} node{} cannot be imported:\n  {}",
-                 refusals.size(), refusals.size() == 1 ? "" : "s", fmt::join(refusals, "\n  "));
+                 findings.refusals.size(), findings.refusals.size() == 1 ? "" : "s",
+                 fmt::join(findings.refusals, "\n  "));
 }
 
 Result<Model> Importer::run() {
@@ -392,13 +461,13 @@ Result<Model> Importer::run() {
   if (isTooLarge())
     return failure(Error::Code::Unsupported, file.path(),
                    "is more than {} nodes with its functions and loops written out", mostNodes);
-  if (!refusals.empty() || !errors.empty()) {
+  if (!findings.refusals.empty() || !findings.errors.empty()) {
     // What the builder found is the rest of the list.
     importOutputs(names);
-    if (Result<Model> partial = builder.finish(); !partial && errors.empty())
+    if (Result<Model> partial = builder.finish(); !partial && findings.errors.empty())
       for (const std::string &message : {partial.error().message})
         if (message != "the model has no output")
-          refusals.push_back(message);
+          findings.refusals.push_back(message);
     INGOT_TRY(problems());
   }
   importOutputs(names);

@@ -25,7 +25,7 @@ public:
 
   Result<Model> run();
   /// Inputs whose values an op's shape depends on: the import succeeds once they are given.
-  const std::set<std::string> &wantedValues() const { return wanted; }
+  const std::set<std::string> &wantedValues() const { return findings.wanted; }
   /// These become constants.
   void fix(std::set<std::string> inputs) { fixed = std::move(inputs); }
 
@@ -56,8 +56,11 @@ private:
                                   std::string_view name) const;
   /// An initializer as an operand: a parameter or a constant, made once.
   Value materialize(const TensorProto &initializer);
+  /// The initializers that a sub-graph uses: what a loop's body makes is its own, and a model has
+  /// each of them once.
+  void materializeFor(const GraphProto &graph);
   /// An error of the file rather than of one node.
-  void bad(std::string message) { errors.push_back(std::move(message)); }
+  void bad(std::string message) { findings.errors.push_back(std::move(message)); }
   void refuse(const NodeProto &node, int64_t opset, const std::string &reason);
   Status problems() const;
   /// After this nothing more is imported.
@@ -67,11 +70,15 @@ private:
   const ImportOptions &options;
   Builder builder;
   std::map<std::string, int64_t> symbols; ///< sizes by name
-  std::set<std::string> wanted, fixed;
+  std::set<std::string> fixed;
   std::unordered_map<const TensorProto *, Value> initializers;
   std::map<std::string, Tensor> weights;
-  std::vector<std::string> errors;
-  std::vector<std::string> refusals;
+  /// What stands in the way of a model.
+  struct Findings {
+    std::vector<std::string> errors, refusals;
+    std::set<std::string> wanted; ///< inputs whose values an op's shape depends on
+    size_t count() const { return errors.size() + refusals.size(); }
+  } findings;
   const Frame *current = nullptr;
   int depth = 0; ///< functions and sub-graphs inside each other
   int64_t importedNodes = 0;

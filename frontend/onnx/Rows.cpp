@@ -8,12 +8,16 @@ std::span<const Row> rowsOf(std::string_view domain) {
     return updateRows();
   static const std::vector<Row> rows = [] {
     std::vector<Row> all;
+    for (Row row : elementwiseRows()) {
+      row.isByElement = true;
+      all.push_back(row);
+    }
     for (std::span<const Row> part :
-         {elementwiseRows(), shapeRows(), indexRows(), reductionRows(), layerRows(),
-          normalizationRows(), sequenceRows(), recurrentRows(), quantizeRows(), resizeRows(),
-          lossRows(), loopRows(), signalRows(), visionRows()})
+         {shapeRows(), indexRows(), reductionRows(), layerRows(), normalizationRows(),
+          sequenceRows(), recurrentRows(), quantizeRows(), resizeRows(), lossRows(), loopRows(),
+          signalRows(), visionRows(), countedRows(), textRows(), matrixRows()})
       all.insert(all.end(), part.begin(), part.end());
-    std::ranges::sort(all, {}, &Row::op);
+    std::ranges::stable_sort(all, {}, &Row::op);
     return all;
   }();
   return domain.empty() || domain == "ai.onnx" ? std::span<const Row>(rows)

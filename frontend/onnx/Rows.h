@@ -9,13 +9,15 @@ struct Row {
   std::string_view op;
   int first, last; ///< opsets, both included
   Items (*import)(Call &);
+  /// A result's element depends on the operands' alone: their padding becomes its padding.
+  bool isByElement = false;
 };
 
 /// The newest opset whose ops the rows were written for; a newer file is imported all the same, its
 /// ops being those that did not change.
 constexpr int newestOpset = 24;
 
-/// Iterations of a loop, steps of a recurrence, parts of a sequence: each is its own part of the
+/// Parts of a sequence, and iterations of a loop that is written out: each is its own part of the
 /// graph.
 constexpr int64_t mostIterations = 4096;
 
@@ -38,6 +40,9 @@ std::span<const Row> resizeRows();
 std::span<const Row> loopRows();
 std::span<const Row> signalRows();
 std::span<const Row> visionRows();
+std::span<const Row> countedRows();
+std::span<const Row> textRows();
+std::span<const Row> matrixRows();
 std::span<const Row> lossRows();
 std::span<const Row> updateRows(); ///< of ai.onnx.preview.training
 

@@ -18,12 +18,15 @@ int64_t product(Shape::const_iterator first, Shape::const_iterator last) {
   return elementCount(Shape(first, last));
 }
 
+/// An index of padding is 0.
 Items gather(Call &c) {
-  Value x = c.operand(0), indices = c.operand(1);
+  Value x = c.operand(0), indices = c.padded(1);
   const int64_t axis = c.axis(x, c.integer("axis", 0));
   if (c.isRefused())
     return {};
-  return {c.b.gather(x, fromStart(c, indices, x.shape()[size_t(axis)]), axis)};
+  Value y = c.b.gather(x, fromStart(c, indices, x.shape()[size_t(axis)]), axis);
+  const Item &given = c.item(1);
+  return {given.isCounted() ? Item(y, given.count, axis + given.counted) : Item(y)};
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -59,6 +62,20 @@ Items gatherElements(Call &c) {
 Value scatter(Call &c, Value base, Value places, Value updates, const std::string &reduction) {
   if (reduction == "add")
     return c.b.scatterAdd(base, places, updates, 0);
+  using Combine = Value (Builder::*)(Value, Value);
+  const Combine combine = reduction == "mul"   ? &Builder::mul
+                          : reduction == "min" ? &Builder::minimum
+                          : reduction == "max" ? &Builder::maximum
+                                               : nullptr;
+  if (combine) { // one update after another, since several may be at one place
+    auto one = [&](Value of, Value place) { return c.b.dynamicSlice(of, place, 0, 1); };
+    auto body = [&](Value number, std::span<const Value> now) -> std::vector<Value> {
+      Value place = c.b.reshape(one(places, number), {});
+      Value combined = (c.b.*combine)(one(now[0], place), one(updates, number));
+      return {c.b.dynamicUpdateSlice(now[0], combined, place, 0)};
+    };
+    return c.b.loop(places.shape()[0], std::vector{base}, body)[0];
+  }
   if (reduction != "none") {
     c.refuse(fmt::format("the reduction {} is not supported", reduction));
     return base;
@@ -131,13 +148,17 @@ std::optional<Tuples> tuplesOf(Call &c, Value x, Value indices, int64_t batches)
 }
 
 Items gatherNd(Call &c) {
-  Value x = c.operand(0), indices = c.operand(1);
+  Value x = c.operand(0), indices = c.padded(1);
+  const Item &given = c.item(1);
+  if (given.isCounted() && given.counted + 1 == rank(indices))
+    return {c.refuse("how many numbers an index has depends on data")};
   std::optional<Tuples> t = tuplesOf(c, x, indices, c.integer("batch_dims", 0));
   if (!t)
     return {};
   Shape result = t->lead;
   result.insert(result.end(), t->rest.begin(), t->rest.end());
-  return {c.b.reshape(c.b.gather(t->flat, t->places, 0), result)};
+  Value y = c.b.reshape(c.b.gather(t->flat, t->places, 0), result);
+  return {given.isCounted() ? Item(y, given.count, given.counted) : Item(y)};
 }
 
 Items scatterNd(Call &c) {
@@ -150,23 +171,6 @@ Items scatterNd(Call &c) {
   return {c.b.reshape(
       scatter(c, t->flat, t->places, c.b.reshape(updates, flat), c.text("reduction", "none")),
       x.shape())};
-}
-
-/// What a known condition keeps.
-Items compress(Call &c) {
-  Value x = c.operand(0);
-  const Ints condition = c.ints(1);
-  const bool isFlat = !c.attribute("axis");
-  if (isFlat)
-    x = c.b.reshape(x, {-1});
-  const int64_t axis = isFlat ? 0 : c.axis(x, c.integer("axis", 0));
-  if (c.isRefused())
-    return {};
-  Ints kept;
-  for (size_t i = 0; i < condition.size(); ++i)
-    if (condition[i])
-      kept.push_back(int64_t(i));
-  return {c.b.gather(x, c.constant(kept), axis)};
 }
 
 /// The first `lengths[b]` steps of each sequence turned around.
@@ -186,7 +190,6 @@ Items reverseSequence(Call &c) {
 }
 
 constexpr Row rows[] = {
-    {"Compress", 9, newestOpset, compress},
     {"Gather", 1, newestOpset, gather},
     {"GatherElements", 11, newestOpset, gatherElements},
     {"GatherND", 11, newestOpset, gatherNd},

@@ -112,26 +112,19 @@ template <Value (*of)(Call &, Value, int64_t)> Items alongAxis(Call &c) {
   return {c.b.reshape(of(c, c.b.reshape(x, matrix), 1), x.shape())};
 }
 
-/// Sums up to each place, over those that a triangle lets in.
 Items cumulativeSum(Call &c) {
   Value x = c.operand(0);
   const int64_t axis = c.axis(x, c.integerAt(1, 0));
   if (c.isRefused())
     return {};
   const bool isExclusive = c.integer("exclusive", 0) != 0, isReverse = c.integer("reverse", 0) != 0;
-  const int64_t size = x.shape()[size_t(axis)];
-  Value from = c.b.iota({size, size}, 0, ElementType::I64),
-        to = c.b.iota({size, size}, 1, ElementType::I64);
-  const Comparison joins = isReverse
-                               ? (isExclusive ? Comparison::Greater : Comparison::GreaterEqual)
-                               : (isExclusive ? Comparison::Less : Comparison::LessEqual);
-  Value isIn = c.b.compare(joins, from, to);
-  Shape apart = x.shape();
-  apart.insert(apart.begin() + axis + 1, 1); // […, from, to, …]
-  Shape mask(apart.size(), 1);
-  mask[size_t(axis)] = mask[size_t(axis) + 1] = size;
-  Value terms = c.b.select(c.b.reshape(isIn, mask), c.b.reshape(x, apart), c.scalarLike(x, 0));
-  return {c.b.sum(terms, {axis})};
+  Value y = c.runningSum(isReverse ? c.b.reverse(x, {axis}) : x, axis);
+  if (isExclusive) { // what is before each place is the sum up to the place before
+    Ints low(size_t(rank(x)), 0);
+    low[size_t(axis)] = 1;
+    y = c.b.slice(c.b.pad(y, 0, low, Ints(low.size(), 0)), axis, 0, x.shape()[size_t(axis)]);
+  }
+  return {isReverse ? c.b.reverse(y, {axis}) : y};
 }
 
 /// An element's rank is how many are better, or as good and before it: with that, each of the k

@@ -73,11 +73,15 @@ Items unsqueeze(Call &c) {
 }
 
 Items transpose(Call &c) {
-  Value x = c.operand(0);
+  Value x = c.padded(0);
   Ints reversed(size_t(rank(x)));
   std::iota(reversed.rbegin(), reversed.rend(), 0);
   const Ints permutation = c.integers("perm", reversed);
-  return {rank(x) == 0 ? x : c.b.transpose(x, permutation)};
+  Value y = rank(x) == 0 ? x : c.b.transpose(x, permutation);
+  if (!c.item(0).isCounted())
+    return {y};
+  return {Item(y, c.item(0).count,
+               std::ranges::find(permutation, c.item(0).counted) - permutation.begin())};
 }
 
 /// Whether a dimension is made of blocks of this size.
@@ -350,6 +354,13 @@ Items range(Call &c) {
   if (!(steps < 0x1p62))
     return {c.refuse(fmt::format("it has {} elements", steps))};
   const auto count = int64_t(std::max(steps, 0.0));
+  constexpr int64_t mostOfShape = 64; // as many may be sizes or axes, which must be known
+  if (start.type() == ElementType::I64 && count <= mostOfShape) {
+    Ints values(size_t(count), c.ints(0)[0]);
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] += int64_t(i) * c.ints(2)[0];
+    return {c.constant(values)};
+  }
   return {c.b.iota({count}, 0, start.type()) * step + start};
 }
 

@@ -2,6 +2,7 @@
 #include "frontend/onnx/Rows.h"
 #include "frontend/onnx/Windows.h"
 #include <algorithm>
+#include <limits>
 
 namespace ingot::onnx {
 namespace {
@@ -174,9 +175,119 @@ Items maxUnpool(Call &c) {
   return {c.b.pad(y, 0, low, high)};
 }
 
+//===--------------------------------------------------------------------------------------------===//
+// RoiAlign
+//===--------------------------------------------------------------------------------------------===//
+
+/// One axis of regions: places of samples in an image, [regions, bins].
+struct RegionSide {
+  Call &c;
+  Value start, bin, samples; ///< [regions, 1]: in pixels; samples a bin
+  int64_t bins, size;
+
+  /// The sample `number` of each bin.
+  Value at(Value number) const {
+    Value place = c.b.cast(number, start.type()) + c.scalarLike(start, 0.5);
+    return start + c.b.iota({1, bins}, 1, start.type()) * bin + place * bin / samples;
+  }
+};
+
+/// A sample's neighbours along an axis and their weights.
+struct Neighbours {
+  Value low, high, lowWeight, highWeight;
+};
+
+/// Samples up to a pixel outside belong to the border, those beyond it to nothing.
+Neighbours neighboursOf(Call &c, const RegionSide &side, Value place) {
+  Value zero = c.scalarLike(place, 0), one = c.scalarLike(place, 1),
+        end = c.scalarLike(place, double(side.size - 1));
+  Value isInside =
+      c.b.bitAnd(c.b.compare(Comparison::GreaterEqual, place, c.scalarLike(place, -1)),
+                 c.b.compare(Comparison::LessEqual, place, c.scalarLike(place, double(side.size))));
+  Value inside = c.b.minimum(c.b.maximum(place, zero), end);
+  Value low = c.b.floor(inside), part = inside - low;
+  auto weight = [&](Value w) { return c.b.select(isInside, w, zero); };
+  auto index = [&](Value x) { return c.b.cast(x, ElementType::I64); };
+  return {index(low), index(c.b.minimum(low + one, end)), weight(one - part), weight(part)};
+}
+
+/// Means, or maxima, of samples in bins of regions; a sample is between four pixels.
+Items roiAlign(Call &c) {
+  Value x = c.operand(0), regions = c.operand(1), images = c.operand(2);
+  const int64_t rows = c.integer("output_height", 1), columns = c.integer("output_width", 1),
+                ratio = c.integer("sampling_ratio", 0);
+  const bool isMax = c.text("mode", "avg") == "max";
+  const bool isHalf = c.opset >= 16 && c.text("coordinate_transformation_mode", "half_pixel") ==
+                                           "half_pixel"; // else pixels begin at their number
+  if (rank(x) != 4 || rank(regions) != 2 || regions.shape()[1] != 4 || rank(images) != 1 ||
+      images.shape()[0] != regions.shape()[0] || rows < 1 || columns < 1 || ratio < 0 ||
+      elementCount(x.shape()) < 1)
+    return {c.refuse("its images, regions or sizes do not fit")};
+  const Shape &shape = x.shape();
+  const int64_t count = regions.shape()[0];
+  Value one = c.scalarLike(x, 1), zero = c.scalarLike(x, 0);
+  auto sideOf = [&](int64_t first, int64_t bins, int64_t size) {
+    auto corner = [&](int64_t i) {
+      return c.b.slice(regions, 1, i, i + 1) * c.scalarLike(x, c.number("spatial_scale", 1)) -
+             c.scalarLike(x, isHalf ? 0.5 : 0);
+    };
+    Value start = corner(first), length = corner(first + 2) - start;
+    length = isHalf ? length : c.b.maximum(length, one);
+    Value bin = length / c.scalarLike(x, double(bins));
+    Value samples = ratio ? c.b.broadcast(c.scalarLike(x, double(ratio)), {count, 1})
+                          : c.b.maximum(c.b.ceil(bin), one);
+    return RegionSide{c, start, bin, samples, bins, size};
+  };
+  const RegionSide down = sideOf(1, rows, shape[2]), right = sideOf(0, columns, shape[3]);
+  Value pixels = c.b.reshape(c.b.transpose(x, {0, 2, 3, 1}), {-1, shape[1]});
+  Value starts = c.b.reshape(c.b.cast(images, ElementType::I64), {count, 1, 1}) *
+                 c.constant({shape[2] * shape[3]}, {});
+
+  // As many iterations as the largest region has samples; smaller ones leave some out.
+  auto most = [&](const RegionSide &side) {
+    return ratio ? c.constant({ratio}, {}) : c.b.cast(c.b.max(side.samples), ElementType::I64);
+  };
+  Value mostRight = most(right), trips = most(down) * mostRight;
+  const Shape bins = {count, rows, columns, 1};
+  auto body = [&](Value number, std::span<const Value> now) -> std::vector<Value> {
+    Value y = number / mostRight, z = number - y * mostRight;
+    const Neighbours v = neighboursOf(c, down, down.at(y)), h = neighboursOf(c, right, right.at(z));
+    auto corner = [&](Value row, Value rowWeight, Value column, Value columnWeight) {
+      Value place = starts + c.b.reshape(row, {count, rows, 1}) * c.constant({shape[3]}, {}) +
+                    c.b.reshape(column, {count, 1, columns});
+      Value weight = c.b.reshape(rowWeight, {count, rows, 1, 1}) *
+                     c.b.reshape(columnWeight, {count, 1, columns, 1});
+      return c.b.gather(pixels, place, 0) * weight;
+    };
+    const Value parts[] = {corner(v.low, v.lowWeight, h.low, h.lowWeight),
+                           corner(v.low, v.lowWeight, h.high, h.highWeight),
+                           corner(v.high, v.highWeight, h.low, h.lowWeight),
+                           corner(v.high, v.highWeight, h.high, h.highWeight)};
+    Value sample =
+        isMax ? c.b.maximum(c.b.maximum(parts[0], parts[1]), c.b.maximum(parts[2], parts[3]))
+              : parts[0] + parts[1] + parts[2] + parts[3];
+    auto isIn = [&](Value at, const RegionSide &side) {
+      Value is = c.b.compare(Comparison::Less, c.b.cast(at, x.type()), side.samples);
+      return c.b.reshape(is, {count, 1, 1, 1});
+    };
+    Value counts = c.b.bitAnd(isIn(y, down), isIn(z, right));
+    Value next = isMax ? c.b.maximum(now[0], sample) : now[0] + sample;
+    return {c.b.select(counts, next, now[0])};
+  };
+  Shape result = bins;
+  result[3] = shape[1];
+  Value start = c.b.broadcast(
+      isMax ? c.scalarLike(x, -std::numeric_limits<double>::infinity()) : zero, result);
+  Value total = c.b.loop(trips, std::vector{start}, body)[0];
+  if (!isMax)
+    total = total / c.b.reshape(down.samples * right.samples, {count, 1, 1, 1});
+  return {c.b.transpose(total, {0, 3, 1, 2})};
+}
+
 constexpr Row rows[] = {
     {"GridSample", 16, newestOpset, gridSample},
     {"MaxUnpool", 9, newestOpset, maxUnpool},
+    {"RoiAlign", 10, newestOpset, roiAlign},
 };
 
 } // namespace

@@ -228,6 +228,21 @@ TEST(OnnxImport, ShapeArithmeticFoldsAway) {
   EXPECT_EQ(imported->ports().back().shape, (Shape{3, 2}));
 }
 
+TEST(OnnxImport, RangesMayBeAxes) {
+  // unsqueeze(x, range(1, 5, 2)): [2, 3] becomes [2, 1, 3, 1].
+  Bytes graph = Bytes()
+                    .message(1, node("Range", {"from", "to", "by"}, {"axes"}))
+                    .message(1, node("Unsqueeze", {"x", "axes"}, {"y"}))
+                    .message(5, integers("from", {}, {1}))
+                    .message(5, integers("to", {}, {5}))
+                    .message(5, integers("by", {}, {2}))
+                    .message(11, port("x", {2, 3}))
+                    .message(12, port("y", {2, 1, 3, 1}));
+  Result<Model> imported = importModel(open(model(graph)));
+  ASSERT_TRUE(imported) << imported.error().text();
+  EXPECT_EQ(imported->ports().back().shape, (Shape{2, 1, 3, 1}));
+}
+
 TEST(OnnxImport, ValuesThatShapesDependOnSpecialiseTheModel) {
   Bytes graph = Bytes()
                     .message(1, node("Reshape", {"x", "shape"}, {"y"}, "turn"))
