@@ -1,5 +1,5 @@
-/// Rows of LSTM, GRU and RNN. A cell is a function of the projected input and the state; steps
-/// follow each other in the graph.
+/// Rows of LSTM, GRU and RNN. A cell is a function of the projected input and the state, and the
+/// body of a loop over the steps.
 #include "frontend/onnx/Rows.h"
 #include <algorithm>
 
@@ -100,8 +100,8 @@ std::optional<Recurrence> recurrenceOf(Call &c, int64_t gates,
                            toString(c.operand(i).shape()), toString(shapes[i])));
       return std::nullopt;
     }
-  if (r.steps > mostIterations) {
-    c.refuse(fmt::format("it has more than {} steps", mostIterations));
+  if (r.steps < 1) {
+    c.refuse("its sequences have no steps");
     return std::nullopt;
   }
   if (c.has(4))
@@ -139,6 +139,7 @@ struct Cell {
   Call &c;
   const Recurrence &r;
   Value recurrent, recurrentBias, peepholes; ///< [gates · hidden, hidden]; absent ones are Value()
+  std::vector<Value> recurrentGates;         ///< `recurrent` gate by gate
   const Activation *activations;
 
   Value gate(Value all, int64_t index) const {
@@ -159,46 +160,52 @@ Items run(Call &c, const Recurrence &r, const std::vector<Value> &initial, Value
   Value weight = c.operand(1), recurrent = c.operand(2), bias = c.optional(3);
   const bool isReverse = c.text("direction", "forward") == "reverse";
   const size_t perDirection = r.activations.size() / size_t(r.directions);
-  std::vector<std::vector<Value>> outputs(static_cast<size_t>(r.steps));
+  const int64_t rows = r.gates * r.hidden;
+  std::vector<Value> outputs;
   std::vector<std::vector<Value>> last(initial.size());
   for (int64_t d = 0; d < r.directions; ++d) {
-    Cell cell{c, r, directionOf(c, recurrent, d), {}, {}, &r.activations[size_t(d) * perDirection]};
-    if (c.has(3)) {
-      Value both = directionOf(c, bias, d);
-      cell.recurrentBias = part(c, both, 1, r.gates * r.hidden);
-    }
+    Cell cell{
+        c, r, directionOf(c, recurrent, d), {}, {}, {}, &r.activations[size_t(d) * perDirection]};
+    for (int64_t gate = 0; gate < r.gates; ++gate)
+      cell.recurrentGates.push_back(part(c, cell.recurrent, gate, r.hidden));
+    if (c.has(3))
+      cell.recurrentBias = part(c, directionOf(c, bias, d), 1, rows);
     if (peepholes.valid())
       cell.peepholes = directionOf(c, peepholes, d);
     Value projected = c.b.contract(r.x, directionOf(c, weight, d), {}, {}, {2}, {1});
     if (c.has(3))
-      projected = projected + part(c, directionOf(c, bias, d), 0, r.gates * r.hidden);
-    States states;
+      projected = projected + part(c, directionOf(c, bias, d), 0, rows);
+    States start;
     for (Value state : initial)
-      states.push_back(directionOf(c, state, d));
-    for (int64_t i = 0; i < r.steps; ++i) {
-      const int64_t t = isReverse || d == 1 ? r.steps - 1 - i : i;
-      States next = step(cell, directionOf(c, projected, t), states);
+      start.push_back(directionOf(c, state, d));
+    auto body = [&](Value number, std::span<const Value> now) {
+      const States before(now.begin(), now.end());
+      Value here = c.b.reshape(c.b.dynamicSlice(projected, number, 0, 1), {r.batch, rows});
+      States next = step(cell, here, before);
       Value output = next[0];
       if (r.lengths.valid()) { // beyond its length, a sequence stands still and gives zeros
         Value isInside =
-            c.b.compare(Comparison::Less, c.scalarLike(r.lengths, double(t)), r.lengths);
+            c.b.compare(Comparison::Less, c.b.cast(number, r.lengths.type()), r.lengths);
         for (size_t k = 0; k < next.size(); ++k)
-          next[k] = c.b.select(isInside, next[k], states[k]);
+          next[k] = c.b.select(isInside, next[k], before[k]);
         output = c.b.select(isInside, output, c.scalarLike(output, 0));
       }
-      outputs[size_t(t)].push_back(c.b.reshape(output, {1, 1, r.batch, r.hidden}));
-      states = std::move(next);
-    }
-    for (size_t k = 0; k < states.size(); ++k)
-      last[k].push_back(c.b.reshape(states[k], {1, r.batch, r.hidden}));
+      if (c.wants(0))
+        next.push_back(output);
+      return next;
+    };
+    const std::vector<Value> results =
+        c.b.loop(r.steps, start, body, {.reverse = isReverse || d == 1});
+    for (size_t k = 0; k < start.size(); ++k)
+      last[k].push_back(c.b.reshape(results[k], {1, r.batch, r.hidden}));
+    if (c.wants(0))
+      outputs.push_back(c.b.reshape(results.back(), {r.steps, 1, r.batch, r.hidden}));
   }
-  std::vector<Value> steps;
-  for (const std::vector<Value> &of : outputs)
-    steps.push_back(c.b.concat(of, 1));
-  if (steps.empty())
-    return {c.refuse("its sequences have no steps")};
-  Value y = c.b.concat(steps, 0);
-  Items results = {r.isBatchFirst ? c.b.transpose(y, {2, 0, 1, 3}) : y};
+  Items results(1);
+  if (c.wants(0)) {
+    Value y = c.b.concat(outputs, 1);
+    results[0] = r.isBatchFirst ? c.b.transpose(y, {2, 0, 1, 3}) : y;
+  }
   for (const std::vector<Value> &of : last) {
     Value state = c.b.concat(of, 0);
     results.emplace_back(r.isBatchFirst ? c.b.transpose(state, {1, 0, 2}) : state);
@@ -236,16 +243,19 @@ Items lstm(Call &c) {
 template <bool resetsAfter>
 States gruStep(const Cell &cell, Value projected, const States &before) {
   Value h = before[0];
-  const int64_t hidden = cell.r.hidden;
-  auto biased = [&](Value x, int64_t index) {
-    return cell.recurrentBias.valid() ? x + cell.ofGate(cell.recurrentBias, index) : x;
-  };
-  auto ofHidden = [&](Value state, int64_t index) {
-    return biased(cell.times(state, part(cell.c, cell.recurrent, index, hidden)), index);
-  };
-  Value update = cell.activate(0, cell.gate(projected, 0) + ofHidden(h, 0));
-  Value reset = cell.activate(0, cell.gate(projected, 1) + ofHidden(h, 1));
-  Value seen = resetsAfter ? reset * ofHidden(h, 2) : ofHidden(reset * h, 2);
+  Value all = cell.times(h, cell.recurrent);
+  if (cell.recurrentBias.valid())
+    all = all + cell.recurrentBias;
+  Value update = cell.activate(0, cell.gate(projected, 0) + cell.gate(all, 0));
+  Value reset = cell.activate(0, cell.gate(projected, 1) + cell.gate(all, 1));
+  Value seen;
+  if constexpr (resetsAfter) {
+    seen = reset * cell.gate(all, 2);
+  } else {
+    seen = cell.times(reset * h, cell.recurrentGates[2]);
+    if (cell.recurrentBias.valid())
+      seen = seen + cell.ofGate(cell.recurrentBias, 2);
+  }
   Value candidate = cell.activate(1, cell.gate(projected, 2) + seen);
   Value rest = cell.c.scalarLike(update, 1) - update;
   return {rest * candidate + update * h};

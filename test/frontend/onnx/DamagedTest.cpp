@@ -143,7 +143,7 @@ std::vector<Damage> damages() {
        lstm,
        {4, 1, 3},
        {integers("w", {1, 8, 3}, std::vector<int64_t>(24)), r}},
-      {"LstmOfManySteps", "more than 4096", lstm, {5000, 1, 3}, {w, r}},
+      {"LstmOfNoSteps", "no steps", lstm, {0, 1, 3}, {w, r}},
       {"LoopOfAll", "it has more than 4096 iterations", loop, {2, 3}, {integers("m", {}, {most})}},
       {"LoopWithoutEnd", "it has more than 4096 iterations", endless},
       {"Scan", "there is no axis -4", scan(-4)},
