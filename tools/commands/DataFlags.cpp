@@ -129,11 +129,10 @@ Result<std::unique_ptr<BatchSource>> DataSet::source(std::vector<BatchPort> port
   arrayOptions.seed = options.seed;
   arrayOptions.scale = scale;
   arrayOptions.allowNonFinite = allowNonFinite;
-  int64_t border = rows() - int64_t(double(rows()) * split);
   if (split > 0 && options.part == Part::Training)
-    arrayOptions.endRow = border;
+    arrayOptions.endRow = trainingRows();
   if (split > 0 && options.part == Part::Validation)
-    arrayOptions.firstRow = border;
+    arrayOptions.firstRow = trainingRows();
   return ArraySource::create(arrays, std::move(ports), arrayOptions);
 }
 

@@ -35,6 +35,8 @@ public:
   std::vector<Shape> shapes() const;
   /// Rows of the arrays; 0 for text and random data.
   int64_t rows() const { return arrays.empty() ? 0 : arrays[0].value.shape()[0]; }
+  /// Those of arrays that --eval-split does not hold out.
+  int64_t trainingRows() const { return rows() - int64_t(double(rows()) * split); }
 
   struct SourceOptions {
     uint64_t seed = 0;

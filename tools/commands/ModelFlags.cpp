@@ -178,9 +178,13 @@ Status ModelFlags::learnShapes(const std::vector<Shape> &arrays) {
       return failure(Error::Code::Usage, "--batch", "the file's '{}' has {} rows, not {}",
                      port.name, port.shape[0], rows);
     const bool isKnown = port.hasShape && std::ranges::find(port.shape, -1) == port.shape.end();
-    if (isKnown || (port.hasShape && port.shape.size() != arrays[i].size()))
+    if (isKnown || (port.hasShape && port.shape.empty()))
       continue;
-    Shape shape = arrays[i];
+    // Images [rows, 28, 28] feed [rows, 1, 28, 28].
+    const bool isFolded = port.hasShape && port.shape.size() != arrays[i].size();
+    Shape shape = isFolded ? port.shape : arrays[i];
+    if (std::ranges::find(shape.begin() + 1, shape.end(), -1) != shape.end())
+      continue;
     shape[0] = port.hasShape && port.shape[0] >= 0 ? port.shape[0] : rows;
     known.shapes[port.name] = std::move(shape);
   }

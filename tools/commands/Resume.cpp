@@ -149,7 +149,7 @@ Status restoreRun(Restorer &flag, const CLI::App &app, TrainFlags &flags, const 
   if (rates.kind == Schedule::Kind::Constant || rates.kind != saved.schedule.kind)
     return {};
   const int64_t end = saved.schedule.steps;
-  if (!flag.isGiven("--decay-steps") && flags.run.steps != end)
+  if (!flag.isGiven("--decay-steps") && flags.epochs == 0 && flags.run.steps != end)
     return failure(Error::Code::Usage, "--steps",
                    "the checkpoint's {} schedule ends at step {}: --decay-steps={} keeps it, "
                    "--decay-steps={} stretches it to these steps",

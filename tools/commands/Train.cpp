@@ -103,10 +103,6 @@ Status train(const CLI::App &app, TrainFlags &flags) {
   if (!flags.profile.empty()) // a path that cannot be written is an error before training
     INGOT_TRY(writeFile(flags.profile, "[]\n"));
   const TrainingOptions &training = flags.training.options;
-  if (Schedule &rates = flags.run.schedule; rates.kind == Schedule::Kind::Constant)
-    rates.steps = 0; // it has no end, however long the run is
-  else if (rates.steps == 0)
-    rates.steps = flags.run.steps;
   flags.run.onNonFinite = training.onNonFinite;
   flags.data.allowNonFinite = training.onNonFinite == OnNonFinite::Continue;
   INGOT_ASSIGN(std::optional<Start> start, Start::read(flags));
@@ -125,6 +121,7 @@ Status train(const CLI::App &app, TrainFlags &flags) {
                                   : flags.model.build(data.tokenizer().get(), data.rows()));
   if (!start && !before)
     INGOT_TRY(requireValues(model, flags.model.model));
+  INGOT_TRY(flags.countSteps(model, data));
   INGOT_ASSIGN(flags.training.options, flags.training.optionsFor(model));
   const SavedModel saved{model, data.tokenizer(), training, savedRun(flags, data)};
   if (before)

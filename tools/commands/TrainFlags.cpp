@@ -1,5 +1,7 @@
 #include "tools/commands/TrainFlags.h"
 #include "tools/commands/FieldFlags.h"
+#include "tools/commands/Numbers.h"
+#include <algorithm>
 
 namespace ingot {
 
@@ -12,6 +14,10 @@ void TrainFlags::declare(CLI::App &app) {
       "program, whose parameters the training begins with");
   constexpr const char *group = "Run";
   addFields(app, run, group);
+  addNumber(app, "--epochs", epochs, Bounds{.least = 1, .most = 1'000'000},
+            "passes over the data, in place of --steps")
+      ->excludes("--steps")
+      ->group(group);
   app.add_flag("--json", json, "one JSON object per line to stdout, a summary last")->group(group);
   app.add_option("--profile", profile,
                  "write a Chrome trace of a few steps, kernel by kernel, to this file")
@@ -32,6 +38,22 @@ std::vector<Circumstance> TrainFlags::circumstances() const {
   if (run.schedule.kind == Schedule::Kind::Constant)
     result.push_back(Circumstance::ConstantRate);
   return result;
+}
+
+Status TrainFlags::countSteps(const Model &built, const DataSet &data) {
+  const std::vector<ModelPort> ports = built.ports();
+  if (epochs > 0) {
+    const auto input = std::ranges::find(ports, Role::Input, &ModelPort::role);
+    if (input == ports.end() || input->shape.empty() || input->shape[0] < 1)
+      return failure(Error::Code::Usage, "--epochs",
+                     "the model has no batch: --steps says how many");
+    run.steps = epochs * (data.trainingRows() / input->shape[0]);
+  }
+  if (run.schedule.kind == Schedule::Kind::Constant)
+    run.schedule.steps = 0; // it has no end, however long the run is
+  else if (run.schedule.steps == 0)
+    run.schedule.steps = run.steps;
+  return {};
 }
 
 } // namespace ingot

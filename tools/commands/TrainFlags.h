@@ -14,6 +14,7 @@ struct TrainFlags {
   DataFlags data;
   CompileFlags compile;
   RunOptions run;
+  int64_t epochs = 0; ///< passes over the data, in place of `run.steps`; 0: that says it
   bool json = false;
   std::string profile; ///< file
 
@@ -22,6 +23,8 @@ struct TrainFlags {
   void completeRate(const CLI::App &app);
   /// What decides which of these flags apply.
   std::vector<Circumstance> circumstances() const;
+  /// Says in `run.steps` what the epochs are, and where a rate that decays ends.
+  Status countSteps(const Model &built, const DataSet &data);
 };
 
 } // namespace ingot
