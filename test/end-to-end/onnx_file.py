@@ -1,4 +1,5 @@
 """Small ONNX files, written field by field, and .npy files: no package is needed."""
+import math
 import struct
 
 
@@ -40,6 +41,36 @@ def model(nodes, initializers, inputs, outputs, opset=18):
     graph = b"".join(data(1, n) for n in nodes) + b"".join(data(5, i) for i in initializers) + \
         b"".join(data(11, i) for i in inputs) + b"".join(data(12, o) for o in outputs)
     return number(1, 8) + data(7, graph) + data(8, data(1, "") + number(2, opset))
+
+
+def integers(name, values):
+    """An attribute."""
+    return data(5, data(1, name) + b"".join(number(8, value) for value in values) + number(20, 7))
+
+
+def cnn(rows):
+    """Two convolutions with ReLU and pooling, then a linear layer: digits [rows, 1, 28, 28] to 10 classes."""
+    seed = 1
+
+    def parameter(name, shape, fan):
+        nonlocal seed
+        values = []
+        for _ in range(math.prod(shape)):
+            seed = (seed * 1103515245 + 12345) % (1 << 31)
+            values.append((seed / (1 << 30) - 1) / math.sqrt(fan))
+        return floats(name, shape, values)
+
+    pool = integers("kernel_shape", [2, 2]) + integers("strides", [2, 2])
+    return model(
+        [node("Conv", ["x", "conv1.weight", "conv1.bias"], ["c1"], "conv1"), node("Relu", ["c1"], ["r1"], "relu1"),
+         node("MaxPool", ["r1"], ["p1"], "pool1", pool),
+         node("Conv", ["p1", "conv2.weight", "conv2.bias"], ["c2"], "conv2"), node("Relu", ["c2"], ["r2"], "relu2"),
+         node("MaxPool", ["r2"], ["p2"], "pool2", pool), node("Flatten", ["p2"], ["f"], "flatten"),
+         node("Gemm", ["f", "fc.weight", "fc.bias"], ["y"], "fc")],
+        [parameter("conv1.weight", [8, 1, 5, 5], 25), parameter("conv1.bias", [8], 25),
+         parameter("conv2.weight", [16, 8, 5, 5], 200), parameter("conv2.bias", [16], 200),
+         parameter("fc.weight", [256, 10], 256), parameter("fc.bias", [10], 256)],
+        [port("x", [rows, 1, 28, 28])], [port("y", [rows, 10])])
 
 
 SPREAD = [((7 * i) % 11 - 5) / 10 for i in range(24)]

@@ -1,12 +1,15 @@
 """ONNX files on the command line: run, inspect, check, compile, eval, train, convert."""
 import glob
+import gzip
 import json
 import os
+import random
+import struct
 import tempfile
 import unittest
 
 import onnx_file
-from support import lines, run, write
+from support import LONG, lines, run, write
 
 DATA = os.environ.get("INGOT_TEST_DATA",
                       os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "shared", "data"))
@@ -60,6 +63,10 @@ class Onnx(unittest.TestCase):
         losses = self.train("--steps=60")
         self.assertLess(losses[-1], 0.8 * losses[0])
         self.assertEqual(losses, self.train("--steps=60"))
+        self.assertEqual(losses, self.train("--epochs=60"))  # one batch is all of it
+        halves = [f"--data={self.x},{self.t}", "--batch=4", "--epochs=3", "--eval-split=0.25", "--json"]
+        self.assertEqual(sum("loss" in line for line in lines(self.succeed("train", self.open, *halves))), 9)
+        self.fail("--epochs", "train", self.open, *halves, "--steps=4", code=2)
         frozen = self.train("--steps=60", "--freeze=a|c")
         names = write(self.folder, "names.txt", "b\n")
         self.assertEqual(frozen, self.train("--steps=60", f"--train-only=@{names}"))
@@ -117,6 +124,55 @@ class Onnx(unittest.TestCase):
                                          "--json").stdout)
         self.assertEqual(report["batches"], 1)
         self.assertEqual(report["accuracy"], onnx_file.accuracy(self.rows, self.targets))
+
+    @unittest.skipUnless(os.path.isdir(MNIST), "MNIST's test images are not there")
+    def test_a_cnn_learns_digits(self):
+        def part(name, header, size, first, count):
+            with gzip.open(os.path.join(MNIST, f"t10k-{name}-ubyte.gz")) as file:
+                content = file.read()
+            head = content[:4] + struct.pack(">I", count) + content[8:header]
+            return write(self.folder, f"{name}-{first}.idx",
+                         head + content[header + first * size:header + (first + count) * size])
+
+        def pair(first, count):
+            return ",".join([part("images-idx3", 16, 784, first, count), part("labels-idx1", 8, 1, first, count)])
+
+        model = write(self.folder, "cnn.onnx", onnx_file.cnn("batch"))
+        trained, out = os.path.join(self.folder, "trained.onnx"), os.path.join(self.folder, "run")
+        held_out, scale = pair(8000, 2000), "--scale=0.00392156862745098"
+        self.succeed("train", model, f"--data={pair(0, 8000)}", scale, "--loss=cross_entropy", "--optimizer=adamw",
+                     "--lr=2e-3", "--batch=64", "--epochs=3", f"--out={out}")
+        report = json.loads(self.succeed("eval", out, f"--data={held_out}", "--json").stdout)
+        self.assertGreaterEqual(report["accuracy"], 0.95)
+        # The file with the trained weights reads the same digits.
+        self.succeed("convert", out, f"--model={model}", "-o", trained)
+        again = json.loads(self.succeed("eval", trained, f"--data={held_out}", scale, "--shapes=x:50x1x28x28",
+                                        "--metric=accuracy", "--json").stdout)
+        self.assertAlmostEqual(again["accuracy"], report["accuracy"], delta=0.0006)
+
+    @unittest.skipUnless(os.path.exists(os.path.join(MNIST, "mnist-8.onnx")), "mnist-8.onnx is not there")
+    def test_damage_ends_in_an_exit_code(self):
+        with open(os.path.join(MNIST, "mnist-8.onnx"), "rb") as file:
+            whole = file.read()
+        image = write(self.folder, "image.npy", onnx_file.npy([1, 1, 28, 28], [0.5] * 784))
+        random.seed(8)
+        for number in range(200 if LONG else 40):
+            content = bytearray(whole)
+            for _ in range(random.randint(1, 6)):
+                place = random.randrange(len(content))
+                kind = random.randrange(4)
+                if kind == 0:
+                    content[place] = random.randrange(256)
+                elif kind == 1:
+                    content[place] ^= 1 << random.randrange(8)
+                elif kind == 2:
+                    del content[place:place + random.randint(1, 64)]
+                else:
+                    content[place:place] = content[:random.randint(1, 64)]
+            path = write(self.folder, "damaged.onnx", bytes(content))
+            process = run("run", path, f"--input=@{image}", timeout=60)
+            self.assertIn(process.returncode, (0, 1, 2), f"file {number}: {process.stderr}")
+            self.assertTrue(process.returncode == 0 or process.stderr.strip(), f"file {number} says nothing")
 
     @unittest.skipUnless(os.path.exists(os.path.join(MNIST, "mnist-8.onnx")), "mnist-8.onnx is not there")
     def test_mnist(self):
