@@ -27,8 +27,9 @@ struct MemoryAccess {
 /// The emitted function of one launch.
 class Emission {
 public:
-  Emission(func::FuncOp function, func::FuncOp kernel)
-      : function(function), kernel(kernel), schedule(kernel::scheduleOf(kernel)) {}
+  Emission(func::FuncOp function, func::FuncOp kernel, size_t launch)
+      : function(function), kernel(kernel), schedule(kernel::scheduleOf(kernel)),
+        isOneGrain(schedule.getLaunches()[launch].getGrains() == 1) {}
 
   LogicalResult verifySignature();
   LogicalResult verifyScratch();
@@ -40,6 +41,10 @@ public:
 
 private:
   unsigned resultArgument(unsigned result) const { return schedule.operandCount() + result; }
+  /// Ops of one block, the first before the second.
+  struct Siblings {
+    Operation *first, *second;
+  };
   bool has(unsigned argument, bool isWrite) const {
     return llvm::any_of(accesses[argument],
                         [&](const MemoryAccess &access) { return access.isWrite == isWrite; });
@@ -48,6 +53,8 @@ private:
   IndexForm position(Value memory, ValueRange indices);
   bool isApart(Operation *op, unsigned operand, unsigned result);
   bool precedes(const MemoryAccess &read, const MemoryAccess &write);
+  std::optional<Siblings> inOrder(const MemoryAccess &read, const MemoryAccess &write);
+  bool isOver(const MemoryAccess &read, const MemoryAccess &write);
   bool dependsOn(Value value, Operation *loop);
   bool isMovedBy(const MemoryAccess &write, Operation *loop);
   bool runsOnce(Operation *op);
@@ -57,6 +64,7 @@ private:
 
   func::FuncOp function, kernel;
   kernel::ScheduleAttr schedule;
+  const bool isOneGrain;
   size_t memories = 0; ///< arguments that are memory; what a target adds follows
   IndexForms forms;
   std::vector<std::vector<MemoryAccess>> accesses; ///< by argument
@@ -233,6 +241,27 @@ bool Emission::precedes(const MemoryAccess &read, const MemoryAccess &write) {
   return ancestor && ancestor->isBeforeInBlock(write.op);
 }
 
+/// The ops around a read and a write in the innermost block that has both, if the read comes first.
+std::optional<Emission::Siblings> Emission::inOrder(const MemoryAccess &read,
+                                                    const MemoryAccess &write) {
+  for (Operation *op = write.op; op != function; op = op->getParentOp())
+    if (Operation *first = op->getBlock()->findAncestorOpInBlock(*read.op))
+      return first != op && first->isBeforeInBlock(op) ? std::optional(Siblings{first, op})
+                                                       : std::nullopt;
+  return std::nullopt;
+}
+
+/// True if nothing is read any more once the launch writes: one grain runs, and no loop goes back.
+bool Emission::isOver(const MemoryAccess &read, const MemoryAccess &write) {
+  std::optional<Siblings> siblings = inOrder(read, write);
+  if (!siblings || !isOneGrain || !numbers.empty())
+    return false;
+  for (Operation *op = siblings->second->getParentOp(); op != function; op = op->getParentOp())
+    if (isa<LoopLikeOpInterface>(op) && !runsOnce(op))
+      return false;
+  return true;
+}
+
 /// True if a value is not the same in all iterations of a loop, or in all threads or blocks that
 /// `loop` gives the number of, as far as one can see.
 bool Emission::dependsOn(Value value, Operation *loop) {
@@ -346,7 +375,8 @@ LogicalResult Emission::verifySharing(kernel::PairAttr pair) {
              << pair.getOperand() << " after " << what << " of result " << pair.getResult()
              << ", which shares its memory, was stored";
     };
-    if (llvm::any_of(stores, [&](const MemoryAccess *store) { return precedes(*read, *store); }))
+    if (llvm::any_of(stores, [&](const MemoryAccess *store) { return precedes(*read, *store); }) ||
+        llvm::all_of(stores, [&](const MemoryAccess *store) { return isOver(*read, *store); }))
       continue;
     if (!byRow)
       return refuse("that point");
@@ -358,16 +388,12 @@ LogicalResult Emission::verifySharing(kernel::PairAttr pair) {
       std::optional<IndexForm> stored = rowOf(*store, pair.getRow());
       if (!stored || !(*stored == *row))
         return refuse("another row");
-      Operation *block = store->op;
-      while (block != function && !block->getBlock()->findAncestorOpInBlock(*read->op))
-        block = block->getParentOp();
-      Operation *ancestor =
-          block == function ? nullptr : block->getBlock()->findAncestorOpInBlock(*read->op);
-      if (!ancestor || ancestor == block || !ancestor->isBeforeInBlock(block) ||
-          !waitsBetween(ancestor, block))
+      std::optional<Siblings> siblings = inOrder(*read, *store);
+      if (!siblings || !waitsBetween(siblings->first, siblings->second))
         return refuse("that row");
       // Loops around both go from row to row.
-      for (Operation *loop = block->getParentOp(); loop != function; loop = loop->getParentOp())
+      for (Operation *loop = siblings->second->getParentOp(); loop != function;
+           loop = loop->getParentOp())
         if (isa<LoopLikeOpInterface>(loop)) {
           auto counts = dyn_cast<scf::ForOp>(loop);
           if (!counts || !llvm::any_of(forms.of(counts.getInductionVar()).terms,
@@ -390,7 +416,7 @@ LogicalResult verifyEmission(func::FuncOp kernel) {
     auto function = module.lookupSymbol<func::FuncOp>(name);
     if (!function)
       return kernel.emitError("(1) its launch '") << name << "' is not emitted";
-    Emission &emission = emissions.emplace_back(function, kernel);
+    Emission &emission = emissions.emplace_back(function, kernel, launch);
     if (failed(emission.verifySignature()) || failed(emission.verifyScratch()) ||
         failed(emission.findAccesses()))
       return failure();

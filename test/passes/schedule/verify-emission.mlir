@@ -134,6 +134,38 @@ func.func private @k(tensor<64xf32>) -> tensor<64xf32> attributes {graph.kernel 
 
 // -----
 
+// Wherever the reads are: nothing was stored yet, and no other grain runs.
+func.func private @k.0(%x: memref<64xf32>, %y: memref<64xf32>, %lo: index, %hi: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  scf.for %i = %c0 to %c3 step %c1 {
+    %at = arith.muli %lo, %i : index
+    %a = vector.load %x[%at] : memref<64xf32>, vector<16xf32>
+  }
+  %b = memref.load %y[%c3] : memref<64xf32>
+  memref.store %b, %y[%c3] : memref<64xf32>
+  return
+}
+func.func private @k(tensor<64xf32>) -> tensor<64xf32> attributes {graph.kernel = "elementwise", kernel.schedule =
+    #kernel.schedule<arguments = [read, write], sharing = [0 with 0 same_row of 1], scratch = 0, launch_scratch = 0, launches = [pointwise grains 1 flops 0 bytes 0 sizes ()]>}
+
+// -----
+
+// Another grain may have stored it.
+func.func private @k.0(%x: memref<64xf32>, %y: memref<64xf32>, %lo: index, %hi: index) {
+  %c3 = arith.constant 3 : index
+  %at = arith.addi %lo, %c3 : index
+  // expected-error @+1 {{may read operand 0 after another row of result 0}}
+  %a = memref.load %x[%at] : memref<64xf32>
+  memref.store %a, %y[%lo] : memref<64xf32>
+  return
+}
+func.func private @k(tensor<64xf32>) -> tensor<64xf32> attributes {graph.kernel = "elementwise", kernel.schedule =
+    #kernel.schedule<arguments = [read, write], sharing = [0 with 0 same_row of 1], scratch = 0, launch_scratch = 0, launches = [pointwise grains 2 flops 0 bytes 0 sizes ()]>}
+
+// -----
+
 // Without sharing anything goes.
 func.func private @k.0(%x: memref<64xf32>, %y: memref<64xf32>, %lo: index, %hi: index) {
   %c0 = arith.constant 0 : index
