@@ -17,6 +17,9 @@ Value widen(Call &c, Value x) {
   return c.b.cast(x, x.type() == ElementType::F64 ? ElementType::F64 : ElementType::F32);
 }
 
+/// 0, or NaN where a sum has overflowed: a division by it would make zeros of large elements.
+Value nanIfInfinite(Value sum) { return sum - sum; }
+
 struct Moments {
   Value mean, variance;
 };
@@ -61,7 +64,8 @@ Items rmsNormalization(Call &c) {
   const int64_t axis = c.axis(x, c.integer("axis", -1));
   Value wide = widen(c, x);
   Value square = c.b.mean(wide * wide, from(axis, rank(x)), true);
-  Value y = wide * c.b.rsqrt(square + c.scalarLike(wide, c.number("epsilon", 1e-5)));
+  Value rstd = c.b.rsqrt(square + c.scalarLike(wide, c.number("epsilon", 1e-5)));
+  Value y = wide * (rstd + nanIfInfinite(square));
   return {c.b.cast(y, x.type()) * c.operand(1)};
 }
 
@@ -135,9 +139,9 @@ Items meanVarianceNormalization(Call &c) {
 Items lpNormalization(Call &c) {
   Value x = c.operand(0);
   const int64_t axis = c.axis(x, c.integer("axis", -1));
-  if (c.integer("p", 2) == 1)
-    return {x / c.b.sum(c.b.abs(x), {axis}, true)};
-  return {x / c.b.sqrt(c.b.sum(x * x, {axis}, true))};
+  const bool isAbsolute = c.integer("p", 2) == 1;
+  Value sum = c.b.sum(isAbsolute ? c.b.abs(x) : x * x, {axis}, true);
+  return {x / ((isAbsolute ? sum : c.b.sqrt(sum)) + nanIfInfinite(sum))};
 }
 
 /// x / (bias + alpha / size · Σ x² over neighbouring channels)^beta.

@@ -173,6 +173,20 @@ TEST(OnnxImport, VariancesStandBesideLargeMeans) {
     EXPECT_NEAR(y[size_t(i)], float(i - 1) * std::sqrt(1.5f), 1e-5) << i;
 }
 
+// Finite rows whose squares or sums overflow would be divided by infinity.
+TEST(OnnxImport, NormsThatOverflowAreNoZeros) {
+  const float large = 1e20f, largest = 3e38f;
+  Bytes euclidean = node("LpNormalization", {"x"}, {"y"});
+  std::vector<float> y = valuesOf(outputOf(euclidean, rows({3, 0, 4, large, large, 1})));
+  EXPECT_FLOAT_EQ(y[0], 0.6f);
+  EXPECT_FLOAT_EQ(y[2], 0.8f);
+  EXPECT_TRUE(std::isnan(y[3]) && std::isnan(y[5]));
+  Bytes absolute = node("LpNormalization", {"x"}, {"y"}).message(5, integerAttribute("p", 1));
+  y = valuesOf(outputOf(absolute, rows({1, -2, 1, largest, largest, 1})));
+  EXPECT_FLOAT_EQ(y[1], -0.5f);
+  EXPECT_TRUE(std::isnan(y[3]) && std::isnan(y[5]));
+}
+
 TEST(OnnxImport, TransposedConvolutionsReachBeyondTheirInput) {
   Tensor x(ElementType::F32, {1, 1, 2});
   x.as<float>()[0] = 3, x.as<float>()[1] = 5;
