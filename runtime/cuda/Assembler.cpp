@@ -97,7 +97,7 @@ Result<Cubin> Assembler::assemble(std::span<const std::string> modules,
   if (logSize(program, &size) == 0 && size > 1) {
     made.log.resize(size);
     log(program, made.log.data());
-    made.log.resize(size - 1); // its zero
+    made.log = made.log.c_str(); // the size counts a zero, or two
     made.log = withoutFileRemarks(made.log);
   }
   size = 0;
