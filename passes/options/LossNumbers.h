@@ -1,8 +1,10 @@
 /// The losses and their numbers: the one place where these and their defaults live.
 #pragma once
 #include "runtime/support/Fields.h"
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace ingot {
