@@ -9,9 +9,10 @@ Value emitAlongLines(Code &code, Lines lines, Value start, Value mask,
                      function_ref<Value(const PointIndex &, Value mask)> at) {
   Value line = code.div(start, lines.size), first = code.remainder(start, lines.size);
   const int64_t count = lines.extent / lines.size;
-  // Lane 0 of a later line's run lies before that line, but only lanes inside it count.
+  // Lane 0 of a later line's run lies before that line, but only lanes inside it count. Vectors may
+  // start behind the last line: what all lanes of a line share is read there, too.
   auto inLine = [&](int64_t number, Value lanes) {
-    Value current = number ? code.min(code.add(line, number), code.index(count - 1)) : line;
+    Value current = code.min(number ? code.add(line, number) : line, code.index(count - 1));
     Value column = number ? code.sub(first, code.index(number * lines.size)) : first;
     return at(PointIndex::uniform(current, count) * lines.size +
                   PointIndex::consecutive(column, lines.size, /*aligned=*/false),

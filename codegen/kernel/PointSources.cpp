@@ -84,7 +84,10 @@ PointEmitter::Condition PointEmitter::inRange(const PointIndex &index, int64_t l
       (over.step == 0 || (over.step == 1 && index.isMultipleOf(laneCount, laneCount) &&
                           (above || low % laneCount == 0) && (below || high % laneCount == 0)));
   Location location = builder.getUnknownLoc();
-  if (!together && over.affine) {
+  constexpr int64_t narrowest = int64_t(1) << 30; // what differences of 32 bits have room for
+  const bool isNarrow =
+      index.minimum() > -narrowest && index.maximum() < narrowest && high < narrowest;
+  if (!together && over.affine && isNarrow) {
     // One unsigned comparison of 32 bits a lane: an index below `low` is a large number.
     Type narrow = builder.getI32Type(), lanes = vectorOf(narrow);
     SmallVector<int32_t> offsets;

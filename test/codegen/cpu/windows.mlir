@@ -4,6 +4,10 @@
 
 // CHECK-LABEL: func.func @convolution(
 // CHECK-NOT: vector.gather
+// Lines behind the last one are not read:
+// CHECK: %[[LINE:.*]] = arith.divui %{{.*}}, %c19
+// CHECK: arith.minsi %[[LINE]], %c18
+// CHECK-NOT: vector.gather
 // CHECK: vector.maskedload
 // CHECK: vector.fma
 // CHECK-NOT: vector.gather
