@@ -58,4 +58,14 @@ inline mlir::FailureOr<int64_t> readLines(KernelBuilder &kernel, int64_t units) 
   return units ? sizes.units : 0;
 }
 
+/// The units of the kernel's grains, one by one.
+inline void forUnits(KernelBuilder &kernel, Code &code, int64_t unitsPerGrain, int64_t units,
+                     llvm::function_ref<void(mlir::Value unit)> emit) {
+  code.loop(kernel.lo(), kernel.hi(), 1, [&](mlir::Value grain) {
+    mlir::Value first = code.mul(grain, unitsPerGrain);
+    mlir::Value end = code.min(code.add(first, unitsPerGrain), code.index(units));
+    code.loop(first, end, 1, emit);
+  });
+}
+
 } // namespace ingot

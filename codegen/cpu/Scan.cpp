@@ -93,13 +93,9 @@ void ScanEmitter::emitUnit(Value unit) {
 
 LogicalResult ScanEmitter::emit() {
   const int64_t units = unitsOf(shape);
-  code.loop(kernel.lo(), kernel.hi(), 1, [&](Value grain) {
-    Value first = code.mul(grain, unitsPerGrain);
-    Value end = code.min(code.add(first, unitsPerGrain), code.index(units));
-    code.loop(first, end, 1, [&](Value unit) {
-      PointEmitter::Scope scope(points);
-      emitUnit(unit);
-    });
+  forUnits(kernel, code, unitsPerGrain, units, [&](Value unit) {
+    PointEmitter::Scope scope(points);
+    emitUnit(unit);
   });
   return success(points.ok());
 }

@@ -159,11 +159,7 @@ void SortEmitter::emitLine(Value line) {
 LogicalResult SortEmitter::emit() {
   keys = kernel.workspace(MemRefType::get({2 * shape.size}, code.builder.getI64Type()));
   places = kernel.workspace(MemRefType::get({2 * shape.size}, code.builder.getI32Type()));
-  code.loop(kernel.lo(), kernel.hi(), 1, [&](Value grain) {
-    Value first = code.mul(grain, unitsPerGrain);
-    Value end = code.min(code.add(first, unitsPerGrain), code.index(unitsOf(shape)));
-    code.loop(first, end, 1, [&](Value line) { emitLine(line); });
-  });
+  forUnits(kernel, code, unitsPerGrain, unitsOf(shape), [&](Value line) { emitLine(line); });
   return success(points.ok());
 }
 
