@@ -3,19 +3,19 @@
 
   matmul    f32 contraction beside oneDNN, OpenBLAS and MKL
   kernels   row, update and attention kernels beside PyTorch and beside a memory copy
-  step      whole training steps beside PyTorch, torch.compile, JAX and llm.c
+  step      whole training steps beside PyTorch, torch.compile and JAX
   inference models from ONNX files beside ONNX Runtime
   compile   compile time, and start to first step, cold and warm
   dispatch  what the runtime adds to a kernel's call, and how steps scale to all CPUs; no peer
   emulator  the PTX machine on one thread: bf16 and f32 tiles, loops, sums; without checks, with each alone, with all; no peer
 
 Peer and Ingot take turns in one run on the same operands; results are compared in that run. What is printed
-are medians, ratios, and the share of what the machine is measured to do at most. --record appends all of
-it to RESULTS.md beside this file, with the machine named. Options behind the suite's name go to the suite:
+are medians, ratios, and the share of what the machine is measured to do at most. --record puts all of it
+into RESULTS.md beside this file, in place of what this kind of machine measured before. Options behind the suite's name go to the suite:
 
   bench matmul NT 1024            rows that have one of these words
   bench kernels attention GELU    the same
-  bench step gpt2 char --peers=eager,compile,jax,llmc --llmc=DIR --rounds=3
+  bench step gpt2 char --peers=eager,compile,jax --rounds=3
   bench step --to-loss=2.0        time until the model `char` has that validation loss
   bench inference resnet50        models that have one of these words
   bench dispatch char             the step of this model alone
@@ -30,6 +30,7 @@ import subprocess
 import sys
 
 import peers
+import results
 from library import Library
 from models import MODELS, model_flags
 
@@ -59,8 +60,8 @@ class Bench:
         return f"{self.machine.model} (family {numbers.get('cpu family', '?')}, model {numbers.get('model', '?')})"
 
     def header(self):
-        """The machine, and what it can do on one CPU and on all."""
-        lines = [f"{self.name()}, {self.machine.cpus} CPUs", self.machine.describe()]
+        """What the machine can do on one CPU and on all."""
+        lines = [self.machine.describe()]
         if self.whole.threads > 1:
             gain = lambda rate: f"{rate(self.whole) / rate(self.machine):.2f}x"
             lines.append(self.whole.describe())
@@ -123,17 +124,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("suite", nargs="?", choices=SUITES)
-    parser.add_argument("--record", action="store_true", help="append what is printed to RESULTS.md")
+    parser.add_argument("--record", action="store_true", help="put what is printed into RESULTS.md")
     options, arguments = parser.parse_known_args()
     if arguments and not options.suite:
         parser.error(f"{' '.join(arguments)}: name a suite first")
     bench = Bench(options.build)
     header = bench.header()
-    print(header, flush=True)
-    tables = [f"### {suite}\n\n```\n{bench.run(suite, arguments).strip()}\n```\n" for suite in ([options.suite] if options.suite else SUITES)]
-    if options.record:
-        with open(os.path.join(HERE, "RESULTS.md"), "a") as file:
-            file.write(f"\n## {datetime.date.today()}, {bench.name()}, at {commit()}\n\n```\n{header}\n```\n\n" + "\n".join(tables))
+    print(f"{bench.name()}, {bench.machine.cpus} CPUs\n{header}", flush=True)
+    for suite in [options.suite] if options.suite else SUITES:
+        body = bench.run(suite, arguments).strip("\n")
+        if options.record:
+            results.record(os.path.join(HERE, "RESULTS.md"), bench.name(), " ".join([suite, *arguments]),
+                           f"{datetime.date.today()}, {commit()}", header, body)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Whole training steps beside their peers: step.py BUILD [MODEL…] [OPTION…].
 
-  --peers=eager,compile,jax,llmc   default: eager; PyTorch with fused AdamW, torch.compile, JAX, llm.c's C reference
-  --llmc=DIR                       a checkout of llm.c, one thread, GPT-2 alone
+  --peers=eager,compile,jax        default: eager; PyTorch with fused AdamW, torch.compile, JAX
   --rounds=N                       of every side, in turn; default 3
   --threads=N                      and as many CPUs for each process; default 1
   --memory=SIZE                    Ingot once more, with its memory bounded
@@ -17,7 +16,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -26,46 +24,38 @@ import time
 
 import numpy
 
-import llmc
 import to_loss
 from models import MODELS, model_flags
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PEERS = {"eager": "PyTorch eager", "compile": "torch.compile", "jax": "JAX", "llmc": "llm.c"}
+PEERS = {"eager": "PyTorch eager", "compile": "torch.compile", "jax": "JAX"}
 TOLERANCE = 1e-3  # relative, of the losses
 COMPARED = 20  # steps; later ones differ by what rounding grows into, between any two sides
-
-
-def json_record(line):
-    record = json.loads(line)
-    return record if "loss" in record else None
 
 
 class Side:
     """A command that prints a line a step, and the figures of its runs."""
 
-    def __init__(self, name, command, environment=None, folder=None, parse=json_record, most_steps=None):
-        self.name, self.command, self.folder, self.parse, self.most_steps = name, command, folder, parse, most_steps
+    def __init__(self, name, command, environment=None):
+        self.name, self.command = name, command
         self.environment = {**os.environ, **(environment or {})}
         self.losses, self.step_ms, self.first_seconds, self.peak = [], [], [], 0
 
     def run(self):
         start = time.perf_counter()
-        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=self.environment, cwd=self.folder)
+        process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True, env=self.environment)
         records = []
         for line in process.stdout:
-            record = self.parse(line)
-            if record and not records:
+            record = json.loads(line)
+            if "loss" not in record:
+                continue
+            if not records:
                 self.first_seconds.append(time.perf_counter() - start)
-            if record:
-                records.append(record)
-            if len(records) == self.most_steps:  # a side that would go on
-                os.kill(process.pid, signal.SIGTERM)
-                break
+            records.append(record)
         process.stdout.close()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode and self.most_steps is None:
+        if process.returncode:
             sys.exit(f"failed: {' '.join(self.command)}")
         self.losses = [record["loss"] for record in records]
         self.step_ms += [record["ms"] for record in records[1:]]
@@ -78,7 +68,7 @@ class Side:
         cold, warm = self.first_seconds[0], self.first_seconds[1:]
         starts = f"{cold:8.2f} {statistics.median(warm):8.2f}" if warm else f"{cold:8.2f} {'':8}"
         ratio = self.milliseconds() / ours.milliseconds()
-        return f"{self.name:20} {self.milliseconds():10.2f} {ratio:7.2f}x {self.peak / 1e9:8.2f}  {starts if self.most_steps is None else ''}"
+        return f"{self.name:20} {self.milliseconds():10.2f} {ratio:7.2f}x {self.peak / 1e9:8.2f}  {starts}"
 
 
 def write_batch(model, folder):
@@ -117,10 +107,6 @@ def make_sides(ingot, model, folder, options):
         elif peer == "jax":
             sides.append(Side(PEERS[peer], [sys.executable, os.path.join(HERE, "jax_step.py"), folder, str(model["steps"])],
                               {**alone, "JAX_COMPILATION_CACHE_DIR": f"{folder}/jax", "JAX_PLATFORMS": "cpu"}))
-        elif model.get("size") == "gpt2":  # llm.c validates before its first step, so its start says nothing
-            subprocess.run([sys.executable, os.path.join(HERE, "llmc.py"), options.llmc, folder], check=True)
-            sides.append(Side(PEERS[peer], ["stdbuf", "-oL", f"{folder}/train_gpt2"], threads, folder, llmc.parse,
-                              most_steps=3))
     return sides
 
 
@@ -164,7 +150,6 @@ def parse_arguments():
     parser.add_argument("build")
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(MODELS))
     parser.add_argument("--peers", default="eager", type=lambda text: [peer for peer in text.split(",") if peer])
-    parser.add_argument("--llmc")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--memory")
@@ -174,8 +159,6 @@ def parse_arguments():
     for word, known in [*((peer, PEERS) for peer in options.peers), *((model, MODELS) for model in options.models)]:
         if word not in known:
             parser.error(f"{word} is unknown; there are {', '.join(known)}")
-    if "llmc" in options.peers and not options.llmc:
-        parser.error("--peers=llmc needs --llmc=DIR, a checkout of llm.c")
     return options
 
 
