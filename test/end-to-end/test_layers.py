@@ -2,6 +2,7 @@
 import glob
 import os
 import re
+import subprocess
 import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
@@ -47,6 +48,14 @@ def link_violations(folder, allowed, text):
 
 
 class Layers(unittest.TestCase):
+    def test_the_top_level_holds_the_house_alone(self):
+        tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True)
+        if tracked.returncode:
+            self.skipTest("this is no checkout")
+        top = {path.split("/")[0] for path in tracked.stdout.splitlines()}
+        self.assertEqual({name for name in top if not name.startswith(".")},
+                         {*ALLOWED, "test", "CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md"})
+
     def test_no_library_links_one_above_it(self):
         found = []
         for folder, allowed in LINKED.items():
