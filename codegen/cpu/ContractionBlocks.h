@@ -10,6 +10,9 @@ namespace ingot {
 
 struct ContractionShape {
   int64_t batch = 1, rows = 0, columns = 0, depth = 0;
+  /// Matrices whose columns lie side by side in `columns`, since the same left operand multiplies
+  /// them; the result holds each by itself.
+  int64_t joined = 1;
   int64_t elementBytes = 4; ///< of the sums
   /// Whether the micro-kernel can read the operand where it lies.
   bool lhsInPlace = false, rhsInPlace = false;
@@ -21,6 +24,8 @@ struct ContractionShape {
   /// Whether memory holds the operand contiguous along the depth.
   bool lhsRunsAlongDepth = false, rhsRunsAlongDepth = false;
 
+  /// Columns of one matrix of the result.
+  int64_t matrixColumns() const { return columns / joined; }
   double flops() const { return 2.0 * batch * rows * columns * depth; }
 };
 

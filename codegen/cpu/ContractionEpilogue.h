@@ -29,6 +29,7 @@ public:
   bool ok() const { return !broken; }
 
 private:
+  void storeJoined(mlir::Value sums, mlir::Value row, mlir::Value column);
   void storeResults(mlir::Value sum, mlir::Value batch, mlir::Value row, const PointIndex &column,
                     mlir::Value mask);
 

@@ -5,12 +5,45 @@ using namespace mlir;
 
 namespace ingot {
 
+namespace {
+
+/// Up to so many columns of one matrix leave much of the last panel empty, and are few to pack the
+/// left operand for.
+constexpr int64_t joinedColumns = 16 * Code::lanes;
+
+/// Whether the matrices that the left operand multiplies are computed as one: images of a
+/// convolution.
+bool joinsMatrices(const ContractionOperand &left, const ContractionOperand &right) {
+  const int64_t columns = product(right.sizes(right.freeDims));
+  return left.isShared() && !right.isShared() && columns > 1 && columns <= joinedColumns &&
+         !(left.isDepthLast() && right.isDepthLast());
+}
+
+/// Whether packing could copy the operand from memory only element by element: neighbours lie at
+/// several distances, as pixels of a batch of images do. It is copied line by line then, as
+/// computed ones are.
+bool isCopiedByElement(const ContractionOperand &operand, bool isLeft) {
+  std::optional<int64_t> depth = operand.contract.stride(), free = operand.free.stride();
+  const bool isReadInPlace = isLeft && depth;
+  return depth != 1 && free != 1 && !isReadInPlace && (!depth || !free);
+}
+
+} // namespace
+
 ContractionForm::ContractionForm(graph::ContractOp contract)
     : left(contract.getLhs(), contract.getLhsBatch(), contract.getLhsContract()),
       right(contract.getRhs(), contract.getRhsBatch(), contract.getRhsContract()) {
   Type element = cast<RankedTensorType>(contract.getType()).getElementType();
   sumType =
       element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(contract.getContext()) : element;
+  if (joinsMatrices(left, right)) {
+    shape.joined = product(left.sizes(left.batchDims));
+    left.joinBatch();
+    right.joinBatch();
+  }
+  for (ContractionOperand *operand : {&left, &right})
+    if (operand->view && isCopiedByElement(*operand, operand == &left))
+      operand->view.reset();
   shape.batch = product(left.sizes(left.batchDims));
   shape.rows = product(left.sizes(left.freeDims));
   shape.columns = product(right.sizes(right.freeDims));

@@ -18,8 +18,8 @@ LogicalResult scheduleContraction(KernelScheduler &kernel) {
     kernel.launch("contraction", 0, blocks, flops);
     return success();
   }
-  if (failed(shareEpilogue(kernel, contract, form.shape.batch, form.shape.rows, form.shape.columns,
-                           Code::lanes)))
+  if (failed(shareEpilogue(kernel, contract, form.shape.batch * form.shape.joined, form.shape.rows,
+                           form.shape.matrixColumns(), Code::lanes)))
     return failure();
   blocks = chooseBlocks(form.shape, kernel.machine, kernel.costs, kernel.choice);
   const ContractionScratch scratch(form.shape, blocks, form.keepRows);

@@ -31,6 +31,22 @@ ContractionOperand::ContractionOperand(Value tensor, ArrayRef<int64_t> batchDims
   contract = view->group(contractDims);
 }
 
+bool ContractionOperand::isShared() const {
+  return view && product(sizes(batchDims)) > 1 && llvm::all_of(batchDims, [&](int64_t d) {
+           return view->strides[d] == 0 || view->sizes[d] == 1;
+         });
+}
+
+void ContractionOperand::joinBatch() {
+  if (!isShared()) {
+    freeDims.insert(freeDims.begin(), batchDims.begin(), batchDims.end());
+    if (view)
+      free = view->group(freeDims);
+  }
+  batchDims.clear();
+  batch = IndexGroup();
+}
+
 SmallVector<int64_t> ContractionOperand::sizes(ArrayRef<int64_t> dims) const {
   auto type = cast<RankedTensorType>(tensor.getType());
   return llvm::map_to_vector(dims, [&](int64_t d) { return type.getDimSize(d); });
@@ -46,9 +62,6 @@ void ContractionOperand::chooseVectors(func::FuncOp kernel, int64_t lanes, bool 
   auto choose = [&](bool depthWise, int64_t &line) {
     SmallVector<int64_t> extents = sizes(depthWise ? contractDims : freeDims);
     const int64_t count = product(extents);
-    while (extents.size() > 1 && extents.back() == 1)
-      extents.pop_back();
-    const int64_t last = extents.empty() ? 1 : extents.back();
     const bool isAligned = depthWise || isFreeAligned;
     auto cost = [&](function_ref<PointIndex(PointAccess &)> vector) {
       PointAccess points(kernel, lanes);
@@ -60,15 +73,23 @@ void ContractionOperand::chooseVectors(func::FuncOp kernel, int64_t lanes, bool 
         access(points, matrix, vector(points), other);
       return 1 + gathered * double(points.slowAccesses());
     };
-    const double whole =
-        cost([&](PointAccess &points) { return points.consecutive(count, isAligned); });
-    const double pieces = 1 + double((lanes + last - 2) / last);
-    const double inLines =
-        pieces * cost([&](PointAccess &points) {
-          return points.uniform(count / last) * last + points.consecutive(last, /*aligned=*/false);
-        });
-    line = last < count && inLines < whole ? last : 0;
-    return std::min(whole, inLines);
+    double best = cost([&](PointAccess &points) { return points.consecutive(count, isAligned); });
+    int64_t length = 1;
+    for (int64_t extent : llvm::reverse(extents)) {
+      length *= extent;
+      if (extent == 1 || length == count)
+        continue;
+      const double pieces = 1 + double((lanes + length - 2) / length);
+      const double inLines = pieces * cost([&](PointAccess &points) {
+                               return points.uniform(count / length) * length +
+                                      points.consecutive(length, /*aligned=*/false);
+                             });
+      if (inLines < best) {
+        best = inLines;
+        line = length;
+      }
+    }
+    return best;
   };
   int64_t ofDepth = 0, ofFree = 0;
   const double depthWise = choose(true, ofDepth), freeWise = choose(false, ofFree);

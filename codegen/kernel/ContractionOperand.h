@@ -24,9 +24,14 @@ struct ContractionOperand {
   int64_t line = 0;        ///< computed: their elements are runs within so many; 0: wherever
 
   llvm::SmallVector<int64_t> sizes(llvm::ArrayRef<int64_t> dims) const;
+  /// True if several matrices of a batch are one and the same in memory.
+  bool isShared() const;
+  /// The batch is one matrix: of shared ones the first, of others all with their free dimensions
+  /// side by side.
+  void joinBatch();
   /// Decides how the kernel's emitter computes vectors of neighbours: in the direction, and line by
-  /// line of the last dimension, where they gather less. Vectors along the free dimensions start at
-  /// multiples of the lanes if `isFreeAligned`.
+  /// line of the last dimensions, where they gather less. Vectors along the free dimensions start
+  /// at multiples of the lanes if `isFreeAligned`.
   void chooseVectors(mlir::func::FuncOp kernel, int64_t lanes, bool isFreeAligned);
   /// The distance in memory of elements that are neighbours along the depth, or along the free
   /// dimensions, where there is a single one. Where the operand is computed, 1 stands for the

@@ -364,6 +364,52 @@ TEST(Contraction, ResidualMayBeOverwritten) {
     }
 }
 
+/// Images of a convolution: one matrix multiplies several, whose few columns share vectors.
+TEST(Contraction, OneMatrixTimesSeveral) {
+  std::mt19937_64 generator(testSeed());
+  for (int64_t columns : {2, 3, 16, 49, 130, 257})
+    for (bool transposed : {false, true}) {
+      Matmul matmul{5, 29, columns, 70, false, transposed};
+      std::string type = matmul.tensor(matmul.result());
+      CompiledKernel kernel(fmt::format(
+          R"mlir(func.func private @k(%w: {0}, %b: {1}, %x: {2}) -> {2} attributes {{graph.kernel = "contraction"}} {{
+  %e0 = tensor.empty() : {3}
+  %a = linalg.generic {{indexing_maps = [affine_map<(n, i, k) -> (i, k)>, affine_map<(n, i, k) -> (n, i, k)>],
+      iterator_types = ["parallel", "parallel", "parallel"]}} ins(%w : {0}) outs(%e0 : {3}) {{
+  ^bb0(%p: f32, %o: f32):
+    linalg.yield %p : f32
+  }} -> {3}
+  {4}
+  %e = tensor.empty() : {2}
+  %sum = linalg.generic {{indexing_maps = [affine_map<(n, i, j) -> (n, i, j)>, affine_map<(n, i, j) -> (n, i, j)>,
+      affine_map<(n, i, j) -> (n, i, j)>], iterator_types = ["parallel", "parallel", "parallel"]}}
+      ins(%c, %x : {2}, {2}) outs(%e : {2}) {{
+  ^bb0(%p: f32, %q: f32, %o: f32):
+    %0 = arith.addf %p, %q : f32
+    linalg.yield %0 : f32
+  }} -> {2}
+  return %sum : {2}
+}})mlir",
+          matmul.tensor({matmul.rows, matmul.depth}), matmul.tensor(matmul.rhs()), type,
+          matmul.tensor(matmul.lhs()), matmul.contract()));
+      SCOPED_TRACE(matmul.name());
+      ASSERT_EQ(kernel.inPlace, (std::vector<std::pair<int64_t, int64_t>>{{0, 2}}));
+      Tensor weights = matmul.random({matmul.rows, matmul.depth}, generator()),
+             rhs = matmul.random(matmul.rhs(), generator()),
+             residual = matmul.random(matmul.result(), generator());
+      Tensor shared = residual.clone();
+      kernel.runIn({weights, rhs, shared, shared});
+      for (int64_t element = 0; element < shared.size(); ++element) {
+        int64_t j = element % columns, i = element / columns % matmul.rows;
+        double sum = elementAt(residual, element);
+        for (int64_t k = 0; k < matmul.depth; ++k)
+          sum += elementAt(weights, i * matmul.depth + k) *
+                 matmul.b(rhs, element / columns / matmul.rows, j, k);
+        ASSERT_NEAR(elementAt(shared, element), sum, 1e-4) << "element " << element;
+      }
+    }
+}
+
 /// The scores of GPT's attention, written as a contraction: queries and keys are slices of one
 /// [B, T, 3C] tensor, split into heads and transposed.
 TEST(Contraction, OperandsAreStridedViews) {
