@@ -6,8 +6,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Passes.h"
+#include "passes/kernels/KernelCache.h"
 #include "passes/kernels/OpModel.h"
-#include "passes/schedule/ScheduleKernels.h"
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -32,7 +32,7 @@ int64_t arenaBytes(ModuleOp planned) {
 }
 
 /// Plans a module under different options and notes the smallest arena. What the plans have in
-/// common is done once, equal kernels are scheduled once, and none is emitted.
+/// common is done once, equal kernels are built and scheduled once, and none is emitted.
 class Planner {
 public:
   Planner(const Backend &backend, const CompileOptions &options)
@@ -51,7 +51,7 @@ public:
     OwningOpRef<ModuleOp> module = base->clone();
     PassManager passes(module->getContext());
     passes.enableVerifier(false);
-    buildTrialPlan(passes, memory, backend, schedules);
+    buildTrialPlan(passes, memory, backend, known);
     INGOT_TRY(run(passes, *module));
     const int64_t needed = arenaBytes(*module);
     smallest = std::min(smallest, needed);
@@ -99,7 +99,7 @@ private:
   const Backend &backend;
   const CompileOptions &options;
   OwningOpRef<ModuleOp> base;
-  ScheduleCache schedules;
+  KernelCache known;
 };
 
 } // namespace

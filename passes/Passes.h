@@ -16,6 +16,8 @@
 
 namespace ingot {
 
+struct KernelCache;
+
 #define GEN_PASS_DECL
 #include "passes/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
@@ -25,6 +27,7 @@ namespace ingot {
 // passes that need the target itself.)
 std::unique_ptr<mlir::Pass> createRecompute(const TargetCosts &costs, RecomputeOptions options);
 std::unique_ptr<mlir::Pass> createFormKernels(const TargetCosts &costs,
-                                              FormKernelsOptions options = {});
+                                              FormKernelsOptions options = {},
+                                              KernelCache *known = nullptr);
 
 } // namespace ingot

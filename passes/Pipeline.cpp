@@ -51,20 +51,21 @@ void saveMemory(OpPassManager &passes, const MemoryOptions &memory, const Target
 }
 
 /// From here on entry functions only call kernels; identical kernels are one function.
-void kernelsStage(OpPassManager &passes, const TargetCosts &costs) {
-  passes.addPass(createFormKernels(costs));
+void kernelsStage(OpPassManager &passes, const TargetCosts &costs,
+                  KernelCache *known = nullptr) {
+  passes.addPass(createFormKernels(costs, {}, known));
 }
 
 /// From here on every kernel has a schedule: how it runs on the target. Bodies are still tensors.
 void scheduleStage(OpPassManager &passes, const Backend &backend, const BlockChoices &blocks,
-                   ScheduleCache *schedules = nullptr) {
+                   KernelCache *known = nullptr) {
   if (!blocks.empty()) {
     ChooseBlocksOptions options;
     for (const auto &[kernel, choice] : blocks)
       options.choices.push_back(kernel + ":" + choice.text());
     passes.addPass(createChooseBlocks(options));
   }
-  passes.addPass(createScheduleKernels(backend, schedules));
+  passes.addPass(createScheduleKernels(backend, known));
 }
 
 /// From here on every tensor of an entry function is a place in the arena.
@@ -121,10 +122,10 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
 void buildTrialPreparation(OpPassManager &passes) { toLinalg(passes); }
 
 void buildTrialPlan(OpPassManager &passes, const MemoryOptions &memory, const Backend &backend,
-                    ScheduleCache &schedules) {
+                    KernelCache &known) {
   saveMemory(passes, memory, backend.costs());
-  kernelsStage(passes, backend.costs());
-  scheduleStage(passes, backend, {}, &schedules);
+  kernelsStage(passes, backend.costs(), &known);
+  scheduleStage(passes, backend, {}, &known);
   planStage(passes);
 }
 

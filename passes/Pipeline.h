@@ -12,7 +12,7 @@
 
 namespace ingot {
 
-struct ScheduleCache;
+struct KernelCache;
 
 /// What the module holds; each name is a value of `--emit`.
 enum class Stage { Graph, Train, Linalg, Kernels, Schedule, Plan, Loops, Llvm, Ptx, Program };
@@ -35,6 +35,6 @@ void buildStage(mlir::OpPassManager &passes, Stage stage,
 /// first, from stage `train`, those that all plans have in common, then those that lead to `plan`.
 void buildTrialPreparation(mlir::OpPassManager &passes);
 void buildTrialPlan(mlir::OpPassManager &passes, const MemoryOptions &memory,
-                    const Backend &backend, ScheduleCache &schedules);
+                    const Backend &backend, KernelCache &known);
 
 } // namespace ingot

@@ -114,11 +114,11 @@ void dropAfter(func::FuncOp function) {
 
 struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
   using FormKernelsBase::FormKernelsBase;
-  FormKernelsPass(const TargetCosts &costs, FormKernelsOptions options)
-      : FormKernelsBase(std::move(options)), costs(costs) {}
+  FormKernelsPass(const TargetCosts &costs, FormKernelsOptions options, KernelCache *known)
+      : FormKernelsBase(std::move(options)), costs(costs), known(known) {}
 
   void runOnOperation() override {
-    KernelOutliner outliner(getOperation());
+    KernelOutliner outliner(getOperation(), known);
     for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       if (function->hasAttr("graph.kernel"))
         continue;
@@ -135,12 +135,14 @@ struct FormKernelsPass : impl::FormKernelsBase<FormKernelsPass> {
   }
 
   TargetCosts costs;
+  KernelCache *known = nullptr; ///< from plans before this one
 };
 
 } // namespace
 
-std::unique_ptr<Pass> createFormKernels(const TargetCosts &costs, FormKernelsOptions options) {
-  return std::make_unique<FormKernelsPass>(costs, std::move(options));
+std::unique_ptr<Pass> createFormKernels(const TargetCosts &costs, FormKernelsOptions options,
+                                        KernelCache *known) {
+  return std::make_unique<FormKernelsPass>(costs, std::move(options), known);
 }
 
 } // namespace ingot

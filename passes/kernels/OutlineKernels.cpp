@@ -36,7 +36,7 @@ public:
   }
   void use(Value value) { words.push_back(numbers.lookup(value)); }
   void add(Operation *op);
-  KernelOutliner::Words words;
+  KernelCache::Structure words;
 
 private:
   llvm::DenseMap<Value, size_t> numbers;
@@ -65,7 +65,7 @@ public:
   KernelBody(ArrayRef<Operation *> ops, ArrayRef<Value> results);
 
   /// What the kernel does.
-  KernelOutliner::Words structure(KernelRoot root) const;
+  KernelCache::Structure structure(KernelRoot root) const;
   /// The function.
   func::FuncOp build(Location location) const;
   llvm::SetVector<Value> arguments; ///< the values of the step that it takes
@@ -111,7 +111,7 @@ void KernelBody::need(Value value) {
     arguments.insert(value);
 }
 
-KernelOutliner::Words KernelBody::structure(KernelRoot root) const {
+KernelCache::Structure KernelBody::structure(KernelRoot root) const {
   Structure structure;
   structure.words = {uintptr_t(root), arguments.size()};
   llvm::for_each(arguments, [&](Value argument) { structure.define(argument); });
@@ -419,11 +419,31 @@ func::FuncOp KernelOutliner::copyKernel(RankedTensorType type, Location location
   return known;
 }
 
-func::FuncOp KernelOutliner::known(Words structure, llvm::function_ref<func::FuncOp()> build) {
+func::FuncOp KernelOutliner::known(KernelCache::Structure structure, llvm::function_ref<func::FuncOp()> build) {
   auto [entry, isNew] = outlined.try_emplace(std::move(structure));
-  if (isNew)
-    entry->second = build();
-  return entry->second;
+  func::FuncOp &kernel = entry->second;
+  if (!isNew)
+    return kernel;
+  if (!cache)
+    return kernel = build();
+  auto [earlier, isFirst] = cache->kernels.try_emplace(entry->first);
+  if (!isFirst)
+    return kernel = declare(earlier->second);
+  if ((kernel = build()))
+    earlier->second = {kernel.getName().str(), kernel.getFunctionType(),
+                       kernel->getDiscardableAttrDictionary()};
+  return kernel;
+}
+
+func::FuncOp KernelOutliner::declare(const KernelCache::Kernel &kernel) {
+  if (auto declared = symbols.lookup<func::FuncOp>(kernel.name))
+    return declared;
+  auto function = func::FuncOp::create(UnknownLoc::get(kernel.type.getContext()), kernel.name,
+                                       kernel.type);
+  function->setDiscardableAttrs(kernel.attributes);
+  function.setPrivate();
+  symbols.insert(function);
+  return function;
 }
 
 func::FuncOp KernelOutliner::unique(func::FuncOp kernel, KernelRoot root, StringRef ops) {

@@ -2,6 +2,7 @@
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
 #include "passes/kernels/BlockKernels.h"
+#include "passes/kernels/KernelCache.h"
 #include <cstdint>
 #include <map>
 
@@ -11,29 +12,30 @@ namespace ingot {
 /// functions of the module.
 class KernelOutliner {
 public:
-  explicit KernelOutliner(mlir::ModuleOp module) : module(module), symbols(module) {}
+  /// Kernels that `cache` knows are declared only.
+  explicit KernelOutliner(mlir::ModuleOp module, KernelCache *cache = nullptr)
+      : cache(cache), symbols(module) {}
 
   /// Replaces the body of `function` by calls of its kernels, views, bucket ops, loops and
   /// branches. Loops and branches begin and end with copies: of initial values, of what their
   /// blocks yield. The planner drops those calls where both tensors may be one.
   llvm::LogicalResult outline(mlir::func::FuncOp function, const BlockKernels &kernels);
 
-  using Words = std::vector<uintptr_t>;
-
 private:
   friend class BlockOutliner;
   /// The kernel of earlier ops of this structure; else what `build` makes of these.
-  mlir::func::FuncOp known(Words structure, llvm::function_ref<mlir::func::FuncOp()> build);
+  mlir::func::FuncOp known(KernelCache::Structure structure, llvm::function_ref<mlir::func::FuncOp()> build);
+  mlir::func::FuncOp declare(const KernelCache::Kernel &kernel);
   /// The one function with this body and root; `kernel` itself unless there is one already.
   mlir::func::FuncOp unique(mlir::func::FuncOp kernel, KernelRoot root, llvm::StringRef ops);
 
   /// The kernel that copies a tensor of this type.
   mlir::func::FuncOp copyKernel(mlir::RankedTensorType type, mlir::Location location);
 
-  mlir::ModuleOp module;
+  KernelCache *cache;
   mlir::SymbolTable symbols;
   llvm::DenseMap<mlir::Type, mlir::func::FuncOp> copies;
-  using Kernels = std::map<Words, mlir::func::FuncOp>;
+  using Kernels = std::map<KernelCache::Structure, mlir::func::FuncOp>;
   Kernels outlined; ///< by the structure of the ops they were made of
   Kernels kernels;  ///< by the structure of their functions: simplified, they may be equal
 };

@@ -1,6 +1,7 @@
 /// Kernels learn how they run on the target.
 #include "passes/schedule/ScheduleKernels.h"
 #include "passes/Passes.h"
+#include "passes/kernels/KernelCache.h"
 #include "passes/schedule/PassBackend.h"
 
 using namespace mlir;
@@ -15,18 +16,18 @@ namespace {
 struct ScheduleKernels : impl::ScheduleKernelsBase<ScheduleKernels> {
   using ScheduleKernelsBase::ScheduleKernelsBase;
   ScheduleKernels() = default;
-  ScheduleKernels(PassBackend backend, ScheduleCache *cache = nullptr)
+  ScheduleKernels(PassBackend backend, KernelCache *cache = nullptr)
       : backend(std::move(backend)), cache(cache) {}
 
   LogicalResult initialize(MLIRContext *context) override { return backend.open(context, target); }
 
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
-      if (!kernel::isKernel(function) || function.isDeclaration() || kernel::scheduleOf(function))
+      if (!kernel::isKernel(function) || kernel::scheduleOf(function) ||
+          (function.isDeclaration() && !cache))
         continue;
-      // The name of a kernel is a hash of its body.
       kernel::ScheduleAttr known;
-      kernel::ScheduleAttr &schedule = cache ? cache->known[function.getName()] : known;
+      kernel::ScheduleAttr &schedule = cache ? cache->schedules[function.getName()] : known;
       if (!schedule)
         schedule = backend->schedule(function);
       if (!schedule)
@@ -38,12 +39,12 @@ struct ScheduleKernels : impl::ScheduleKernelsBase<ScheduleKernels> {
 
 private:
   PassBackend backend;
-  ScheduleCache *cache = nullptr;
+  KernelCache *cache = nullptr;
 };
 
 } // namespace
 
-std::unique_ptr<Pass> createScheduleKernels(const Backend &backend, ScheduleCache *cache) {
+std::unique_ptr<Pass> createScheduleKernels(const Backend &backend, KernelCache *cache) {
   return std::make_unique<ScheduleKernels>(PassBackend(backend), cache);
 }
 

@@ -2,18 +2,13 @@
 #pragma once
 #include "mlir/Pass/Pass.h"
 #include "passes/Backend.h"
-#include "llvm/ADT/StringMap.h"
 
 namespace ingot {
 
-/// Schedules of kernels by name, which is a hash of their body: for planning one model several
-/// times. Of one target and context, without tuning.
-struct ScheduleCache {
-  llvm::StringMap<kernel::ScheduleAttr> known;
-};
+struct KernelCache;
 
 std::unique_ptr<mlir::Pass> createScheduleKernels(const Backend &backend,
-                                                  ScheduleCache *cache = nullptr);
+                                                  KernelCache *cache = nullptr);
 std::unique_ptr<mlir::Pass> createLowerKernels(const Backend &backend);
 // For a tool: the target is the pass's option.
 std::unique_ptr<mlir::Pass> createScheduleKernels(BackendParser parse);
