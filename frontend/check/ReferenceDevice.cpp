@@ -26,11 +26,14 @@ std::optional<unsigned> donor(mlir::func::FuncOp function, unsigned index) {
   return std::nullopt;
 }
 
-/// Where a result is kept: its donor's name, else its own.
+} // namespace
+
 std::string storageName(mlir::func::FuncOp function, unsigned index) {
   std::optional<unsigned> argument = donor(function, index);
   return (argument ? argumentName(function, *argument) : resultName(function, index)).str();
 }
+
+namespace {
 
 Role resultRole(mlir::func::FuncOp function, unsigned index) {
   if (std::optional<unsigned> argument = donor(function, index))

@@ -2,6 +2,7 @@
 #pragma once
 #include "codegen/Compile.h"
 #include "frontend/api/Model.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "runtime/program/Device.h"
 
 namespace ingot {
@@ -13,5 +14,8 @@ Result<std::unique_ptr<Session>> openReferenceSession(const Model &model,
 
 /// The program that describes a module of stage `train`: functions and their ports.
 Result<Program> describeFunctions(mlir::ModuleOp module);
+
+/// Where result `index` of a function of stage `train` is kept: its donor's name, else its own.
+std::string storageName(mlir::func::FuncOp function, unsigned index);
 
 } // namespace ingot

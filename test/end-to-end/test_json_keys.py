@@ -10,7 +10,8 @@ from support import TEXT, TINY, lines, run, write
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MLP = ["mlp", "--layers=4,8,3", "--batch=4"]
 # Keys of what did not happen in this test: they are documented, and printed only then.
-RARE = {"check": {"ops[].problem", "outputs[].problem"}, "devices": {"[].error"}}
+RARE = {"check": {"ops[].problem", "outputs[].problem"},
+        "check random": {"refused.*", "findings[].seed", "findings[].what", "findings[].graph"}, "devices": {"[].error"}}
 
 
 def table():
@@ -86,6 +87,7 @@ class JsonKeys(unittest.TestCase):
         self.note("inspect of a program", *self.json("inspect", program))
         self.note("inspect of a checkpoint", *self.json("inspect", f"{self.folder}/gpt"))
         self.note("check", *self.json("check", *MLP))
+        self.note("check random", *self.json("check", "random", "--graphs=3", "--seed=1"))
         self.note("devices", *self.json("devices"))
         ptx = write(self.folder, "k.ptx", """.version 8.0
 .target sm_80

@@ -16,6 +16,8 @@ enum class Circumstance {
   CheckpointMetric, ///< what is told of a checkpoint depends on its loss
   CheckpointBatch,  ///< and so does the batch
   ProgramFile,      ///< the model is compiled already
+  RandomGraphs,     ///< no model is given: graphs are drawn
+  GivenModel,       ///< one is
   NoTraining,       ///< the model runs alone: no loss, no optimizer
 // The optimizer, in the order of TrainingOptions::Optimizer.
 #define INGOT_NUMBER(...)
