@@ -332,6 +332,22 @@ public:
   /// 1 - cos of the angle between rows of a and b where `same` (their shape without the last
   /// dimension) is 1, where it is -1 what the cosine has above the margin: a loss for each row.
   Value cosineEmbedding(Value a, Value b, Value same, double margin = 0);
+  /// -log of a normal distribution's density at the target, ½(log variance + (mean - target)² /
+  /// variance); the variance, of a shape that broadcasts, counts as `epsilon` below that. `full`
+  /// adds the constant.
+  Value gaussianNll(Value mean, Value target, Value variance, bool full = false,
+                    double epsilon = 1e-6, Reduction reduction = Reduction::Mean);
+  /// max(0, |anchor - positive| - |anchor - negative| + margin) of rows, by the norm of order `p`
+  /// of differences plus `epsilon`; `swap`: the negative is measured from the nearer of the two.
+  Value tripletMargin(Value anchor, Value positive, Value negative, double margin = 1, double p = 2,
+                      double epsilon = 1e-6, bool swap = false,
+                      Reduction reduction = Reduction::Mean);
+  /// Connectionist temporal classification of logarithms of probabilities [time, batch, classes]:
+  /// -log of the probability of all ways to emit the targets [batch, labels] with blanks between.
+  /// Lengths are [batch]; what follows them counts nothing. `zeroInfinity`: targets that do not fit
+  /// count 0. A mean is over the batch, each loss divided by its target's length.
+  Value ctc(Value logs, Value targets, Value inputLengths, Value targetLengths, int64_t blank = 0,
+            bool zeroInfinity = false, Reduction reduction = Reduction::Mean);
   /// Mean over positions of -log softmax(logits)[target]; classes are the last dimension.
   Value crossEntropy(Value logits, Value targets);
   /// Mean of (prediction - target)².

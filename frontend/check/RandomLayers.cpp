@@ -223,6 +223,29 @@ void cosineEmbedding(Draw &d) {
   d.give(d.b.cosineEmbedding(a, b, d.b.sign(d.like(a.type(), rows)), 0.25));
 }
 
+void gaussianNll(Draw &d) {
+  Value mean = d.pick(Floats, 0, 3);
+  d.give(d.b.gaussianNll(mean, d.like(mean.type(), mean.shape()),
+                         d.into(d.like(mean.type(), mean.shape()), Range::Positive), d.chance(0.5),
+                         1e-6, Reduction(d.between(0, 3))));
+}
+
+void tripletMargin(Draw &d) {
+  Value a = d.pick(Floats, 1, 3);
+  auto other = [&] { return d.like(a.type(), a.shape()); };
+  d.give(d.b.tripletMargin(a, other(), other(), 1, double(d.between(1, 2)), 1e-6, d.chance(0.5),
+                           Reduction(d.between(0, 3))));
+}
+
+void ctc(Draw &d) {
+  const int64_t time = d.between(1, 6), batch = d.between(1, 3), classes = d.between(2, 4),
+                labels = d.between(0, 3);
+  Value logs = d.b.logSoftmax(d.like(d.type(Floats), {time, batch, classes}), 2);
+  Value targets = d.indices({batch, labels}, classes);
+  Value inputs = d.indices({batch}, time + 1), lengths = d.indices({batch}, labels + 1);
+  d.give(d.b.ctc(logs, targets, inputs, lengths, 0, d.chance(0.5), Reduction(d.between(0, 3))));
+}
+
 void crossEntropy(Draw &d) {
   Value x = d.like(ElementType::F32, {d.between(1, 5), d.between(1, 9)});
   d.give(d.b.crossEntropy(x, d.indices({x.shape()[0]}, x.shape()[1])));
@@ -259,6 +282,9 @@ const std::vector<RandomRow> &layerRows() {
       {"attention", attention, 3},
       {"loss", loss, 5},
       {"cosineEmbedding", cosineEmbedding},
+      {"gaussianNll", gaussianNll},
+      {"tripletMargin", tripletMargin},
+      {"ctc", ctc},
       {"crossEntropy", crossEntropy, 2},
       {"mse", mse},
   };

@@ -290,6 +290,9 @@ const std::map<std::string, Build> &ops() {
   using N = const json &;
   using X = const Values &;
   auto ints = [](N list) { return list.get<std::vector<int64_t>>(); };
+  auto reductionOf = [](N numbers) {
+    return *parseEnum<Reduction>(numbers["reduction"].get<std::string>());
+  };
   static const std::map<std::string, Build> table = {
       {"tile", [=](Builder &b, X x, N n) { return Values{b.tile(x[0], ints(n["counts"]))}; }},
       {"roll",
@@ -325,6 +328,31 @@ const std::map<std::string, Build> &ops() {
       {"local_response_norm",
        [](Builder &b, X x, N n) {
          return Values{b.localResponseNorm(x[0], n["size"], n["alpha"], n["beta"], n["k"])};
+       }},
+      {"gaussian_nll",
+       [=](Builder &b, X x, N n) {
+         return Values{
+             b.gaussianNll(x[0], x[1], b.abs(x[2]), n["full"], n["epsilon"], reductionOf(n))};
+       }},
+      {"triplet_margin",
+       [=](Builder &b, X x, N n) {
+         return Values{b.tripletMargin(x[0], x[1], x[2], n["margin"], n["p"], 1e-6, n["swap"],
+                                       reductionOf(n))};
+       }},
+      {"ctc",
+       [=](Builder &b, X x, N n) {
+         std::vector<int64_t> targets;
+         for (const json &row : n["targets"])
+           for (int64_t label : row)
+             targets.push_back(label);
+         const ElementType type = n["blank"] == 0 ? ElementType::I64 : ElementType::I32;
+         auto lengths = [&](const char *of) {
+           return b.constant(graph::store(type, {4}, ints(n[of])));
+         };
+         Value logs = b.logSoftmax(b.mul(x[0], b.scalar(2, x[0].type())), 2);
+         return Values{b.ctc(logs, b.constant(graph::store(type, {4, 3}, targets)),
+                             lengths("inputs"), lengths("lengths"), n["blank"], n["zero_infinity"],
+                             reductionOf(n))};
        }},
       {"log_softmax",
        [](Builder &b, X x, N n) { return Values{b.logSoftmax(x[0], n["dimension"])}; }},
