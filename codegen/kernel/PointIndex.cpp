@@ -122,6 +122,8 @@ void PointIndex::normalise() {
 }
 
 std::optional<std::pair<PointIndex, PointIndex>> PointIndex::divide(int64_t divisor) const {
+  if (divisor == 0) // a dimension of size 0, in which no position is ever looked for
+    return std::make_pair(*this, constant(0));
   PointIndex quotient = constant(llvm::divideFloorSigned(base, divisor));
   PointIndex rest = constant(base - quotient.base * divisor);
   for (const Digit &digit : terms)

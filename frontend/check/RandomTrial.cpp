@@ -212,9 +212,9 @@ Trial compareResults(mlir::func::FuncOp function, std::span<const Tensor> argume
   if (!actual && !expected)
     return {Outcome::FailedAlike, actual.error().text()};
   if (!actual)
-    return {Outcome::Differs, "an error of the device alone: " + actual.error().text()};
+    return {Outcome::Differs, "an error of the device alone: " + actual.error().message};
   if (!expected)
-    return {Outcome::Differs, "an error of the reference alone: " + expected.error().text()};
+    return {Outcome::Differs, "an error of the reference alone: " + expected.error().message};
   auto find = [&](const Spread *spread) -> std::optional<std::string> {
     for (size_t i = 0; i < expected->size(); ++i)
       if (auto found = difference((*actual)[i], (*expected)[i], spread, i))
@@ -237,7 +237,7 @@ Trial tryGraph(const RandomGraph &graph, const RandomOptions &options,
   auto refused = [](const Error &error) {
     return error.code == Error::Code::Unsupported
                ? Trial{Outcome::Refused, error.message}
-               : Trial{Outcome::Differs, "it does not compile: " + error.text()};
+               : Trial{Outcome::Differs, "it does not compile: " + error.message};
   };
   Result<mlir::OwningOpRef<mlir::ModuleOp>> module =
       lowerTo(Stage::Train, moduleOf(graph.model), compile);
