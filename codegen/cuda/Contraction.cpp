@@ -1,8 +1,7 @@
 /// Contraction kernels on the cores of f32 and f64: each block computes a tile of the result from
 /// tiles of both operands in shared memory, each thread a smaller one in registers. Every sum is
 /// one chain of fused multiply-adds in order of the depth, so tiles change no bit.
-#include "codegen/cuda/Emitters.h"
-#include "codegen/kernel/ContractionOperand.h"
+#include "codegen/cuda/MatrixSizes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -36,33 +35,6 @@ struct ContractionSizes {
   }
 };
 
-/// What is multiplied.
-struct Product {
-  explicit Product(graph::ContractOp contract)
-      : left(contract.getLhs(), contract.getLhsBatch(), contract.getLhsContract()),
-        right(contract.getRhs(), contract.getRhsBatch(), contract.getRhsContract()),
-        batch(product(left.sizes(left.batchDims))), rows(product(left.sizes(left.freeDims))),
-        columns(product(right.sizes(right.freeDims))),
-        depth(product(left.sizes(left.contractDims))) {
-    Type element = getElementTypeOrSelf(contract.getType());
-    sumType =
-        element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(contract.getContext()) : element;
-  }
-
-  ContractionOperand left, right;
-  int64_t batch, rows, columns, depth;
-  Type sumType;
-
-  double flops() const {
-    return 2.0 * double(batch) * double(rows) * double(columns) * double(depth);
-  }
-  int64_t blocks(const ContractionSizes &sizes) const {
-    return batch * llvm::divideCeilSigned(rows, sizes.rows) *
-           llvm::divideCeilSigned(columns, sizes.columns);
-  }
-  bool isEmpty() const { return batch * rows * columns == 0; }
-};
-
 /// One operand's part of a tile in shared memory, [stage][depth][free], rows padded so that they
 /// start in different banks and stay aligned.
 int64_t tileStride(int64_t free) { return free + lanes; }
@@ -72,25 +44,15 @@ MemRefType tileType(Type element, int64_t free, int64_t depth) {
 
 /// In which direction an operand is read, and by how many elements: neighbours in memory, where
 /// their number divides the size.
-void chooseReading(func::FuncOp kernel, const Product &product, const ContractionOperand &operand,
-                   int64_t free, bool &alongDepth, int64_t &atOnce) {
-  auto slow = [&](bool depthWise) {
-    PointAccess points(kernel, lanes);
-    PointIndex batch = points.uniform(product.batch);
-    if (depthWise)
-      operand.access(points, batch, points.uniform(free), points.consecutive(product.depth));
-    else
-      operand.access(points, batch, points.consecutive(free), points.uniform(product.depth));
-    return points.slowAccesses();
-  };
-  const int64_t byDepth = slow(true), byFree = slow(false);
-  alongDepth = byDepth < byFree || (byDepth == byFree && operand.isDepthLast());
+void chooseReading(func::FuncOp kernel, const ContractionProduct &product,
+                   const ContractionOperand &operand, int64_t free, bool &alongDepth,
+                   int64_t &atOnce) {
+  alongDepth = readsAlongDepth(kernel, product, operand, free, lanes);
   atOnce = (alongDepth ? product.depth : free) % lanes == 0 ? lanes : 1;
 }
 
 /// The largest tile that leaves no more than half of the chip without a block.
-ContractionSizes chooseSizes(func::FuncOp kernel, const Product &product) {
-  constexpr int64_t multiprocessors = 108;
+ContractionSizes chooseSizes(func::FuncOp kernel, const ContractionProduct &product) {
   ContractionSizes sizes;
   sizes.depth = 16;
   for (auto [tile, ofThread] :
@@ -100,7 +62,7 @@ ContractionSizes chooseSizes(func::FuncOp kernel, const Product &product) {
       continue; // its tiles would not fit
     sizes.rows = sizes.columns = tile;
     sizes.threadRows = sizes.threadColumns = ofThread;
-    if (product.blocks(sizes) >= multiprocessors / 2)
+    if (product.blocks(sizes.rows, sizes.columns) >= multiprocessors / 2)
       break;
   }
   sizes.threads = sizes.rows / sizes.threadRows * (sizes.columns / sizes.threadColumns);
@@ -117,8 +79,9 @@ ContractionSizes chooseSizes(func::FuncOp kernel, const Product &product) {
 class ContractionEmitter {
 public:
   ContractionEmitter(CudaKernel &kernel, graph::ContractOp contract, const ContractionSizes &sizes)
-      : kernel(kernel), code(kernel.code), contract(contract), shape(contract), sizes(sizes),
-        sumType(shape.sumType), threadsAcross(sizes.columns / sizes.threadColumns),
+      : kernel(kernel), code(kernel.code), shape(contract), sizes(sizes),
+        epilogue(kernel, contract, shape), sumType(shape.sumType),
+        threadsAcross(sizes.columns / sizes.threadColumns),
         threadsDown(sizes.rows / sizes.threadRows),
         left{shape.left, shape.rows, sizes.rows, sizes.leftLanes, sizes.leftAlongDepth, {}, {}},
         right{
@@ -153,16 +116,15 @@ private:
   SmallVector<Value> multiply(Value stage, ValueRange sums);
   void storeResults(ValueRange sums);
   void storeRun(Value sum, Value row, Value column);
-  void storePoint(Value sum, Value row, const PointIndex &column, int64_t count);
   Value loadLanes(const Side &side, Value at);
   Value zero(int64_t count);
   int64_t sumCount() const { return sizes.threadRows * sizes.threadColumns / lanes; }
 
   CudaKernel &kernel;
   IndexCode &code;
-  graph::ContractOp contract;
-  const Product shape;
+  const ContractionProduct shape;
   const ContractionSizes sizes;
+  ContractionEpilogue epilogue;
   const Type sumType;
   const int64_t threadsAcross, threadsDown;
   Side left, right;
@@ -319,36 +281,12 @@ SmallVector<Value> ContractionEmitter::multiply(Value stage, ValueRange sums) {
   return next;
 }
 
-void ContractionEmitter::storePoint(Value sum, Value row, const PointIndex &column, int64_t count) {
-  PointEmitter points = kernel.points(count);
-  PointIndex position = (PointIndex::uniform(batch, shape.batch) * shape.rows +
-                         PointIndex::uniform(row, shape.rows)) *
-                            shape.columns +
-                        column;
-  SmallVector<PointIndex> indices = points.split(position, contract.getType().getShape());
-  Type element = getElementTypeOrSelf(contract.getType()), type = element;
-  if (auto vector = dyn_cast<VectorType>(sum.getType()))
-    type = vector.clone(element);
-  Value result = element == sumType ? sum : code.create<arith::TruncFOp>(type, sum).getResult();
-  points.bind(contract.getResult(), [&](PointEmitter::Indices at, Value) {
-    // `shareEpilogue` has refused other elements.
-    broken |= at != PointEmitter::Indices(indices);
-    return result;
-  });
-  SmallVector<Value> values;
-  for (unsigned i = 0; i < kernel.results(); ++i)
-    values.push_back(
-        points.at(kernel.returned(i), points.split(position, kernel.type(i).getShape())));
-  for (auto [i, value] : llvm::enumerate(values))
-    points.store(value, kernel.resultMemory(i), position, {}, kernel.type(i).getElementType());
-  broken |= !points.ok();
-}
-
 /// One group of lanes of a row.
 void ContractionEmitter::storeRun(Value sum, Value row, Value column) {
   if (shape.columns % lanes == 0) {
     auto store = [&] {
-      storePoint(sum, row, PointIndex::consecutive(column, shape.columns, /*aligned=*/true), lanes);
+      epilogue.store(sum, batch, row,
+                     PointIndex::consecutive(column, shape.columns, /*aligned=*/true), lanes);
     };
     if (shape.columns % sizes.columns)
       code.when(code.isBelow(column, shape.columns), store);
@@ -359,8 +297,8 @@ void ContractionEmitter::storeRun(Value sum, Value row, Value column) {
   for (int64_t lane = 0; lane < lanes; ++lane) {
     Value place = code.add(column, lane);
     code.when(code.isBelow(place, shape.columns), [&] {
-      storePoint(code.create<vector::ExtractOp>(sum, lane), row,
-                 PointIndex::uniform(place, shape.columns), 1);
+      epilogue.store(code.create<vector::ExtractOp>(sum, lane), batch, row,
+                     PointIndex::uniform(place, shape.columns), 1);
     });
   }
 }
@@ -426,10 +364,10 @@ LogicalResult ContractionEmitter::emit() {
                      });
   }
   storeResults(sums);
-  return success(!broken);
+  return success(!broken && epilogue.ok());
 }
 
-bool fitsTogether(const ContractionSizes &sizes, const Product &product) {
+bool fitsTogether(const ContractionSizes &sizes, const ContractionProduct &product) {
   auto divides = [](int64_t part, int64_t whole) { return part > 0 && whole % part == 0; };
   auto reads = [&](int64_t atOnce, bool alongDepth, int64_t free, int64_t tile) {
     return (atOnce == 1 || atOnce == lanes) && divides(atOnce, alongDepth ? product.depth : free) &&
@@ -450,9 +388,11 @@ LogicalResult scheduleContraction(CudaScheduler &kernel) {
   graph::ContractOp contract = contractionOf(kernel.kernel);
   if (!contract)
     return failure();
-  const Product product(contract);
+  const ContractionProduct product(contract);
   if (!isa<Float32Type, Float64Type>(product.sumType))
     return contract.emitError("a GPU contracts floating-point numbers alone");
+  if (isForTensorCores(contract, product) && !product.isEmpty())
+    return scheduleMatrixContraction(kernel);
   const ContractionSizes sizes = chooseSizes(kernel.kernel, product);
   const double flops = product.flops() + kernel.operations();
   if (product.isEmpty()) {
@@ -465,7 +405,7 @@ LogicalResult scheduleContraction(CudaScheduler &kernel) {
     MemRefType tile = tileType(product.sumType, free, sizes.depth);
     kernel.addScratch(tile.getNumElements() * tile.getElementTypeBitWidth() / 8);
   }
-  kernel.launch("contraction", product.blocks(sizes), sizes, flops);
+  kernel.launch("contraction", product.blocks(sizes.rows, sizes.columns), sizes, flops);
   return success();
 }
 
@@ -474,9 +414,10 @@ LogicalResult emitContraction(CudaKernel &kernel) {
   ContractionSizes sizes;
   if (!contract || failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();
-  const Product product(contract);
+  const ContractionProduct product(contract);
   const bool fits = sizes.rows > 0 && sizes.columns > 0 && fitsTogether(sizes, product) &&
-                    kernel.launch.getGrains() == (product.isEmpty() ? 1 : product.blocks(sizes));
+                    kernel.launch.getGrains() ==
+                        (product.isEmpty() ? 1 : product.blocks(sizes.rows, sizes.columns));
   if (!fits)
     return kernel.kernel.emitError("kernel.schedule: these tiles do not make its result");
   return product.isEmpty() ? success() : ContractionEmitter(kernel, contract, sizes).emit();

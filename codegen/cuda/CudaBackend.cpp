@@ -31,6 +31,8 @@ CudaEmitter emitterFor(StringRef kind) {
       .Cases({"columns", "columns_of_chunks"}, emitColumns)
       .Case("scatter", emitScatter)
       .Case("contraction", emitContraction)
+      .Case("matrix_contraction", emitMatrixContraction)
+      .Case("contraction_of_splits", emitContractionOfSplits)
       .Case("attention", emitAttention)
       .Cases({"attention_backward_queries", "attention_backward_keys"}, emitAttentionBackward)
       .Default(nullptr);

@@ -9,7 +9,8 @@
 namespace ingot {
 
 constexpr int64_t warpSize = 32;
-constexpr unsigned sharedSpace = 3; ///< LLVM's number of the address space
+constexpr unsigned sharedSpace = 3;        ///< LLVM's number of the address space
+constexpr int64_t scratchAlignment = 1024; ///< of a block's scratch, in bytes
 
 /// The schedule of one kernel on a GPU. A grain is a block; every launch has a size `threads`; a
 /// worker's scratch is the block's shared memory.
@@ -59,6 +60,7 @@ llvm::LogicalResult scheduleRow(CudaScheduler &);
 llvm::LogicalResult scheduleColumn(CudaScheduler &);
 llvm::LogicalResult scheduleScatter(CudaScheduler &);
 llvm::LogicalResult scheduleContraction(CudaScheduler &);
+llvm::LogicalResult scheduleMatrixContraction(CudaScheduler &);
 llvm::LogicalResult scheduleAttention(CudaScheduler &);
 llvm::LogicalResult scheduleAttentionBackward(CudaScheduler &);
 
@@ -69,6 +71,8 @@ llvm::LogicalResult emitRows(CudaKernel &);
 llvm::LogicalResult emitColumns(CudaKernel &);
 llvm::LogicalResult emitScatter(CudaKernel &);
 llvm::LogicalResult emitContraction(CudaKernel &);
+llvm::LogicalResult emitMatrixContraction(CudaKernel &);
+llvm::LogicalResult emitContractionOfSplits(CudaKernel &);
 llvm::LogicalResult emitAttention(CudaKernel &);
 llvm::LogicalResult emitAttentionBackward(CudaKernel &);
 

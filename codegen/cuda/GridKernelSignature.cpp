@@ -22,8 +22,8 @@ LLVM::GlobalOp scratchOf(ModuleOp module) {
   OpBuilder builder(module.getBodyRegion());
   auto type = LLVM::LLVMArrayType::get(builder.getI8Type(), 0);
   return LLVM::GlobalOp::create(builder, module.getLoc(), type, /*isConstant=*/false,
-                                LLVM::Linkage::External, scratchName, Attribute(),
-                                /*alignment=*/16, sharedSpace);
+                                LLVM::Linkage::External, scratchName, Attribute(), scratchAlignment,
+                                sharedSpace);
 }
 
 /// The scratch is the last argument.

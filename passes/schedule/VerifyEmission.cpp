@@ -184,8 +184,14 @@ LogicalResult Emission::findAccesses(Value memory, unsigned argument) {
             .Case<vector::ScatterOp>([&](vector::ScatterOp scatter) {
               return addLanes(true, scatter.getOffsets(), scatter.getIndices());
             })
-            .Case<memref::PrefetchOp, memref::ExtractAlignedPointerAsIndexOp>(
-                [](Operation *) { return success(); })
+            .Case<memref::PrefetchOp>([](Operation *) { return success(); })
+            .Case<memref::ExtractAlignedPointerAsIndexOp>([&](Operation *pointer) {
+              // Compared, it reads nothing; else it may read whatever it likes.
+              if (!llvm::all_of(pointer->getUsers(), llvm::IsaPred<arith::CmpIOp>))
+                accesses[argument].push_back(
+                    {pointer, false, forms.of(pointer->getResult(0)), 1, false});
+              return success();
+            })
             .Default([](Operation *other) {
               return other->emitOpError("(3) uses an argument's memory in an unknown way");
             });

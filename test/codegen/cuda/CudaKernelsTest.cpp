@@ -21,6 +21,7 @@ struct Case {
   bool isBitEqual = false; ///< to the CPU's
   int64_t indexLimit = 0;  ///< i64 inputs are drawn below it
   std::function<Case(std::mt19937_64 &)> drawn = {}; ///< gives a case of its own for each run
+  std::vector<std::string> instructions = {};        ///< that the PTX must have
 };
 
 void PrintTo(const Case &one, std::ostream *stream) { *stream << one.name; }
@@ -76,6 +77,9 @@ protected:
     EXPECT_TRUE(std::ranges::any_of(program->kernels,
                                     [&](const Kernel &kernel) { return kernel.root == test.root; }))
         << "no kernel has the root " << test.root;
+    const std::string ptx(program->objects[0].bytes.begin(), program->objects[0].bytes.end());
+    for (const std::string &instruction : test.instructions)
+      EXPECT_NE(ptx.find(instruction), ptx.npos) << instruction;
     auto loaded = EmulatedProgram::load(std::move(*program), testSeed());
     EXPECT_TRUE(loaded) << loaded.error().text();
     if (!loaded)
@@ -245,6 +249,111 @@ std::vector<Case> contractionCases() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Contractions, CudaKernels, testing::ValuesIn(contractionCases()),
+                         [](const auto &info) { return info.param.name; });
+
+/// Factors of 16 bits. How they come into shared memory: as they lie in memory, computed from
+/// narrow values, or cast from f32.
+enum class Factors { Stored, Computed, Cast };
+
+struct MatrixCase {
+  int64_t batch, rows, columns, depth;
+  bool leftLast, rightLast; ///< the depth is the last dimension
+  const char *type = "bf16";
+  const char *resultType = "f32";
+  Factors factors = Factors::Stored;
+  std::vector<std::string> instructions = {};
+};
+
+Case matrixCase(const MatrixCase &c) {
+  const std::string type = c.factors == Factors::Cast ? "f32" : c.type;
+  auto factor = [&](int64_t free, bool depthLast, const std::string &type) {
+    return depthLast ? shape({c.batch, free, c.depth}, type.c_str())
+                     : shape({c.batch, c.depth, free}, type.c_str());
+  };
+  const std::string left = factor(c.rows, c.leftLast, type),
+                    right = factor(c.columns, c.rightLast, type),
+                    narrowLeft = factor(c.rows, c.leftLast, c.type),
+                    narrowRight = factor(c.columns, c.rightLast, c.type),
+                    product = shape({c.batch, c.rows, c.columns}, c.type),
+                    sums = shape({c.batch, c.rows, c.columns}),
+                    result = shape({c.batch, c.rows, c.columns}, c.resultType),
+                    bias = shape({c.columns});
+  std::string text, a = "%a", b = "%b";
+  if (c.factors == Factors::Computed)
+    text = fmt::format("  %l = graph.relu %a : {}\n  %r = graph.neg %b : {}\n", left, right);
+  if (c.factors == Factors::Cast)
+    text = fmt::format("  %l = graph.cast %a : {} -> {}\n  %r = graph.cast %b : {} -> {}\n", left,
+                       narrowLeft, right, narrowRight);
+  if (c.factors != Factors::Stored)
+    a = "%l", b = "%r";
+  const bool isNarrow = c.resultType != std::string("f32");
+  text +=
+      fmt::format("  %0 = graph.contract {}, {} batch [0] x [0] over [{}] x [{}] : {}, {} -> {}\n",
+                  a, b, c.leftLast ? 2 : 1, c.rightLast ? 2 : 1, narrowLeft, narrowRight, product);
+  text +=
+      fmt::format("  %1 = graph.cast %0 : {0} -> {1}\n  %2 = graph.broadcast %c [2] : {2} -> {1}\n"
+                  "  %{3} = graph.add %1, %2 : {1}\n",
+                  product, sums, bias, isNarrow ? "3" : "result");
+  if (isNarrow)
+    text += fmt::format("  %result = graph.cast %3 : {} -> {}\n", sums, result);
+  std::vector<std::string> instructions = c.instructions;
+  instructions.push_back(std::string("mma.sync.aligned.m16n8k16.row.col.f32.") + c.type);
+  instructions.push_back("ldmatrix.sync.aligned.m8n8.x4");
+  const char *how[] = {"", "_computed", "_cast"};
+  return {.name =
+              fmt::format("matrix{}_{}{}_{}_{}{}", sizesName({c.batch, c.rows, c.columns, c.depth}),
+                          c.leftLast ? 'N' : 'T', c.rightLast ? 'T' : 'N', c.type, c.resultType,
+                          how[int(c.factors)]),
+          .text = model({left, right, bias}, text, result),
+          .root = "contraction",
+          // Roundings of sums that may lie at the edge of two values.
+          .tolerance = c.type == std::string("f16") ? 2e-3 : 1.6e-2,
+          .instructions = std::move(instructions)};
+}
+
+/// Every transposition with all ways in which factors are read, sizes that fill no tile, one row,
+/// depths in splits.
+std::vector<Case> matrixCases() {
+  std::vector<Case> cases;
+  struct Sizes {
+    int64_t batch, rows, columns, depth;
+    std::vector<std::string> instructions = {};
+  };
+  const std::vector<std::string> copied = {"cp.async.cg.shared.global", "cp.async.wait_group"};
+  for (const Sizes &s :
+       {Sizes{1, 1, 1, 1}, Sizes{1, 3, 5, 7}, Sizes{2, 33, 36, 20, {"cp.async.ca.shared.global"}},
+        Sizes{1, 64, 64, 64, copied}, Sizes{3, 65, 40, 1}, Sizes{1, 130, 264, 48, copied},
+        Sizes{1, 1, 256, 512}, Sizes{1, 40, 72, 2056, copied}})
+    for (bool leftLast : {true, false})
+      for (bool rightLast : {true, false}) {
+        cases.push_back(matrixCase({s.batch, s.rows, s.columns, s.depth, leftLast, rightLast,
+                                    "bf16", "f32", Factors::Stored, s.instructions}));
+        cases.push_back(matrixCase({s.batch, s.rows, s.columns, s.depth, leftLast, rightLast,
+                                    "bf16", "bf16", Factors::Computed}));
+      }
+  for (bool leftLast : {true, false})
+    for (bool rightLast : {true, false}) {
+      cases.push_back(matrixCase({2, 45, 70, 90, leftLast, rightLast, "f16", "f16"}));
+      cases.push_back(
+          matrixCase({1, 61, 24, 136, leftLast, rightLast, "f16", "f32", Factors::Cast}));
+    }
+  // Tiles of 128 x 128.
+  cases.push_back(matrixCase({1, 1280, 1408, 72, true, true, "bf16", "bf16"}));
+  cases.push_back(matrixCase({1, 1280, 1408, 72, false, false, "bf16", "f32"}));
+  for (int number = 0; number < 4; ++number)
+    cases.push_back({.name = fmt::format("matrix_drawn_{}", number),
+                     .drawn = [number](std::mt19937_64 &random) {
+                       random.discard(number);
+                       auto upTo = [&](int64_t most) { return int64_t(1 + random() % most); };
+                       return matrixCase({upTo(3), upTo(200), upTo(200), upTo(400),
+                                          bool(random() % 2), bool(random() % 2),
+                                          random() % 2 ? "bf16" : "f16", "f32",
+                                          Factors(random() % 3)});
+                     }});
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Matrices, CudaKernels, testing::ValuesIn(matrixCases()),
                          [](const auto &info) { return info.param.name; });
 
 std::vector<Case> scatterCases() {

@@ -1,5 +1,5 @@
-/// Generated kernels with one barrier taken out, each in turn: the PTX machine must find what that
-/// breaks. A barrier that nothing misses is one too many, or a check sees nothing.
+/// Generated kernels with one barrier or wait taken out, each in turn: the PTX machine must find
+/// what that breaks. A barrier that nothing misses is one too many, or a check sees nothing.
 #include "codegen/Compile.h"
 #include "mlir/Parser/Parser.h"
 #include "test/codegen/CompiledKernel.h"
@@ -15,6 +15,7 @@ struct Case {
   const char *text;     ///< a model of stage `graph`
   int blockBarriers;    ///< that the code must have at least
   int warpBarriers = 0; ///< 0: none, or none of which the test knows that they are needed
+  int waits = 0;        ///< for copies
 };
 
 void PrintTo(const Case &one, std::ostream *stream) { *stream << one.name; }
@@ -39,14 +40,21 @@ protected:
     return {program.objects[0].bytes.begin(), program.objects[0].bytes.end()};
   }
 
-  static Status run(Program program) {
+  struct Outcome {
+    Tensor result;
+    emulator::MemoryCounters memory;
+  };
+
+  static Result<Outcome> run(Program program) {
     const std::vector<Port> ports = program.function("forward")->ports;
     INGOT_ASSIGN(auto loaded, EmulatedProgram::load(std::move(program), testSeed()));
     for (const Port &port : ports)
       if (port.role == Role::Input)
         INGOT_TRY((*loaded)->write("forward", port.name,
                                    randomTensor(port.type, port.shape, testSeed())));
-    return (*loaded)->run("forward");
+    INGOT_TRY((*loaded)->run("forward"));
+    INGOT_ASSIGN(Tensor result, (*loaded)->read("forward", ports.back().name));
+    return Outcome{std::move(result), loaded->memory()};
   }
 
   /// Places of an instruction in the text.
@@ -69,11 +77,12 @@ protected:
       mutated.replace(at, end - at, end - at, ' ');
       Program program = whole;
       program.objects[0].bytes.assign(mutated.begin(), mutated.end());
-      Status ran = run(std::move(program));
+      Result<Outcome> ran = run(std::move(program));
       const size_t line = std::count(text.begin(), text.begin() + at, '\n') + 1;
       ASSERT_FALSE(ran) << "nothing is found without line " << line << " of\n" << text;
       const std::string found = ran.error().text(); // the first one of the launch
       EXPECT_TRUE(found.find("shared-race: ") != found.npos ||
+                  found.find("async: ") != found.npos ||
                   found.find("uninitialised-memory: ") != found.npos)
           << found;
       EXPECT_NE(found.find("\n  from "), found.npos) << "no op is named\n" << found;
@@ -85,11 +94,13 @@ protected:
 };
 
 TEST_P(CudaMutation, EveryBarrierIsMissed) {
-  Status whole = run(compiled());
+  Result<Outcome> whole = run(compiled());
   ASSERT_TRUE(whole) << whole.error().text();
   expectFound("bar.sync", GetParam().blockBarriers);
   if (GetParam().warpBarriers)
     expectFound("bar.warp.sync", GetParam().warpBarriers);
+  if (GetParam().waits)
+    expectFound("cp.async.wait_group", GetParam().waits);
 }
 
 constexpr const char *row = R"mlir(
@@ -114,6 +125,15 @@ func.func @forward(%a: tensor<40x70xf32> {graph.name = "a", graph.role = "input"
   return %y : tensor<40x36xf32>
 })mlir";
 
+/// Tiles in every stage, and the first stage a second time.
+constexpr const char *matrices = R"mlir(
+func.func @forward(%a: tensor<96x320xbf16> {graph.name = "a", graph.role = "input"},
+                   %b: tensor<320x64xbf16> {graph.name = "b", graph.role = "input"})
+    -> (tensor<96x64xbf16> {graph.name = "y"}) {
+  %y = graph.contract %a, %b batch [] x [] over [1] x [0] : tensor<96x320xbf16>, tensor<320x64xbf16> -> tensor<96x64xbf16>
+  return %y : tensor<96x64xbf16>
+})mlir";
+
 /// Several tiles of keys and of queries.
 constexpr const char *attention = R"mlir(
 func.func @forward(%q: tensor<1x1x70x16xf32> {graph.name = "q", graph.role = "input"},
@@ -133,7 +153,38 @@ func.func @forward(%q: tensor<1x1x70x16xf32> {graph.name = "q", graph.role = "in
 INSTANTIATE_TEST_SUITE_P(Roots, CudaMutation,
                          testing::Values(Case{"row", row, 2}, Case{"column", column, 1},
                                          Case{"contraction", contraction, 2},
+                                         Case{"matrices", matrices, 3, 1, 2},
                                          Case{"attention", attention, 6, 5}),
+                         [](const auto &info) { return std::string(info.param.name); });
+
+class CudaSwizzle : public CudaMutation {};
+
+/// Where elements of a tile lie is one exchange of address bits for those who write and one for
+/// those who read: with another one of either, results are others, or banks conflict.
+TEST_P(CudaSwizzle, EveryExchangeIsMissed) {
+  const Program whole = compiled();
+  Result<Outcome> expected = run(whole);
+  ASSERT_TRUE(expected) << expected.error().text();
+  EXPECT_EQ(expected->memory.sharedWavefronts, expected->memory.leastWavefronts);
+  const std::string text = textOf(whole);
+  const std::vector<size_t> places = placesOf(text, "xor.b32");
+  EXPECT_GE(places.size(), 4u) << text;
+  for (size_t at : places) {
+    std::string mutated = text;
+    mutated.replace(at, 7, "or.b32 ");
+    Program program = whole;
+    program.objects[0].bytes.assign(mutated.begin(), mutated.end());
+    Result<Outcome> ran = run(std::move(program));
+    const bool isFound =
+        !ran || std::memcmp(ran->result.data(), expected->result.data(), ran->result.bytes()) ||
+        ran->memory.sharedWavefronts > ran->memory.leastWavefronts;
+    EXPECT_TRUE(isFound) << "nothing is found with another line "
+                         << std::count(text.begin(), text.begin() + at, '\n') + 1 << " of\n"
+                         << text;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Roots, CudaSwizzle, testing::Values(Case{"matrices", matrices, 0}),
                          [](const auto &info) { return std::string(info.param.name); });
 
 } // namespace

@@ -11,8 +11,12 @@ Result<std::unique_ptr<EmulatedProgram>> EmulatedProgram::load(Program program, 
   EmulatedDeviceOptions options;
   options.capability = 0;
   options.launch.seed = seed;
-  configureEmulatedDevice(options);
   std::unique_ptr<EmulatedProgram> loaded(new EmulatedProgram);
+  options.launched = [counters = loaded->counters](const LaunchRequest &, const LaunchResult &,
+                                                   const MemoryCounters &launch) {
+    *counters += launch;
+  };
+  configureEmulatedDevice(options);
   INGOT_ASSIGN(loaded->device, cuda::openDevice(emulatedDriver(), 0, "cuda:emulated"));
   INGOT_ASSIGN(loaded->session,
                loaded->device->load(std::make_shared<Program>(std::move(program))));

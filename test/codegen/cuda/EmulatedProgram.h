@@ -1,5 +1,6 @@
 /// Programs of PTX on the device `cuda:emulated` of this process: the PTX machine, all checks on.
 #pragma once
+#include "runtime/emulator/checks/KernelProfile.h"
 #include "runtime/program/Device.h"
 
 namespace ingot::test {
@@ -15,10 +16,13 @@ public:
 
   /// Its errors name the kernel and what the machine found.
   Session *operator->() const { return session.get(); }
+  /// What all launches so far have moved.
+  const emulator::MemoryCounters &memory() const { return *counters; }
 
 private:
   EmulatedProgram() = default;
 
+  std::shared_ptr<emulator::MemoryCounters> counters = std::make_shared<emulator::MemoryCounters>();
   std::unique_ptr<Device> device;
   std::unique_ptr<Session> session;
 };

@@ -1,0 +1,69 @@
+/// How a contraction on tensor cores is cut.
+#pragma once
+#include "codegen/cuda/FactorTiles.h"
+
+namespace ingot {
+
+/// The tiles of blocks and warps, powers of two, and the parts of the depth.
+struct MatrixSizes {
+  int64_t threads = 0;
+  int64_t rows = 0, columns = 0, depth = 0; ///< of a block's tile
+  int64_t warpRows = 0, warpColumns = 0;    ///< of a warp's
+  int64_t stages = 0;                       ///< tiles of the depth in shared memory at once
+  int64_t splits = 1;                       ///< of the depth, each with blocks of its own
+  int64_t lanes = 1;                        ///< results that are stored at once
+  FactorReading left, right;
+
+  template <typename Field> void fields(Field field) {
+    field("threads", threads);
+    field("rows", rows);
+    field("columns", columns);
+    field("depth", depth);
+    field("warp_rows", warpRows);
+    field("warp_columns", warpColumns);
+    field("stages", stages);
+    field("splits", splits);
+    field("lanes", lanes);
+    left.fields("left", field);
+    right.fields("right", field);
+  }
+
+  int64_t stageBytes() const {
+    return FactorTiles::bytes(rows, depth) + FactorTiles::bytes(columns, depth);
+  }
+  int64_t warps() const { return threads / warpSize; }
+  /// Rows of a warp's tile whose sums pass through shared memory at once.
+  int64_t sumRows() const;
+  /// Shared memory of a block.
+  int64_t scratch() const;
+  /// Tiles along the depth, in all and of a split.
+  int64_t steps(const ContractionProduct &product) const {
+    return llvm::divideCeilSigned(product.depth, depth);
+  }
+  int64_t stepsOfSplit(const ContractionProduct &product) const {
+    return llvm::divideCeilSigned(steps(product), splits);
+  }
+  int64_t blocks(const ContractionProduct &product) const {
+    return product.blocks(rows, columns) * splits;
+  }
+  /// Sums of all splits: launch scratch.
+  mlir::MemRefType partials(const ContractionProduct &product) const {
+    return partials(product, splits);
+  }
+  static mlir::MemRefType partials(const ContractionProduct &product, int64_t splits) {
+    return mlir::MemRefType::get({splits * product.batch * product.rows * product.columns},
+                                 product.sumType);
+  }
+};
+
+/// True if the tensor cores have both factors' type.
+bool isForTensorCores(graph::ContractOp contract, const ContractionProduct &product);
+
+/// The sizes by which the chip is done first, by a model of its rates.
+MatrixSizes chooseMatrixSizes(mlir::func::FuncOp kernel, const ContractionProduct &product);
+
+/// False if sizes do not belong together, or not to the product.
+bool fitTogether(mlir::func::FuncOp kernel, const MatrixSizes &sizes,
+                 const ContractionProduct &product);
+
+} // namespace ingot
