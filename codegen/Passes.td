@@ -38,7 +38,7 @@ def GridKernelSignature : Pass<"grid-kernel-signature", "::mlir::ModuleOp"> {
     ```
     llvm.func @k.0(%x: !llvm.ptr, %scratch: !llvm.ptr<3>) attributes {kernel.threads = 128 : i64}
     // becomes
-    llvm.mlir.global external @block_scratch() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<0 x i8>
+    llvm.mlir.global external @block_scratch() {addr_space = 3 : i32, alignment = 1024 : i64} : !llvm.array<0 x i8>
     llvm.func @k.0(%x: !llvm.ptr) attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>}
     ```
   }];

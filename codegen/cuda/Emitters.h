@@ -12,6 +12,9 @@ constexpr int64_t warpSize = 32;
 constexpr unsigned sharedSpace = 3;        ///< LLVM's number of the address space
 constexpr int64_t scratchAlignment = 1024; ///< of a block's scratch, in bytes
 
+/// What a loop says of how it is to be unrolled, on its way to LLVM.
+constexpr llvm::StringLiteral loopAnnotationName = "llvm.loop_annotation";
+
 /// The schedule of one kernel on a GPU. A grain is a block; every launch has a size `threads`; a
 /// worker's scratch is the block's shared memory.
 class CudaScheduler : public ScheduleBuilder {

@@ -45,6 +45,14 @@ void takeScratch(LLVM::LLVMFuncOp kernel) {
     kernel.setArgAttrsAttr(builder.getArrayAttr(attributes.getValue().drop_back()));
 }
 
+/// What a loop says of itself reaches a branch under the loop's name for it, which is not LLVM's.
+void takeLoopAnnotations(LLVM::LLVMFuncOp kernel) {
+  kernel.walk([](LLVM::BrOp branch) {
+    if (auto known = branch->removeDiscardableAttr(loopAnnotationName))
+      branch.setLoopAnnotationAttr(cast<LLVM::LoopAnnotationAttr>(known));
+  });
+}
+
 struct GridKernelSignature : impl::GridKernelSignatureBase<GridKernelSignature> {
   void runOnOperation() override {
     for (auto kernel : llvm::to_vector(getOperation().getOps<LLVM::LLVMFuncOp>())) {
@@ -52,6 +60,7 @@ struct GridKernelSignature : impl::GridKernelSignatureBase<GridKernelSignature> 
       if (!threads)
         continue;
       takeScratch(kernel);
+      takeLoopAnnotations(kernel);
       OpBuilder builder(kernel);
       kernel->removeAttr(kernel::threadsName);
       kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());

@@ -176,8 +176,8 @@ MatrixEmitter::Values MatrixEmitter::multiplyAll() {
   auto never =
       LLVM::LoopUnrollAttr::get(context, BoolAttr::get(context, true), {}, {}, {}, {}, {}, {});
   done.front().getDefiningOp()->setAttr(
-      "llvm.loop_annotation", LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, never, {}, {}, {},
-                                                            {}, {}, {}, {}, {}, {}, {}, {}));
+      loopAnnotationName, LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, never, {}, {}, {}, {},
+                                                        {}, {}, {}, {}, {}, {}, {}));
   done.resize(sumCount());
   return done;
 }
