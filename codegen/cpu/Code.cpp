@@ -1,4 +1,5 @@
 #include "codegen/cpu/Code.h"
+#include "codegen/kernel/ConvertFloat.h"
 
 using namespace mlir;
 
@@ -82,16 +83,6 @@ Value Code::constant(Type type, double value) {
   return create<arith::ConstantOp>(scalar);
 }
 
-Value Code::convert(Value value, Type element) {
-  Type from = getElementTypeOrSelf(value.getType());
-  if (from == element)
-    return value;
-  Type type = element;
-  if (auto vector = dyn_cast<VectorType>(value.getType()))
-    type = vector.clone(element);
-  if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
-    return create<arith::ExtFOp>(type, value);
-  return create<arith::TruncFOp>(type, value);
-}
+Value Code::convert(Value value, Type element) { return convertFloat(*this, value, element); }
 
 } // namespace ingot

@@ -1,22 +1,11 @@
-/// Lines along one dimension of a tensor, which scan and sort kernels walk from end to end.
+/// How scan and sort kernels share their lines out.
 #pragma once
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
-#include "ir/dialect/GraphBuilder.h"
+#include "codegen/kernel/LineShape.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace ingot {
-
-/// The tensor is [outer, size, inner].
-struct LineShape {
-  LineShape(mlir::RankedTensorType type, int64_t dimension) {
-    for (int64_t index = 0; index < type.getRank(); ++index)
-      (index < dimension ? outer : index > dimension ? inner : size) *= type.getDimSize(index);
-  }
-  double elements() const { return double(outer) * double(size) * double(inner); }
-
-  int64_t outer = 1, size = 1, inner = 1;
-};
 
 /// How units of work, lines or lines side by side, are shared out.
 struct LineSizes {
@@ -24,15 +13,6 @@ struct LineSizes {
 
   template <typename Field> void fields(Field field) { field("units", units); }
 };
-
-/// The op of the kernel's root; null after a diagnostic.
-template <typename Op> Op lineOpOf(mlir::func::FuncOp kernel) {
-  auto ops = llvm::to_vector(kernel.getOps<Op>());
-  if (ops.size() == 1)
-    return ops.front();
-  kernel.emitError("a kernel of this root holds one ") << Op::getOperationName();
-  return {};
-}
 
 /// One launch, whose grains take so many units each.
 inline void launchLines(KernelScheduler &kernel, llvm::StringRef kind, int64_t units,

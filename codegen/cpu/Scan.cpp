@@ -3,7 +3,7 @@
 #include "codegen/cpu/Code.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/Lines.h"
-#include "codegen/kernel/PointAccess.h"
+#include "codegen/kernel/LineSteps.h"
 
 using namespace mlir;
 
@@ -22,17 +22,13 @@ class ScanEmitter {
 public:
   ScanEmitter(KernelBuilder &kernel, graph::ScanOp op, int64_t unitsPerGrain)
       : kernel(kernel), op(op), type(op.getType()), shape(type, op.getDimension()),
-        unitsPerGrain(unitsPerGrain), points(kernel.points()), code{kernel.builder, op.getLoc()} {}
+        unitsPerGrain(unitsPerGrain), points(kernel.points()), code{kernel.builder, op.getLoc()},
+        step(code, op) {}
 
   LogicalResult emit();
 
 private:
   void emitUnit(Value unit);
-  Value neutral();
-  Value combine(Value sum, Value x);
-  Value converted(Value x, Type element) {
-    return isa<FloatType>(element) ? code.convert(x, element) : x;
-  }
 
   KernelBuilder &kernel;
   graph::ScanOp op;
@@ -41,27 +37,8 @@ private:
   const int64_t unitsPerGrain;
   PointEmitter points;
   Code code;
-  const Type sumType = graph::accumulationType(type.getElementType());
+  const ScanStep step;
 };
-
-Value ScanEmitter::neutral() {
-  const int64_t number = op.getKind() == graph::ReduceKind::Product;
-  TypedAttr value = isa<FloatType>(sumType)
-                        ? TypedAttr(code.builder.getFloatAttr(sumType, double(number)))
-                        : TypedAttr(code.builder.getIntegerAttr(sumType, number));
-  if (shape.inner > 1)
-    value = DenseElementsAttr::get(lanesOf(sumType), ArrayRef<Attribute>{value});
-  return code.create<arith::ConstantOp>(value);
-}
-
-Value ScanEmitter::combine(Value sum, Value x) {
-  const bool isFloat = isa<FloatType>(sumType);
-  if (op.getKind() == graph::ReduceKind::Sum)
-    return isFloat ? code.create<arith::AddFOp>(sum, x).getResult()
-                   : code.create<arith::AddIOp>(sum, x).getResult();
-  return isFloat ? code.create<arith::MulFOp>(sum, x).getResult()
-                 : code.create<arith::MulIOp>(sum, x).getResult();
-}
 
 void ScanEmitter::emitUnit(Value unit) {
   PointIndex line = PointIndex::uniform(unit, shape.outer), column = PointIndex::constant(0);
@@ -74,21 +51,21 @@ void ScanEmitter::emitUnit(Value unit) {
     if (shape.inner % lanes)
       mask = code.maskBelow(code.sub(code.index(shape.inner), first));
   }
-  code.loop(code.index(0), code.index(shape.size), 1, ValueRange{neutral()},
-            [&](Value step, ValueRange carried) {
-              PointEmitter::Scope scope(points);
-              Value place = op.getReverse() ? code.sub(code.index(shape.size - 1), step) : step;
-              PointIndex position =
-                  (line * shape.size + PointIndex::uniform(place, shape.size)) * shape.inner +
-                  column;
-              Value x = points.at(op.getOperand(), points.split(position, type.getShape()), mask);
-              if (shape.inner > 1)
-                x = points.vectorised(x);
-              Value next = combine(carried[0], converted(x, sumType));
-              points.store(converted(op.getExclusive() ? carried[0] : next, type.getElementType()),
-                           kernel.resultMemory(0), position, mask, type.getElementType());
-              return SmallVector<Value>{next};
-            });
+  code.loop(
+      code.index(0), code.index(shape.size), 1,
+      ValueRange{step.neutral(shape.inner > 1 ? lanes : 0)}, [&](Value number, ValueRange carried) {
+        PointEmitter::Scope scope(points);
+        Value place = op.getReverse() ? code.sub(code.index(shape.size - 1), number) : number;
+        PointIndex position =
+            (line * shape.size + PointIndex::uniform(place, shape.size)) * shape.inner + column;
+        Value x = points.at(op.getOperand(), points.split(position, type.getShape()), mask);
+        if (shape.inner > 1)
+          x = points.vectorised(x);
+        Value next = step.combine(carried[0], step.widened(x));
+        points.store(step.narrowed(op.getExclusive() ? carried[0] : next), kernel.resultMemory(0),
+                     position, mask, type.getElementType());
+        return SmallVector<Value>{next};
+      });
 }
 
 LogicalResult ScanEmitter::emit() {

@@ -3,7 +3,7 @@
 #include "codegen/cpu/Code.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/Lines.h"
-#include "passes/linalg/Reshape.h"
+#include "codegen/kernel/LineSteps.h"
 #include <limits>
 
 using namespace mlir;
@@ -11,9 +11,7 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-int64_t unitsOf(const LineShape &shape) {
-  return shape.elements() == 0 ? 0 : shape.outer * shape.inner;
-}
+int64_t unitsOf(const LineShape &shape) { return shape.elements() == 0 ? 0 : shape.lines(); }
 
 /// How often runs double until one is the whole line.
 int64_t passesOf(const LineShape &shape) {
@@ -34,13 +32,10 @@ private:
   void mergeRuns();
   void mergePair(Value from, Value to, Value left, Value middle, Value end);
   void store(const PointIndex &outer, const PointIndex &column);
-  Value keyOf(Value x);
-  Value word(int64_t number) {
-    return code.create<arith::ConstantOp>(code.builder.getI64IntegerAttr(number));
-  }
   PointIndex positionOf(const PointIndex &outer, Value place, const PointIndex &column) {
     return (outer * shape.size + PointIndex::uniform(place, shape.size)) * shape.inner + column;
   }
+  IntegerType keyType() { return code.builder.getI64Type(); }
   Value element(const PointIndex &position) {
     return points.at(op.getOperand(), points.split(position, type.getShape()));
   }
@@ -55,35 +50,11 @@ private:
   Value keys, places; ///< twice the line: what is merged, and what it becomes
 };
 
-/// An i64 that is less than another's where its element comes before the other.
-Value SortEmitter::keyOf(Value x) {
-  Type i64 = code.builder.getI64Type();
-  Value key;
-  if (isa<FloatType>(x.getType())) {
-    if (!x.getType().isF64())
-      x = code.convert(x, code.builder.getF32Type());
-    const unsigned width = x.getType().getIntOrFloatBitWidth();
-    Value zero = code.zero(x.getType());
-    Value isZero = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, x, zero);
-    Value isNan = code.create<arith::CmpFOp>(arith::CmpFPredicate::UNO, x, x);
-    Value bits = code.create<arith::BitcastOp>(code.builder.getIntegerType(width),
-                                               code.create<arith::SelectOp>(isZero, zero, x));
-    key = width == 64 ? bits : code.create<arith::ExtSIOp>(i64, bits).getResult();
-    // The larger a negative number's bits, the smaller it is.
-    Value sign = code.create<arith::ShRSIOp>(key, word(63));
-    Value others = code.create<arith::AndIOp>(sign, word(std::numeric_limits<int64_t>::max()));
-    key = code.create<arith::XOrIOp>(key, others);
-    key = code.create<arith::SelectOp>(isNan, word(std::numeric_limits<int64_t>::max()), key);
-  } else {
-    key = x.getType().isInteger(64) ? x : code.create<arith::ExtSIOp>(i64, x).getResult();
-  }
-  return op.getDescending() ? code.create<arith::XOrIOp>(key, word(-1)).getResult() : key;
-}
-
 void SortEmitter::fill(const PointIndex &outer, const PointIndex &column) {
   code.loop(code.index(0), code.index(shape.size), 1, [&](Value place) {
     PointEmitter::Scope scope(points);
-    code.store(keyOf(element(positionOf(outer, place, column))), keys, place);
+    Value key = sortKey(code, op, element(positionOf(outer, place, column)), keyType());
+    code.store(key, keys, place);
     code.store(code.create<arith::IndexCastOp>(code.builder.getI32Type(), place), places, place);
   });
 }
@@ -135,7 +106,7 @@ void SortEmitter::store(const PointIndex &outer, const PointIndex &column) {
     PointIndex to = positionOf(outer, next, column);
     for (unsigned result = 0; result < kernel.results(); ++result) {
       Value value;
-      if (reshapeSource(kernel.returned(result)) == op.getPlaces()) {
+      if (isSortedPlaces(kernel.kernel, op, result)) {
         value = code.create<arith::ExtSIOp>(code.builder.getI64Type(), place);
       } else {
         Value index = code.create<arith::IndexCastOp>(code.builder.getIndexType(), place);
@@ -157,7 +128,7 @@ void SortEmitter::emitLine(Value line) {
 }
 
 LogicalResult SortEmitter::emit() {
-  keys = kernel.workspace(MemRefType::get({2 * shape.size}, code.builder.getI64Type()));
+  keys = kernel.workspace(MemRefType::get({2 * shape.size}, keyType()));
   places = kernel.workspace(MemRefType::get({2 * shape.size}, code.builder.getI32Type()));
   forUnits(kernel, code, unitsPerGrain, unitsOf(shape), [&](Value line) { emitLine(line); });
   return success(points.ok());

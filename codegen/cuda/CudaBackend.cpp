@@ -17,6 +17,8 @@ Scheduler schedulerFor(StringRef root) {
       .Cases({"row", "update"}, scheduleRow) // an update that watches its gradients has rows
       .Case("column", scheduleColumn)
       .Case("scatter", scheduleScatter)
+      .Case("scan", scheduleScan)
+      .Case("sort", scheduleSort)
       .Case("contraction", scheduleContraction)
       .Case("attention", scheduleAttention)
       .Case("attention_backward", scheduleAttentionBackward)
@@ -30,6 +32,8 @@ CudaEmitter emitterFor(StringRef kind) {
       .Case("rows", emitRows)
       .Cases({"columns", "columns_of_chunks"}, emitColumns)
       .Case("scatter", emitScatter)
+      .Case("scan", emitScan)
+      .Cases({"sort_tiles", "sort_merge"}, emitSort)
       .Case("contraction", emitContraction)
       .Case("matrix_contraction", emitMatrixContraction)
       .Case("contraction_of_splits", emitContractionOfSplits)

@@ -17,8 +17,8 @@ func.func private @k(%x: tensor<8xf32>) -> tensor<8xf32> attributes {graph.kerne
 
 // -----
 
-// expected-error @+1 {{kernel.schedule: no GPU has launches of kind "scan"}}
+// expected-error @+1 {{kernel.schedule: no GPU has launches of kind "spiral"}}
 func.func private @k(%x: tensor<8xf32>) -> tensor<8xf32> attributes {graph.kernel = "elementwise", kernel.schedule =
-    #kernel.schedule<arguments = [read, write], sharing = [], scratch = 0, launch_scratch = 0, launches = [scan grains 1 flops 8 bytes 64 sizes (threads = 32)]>} {
+    #kernel.schedule<arguments = [read, write], sharing = [], scratch = 0, launch_scratch = 0, launches = [spiral grains 1 flops 8 bytes 64 sizes (threads = 32)]>} {
   return %x : tensor<8xf32>
 }
