@@ -4,6 +4,7 @@
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
+#include "codegen/kernel/ConvertFloat.h"
 #include "codegen/kernel/ScatterShape.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -167,10 +168,9 @@ void ScatterEmitter::addUpdates() {
     if (!shape.adds)
       return points.store(update, kernel.resultMemory(0), position, mask, type.getElementType());
     Value old = points.load(kernel.resultMemory(0), type.getElementType(), position, mask);
-    Value sum = isa<FloatType>(type.getElementType())
-                    ? arith::AddFOp::create(builder, location, old, update).getResult()
-                    : arith::AddIOp::create(builder, location, old, update).getResult();
-    points.store(sum, kernel.resultMemory(0), position, mask, type.getElementType());
+    IndexCode code{builder, location};
+    points.store(addElements(code, old, update), kernel.resultMemory(0), position, mask,
+                 type.getElementType());
   });
 }
 

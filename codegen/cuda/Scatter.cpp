@@ -1,6 +1,7 @@
 /// Scatter kernels: each warp owns rows of the result and adds what the indices send there, in
 /// their order, so that nothing is atomic and every sum is the CPU's.
 #include "codegen/cuda/Emitters.h"
+#include "codegen/kernel/ConvertFloat.h"
 #include "codegen/kernel/ScatterShape.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -109,9 +110,7 @@ void ScatterEmitter::addUpdate(Value number, Value row) {
     if (!shape.adds)
       return points.store(update, kernel.resultMemory(0), position, {}, element);
     Value old = points.load(kernel.resultMemory(0), element, position, {});
-    Value sum = isa<FloatType>(element) ? code.create<arith::AddFOp>(old, update).getResult()
-                                        : code.create<arith::AddIOp>(old, update).getResult();
-    points.store(sum, kernel.resultMemory(0), position, {}, element);
+    points.store(addElements(code, old, update), kernel.resultMemory(0), position, {}, element);
   });
 }
 
