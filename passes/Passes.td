@@ -103,7 +103,8 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     One graph.update per bucket of parameters (those of a layer, neighbours joined up to about
     1 MB; one for the vectors of all larger layers), as soon as its gradients are final and its parameters used for the last time. Parameters and
     state are donated: they are updated in place. Clipping by global norm and `accumulate` micro-batches
-    (slices of the batch arguments, whose mean counts) are part of @step. `skip-non-finite` needs all gradients
+    (slices of the batch arguments, whose mean counts) are part of @step: a few one after the other, more as the
+    iterations of a loop, with the same bits. `skip-non-finite` needs all gradients
     first, as clipping does: every update takes a scale that is NaN where the norm or the loss is not finite, and
     changes nothing then. Rates and decays of groups are scalars of their updates. With it or `return-gradients`,
     `gradient_norms` has the norm of each parameter's gradient, in the order of @step's parameters, 0 for those that are

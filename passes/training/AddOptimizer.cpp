@@ -1,9 +1,9 @@
 /// Pass add-optimizer: @gradients → @step.
 #include "ir/dialect/GraphBuilder.h"
-#include "mlir/IR/IRMapping.h"
 #include "passes/Passes.h"
 #include "passes/Signature.h"
 #include "passes/training/Buckets.h"
+#include "passes/training/MicroBatches.h"
 #include "passes/training/Optimizers.h"
 #include "runtime/program/Bucket.h"
 #include "llvm/Support/Regex.h"
@@ -52,6 +52,8 @@ int64_t watchedRows(int64_t elements) {
 class AddOptimizer : public impl::AddOptimizerBase<AddOptimizer> {
 public:
   using AddOptimizerBase::AddOptimizerBase;
+  AddOptimizer(AddOptimizerOptions options, int64_t mostWrittenOut)
+      : AddOptimizerBase(std::move(options)), mostWrittenOut(mostWrittenOut) {}
 
   void runOnOperation() override {
     function = requireFunction(getOperation(), "gradients", "the pass differentiate");
@@ -188,6 +190,7 @@ private:
   }
   const OptimizerRow &row() { return rowOf(numbers().optimizer); }
 
+  int64_t mostWrittenOut = MicroBatches::mostWrittenOut;
   func::FuncOp function;
   Type scalarType; ///< of norms and corrections: f64 if a parameter is, else f32
   SmallVector<Trained, 0> trained;
@@ -198,73 +201,13 @@ private:
   BlockArgument learningRate, step;
 };
 
-/// Repeats the body for each slice of the batch; gradients are summed as they arise, the loss is
-/// the mean.
 LogicalResult AddOptimizer::splitMicroBatches() {
   if (accumulate == 1)
     return success();
-  Block &block = function.front();
-  auto body = llvm::map_to_vector(block.without_terminator(), [](Operation &op) { return &op; });
-  constexpr int64_t mostOps = 1 << 18; // written out; compiling so many takes gigabytes
-  if (int64_t(body.size()) * accumulate > mostOps)
-    return emitError(function.getLoc())
-           << "accumulate: " << int(accumulate) << " micro-batches of " << body.size()
-           << " operators are more than " << mostOps << " operators";
-  SmallVector<BlockArgument> batches = argumentsOf(function, Role::Input);
-  llvm::append_range(batches, argumentsOf(function, Role::Target));
-  SmallVector<int64_t> rows;
-  for (BlockArgument batch : batches) {
-    auto type = tensorType(batch);
-    if (type.getRank() == 0)
-      return emitError(batch.getLoc()) << "'" << argumentName(batch)
-                                       << "' has no batch dimension to split into micro-batches";
-    rows.push_back(type.getDimSize(0));
-    SmallVector<int64_t> shape(type.getShape());
-    shape[0] *= accumulate;
-    batch.setType(type.clone(shape));
-  }
-  function.setType(
-      FunctionType::get(&getContext(), block.getArgumentTypes(), function.getResultTypes()));
-
-  OpBuilder builder(block.getTerminator());
-  SmallVector<Value> sums(trained.size());
-  Value lossSum;
-  SmallVector<Value> state; // one micro-batch hands it to the next
-  for (auto [argument, next] : modelState)
-    state.push_back(argument);
-  for (int index = 0; index < accumulate; ++index) {
-    builder.setInsertionPoint(block.getTerminator());
-    IRMapping mapping;
-    for (auto [batch, size] : llvm::zip_equal(batches, rows)) {
-      GraphBuilder build(builder, batch.getLoc());
-      mapping.map(batch, build.slice(batch, 0, index * size, (index + 1) * size));
-    }
-    for (auto [entry, current] : llvm::zip_equal(modelState, state))
-      mapping.map(entry.first, current);
-    for (Operation *op : body)
-      builder.clone(*op, mapping);
-    for (auto [entry, current] : llvm::zip_equal(modelState, state))
-      current = mapping.lookupOrDefault(entry.second);
-    auto accumulateInto = [&](Value &sum, Value value) {
-      Value share = mapping.lookupOrDefault(value);
-      if (Operation *source = share.getDefiningOp())
-        builder.setInsertionPointAfter(source);
-      GraphBuilder build(builder, share.getLoc());
-      sum = sum ? build.add(sum, share) : share;
-    };
-    for (auto [sum, one] : llvm::zip_equal(sums, trained))
-      accumulateInto(sum, one.gradient);
-    accumulateInto(lossSum, loss);
-  }
-  for (auto [sum, one] : llvm::zip_equal(sums, trained))
-    one.gradient = sum;
-  for (auto [entry, current] : llvm::zip_equal(modelState, state))
-    entry.second = current;
-  builder.setInsertionPoint(block.getTerminator());
-  loss = GraphBuilder(builder, lossSum.getLoc()).mul(lossSum, 1.0 / accumulate);
-  block.getTerminator()->setOperands({});
-  for (Operation *op : llvm::reverse(body))
-    op->erase();
+  MicroBatches batches(function, accumulate, mostWrittenOut);
+  if (failed(batches.widenArguments()))
+    return failure();
+  batches.sum(trained, modelState, loss);
   return success();
 }
 
@@ -487,4 +430,9 @@ void AddOptimizer::nameResults() {
 }
 
 } // namespace
+
+std::unique_ptr<Pass> createAddOptimizer(AddOptimizerOptions options, int64_t mostWrittenOut) {
+  return std::make_unique<AddOptimizer>(std::move(options), mostWrittenOut);
+}
+
 } // namespace ingot

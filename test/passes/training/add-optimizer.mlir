@@ -8,6 +8,7 @@
 // RUN: %ingot-opt %s --add-optimizer="groups=h.0.*;frozen,.*;0.5;0" | FileCheck %s --check-prefix=GROUPS
 // RUN: %ingot-opt %s --add-optimizer="return-gradients accumulate=2" | FileCheck %s --check-prefix=RETURN
 // RUN: %ingot-opt %s --add-optimizer="accumulate=2" | FileCheck %s --check-prefix=ACCUMULATE
+// RUN: %ingot-opt %s --add-optimizer="accumulate=6" | FileCheck %s --check-prefix=LOOP
 
 // Parameters and state are donated to results of the same name; corrections are computed in f64.
 // Layer 1 is a bucket of its own (its weight has 1 MB) and is updated behind the last use of its
@@ -114,11 +115,22 @@
 // ACCUMULATE: %[[A:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
 // ACCUMULATE: graph.slice %[[X]] [4, 0] to [8, 8] by [1, 1]
 // ACCUMULATE: %[[B:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
-// ACCUMULATE-NEXT: %[[G:.+]] = graph.add %[[A]], %[[B]]
+// ACCUMULATE-NEXT: %[[G:.+]] = graph.add %[[B]], %[[A]]
 // ACCUMULATE: graph.update{{.*}} gradients(%[[G]]) {{.*}} scalars(%{{[^,]+}}, %{{[^,]+}}, %[[HALF]], %{{[^,]+}}, %{{[^,]+}})
 // ACCUMULATE-COUNT-2: graph.yield
 // ACCUMULATE: %[[LOSS:.+]] = graph.mul %{{.+}}, %{{.+}} : tensor<f32>
 // ACCUMULATE: return {{.*}}, %[[LOSS]] :
+// More are the iterations of a loop, which starts with sums of -0: adding to them changes no bit.
+// LOOP-LABEL: func.func @step(
+// LOOP-SAME: %[[X:[a-z0-9]+]]: tensor<24x8xf32> {graph.name = "x", graph.role = "input"}
+// LOOP-DAG: %[[ZERO:.+]] = graph.constant dense<-0.000000e+00> : tensor<512x512xf32>
+// LOOP-DAG: %[[PARTS:.+]] = graph.reshape %[[X]] : tensor<24x8xf32> -> tensor<6x4x8xf32>
+// LOOP: %[[SUMS:.+]]:3 = graph.loop {{.*}} carry({{.*}}%[[ZERO]]
+// LOOP-NEXT: ^bb0(%[[I:.+]]: tensor<i64>, %{{.+}}: tensor<512x8xf32>, %[[SUM:.+]]: tensor<512x512xf32>, %{{.+}}: tensor<f32>):
+// LOOP: graph.dynamic_slice %[[PARTS]], %[[I]]
+// LOOP: %[[B:.+]] = graph.contract {{.*}} -> tensor<512x512xf32>
+// LOOP-NEXT: graph.add %[[B]], %[[SUM]]
+// LOOP: graph.update{{.*}} gradients(%[[SUMS]]#0, %[[SUMS]]#1)
 func.func @gradients(
     %w0: tensor<512x8xf32> {graph.name = "h.0.w", graph.role = "parameter"},
     %w1: tensor<512x512xf32> {graph.name = "h.1.w", graph.role = "parameter"},
