@@ -53,8 +53,8 @@ LogicalResult ForwardEmitter::emit() {
     return success();
 
   query = matrix(op.getQuery());
-  key = matrix(op.getKey());
-  value = matrix(op.getValue());
+  key = matrix(op.getKey(), shape.group);
+  value = matrix(op.getValue(), shape.group);
   panels = queryPanels(shape.head);
   scores = scoreBlock();
   sums = sumBlock(shape.queries, shape.queryValueTile, shape.valueHead);

@@ -1,6 +1,6 @@
 /// Attention, backward: probabilities are recomputed block by block from the saved log-sum-exp
-/// (Dao et al. 2022, algorithm 2). One pair of batch element and head is one unit of work, so that
-/// sums over queries and over keys are added in one fixed order.
+/// (Dao et al. 2022, algorithm 2). One pair of batch element and key head is one unit of work, so
+/// that sums over queries and over keys are added in one fixed order.
 ///
 /// With P = exp(scale·S - lse), D = rowsum(dO ∘ O) and dS = scale · P ∘ (dP - D), dP = dO·Vᵀ:
 /// dV = Pᵀ·dO, dK = dSᵀ·Q, dQ = dS·K.
@@ -24,6 +24,7 @@ public:
   LogicalResult emit();
 
 private:
+  void emitUnit(Value unit);
   void emitPair(Value pair);
   void emitQueryBlock(Value pair, Value first, Value count);
   void loadStatistics(Value pair, Value first, Value count);
@@ -47,14 +48,14 @@ LogicalResult BackwardEmitter::emit() {
   queryPlaces = *queryViews;
   keyPlaces = *keyViews;
   valuePlaces = *valueViews;
-  if (failed(readPlan([](const AttentionShape &shape) { return shape.pairs; })))
+  if (failed(readPlan([](const AttentionShape &shape) { return shape.keyPairs(); })))
     return failure();
   if (shape.pairs == 0)
     return success();
 
   query = matrix(op.getQuery());
-  key = matrix(op.getKey());
-  value = matrix(op.getValue());
+  key = matrix(op.getKey(), shape.group);
+  value = matrix(op.getValue(), shape.group);
   output = matrix(op.getOutput());
   gradient = matrix(op.getGradient());
   queryColumns = queryPanels(shape.head);
@@ -66,23 +67,34 @@ LogicalResult BackwardEmitter::emit() {
   valueGradient = sumBlock(shape.keyCount, shape.keyValueTile, shape.valueHead);
   lse = scratch(shape.queries);
   products = scratch(shape.queries);
-  forUnits(shape.pairs, [&](Value pair) { emitPair(pair); });
+  forUnits(shape.keyPairs(), [&](Value unit) { emitUnit(unit); });
   return success();
 }
 
-void BackwardEmitter::emitPair(Value pair) {
-  for (Matrix *matrix : {&query, &key, &value, &output, &gradient})
-    enter(*matrix, pair);
+/// The pairs that share keys and values, one after the other.
+void BackwardEmitter::emitUnit(Value unit) {
+  Value first = shape.group == 1 ? unit : code.mul(unit, shape.group);
+  enter(key, first);
+  enter(value, first);
   fillZero(keyGradient, shape.keyCount);
   fillZero(valueGradient, shape.keyCount);
+  if (shape.group == 1)
+    emitPair(first);
+  else
+    code.loop(first, code.add(first, shape.group), 1, [&](Value pair) { emitPair(pair); });
+  Value start = code.index(0), keys = code.index(shape.keyCount);
+  storeRows(keyPlaces, unit, start, keys, keyGradient, shape.head);
+  storeRows(valuePlaces, unit, start, keys, valueGradient, shape.valueHead);
+}
+
+void BackwardEmitter::emitPair(Value pair) {
+  for (Matrix *matrix : {&query, &output, &gradient})
+    enter(*matrix, pair);
   code.loop(code.index(0), code.index(shape.queryCount), shape.queries, [&](Value first) {
     Value count =
         code.min(code.index(shape.queries), code.sub(code.index(shape.queryCount), first));
     emitQueryBlock(pair, first, count);
   });
-  Value start = code.index(0), keys = code.index(shape.keyCount);
-  storeRows(keyPlaces, pair, start, keys, keyGradient, shape.head);
-  storeRows(valuePlaces, pair, start, keys, valueGradient, shape.valueHead);
 }
 
 void BackwardEmitter::emitQueryBlock(Value pair, Value first, Value count) {
@@ -204,8 +216,8 @@ LogicalResult scheduleAttentionBackward(KernelScheduler &kernel) {
     scratch.elements(shape.queries); // D
   }
   const double share = op.getCausal() ? 0.5 : 1;
-  launchAttention(kernel, "attention_backward", shape, shape.pairs,
-                  2.0 * share * shape.queryCount * shape.keyCount *
+  launchAttention(kernel, "attention_backward", shape, shape.keyPairs(),
+                  2.0 * share * shape.group * shape.queryCount * shape.keyCount *
                       (3 * shape.head + 2 * shape.valueHead),
                   fitsNextPair(kernel, form, shape, tensors));
   return success();

@@ -157,10 +157,11 @@ Value AttentionEmitter::scratch(int64_t count) {
   return kernel.workspace(MemRefType::get({std::max<int64_t>(count, 1)}, sumType));
 }
 
-AttentionEmitter::Matrix AttentionEmitter::matrix(Value tensor) {
+AttentionEmitter::Matrix AttentionEmitter::matrix(Value tensor, int64_t group) {
   auto type = cast<RankedTensorType>(tensor.getType());
   Matrix matrix;
   matrix.tensor = tensor;
+  matrix.group = group;
   matrix.rows = type.getDimSize(2);
   matrix.columns = type.getDimSize(3);
   matrix.view = matrixView(tensor, sumType);
@@ -176,6 +177,8 @@ AttentionEmitter::Matrix AttentionEmitter::matrix(Value tensor) {
 }
 
 void AttentionEmitter::enter(Matrix &matrix, Value pair) {
+  if (matrix.group > 1)
+    pair = code.div(pair, matrix.group);
   if (matrix.view) {
     matrix.base = code.add(matrix.view->group({0, 1}).offset(code, pair), matrix.view->offset);
     return;
@@ -187,8 +190,8 @@ void AttentionEmitter::enter(Matrix &matrix, Value pair) {
   source.element = [&](Value column, Value row) {
     PointEmitter points = kernel.points(1);
     auto type = cast<RankedTensorType>(matrix.tensor.getType());
-    SmallVector<PointIndex> indices =
-        points.split(PointIndex::uniform(pair, shape.pairs), type.getShape().take_front(2));
+    SmallVector<PointIndex> indices = points.split(
+        PointIndex::uniform(pair, shape.pairs / matrix.group), type.getShape().take_front(2));
     indices.push_back(PointIndex::uniform(row, matrix.rows));
     indices.push_back(PointIndex::uniform(column, matrix.columns));
     return points.at(matrix.tensor, ArrayRef<PointIndex>(indices));
@@ -209,7 +212,8 @@ void AttentionEmitter::prefetchNext(ArrayRef<Matrix *> matrices, Value pair, Val
     if (!matrix->view)
       continue;
     const KernelView &view = *matrix->view;
-    Value base = code.add(view.group({0, 1}).offset(code, next), view.offset);
+    Value own = matrix->group > 1 ? code.div(next, matrix->group) : next;
+    Value base = code.add(view.group({0, 1}).offset(code, own), view.offset);
     base = code.add(base, code.mul(first, matrix->rowStride));
     code.loop(code.index(0), count, 1, [&](Value row) {
       Value start = code.add(base, code.mul(row, matrix->rowStride));

@@ -83,6 +83,7 @@ protected:
   struct Matrix {
     mlir::Value tensor;
     int64_t rows = 0, columns = 0, rowStride = 0;
+    int64_t group = 1; ///< neighbouring pairs that have one matrix together
     mlir::Value buffer;
     std::optional<KernelView> view; ///< none: a copy
     mlir::Value base;               ///< where the current pair's matrix starts
@@ -92,7 +93,7 @@ protected:
                    double scale, bool causal);
 
   mlir::Value scratch(int64_t count);
-  Matrix matrix(mlir::Value tensor);
+  Matrix matrix(mlir::Value tensor, int64_t group = 1);
   /// Makes the matrix's `base` that of a pair; the code it emits serves until the pair ends.
   void enter(Matrix &matrix, mlir::Value pair);
 

@@ -216,7 +216,7 @@ LogicalResult KeyEmitter::emit() {
   auto keyPlaces = resultViews(op, 1), valuePlaces = resultViews(op, 2);
   if (!keyPlaces || !valuePlaces)
     return failure();
-  if (extents.pairs * extents.keyCount == 0)
+  if (extents.keyPairs() * extents.keyCount == 0)
     return success();
   keyTile = tile(tiling.rows, key);
   valueTile = tile(tiling.rows, value);
@@ -225,15 +225,29 @@ LogicalResult KeyEmitter::emit() {
   scores = scoreTile();
 
   place(extents.keyCount, /*lastFirst=*/false);
+  const Value firstPair = extents.group == 1 ? pair : code.mul(pair, extents.group);
+  pair = firstPair;
   load(key, first, keyTile);
   load(value, first, valueTile);
   Values sums = noSums(valueColumns);
   const size_t ofValues = sums.size();
   llvm::append_range(sums, noSums(columns));
-  if (extents.queryCount && !sums.empty())
-    sums =
-        code.loop(firstQuerySeeing(first), code.index(extents.queryCount), tiling.columns, sums,
-                  [&](Value firstQuery, ValueRange carried) { return step(firstQuery, carried); });
+  auto addQueries = [&](ValueRange before) -> Values {
+    return code.loop(
+        firstQuerySeeing(first), code.index(extents.queryCount), tiling.columns, before,
+        [&](Value firstQuery, ValueRange carried) { return step(firstQuery, carried); });
+  };
+  if (extents.queryCount && !sums.empty()) {
+    if (extents.group == 1)
+      sums = addQueries(sums);
+    else
+      sums = code.loop(code.index(0), code.index(extents.group), 1, sums,
+                       [&](Value member, ValueRange carried) {
+                         pair = code.add(firstPair, member);
+                         return addQueries(carried);
+                       });
+    pair = firstPair;
+  }
   storeRows(*valuePlaces, extents.keyCount, valueColumns, ArrayRef(sums).take_front(ofValues));
   storeRows(*keyPlaces, extents.keyCount, columns, ArrayRef(sums).drop_front(ofValues));
   return success(!broken);
@@ -260,8 +274,8 @@ LogicalResult scheduleAttentionBackward(CudaScheduler &kernel) {
     return failure();
   AttentionTiling queries = chooseTiling(kernel, extents.pairs, extents.queryCount,
                                          extents.keyCount, extents.head, bytes),
-                  keys = chooseTiling(kernel, extents.pairs, extents.keyCount, extents.queryCount,
-                                      extents.head + extents.valueHead, bytes);
+                  keys = chooseTiling(kernel, extents.keyPairs(), extents.keyCount,
+                                      extents.queryCount, extents.head + extents.valueHead, bytes);
   queries.lanes = keys.lanes = *lanes;
   // One launch after the other has it for itself.
   kernel.addScratch(std::max(bytes(queries), bytes(keys)));
@@ -272,7 +286,7 @@ LogicalResult scheduleAttentionBackward(CudaScheduler &kernel) {
   const auto head = double(extents.head), valueHead = double(extents.valueHead);
   kernel.launch(ofQueries, queries.blocks(extents.pairs, extents.queryCount), queries,
                 product * (2 * head + valueHead));
-  kernel.launch(ofKeys, keys.blocks(extents.pairs, extents.keyCount), keys,
+  kernel.launch(ofKeys, keys.blocks(extents.keyPairs(), extents.keyCount), keys,
                 product * 2 * (head + valueHead));
   return success();
 }
@@ -285,8 +299,8 @@ LogicalResult emitAttentionBackward(CudaKernel &kernel) {
   const AttentionExtents &extents = form.extents;
   const bool isOfKeys = kernel.launch.getKind() == ofKeys;
   AttentionTiling tiling;
-  if (failed(readTiling(kernel, extents.pairs, isOfKeys ? extents.keyCount : extents.queryCount,
-                        matricesOf(op), tiling)))
+  if (failed(readTiling(kernel, isOfKeys ? extents.keyPairs() : extents.pairs,
+                        isOfKeys ? extents.keyCount : extents.queryCount, matricesOf(op), tiling)))
     return failure();
   return isOfKeys ? KeyEmitter(kernel, op, form, tiling).emit()
                   : QueryEmitter(kernel, op, form, tiling).emit();

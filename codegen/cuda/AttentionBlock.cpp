@@ -255,11 +255,16 @@ void AttentionBlock::storeLanes(const Tile &tile, Value row, Value column, Value
                                llvm::MaybeAlign(16));
 }
 
+/// The pair of this block's among the matrices of a tensor [batch, heads, …].
+PointIndex AttentionBlock::pairOf(ArrayRef<int64_t> shape) {
+  const int64_t pairs = shape[0] * shape[1];
+  return PointIndex::uniform(pairs == extents.pairs ? pair : code.div(pair, extents.group), pairs);
+}
+
 /// The value at a point of this block's pair.
 Value AttentionBlock::evaluate(PointEmitter &points, Value tensor, ArrayRef<PointIndex> inPair) {
   ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
-  SmallVector<PointIndex> indices =
-      points.split(PointIndex::uniform(pair, extents.pairs), shape.take_front(2));
+  SmallVector<PointIndex> indices = points.split(pairOf(shape), shape.take_front(2));
   indices.append(inPair.begin(), inPair.end());
   Value value = points.vectorised(points.at(tensor, indices));
   broken |= !points.ok();
@@ -420,7 +425,7 @@ Value AttentionBlock::exp(Value value) { return code.create<math::ExpOp>(value);
 void AttentionBlock::write(PointEmitter &points, const KernelView &view,
                            ArrayRef<PointIndex> inPair, Value value) {
   SmallVector<PointIndex> indices =
-      points.split(PointIndex::uniform(pair, extents.pairs), ArrayRef(view.sizes).take_front(2));
+      points.split(pairOf(view.sizes), ArrayRef(view.sizes).take_front(2));
   indices.append(inPair.begin(), inPair.end());
   PointIndex position = PointIndex::constant(view.offset);
   for (auto [index, stride] : llvm::zip_equal(indices, view.strides))

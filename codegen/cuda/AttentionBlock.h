@@ -161,6 +161,7 @@ private:
   void storeLanes(const Tile &tile, mlir::Value row, mlir::Value column, mlir::Value value);
   mlir::Value across(mlir::Value value,
                      llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
+  PointIndex pairOf(llvm::ArrayRef<int64_t> shape);
   mlir::Value evaluate(PointEmitter &points, mlir::Value tensor, llvm::ArrayRef<PointIndex> inPair);
   void write(PointEmitter &points, const KernelView &view, llvm::ArrayRef<PointIndex> inPair,
              mlir::Value value);

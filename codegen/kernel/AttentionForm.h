@@ -5,9 +5,11 @@
 
 namespace ingot {
 
-/// Sizes of an attention; a pair is a batch element and a head.
+/// Sizes of an attention; a pair is a batch element and a head of its queries.
 struct AttentionExtents {
   int64_t pairs = 0;
+  int64_t group = 1; ///< neighbouring pairs that share keys and values
+  int64_t keyPairs() const { return pairs / group; }
   int64_t queryCount = 0, keyCount = 0; ///< sequence lengths
   int64_t head = 0, valueHead = 0;      ///< sizes of queries and keys, of values
 };

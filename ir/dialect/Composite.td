@@ -232,10 +232,10 @@ def Graph_AttentionOp : Graph_CompositeOp<"attention",
   let description = [{
     The second result is the row-wise log-sum-exp of the masked, scaled scores
     [batch, heads, sequence]: what the backward kernel needs to recompute probabilities by block.
-    `causal` hides key j from query i where j > i + (keys - queries).
+    `causal` hides key j from query i where j > i + (keys - queries). Query head h uses key head ⌊h·key heads / heads⌋.
 
     1. `query`, `key` and `value` have rank 4 and one element type.
-    2. `query` and `key` agree in batch, heads and head size.
+    2. `query` and `key` agree in batch and head size, and the heads of `key` divide those of `query`.
     3. `key` and `value` agree in batch, heads and sequence.
     4. Every query sees a key: there is one, and with `causal` there are no more queries than keys.
 

@@ -148,10 +148,41 @@ SmallVector<Value> EmbeddingOp::decompose(OpBuilder &builder) {
   return {GraphBuilder(builder, getLoc()).gather(getTable(), getIndices(), 0)};
 }
 
+/// [batch, heads, …] as [batch, key heads, group, …] where heads share keys.
+static Value splitByKeys(GraphBuilder &build, Value x, Value key) {
+  SmallVector<int64_t> shape(shapeOf(x));
+  const int64_t keyHeads = shapeOf(key)[1];
+  if (shape[1] == keyHeads)
+    return x;
+  shape.insert(shape.begin() + 2, shape[1] / keyHeads);
+  shape[1] = keyHeads;
+  return build.reshape(x, shape);
+}
+
+/// left [batch, heads, queries, n] times right [batch, key heads, …], summed over n and a dimension
+/// of the latter.
+static Value headProduct(GraphBuilder &build, Value left, Value right, int64_t dimension) {
+  Value split = splitByKeys(build, left, right);
+  Value product =
+      build.contract(split, right, {0, 1}, {0, 1}, {tensorType(split).getRank() - 1}, {dimension});
+  SmallVector<int64_t> shape(shapeOf(left));
+  shape.back() = shapeOf(product).back();
+  return build.reshape(product, shape);
+}
+
+/// Σ left·right over the queries of the heads that share keys, [batch, key heads, …].
+static Value sumOverQueries(GraphBuilder &build, Value left, Value right, Value key) {
+  Value split = splitByKeys(build, left, key), other = splitByKeys(build, right, key);
+  SmallVector<int64_t> summed = {2};
+  if (split != left)
+    summed.push_back(3);
+  return build.contract(split, other, {0, 1}, {0, 1}, summed, summed);
+}
+
 /// scale·q·kᵀ [batch, heads, queries, keys], -inf where a causal mask hides the key.
 static Value attentionScores(GraphBuilder &build, Value query, Value key, double scale,
                              bool causal) {
-  Value scores = build.mul(build.contract(query, key, {0, 1}, {0, 1}, {3}, {3}), scale);
+  Value scores = build.mul(headProduct(build, query, key, 3), scale);
   if (!causal)
     return scores;
   ArrayRef<int64_t> shape = tensorType(scores).getShape();
@@ -169,7 +200,7 @@ SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
         value = build.widen(getValue());
   Value scores = attentionScores(build, query, key, getScale().convertToDouble(), getCausal());
   Exponentials e = shiftedExponentials(build, scores, 3);
-  Value weighted = build.contract(e.values, value, {0, 1}, {0, 1}, {3}, {2});
+  Value weighted = headProduct(build, e.values, value, 2);
   Value factor = build.make<ReciprocalOp>(e.sum);
   Value result = build.mul(weighted, build.broadcastReducedLike(factor, weighted, 3));
   return {roundTo(build, result, getResult()), e.lse};
@@ -184,15 +215,15 @@ SmallVector<Value> AttentionBackwardOp::decompose(OpBuilder &builder) {
   Value scores = attentionScores(build, query, key, scale, getCausal());
   Value probabilities =
       build.exp(build.sub(scores, build.broadcastReducedLike(getLse(), scores, 3)));
-  Value byProbability = build.contract(gradient, value, {0, 1}, {0, 1}, {3}, {3});
+  Value byProbability = headProduct(build, gradient, value, 3);
   Value delta = build.reduceSum(build.mul(gradient, output), 3);
   Value byScore =
       build.mul(build.mul(probabilities,
                           build.sub(byProbability, build.broadcastReducedLike(delta, scores, 3))),
                 scale);
-  Value byQuery = build.contract(byScore, key, {0, 1}, {0, 1}, {3}, {2});
-  Value byKey = build.contract(byScore, query, {0, 1}, {0, 1}, {2}, {2});
-  Value byValue = build.contract(probabilities, gradient, {0, 1}, {0, 1}, {2}, {2});
+  Value byQuery = headProduct(build, byScore, key, 2);
+  Value byKey = sumOverQueries(build, byScore, query, key);
+  Value byValue = sumOverQueries(build, probabilities, gradient, key);
   return {roundTo(build, byQuery, getQueryGradient()), roundTo(build, byKey, getKeyGradient()),
           roundTo(build, byValue, getValueGradient())};
 }

@@ -210,16 +210,19 @@ Result<Tensors> evaluateEmbedding(EmbeddingOp op, Operands operands) {
 //===--------------------------------------------------------------------------------------------===//
 
 struct AttentionShape {
-  int64_t heads, queries, keys, width, valueWidth;
+  int64_t heads, group, queries, keys, width, valueWidth;
   double scale;
   bool causal;
 
   template <typename Op>
   AttentionShape(Op op, const Tensor &query, const Tensor &value)
-      : heads(query.shape()[0] * query.shape()[1]), queries(query.shape()[2]),
+      : heads(query.shape()[0] * query.shape()[1]),
+        group(heads ? query.shape()[1] / value.shape()[1] : 1), queries(query.shape()[2]),
         keys(value.shape()[2]), width(query.shape()[3]), valueWidth(value.shape()[3]),
         scale(op.getScale().convertToDouble()), causal(op.getCausal()) {}
 
+  /// Row of key `j` of the heads that a head of queries shares keys with.
+  int64_t keyRow(int64_t head, int64_t j) const { return head / group * keys + j; }
   /// Keys that query `i` sees are [0, visible(i)).
   int64_t visible(int64_t i) const {
     return causal ? std::clamp<int64_t>(i + keys - queries + 1, 0, keys) : keys;
@@ -254,12 +257,12 @@ Tensors evaluateAttention(AttentionOp op, Operands operands) {
   for (int64_t head = 0; head < s.heads; ++head)
     for (int64_t i = 0; i < s.queries; ++i) {
       int64_t row = head * s.queries + i;
-      Doubles scores = scoresOf(s, &q[row * s.width], k.data() + head * s.keys * s.width, i);
+      Doubles scores = scoresOf(s, &q[row * s.width], k.data() + s.keyRow(head, 0) * s.width, i);
       Exponentials e(scores.data(), scores.size());
       lse.push_back(e.logarithm());
       for (size_t j = 0; j < scores.size(); ++j)
         addScaled(result.data() + row * s.valueWidth, e.share(scores[j]),
-                  v.data() + (head * s.keys + j) * s.valueWidth, s.valueWidth);
+                  v.data() + s.keyRow(head, int64_t(j)) * s.valueWidth, s.valueWidth);
     }
   return {storeResult(op, result), storeResult(op, lse, 1)};
 }
@@ -276,9 +279,10 @@ Tensors evaluateAttentionBackward(AttentionBackwardOp op, Operands operands) {
       int64_t row = head * s.queries + i;
       const double *rowGradient = gradient.data() + row * s.valueWidth;
       double delta = dot(rowGradient, output.data() + row * s.valueWidth, s.valueWidth);
-      Doubles scores = scoresOf(s, q.data() + row * s.width, k.data() + head * s.keys * s.width, i);
+      Doubles scores =
+          scoresOf(s, q.data() + row * s.width, k.data() + s.keyRow(head, 0) * s.width, i);
       for (size_t j = 0; j < scores.size(); ++j) {
-        int64_t column = head * s.keys + j;
+        const int64_t column = s.keyRow(head, int64_t(j));
         double p = std::exp(scores[j] - lse[row]);
         double dp = dot(rowGradient, v.data() + column * s.valueWidth, s.valueWidth);
         double ds = p * (dp - delta) * s.scale;

@@ -484,9 +484,13 @@ static LogicalResult inferAttention(std::optional<Location> location, RankedTens
   if (query.getElementType() != key.getElementType() ||
       key.getElementType() != value.getElementType())
     return emitOptionalError(location, "(1) query, key and value differ in element type");
-  for (int64_t dim : {0, 1, 3})
+  for (int64_t dim : {0, 3})
     if (!compatible(query.getDimSize(dim), key.getDimSize(dim)))
       return emitOptionalError(location, "(2) query and key differ in dimension ", dim);
+  const int64_t heads = query.getDimSize(1), keyHeads = key.getDimSize(1);
+  if (!compatible(heads, keyHeads) && (keyHeads == 0 || heads == 0 || heads % keyHeads != 0))
+    return emitOptionalError(location, "(2) ", keyHeads, " heads of keys do not divide ", heads,
+                             " of queries");
   for (int64_t dim : {0, 1, 2})
     if (!compatible(key.getDimSize(dim), value.getDimSize(dim)))
       return emitOptionalError(location, "(3) key and value differ in dimension ", dim);

@@ -251,10 +251,13 @@ TEST_F(DecomposeTest, Attention) {
     for (bool causal : {false, true})
       for (const auto &shape : shapes(4)) {
         int64_t keys = shape[2] + between(0, 3), width = between(1, 5);
-        std::string q = type(shape, f.name), k = type({shape[0], shape[1], keys, shape[3]}, f.name);
+        auto queries = shape;
+        queries[1] *= between(1, 3); // heads that share keys
+        std::string q = type(queries, f.name),
+                    k = type({shape[0], shape[1], keys, shape[3]}, f.name);
         std::string v = type({shape[0], shape[1], keys, width}, f.name);
-        std::string y = type({shape[0], shape[1], shape[2], width}, f.name);
-        std::string lse = type({shape[0], shape[1], shape[2]}, f.statistic);
+        std::string y = type({shape[0], queries[1], shape[2], width}, f.name);
+        std::string lse = type({shape[0], queries[1], shape[2]}, f.statistic);
         check("graph.attention %0, %1, %2 scale 0.35 causal " +
                   std::string(causal ? "true" : "false") + " : " + q + ", " + k + ", " + v +
                   " -> " + y + ", " + lse,
@@ -267,10 +270,13 @@ TEST_F(DecomposeTest, AttentionBackward) {
     for (bool causal : {false, true})
       for (const auto &shape : shapes(4)) {
         int64_t keys = shape[2] + between(0, 3), width = between(1, 5);
-        std::string q = type(shape, f.name), k = type({shape[0], shape[1], keys, shape[3]}, f.name);
+        auto queries = shape;
+        queries[1] *= between(1, 3); // heads that share keys
+        std::string q = type(queries, f.name),
+                    k = type({shape[0], shape[1], keys, shape[3]}, f.name);
         std::string v = type({shape[0], shape[1], keys, width}, f.name);
-        std::string y = type({shape[0], shape[1], shape[2], width}, f.name);
-        std::string lse = type({shape[0], shape[1], shape[2]}, f.statistic);
+        std::string y = type({shape[0], queries[1], shape[2], width}, f.name);
+        std::string lse = type({shape[0], queries[1], shape[2]}, f.statistic);
         std::string attributes =
             " scale 0.35 causal " + std::string(causal ? "true" : "false") + " : ";
         std::string body =

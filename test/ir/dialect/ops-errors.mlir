@@ -529,6 +529,15 @@ func.func @attention_2(%q: tensor<2x1x5x8xf32>, %k: tensor<2x1x5x4xf32>) {
 
 // -----
 
+func.func @attention_2_heads(%q: tensor<2x4x5x8xf32>, %k: tensor<2x3x5x8xf32>) {
+  // expected-error @+2 {{(2) 3 heads of keys do not divide 4 of queries}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %k, %k scale 1.0 causal false : tensor<2x4x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32> -> tensor<2x4x5x8xf32>, tensor<2x4x5xf32>
+  return
+}
+
+// -----
+
 func.func @attention_3(%q: tensor<2x1x5x8xf32>, %v: tensor<2x1x6x8xf32>) {
   // expected-error @+2 {{(3) key and value differ in dimension 2}}
   // expected-error @+1 {{failed to infer returned types}}

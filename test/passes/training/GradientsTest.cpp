@@ -280,7 +280,8 @@ void attention(Trial &t) {
   int64_t batch = t.between(1, 2), heads = t.between(1, 2), queries = t.between(1, 3),
           head = t.size();
   int64_t keys = queries + t.between(0, 2);
-  Value q = t.parameter({batch, heads, queries, head}), k = t.parameter({batch, heads, keys, head});
+  Value q = t.parameter({batch, heads * t.between(1, 2), queries, head}),
+        k = t.parameter({batch, heads, keys, head});
   Value v = t.parameter({batch, heads, keys, t.size()});
   t.output(t.g.make<AttentionOp>(q, k, v, t.builder.getF64FloatAttr(0.7),
                                  t.builder.getBoolAttr(t.between(0, 1))));
