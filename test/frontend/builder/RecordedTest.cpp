@@ -2,6 +2,7 @@
 /// the reference and compiled, in f64 and f32. All rows of a file are one model, a parameter for
 /// each operand; what is trained is Σ c·value, as recorded.
 #include "frontend/api/Ingot.h"
+#include "frontend/builder/Attention.h"
 #include "ir/dialect/Elements.h"
 #include <cmath>
 #include <fstream>
@@ -358,6 +359,41 @@ const std::map<std::string, Build> &ops() {
        [](Builder &b, X x, N n) { return Values{b.logSoftmax(x[0], n["dimension"])}; }},
   };
   return table;
+}
+
+Values recordedAttention(Builder &b, const Values &x, const json &n) {
+  AttentionOptions how{.causal = n["causal"], .scale = n["scale"], .softCap = n["cap"]};
+  auto integers = [&](const json &given, ElementType type) {
+    if (given.is_number())
+      return b.constant(graph::store(type, {}, std::vector<int64_t>{given.get<int64_t>()}));
+    const auto all = given.get<std::vector<int64_t>>();
+    return b.constant(graph::store(type, {int64_t(all.size())}, all));
+  };
+  if (x.size() > 3)
+    how.mask = x[3];
+  if (!n["mask"].is_null())
+    how.mask = b.constant(graph::store(ElementType::I1, n["mask_shape"].get<Shape>(),
+                                       n["mask"].get<std::vector<int64_t>>()));
+  if (!n["offset"].is_null())
+    how.offset = integers(n["offset"], ElementType::I64);
+  if (!n["length"].is_null())
+    how.length = integers(n["length"], ElementType::I32);
+  if (!n["window"].is_null())
+    how.window = n["window"].get<int64_t>();
+  return {attention(b, x[0], x[1], x[2], how)};
+}
+
+TEST_P(Recorded, Attention) {
+  const json rows = recorded("attention.json");
+  ASSERT_GE(rows.size(), 50u);
+  for (size_t row = 0; row < rows.size(); ++row)
+    for (size_t i = 0; i < rows[row]["shapes"].size(); ++i) {
+      const Shape shape = rows[row]["shapes"][i].get<Shape>();
+      parameter(row, shape, hashed(uint32_t(i), shape));
+    }
+  check(rows, [](Builder &b, const Values &operands, const json &row) {
+    return recordedAttention(b, operands, row["numbers"]);
+  });
 }
 
 TEST_P(Recorded, Ops) {
