@@ -8,7 +8,8 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr int64_t most = 8; ///< elements that are moved at once: 16 bytes
+constexpr int64_t most = 8;           ///< elements that are moved at once: 16 bytes
+constexpr int64_t fragmentBytes = 32; ///< of a line
 
 /// How many neighbours may be copied at once from a factor's memory: runs that lie side by side and
 /// begin at multiples of their size.
@@ -271,16 +272,23 @@ void FactorTiles::finish(ValueRange begun, Value stage) {
 //===--------------------------------------------------------------------------------------------===//
 
 /// Stages begin at multiples of 1024 bytes: numbers of chunks may be exchanged in addresses.
-SmallVector<std::array<Value, 4>> FactorTiles::fragments(Value stage, int64_t step) {
-  SmallVector<std::array<Value, 4>> all;
+SmallVector<Value> FactorTiles::addresses(Value stage) {
   Value base = narrowCode.add(fragmentBase, stage);
-  const int64_t lineBytes = lineLength() * 2, fragmentBytes = 32;
-  for (int64_t number = 0; number < fragmentCount(); ++number) {
-    const int64_t alongNumber = reading.alongDepth ? step : number,
-                  lineNumber = reading.alongDepth ? number : step;
-    Value address = exchange(base, narrowCode.index(alongNumber * fragmentBytes));
-    all.push_back(loadMatrices(code, address, lineNumber * 16 * lineBytes, !reading.alongDepth));
-  }
+  SmallVector<Value> all;
+  for (int64_t number = 0; number < addressCount(); ++number)
+    all.push_back(exchange(base, narrowCode.index(number * fragmentBytes)));
+  return all;
+}
+
+SmallVector<std::array<Value, 4>> FactorTiles::fragments(ValueRange addresses, int64_t step) {
+  SmallVector<std::array<Value, 4>> all;
+  const int64_t lineBytes = lineLength() * 2;
+  Value atStep;
+  if (reading.alongDepth)
+    atStep = exchange(addresses[0], narrowCode.index(step * fragmentBytes));
+  for (int64_t number = 0; number < fragmentCount(); ++number)
+    all.push_back(loadMatrices(code, atStep ? atStep : addresses[number],
+                               (atStep ? number : step) * 16 * lineBytes, !reading.alongDepth));
   return all;
 }
 

@@ -55,9 +55,12 @@ public:
   llvm::SmallVector<mlir::Type> begunTypes();
   void finish(mlir::ValueRange begun, mlir::Value stage);
 
-  /// Fragments of the stage at byte `stage`: each of 16 elements beside the depth, at step `step`
-  /// of 16 along it.
-  llvm::SmallVector<std::array<mlir::Value, 4>> fragments(mlir::Value stage, int64_t step);
+  /// What fragments of the stage at byte `stage` are read by.
+  llvm::SmallVector<mlir::Value> addresses(mlir::Value stage);
+  int64_t addressCount() const { return reading.alongDepth ? 1 : fragmentCount(); }
+  /// Fragments at these addresses: each of 16 elements beside the depth, at step `step` of 16 along
+  /// it.
+  llvm::SmallVector<std::array<mlir::Value, 4>> fragments(mlir::ValueRange addresses, int64_t step);
   int64_t fragmentCount() const { return warpCount / 16; }
 
   /// False once something could not be emitted; the diagnostic is out then.

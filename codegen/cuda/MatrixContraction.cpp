@@ -51,7 +51,8 @@ private:
   void place();
   Values multiplyAll();
   Values step(Value number, ValueRange carried);
-  Fragments fragments(Value stage, int64_t step);
+  Values addresses(Value stage);
+  Fragments fragments(ValueRange addresses, int64_t step);
   Values multiply(const Fragments &factors, ValueRange sums);
   void storeResults(ValueRange sums);
   void putSums(ValueRange sums, int64_t firstRow);
@@ -119,11 +120,20 @@ void MatrixEmitter::place() {
   right.placeFragments(warpColumn, sizes.warpColumns);
 }
 
-MatrixEmitter::Fragments MatrixEmitter::fragments(Value stage, int64_t step) {
+/// Of both factors' fragments.
+MatrixEmitter::Values MatrixEmitter::addresses(Value stage) {
+  Values all = left.addresses(stage);
+  llvm::append_range(all, right.addresses(stage));
+  return all;
+}
+
+MatrixEmitter::Fragments MatrixEmitter::fragments(ValueRange addresses, int64_t step) {
   Fragments found;
-  for (const std::array<Value, 4> &words : left.fragments(stage, step))
+  ValueRange ofLeft = addresses.take_front(left.addressCount()),
+             ofRight = addresses.drop_front(left.addressCount());
+  for (const std::array<Value, 4> &words : left.fragments(ofLeft, step))
     found.left.append(words.begin(), words.end());
-  for (const std::array<Value, 4> &words : right.fragments(stage, step))
+  for (const std::array<Value, 4> &words : right.fragments(ofRight, step))
     found.right.append(words.begin(), words.end());
   return found;
 }
@@ -141,8 +151,8 @@ MatrixEmitter::Values MatrixEmitter::multiply(const Fragments &factors, ValueRan
   return next;
 }
 
-/// All tiles of the depth. Carried from tile to tile: sums, the first fragments of the tile, the
-/// stages that it is in and that is free, the factors' cursors.
+/// All tiles of the depth. Carried from tile to tile: sums, the first fragments of the tile and
+/// where they are, the stages that it is in and that is free, the factors' cursors.
 MatrixEmitter::Values MatrixEmitter::multiplyAll() {
   const int64_t ahead = sizes.stages - 1;
   Values cursors = code.loop(code.index(0), code.index(ahead), 1,
@@ -164,10 +174,12 @@ MatrixEmitter::Values MatrixEmitter::multiplyAll() {
   kernel.synchronise();
 
   Value firstStage = bytes.index(0);
-  Fragments first = fragments(firstStage, 0);
+  Values places = addresses(firstStage);
+  Fragments first = fragments(places, 0);
   Values carried(sumCount(), zero());
   llvm::append_range(carried, first.left);
   llvm::append_range(carried, first.right);
+  llvm::append_range(carried, places);
   carried.append({firstStage, bytes.index(ahead * sizes.stageBytes()), cursors[0], cursors[1]});
   Values done = code.loop(code.index(0), count, 1, carried,
                           [&](Value number, ValueRange values) { return step(number, values); });
@@ -191,6 +203,9 @@ MatrixEmitter::Values MatrixEmitter::step(Value number, ValueRange carried) {
   Fragments factors{Values(carried.take_front(leftWords)),
                     Values(carried.slice(leftWords, rightWords))};
   carried = carried.drop_front(leftWords + rightWords);
+  const size_t placeCount = left.addressCount() + right.addressCount();
+  Values places(carried.take_front(placeCount));
+  carried = carried.drop_front(placeCount);
   Value stage = carried[0], free = carried[1], leftCursor = carried[2], rightCursor = carried[3];
 
   Value ahead = code.add(number, sizes.stages - 1), more = code.isBelow(ahead, count);
@@ -224,7 +239,7 @@ MatrixEmitter::Values MatrixEmitter::step(Value number, ValueRange carried) {
   for (int64_t part = 0; part < parts(); ++part) {
     Fragments ahead;
     if (part + 1 < parts()) {
-      ahead = fragments(stage, part + 1);
+      ahead = fragments(places, part + 1);
     } else {
       if (!types.empty())
         code.when(more, [&] {
@@ -234,7 +249,8 @@ MatrixEmitter::Values MatrixEmitter::step(Value number, ValueRange carried) {
         });
       waitForCopies(code, sizes.stages - 2);
       kernel.synchronise();
-      ahead = fragments(after, 0);
+      places = addresses(after);
+      ahead = fragments(places, 0);
     }
     sums = multiply(factors, sums);
     factors = std::move(ahead);
@@ -242,6 +258,7 @@ MatrixEmitter::Values MatrixEmitter::step(Value number, ValueRange carried) {
   Values next = std::move(sums);
   llvm::append_range(next, factors.left);
   llvm::append_range(next, factors.right);
+  llvm::append_range(next, places);
   next.append({after, stage, left.next(leftCursor), right.next(rightCursor)});
   return next;
 }
