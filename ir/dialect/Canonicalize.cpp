@@ -27,12 +27,15 @@ LogicalResult addIntoScatter(AddOp op, PatternRewriter &rewriter) {
   return rewriter.notifyMatchFailure(op, "no operand is a scatter_add onto zeros of its own");
 }
 
-/// A pad with zeros along one dimension, without interior.
+/// A pad with zeros along one dimension, without interior; it may be widened afterwards.
 struct ZeroPad {
   PadOp op;
   int64_t dimension = -1;
 
   static std::optional<ZeroPad> match(Value value) {
+    auto wide = value.getDefiningOp<CastOp>();
+    if (wide && wide->hasOneUse() && isWidening(wide))
+      value = wide.getOperand();
     auto op = value.getDefiningOp<PadOp>();
     if (!op || !op->hasOneUse() || !op.getType().hasStaticShape() || !isZero(op.getValue()))
       return std::nullopt;
@@ -48,15 +51,21 @@ struct ZeroPad {
     }
     return pad.dimension >= 0 ? std::optional(pad) : std::nullopt;
   }
+  static bool isWidening(CastOp op) {
+    auto from = dyn_cast<FloatType>(op.getOperand().getType().getElementType()),
+         to = dyn_cast<FloatType>(op.getType().getElementType());
+    return from && to && accumulationType(from) == to;
+  }
   int64_t begin() { return op.getLow()[dimension]; }
   int64_t end() { return begin() + tensorType(op.getOperand()).getDimSize(dimension); }
 };
 
 /// add(pad(a), pad(b)) → pad(concat(a, b)) where b's place follows a's: the gradients of
-/// neighbouring slices are joined instead of being added up in padded copies.
+/// neighbouring slices are joined instead of being added up in padded copies, and widened, if they
+/// are, in one piece.
 LogicalResult addOfNeighbouringPads(AddOp op, PatternRewriter &rewriter) {
   auto lhs = ZeroPad::match(op.getLhs()), rhs = ZeroPad::match(op.getRhs());
-  if (!lhs || !rhs || lhs->dimension != rhs->dimension)
+  if (!lhs || !rhs || lhs->dimension != rhs->dimension || lhs->op.getType() != rhs->op.getType())
     return rewriter.notifyMatchFailure(op, "the operands are not zero pads along one dimension");
   if (rhs->end() == lhs->begin())
     std::swap(lhs, rhs);
@@ -65,8 +74,10 @@ LogicalResult addOfNeighbouringPads(AddOp op, PatternRewriter &rewriter) {
   Value joined =
       ConcatOp::create(rewriter, op.getLoc(),
                        ValueRange{lhs->op.getOperand(), rhs->op.getOperand()}, lhs->dimension);
-  rewriter.replaceOpWithNewOp<PadOp>(op, op.getType(), joined, lhs->op.getValue(), lhs->op.getLow(),
-                                     rhs->op.getHigh(), lhs->op.getInterior());
+  Value padded = PadOp::create(rewriter, op.getLoc(), lhs->op.getType(), joined, lhs->op.getValue(),
+                               lhs->op.getLow(), rhs->op.getHigh(), lhs->op.getInterior());
+  rewriter.replaceOp(
+      op, GraphBuilder(rewriter, op.getLoc()).cast(padded, op.getType().getElementType()));
   return success();
 }
 

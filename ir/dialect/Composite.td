@@ -157,8 +157,10 @@ def Graph_BatchNormOp : Graph_CompositeOp<"batch_norm",
 def Graph_LinearOp : Graph_CompositeOp<"linear", [InferTypeOpAdaptorWithIsCompatible]> {
   let summary = "Product x·weightᵀ + bias over the last dimension, weight [out, in] as in PyTorch";
   let description = [{
+    A product of narrow floats may stay in f32, in which it is summed up: the result's type says so.
+
     1. `weight` is [out, in], `in` being the operand's last dimension, of its element type.
-    2. `bias`, where present, is [out] of that element type.
+    2. `bias`, where present, is [out] of that element type, or f32 where that is narrower: then the result is f32.
 
     ```mlir
     func.func @linear(%x: tensor<2x4x8xf32>, %w: tensor<3x8xf32>, %b: tensor<3xf32>) -> tensor<2x4x3xf32> {

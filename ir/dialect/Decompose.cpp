@@ -132,9 +132,10 @@ SmallVector<Value> LinearOp::decompose(OpBuilder &builder) {
     rows = ShapedType::isDynamic(size) || ShapedType::isDynamic(rows) ? ShapedType::kDynamic
                                                                       : rows * size;
   Value matrix = build.reshape(getOperand(), {rows, type.getShape().back()});
-  Value product = build.contract(matrix, getWeight(), {}, {}, {1}, {1});
+  Type element = tensorType(getResult()).getElementType();
+  Value product = build.contract(matrix, getWeight(), {}, {}, {1}, {1}, element);
   if (getBias())
-    product = build.add(product, build.broadcastLike(getBias(), product));
+    product = build.add(product, build.broadcastLike(build.cast(getBias(), element), product));
   return {build.reshape(product, tensorType(getResult()).getShape())};
 }
 

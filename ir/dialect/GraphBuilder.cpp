@@ -1,4 +1,5 @@
 #include "ir/dialect/GraphBuilder.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -45,6 +46,31 @@ Value GraphBuilder::iota(ArrayRef<int64_t> shape, Type element, int64_t dimensio
 Value GraphBuilder::cast(Value x, Type element) {
   auto type = tensorType(x);
   return type.getElementType() == element ? x : make<CastOp>(type.clone(element), x);
+}
+
+Value GraphBuilder::castAtSource(Value x, Type element) {
+  if (tensorType(x).getElementType() == element)
+    return x;
+  Operation *source = x.getDefiningOp();
+  if (auto wide = dyn_cast_or_null<CastOp>(source);
+      wide && wide.getOperand().getType() == tensorType(x).clone(element))
+    return wide.getOperand();
+  if (!isa_and_nonnull<ReshapeOp, TransposeOp, SliceOp>(source) ||
+      source->getBlock() != builder.getInsertionBlock())
+    return cast(x, element);
+  IRMapping moved;
+  moved.map(source->getOperand(0), castAtSource(source->getOperand(0), element));
+  Operation *clone = builder.clone(*source, moved);
+  clone->getResult(0).setType(tensorType(x).clone(element));
+  return clone->getResult(0);
+}
+
+Value GraphBuilder::contract(Value lhs, Value rhs, ArrayRef<int64_t> lhsBatch,
+                             ArrayRef<int64_t> rhsBatch, ArrayRef<int64_t> lhsContract,
+                             ArrayRef<int64_t> rhsContract, Type element) {
+  auto product = make<ContractOp>(lhs, rhs, lhsBatch, rhsBatch, lhsContract, rhsContract);
+  product.setType(tensorType(product).clone(element));
+  return product;
 }
 
 Value GraphBuilder::reshape(Value x, ArrayRef<int64_t> shape) {

@@ -61,6 +61,9 @@ public:
   }
   /// The operand itself if it already has that element type.
   mlir::Value cast(mlir::Value x, mlir::Type element);
+  /// Rounded to `element` where it is defined: not what reshapes, transposes and slices make of it,
+  /// which then move the rounded tensor. What has been widened from that type is not rounded again.
+  mlir::Value castAtSource(mlir::Value x, mlir::Type element);
   /// In the type in which sums are computed; see accumulationType.
   mlir::Value widen(mlir::Value x) {
     return cast(x, accumulationType(tensorType(x).getElementType()));
@@ -119,6 +122,17 @@ public:
                        llvm::ArrayRef<int64_t> rhsBatch, llvm::ArrayRef<int64_t> lhsContract,
                        llvm::ArrayRef<int64_t> rhsContract) {
     return make<ContractOp>(lhs, rhs, lhsBatch, rhsBatch, lhsContract, rhsContract);
+  }
+  /// The same with a result of another element type: the operands' or that of their sums.
+  mlir::Value contract(mlir::Value lhs, mlir::Value rhs, llvm::ArrayRef<int64_t> lhsBatch,
+                       llvm::ArrayRef<int64_t> rhsBatch, llvm::ArrayRef<int64_t> lhsContract,
+                       llvm::ArrayRef<int64_t> rhsContract, mlir::Type element);
+  /// The same with its sums as they are.
+  mlir::Value contractWide(mlir::Value lhs, mlir::Value rhs, llvm::ArrayRef<int64_t> lhsBatch,
+                           llvm::ArrayRef<int64_t> rhsBatch, llvm::ArrayRef<int64_t> lhsContract,
+                           llvm::ArrayRef<int64_t> rhsContract) {
+    return contract(lhs, rhs, lhsBatch, rhsBatch, lhsContract, rhsContract,
+                    accumulationType(tensorType(lhs).getElementType()));
   }
   /// Windows [batch, group, channel, position…, k…] over x [batch, channel, …].
   mlir::Value groupWindows(mlir::Value x, llvm::ArrayRef<int64_t> sizes,

@@ -151,7 +151,8 @@ def Graph_ContractOp : Graph_InferredOp<"contract",
   let description = [{
     result[b…, m…, n…] = Σ_k lhs[b…, m…, k…] · rhs[b…, n…, k…], dimensions in any order in the
     operands: result dimensions are the batch dimensions, then lhs's free ones, then rhs's.
-    Sums accumulate in f32 for element types narrower than that.
+    Sums accumulate in f32 for element types narrower than that, and are rounded to the result's type: the operands'
+    or f32.
 
     1. Both operands have one element type.
     2. Batch and contracted dimensions are distinct and pair up in number and size.

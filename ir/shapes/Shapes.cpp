@@ -64,6 +64,15 @@ bool areCompatible(TypeRange inferred, TypeRange stated) {
          });
 }
 
+/// The same for sums of products, which may stay as wide as they were accumulated.
+bool areCompatibleSums(TypeRange inferred, TypeRange stated) {
+  if (inferred.size() != 1 || stated.size() != 1)
+    return false;
+  auto own = cast<ShapedType>(inferred[0]);
+  Type wide = own.clone(accumulationType(own.getElementType()));
+  return areCompatible(inferred, stated) || areCompatible(wide, stated);
+}
+
 } // namespace
 
 #define COMPATIBLE_RESULTS(OP)                                                                     \
@@ -76,14 +85,12 @@ COMPATIBLE_RESULTS(BatchNormOp)
 COMPATIBLE_RESULTS(BucketOp)
 COMPATIBLE_RESULTS(CompareOp)
 COMPATIBLE_RESULTS(ConcatOp)
-COMPATIBLE_RESULTS(ContractOp)
 COMPATIBLE_RESULTS(ConvolutionOp)
 COMPATIBLE_RESULTS(CrossEntropyOp)
 COMPATIBLE_RESULTS(DynamicSliceOp)
 COMPATIBLE_RESULTS(EmbeddingOp)
 COMPATIBLE_RESULTS(GatherOp)
 COMPATIBLE_RESULTS(LayerNormOp)
-COMPATIBLE_RESULTS(LinearOp)
 COMPATIBLE_RESULTS(MseOp)
 COMPATIBLE_RESULTS(PadOp)
 COMPATIBLE_RESULTS(PickOp)
@@ -95,6 +102,13 @@ COMPATIBLE_RESULTS(SortOp)
 COMPATIBLE_RESULTS(TransposeOp)
 COMPATIBLE_RESULTS(WindowOp)
 #undef COMPATIBLE_RESULTS
+
+bool ContractOp::isCompatibleReturnTypes(TypeRange inferred, TypeRange stated) {
+  return areCompatibleSums(inferred, stated);
+}
+bool LinearOp::isCompatibleReturnTypes(TypeRange inferred, TypeRange stated) {
+  return areCompatibleSums(inferred, stated);
+}
 
 LogicalResult CompareOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
                                           Adaptor adaptor, SmallVectorImpl<Type> &results) {
@@ -417,11 +431,16 @@ LogicalResult LinearOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                              "] of the operand's element type, but is ", weight);
   Dims shape(type.getShape());
   shape.back() = weight.getDimSize(0);
-  if (adaptor.getBias() &&
-      adaptor.getBias().getType() != RankedTensorType::get({shape.back()}, type.getElementType()))
-    return emitOptionalError(location, "(2) bias must be [", shape.back(),
-                             "] of the operand's element type");
-  return oneResult(results, shape, type.getElementType());
+  Type element = type.getElementType();
+  if (adaptor.getBias()) {
+    auto bias = ranked(adaptor.getBias());
+    if (bias.getElementType() == accumulationType(element))
+      element = bias.getElementType();
+    if (bias != RankedTensorType::get({shape.back()}, element))
+      return emitOptionalError(location, "(2) bias must be [", shape.back(),
+                               "] of the operand's element type or of that of its sums");
+  }
+  return oneResult(results, shape, element);
 }
 
 LogicalResult ConvolutionOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,

@@ -1,4 +1,5 @@
 /// Pass block-rows: large results of contractions are made, read and dropped block by block.
+#include "ir/dialect/GraphBuilder.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "passes/Passes.h"
@@ -15,7 +16,7 @@ namespace ingot {
 
 namespace {
 
-RankedTensorType tensorType(Value value) { return cast<RankedTensorType>(value.getType()); }
+using graph::tensorType;
 
 bool isSource(Operation *op) { return roleOf(op) == OpRole::Source; }
 
@@ -268,9 +269,10 @@ Value Blocks::clone(Operation *op) {
   for (unsigned index = 0; index < region.member(op).loops.operands.size(); ++index)
     operands.push_back(operandOf(op, index));
   if (auto contract = dyn_cast<graph::ContractOp>(op))
-    return graph::ContractOp::create(builder, op->getLoc(), operands[0], operands[1],
-                                     contract.getLhsBatch(), contract.getRhsBatch(),
-                                     contract.getLhsContract(), contract.getRhsContract());
+    return graph::GraphBuilder(builder, op->getLoc())
+        .contract(operands[0], operands[1], contract.getLhsBatch(), contract.getRhsBatch(),
+                  contract.getLhsContract(), contract.getRhsContract(),
+                  contract.getType().getElementType());
   auto type = tensorType(op->getResult(0));
   if (std::optional<int64_t> dimension = region.cut(op->getResult(0))) {
     SmallVector<int64_t> shape(type.getShape());

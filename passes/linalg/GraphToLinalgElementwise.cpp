@@ -222,8 +222,10 @@ void setFastMath(Operation *root) {
   using arith::FastMathFlags;
   auto flags = arith::FastMathFlagsAttr::get(
       root->getContext(), FastMathFlags::contract | FastMathFlags::arcp | FastMathFlags::nsz);
-  root->walk(
-      [&](arith::ArithFastMathInterface op) { op->setAttr(op.getFastMathAttrName(), flags); });
+  root->walk([&](arith::ArithFastMathInterface op) {
+    if (!isa<arith::ExtFOp, arith::TruncFOp>(op)) // a rounding that was decided on stays
+      op->setAttr(op.getFastMathAttrName(), flags);
+  });
 }
 
 } // namespace ingot

@@ -100,8 +100,9 @@ struct JoinAfterContract : OpRewritePattern<ContractOp> {
     if (!pairUp(op.getLhsBatch(), op.getRhsBatch(), lhsBatch, rhsBatch) ||
         !pairUp(op.getLhsContract(), op.getRhsContract(), lhsContract, rhsContract))
       return rewriter.notifyMatchFailure(op, "paired dimensions were joined differently");
-    Value product = ContractOp::create(rewriter, op.getLoc(), lhs.source, rhs.source, lhsBatch,
-                                       rhsBatch, lhsContract, rhsContract);
+    Value product = GraphBuilder(rewriter, op.getLoc())
+                        .contract(lhs.source, rhs.source, lhsBatch, rhsBatch, lhsContract,
+                                  rhsContract, op.getType().getElementType());
     rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), product);
     return success();
   }
@@ -223,8 +224,8 @@ struct TransposeIntoContract : OpRewritePattern<ContractOp> {
     if (!left && !right)
       return rewriter.notifyMatchFailure(op,
                                          "no operand is a transpose that keeps free dimensions");
-    rewriter.replaceOpWithNewOp<ContractOp>(op, lhs, rhs, lhsBatch, rhsBatch, lhsContract,
-                                            rhsContract);
+    rewriter.replaceOpWithNewOp<ContractOp>(op, op.getType(), lhs, rhs, lhsBatch, rhsBatch,
+                                            lhsContract, rhsContract);
     return success();
   }
 

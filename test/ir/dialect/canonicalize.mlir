@@ -240,6 +240,42 @@ func.func @gradient_of_slices(%q: tensor<2x4xf32>, %k: tensor<2x4xf32>, %v: tens
 
 // -----
 
+// The same where they are bf16, and what is added up f32.
+// CHECK-LABEL: @widened_gradient_of_slices
+// CHECK-SAME: (%[[Q:.*]]: tensor<2x4xbf16>, %[[K:.*]]: tensor<2x4xbf16>, %[[V:.*]]: tensor<2x4xbf16>)
+// CHECK-NEXT: %[[ALL:.*]] = graph.concat %[[Q]], %[[K]], %[[V]] dimension 1 : {{.*}} -> tensor<2x12xbf16>
+// CHECK-NEXT: return %[[ALL]]
+func.func @widened_gradient_of_slices(%q: tensor<2x4xbf16>, %k: tensor<2x4xbf16>, %v: tensor<2x4xbf16>) -> tensor<2x12xbf16> {
+  %zero = graph.constant dense<0.0> : tensor<bf16>
+  %a = graph.pad %v, %zero low [0, 8] high [0, 0] interior [0, 0] : tensor<2x4xbf16>, tensor<bf16> -> tensor<2x12xbf16>
+  %b = graph.pad %k, %zero low [0, 4] high [0, 4] interior [0, 0] : tensor<2x4xbf16>, tensor<bf16> -> tensor<2x12xbf16>
+  %c = graph.pad %q, %zero low [0, 0] high [0, 8] interior [0, 0] : tensor<2x4xbf16>, tensor<bf16> -> tensor<2x12xbf16>
+  %wa = graph.cast %a : tensor<2x12xbf16> -> tensor<2x12xf32>
+  %wb = graph.cast %b : tensor<2x12xbf16> -> tensor<2x12xf32>
+  %wc = graph.cast %c : tensor<2x12xbf16> -> tensor<2x12xf32>
+  %d = graph.add %wa, %wb : tensor<2x12xf32>
+  %e = graph.add %d, %wc : tensor<2x12xf32>
+  %n = graph.cast %e : tensor<2x12xf32> -> tensor<2x12xbf16>
+  return %n : tensor<2x12xbf16>
+}
+
+// -----
+
+// One is rounded before it is widened, the other is not.
+// CHECK-LABEL: @pads_of_two_types
+// CHECK: graph.add
+func.func @pads_of_two_types(%x: tensor<4xbf16>, %y: tensor<3xf32>) -> tensor<7xf32> {
+  %zero = graph.constant dense<0.0> : tensor<bf16>
+  %wide = graph.constant dense<0.0> : tensor<f32>
+  %a = graph.pad %x, %zero low [0] high [3] interior [0] : tensor<4xbf16>, tensor<bf16> -> tensor<7xbf16>
+  %b = graph.pad %y, %wide low [4] high [0] interior [0] : tensor<3xf32>, tensor<f32> -> tensor<7xf32>
+  %c = graph.cast %a : tensor<7xbf16> -> tensor<7xf32>
+  %d = graph.add %b, %c : tensor<7xf32>
+  return %d : tensor<7xf32>
+}
+
+// -----
+
 // CHECK-LABEL: @overlapping_pads
 // CHECK: graph.add
 func.func @overlapping_pads(%x: tensor<4xf32>, %y: tensor<4xf32>) -> tensor<7xf32> {

@@ -493,6 +493,25 @@ func.func @linear_1(%x: tensor<4x8xf32>, %w: tensor<8x3xf32>) {
 
 // -----
 
+func.func @linear_2_wide(%x: tensor<4x8xbf16>, %w: tensor<3x8xbf16>, %b: tensor<3xf64>) {
+  // expected-error @+2 {{(2) bias must be [3] of the operand's element type or of that of its sums}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.linear %x, %w, %b : tensor<4x8xbf16>, tensor<3x8xbf16>, tensor<3xf64> -> tensor<4x3xf64>
+  return
+}
+
+// -----
+
+// Sums of f32 are f32.
+func.func @contract_result(%x: tensor<4x5xf32>) {
+  // expected-error @+2 {{inferred type(s) 'tensor<4x4xf32>' are incompatible with return type(s) of operation 'tensor<4x4xbf16>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a = graph.contract %x, %x batch [] x [] over [1] x [1] : tensor<4x5xf32>, tensor<4x5xf32> -> tensor<4x4xbf16>
+  return
+}
+
+// -----
+
 func.func @linear_2(%x: tensor<4x8xf32>, %w: tensor<3x8xf32>, %b: tensor<8xf32>) {
   // expected-error @+2 {{(2) bias must be [3] of the operand's element type}}
   // expected-error @+1 {{failed to infer returned types}}
