@@ -37,6 +37,11 @@ GradientBuilder::GradientBuilder(OpBuilder &builder, Location location, ArrayRef
           active.insert(result);
 }
 
+Value GradientBuilder::cotangent(Value value) {
+  Value found = wideCotangent(value);
+  return found ? castAtSource(found, tensorType(value).getElementType()) : found;
+}
+
 Value GradientBuilder::cotangentOrZeros(Value value) {
   Value found = cotangent(value);
   return found ? found : zerosLike(value);
@@ -45,10 +50,13 @@ Value GradientBuilder::cotangentOrZeros(Value value) {
 void GradientBuilder::give(Value value, Value cotangent) {
   if (!isActive(value))
     return;
-  cotangent = cast(cotangent, tensorType(value).getElementType());
-  assert(cotangent.getType() == value.getType() && "a rule built a cotangent of another shape");
+  const Type own = tensorType(value).getElementType(), wide = graph::accumulationType(own);
+  if (tensorType(cotangent).getElementType() != wide)
+    cotangent = cast(cotangent, own);
+  assert(tensorType(cotangent).getShape() == tensorType(value).getShape() &&
+         "a rule built a cotangent of another shape");
   Value &sum = cotangents[value];
-  sum = sum ? add(sum, cotangent) : cotangent;
+  sum = sum ? add(cast(sum, wide), cast(cotangent, wide)) : cotangent;
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -115,7 +123,7 @@ FailureOr<SmallVector<Value>> backpropagate(OpBuilder &builder, ArrayRef<Operati
   for (auto [output, seed] : llvm::zip_equal(outputs, seeds))
     if (seed)
       g.give(output, seed);
-  auto receivesCotangent = [&](Value result) { return bool(g.cotangent(result)); };
+  auto receivesCotangent = [&](Value result) { return g.hasCotangent(result); };
   auto isActive = [&](Value value) { return g.isActive(value); };
   for (Operation *op : llvm::reverse(tape)) {
     if (!llvm::any_of(op->getResults(), receivesCotangent) ||

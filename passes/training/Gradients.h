@@ -18,12 +18,16 @@ public:
 
   /// True if a gradient of `value` is wanted.
   bool isActive(mlir::Value value) const { return active.contains(value); }
-  /// What was added to the cotangent of `value` so far; null if nothing was.
-  mlir::Value cotangent(mlir::Value value) const { return cotangents.lookup(value); }
-  /// The same with zeros for nothing.
+  bool hasCotangent(mlir::Value value) const { return cotangents.contains(value); }
+  /// What was added to the cotangent of `value` so far, in its type; null if nothing was.
+  mlir::Value cotangent(mlir::Value value);
+  /// The same, not rounded: that of a narrow float may be as wide as sums of it.
+  mlir::Value wideCotangent(mlir::Value value) const { return cotangents.lookup(value); }
+  /// The cotangent with zeros for nothing.
   mlir::Value cotangentOrZeros(mlir::Value value);
-  /// Adds to the cotangent of `value`, rounded to its element type; does nothing for values that
-  /// are not active.
+  /// Adds to the cotangent of `value`; does nothing for values that are not active. Of narrow
+  /// floats it is summed up in f32 and is as wide as it was given: what a parameter that was
+  /// rounded gets is not rounded on the way.
   void give(mlir::Value value, mlir::Value cotangent);
 
 private:
@@ -54,13 +58,15 @@ bool isFlat(mlir::Operation *op);
 
 /// A row from a lambda without captures: `(g, op)`, or `(g, op, dy)` with the cotangent of the
 /// op's only result; returns nothing or a LogicalResult.
-template <typename Op, typename Rule> GradientRow gradientRow(Rule) {
+/// The cotangent is in the result's type, or `isWide` as it was given.
+template <typename Op, bool isWide = false, typename Rule> GradientRow gradientRow(Rule) {
   static_assert(std::is_empty_v<Rule>, "a rule keeps no state");
   return {
       Op::getOperationName(), [](GradientBuilder &g, mlir::Operation *operation) {
         auto op = mlir::cast<Op>(operation);
         if constexpr (std::is_invocable_v<Rule, GradientBuilder &, Op, mlir::Value>) {
-          Rule{}(g, op, g.cotangent(operation->getResult(0)));
+          mlir::Value result = operation->getResult(0);
+          Rule{}(g, op, isWide ? g.wideCotangent(result) : g.cotangent(result));
           return llvm::success();
         } else if constexpr (std::is_void_v<std::invoke_result_t<Rule, GradientBuilder &, Op>>) {
           Rule{}(g, op);
@@ -69,6 +75,11 @@ template <typename Op, typename Rule> GradientRow gradientRow(Rule) {
           return Rule{}(g, op);
         }
       }};
+}
+
+/// Of an op that moves elements or converts them: its operand gets what was given.
+template <typename Op, typename Rule> GradientRow movementRow(Rule rule) {
+  return gradientRow<Op, /*isWide=*/true>(rule);
 }
 
 /// The operands of an op and the values that its regions use from outside.

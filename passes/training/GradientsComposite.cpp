@@ -104,17 +104,18 @@ LogicalResult batchNormGradient(G &g, BatchNormOp op) {
 // Linear and attention
 //===--------------------------------------------------------------------------------------------===//
 
-/// dX = dY·W, dW = dYᵀ·X, db = Σ_rows dY on flattened rows.
+/// dX = dY·W, dW = dYᵀ·X, db = Σ_rows dY on flattened rows, dY rounded as the operands are.
 void linearGradient(G &g, LinearOp op, Value dy) {
-  Value x = op.getOperand(), weight = op.getWeight(), rows = flattenRows(g, dy);
+  Value x = op.getOperand(), weight = op.getWeight();
+  Value rows = flattenRows(g, g.castAtSource(dy, tensorType(x).getElementType()));
   if (g.isActive(x)) {
-    Value dx = g.contract(rows, weight, {}, {}, {1}, {0});
+    Value dx = g.contractWide(rows, weight, {}, {}, {1}, {0});
     g.give(x, g.reshape(dx, tensorType(x).getShape()));
   }
   if (g.isActive(weight))
-    g.give(weight, g.contract(rows, flattenRows(g, x), {}, {}, {0}, {0}));
+    g.give(weight, g.contractWide(rows, flattenRows(g, x), {}, {}, {0}, {0}));
   if (Value bias = op.getBias())
-    g.give(bias, g.reduceSum(rows, {0}));
+    g.give(bias, g.reduceSum(g.widen(rows), {0}));
 }
 
 /// dX is the transposed convolution; dW contracts dY with x's windows over batch and positions.

@@ -64,9 +64,9 @@ Rows::Rows() {
                 [](Term x, Term y, Term z, Term given) { return RHS; });
 #include "ir/formulas/Primitives.def"
 
-  rows.push_back(gradientRow<CastOp>([](G &g, CastOp op, Value dy) {
+  rows.push_back(movementRow<CastOp>([](G &g, CastOp op, Value dy) {
     if (isFloatTensor(op.getOperand()))
-      g.give(op.getOperand(), g.cast(dy, tensorType(op.getOperand()).getElementType()));
+      g.give(op.getOperand(), dy);
   }));
   rows.push_back(gradientRow<SelectOp>([](G &g, SelectOp op, Value dy) {
     g.give(op.getOnTrue(), keepWhere(g, op.getCondition(), dy));

@@ -137,8 +137,9 @@ struct Side {
   }
 };
 
-/// The cotangent of `side`: dy contracted with the other operand over the other's free dimensions.
-/// The operand order that needs no transpose is taken where there is one.
+/// The cotangent of `side`: dy, rounded as the operands are, contracted with the other operand over
+/// the other's free dimensions. The operand order that needs no transpose is taken where there is
+/// one.
 Value contractionGradient(G &g, const Side &side, const Side &other, Value dy) {
   Dims batch = llvm::to_vector(llvm::seq<int64_t>(0, side.batch.size()));
   // Dimensions of `side` in the order in which the contraction's result has them.
@@ -151,13 +152,15 @@ Value contractionGradient(G &g, const Side &side, const Side &other, Value dy) {
   llvm::append_range(otherFirst, kept);
   llvm::append_range(otherFirst, side.free);
   if (llvm::is_sorted(otherFirst) && !llvm::is_sorted(gradientFirst))
-    return g.contract(other.value, dy, other.batch, batch, other.free, other.freeInResult);
-  Value product = g.contract(dy, other.value, batch, other.batch, other.freeInResult, other.free);
+    return g.contractWide(other.value, dy, other.batch, batch, other.free, other.freeInResult);
+  Value product =
+      g.contractWide(dy, other.value, batch, other.batch, other.freeInResult, other.free);
   return permute(g, product, inverse(gradientFirst));
 }
 
 void contractGradient(G &g, ContractOp op, Value dy) {
   int64_t batches = op.getLhsBatch().size();
+  dy = g.castAtSource(dy, tensorType(op.getLhs()).getElementType());
   Side lhs(op.getLhs(), op.getLhsBatch(), op.getLhsContract(), batches);
   Side rhs(op.getRhs(), op.getRhsBatch(), op.getRhsContract(), batches + lhs.free.size());
   if (g.isActive(op.getLhs()))
@@ -170,21 +173,21 @@ void contractGradient(G &g, ContractOp op, Value dy) {
 
 ArrayRef<GradientRow> tensorGradients() {
   static const GradientRow rows[] = {
-      gradientRow<ReshapeOp>([](G &g, ReshapeOp op, Value dy) {
+      movementRow<ReshapeOp>([](G &g, ReshapeOp op, Value dy) {
         g.give(op.getOperand(), g.reshape(dy, shapeOf(op.getOperand())));
       }),
-      gradientRow<TransposeOp>([](G &g, TransposeOp op, Value dy) {
+      movementRow<TransposeOp>([](G &g, TransposeOp op, Value dy) {
         g.give(op.getOperand(), permute(g, dy, inverse(op.getPermutation())));
       }),
-      gradientRow<BroadcastOp>(
+      movementRow<BroadcastOp>(
           [](G &g, BroadcastOp op, Value dy) { broadcastGradient(g, op, dy); }),
-      gradientRow<SliceOp>([](G &g, SliceOp op, Value dy) { sliceGradient(g, op, dy); }),
-      gradientRow<ReverseOp>([](G &g, ReverseOp op, Value dy) {
+      movementRow<SliceOp>([](G &g, SliceOp op, Value dy) { sliceGradient(g, op, dy); }),
+      movementRow<ReverseOp>([](G &g, ReverseOp op, Value dy) {
         g.give(op.getOperand(), g.reverse(dy, op.getDimensions()));
       }),
-      gradientRow<WindowOp>([](G &g, WindowOp op, Value dy) { windowGradient(g, op, dy); }),
-      gradientRow<PadOp>([](G &g, PadOp op, Value dy) { padGradient(g, op, dy); }),
-      gradientRow<ConcatOp>([](G &g, ConcatOp op, Value dy) { concatGradient(g, op, dy); }),
+      movementRow<WindowOp>([](G &g, WindowOp op, Value dy) { windowGradient(g, op, dy); }),
+      movementRow<PadOp>([](G &g, PadOp op, Value dy) { padGradient(g, op, dy); }),
+      movementRow<ConcatOp>([](G &g, ConcatOp op, Value dy) { concatGradient(g, op, dy); }),
       gradientRow<ContractOp>([](G &g, ContractOp op, Value dy) { contractGradient(g, op, dy); }),
       gradientRow<DynamicSliceOp>([](G &g, DynamicSliceOp op, Value dy) {
         Value zeros = g.zerosLike(op.getOperand());
