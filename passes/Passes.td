@@ -8,6 +8,51 @@ include "mlir/Pass/PassBase.td"
 // graph → train
 //===--------------------------------------------------------------------------------------------===//
 
+def NarrowOperands : Pass<"narrow-operands", "::mlir::ModuleOp"> {
+  let summary = "Rounds what @forward multiplies to bf16";
+  let description = [{
+    The f32 operands of linear layers, contractions and attention are rounded where they are defined, before
+    reshapes, transposes and slices; sums of products stay f32, attention's result is rounded. What a linear layer or
+    contraction gives is rounded too where nothing but elementwise functions of it alone reads it: a hidden layer's
+    values before its activation. All else is f32: norms, residual sums, logits, the loss. Convolutions are left alone.
+    The gradients of a rounding pass it unrounded (differentiate), so that those of parameters are f32.
+
+    Changes numbers: products of bf16 have 8 significant bits in each factor.
+    ```mlir --narrow-operands
+    func.func @forward(%w: tensor<3x8xf32> {graph.name = "w", graph.role = "parameter"},
+                       %b: tensor<3xf32> {graph.name = "b", graph.role = "parameter"},
+                       %v: tensor<2x3xf32> {graph.name = "v", graph.role = "parameter"},
+                       %x: tensor<4x8xf32> {graph.name = "x", graph.role = "input"})
+        -> (tensor<4x2xf32> {graph.name = "logits"}) {
+      %hidden = graph.linear %x, %w, %b : tensor<4x8xf32>, tensor<3x8xf32>, tensor<3xf32> -> tensor<4x3xf32>
+      %active = graph.relu %hidden : tensor<4x3xf32>
+      %logits = graph.linear %active, %v : tensor<4x3xf32>, tensor<2x3xf32> -> tensor<4x2xf32>
+      return %logits : tensor<4x2xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @forward(%arg0: tensor<3x8xf32> {graph.name = "w", graph.role = "parameter"},
+                       %arg1: tensor<3xf32> {graph.name = "b", graph.role = "parameter"},
+                       %arg2: tensor<2x3xf32> {graph.name = "v", graph.role = "parameter"},
+                       %arg3: tensor<4x8xf32> {graph.name = "x", graph.role = "input"})
+        -> (tensor<4x2xf32> {graph.name = "logits"}) {
+      %0 = graph.cast %arg3 : tensor<4x8xf32> -> tensor<4x8xbf16>
+      %1 = graph.cast %arg0 : tensor<3x8xf32> -> tensor<3x8xbf16>
+      %2 = graph.linear %0, %1, %arg1 : tensor<4x8xbf16>, tensor<3x8xbf16>, tensor<3xf32> -> tensor<4x3xf32>
+      %3 = graph.cast %2 : tensor<4x3xf32> -> tensor<4x3xbf16>
+      %4 = graph.cast %3 : tensor<4x3xbf16> -> tensor<4x3xf32>
+      %5 = graph.relu %4 : tensor<4x3xf32>
+      %6 = graph.cast %5 : tensor<4x3xf32> -> tensor<4x3xbf16>
+      %7 = graph.cast %arg2 : tensor<2x3xf32> -> tensor<2x3xbf16>
+      %8 = graph.linear %6, %7 : tensor<4x3xbf16>, tensor<2x3xbf16> -> tensor<4x2xf32>
+      return %8 : tensor<4x2xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
+}
+
 def AddLoss : Pass<"add-loss", "::mlir::ModuleOp"> {
   let summary = "Makes @evaluate, the loss of a batch, from @forward";
   let description = [{

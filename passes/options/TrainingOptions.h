@@ -18,6 +18,10 @@ struct TrainingOptions {
 #include "passes/options/Optimizers.def"
   };
 
+  /// What is multiplied in linear layers, contractions and attention: as it is in the model, or
+  /// rounded to bf16. Weights, state, norms, losses and all sums stay as they are.
+  enum class Dtype { F32, BF16 };
+
   Loss loss = Loss::CrossEntropy;
   LossNumbers lossNumbers = {};
   Optimizer optimizer = Optimizer::AdamW;
@@ -47,6 +51,7 @@ struct TrainingOptions {
       -1; ///< the output's dimension of classes (cosine's: of vectors); -1: the last
   std::string output = {}; ///< that the loss is of; empty: `logits` (`loss`), or the only one
   bool gradients = false;  ///< the step returns every gradient and the norm of each
+  Dtype dtype = Dtype::F32;
 
   /// With the defaults that depend on other options filled in: what keys and files hold.
   TrainingOptions resolved() const {
@@ -95,6 +100,10 @@ struct TrainingOptions {
           self.rateDecay);
     visit(Field{"momentum_decay", "nadam's", atLeast(0)}, self.momentumDecay);
     visit(Field{"clip", "largest global gradient norm; 0: off", atLeast(0)}, self.clip);
+    visit(Field{"dtype",
+                "of what linear layers, matrix products and attention multiply, forward and "
+                "backward; weights, optimizer state, norms, losses and sums stay f32"},
+          self.dtype);
     visit(Field{"accumulate", "micro-batches whose gradients make one update", atLeast(1)},
           self.accumulate);
     visit(Field{"on_nan",
@@ -127,6 +136,10 @@ constexpr auto enumNames(TrainingOptions::Optimizer) {
 #define INGOT_OPTIMIZER(NAME, TEXT, ...) TEXT,
 #include "passes/options/Optimizers.def"
   });
+}
+
+constexpr auto enumNames(TrainingOptions::Dtype) {
+  return std::to_array<std::string_view>({"f32", "bf16"});
 }
 
 } // namespace ingot

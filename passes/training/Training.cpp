@@ -22,6 +22,9 @@ static void addCleanup(OpPassManager &passes) {
 }
 
 void buildGradientPipeline(OpPassManager &passes, const TrainingOptions &options) {
+  // Must run before the loss is added: gradients are those of the rounded forward pass.
+  if (options.dtype == TrainingOptions::Dtype::BF16)
+    passes.addPass(createNarrowOperands());
   const LossNumbers &loss = options.lossNumbers;
   AddLossOptions addLoss;
   addLoss.loss = enumName(options.loss);

@@ -221,7 +221,7 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
   [[maybe_unused]] auto &[loss, lossNumbers, optimizer, beta1, beta2, epsilon, decay, momentum,
                           dampening, nesterov, alpha, centered, rho, rateDecay, momentumDecay, clip,
                           accumulate, onNonFinite, groups, lossWeights, classAxis, output,
-                          gradients] = *options.training;
+                          gradients, dtype] = *options.training;
   [[maybe_unused]] auto &[budget, largest, least, smallest, heavy, stride] = options.memory;
   [[maybe_unused]] auto &[training, memory, name, tuning, threads, directory, dump, print, timing,
                           stop] = options;
@@ -232,7 +232,7 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
   };
   [[maybe_unused]] auto &[reduction, classWeights, ignoreIndex, labelSmoothing, softTargets,
                           logTargets, lossBeta, delta, margin, power] = lossNumbers;
-  EXPECT_EQ(count(*options.training), 23u);
+  EXPECT_EQ(count(*options.training), 24u);
   EXPECT_EQ(count(lossNumbers), 10u);
   EXPECT_EQ(count(options.memory), 6u);
   EXPECT_EQ(count(options), 9u);
