@@ -1,5 +1,7 @@
-/// Rows of ops on square matrices.
+/// Rows of ops on square matrices, and attention.
+#include "frontend/builder/Attention.h"
 #include "frontend/onnx/Rows.h"
+#include <limits>
 
 namespace ingot::onnx {
 namespace {
@@ -38,7 +40,80 @@ Items determinant(Call &c) {
   return {c.b.reshape(c.b.loop(n, start, body)[1], lead)};
 }
 
+//===--------------------------------------------------------------------------------------------===//
+// Attention
+//===--------------------------------------------------------------------------------------------===//
+
+/// [batch, sequence, heads · size] as [batch, heads, sequence, size]; what has heads stays.
+Value byHead(Call &c, Value x, const char *heads) {
+  if (rank(x) == 4)
+    return x;
+  const int64_t count = c.integer(heads, 0);
+  if (rank(x) != 3 || count < 1 || x.shape()[2] % count != 0) {
+    c.refuse(
+        fmt::format("{} heads do not divide its inputs, or it has inputs of another rank", count));
+    return x;
+  }
+  const Shape shape = x.shape();
+  return c.b.transpose(c.b.reshape(x, {shape[0], shape[1], count, shape[2] / count}), {0, 2, 1, 3});
+}
+
+/// A mask may be short: what it says nothing of is hidden.
+Value widenMask(Call &c, Value mask, int64_t keys) {
+  const int64_t missing = rank(mask) ? keys - mask.shape().back() : 0;
+  if (missing <= 0)
+    return mask;
+  std::vector<int64_t> low(mask.shape().size()), high = low;
+  high.back() = missing;
+  const double hidden =
+      mask.type() == ElementType::I1 ? 0 : -std::numeric_limits<double>::infinity();
+  return c.b.pad(mask, hidden, low, high);
+}
+
+/// Keys and values that are kept from call to call come before the new ones; with `is_causal` as
+/// many precede the queries. Where a count says how much of them there is, the queries are the
+/// last.
+Items attentionOf(Call &c) {
+  Value query = c.operand(0), key = c.operand(1), value = c.operand(2);
+  const bool isFlat = rank(query) == 3;
+  query = byHead(c, query, "q_num_heads");
+  key = byHead(c, key, "kv_num_heads");
+  value = byHead(c, value, "kv_num_heads");
+  if (c.wants(3))
+    return {c.refuse("its scores as an output are not supported")};
+  if (c.has(4) != c.has(5))
+    return {c.refuse("past keys and past values go together")};
+  if (c.isRefused() || rank(query) != 4 || rank(key) != 4 || rank(value) != 4)
+    return {c.refuse("its inputs are not [batch, heads, sequence, size]")};
+  int64_t past = 0;
+  if (c.has(4)) {
+    past = rank(c.operand(4)) == 4 ? c.operand(4).shape()[2] : 0;
+    key = c.b.concat(std::vector<Value>{c.operand(4), key}, 2);
+    value = c.b.concat(std::vector<Value>{c.operand(5), value}, 2);
+  }
+  if (c.isRefused() || !key.valid() || !value.valid())
+    return {c.refuse("past keys and values do not fit the new ones")};
+  const int64_t queries = query.shape()[2], keys = key.shape()[2];
+  AttentionOptions how{.causal = c.integer("is_causal", 0) != 0,
+                       .scale = c.number("scale", 0),
+                       .softCap = c.number("softcap", 0)};
+  if (c.has(3))
+    how.mask = widenMask(c, c.operand(3), keys);
+  if (c.has(6)) {
+    how.length = c.operand(6);
+    if (how.causal)
+      how.offset = how.length - c.constant({queries}, {});
+  } else if (how.causal && past != keys - queries) {
+    how.offset = c.constant({past}, {});
+  }
+  Value y = attention(c.b, query, key, value, how);
+  if (isFlat && y.valid())
+    y = c.b.reshape(c.b.transpose(y, {0, 2, 1, 3}), {y.shape()[0], queries, -1});
+  return {y, key, value};
+}
+
 constexpr Row rows[] = {
+    {"Attention", 23, newestOpset, attentionOf},
     {"Det", 11, newestOpset, determinant},
 };
 

@@ -381,5 +381,78 @@ TEST_F(OnnxCounted, RegionsOfImages) {
       }
 }
 
+// Four heads of queries with two of keys, behind keys that are kept or among ones that are counted.
+TEST_F(OnnxCounted, Attention) {
+  constexpr int64_t batch = 2, heads = 4, keyHeads = 2, queries = 3, fresh = 5, size = 6, width = 3;
+  for (const bool isCausal : {false, true})
+    for (const int64_t past : {0, 2})
+      for (const bool isCounted : {false, true}) {
+        if (past && isCounted)
+          continue;
+        const int64_t keys = past + fresh;
+        Tensors inputs{{"q", uniform({batch, queries, heads * size}, -1, 1)},
+                       {"k", uniform({batch, fresh, keyHeads * size}, -1, 1)},
+                       {"v", uniform({batch, fresh, keyHeads * width}, -1, 1)},
+                       {"m", Tensor(ElementType::I1, {heads, 1, keys - 1})}};
+        for (int64_t i = 0; i < heads * (keys - 1); ++i)
+          inputs.at("m").as<uint8_t>()[i] = random() % 4 != 0;
+        std::vector<std::string_view> names{"q", "k", "v", "m"};
+        if (past) {
+          inputs.emplace("pk", uniform({batch, keyHeads, past, size}, -1, 1));
+          inputs.emplace("pv", uniform({batch, keyHeads, past, width}, -1, 1));
+          names.insert(names.end(), {"pk", "pv"});
+        }
+        const int64_t counts[] = {4, 2};
+        if (isCounted) {
+          inputs.emplace("n", Tensor(ElementType::I64, {batch}));
+          std::copy_n(counts, batch, inputs.at("n").as<int64_t>());
+          names.insert(names.end(), {"", "", "n"});
+        }
+        const Bytes attention =
+            node("Attention", names, {"y", "pko"})
+                .message(5, integerAttribute("q_num_heads", heads))
+                .message(5, integerAttribute("kv_num_heads", keyHeads))
+                .message(5, integerAttribute("is_causal", isCausal))
+                .message(5, Bytes().text(1, "softcap").real(2, 0.9f).number(20, 1));
+        const Tensors results = run({attention}, inputs, {"y", "pko"}, {}, 24);
+        ASSERT_TRUE(results.contains("y"));
+        ASSERT_EQ(results.at("pko").shape(), (Shape{batch, keyHeads, keys, size}));
+        auto at = [&](const char *now, const char *before, int64_t b, int64_t h, int64_t j,
+                      int64_t d, int64_t columns) {
+          return j < past
+                     ? inputs.at(before).as<float>()[((b * keyHeads + h) * past + j) * columns + d]
+                     : inputs.at(now)
+                           .as<float>()[((b * fresh + j - past) * keyHeads + h) * columns + d];
+        };
+        for (int64_t b = 0; b < batch; ++b)
+          for (int64_t h = 0; h < heads; ++h)
+            for (int64_t i = 0; i < queries; ++i) {
+              double total = 0, sums[width] = {};
+              const int64_t offset = isCounted ? counts[b] - queries : past;
+              for (int64_t j = 0; j < keys; ++j) {
+                const bool isSeen = (!isCausal || j <= i + offset) &&
+                                    (!isCounted || j < counts[b]) && j < keys - 1 &&
+                                    inputs.at("m").as<uint8_t>()[h * (keys - 1) + j];
+                if (!isSeen)
+                  continue;
+                double score = 0;
+                for (int64_t d = 0; d < size; ++d)
+                  score += inputs.at("q").as<float>()[((b * queries + i) * heads + h) * size + d] *
+                           at("k", "pk", b, h / 2, j, d, size);
+                const double share =
+                    std::exp(0.9 * std::tanh(score / std::sqrt(double(size)) / 0.9));
+                total += share;
+                for (int64_t d = 0; d < width; ++d)
+                  sums[d] += share * at("v", "pv", b, h / 2, j, d, width);
+              }
+              for (int64_t d = 0; d < width; ++d)
+                ASSERT_NEAR(
+                    results.at("y").as<float>()[((b * queries + i) * heads + h) * width + d],
+                    total == 0 ? 0 : sums[d] / total, 1e-5)
+                    << isCausal << past << isCounted << " query " << b << h << i;
+            }
+      }
+}
+
 } // namespace
 } // namespace ingot::onnx
