@@ -1,7 +1,9 @@
 /// What the runtime itself costs and how it scales: benchmark-dispatch [FILE.ingot…]
 ///
 /// 1. the time that a session adds to each call of a kernel that does nothing: for calls that wait
-///    for each other, for calls that do not, and for calls that all threads share;
+///    for each other, for calls that do not, and for calls that all threads share; and what an
+///    iteration of a loop adds to its calls, with a trip count from the arena, with its number
+///    written there, and with arguments that move;
 /// 2. for each file its step on one and on all CPUs, in turns, the part of the threads' time that
 ///    went into kernels, and how much longer kernels take side by side.
 ///
@@ -68,6 +70,88 @@ Status measureDispatch(int threads) {
     std::ranges::sort(times);
     std::printf("empty kernels, %-32s %2d threads %6.0f ns a call (median %.0f)\n", shape.name,
                 threads, times[0] / calls * 1e9, times[runs / 2] / calls * 1e9);
+  }
+  return {};
+}
+
+/// What an iteration's body is, and what the loop does besides.
+struct Iterations {
+  const char *name;
+  int calls; ///< an iteration
+  bool isCounted, isNumbered, moves;
+};
+
+/// As many calls in `trips` iterations, or without a loop where it is 0.
+Program makeLoop(const Iterations &shape, int trips, int calls) {
+  Program program = makeProgram({"", /*isChain=*/true, 0}, calls);
+  Function &function = program.functions[0];
+  if (trips == 0)
+    return program;
+  const int64_t scalars = program.arenaBytes, line = 64;
+  const int64_t rows = shape.moves ? trips : 1;
+  const int64_t start = scalars + 2 * line;
+  LoopStep loop{.trips = trips};
+  for (int call = 0; call < shape.calls; ++call) {
+    const int64_t from = start + line * rows * call, to = from + line * rows;
+    std::vector<int64_t> strides;
+    if (shape.moves)
+      strides = {line, line};
+    loop.body.push_back({CallStep{test::AffineKernel, {from, to}, strides, ""}});
+  }
+  if (shape.isCounted)
+    loop.count = scalars;
+  if (shape.isNumbered)
+    loop.counter = scalars + line;
+  program.arenaBytes = start + line * rows * (shape.calls + 1);
+  function.arenaBytes = program.arenaBytes;
+  function.steps.clear();
+  if (shape.isCounted) { // as the arena holds zeros, a count of none; the port writes it
+    Port port = function.ports.front();
+    port.name = "trips";
+    port.role = Role::Scalar;
+    port.type = ElementType::I64;
+    port.shape = {};
+    port.offset = scalars;
+    function.ports.push_back(port);
+  }
+  function.steps.push_back({std::move(loop)});
+  return program;
+}
+
+Result<double> fastestRun(Session &session, int runs) {
+  double fastest = 1e9;
+  for (int run = 0; run < runs; ++run) {
+    const double start = steadySeconds();
+    INGOT_TRY(session.run("step"));
+    fastest = std::min(fastest, steadySeconds() - start);
+  }
+  return fastest;
+}
+
+/// The iteration's time less that of as many calls one after another without a loop.
+Status measureLoops(int threads) {
+  constexpr int trips = 256, runs = 4000;
+  for (const Iterations &shape :
+       {Iterations{"1 call", 1, false, false, false}, Iterations{"8 calls", 8, false, false, false},
+        Iterations{"1 call, arguments move", 1, false, false, true},
+        Iterations{"1 call, its number kept", 1, false, true, false},
+        Iterations{"1 call, run-time trip count", 1, true, false, false}}) {
+    const int calls = trips * shape.calls;
+    INGOT_ASSIGN(std::unique_ptr<Session> plain,
+                 open(std::make_shared<Program>(makeLoop(shape, 0, calls)), threads));
+    INGOT_ASSIGN(std::unique_ptr<Session> looped,
+                 open(std::make_shared<Program>(makeLoop(shape, trips, calls)), threads));
+    if (shape.isCounted) {
+      Tensor count(ElementType::I64, {});
+      count.as<int64_t>()[0] = trips;
+      INGOT_TRY(looped->write("step", "trips", count));
+    }
+    INGOT_ASSIGN(const double without, fastestRun(*plain, runs));
+    INGOT_ASSIGN(const double with, fastestRun(*looped, runs));
+    std::printf(
+        "empty kernels in a loop, %-28s %2d threads %6.0f ns an iteration, %.0f more than its "
+        "calls\n",
+        shape.name, threads, with / trips * 1e9, (with - without) / trips * 1e9);
   }
   return {};
 }
@@ -149,6 +233,9 @@ Status measure(int count, char **files) {
   INGOT_TRY(measureDispatch(1));
   if (threads > 1)
     INGOT_TRY(measureDispatch(threads));
+  INGOT_TRY(measureLoops(1));
+  if (threads > 1)
+    INGOT_TRY(measureLoops(threads));
   for (int i = 0; i < count; ++i) {
     Status status = measureFile(files[i], threads);
     if (!status)
