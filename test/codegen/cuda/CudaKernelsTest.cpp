@@ -1,4 +1,5 @@
 /// Kernels of every root on the PTX machine, all checks on, against the reference and the CPU.
+#include "test/codegen/DrawnAttention.h"
 #include "test/codegen/cuda/KernelCase.h"
 
 namespace ingot::test {
@@ -305,6 +306,27 @@ std::vector<Case> attentionCases() {
                      }});
   return cases;
 }
+
+/// Heads that share keys, and options that are written over primitives.
+std::vector<Case> attentionOptionCases() {
+  std::vector<Case> cases;
+  for (int number = 0; number < 5; ++number)
+    cases.push_back({.name = fmt::format("attention_options_{}", number),
+                     .drawn = [number](std::mt19937_64 &random) {
+                       random.discard(100 * number);
+                       const bool isGrouped = number < 2;
+                       return Case{.name = fmt::format("attention_options_{}", number),
+                                   .text = isGrouped ? drawGroupedAttention(random)
+                                                     : drawMaskedAttention(random),
+                                   .root = isGrouped ? "attention_backward" : "contraction",
+                                   .tolerance = 1e-4,
+                                   .indexLimit = attentionIndexLimit};
+                     }});
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(AttentionOptions, CudaKernels, testing::ValuesIn(attentionOptionCases()),
+                         [](const auto &info) { return info.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(Attentions, CudaKernels, testing::ValuesIn(attentionCases()),
                          [](const auto &info) { return info.param.name; });
