@@ -1,7 +1,9 @@
 /// Compiled training steps against PyTorch's recorded curves.
 #include "codegen/Compile.h"
+#include "passes/training/MicroBatches.h"
 #include "runtime/program/Device.h"
 #include "test/golden/Follow.h"
+#include <cstring>
 #include <numeric>
 
 namespace ingot::testing {
@@ -128,6 +130,68 @@ TEST_P(CompiledRecomputation, GivesTheSameBits) {
   }
 }
 
+/// model
+class MicroBatchForms : public ::testing::TestWithParam<const char *> {
+protected:
+  static constexpr int64_t count = 6;
+
+  /// Losses and norms of three steps, then parameters.
+  std::vector<Tensor> train(int64_t mostWrittenOut) {
+    std::vector<Tensor> seen;
+    Status status = train(mostWrittenOut, seen);
+    EXPECT_TRUE(status) << status.error().text();
+    return seen;
+  }
+
+private:
+  Status train(int64_t mostWrittenOut, std::vector<Tensor> &seen) {
+    Golden golden(GetParam());
+    INGOT_ASSIGN(Model model, golden.model());
+    mlir::OwningOpRef<mlir::ModuleOp> module = moduleOf(model).clone();
+    mlir::PassManager passes(module->getContext());
+    buildGradientPipeline(passes, TrainingOptions());
+    AddOptimizerOptions options;
+    options.accumulate = count;
+    options.clip = 0.5;
+    passes.addPass(createAddOptimizer(options, mostWrittenOut));
+    if (failed(passes.run(*module)))
+      return failure(Error::Code::Internal, "", "the passes fail");
+    bool hasLoop = false;
+    module->walk([&](graph::LoopOp loop) { hasLoop |= loop.getConstantTripCount() == count; });
+    EXPECT_EQ(hasLoop, count > mostWrittenOut);
+    INGOT_ASSIGN(auto runner, CompiledRunner::make(*module, "step", {}));
+    const NamedTensors parameters = golden.parameters();
+    for (const auto &[name, value] : parameters)
+      INGOT_TRY(runner->write(name, value));
+    INGOT_TRY(runner->write("learning_rate", scalar(ElementType::F32, 1e-2)));
+    for (int64_t index = 0; index < 3; ++index) {
+      for (const auto &[name, value] : golden.batch(index, count))
+        INGOT_TRY(runner->write(name, value));
+      Tensor step(ElementType::I64, {});
+      step.as<int64_t>()[0] = index;
+      INGOT_TRY(runner->write("step", step));
+      INGOT_TRY(runner->run());
+      for (const char *name : {"loss", "gradient_norm"}) {
+        INGOT_ASSIGN(Tensor value, runner->read(name));
+        seen.push_back(value);
+      }
+    }
+    for (const auto &[name, value] : parameters) {
+      INGOT_ASSIGN(Tensor after, runner->read(name));
+      seen.push_back(after);
+    }
+    return {};
+  }
+};
+
+TEST_P(MicroBatchForms, GiveTheSameBits) {
+  const std::vector<Tensor> written = train(count), looped = train(count - 1);
+  ASSERT_GT(written.size(), 6u);
+  ASSERT_EQ(written.size(), looped.size());
+  for (size_t i = 0; i < written.size(); ++i)
+    EXPECT_EQ(std::memcmp(written[i].data(), looped[i].data(), written[i].bytes()), 0) << i;
+}
+
 TEST_P(CompiledGradients, FirstArePyTorchs) {
   Golden golden(GetParam());
   auto model = golden.model();
@@ -141,6 +205,10 @@ TEST_P(CompiledGradients, FirstArePyTorchs) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, CompiledParity, ::testing::ValuesIn(everyGoldenRun()), nameOf);
+INSTANTIATE_TEST_SUITE_P(Sequences, CompiledParity,
+                         ::testing::Combine(::testing::Values("gru", "grouped", "experts"),
+                                            ::testing::Values("plain", "clip", "accumulate")),
+                         nameOf);
 INSTANTIATE_TEST_SUITE_P(Images, CompiledParity,
                          ::testing::ValuesIn(everyRunOf({"cnn", "separable", "transposed"})),
                          nameOf);
@@ -148,8 +216,11 @@ INSTANTIATE_TEST_SUITE_P(Golden, CompiledRecomputation,
                          ::testing::Combine(::testing::Values("gpt", "mlp"),
                                             ::testing::Values("plain", "accumulate")),
                          nameOf);
+INSTANTIATE_TEST_SUITE_P(Golden, MicroBatchForms, ::testing::Values("gpt", "mlp", "gru", "grouped"),
+                         [](const auto &test) { return std::string(test.param); });
 INSTANTIATE_TEST_SUITE_P(Golden, CompiledGradients,
-                         ::testing::Values("gpt", "mlp", "cnn", "separable", "transposed"),
+                         ::testing::Values("gpt", "mlp", "cnn", "separable", "transposed", "gru",
+                                           "grouped", "experts"),
                          [](const auto &test) { return std::string(test.param); });
 
 } // namespace

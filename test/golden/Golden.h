@@ -4,6 +4,7 @@
 #include "frontend/families/Models.h"
 #include "passes/options/TrainingOptions.h"
 #include "test/golden/Images.h"
+#include "test/golden/Sequences.h"
 #include <fstream>
 #include <gtest/gtest.h>
 #include <map>
@@ -44,6 +45,9 @@ public:
                        .sequence = json["sequence"],
                        .vocabulary = json["vocabulary"],
                        .batch = json["batch"]});
+    const std::string name = json["model"];
+    if (name == "gru" || name == "grouped" || name == "experts")
+      return buildSequenceModel(name, json["batch"], json["image"].get<Shape>());
     if (json.contains("image"))
       return buildImageModel(json["model"], json["batch"], json["image"].get<Shape>());
     int64_t hidden = json["hidden"];
