@@ -45,6 +45,30 @@ func.func @forward(%x: tensor<7x5x0xf32> {graph.name = "x", graph.role = "input"
   %y = graph.reduce sum %t [0, 1, 2] : tensor<7x5x0xf32> -> tensor<f32>
   return %y : tensor<f32>
 })"},
+    {"ScatterAddBF16", R"(
+func.func @forward(%x: tensor<4x4xbf16> {graph.name = "x", graph.role = "input"},
+                   %i: tensor<i32> {graph.name = "i", graph.role = "input"},
+                   %u: tensor<4xbf16> {graph.name = "u", graph.role = "input"})
+    -> (tensor<4x4xbf16> {graph.name = "y"}) {
+  %y = graph.scatter_add %x, %i, %u dimension 1 : tensor<4x4xbf16>, tensor<i32>, tensor<4xbf16>
+  return %y : tensor<4x4xbf16>
+})"},
+    {"ScatterAddF16", R"(
+func.func @forward(%x: tensor<4x4xf16> {graph.name = "x", graph.role = "input"},
+                   %i: tensor<i32> {graph.name = "i", graph.role = "input"},
+                   %u: tensor<4xf16> {graph.name = "u", graph.role = "input"})
+    -> (tensor<4x4xf16> {graph.name = "y"}) {
+  %y = graph.scatter_add %x, %i, %u dimension 1 : tensor<4x4xf16>, tensor<i32>, tensor<4xf16>
+  return %y : tensor<4x4xf16>
+})"},
+    {"ScatterAddF8", R"(
+func.func @forward(%x: tensor<4x4xf8E4M3FN> {graph.name = "x", graph.role = "input"},
+                   %i: tensor<i32> {graph.name = "i", graph.role = "input"},
+                   %u: tensor<4xf8E4M3FN> {graph.name = "u", graph.role = "input"})
+    -> (tensor<4x4xf8E4M3FN> {graph.name = "y"}) {
+  %y = graph.scatter_add %x, %i, %u dimension 1 : tensor<4x4xf8E4M3FN>, tensor<i32>, tensor<4xf8E4M3FN>
+  return %y : tensor<4x4xf8E4M3FN>
+})"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FoundGraphs, ::testing::ValuesIn(found),
