@@ -48,6 +48,14 @@ public:
   explicit Noise(uint64_t seed) : random(seed) {}
 
   void disturb(mlir::func::FuncOp function) {
+    // Formulas round inside, too: 1 + erf loses all digits of its tail.
+    llvm::SmallVector<graph::FormulaOp> formulas;
+    function.walk([&](graph::FormulaOp op) { formulas.push_back(op); });
+    for (graph::FormulaOp op : formulas) {
+      mlir::OpBuilder builder(op);
+      op->replaceAllUsesWith(op.decompose(builder));
+      op.erase();
+    }
     llvm::SmallVector<mlir::Value> values;
     function.walk([&](mlir::Operation *op) {
       if (mlir::isa<mlir::func::FuncOp, graph::ConstantOp, graph::IotaOp>(op) ||
