@@ -113,7 +113,7 @@ void nameEntries(llvm::Module &module) {
     kernel->setName(name);
   for (llvm::GlobalVariable &global : module.globals())
     if (global.hasLocalLinkage())
-      global.setName(names.front() + "$data");
+      global.setName(names.front() + "__data");
 }
 
 constexpr llvm::StringLiteral header = ".address_size 64\n";
@@ -124,7 +124,7 @@ std::vector<std::string> entriesOf(const KernelObject &object) {
   std::vector<std::string> names;
   for (StringRef symbol : object.symbols) {
     auto [kernel, launch] = symbol.rsplit('.');
-    names.push_back(object.symbols.size() == 1 ? kernel.str() : (kernel + "$" + launch).str());
+    names.push_back(object.symbols.size() == 1 ? kernel.str() : (kernel + "__" + launch).str());
   }
   return names;
 }

@@ -16,8 +16,8 @@ void buildNvvmPipeline(mlir::OpPassManager &passes);
 Result<std::vector<uint8_t>> compileToPtx(mlir::ModuleOp module, const CudaTarget &target,
                                           std::string *llvmIr);
 
-/// The entries of an object: NAME where the kernel NAME has one launch, else NAME$0, NAME$1, …
-/// PTX has no dot in names.
+/// The entries of an object: NAME where the kernel NAME has one launch, else NAME__0, NAME__1, …
+/// PTX has no dot in names, C++ no dollar.
 std::vector<std::string> entriesOf(const KernelObject &object);
 
 /// One module of all objects' entries.

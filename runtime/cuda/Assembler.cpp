@@ -1,8 +1,10 @@
 #include "runtime/cuda/Assembler.h"
 #include "runtime/cuda/WrapPtx.h"
 #include <algorithm>
-#include <atomic>
+#include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
+#include <filesystem>
 #include <numeric>
 #include <thread>
 
@@ -58,7 +60,7 @@ Status Assembler::open(const std::string &file) {
   if (find(create, "nvrtcCreateProgram") && find(compile, "nvrtcCompileProgram") &&
       find(destroy, "nvrtcDestroyProgram") && find(cubinSize, "nvrtcGetCUBINSize") &&
       find(cubin, "nvrtcGetCUBIN") && find(logSize, "nvrtcGetProgramLogSize") &&
-      find(log, "nvrtcGetProgramLog"))
+      find(log, "nvrtcGetProgramLog") && find(versionOf, "nvrtcVersion"))
     return {};
   return failure(Error::Code::Unsupported, file, "this NVRTC makes no machine code: it is too old");
 }
@@ -78,8 +80,22 @@ Result<const Assembler *> Assembler::find() {
   return &*found;
 }
 
+std::string Assembler::version() const {
+  int major = 0, minor = 0;
+  versionOf(&major, &minor);
+  return fmt::format("{}.{}", major, minor);
+}
+
+std::string Assembler::folder() const {
+  Dl_info info{};
+  std::error_code error;
+  if (!dladdr(reinterpret_cast<void *>(create), &info) || !info.dli_fname)
+    return {};
+  return std::filesystem::canonical(info.dli_fname, error).parent_path().string();
+}
+
 Result<Cubin> Assembler::assemble(std::span<const std::string> modules,
-                                  const std::string &architecture) const {
+                                  const std::string &architecture, bool isVerbose) const {
   std::vector<PtxModule> parsed;
   for (const std::string &module : modules) {
     INGOT_ASSIGN(PtxModule parts, parsePtxModule(module));
@@ -90,7 +106,8 @@ Result<Cubin> Assembler::assemble(std::span<const std::string> modules,
   if (create(&program, source.c_str(), "kernels.cu", 0, nullptr, nullptr) != 0)
     return failure(Error::Code::Internal, "", "NVRTC makes no program");
   const std::string target = "--gpu-architecture=" + architecture;
-  const char *options[] = {target.c_str(), "-minimal", "-Xptxas=-warn-spills"};
+  const char *options[] = {target.c_str(), "-minimal",
+                           isVerbose ? "-Xptxas=-v" : "-Xptxas=-warn-spills"};
   const int result = compile(program, int(std::size(options)), options);
   Cubin made;
   size_t size = 0;
@@ -112,8 +129,55 @@ Result<Cubin> Assembler::assemble(std::span<const std::string> modules,
   return made;
 }
 
+/// An entry is a byte, 1 for a cubin and 0 for a refusal, then the log's size, the log, and the
+/// cubin.
+static std::vector<uint8_t> entryOf(const Result<Cubin> &cubin) {
+  const std::string &log = cubin ? cubin->log : cubin.error().message;
+  const uint64_t size = log.size();
+  std::vector<uint8_t> entry = {uint8_t(cubin.has_value())};
+  const auto *bytes = reinterpret_cast<const uint8_t *>(&size);
+  entry.insert(entry.end(), bytes, bytes + sizeof size);
+  entry.insert(entry.end(), log.begin(), log.end());
+  if (cubin)
+    entry.insert(entry.end(), cubin->bytes.begin(), cubin->bytes.end());
+  return entry;
+}
+
+static std::optional<Result<Cubin>> cubinOf(std::span<const uint8_t> entry) {
+  uint64_t size = 0;
+  constexpr size_t head = 1 + sizeof size;
+  if (entry.size() < head)
+    return {};
+  std::memcpy(&size, entry.data() + 1, sizeof size);
+  if (size > entry.size() - head)
+    return {};
+  const auto rest = entry.subspan(head);
+  std::string log(rest.begin(), rest.begin() + ptrdiff_t(size));
+  if (!entry.front())
+    return Result<Cubin>(failure(Error::Code::BadInput, "", "{}", log));
+  return Cubin{{rest.begin() + ptrdiff_t(size), rest.end()}, std::move(log)};
+}
+
+Result<Cubin> Assembler::recall(std::span<const std::string> modules,
+                                const std::string &architecture, const Memory &memory,
+                                std::atomic<size_t> &calls) const {
+  std::string text = fmt::format("{} nvrtc {}", architecture, version());
+  for (const std::string &module : modules)
+    text += '\0' + module;
+  if (memory.get)
+    if (const auto entry = memory.get(text))
+      if (auto known = cubinOf(*entry))
+        return std::move(*known);
+  ++calls;
+  Result<Cubin> made = assemble(modules, architecture);
+  if (memory.put)
+    memory.put(text, entryOf(made));
+  return made;
+}
+
 Assembler::Assembled Assembler::assembleAll(std::span<const std::string> modules,
-                                            const std::string &architecture, int threads) const {
+                                            const std::string &architecture, int threads,
+                                            const Memory &memory) const {
   // Largest first, so that no thread is left with a large one at the end.
   std::vector<size_t> order(modules.size());
   std::iota(order.begin(), order.end(), size_t(0));
@@ -130,21 +194,21 @@ Assembler::Assembled Assembler::assembleAll(std::span<const std::string> modules
   }
 
   std::vector<std::vector<std::pair<std::vector<size_t>, Result<Cubin>>>> results(programs.size());
-  std::atomic<size_t> next = 0;
+  std::atomic<size_t> next = 0, calls = 0;
   const auto work = [&] {
     for (size_t program; (program = next++) < programs.size();) {
       const std::vector<size_t> &members = programs[program];
       std::vector<std::string> texts;
       for (size_t member : members)
         texts.push_back(modules[member]);
-      Result<Cubin> whole = assemble(texts, architecture);
+      Result<Cubin> whole = recall(texts, architecture, memory, calls);
       if (whole || members.size() == 1) {
         results[program].emplace_back(members, std::move(whole));
         continue;
       }
       for (size_t member : members)
-        results[program].emplace_back(std::vector{member},
-                                      assemble(modules.subspan(member, 1), architecture));
+        results[program].emplace_back(
+            std::vector{member}, recall(modules.subspan(member, 1), architecture, memory, calls));
     }
   };
   std::vector<std::thread> others;
@@ -155,6 +219,7 @@ Assembler::Assembled Assembler::assembleAll(std::span<const std::string> modules
     thread.join();
 
   Assembled assembled;
+  assembled.calls = calls;
   assembled.places.resize(modules.size());
   for (auto &program : results)
     for (auto &[members, cubin] : program) {

@@ -83,16 +83,43 @@ bool runsOn(int capability, CodeObject::Kind kind, std::string_view architecture
   return *rest == 'a' && number == capability;
 }
 
+Status LoadedCode::loadMachineCode(const std::shared_ptr<Gpu> &gpu, const Program &program) {
+  if (gpu->driver.lastError) // the emulated driver's alone, which runs PTX
+    return {};
+  for (size_t index = 0; index < program.objects.size(); ++index) {
+    const CodeObject &object = program.objects[index];
+    if (object.kind != CodeObject::Kind::Cubin ||
+        !runsOn(gpu->capability, object.kind, object.architecture))
+      continue;
+    INGOT_ASSIGN(libraries[index], loadObject(gpu, object));
+    machineCode.push_back(libraries[index].get());
+  }
+  return {};
+}
+
+CUlibrary LoadedCode::machineCodeOf(const Gpu &gpu, const Kernel &kernel) const {
+  CUkernel found = nullptr;
+  for (CUlibrary library : machineCode)
+    if (gpu.driver.cuLibraryGetKernel(&found, library, kernel.name.c_str()) == CUDA_SUCCESS)
+      return library;
+  return nullptr;
+}
+
 Result<LoadedCode> LoadedCode::load(const std::shared_ptr<Gpu> &gpu, const Program &program) {
   INGOT_TRY(checkRunnable(*gpu, program));
   LoadedCode code;
   code.libraries.resize(program.objects.size());
+  INGOT_TRY(code.loadMachineCode(gpu, program));
   for (const Kernel &kernel : program.kernels) {
-    Library &library = code.libraries[kernel.object];
-    if (!library.get()) {
-      INGOT_ASSIGN(library, loadObject(gpu, program.objects[kernel.object]));
+    CUlibrary library = code.machineCodeOf(*gpu, kernel);
+    if (!library) {
+      Library &own = code.libraries[kernel.object];
+      if (!own.get()) {
+        INGOT_ASSIGN(own, loadObject(gpu, program.objects[kernel.object]));
+      }
+      library = own.get();
     }
-    INGOT_ASSIGN(CUfunction function, findFunction(*gpu, library.get(), kernel));
+    INGOT_ASSIGN(CUfunction function, findFunction(*gpu, library, kernel));
     code.functions.push_back(function);
   }
   return code;

@@ -115,6 +115,8 @@ public:
         skipBraces();
       } else if (starts(".extern .shared") || starts(".shared")) {
         INGOT_TRY(readShared());
+      } else if (starts(".global")) {
+        INGOT_TRY(readTable());
       } else {
         const std::string line = text.substr(at, text.find_first_of(";\n{", at) - at);
         return bad(fmt::format("'{}'", line));
@@ -170,6 +172,23 @@ private:
                                  match[1].matched ? std::stoi(match[1].str()) : 1};
     (declaration.starts_with(".extern") ? module.dynamicShared : module.shared)
         .push_back(std::move(variable));
+    return {};
+  }
+
+  /// Nobody writes to what LLVM prints so: constants of the model.
+  Status readTable() {
+    const std::string declaration = readUntil(';');
+    static const std::regex pattern(
+        R"(\.global\s+(?:\.align\s+(\d+)\s+)?\.b8\s+([\w$]+)\s*\[\s*(\d+)\s*\]\s*=\s*\{([\d,\s]*)\}\s*)");
+    std::smatch match;
+    if (!std::regex_match(declaration, match, pattern))
+      return bad(fmt::format("'{}'", declaration.substr(0, declaration.find('='))));
+    const int alignment = match[1].matched ? std::stoi(match[1].str()) : 1;
+    module.tables.push_back(
+        {match[2].str(),
+         fmt::format("extern \"C\" __device__ __align__({}) unsigned char {}[{}] = {{{}}};\n",
+                     alignment, match[2].str(), match[3].str(), match[4].str()),
+         alignment});
     return {};
   }
 
@@ -255,6 +274,12 @@ std::string wrapPtx(std::span<const PtxModule> modules) {
       dynamic[variable.name] = std::max(dynamic[variable.name], variable.alignment);
   for (const auto &[name, alignment] : dynamic)
     source += fmt::format("extern __shared__ __align__({}) char {}[];\n", alignment, name);
+  std::map<std::string, std::string> tables; // several launches of a kernel may share one
+  for (const PtxModule &module : modules)
+    for (const PtxModule::Variable &table : module.tables)
+      tables[table.name] = table.declaration;
+  for (const auto &[name, declaration] : tables)
+    source += declaration;
   for (const PtxModule &module : modules)
     for (const PtxModule::Kernel &kernel : module.kernels) {
       std::string body, operands = "\"r\"(0)"; // at least one: else % is written once
@@ -264,6 +289,9 @@ std::string wrapPtx(std::span<const PtxModule> modules) {
       for (const PtxModule::Variable &variable : module.dynamicShared)
         if (mentions(kernel.body, variable.name)) // keeps the declaration
           operands += fmt::format(", \"r\"((unsigned)__cvta_generic_to_shared({}))", variable.name);
+      for (const PtxModule::Variable &table : module.tables)
+        if (mentions(kernel.body, table.name))
+          operands += fmt::format(", \"l\"({})", table.name);
       source += fmt::format("extern \"C\" __global__ void {}{}({}) {{\nasm volatile(\"{{\\n\"\n{}"
                             "\"}}\\n\" :: {} : \"memory\");\n}}\n",
                             kernel.attributes, kernel.name, kernel.signature,

@@ -27,10 +27,12 @@ struct PtxModule {
   std::vector<Kernel> kernels;
   std::vector<Variable> shared;        ///< of the module: each kernel gets its own
   std::vector<Variable> dynamicShared; ///< .extern: one memory under all names
+  /// Tables in global memory: the declaration is C++, with all bytes.
+  std::vector<Variable> tables;
 };
 
 /// An error for what has no place in a wrapper: functions beside kernels (inline them), variables
-/// in global or constant memory (pass them as arguments).
+/// in global or constant memory that are no tables of bytes (pass them as arguments).
 Result<PtxModule> parsePtxModule(std::string_view text);
 
 /// One program of C++ with the kernels of all modules, whose names must differ.

@@ -1,5 +1,7 @@
 /// PTX through NVRTC: the same machine code as ptxas makes of it.
 #include "runtime/cuda/Assembler.h"
+#include "runtime/cuda/Disassembler.h"
+#include "runtime/cuda/SplitPtx.h"
 #include "runtime/cuda/WrapPtx.h"
 #include "runtime/support/File.h"
 #include "test/emulator/Toolkit.h"
@@ -8,6 +10,7 @@
 #include <elf.h>
 #include <gtest/gtest.h>
 #include <map>
+#include <mutex>
 
 namespace ingot::cuda {
 namespace {
@@ -167,7 +170,139 @@ TEST(WrapPtx, keepsSignaturesAndNames) {
         "extern \"C\" __global__ void __maxnreg__(64) few()"})
     EXPECT_NE(source.find(part), std::string::npos) << part << "\n" << source;
   EXPECT_EQ(source.find("comment"), std::string::npos);
-  EXPECT_FALSE(parsePtxModule(".global .align 4 .b8 table[4] = {1, 2, 3, 4};"));
+  EXPECT_FALSE(parsePtxModule(".global .align 4 .b8 variable[4];"));
+  EXPECT_FALSE(parsePtxModule(".global .align 8 .u64 address = generic(table);"));
+}
+
+constexpr const char *twoKernels = R"(//
+.version 7.0
+.target sm_80
+.address_size 64
+.extern .shared .align 16 .b8 block_scratch[];
+.global .align 4 .b8 a__data[8] = {1, 0, 0, 0, 2, 0, 0, 0};
+	// .globl a__0
+.visible .entry a__0(
+	.param .u64 .ptr .align 1 a__0_param_0
+)
+.reqntid 32
+{
+	.reg .b64 %rd<4>;
+	.reg .b32 %r<2>;
+	.loc	7 1 0
+	ld.param.b64 %rd1, [a__0_param_0];
+	cvta.to.global.u64 %rd2, %rd1;
+	mov.b64 %rd3, a__data;
+	ld.global.b32 %r1, [%rd3+4];
+	.loc	9 3 0
+	st.global.b32 [%rd2], %r1;
+	ret;
+}
+.visible .entry b()
+.reqntid 32
+{
+	.reg .b32 %r<2>;
+	.loc	9 1 0
+	mov.b32 %r1, block_scratch;
+	st.shared.b32 [%r1], %r1;
+	ret;
+}
+	.file	7 "first"
+	.file	9 "second"
+)";
+
+TEST(SplitPtx, anEntryHasWhatItMentionsAndCountsItsOwnFiles) {
+  const std::vector<PtxEntry> entries = splitPtx(twoKernels);
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[0].name, "a__0");
+  EXPECT_EQ(entries[1].name, "b");
+  for (const PtxEntry &entry : entries)
+    EXPECT_TRUE(entry.text.starts_with(".version 7.0\n.target sm_80\n.address_size 64\n."));
+  EXPECT_NE(entries[0].text.find("a__data[8]"), std::string::npos);
+  EXPECT_EQ(entries[0].text.find("block_scratch"), std::string::npos);
+  EXPECT_NE(entries[0].text.find("\t.loc\t1 1 0\n"), std::string::npos);
+  EXPECT_NE(entries[0].text.find("\t.loc\t2 3 0\n"), std::string::npos);
+  EXPECT_EQ(entries[1].text.find("a__data"), std::string::npos);
+  EXPECT_NE(entries[1].text.find(".extern .shared"), std::string::npos);
+  EXPECT_NE(entries[1].text.find("\t.loc\t1 1 0\n"), std::string::npos);
+  EXPECT_TRUE(splitPtx("").empty());
+}
+
+TEST_F(AssemblerTest, tablesAreKept) {
+  const std::string ptx = twoKernels;
+  const Result<Cubin> made = assembler->assemble(std::span(&ptx, 1), "sm_80");
+  ASSERT_TRUE(made) << made.error().text();
+  const std::string bytes = {1, 0, 0, 0, 2, 0, 0, 0};
+  EXPECT_NE(viewOf(made->bytes).find(bytes), std::string_view::npos);
+  EXPECT_EQ(codeOf(viewOf(made->bytes)).size(), 2u);
+}
+
+TEST_F(AssemblerTest, whatWasAssembledIsRemembered) {
+  std::map<std::string, std::vector<uint8_t>, std::less<>> known;
+  std::mutex mutex;
+  const Assembler::Memory memory = {
+      [&](std::string_view text) -> std::optional<std::vector<uint8_t>> {
+        std::scoped_lock lock(mutex);
+        const auto found = known.find(text);
+        return found == known.end() ? std::nullopt : std::optional(found->second);
+      },
+      [&](std::string_view text, std::span<const uint8_t> entry) {
+        std::scoped_lock lock(mutex);
+        known[std::string(text)] = {entry.begin(), entry.end()};
+      }};
+  std::vector<std::string> modules;
+  for (const PtxEntry &entry : splitPtx(twoKernels))
+    modules.push_back(entry.text);
+  modules.push_back(modules[1]);
+  modules.back().replace(modules.back().find("mov.b32"), 7, "frobnicate");
+  const auto cold = assembler->assembleAll(modules, "sm_80", 2, memory),
+             warm = assembler->assembleAll(modules, "sm_80", 2, memory),
+             other = assembler->assembleAll(modules, "sm_90a", 2, memory);
+  EXPECT_EQ(cold.calls, 4u); // all, then each by itself
+  EXPECT_EQ(warm.calls, 0u);
+  EXPECT_EQ(other.calls, 4u);
+  ASSERT_EQ(cold.cubins.size(), warm.cubins.size());
+  for (size_t i = 0; i < cold.cubins.size(); ++i)
+    EXPECT_EQ(cold.cubins[i].bytes, warm.cubins[i].bytes);
+  for (const auto *result : {&cold, &warm}) {
+    EXPECT_TRUE(result->places[0] && result->places[1]);
+    ASSERT_FALSE(result->places[2]);
+    EXPECT_NE(result->places[2].error().text().find("frobnicate"), std::string::npos);
+  }
+  for (auto &[text, entry] : known) // damaged: too short for what it says
+    entry.resize(3);
+  EXPECT_EQ(assembler->assembleAll(modules, "sm_80", 1, memory).calls, 4u);
+}
+
+TEST_F(AssemblerTest, instructionsAreCountedAndDisassembled) {
+  const std::string ptx = kernelFile("gemm-sm80.ptx");
+  const Result<Cubin> made = assembler->assemble(std::span(&ptx, 1), "sm_80", /*isVerbose=*/true);
+  ASSERT_TRUE(made) << made.error().text();
+  EXPECT_NE(made->log.find("registers"), std::string::npos) << made->log;
+  const auto counts = countInstructions(made->bytes);
+  ASSERT_TRUE(counts) << counts.error().text();
+  ASSERT_TRUE(counts->contains("gemm"));
+  const InstructionCounts &gemm = counts->at("gemm");
+  EXPECT_GT(gemm.hmma, 0);
+  EXPECT_EQ(gemm.hgmma, 0);
+  EXPECT_EQ(gemm.local, 0);
+  std::vector<uint8_t> cut(made->bytes.begin(), made->bytes.begin() + 100);
+  EXPECT_FALSE(countInstructions(cut));
+  EXPECT_FALSE(countInstructions({}));
+
+  const Result<std::string> text = disassemble(made->bytes);
+  if (!text && text.error().text().find("is not there") != std::string::npos)
+    GTEST_SKIP() << text.error().text();
+  ASSERT_TRUE(text) << text.error().text();
+  const auto times = [&](std::string_view word) {
+    int64_t found = 0;
+    for (size_t at = 0; (at = text->find(word, at)) != text->npos; at += word.size())
+      ++found;
+    return found;
+  };
+  EXPECT_EQ(times(" HMMA."), gemm.hmma);
+  EXPECT_EQ(times(" LDGSTS."), gemm.ldgsts);
+  EXPECT_EQ(times(" LDSM."), gemm.ldsm);
+  EXPECT_EQ(times(" FFMA "), gemm.ffma);
 }
 
 } // namespace
