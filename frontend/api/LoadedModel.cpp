@@ -1,9 +1,12 @@
 #include "frontend/api/LoadedModel.h"
 #include "codegen/ReleaseMemory.h"
+#include "codegen/cuda/CudaTarget.h"
+#include "codegen/cuda/MachineCode.h"
 #include "frontend/api/ModelModule.h"
 #include "frontend/check/ReferenceDevice.h"
 #include "passes/Passes.h"
 #include "passes/training/Optimizers.h"
+#include "runtime/support/Print.h"
 #include "runtime/support/UsableMemory.h"
 #include <set>
 
@@ -33,6 +36,27 @@ Status writeWeights(Session &session, const Weights &weights) {
           isPersistent(port.role) && value != weights.end() && written.insert(port.name).second)
         INGOT_TRY(session.write(function.name, port.name, value->second));
   return {};
+}
+
+/// What a GPU runs, made by NVRTC and kept in the cache, so that its driver compiles nothing. Code
+/// for one architecture alone stays for it; portable code becomes that of the GPU's own. What is
+/// left to the driver, and why, goes to stderr.
+void addMachineCodeFor(const std::string &device, const CompileOptions &options, Program &program) {
+  const Result<CudaTarget> target = CudaTarget::parse(program.target);
+  if (!target || device == "cuda:emulated")
+    return;
+  for (const DeviceInfo &info : listDevices()) {
+    if (info.name != device || info.features.empty())
+      continue;
+    const Result<MachineCodeReport> report = addMachineCode(
+        program, target->architecture.ends_with("a") ? target->architecture : info.features.front(),
+        DiskCache(options.cacheDirectory), options.threads);
+    if (!report)
+      print(stderr, "note: the driver compiles the kernels: {}\n", report.error().message);
+    else
+      for (const std::string &remark : report->remarks)
+        print(stderr, "note: {}\n", remark);
+  }
 }
 
 Status checkThreads(int threads) {
@@ -119,6 +143,7 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
   const bool hasValues = store && !store->names().empty();
   CompileReport report;
   INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report, usableMemory()));
+  addMachineCodeFor(device, options, program);
   releaseCompilerMemory(); // before the arena is touched
   INGOT_ASSIGN(LoadedModel loaded,
                loadProgram(std::move(program), device, threads, std::move(store)));

@@ -1,4 +1,5 @@
 """`ingot compile --emit=cubin`: a training step's kernels as NVRTC assembles them, beside ptxas."""
+import json
 import os
 import shutil
 import struct
@@ -67,11 +68,71 @@ class MachineCode(unittest.TestCase):
             self.assertEqual([name for name in theirs if theirs[name] != ours.get(name)], [])
             self.assertEqual(ours.keys(), theirs.keys())
 
+    def test_the_instructions_as_text(self):
+        sass, process = self.emit("sass", "cuda:sm_80")
+        if "is not there" in process.stderr:
+            self.skipTest(process.stderr.strip())
+        self.assertEqual((process.returncode, process.stderr), (0, ""))
+        with open(sass) as file:
+            text = file.read()
+        self.assertIn("EXIT", text)
+        self.assertIn(".text.contraction_", text)
+        missing = run(*MODEL, "--target=cuda:sm_80", "--emit=sass", environment={"INGOT_NVDISASM": "/missing"})
+        self.assertEqual((missing.returncode, missing.stdout), (1, ""))
+        self.assertIn("nvdisasm of the CUDA toolkit is not there; INGOT_NVDISASM or CUDA_HOME may say where it is",
+                      missing.stderr)
+
+    def test_files_hold_machine_code_that_the_cache_keeps(self):
+        cache = f"--cache={os.path.join(self.folder, 'cache')}"
+
+        def compiled(name, *options, environment=None):
+            path = os.path.join(self.folder, name)
+            process = run(*MODEL, "--target=cuda:sm_80", cache, "-o", path, *options, environment=environment)
+            self.assertEqual(process.returncode, 0, process.stderr)
+            with open(path, "rb") as file:
+                return file.read(), process.stderr
+
+        alone, note = compiled("ptx.ingot", environment={"INGOT_NVRTC": "/missing"})
+        self.assertIn("note: the file holds PTX alone, which the driver compiles when it is loaded", note)
+        cold, note = compiled("cold.ingot")
+        if "PTX alone" in note:
+            self.skipTest(note.strip())
+        self.assertIn("of machine code for sm_80, just now made by NVRTC", note)
+        warm, note = compiled("warm.ingot")
+        self.assertIn("of machine code for sm_80, found in the cache", note)
+        self.assertEqual(cold, warm)
+        self.assertGreater(cold.count(b"\x7fELF"), alone.count(b"\x7fELF"))
+        # The PTX machine runs the PTX of the same file.
+        process = run("run", os.path.join(self.folder, "cold.ingot"), "--function=init", "--device=cuda:emulated")
+        self.assertNotIn("cubin", process.stderr)
+
+    def test_resources_keep_to_what_is_written_down(self):
+        with open(os.path.join(os.path.dirname(__file__), "resources.json")) as file:
+            expected = json.load(file)
+        for name, case in expected["steps"].items():
+            for architecture, roots in case["roots"].items():
+                process = run("compile", *case["model"], "--train", f"--target=cuda:{architecture}", "--emit=resources")
+                if "NVRTC is not there" in process.stderr:
+                    self.skipTest(process.stderr.strip())
+                self.assertEqual((process.returncode, process.stderr), (0, ""), name)
+                *rows, total = process.stdout.splitlines()
+                columns = rows[0].split()
+                found = [dict(zip(columns, row.split())) for row in rows[1:]]
+                with self.subTest(step=name, architecture=architecture):
+                    self.assertIn(" 0 bytes of spills", total)
+                    self.assertEqual({row["root"] for row in found}, set(roots))
+                    for row in found:
+                        bound = roots[row["root"]]
+                        self.assertLessEqual(int(row["regs"]), bound["regs"], row)
+                        self.assertLessEqual(int(row["shared"]), bound["shared"], row)
+                        self.assertGreaterEqual(int(row["occup%"]), bound["occup%"], row)
+
     def test_what_cannot_be_assembled_is_refused(self):
         process = run(*MODEL, "--target=cuda:sm_80", "--emit=cubin", "-o", "-", environment={"INGOT_NVRTC": "/missing"})
         self.assertEqual((process.returncode, process.stdout), (1, ""))
         self.assertIn("NVRTC is not there; INGOT_NVRTC or CUDA_HOME may say where it is", process.stderr)
-        self.assertIn("stage ptx is of cuda targets", run(*MODEL, "--emit=cubin").stderr)
+        for form in ("cubin", "sass", "resources"):
+            self.assertIn("stage ptx is of cuda targets", run(*MODEL, f"--emit={form}").stderr)
 
 
 if __name__ == "__main__":
