@@ -105,8 +105,10 @@ std::vector<Case> sortCases() {
                                                                              {1, 2048, 1},
                                                                              {1, 2049, 1},
                                                                              {2, 5000, 2},
-                                                                             {1, 9001, 1}})
-    cases.push_back(sortCase(sizes, "f32", ++number & 1, number % 3 == 0));
+                                                                             {1, 9001, 1}}) {
+    ++number;
+    cases.push_back(sortCase(sizes, "f32", number % 2, number % 3 == 0));
+  }
   for (const std::string &type :
        {"f64", "f16", "bf16", "f8E4M3FN", "f8E5M2", "i64", "i32", "i16", "i8", "i4"}) {
     cases.push_back(sortCase({2, 40, 3}, type, ++number & 1, false));
