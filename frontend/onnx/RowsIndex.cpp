@@ -1,5 +1,6 @@
 /// Rows of ops that pick or place elements by index. All but Gather flatten what they index, so
 /// that one index stands for several: graph.gather and graph.scatter_add index one dimension.
+#include "frontend/onnx/Counted.h"
 #include "frontend/onnx/Rows.h"
 #include <algorithm>
 
@@ -58,8 +59,28 @@ Items gatherElements(Call &c) {
   return {c.b.gather(c.b.reshape(x, {-1}), flatPlaces(c, x, indices, axis), 0)};
 }
 
-/// `updates` at `places` of the flat [n, …] `base`, combined as `reduction` says.
-Value scatter(Call &c, Value base, Value places, Value updates, const std::string &reduction) {
+/// Whether a node's indices and updates (inputs 1 and 2) are counted alike, or neither is.
+bool areCountedAlike(Call &c) {
+  const Item &indices = c.item(1), &updates = c.item(2);
+  if (indices.count == updates.count && indices.counted == updates.counted)
+    return true;
+  c.refuse("its indices and updates have sizes that depend on different data");
+  return false;
+}
+
+/// `updates` at `places` of the flat [n, …] `base`, combined as `reduction` says. `areThere` says
+/// of each place whether its update is there; Value() where all are.
+Value scatter(Call &c, Value base, Value places, Value updates, Value areThere,
+              const std::string &reduction) {
+  if (areThere.valid()) { // what is not changes nothing, wherever it may be
+    Shape spread(size_t(rank(updates)), 1);
+    spread[0] = places.shape()[0];
+    const Limit nothing = reduction == "mul"   ? Limit::One
+                          : reduction == "min" ? Limit::Highest
+                          : reduction == "max" ? Limit::Lowest
+                                               : Limit::Zero;
+    updates = c.b.select(c.b.reshape(areThere, spread), updates, limitLike(c, updates, nothing));
+  }
   if (reduction == "add")
     return c.b.scatterAdd(base, places, updates, 0);
   using Combine = Value (Builder::*)(Value, Value);
@@ -87,6 +108,11 @@ Value scatter(Call &c, Value base, Value places, Value updates, const std::strin
   Value zero = c.b.broadcast(c.b.scalar(0, type), base.shape());
   Value none = c.b.broadcast(c.b.scalar(0, ElementType::I32), base.shape());
   Value one = c.b.broadcast(c.b.scalar(1, ElementType::I32), updates.shape());
+  if (areThere.valid()) {
+    Shape spread(size_t(rank(updates)), 1);
+    spread[0] = places.shape()[0];
+    one = c.b.cast(c.b.broadcast(c.b.reshape(areThere, spread), updates.shape()), ElementType::I32);
+  }
   Value placed = c.b.cast(c.b.scatterAdd(zero, places, c.b.cast(updates, type), 0), base.type());
   Value count = c.b.scatterAdd(none, places, one, 0);
   return c.b.select(c.b.compare(Comparison::NotEqual, count, c.b.scalar(0, ElementType::I32)),
@@ -94,14 +120,17 @@ Value scatter(Call &c, Value base, Value places, Value updates, const std::strin
 }
 
 Items scatterElements(Call &c) {
-  Value x = c.operand(0), indices = c.operand(1), updates = c.operand(2);
+  Value x = c.operand(0), indices = c.padded(1), updates = c.padded(2);
   const int64_t axis = c.axis(x, c.integer("axis", 0));
-  if (c.isRefused())
+  if (c.isRefused() || !areCountedAlike(c))
     return {};
   if (rank(indices) != rank(x) || updates.shape() != indices.shape())
     return {c.refuse("its indices and updates do not fit what they index")};
   Value places = c.b.reshape(flatPlaces(c, x, indices, axis), {-1});
-  return {c.b.reshape(scatter(c, c.b.reshape(x, {-1}), places, c.b.reshape(updates, {-1}),
+  Value areThere;
+  if (c.item(1).isCounted())
+    areThere = c.b.reshape(isThere(c, c.item(1), indices.shape()), {-1});
+  return {c.b.reshape(scatter(c, c.b.reshape(x, {-1}), places, c.b.reshape(updates, {-1}), areThere,
                               c.text("reduction", "none")),
                       x.shape())};
 }
@@ -162,15 +191,23 @@ Items gatherNd(Call &c) {
 }
 
 Items scatterNd(Call &c) {
-  Value x = c.operand(0), indices = c.operand(1), updates = c.operand(2);
+  Value x = c.operand(0), indices = c.padded(1), updates = c.padded(2);
+  if (c.isRefused() || !areCountedAlike(c))
+    return {};
+  const Item &given = c.item(1);
+  if (given.isCounted() && given.counted + 1 == rank(indices))
+    return {c.refuse("how many numbers an index has depends on data")};
   std::optional<Tuples> t = tuplesOf(c, x, indices, 0);
   if (!t)
     return {};
+  Value areThere;
+  if (given.isCounted())
+    areThere = c.b.reshape(isThere(c, given, t->lead), {-1});
   Shape flat = {elementCount(t->lead)};
   flat.insert(flat.end(), t->rest.begin(), t->rest.end());
-  return {c.b.reshape(
-      scatter(c, t->flat, t->places, c.b.reshape(updates, flat), c.text("reduction", "none")),
-      x.shape())};
+  return {c.b.reshape(scatter(c, t->flat, t->places, c.b.reshape(updates, flat), areThere,
+                              c.text("reduction", "none")),
+                      x.shape())};
 }
 
 /// The first `lengths[b]` steps of each sequence turned around.

@@ -1,5 +1,7 @@
 /// Rows of ops that combine the elements of dimensions.
+#include "frontend/onnx/Counted.h"
 #include "frontend/onnx/Rows.h"
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -11,10 +13,27 @@ struct Reduction {
   Value x;
   Ints axes;
   bool keeps = true, isNothing = false;
+  Item given; ///< the operand, of which a count of elements may be meant
+
+  bool isOverCounted() const {
+    return given.isCounted() && std::ranges::find(axes, given.counted) != axes.end();
+  }
+  /// The result, whose padding is that of a dimension which is left.
+  Item result(Value y) const {
+    if (!given.isCounted() || (isOverCounted() && !isNothing))
+      return y;
+    const auto before =
+        std::ranges::count_if(axes, [&](int64_t axis) { return axis < given.counted; });
+    return {y, given.count, given.counted - (keeps || isNothing ? 0 : int64_t(before))};
+  }
 };
 
-Reduction reductionOf(Call &c) {
-  Reduction r{c.operand(0), {}, c.integer("keepdims", 1) != 0};
+/// `neutral` is what padding becomes where the reduction would see it.
+Reduction reductionOf(Call &c, Limit neutral = Limit::Zero) {
+  Reduction r;
+  r.x = c.padded(0);
+  r.keeps = c.integer("keepdims", 1) != 0;
+  r.given = c.item(0);
   r.axes = c.axes(r.x, c.intsOr(1, "axes"));
   const bool isEmpty = r.axes.empty();
   r.isNothing = isEmpty && c.integer("noop_with_empty_axes", 0) != 0;
@@ -22,6 +41,8 @@ Reduction reductionOf(Call &c) {
     r.axes.resize(size_t(rank(r.x)));
     std::iota(r.axes.begin(), r.axes.end(), 0);
   }
+  if (r.isOverCounted() && !r.isNothing)
+    r.x = withPadding(c, r.given, neutral);
   return r;
 }
 
@@ -32,37 +53,48 @@ template <Reduce method> Value reduce(Call &c, const Reduction &r, Value x) {
   return r.isNothing || rank(x) == 0 ? x : (c.b.*method)(x, r.axes, r.keeps);
 }
 
-template <Reduce method> Items plain(Call &c) {
+template <Reduce method, Limit neutral> Items plain(Call &c) {
+  Reduction r = reductionOf(c, neutral);
+  return {r.result(reduce<method>(c, r, r.x))};
+}
+
+Items mean(Call &c) {
   Reduction r = reductionOf(c);
-  return {reduce<method>(c, r, r.x)};
+  if (!r.isOverCounted() || r.isNothing)
+    return {r.result(reduce<&Builder::mean>(c, r, r.x))};
+  int64_t others = 1;
+  for (int64_t axis : r.axes)
+    others *= axis == r.given.counted ? 1 : r.x.shape()[size_t(axis)];
+  Value elements = c.b.cast(r.given.count, r.x.type()) * c.scalarLike(r.x, double(others));
+  return {reduce<&Builder::sum>(c, r, r.x) / elements};
 }
 
 /// Bits are numbers to a maximum.
-template <Reduce method> Items extremum(Call &c) {
-  Reduction r = reductionOf(c);
+template <Reduce method, Limit neutral> Items extremum(Call &c) {
+  Reduction r = reductionOf(c, neutral);
   const bool isBit = r.x.type() == ElementType::I1;
   Value y = reduce<method>(c, r, isBit ? c.b.cast(r.x, ElementType::U8) : r.x);
-  return {c.b.cast(y, r.x.type())};
+  return {r.result(c.b.cast(y, r.x.type()))};
 }
 
 Items sumSquare(Call &c) {
   Reduction r = reductionOf(c);
-  return {reduce<&Builder::sum>(c, r, r.x * r.x)};
+  return {r.result(reduce<&Builder::sum>(c, r, r.x * r.x))};
 }
 
 Items l1(Call &c) {
   Reduction r = reductionOf(c);
-  return {reduce<&Builder::sum>(c, r, c.b.abs(r.x))};
+  return {r.result(reduce<&Builder::sum>(c, r, c.b.abs(r.x)))};
 }
 
 Items l2(Call &c) {
   Reduction r = reductionOf(c);
-  return {c.b.sqrt(reduce<&Builder::sum>(c, r, r.x * r.x))};
+  return {r.result(c.b.sqrt(reduce<&Builder::sum>(c, r, r.x * r.x)))};
 }
 
 Items logSum(Call &c) {
   Reduction r = reductionOf(c);
-  return {c.b.log(reduce<&Builder::sum>(c, r, r.x))};
+  return {r.result(c.b.log(reduce<&Builder::sum>(c, r, r.x)))};
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -172,12 +204,12 @@ constexpr Row rows[] = {
     {"ReduceL1", 1, newestOpset, l1},
     {"ReduceL2", 1, newestOpset, l2},
     {"ReduceLogSum", 1, newestOpset, logSum},
-    {"ReduceLogSumExp", 1, newestOpset, plain<&Builder::logSumExp>},
-    {"ReduceMax", 1, newestOpset, extremum<&Builder::max>},
-    {"ReduceMean", 1, newestOpset, plain<&Builder::mean>},
-    {"ReduceMin", 1, newestOpset, extremum<&Builder::min>},
-    {"ReduceProd", 1, newestOpset, plain<&Builder::product>},
-    {"ReduceSum", 1, newestOpset, plain<&Builder::sum>},
+    {"ReduceLogSumExp", 1, newestOpset, plain<&Builder::logSumExp, Limit::Lowest>},
+    {"ReduceMax", 1, newestOpset, extremum<&Builder::max, Limit::Lowest>},
+    {"ReduceMean", 1, newestOpset, mean},
+    {"ReduceMin", 1, newestOpset, extremum<&Builder::min, Limit::Highest>},
+    {"ReduceProd", 1, newestOpset, plain<&Builder::product, Limit::One>},
+    {"ReduceSum", 1, newestOpset, plain<&Builder::sum, Limit::Zero>},
     {"ReduceSumSquare", 1, newestOpset, sumSquare},
     {"Softmax", 1, newestOpset, alongAxis<softmaxOf>},
     {"TopK", 1, newestOpset, topK},

@@ -41,23 +41,32 @@ Items flatten(Call &c) {
 }
 
 Items squeeze(Call &c) {
-  Value x = c.operand(0);
+  Value x = c.padded(0);
+  const Item &given = c.item(0);
   const bool isGiven = c.has(1) || c.attribute("axes");
   const Ints axes = c.axes(x, c.intsOr(1, "axes"));
   Shape shape;
+  int64_t counted = given.counted;
   for (int64_t i = 0; i < rank(x); ++i) {
     const int64_t size = x.shape()[size_t(i)];
+    if (given.isCounted() && i == given.counted &&
+        (!isGiven || std::ranges::find(axes, i) != axes.end()))
+      return {c.refuse(fmt::format("the size of dimension {} depends on data", i))};
     const bool isNamed = std::ranges::find(axes, i) != axes.end();
     if (isNamed && size != 1)
       return {c.refuse(fmt::format("dimension {} is {}, not 1", i, size))};
     if (isGiven ? !isNamed : size != 1)
       shape.push_back(size);
+    else
+      counted -= i < given.counted;
   }
-  return {c.b.reshape(x, shape)};
+  Value y = c.b.reshape(x, shape);
+  return {given.isCounted() ? Item(y, given.count, counted) : Item(y)};
 }
 
 Items unsqueeze(Call &c) {
-  Value x = c.operand(0);
+  Value x = c.padded(0);
+  const Item &given = c.item(0);
   Ints axes = c.intsOr(1, "axes");
   const int64_t dimensions = rank(x) + int64_t(axes.size());
   for (int64_t &axis : axes) {
@@ -67,9 +76,13 @@ Items unsqueeze(Call &c) {
   }
   std::ranges::sort(axes);
   Shape shape = x.shape();
-  for (int64_t axis : axes)
+  int64_t counted = given.counted;
+  for (int64_t axis : axes) {
     shape.insert(shape.begin() + std::min<int64_t>(axis, int64_t(shape.size())), 1);
-  return {c.b.reshape(x, shape)};
+    counted += axis <= counted;
+  }
+  Value y = c.b.reshape(x, shape);
+  return {given.isCounted() ? Item(y, given.count, counted) : Item(y)};
 }
 
 Items transpose(Call &c) {
@@ -154,7 +167,8 @@ Items split(Call &c) {
 }
 
 Items slice(Call &c) {
-  Value x = c.operand(0);
+  Value x = c.padded(0);
+  const Item &given = c.item(0);
   const Ints starts = c.intsOr(1, "starts"), ends = c.intsOr(2, "ends");
   Ints all(starts.size());
   std::iota(all.begin(), all.end(), 0);
@@ -164,6 +178,8 @@ Items slice(Call &c) {
     return {};
   if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size())
     return {c.refuse("its starts, ends, axes and steps differ in number")};
+  if (given.isCounted() && std::ranges::find(axes, given.counted) != axes.end())
+    return {c.refuse(fmt::format("the size of dimension {} depends on data", given.counted))};
   Ints offsets(size_t(rank(x)), 0), limits = x.shape(), strides(size_t(rank(x)), 1), reversed;
   for (size_t i = 0; i < axes.size(); ++i) {
     const auto axis = size_t(axes[i]);
@@ -187,7 +203,8 @@ Items slice(Call &c) {
     strides[axis] = step < -size ? std::max<int64_t>(size, 1) : -step;
   }
   Value turned = reversed.empty() ? x : c.b.reverse(x, reversed);
-  return {c.b.slice(turned, offsets, limits, strides)};
+  Value y = c.b.slice(turned, offsets, limits, strides);
+  return {given.isCounted() ? Item(y, given.count, given.counted) : Item(y)};
 }
 
 /// A dimension continued by indices into itself, for `edge`, `reflect` and `wrap`.
@@ -302,17 +319,33 @@ Items tile(Call &c) {
 //===--------------------------------------------------------------------------------------------===//
 
 Items shape(Call &c) {
-  Value x = c.operand(0);
+  Value x = c.padded(0);
   const int64_t dimensions = rank(x);
   auto bounded = [&](int64_t index) {
     return std::clamp<int64_t>(index < 0 ? index + dimensions : index, 0, dimensions);
   };
   const int64_t start = bounded(c.integer("start", 0)),
                 end = std::max(start, bounded(c.integer("end", dimensions)));
-  return {c.constant(Ints(x.shape().begin() + start, x.shape().begin() + end))};
+  const Item &given = c.item(0);
+  if (!given.isCounted() || given.counted < start || given.counted >= end)
+    return {c.constant(Ints(x.shape().begin() + start, x.shape().begin() + end))};
+  std::vector<Value> sizes;
+  for (int64_t i = start; i < end; ++i)
+    sizes.push_back(i == given.counted ? c.b.reshape(c.b.cast(given.count, ElementType::I64), {1})
+                                       : c.constant({x.shape()[size_t(i)]}));
+  return {c.b.concat(sizes, 0)};
 }
 
-Items size(Call &c) { return {c.constant({elementCount(c.operand(0).shape())}, {})}; }
+Items size(Call &c) {
+  Value x = c.padded(0);
+  const Item &given = c.item(0);
+  if (!given.isCounted())
+    return {c.constant({elementCount(x.shape())}, {})};
+  Shape others = x.shape();
+  others[size_t(given.counted)] = 1;
+  return {c.b.reshape(c.b.cast(given.count, ElementType::I64), {}) *
+          c.constant({elementCount(others)}, {})};
+}
 
 Items constant(Call &c) {
   if (c.attribute("value"))

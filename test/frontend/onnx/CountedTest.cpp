@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <gtest/gtest.h>
 #include <random>
 
@@ -125,17 +126,99 @@ TEST_F(OnnxCounted, PaddingIsNeverSeen) {
     EXPECT_FLOAT_EQ(results.at("y").as<float>()[i], expected[i]);
 }
 
+// Reductions, sizes and scattering count what is there, however much room there is beside it.
+TEST_F(OnnxCounted, PaddingCountsNothing) {
+  for (int end : {2, 1, 30}) { // 1: there is nothing
+    const Tensor x = some({9, 5}, end), base = uniform({9, 5}, -2, 2);
+    std::vector<float> there;
+    for (float value : floatsOf(x))
+      if (value != 0)
+        there.push_back(-1 - value);
+    auto reduced = [&](float start, auto combine) {
+      for (float value : there)
+        start = combine(start, value);
+      return start;
+    };
+    std::vector<Bytes> nodes = {node("NonZero", {"x"}, {"places"}),
+                                node("Transpose", {"places"}, {"tuples"}),
+                                node("GatherND", {"x", "tuples"}, {"values"}),
+                                node("Sub", {"minus", "values"}, {"v"}),
+                                node("Unsqueeze", {"v", "one"}, {"column"}),
+                                node("Squeeze", {"column", "one"}, {"back"}),
+                                node("Shape", {"tuples"}, {"shape"}),
+                                node("Size", {"tuples"}, {"size"}),
+                                node("Slice", {"tuples", "one", "two", "one"}, {"right"}),
+                                node("ReduceSum", {"right"}, {"rightSum"})};
+    std::vector<std::string_view> outputs = {"shape", "size", "rightSum"};
+    for (std::string_view op : {"ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceMean",
+                                "ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp"}) {
+      nodes.push_back(
+          node(op, {"column", "zero"}, {op}).message(5, integerAttribute("keepdims", 0)));
+      outputs.push_back(op);
+    }
+    nodes.push_back(
+        node("ReduceSum", {"column", "one"}, {"rows"}).message(5, integerAttribute("keepdims", 0)));
+    nodes.push_back(node("ReduceMax", {"places", "one"}, {"last"}));
+    for (const char *reduction : {"none", "add", "mul", "min", "max"}) {
+      nodes.push_back(node("ScatterND", {"base", "tuples", "back"}, {reduction})
+                          .message(5, textAttribute("reduction", reduction)));
+      outputs.push_back(reduction);
+    }
+    outputs.insert(outputs.end(), {"rows", "last"});
+    const Tensors results = run(nodes, {{"x", x}, {"base", base}}, outputs,
+                                {floats("minus", {}, {-1}), integers("zero", {1}, {0}),
+                                 integers("one", {1}, {1}), integers("two", {1}, {2})});
+    ASSERT_TRUE(results.contains("shape"));
+    const auto count = int64_t(there.size());
+    EXPECT_EQ(integersOf(results.at("shape")), (std::vector<int64_t>{count, 2}));
+    EXPECT_EQ(integersOf(results.at("size")), (std::vector<int64_t>{2 * count}));
+    EXPECT_EQ(floatsOf(results.at("rows")), there);
+    const float sum = reduced(0, std::plus()), infinity = INFINITY;
+    auto square = [](float a, float b) { return a + b * b; };
+    auto expect = [&](std::string_view op, float wanted) {
+      EXPECT_FLOAT_EQ(results.at(std::string(op)).as<float>()[0], wanted) << op << count;
+    };
+    expect("ReduceSum", sum);
+    expect("ReduceMax", reduced(-infinity, [](float a, float b) { return std::max(a, b); }));
+    expect("ReduceMin", reduced(infinity, [](float a, float b) { return std::min(a, b); }));
+    expect("ReduceProd", reduced(1, std::multiplies()));
+    expect("ReduceL1", -sum);
+    expect("ReduceSumSquare", reduced(0, square));
+    expect("ReduceL2", std::sqrt(reduced(0, square)));
+    if (count > 0) {
+      expect("ReduceMean", sum / float(count));
+      expect("ReduceLogSumExp",
+             std::log(reduced(0, [](float a, float b) { return a + std::exp(b); })));
+    }
+    int64_t columns = 0;
+    std::vector<std::vector<float>> scattered(5, floatsOf(base));
+    for (int64_t i = 0; i < x.size(); ++i)
+      if (const float value = x.as<float>()[i]; value != 0) {
+        columns += i % 5;
+        const float old = base.as<float>()[i], update = -1 - value;
+        scattered[0][size_t(i)] = update;
+        scattered[1][size_t(i)] = old + update;
+        scattered[2][size_t(i)] = old * update;
+        scattered[3][size_t(i)] = std::min(old, update);
+        scattered[4][size_t(i)] = std::max(old, update);
+      }
+    EXPECT_EQ(integersOf(results.at("rightSum")), (std::vector<int64_t>{columns}));
+    size_t row = 0;
+    for (const char *reduction : {"none", "add", "mul", "min", "max"})
+      EXPECT_EQ(floatsOf(results.at(reduction)), scattered[row++]) << reduction;
+  }
+}
+
 TEST(OnnxCountedRefusals, WhatWouldSeePaddingIsRefused) {
   Bytes graph = Bytes()
                     .message(1, node("NonZero", {"x"}, {"places"}))
-                    .message(1, node("ReduceMax", {"places"}, {"y"}, "top"))
+                    .message(1, node("Softmax", {"places"}, {"y"}, "top"))
                     .message(11, port("x", {4}))
                     .message(12, port("y", {}));
   Result<Model> model = importModel(open(test::model(graph)));
   ASSERT_FALSE(model);
-  EXPECT_EQ(model.error().text(),
-            "m.onnx: 1 node cannot be imported:\n  top (ReduceMax, opset 18): "
-            "its input 0 has a size that depends on data");
+  EXPECT_EQ(model.error().text(), "m.onnx: 1 node cannot be imported:\n  top (Softmax, opset 18): "
+                                  "its input 0 has a size that depends on data");
 }
 
 TEST_F(OnnxCounted, Unique) {
