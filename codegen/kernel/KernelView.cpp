@@ -1,4 +1,5 @@
 #include "codegen/kernel/KernelView.h"
+#include "codegen/kernel/ConcatStarts.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
@@ -169,10 +170,7 @@ View throughUse(OpOperand &use, const KernelView &owner) {
       .Case([&](tensor::ExpandShapeOp op) { return collapse(owner, op.getReassociationIndices()); })
       .Case([&](tensor::ConcatOp op) {
         KernelView view = owner;
-        for (unsigned before = 0; before < use.getOperandNumber(); ++before) {
-          auto sibling = cast<RankedTensorType>(op.getInputs()[before].getType());
-          view.offset += sibling.getDimSize(op.getDim()) * view.strides[op.getDim()];
-        }
+        view.offset += startsOf(op)[use.getOperandNumber()] * view.strides[op.getDim()];
         view.sizes = llvm::to_vector(type.getShape());
         return view;
       })

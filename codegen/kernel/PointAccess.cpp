@@ -1,4 +1,5 @@
 #include "codegen/kernel/PointAccess.h"
+#include "codegen/kernel/ConcatStarts.h"
 #include "ir/dialect/Graph.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -389,24 +390,23 @@ bool PointAccess::concat(Operation *op, Indices indices) {
   auto joined = cast<tensor::ConcatOp>(op);
   const unsigned dim = joined.getDim();
   const bool wide = !isUniform(indices);
-  std::function<bool(unsigned, int64_t, bool)> from = [&](unsigned piece, int64_t start,
-                                                          bool perLane) -> bool {
-    Value operand = joined.getInputs()[piece];
-    int64_t size = shapeOf(operand)[dim];
-    auto inPiece = [&](bool scattered) {
+  const SmallVector<int64_t> starts = startsOf(joined);
+  std::function<bool(size_t, size_t, bool)> from = [&](size_t first, size_t end,
+                                                       bool perLane) -> bool {
+    if (first + 1 == end) {
       SmallVector<PointIndex> inside(indices);
-      inside[dim] = confine(indices[dim] + PointIndex::constant(-start), size, scattered);
-      return at(operand, inside);
-    };
-    if (piece + 1 == joined.getInputs().size())
-      return inPiece(perLane);
-    Test test = inRange(indices[dim], indices[dim].minimum(), start + size);
+      inside[dim] = confine(indices[dim] + PointIndex::constant(-starts[first]),
+                            starts[end] - starts[first], perLane);
+      return at(joined.getInputs()[first], inside);
+    }
+    const size_t middle = first + (end - first) / 2;
+    Test test = inRange(indices[dim], indices[dim].minimum(), starts[middle]);
     bool split = perLane || test == Test::PerLane;
     return choose(
-        test, wide, [&] { return inPiece(split); },
-        [&] { return from(piece + 1, start + size, split); });
+        test, wide, [&] { return from(first, middle, split); },
+        [&] { return from(middle, end, split); });
   };
-  return from(0, 0, false);
+  return from(0, joined.getInputs().size(), false);
 }
 
 bool PointAccess::gather(Operation *op, Indices indices) {

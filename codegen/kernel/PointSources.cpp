@@ -1,4 +1,5 @@
 /// The point emitter's values seen through views, joins, gathers and constants.
+#include "codegen/kernel/ConcatStarts.h"
 #include "codegen/kernel/PointEmitter.h"
 #include "ir/dialect/GraphBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -200,25 +201,25 @@ Value PointEmitter::concat(Operation *op, Indices indices, Value mask) {
   auto joined = cast<tensor::ConcatOp>(op);
   unsigned dim = joined.getDim();
   bool wide = !isUniform(indices);
-  std::function<Value(unsigned, int64_t, bool, Value)> from =
-      [&](unsigned piece, int64_t start, bool perLane, Value lanes) -> Value {
-    Value operand = joined.getInputs()[piece];
-    int64_t size = shapeOf(operand)[dim];
-    auto inPiece = [&](bool scattered, Value still) {
+  const SmallVector<int64_t> starts = startsOf(joined);
+  // Halves, so that many pieces are neither deep code nor many comparisons.
+  std::function<Value(size_t, size_t, bool, Value)> from = [&](size_t first, size_t end,
+                                                               bool perLane, Value lanes) -> Value {
+    if (first + 1 == end) {
       SmallVector<PointIndex> inside(indices);
-      inside[dim] = confine(indices[dim] + PointIndex::constant(-start), size, scattered);
-      return at(operand, inside, still);
-    };
-    if (piece + 1 == joined.getInputs().size())
-      return inPiece(perLane, lanes);
-    Condition condition = inRange(indices[dim], indices[dim].minimum(), start + size);
+      inside[dim] = confine(indices[dim] + PointIndex::constant(-starts[first]),
+                            starts[end] - starts[first], perLane);
+      return at(joined.getInputs()[first], inside, lanes);
+    }
+    const size_t middle = first + (end - first) / 2;
+    Condition condition = inRange(indices[dim], indices[dim].minimum(), starts[middle]);
     bool split = perLane || (condition.value && isa<VectorType>(condition.value.getType()));
     return choose(
         op->getLoc(), condition, getElementTypeOrSelf(joined), wide, lanes,
-        [&](Value still) { return inPiece(split, still); },
-        [&](Value still) { return from(piece + 1, start + size, split, still); });
+        [&](Value still) { return from(first, middle, split, still); },
+        [&](Value still) { return from(middle, end, split, still); });
   };
-  return from(0, 0, false, mask);
+  return from(0, joined.getInputs().size(), false, mask);
 }
 
 /// Unsigned types hold no more than their positive values here: the reference refuses others.
