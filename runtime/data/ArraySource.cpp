@@ -11,6 +11,15 @@ int64_t rowElements(const Shape &shape) {
   return elementCount(Shape(shape.begin() + 1, shape.end()));
 }
 
+bool haveWeights(const std::vector<BatchPort> &ports) {
+  return !ports.empty() && ports.back().name == weightsPort;
+}
+
+/// What comes before the target.
+bool isInput(const std::vector<BatchPort> &ports, size_t index) {
+  return index + (haveWeights(ports) ? 2 : 1) < ports.size();
+}
+
 /// All elements are converted once, so that none of them is refused in the middle of a training.
 Status checkConversion(const NamedArray &array, const BatchPort &port, double scale) {
   const int64_t chunk = std::min<int64_t>(array.value.size(), 1 << 16);
@@ -82,16 +91,18 @@ Result<std::vector<NamedArray>> readArrays(std::span<const std::string> paths) {
 Result<std::unique_ptr<ArraySource>> ArraySource::create(std::vector<NamedArray> arrays,
                                                          std::vector<BatchPort> ports,
                                                          const ArrayOptions &options) {
-  if (arrays.size() != ports.size() || ports.empty()) {
+  const bool weighs = haveWeights(ports);
+  if ((arrays.size() != ports.size() && !(weighs && arrays.size() + 1 == ports.size())) ||
+      arrays.empty()) {
     std::string names;
     for (const BatchPort &port : ports)
       names += (names.empty() ? "" : ", ") + port.name;
     return failure(Error::Code::Usage, "", "there are {} arrays for {} ports ({})", arrays.size(),
                    ports.size(), names);
   }
-  for (size_t i = 0; i < ports.size(); ++i) {
+  for (size_t i = 0; i < arrays.size(); ++i) {
     INGOT_TRY(checkFits(arrays[i], ports[i]));
-    INGOT_TRY(checkConversion(arrays[i], ports[i], i + 1 < ports.size() ? options.scale : 1));
+    INGOT_TRY(checkConversion(arrays[i], ports[i], isInput(ports, i) ? options.scale : 1));
     if (!options.allowNonFinite)
       INGOT_TRY(checkFinite(arrays[i]));
     if (ports[i].shape[0] != ports[0].shape[0])
@@ -102,7 +113,8 @@ Result<std::unique_ptr<ArraySource>> ArraySource::create(std::vector<NamedArray>
   int64_t rows = arrays[0].value.shape()[0], batchRows = ports[0].shape[0];
   int64_t endRow = options.endRow == 0 ? rows : options.endRow;
   int64_t used = endRow - options.firstRow;
-  if (options.firstRow < 0 || endRow > rows || used < batchRows || batchRows < 1)
+  if (options.firstRow < 0 || endRow > rows || batchRows < 1 ||
+      used < (options.fillsLastBatch ? 1 : batchRows))
     return failure(Error::Code::BadInput, arrays[0].path,
                    "rows {} … {} of {} do not fill one batch of {}", options.firstRow, endRow, rows,
                    batchRows);
@@ -115,23 +127,43 @@ ArraySource::ArraySource(std::vector<NamedArray> arrays, std::vector<BatchPort> 
     : BatchSource(std::move(ports)), arrays(std::move(arrays)), options(options),
       rowsUsed(rowsUsed), batchRows(this->ports()[0].shape[0]) {}
 
+int64_t ArraySource::batchesPerEpoch() const {
+  return (rowsUsed + (options.fillsLastBatch ? batchRows - 1 : 0)) / batchRows;
+}
+
+int64_t ArraySource::rowsOf(int64_t step) const {
+  return std::min(batchRows, rowsUsed - step % batchesPerEpoch() * batchRows);
+}
+
+Status ArraySource::fillRow(int64_t source, int64_t row, Batch &batch) const {
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    int64_t count = rowElements(ports()[i].shape);
+    double scale = isInput(ports(), i) ? options.scale : 1;
+    INGOT_TRY(
+        convertElements(arrays[i].value, source * count, batch[i].value, row * count, count, scale)
+            .map_error([&](Error error) {
+              error.place = arrays[i].path;
+              return error;
+            }));
+  }
+  return {};
+}
+
 Status ArraySource::fill(int64_t step, Batch &batch) const {
   int64_t epoch = step / batchesPerEpoch(), firstRow = step % batchesPerEpoch() * batchRows;
   Permutation shuffled(rowsUsed, options.seed, uint32_t(RandomStream::ArrayOrder), epoch);
+  const int64_t filled = rowsOf(step);
   for (int64_t row = 0; row < batchRows; ++row) {
-    int64_t place = firstRow + row;
-    int64_t source =
-        options.firstRow + (options.order == RowOrder::File ? place : int64_t(shuffled(place)));
-    for (size_t i = 0; i < arrays.size(); ++i) {
-      int64_t count = rowElements(ports()[i].shape);
-      double scale = i + 1 < arrays.size() ? options.scale : 1;
-      INGOT_TRY(convertElements(arrays[i].value, source * count, batch[i].value, row * count, count,
-                                scale)
-                    .map_error([&](Error error) {
-                      error.place = arrays[i].path;
-                      return error;
-                    }));
-    }
+    int64_t place = firstRow + std::min(row, filled - 1);
+    INGOT_TRY(fillRow(options.firstRow +
+                          (options.order == RowOrder::File ? place : int64_t(shuffled(place))),
+                      row, batch));
+  }
+  if (Tensor &last = batch.back().value; batch.back().name == weightsPort) {
+    const int64_t each = rowElements(last.shape());
+    if (arrays.size() < batch.size())
+      std::fill_n(last.as<float>(), filled * each, 1.0f);
+    std::fill_n(last.as<float>() + filled * each, (batchRows - filled) * each, 0.0f);
   }
   return {};
 }

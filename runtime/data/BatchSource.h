@@ -35,8 +35,12 @@ public:
   Batch makeBatch() const;
   /// Writes the batch of a step (from 0) into tensors made by `makeBatch`.
   virtual Status fill(int64_t step, Batch &batch) const = 0;
-  /// Batches that cover the data once, the incomplete last one left out; 0 where data never ends.
+  /// Batches that cover the data once; 0 where data never ends.
   virtual int64_t batchesPerEpoch() const = 0;
+  /// How many of a step's rows are data; what follows fills the batch up and counts nothing.
+  virtual int64_t rowsOf(int64_t) const {
+    return portList[0].shape.empty() ? 1 : portList[0].shape[0];
+  }
 
 private:
   std::vector<BatchPort> portList;

@@ -34,13 +34,13 @@ const Port *targetOf(const Program &program) {
   return nullptr;
 }
 
-/// How many of a batch's targets have the largest output; none does where an output is NaN.
-int64_t countRight(const Tensor &output, int64_t classAxis, const Tensor &targets) {
+/// How many of a batch's first targets have the largest output; none does where an output is NaN.
+int64_t countRight(const Tensor &output, int64_t classAxis, const Tensor &targets, int64_t count) {
   const Shape &shape = output.shape();
   const int64_t classes = shape[size_t(classAxis)];
   const int64_t inner = elementCount(Shape(shape.begin() + classAxis + 1, shape.end()));
   int64_t right = 0;
-  for (int64_t position = 0; position < targets.size(); ++position) {
+  for (int64_t position = 0; position < count; ++position) {
     const float *first = output.as<float>() + position / inner * inner * classes + position % inner;
     int64_t best = 0;
     bool isNumber = true;
@@ -70,7 +70,7 @@ Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int
   positions.erase(positions.begin() + classifier.classAxis);
   Tensor expected(ElementType::I64, positions);
   Batch batch = source.makeBatch();
-  int64_t right = 0;
+  int64_t right = 0, all = 0;
   for (int64_t step = 0; step < batches; ++step) {
     INGOT_TRY(source.fill(step, batch));
     Batch inputs;
@@ -82,9 +82,11 @@ Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int
     }
     INGOT_ASSIGN(Ticket ticket, session.enqueue("forward", inputs, {classifier.output}));
     INGOT_ASSIGN(std::vector<NamedTensor> outputs, session.wait(ticket));
-    right += countRight(outputs[0].value, classifier.classAxis, expected);
+    const int64_t count = expected.size() / expected.shape()[0] * source.rowsOf(step);
+    right += countRight(outputs[0].value, classifier.classAxis, expected, count);
+    all += count;
   }
-  return double(right) / double(batches * expected.size());
+  return double(right) / double(all);
 }
 
 } // namespace ingot

@@ -17,9 +17,9 @@ struct Classifier {
 /// compares it with one integer target [rows]. Nothing for others.
 std::optional<Classifier> classifierOf(const Program &program);
 
-/// The share of positions whose target is the class with the largest output, over batches
-/// 0 … batches-1 of the source. Of equal outputs the first counts, as in PyTorch. The session holds
-/// parameters.
+/// The share of positions whose target is the class with the largest output, over the data of
+/// batches 0 … batches-1 of the source. Of equal outputs the first counts, as in PyTorch. The
+/// session holds parameters.
 Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int64_t batches,
                                 const Classifier &classifier);
 

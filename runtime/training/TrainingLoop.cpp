@@ -3,17 +3,20 @@
 #include "runtime/support/Clock.h"
 
 namespace ingot {
+
 Result<double> evaluateLoss(Session &session, const BatchSource &source, int64_t batches) {
   if (batches < 1)
     return failure(Error::Code::Usage, "", "an evaluation needs at least one batch");
   Batch batch = source.makeBatch();
   double sum = 0;
+  int64_t rows = 0;
   for (int64_t step = 0; step < batches; ++step) {
     INGOT_TRY(source.fill(step, batch));
     INGOT_ASSIGN(double loss, evaluateBatch(session, batch));
-    sum += loss;
+    sum += loss * double(source.rowsOf(step));
+    rows += source.rowsOf(step);
   }
-  return sum / double(batches);
+  return sum / double(rows);
 }
 
 int64_t tokensPerBatch(const std::vector<BatchPort> &ports) {

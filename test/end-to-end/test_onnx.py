@@ -125,6 +125,39 @@ class Onnx(unittest.TestCase):
         self.assertEqual(report["batches"], 1)
         self.assertEqual(report["accuracy"], onnx_file.accuracy(self.rows, self.targets))
 
+    def data(self, rows):
+        """The first rows alone, as files."""
+        x = write(self.folder, f"x{rows}.npy", onnx_file.npy([rows, 4], sum(self.rows[:rows], [])))
+        return f"--data={x}," + write(self.folder, f"t{rows}.npy", onnx_file.npy([rows], self.targets[:rows], "q"))
+
+    def test_the_last_batch_may_hold_fewer_rows(self):
+        for rows, batches in ((11, 1), (16, 1), (1, 1)):  # of a file that takes 16 at a time
+            report = json.loads(self.succeed("eval", self.fixed, self.data(rows), "--json").stdout)
+            self.assertEqual(report, {"accuracy": onnx_file.accuracy(self.rows[:rows], self.targets[:rows]),
+                                      "batches": batches})
+        for loss in (["--loss=cross_entropy"], ["--loss=cross_entropy", "--ignore-index=1"], ["--loss=nll"]):
+            still = ["--optimizer=sgd", "--lr=1e-12", "--json"] + loss
+            out = os.path.join(self.folder, loss[-1])
+            whole = lines(self.succeed("train", self.open, self.data(11), "--batch=11", "--steps=1", *still))[0]["loss"]
+            parts = [line["loss"] for line in lines(self.succeed("train", self.open, self.data(11), "--batch=4",
+                                                                 "--epochs=2", f"--out={out}", *still)) if "loss" in line]
+            self.assertEqual(len(parts), 6)
+            if "--ignore-index=1" not in loss:  # then batches count by the targets that they do not ignore
+                for epoch in (parts[:3], parts[3:]):
+                    self.assertAlmostEqual((4 * epoch[0] + 4 * epoch[1] + 3 * epoch[2]) / 11, whole, places=5)
+                report = json.loads(self.succeed("eval", out, self.data(11), "--json").stdout)
+                self.assertAlmostEqual(report["loss"], whole, places=5)
+                self.assertEqual(report["batches"], 3)
+        # So does a checkpoint of a training without weights.
+        out = os.path.join(self.folder, "plain")
+        self.succeed("train", self.open, self.data(8), "--batch=4", "--epochs=1", f"--out={out}", *still[:3])
+        report = json.loads(self.succeed("eval", out, self.data(11), "--json").stdout)
+        whole = lines(self.succeed("train", self.open, self.data(11), "--batch=11", "--steps=1", *still[:3]))[0]["loss"]
+        self.assertAlmostEqual(report["loss"], whole, places=5)
+        process = self.succeed("train", self.open, self.data(11), "--batch=2", "--accumulate=2", "--epochs=2", *still[:3])
+        self.assertEqual(sum("loss" in line for line in lines(process)), 4)
+        self.assertIn("3 of 11 rows fill no batch and are left out of each epoch", process.stderr)
+
     @unittest.skipUnless(os.path.isdir(MNIST), "MNIST's test images are not there")
     def test_a_cnn_learns_digits(self):
         def part(name, header, size, first, count):

@@ -129,6 +129,7 @@ Result<std::unique_ptr<BatchSource>> DataSet::source(std::vector<BatchPort> port
   arrayOptions.seed = options.seed;
   arrayOptions.scale = scale;
   arrayOptions.allowNonFinite = allowNonFinite;
+  arrayOptions.fillsLastBatch = options.fillsLastBatch;
   if (split > 0 && options.part == Part::Training)
     arrayOptions.endRow = trainingRows();
   if (split > 0 && options.part == Part::Validation)

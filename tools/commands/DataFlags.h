@@ -43,6 +43,7 @@ public:
     bool fileOrder = false; ///< rows in the file's order
     int64_t spread = 0;     ///< batches spread evenly over text, for evaluation
     enum class Part { All, Training, Validation } part = Part::All;
+    bool fillsLastBatch = false; ///< of arrays
   };
   /// Batches for the ports; what --eval-split holds out is in no training batch.
   Result<std::unique_ptr<BatchSource>> source(std::vector<BatchPort> ports,

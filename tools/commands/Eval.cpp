@@ -43,17 +43,29 @@ Status addQuality(Session &session, const BatchSource &source, const SavedModel 
   return {};
 }
 
-/// The batches of an evaluation, in the files' order.
+/// The batches of an evaluation, in the files' order; the last may hold fewer rows than others.
 Result<std::unique_ptr<BatchSource>> openBatches(const EvalFlags &flags, const DataSet &data,
                                                  const std::vector<BatchPort> &ports,
-                                                 int64_t &batches) {
+                                                 bool fillsLastBatch, int64_t &batches) {
   using Part = DataSet::SourceOptions::Part;
   DataSet::SourceOptions options{flags.seed, /*fileOrder=*/true, /*spread=*/0,
-                                 flags.data.evaluationSplit > 0 ? Part::Validation : Part::All};
+                                 flags.data.evaluationSplit > 0 ? Part::Validation : Part::All,
+                                 fillsLastBatch};
   INGOT_ASSIGN(std::unique_ptr<BatchSource> source, data.source(ports, options));
   const int64_t whole = std::max<int64_t>(source->batchesPerEpoch(), 1);
   batches = options.spread = flags.batches > 0 ? flags.batches : whole;
   return data.source(ports, options);
+}
+
+/// Whether the rows do not fill the last batch, and weights can leave out what fills it up.
+bool needsWeights(const SavedModel &saved, const DataSet &data, const EvalFlags &flags) {
+  const std::vector<ModelPort> ports = saved.model.ports();
+  const auto input = std::ranges::find(ports, Role::Input, &ModelPort::role);
+  const int64_t rows =
+      flags.data.evaluationSplit > 0 ? data.rows() - data.trainingRows() : data.rows();
+  return input != ports.end() && !input->shape.empty() && input->shape[0] > 0 &&
+         rows % input->shape[0] != 0 && saved.training.loss != Loss::None &&
+         saved.training.lossNumbers.reduction != Reduction::BatchMean;
 }
 
 /// A model from a file as a classifier: its first output, and targets for each position.
@@ -79,7 +91,7 @@ Status evaluateModel(const CLI::App &app, EvalFlags &flags) {
   std::vector<BatchPort> ports = batchPorts(forward);
   ports.push_back(targets);
   int64_t batches = 0;
-  INGOT_ASSIGN(std::unique_ptr<BatchSource> source, openBatches(flags, data, ports, batches));
+  INGOT_ASSIGN(std::unique_ptr<BatchSource> source, openBatches(flags, data, ports, true, batches));
   INGOT_ASSIGN(const double accuracy, evaluateAccuracy(*loaded.session, *source, batches,
                                                        {output->name, targets.name, axis}));
   if (flags.json)
@@ -127,13 +139,14 @@ Status evaluate(const CLI::App &app, EvalFlags &flags) {
                    "is needed: {} holds no tokenizer for --text (GPT-2's is in this directory)",
                    path);
   INGOT_ASSIGN(DataSet data, DataSet::read(flags.data, flags.data.bpe ? nullptr : saved.tokenizer));
+  saved.training.lossWeights |= needsWeights(saved, data, flags);
   INGOT_ASSIGN(LoadedModel loaded, flags.compile.load(saved.model, saved.training));
   INGOT_TRY(loadParameters(*loaded.session, "evaluate", checkpoint, path));
 
   int64_t batches = 0;
   INGOT_ASSIGN(std::unique_ptr<BatchSource> source,
                openBatches(flags, data, batchPorts(*loaded.session->program().function("evaluate")),
-                           batches));
+                           saved.training.lossWeights, batches));
   INGOT_ASSIGN(double loss, evaluateLoss(*loaded.session, *source, batches));
   Json report = {{"loss", loss}, {"batches", batches}, {"step", checkpoint.step}};
   INGOT_TRY(addQuality(*loaded.session, *source, saved, batches, report));

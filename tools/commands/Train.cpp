@@ -121,7 +121,7 @@ Status train(const CLI::App &app, TrainFlags &flags) {
                                   : flags.model.build(data.tokenizer().get(), data.rows()));
   if (!start && !before)
     INGOT_TRY(requireValues(model, flags.model.model));
-  INGOT_TRY(flags.countSteps(model, data));
+  INGOT_TRY(flags.countSteps(model, data, before.has_value()));
   INGOT_ASSIGN(flags.training.options, flags.training.optionsFor(model));
   const SavedModel saved{model, data.tokenizer(), training, savedRun(flags, data)};
   if (before)
@@ -137,12 +137,13 @@ Status train(const CLI::App &app, TrainFlags &flags) {
   using Part = DataSet::SourceOptions::Part;
   INGOT_ASSIGN(std::unique_ptr<BatchSource> batches,
                data.source(batchPorts(*program.function("step"), limit),
-                           {flags.run.seed, flags.model.wholeBatch(), 0, Part::Training}));
+                           {flags.run.seed, flags.model.wholeBatch(), 0, Part::Training,
+                            flags.training.fillsLastBatch()}));
   std::unique_ptr<BatchSource> validation;
   if (flags.data.evaluationSplit > 0) {
     INGOT_ASSIGN(validation, data.source(batchPorts(*program.function("evaluate"), limit),
                                          {flags.run.seed, true, flags.run.evaluationBatches,
-                                          Part::Validation}));
+                                          Part::Validation, flags.training.fillsLastBatch()}));
     if (int64_t most = validation->batchesPerEpoch(); most > 0)
       flags.run.evaluationBatches = std::min(flags.run.evaluationBatches, most);
   }

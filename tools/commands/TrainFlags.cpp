@@ -1,4 +1,5 @@
 #include "tools/commands/TrainFlags.h"
+#include "runtime/support/Print.h"
 #include "tools/commands/FieldFlags.h"
 #include "tools/commands/Numbers.h"
 #include <algorithm>
@@ -40,14 +41,37 @@ std::vector<Circumstance> TrainFlags::circumstances() const {
   return result;
 }
 
-Status TrainFlags::countSteps(const Model &built, const DataSet &data) {
+std::string TrainFlags::whyRowsAreLeftOut(const Model &built) const {
+  const TrainingOptions &options = training.options;
+  if (options.loss == Loss::None)
+    return "the model has the loss itself";
+  if (options.lossNumbers.reduction == Reduction::BatchMean)
+    return "--loss-reduction=batch_mean counts every row";
+  if (options.accumulate > 1)
+    return "micro-batches count alike";
+  if (std::ranges::any_of(built.ports(),
+                          [](const ModelPort &port) { return port.role == Role::State; }))
+    return "rows that fill it up would change the statistics of batch norm";
+  return "";
+}
+
+Status TrainFlags::countSteps(const Model &built, const DataSet &data, bool isResumed) {
   const std::vector<ModelPort> ports = built.ports();
   if (epochs > 0) {
     const auto input = std::ranges::find(ports, Role::Input, &ModelPort::role);
     if (input == ports.end() || input->shape.empty() || input->shape[0] < 1)
       return failure(Error::Code::Usage, "--epochs",
                      "the model has no batch: --steps says how many");
-    run.steps = epochs * (data.trainingRows() / input->shape[0]);
+    const int64_t batch = input->shape[0] * training.options.accumulate, rows = data.trainingRows(),
+                  rest = rows % batch;
+    if (rest > 0 && !training.fillsLastBatch() && !isResumed) {
+      const std::string reason = whyRowsAreLeftOut(built);
+      training.options.lossWeights |= reason.empty();
+      if (!reason.empty())
+        print(stderr, "note: {} of {} rows fill no batch and are left out of each epoch: {}\n",
+              rest, rows, reason);
+    }
+    run.steps = epochs * (rows / batch + (rest > 0 && training.fillsLastBatch()));
   }
   if (run.schedule.kind == Schedule::Kind::Constant)
     run.schedule.steps = 0; // it has no end, however long the run is

@@ -23,8 +23,13 @@ struct TrainFlags {
   void completeRate(const CLI::App &app);
   /// What decides which of these flags apply.
   std::vector<Circumstance> circumstances() const;
-  /// Says in `run.steps` what the epochs are, and where a rate that decays ends.
-  Status countSteps(const Model &built, const DataSet &data);
+  /// Says in `run.steps` what the epochs are, and where a rate that decays ends. A last batch that
+  /// the rows do not fill is filled up where weights can leave out what fills it; a resumed
+  /// training does as it did.
+  Status countSteps(const Model &built, const DataSet &data, bool isResumed);
+
+private:
+  std::string whyRowsAreLeftOut(const Model &built) const;
 };
 
 } // namespace ingot

@@ -15,6 +15,11 @@ struct TrainingFlags {
   std::vector<Circumstance> circumstances() const;
   /// The options, the parameters that the model does not train being a group of their own.
   Result<TrainingOptions> optionsFor(const Model &model) const;
+  /// Whether the last batch of an epoch may hold fewer rows than others, the rest having weight 0.
+  bool fillsLastBatch() const {
+    return options.lossWeights && options.accumulate == 1 &&
+           options.lossNumbers.reduction != Reduction::BatchMean;
+  }
 };
 
 } // namespace ingot

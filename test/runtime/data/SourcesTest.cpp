@@ -192,6 +192,41 @@ TEST(ArraySource, LeavesTheIncompleteBatchOut) {
   EXPECT_EQ(batch[1].value.as<int32_t>()[0], 6);
 }
 
+TEST(ArraySource, FillsTheLastBatchWithRowsOfNoWeight) {
+  const ArrayOptions options{.seed = freshSeed(), .scale = 2, .fillsLastBatch = true};
+  std::vector<BatchPort> ports = rowPorts(4);
+  ports.push_back({"weights", ElementType::F32, {4}});
+  std::vector<NamedArray> arrays = tenRows();
+  for (bool isGiven : {false, true}) {
+    if (isGiven) {
+      Tensor weights(ElementType::F32, {10});
+      std::fill_n(weights.as<float>(), 10, 3.0f);
+      arrays.push_back({"weights.npy", weights});
+    }
+    auto source = ArraySource::create(arrays, ports, options).value();
+    EXPECT_EQ(source->batchesPerEpoch(), 3);
+    Batch batch = source->makeBatch();
+    for (int64_t epoch = 0; epoch < 2; ++epoch) {
+      std::multiset<int32_t> seen;
+      for (int64_t step = 3 * epoch; step < 3 * epoch + 3; ++step) {
+        ASSERT_TRUE(source->fill(step, batch));
+        EXPECT_EQ(source->rowsOf(step), step % 3 == 2 ? 2 : 4);
+        for (int64_t row = 0; row < 4; ++row) {
+          const bool counts = row < source->rowsOf(step);
+          EXPECT_EQ(batch[2].value.as<float>()[row], counts ? (isGiven ? 3 : 1) : 0);
+          EXPECT_EQ(batch[0].value.as<float>()[2 * row], 20.0f * batch[1].value.as<int32_t>()[row]);
+          if (counts)
+            seen.insert(batch[1].value.as<int32_t>()[row]);
+        }
+      }
+      EXPECT_EQ(seen, (std::multiset<int32_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+    }
+  }
+  auto large = ArraySource::create(tenRows(), rowPorts(16), options).value();
+  EXPECT_EQ(large->batchesPerEpoch(), 1);
+  EXPECT_EQ(large->rowsOf(5), 10);
+}
+
 TEST(ArraySource, RefusesWhatDoesNotFit) {
   auto refusal = [](std::vector<NamedArray> arrays, std::vector<BatchPort> ports,
                     ArrayOptions options = {}) {
