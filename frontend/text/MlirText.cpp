@@ -1,6 +1,7 @@
 /// Model's text side: `.mlir` files in and out.
 #include "frontend/api/ModelModule.h"
 #include "frontend/onnx/Import.h"
+#include "frontend/stablehlo/Import.h"
 #include "ir/dialect/Elements.h"
 #include "ir/dialect/Graph.h"
 #include "ir/dialect/Sizes.h"
@@ -149,6 +150,8 @@ mlir::LogicalResult checkModel(mlir::ModuleOp module) {
 
 Result<Model> Model::parse(std::string_view text, const std::string &place) {
   INGOT_TRY(checkText(text, place));
+  if (stablehlo::isStablehlo(text))
+    return stablehlo::parseModel(text, place);
   auto impl = std::make_shared<Impl>(contextFor(stageIn(text)));
   DiagnosticCollector diagnostics(*impl->context);
   llvm::SourceMgr sources;
