@@ -6,6 +6,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "passes/linalg/GraphToLinalg.h"
 #include "llvm/ADT/STLExtras.h"
+#include <map>
 
 using namespace mlir;
 using namespace ingot::graph;
@@ -293,10 +294,11 @@ struct SignOfRelu : OpRewritePattern<CompareOp> {
 // Sums of padded pieces
 //===--------------------------------------------------------------------------------------------===//
 
-/// One summand: zero but for `value` at [low, low + size) of a dimension.
+/// One summand: zero but for `value` at [low, end) of a dimension.
 struct Piece {
-  Value value;
+  Value padded, value;
   int64_t dimension, low;
+  int64_t end() const { return low + shapeOf(value)[dimension]; }
 };
 
 std::optional<Piece> pieceOf(PadOp pad) {
@@ -310,41 +312,97 @@ std::optional<Piece> pieceOf(PadOp pad) {
       continue;
     if (piece)
       return std::nullopt;
-    piece = Piece{pad.getOperand(), int64_t(dim), low};
+    piece = Piece{pad.getResult(), pad.getOperand(), int64_t(dim), low};
   }
   return piece;
 }
 
-/// The gradients of slices that cover a tensor: pad(a) + pad(b) + … → concat(a, b, …).
+/// The summands of a sum that is no part of a larger one: padded pieces by dimension, and the rest.
+struct Summands {
+  SmallVector<Value> whole;
+  std::map<int64_t, std::multimap<int64_t, Piece>> pieces; ///< in the order of their places
+};
+
+Summands summandsOf(AddOp sum) {
+  Summands found;
+  SmallVector<Value> pending{sum.getRhs(), sum.getLhs()};
+  while (!pending.empty()) {
+    Value summand = pending.pop_back_val();
+    if (auto add = summand.getDefiningOp<AddOp>(); add && summand.hasOneUse()) {
+      pending.append({add.getRhs(), add.getLhs()});
+      continue;
+    }
+    auto pad = summand.getDefiningOp<PadOp>();
+    if (std::optional<Piece> piece = pad && pad->hasOneUse() ? pieceOf(pad) : std::nullopt)
+      found.pieces[piece->dimension].emplace(piece->low, *piece);
+    else
+      found.whole.push_back(summand);
+  }
+  return found;
+}
+
+/// The gradients of slices of a tensor: pad(a) + pad(b) + … → concat(a, b, …), zeros where nothing
+/// was taken, and as many tensors as pieces lie over each other.
 struct PadsToConcat : OpRewritePattern<AddOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(AddOp op, PatternRewriter &rewriter) const override {
-    SmallVector<Piece> pieces;
-    SmallVector<Value> summands{op.getLhs(), op.getRhs()};
-    while (!summands.empty()) {
-      Value summand = summands.pop_back_val();
-      if (auto add = summand.getDefiningOp<AddOp>(); add && summand.hasOneUse()) {
-        summands.append({add.getLhs(), add.getRhs()});
-        continue;
+    if (op->hasOneUse() && isa<AddOp>(*op->user_begin()))
+      return rewriter.notifyMatchFailure(op, "is part of a larger sum");
+    Summands found = summandsOf(op);
+    SmallVector<Value> sums = found.whole;
+    bool changed = false;
+    for (auto &[dimension, pieces] : found.pieces) {
+      for (ArrayRef<Piece> layer : layersOf(pieces)) {
+        changed |= layer.size() > 1;
+        sums.push_back(layer.size() > 1 ? joined(rewriter, op, layer) : layer.front().padded);
       }
-      auto pad = summand.getDefiningOp<PadOp>();
-      std::optional<Piece> piece = pad ? pieceOf(pad) : std::nullopt;
-      if (!piece)
-        return rewriter.notifyMatchFailure(op, "a summand is no piece padded with zeros");
-      pieces.push_back(*piece);
     }
-    llvm::sort(pieces, [](const Piece &a, const Piece &b) { return a.low < b.low; });
-    int64_t dimension = pieces.front().dimension, end = 0;
-    for (const Piece &piece : pieces) {
-      if (piece.dimension != dimension || piece.low != end)
-        return rewriter.notifyMatchFailure(op, "the pieces do not lie end to end");
-      end += shapeOf(piece.value)[dimension];
-    }
-    if (end != op.getType().getShape()[dimension])
-      return rewriter.notifyMatchFailure(op, "the pieces do not cover the result");
-    auto values = llvm::map_to_vector(pieces, [](const Piece &piece) { return piece.value; });
-    rewriter.replaceOpWithNewOp<ConcatOp>(op, values, dimension);
+    if (!changed)
+      return rewriter.notifyMatchFailure(op, "no two summands are pieces beside each other");
+    Value sum = sums.front();
+    for (Value summand : ArrayRef(sums).drop_front())
+      sum = AddOp::create(rewriter, op.getLoc(), sum, summand);
+    rewriter.replaceOp(op, sum);
     return success();
+  }
+
+private:
+  /// Pieces in order, each in the first layer that it does not overlap.
+  static std::vector<SmallVector<Piece>> layersOf(const std::multimap<int64_t, Piece> &pieces) {
+    std::vector<SmallVector<Piece>> layers;
+    for (const Piece &piece : llvm::make_second_range(pieces)) {
+      auto fits = [&](const SmallVector<Piece> &layer) { return layer.back().end() <= piece.low; };
+      auto layer = llvm::find_if(layers, fits);
+      if (layer == layers.end())
+        layers.push_back({piece});
+      else
+        layer->push_back(piece);
+    }
+    return layers;
+  }
+
+  static Value joined(PatternRewriter &rewriter, AddOp op, ArrayRef<Piece> layer) {
+    auto type = op.getType();
+    const int64_t dimension = layer.front().dimension;
+    SmallVector<Value> parts;
+    int64_t end = 0;
+    auto fillUpTo = [&](int64_t next) {
+      if (next == end)
+        return;
+      Dims shape(type.getShape());
+      shape[dimension] = next - end;
+      auto zeros = type.clone(shape);
+      parts.push_back(ConstantOp::create(
+          rewriter, op.getLoc(),
+          DenseElementsAttr::get(zeros, rewriter.getZeroAttr(type.getElementType()))));
+    };
+    for (const Piece &piece : layer) {
+      fillUpTo(piece.low);
+      parts.push_back(piece.value);
+      end = piece.end();
+    }
+    fillUpTo(type.getDimSize(dimension));
+    return ConcatOp::create(rewriter, op.getLoc(), type, parts, dimension);
   }
 };
 

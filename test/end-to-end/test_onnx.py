@@ -125,6 +125,48 @@ class Onnx(unittest.TestCase):
         self.assertEqual(report["batches"], 1)
         self.assertEqual(report["accuracy"], onnx_file.accuracy(self.rows, self.targets))
 
+    def test_many_slices_are_as_one_tensor(self):
+        # 90 slices along the last dimension, of 1 to 3 elements, some of them twice, put together again.
+        starts, widths, at = [], [], 0
+        for i in range(90):
+            starts.append(at)
+            widths.append(i % 3 + 1)
+            at += 0 if i % 7 == 3 else widths[-1]  # the next one begins at the same place
+        size = starts[-1] + widths[-1]
+        def number(name, value):
+            return onnx_file.number(1, 1) + onnx_file.number(2, 7) + onnx_file.data(8, name) + \
+                onnx_file.data(9, struct.pack("<q", value))
+        def chosen(one):
+            nodes = [onnx_file.node("Mul", ["x", "w"], ["h"], "first")]
+            initializers = [onnx_file.floats("w", [size], [((5 * i) % 13 - 6) / 8 for i in range(size)]), number("axis", 1)]
+            if one:
+                places = [start + j for start, width in zip(starts, widths) for j in range(width)]
+                initializers.append(onnx_file.number(1, len(places)) + onnx_file.number(2, 7) + onnx_file.data(8, "places") +
+                                    onnx_file.data(9, struct.pack(f"<{len(places)}q", *places)))
+                nodes.append(onnx_file.node("Gather", ["h", "places"], ["c"], "gather", onnx_file.data(
+                    5, onnx_file.data(1, "axis") + onnx_file.number(3, 1) + onnx_file.number(20, 2))))
+            else:
+                for i, (start, width) in enumerate(zip(starts, widths)):
+                    initializers += [number(f"s{i}", start), number(f"e{i}", start + width)]
+                    nodes.append(onnx_file.node("Slice", ["h", f"s{i}", f"e{i}", "axis"], [f"p{i}"], f"slice{i}"))
+                nodes.append(onnx_file.node("Concat", [f"p{i}" for i in range(90)], ["c"], "concat", onnx_file.data(
+                    5, onnx_file.data(1, "axis") + onnx_file.number(3, 1) + onnx_file.number(20, 2))))
+            nodes.append(onnx_file.node("Tanh", ["c"], ["y"], "tanh"))
+            file = onnx_file.model(nodes, initializers, [onnx_file.port("x", [3, size])],
+                                   [onnx_file.port("y", [3, sum(widths)])])
+            return write(self.folder, f"slices{one}.onnx", file)
+        x = write(self.folder, "wide.npy", onnx_file.npy([3, size], [((7 * i) % 17 - 8) / 9 for i in range(3 * size)]))
+        t = write(self.folder, "wide-t.npy",
+                  onnx_file.npy([3, sum(widths)], [((3 * i) % 19 - 9) / 9 for i in range(3 * sum(widths))]))
+        losses = []
+        for one in (False, True):
+            process = self.succeed("train", chosen(one), f"--data={x},{t}", "--batch=all", "--loss=mse", "--optimizer=sgd",
+                                   "--lr=20", "--steps=4", "--json")
+            losses.append([line["loss"] for line in lines(process) if "loss" in line])
+        self.assertLess(losses[0][3], 0.99 * losses[0][0])
+        for sliced, gathered in zip(*losses):
+            self.assertAlmostEqual(sliced, gathered, places=6)
+
     def data(self, rows):
         """The first rows alone, as files."""
         x = write(self.folder, f"x{rows}.npy", onnx_file.npy([rows, 4], sum(self.rows[:rows], [])))

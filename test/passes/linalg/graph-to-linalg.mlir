@@ -100,6 +100,26 @@ func.func @pieces(%x: tensor<4x3xf32>, %y: tensor<4x5xf32>) -> tensor<4x8xf32> {
 
 // -----
 
+// Zeros fill what no slice took, and slices that overlap are further tensors of the sum.
+// CHECK-LABEL: func.func @scattered_pieces
+// CHECK-DAG: tensor.concat dim(0) %arg0, %{{.+}}, %arg2 : (tensor<3xf32>, tensor<2xf32>, tensor<4xf32>) -> tensor<9xf32>
+// CHECK-DAG: tensor.concat dim(0) %{{.+}}, %arg1, %arg3, %{{.+}} : (tensor<1xf32>, tensor<5xf32>, tensor<2xf32>, tensor<1xf32>) -> tensor<9xf32>
+// CHECK-NOT: tensor.pad
+func.func @scattered_pieces(%a: tensor<3xf32>, %b: tensor<5xf32>, %c: tensor<4xf32>, %d: tensor<2xf32>, %rest: tensor<9xf32>) -> tensor<9xf32> {
+  %zero = graph.constant dense<0.0> : tensor<f32>
+  %0 = graph.pad %a, %zero low [0] high [6] interior [0] : tensor<3xf32>, tensor<f32> -> tensor<9xf32>
+  %1 = graph.pad %b, %zero low [1] high [3] interior [0] : tensor<5xf32>, tensor<f32> -> tensor<9xf32>
+  %2 = graph.pad %c, %zero low [5] high [0] interior [0] : tensor<4xf32>, tensor<f32> -> tensor<9xf32>
+  %3 = graph.pad %d, %zero low [6] high [1] interior [0] : tensor<2xf32>, tensor<f32> -> tensor<9xf32>
+  %4 = graph.add %3, %1 : tensor<9xf32>
+  %5 = graph.add %4, %rest : tensor<9xf32>
+  %6 = graph.add %0, %5 : tensor<9xf32>
+  %7 = graph.add %6, %2 : tensor<9xf32>
+  return %7 : tensor<9xf32>
+}
+
+// -----
+
 // Interior padding is padding in a dimension of its own.
 // CHECK-LABEL: func.func @interior
 // CHECK: tensor.expand_shape %arg0 {{.*}} tensor<3xf32> into tensor<3x1xf32>
