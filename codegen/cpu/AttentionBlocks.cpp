@@ -187,6 +187,17 @@ void AttentionEmitter::enter(Matrix &matrix, Value pair) {
   MatrixSource source;
   source.rows = matrix.columns;
   source.depth = matrix.rows;
+  std::optional<KernelView> view = viewOfOperand(matrix.tensor);
+  if (view && view->strides[3] == 1) { // narrower than the sums
+    Value start = code.add(view->group({0, 1}).offset(code, pair), view->offset);
+    source.buffer = code.flat(kernel.operandMemory(view->memory));
+    source.rowOffset = [start, this](Value column) { return code.add(start, column); };
+    source.depthOffset = [stride = view->strides[2], this](Value row) {
+      return code.mul(row, stride);
+    };
+    source.rowStride = 1;
+    source.depthStride = view->strides[2];
+  }
   source.element = [&](Value column, Value row) {
     PointEmitter points = kernel.points(1);
     auto type = cast<RankedTensorType>(matrix.tensor.getType());

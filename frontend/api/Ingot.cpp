@@ -143,6 +143,7 @@ TrainingOptions toTrainingOptions(Loss loss, const Optimizer &optimizer,
   TrainingOptions training;
   training.loss = loss;
   training.clip = options.clip;
+  training.dtype = options.dtype;
   training.accumulate = options.accumulate;
   training.onNonFinite = options.onNonFinite;
   training.groups = options.groups;

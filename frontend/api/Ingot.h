@@ -92,7 +92,10 @@ private:
 #include "passes/options/Optimizers.def"
 
 struct ModelTrainerOptions : Options {
-  double clip = 0;    ///< largest global gradient norm; 0: off
+  double clip = 0; ///< largest global gradient norm; 0: off
+  /// Of what linear layers, matrix products and attention multiply. Weights, optimizer state,
+  /// norms, losses and sums stay f32.
+  TrainingOptions::Dtype dtype = TrainingOptions::Dtype::F32;
   int accumulate = 1; ///< micro-batches a step; the batch has this many times the rows
   /// After a loss or gradient that is not finite: `step` returns an error that names the parameter,
   /// or the step changes nothing (on the device; it needs all gradients at once, as clipping does),

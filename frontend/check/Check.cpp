@@ -143,7 +143,7 @@ Status Checker::checkFunction(const Function &function, Session &tested, Session
   }
   for (const auto &[output, difference] : differences) {
     CheckRow row{function.name, output, difference.relative(1e-6 * largest), true, ""};
-    row.fine = row.relative <= options.tolerance;
+    row.fine = row.relative <= options.functionTolerance;
     if (!row.fine && wrongFunction.empty())
       wrongFunction = function.name, wrongOutput = output;
     add(report.outputs, std::move(row));
@@ -347,7 +347,7 @@ Status Checker::findCulprit(const Program &program) {
     size_t middle = (low + high) / 2;
     auto &[op, expected] = values[middle];
     Result<double> relative = compareModule(prefixModule(entry, op), arguments, expected);
-    if (relative && *relative <= options.tolerance)
+    if (relative && *relative <= options.functionTolerance)
       low = middle + 1;
     else
       high = middle;

@@ -78,6 +78,16 @@ TEST_P(CompiledParity, FollowsPyTorchInBlocks) {
   ASSERT_TRUE(status) << status.error().text();
 }
 
+TEST(CompiledMixedParity, FollowsAutocast) {
+  for (const MixedCase &mixed : mixedCases())
+    for (const MakeStepRunner &make :
+         {MakeStepRunner(makeStep), MakeStepRunner(makeStepInBlocks)}) {
+      SCOPED_TRACE(mixed.model);
+      Status status = followMixed(mixed, mixed.steps, make);
+      ASSERT_TRUE(status) << status.error().text();
+    }
+}
+
 /// A runner that notes the losses it gives.
 class NotingRunner : public StepRunner {
 public:
@@ -214,7 +224,7 @@ INSTANTIATE_TEST_SUITE_P(Images, CompiledParity,
                          nameOf);
 INSTANTIATE_TEST_SUITE_P(Golden, CompiledRecomputation,
                          ::testing::Combine(::testing::Values("gpt", "mlp"),
-                                            ::testing::Values("plain", "accumulate")),
+                                            ::testing::Values("plain", "accumulate", "bf16")),
                          nameOf);
 INSTANTIATE_TEST_SUITE_P(Golden, MicroBatchForms, ::testing::Values("gpt", "mlp", "gru", "grouped"),
                          [](const auto &test) { return std::string(test.param); });

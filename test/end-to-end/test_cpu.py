@@ -117,9 +117,10 @@ class Training(test_training.OnTheReference):
             self.assertIn("cache: hit, the whole program", run(*compile_once).stderr)
 
     def test_check_passes(self):
-        process = run("check", "gpt", "--layers=1", "--heads=2", "--width=16", "--sequence=8", "--batch=2",
-                      "--vocab=19", "--train", "--seed", str(int(time.time())))
-        self.assertEqual(process.returncode, 0, process.stdout + process.stderr)
+        for precision in ([], ["--dtype=bf16"]):
+            process = run("check", "gpt", "--layers=1", "--heads=2", "--width=16", "--sequence=8", "--batch=2",
+                          "--vocab=19", "--train", "--seed", str(int(time.time())), *precision)
+            self.assertEqual(process.returncode, 0, process.stdout + process.stderr)
 
 
 class Run(test_commands.Run):

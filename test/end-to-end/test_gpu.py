@@ -40,6 +40,17 @@ class OnTheEmulatedGpu(unittest.TestCase):
             found = self.train(5, GPU, f"--target={target}", *options, out=target[5:])
             self.assertSameLosses(found, expected)
 
+    def test_losses_with_bf16_are_the_cpus(self):
+        expected = self.train(5, "--device=cpu", "--dtype=bf16", out="cpu")
+        self.assertNotEqual(expected, self.train(5, "--device=cpu", out="wide"))
+        for target in ("cuda:sm_80", "cuda:sm_90a"):
+            found = self.train(5, GPU, f"--target={target}", "--dtype=bf16", out=target[5:])
+            for one, other in zip(found, expected, strict=True):
+                self.assertAlmostEqual(one, other, delta=1e-3 * other)
+        # What was trained on one device resumes on the other, without the flag.
+        self.train(6, GPU, "--resume", out="cpu")
+        self.train(6, "--device=cpu", "--resume", out="sm_80")
+
     def test_runs_resume_bit_identically_and_move_between_devices(self):
         whole = self.train(6, GPU, out="gpu")
         self.train(3, GPU, out="parts")

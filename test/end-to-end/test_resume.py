@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import tempfile
@@ -91,6 +92,25 @@ class Resume(unittest.TestCase):
         refused = self.train(*MLP, "--data=random", "--steps=3", f"--out={self.path('adamw')}", "--resume",
                              "--loss-output=logits", code=2)
         self.assertIn(f"--loss-output: {self.path('adamw')} was trained with none", refused)
+
+    def test_mixed_precision_is_kept(self):
+        start = [*TINY, f"--text={self.text}", "--eval-split=0.2", "--eval-every=2"]
+        self.train(*start, "--dtype=bf16", "--steps=6", f"--out={self.path('whole')}")
+        self.train(*start, "--steps=6", f"--out={self.path('wide')}")
+        self.assertNotEqual(contents(self.path("wide"))[2], contents(self.path("whole"))[2])
+        self.train(*start, "--dtype=bf16", "--steps=3", f"--out={self.path('parts')}")
+        notes = self.train(*start, "--steps=6", f"--out={self.path('parts')}", "--resume")
+        self.assertIn("restored from the checkpoint: --dtype=bf16", notes)
+        self.assertEqual(contents(self.path("parts")), contents(self.path("whole")))
+        # Weights and moments are f32: only they and their names say what a checkpoint holds.
+        _, whole, _ = contents(self.path("whole"))
+        self.assertEqual(set(re.findall(rb'"dtype":"(\w+)"', whole[:int.from_bytes(whole[:8], "little")])), {b"F32"})
+        refused = self.train(*start, "--dtype=f32", "--steps=8", f"--out={self.path('whole')}", "--resume", code=2)
+        self.assertIn(f"--dtype: {self.path('whole')} was trained with bf16", refused)
+        for command in (["eval", f"--text={self.text}", "--batches=2"], ["generate", "--prompt=the ", "--tokens=3"]):
+            process = run(command[0], self.path("whole"), *command[1:])
+            self.assertEqual(process.returncode, 0, process.stderr)
+        self.assertIn("--dtype", self.train(*TINY, "--data=random", "--steps=1", "--dtype=f16", code=2))
 
     def test_groups_are_said_as_flags(self):
         start = [*MLP, "--data=random", f"--out={self.path('run')}"]

@@ -107,6 +107,8 @@ public:
       result.options = result.options.resolved();
       result.options.clip = entry.value("clip", 0.0);
       result.options.accumulate = entry.value("accumulate", 1);
+      result.options.dtype =
+          parseEnum<TrainingOptions::Dtype>(entry.value("dtype", std::string("f32"))).value();
       for (const auto &[parameter, gradient] : entry["gradients"].items())
         result.gradients[parameter] = {gradient["norm"],
                                        gradient["first"].get<std::vector<double>>()};

@@ -19,7 +19,7 @@ struct CheckFlags {
   CompileFlags compile;
   uint64_t seed = 0;
   int64_t graphs = 100;
-  double tolerance = 1e-4;
+  std::optional<double> tolerance;
   bool train = false, json = false, noOps = false;
   bool isRandom() const { return model.model == "random"; }
 };
@@ -145,8 +145,15 @@ Status check(const CLI::App &app, const CheckFlags &flags) {
     INGOT_ASSIGN(training, flags.training.optionsFor(model));
   }
   INGOT_ASSIGN(CompileOptions compileOptions, flags.compile.options(training));
-  CheckOptions options{compileOptions, flags.compile.device, flags.compile.threads(),
-                       flags.seed,     flags.tolerance,      !flags.noOps};
+  constexpr double usual = 1e-4, ofNarrow = 2e-2;
+  const bool isNarrow = training && training->dtype != TrainingOptions::Dtype::F32;
+  CheckOptions options{.compile = compileOptions,
+                       .device = flags.compile.device,
+                       .threads = flags.compile.threads(),
+                       .seed = flags.seed,
+                       .tolerance = flags.tolerance.value_or(usual),
+                       .functionTolerance = flags.tolerance.value_or(isNarrow ? ofNarrow : usual),
+                       .ops = !flags.noOps};
   auto show = [&](const CheckRow &row) {
     if (!flags.json)
       print("{}  @{} {}\n", verdict(row), row.function, row.what);
@@ -179,7 +186,7 @@ Action declareCheck(CLI::App &app) {
   addNumber(app, "--seed", flags->seed, Bounds(),
             "of the random inputs, or of the first random graph; the next one has the next");
   addNumber(app, "--tolerance", flags->tolerance, atLeast(0),
-            "largest relative difference; default 1e-4");
+            "largest relative difference; default 1e-4, of whole functions 2e-2 with --dtype=bf16");
   app.add_flag("--no-ops", flags->noOps, "whole functions only, no single ops");
   app.add_flag("--json", flags->json, "one JSON object to stdout");
   flags->training.declare(app);

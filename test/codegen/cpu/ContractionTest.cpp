@@ -15,6 +15,7 @@ struct Matmul {
   int64_t batch = 0, rows = 1, columns = 1, depth = 1; ///< batch 0: no batch dimension
   bool lhsTransposed = false, rhsTransposed = false;
   const char *type = "f32";
+  const char *resultType = nullptr; ///< null: the operands'
 
   Shape shape(int64_t a, int64_t b) const { return batch ? Shape{batch, a, b} : Shape{a, b}; }
   Shape lhs() const { return lhsTransposed ? shape(depth, rows) : shape(rows, depth); }
@@ -36,13 +37,13 @@ struct Matmul {
     return fmt::format(
         "%c = graph.contract %a, %b batch [{}] x [{}] over [{}] x [{}] : {}, {} -> {}\n", batchDims,
         batchDims, base + !lhsTransposed, base + rhsTransposed, tensor(lhs()), tensor(rhs()),
-        tensor(result()));
+        resultTensor());
   }
+  std::string resultTensor() const { return tensor(result(), resultType ? resultType : type); }
   std::string kernel() const {
     return fmt::format("func.func private @k(%a: {}, %b: {}) -> {} "
                        "attributes {{graph.kernel = \"contraction\"}} {{\n{} return %c : {}\n}}",
-                       tensor(lhs()), tensor(rhs()), tensor(result()), contract(),
-                       tensor(result()));
+                       tensor(lhs()), tensor(rhs()), resultTensor(), contract(), resultTensor());
   }
   std::string name() const {
     return fmt::format("{}: {} x {}x{}x{} {}{}", type, batch, rows, columns, depth,
@@ -277,6 +278,22 @@ TEST(Contraction, OtherElementTypes) {
   for (const char *type : {"f64", "bf16", "f16"})
     for (bool transposed : {false, true})
       check({0, 37, 53, 61, transposed, !transposed, type}, generator());
+}
+
+/// Sums of narrow products that are not rounded: as exact as f32's.
+TEST(Contraction, NarrowOperandsWideResults) {
+  std::mt19937_64 generator(testSeed());
+  for (const char *type : {"bf16", "f16"})
+    for (int variant = 0; variant < 4; ++variant) {
+      const bool left = variant & 1, right = variant & 2;
+      for (const Matmul &matmul : {Matmul{0, 37, 53, 61, left, right, type, "f32"},
+                                   Matmul{2, 5, 1, 33, left, right, type, "f32"},
+                                   Matmul{0, 70, 131, 700, left, right, type, "f32"},
+                                   Matmul{0, 1, 1, 1, left, right, type, "f32"},
+                                   Matmul{0, 3, 4, 0, left, right, type, "f32"}})
+        for (const char *target : {"cpu", "cpu:x86-64-v3"})
+          check(matmul, generator(), 1, target);
+    }
 }
 
 TEST(Contraction, ManyBatchesShareAGrain) {

@@ -163,6 +163,26 @@ TEST(FusionBits, GptStep) {
   expectSameBits(*model, "step", training);
 }
 
+/// What is multiplied is bf16: rounded once, wherever it is computed.
+TEST(FusionBits, MixedGptStep) {
+  Result<Model> model = buildGpt(
+      {.layers = 2, .heads = 2, .width = 32, .sequence = 24, .vocabulary = 50, .batch = 2});
+  ASSERT_TRUE(model);
+  TrainingOptions training;
+  training.dtype = TrainingOptions::Dtype::BF16;
+  training.clip = 1;
+  expectSameBits(*model, "step", training);
+}
+
+TEST(FusionBits, MixedMlpStep) {
+  Result<Model> model = buildMlp({.layers = {40, 33, 17, 5}, .batch = 19});
+  ASSERT_TRUE(model);
+  TrainingOptions training;
+  training.dtype = TrainingOptions::Dtype::BF16;
+  training.accumulate = 2;
+  expectSameBits(*model, "step", training);
+}
+
 TEST(FusionBits, MlpStep) {
   Result<Model> model = buildMlp({.layers = {40, 33, 17, 5}, .batch = 19});
   ASSERT_TRUE(model);

@@ -73,6 +73,14 @@ TEST_P(LossParity, FollowsPyTorch) {
   ASSERT_TRUE(status) << status.error().text();
 }
 
+TEST(MixedParity, FollowsAutocast) {
+  for (const MixedCase &mixed : mixedCases()) {
+    SCOPED_TRACE(mixed.model);
+    Status status = followMixed(mixed, mixed.steps, makeReferenceRunner);
+    ASSERT_TRUE(status) << status.error().text();
+  }
+}
+
 /// Without f32's rounding what remains is that of the learning rate, which is an f32: a formula
 /// that is slightly off has no place to hide.
 TEST_P(LossParity, FollowsPyTorchCloselyInF64) {
@@ -100,6 +108,22 @@ TEST_P(GradientParity, FirstGradientsArePyTorchs) {
   ReferenceRunner runner(std::move(*module), "gradients");
   Status status = expectFirstGradients(golden, golden.run("plain"), runner);
   ASSERT_TRUE(status) << status.error().text();
+}
+
+/// Gradients of rounded factors are near PyTorch's in f64, that of every parameter.
+TEST(MixedParity, FirstGradientsAreNear) {
+  for (const MixedCase &mixed : mixedCases()) {
+    SCOPED_TRACE(mixed.model);
+    Golden golden(mixed.model);
+    const GoldenRun expected = golden.run("bf16");
+    auto model = golden.model();
+    ASSERT_TRUE(model) << model.error().text();
+    auto module = withGradients(*model, expected.options);
+    ASSERT_TRUE(module) << module.error().text();
+    ReferenceRunner runner(std::move(*module), "gradients");
+    Status status = expectFirstGradients(golden, expected, runner, 2e-2);
+    ASSERT_TRUE(status) << status.error().text();
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, LossParity, ::testing::ValuesIn(everyGoldenRun()), nameOf);
