@@ -34,13 +34,22 @@ const Port *targetOf(const Program &program) {
   return nullptr;
 }
 
-/// How many of a batch's first targets have the largest output; none does where an output is NaN.
-int64_t countRight(const Tensor &output, int64_t classAxis, const Tensor &targets, int64_t count) {
+struct Count {
+  int64_t right = 0, all = 0;
+};
+
+/// Counts a batch's first targets, and how many have the largest output; none does where an output
+/// is NaN.
+void count(const Tensor &output, const Classifier &classifier, const Tensor &targets,
+           int64_t positions, Count &sum) {
   const Shape &shape = output.shape();
+  const int64_t classAxis = classifier.classAxis;
   const int64_t classes = shape[size_t(classAxis)];
   const int64_t inner = elementCount(Shape(shape.begin() + classAxis + 1, shape.end()));
-  int64_t right = 0;
-  for (int64_t position = 0; position < count; ++position) {
+  for (int64_t position = 0; position < positions; ++position) {
+    const int64_t target = targets.as<int64_t>()[position];
+    if (target == classifier.ignored)
+      continue;
     const float *first = output.as<float>() + position / inner * inner * classes + position % inner;
     int64_t best = 0;
     bool isNumber = true;
@@ -49,18 +58,18 @@ int64_t countRight(const Tensor &output, int64_t classAxis, const Tensor &target
       if (first[candidate * inner] > first[best * inner])
         best = candidate;
     }
-    right += isNumber && best == targets.as<int64_t>()[position];
+    sum.right += isNumber && best == target;
+    ++sum.all;
   }
-  return right;
 }
 
 } // namespace
 
-std::optional<Classifier> classifierOf(const Program &program) {
+std::optional<Classifier> classifierOf(const Program &program, std::optional<int64_t> ignored) {
   const Port *target = targetOf(program);
   if (!target)
     return std::nullopt;
-  return Classifier{onlyOutput(*program.function("forward"))->name, target->name, 1};
+  return Classifier{onlyOutput(*program.function("forward"))->name, target->name, 1, ignored};
 }
 
 Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int64_t batches,
@@ -70,7 +79,7 @@ Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int
   positions.erase(positions.begin() + classifier.classAxis);
   Tensor expected(ElementType::I64, positions);
   Batch batch = source.makeBatch();
-  int64_t right = 0, all = 0;
+  Count sum;
   for (int64_t step = 0; step < batches; ++step) {
     INGOT_TRY(source.fill(step, batch));
     Batch inputs;
@@ -82,11 +91,10 @@ Result<double> evaluateAccuracy(Session &session, const BatchSource &source, int
     }
     INGOT_ASSIGN(Ticket ticket, session.enqueue("forward", inputs, {classifier.output}));
     INGOT_ASSIGN(std::vector<NamedTensor> outputs, session.wait(ticket));
-    const int64_t count = expected.size() / expected.shape()[0] * source.rowsOf(step);
-    right += countRight(outputs[0].value, classifier.classAxis, expected, count);
-    all += count;
+    const int64_t held = expected.size() / expected.shape()[0] * source.rowsOf(step);
+    count(outputs[0].value, classifier, expected, held, sum);
   }
-  return double(right) / double(all);
+  return double(sum.right) / double(sum.all);
 }
 
 } // namespace ingot

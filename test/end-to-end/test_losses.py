@@ -1,8 +1,10 @@
 """Every loss of `--loss=` through the binary, with its numbers; learning rates that follow the optimizer."""
 import re
+import struct
+import tempfile
 import unittest
 
-from support import lines, run
+from support import lines, run, write
 
 MORE = {"cross_entropy": [["--label-smoothing=0.1", "--ignore-index=1", "--class-weights=1,2,0.5"], ["--soft-targets"],
                           ["--loss-reduction=sum"]],
@@ -41,6 +43,28 @@ class EveryLoss(unittest.TestCase):
             self.assertEqual(own.returncode, 0, own.stderr)
             given = run(*fixed, f"--lr={rate}")
             self.assertEqual([line["loss"] for line in lines(own)[:3]], [line["loss"] for line in lines(given)[:3]])
+
+
+class Accuracy(unittest.TestCase):
+    def test_ignored_targets_count_neither_way(self):
+        with tempfile.TemporaryDirectory() as folder:
+            def array(name, kind, shape, values):
+                header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
+                header += " " * (117 - len(header)) + "\n"
+                data = struct.pack(f"<{len(values)}{'f' if kind == '<f4' else 'q'}", *values)
+                return write(folder, name, b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data)
+
+            # Every second target is one that no output of two classes can be.
+            x = array("x.npy", "<f4", (32, 2), [1.0] * 64)
+            t = array("t.npy", "<i8", (32,), [1, 7] * 16)
+            out = f"--out={folder}/run"
+            trained = run("train", "mlp", "--layers=2,2", f"--data={x},{t}", "--batch=4", "--eval-split=0.5", "--steps=40",
+                          "--lr=0.1", "--ignore-index=7", "--json", out)
+            self.assertEqual(trained.returncode, 0, trained.stderr)
+            self.assertEqual(lines(trained)[-1]["accuracy"], 1.0)
+            measured = run("eval", f"{folder}/run", f"--data={x},{t}", "--json")
+            self.assertEqual(measured.returncode, 0, measured.stderr)
+            self.assertEqual(lines(measured)[-1]["accuracy"], 1.0)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ Status addQuality(Session &session, const BatchSource &source, const SavedModel 
                   int64_t batches, Json &report) {
   if (saved.training.loss != TrainingOptions::Loss::CrossEntropy)
     return {};
-  if (const auto classifier = classifierOf(session.program())) {
+  if (const auto classifier =
+          classifierOf(session.program(), saved.training.lossNumbers.ignoreIndex)) {
     INGOT_ASSIGN(report["accuracy"], evaluateAccuracy(session, source, batches, *classifier));
   } else if (countsTokens(source.ports())) {
     report["perplexity"] = std::exp(report["loss"].get<double>());

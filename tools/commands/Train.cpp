@@ -175,7 +175,7 @@ Status train(const CLI::App &app, TrainFlags &flags) {
     releaseInterrupts();
 
   TrainingSummary summary = summarize(program, result, loaded.report.milliseconds);
-  if (const auto classifier = classifierOf(program);
+  if (const auto classifier = classifierOf(program, training.lossNumbers.ignoreIndex);
       validation && !result.stopped && training.loss == TrainingOptions::Loss::CrossEntropy &&
       classifier) {
     INGOT_ASSIGN(summary.accuracy, evaluateAccuracy(*loaded.session, *validation,
