@@ -15,59 +15,13 @@ import numpy
 import torch
 import torch.nn.functional as F
 
+from cases import Case, Indices, Scaled, argument, dotted, forward, gradients, shape, with_gradients
 from library import Library
+from op_cases import op_cases
 
 ROUNDS = 11
 LEAST_SECONDS = 4e-3  # of one side's turn
 TOLERANCE = 2e-4  # of the largest element
-
-
-def shape(*sizes):
-    return "tensor<" + "".join(f"{size}x" for size in sizes) + "f32>"
-
-
-def argument(name, type, role="input", more=""):
-    return f'%{name}: {type} {{graph.name = "{name}", graph.role = "{role}"{more}}}'
-
-
-def forward(arguments, body, results):
-    """@forward of (name, type) inputs; results are (value, name, type)."""
-    inputs = ", ".join(argument(name, type) for name, type in arguments)
-    types = ", ".join(f'{type} {{graph.name = "{name}"}}' for _, name, type in results)
-    values = ", ".join(value for value, _, _ in results)
-    return f"func.func @forward({inputs}) -> ({types}) {{\n{body}\nreturn {values} : {', '.join(type for *_, type in results)}\n}}"
-
-
-def gradients(parameters, inputs, body, loss):
-    """@forward with a loss, whose gradients for the parameters are wanted."""
-    ports = [argument(name, type, "parameter") for name, type in parameters] + [argument(name, type) for name, type in inputs]
-    return f'func.func @forward({", ".join(ports)}) -> (tensor<f32> {{graph.name = "loss"}}) {{\n{body}\nreturn {loss} : tensor<f32>\n}}'
-
-
-def dotted(type, rank):
-    """Σ y·dy: the loss whose gradients are those for a cotangent dy."""
-    dimensions = ", ".join(map(str, range(rank)))
-    return f"%p = graph.mul %y, %dy : {type}\n%l = graph.reduce sum %p [{dimensions}] : {type} -> tensor<f32>"
-
-
-class Case:
-    """`text` compiles to Ingot's side; `peer(tensors)` makes the function that PyTorch runs and returns its
-    results by the names of Ingot's ports."""
-
-    def __init__(self, name, text, operands, peer, updates=()):
-        self.name, self.text, self.operands, self.peer, self.updates = name, text, operands, peer, updates
-
-
-def with_gradients(operands, wanted, function):
-    """PyTorch's forward and backward pass for the cotangent dy."""
-    leaves = [operands[name].clone().requires_grad_() for name in wanted]
-
-    def run():
-        y = function(*leaves)
-        values = torch.autograd.grad(y, leaves, operands["dy"])
-        return {"y": y.detach(), **{f"gradient.{name}": value for name, value in zip(wanted, values)}}
-
-    return run
 
 
 def softmax(rows, columns):
@@ -254,6 +208,7 @@ def cases():
         yield from convolution(batch, 32, 32, 112, 3, groups=32)
         yield from convolution(batch, 64, 64, 112, 3, stride=2, groups=64)
         yield from convolution(batch, 512, 512, 14, 3, groups=512)
+    yield from op_cases()
 
 
 def make_operands(case, random):
@@ -261,6 +216,10 @@ def make_operands(case, random):
     for name, size in case.operands.items():
         if isinstance(size, int):  # labels below it, one a row of x
             operands[name] = random.integers(0, size, case.operands["x"][0], dtype=numpy.int32)
+        elif isinstance(size, Indices):
+            operands[name] = random.integers(0, size.limit, size.shape, dtype=numpy.int32)
+        elif isinstance(size, Scaled):
+            operands[name] = random.standard_normal(size.shape, dtype=numpy.float32) * numpy.float32(size.factor)
         else:
             operands[name] = random.standard_normal(size, dtype=numpy.float32)
     return operands
