@@ -113,7 +113,7 @@ def Graph_YieldOp : Graph_Op<"yield", [Pure, ReturnLike, Terminator,
 //===--------------------------------------------------------------------------------------------===//
 
 def Graph_BucketOp : Graph_InferredOp<"bucket"> {
-  let summary = "Tensors laid end to end, each padded to 16 elements: storage, not a copy";
+  let summary = "Tensors laid end to end, each padded to 16 elements and 64 bytes: storage, not a copy";
   let description = [{
     From stage `kernels` on. The planner places the operands inside the result's buffer.
 

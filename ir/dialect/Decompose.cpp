@@ -290,8 +290,9 @@ static Value firstBeyond(GraphBuilder &build, ValueRange gradients, RankedTensor
   for (Value gradient : gradients) {
     const int64_t size = tensorType(gradient).getNumElements();
     flat.push_back(build.reshape(gradient, {size}));
-    elements += elementsInBucket(size);
-    if (const int64_t padding = elementsInBucket(size) - size)
+    const int64_t bytes = tensorType(gradient).getElementTypeBitWidth() / 8;
+    elements += elementsInBucket(size, bytes);
+    if (const int64_t padding = elementsInBucket(size, bytes) - size)
       flat.push_back(
           build.splat(RankedTensorType::get({padding}, tensorType(gradient).getElementType()), 0));
   }

@@ -331,7 +331,7 @@ void addBeyond(UpdateOp op, Operands gradients, Tensors &results) {
   for (const Tensor &gradient : gradients) {
     const Doubles values = load<double>(gradient);
     flat.insert(flat.end(), values.begin(), values.end());
-    flat.resize(elementsInBucket(int64_t(flat.size())));
+    flat.resize(elementsInBucket(int64_t(flat.size()), int64_t(byteSize(gradient.type()))));
   }
   const size_t rows = shapeOf(op.getBeyond())[0], length = flat.size() / rows;
   std::vector<int64_t> places;

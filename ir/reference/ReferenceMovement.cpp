@@ -1,5 +1,6 @@
 /// Constants and ops that move elements without computing: bytes are copied.
 #include "ir/reference/ReferenceOps.h"
+#include "runtime/program/Bucket.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -203,18 +204,19 @@ Tensors evaluateBucket(BucketOp op, Operands operands) {
   char *target = result.as<char>();
   for (const Tensor &operand : operands) {
     std::memcpy(target, operand.data(), operand.bytes());
-    target += llvm::alignTo(operand.size(), 16) * size;
+    target += elementsInBucket(operand.size(), int64_t(size)) * int64_t(size);
   }
   return {result};
 }
 
 Tensors evaluateUnbucket(UnbucketOp op, const Tensor &operand) {
   Tensors results;
+  size_t size = byteSize(operand.type());
   const char *source = operand.as<char>();
   for (unsigned index = 0; index < op.getNumResults(); ++index) {
     Tensor &part = results.emplace_back(operand.type(), resultShape(op, index));
     std::memcpy(part.data(), source, part.bytes());
-    source += llvm::alignTo(part.size(), 16) * byteSize(part.type());
+    source += elementsInBucket(part.size(), int64_t(size)) * int64_t(size);
   }
   return results;
 }

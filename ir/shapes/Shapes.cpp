@@ -571,13 +571,14 @@ FailureOr<RankedTensorType> bucketType(TypeRange parts, std::optional<Location> 
   if (parts.empty())
     return emitOptionalError(location, "(1) a bucket needs at least one tensor");
   Type element = cast<RankedTensorType>(parts.front()).getElementType();
+  const int64_t bytes = std::max<int64_t>(1, element.getIntOrFloatBitWidth() / 8);
   int64_t size = 0;
   for (Type part : parts) {
     auto type = cast<RankedTensorType>(part);
     if (!type.hasStaticShape() || type.getElementType() != element)
       return emitOptionalError(location,
                                "(2) a bucket's tensors have static shapes and one element type");
-    size += elementsInBucket(type.getNumElements());
+    size += elementsInBucket(type.getNumElements(), bytes);
   }
   return RankedTensorType::get({size}, element);
 }

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "runtime/program/Bucket.h"
 
 using namespace mlir;
 
@@ -13,6 +14,13 @@ namespace {
 bool isView(Operation *op) {
   return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::ExtractSliceOp,
              graph::ReshapeOp, graph::BucketOp, graph::UnbucketOp, graph::DynamicSliceOp>(op);
+}
+
+/// Bytes from a tensor of a bucket to the next.
+int64_t bytesInBucket(Type tensor) {
+  auto type = cast<RankedTensorType>(tensor);
+  const int64_t bytes = kernel::memoryBytes(RankedTensorType::get({}, type.getElementType()));
+  return elementsInBucket(type.getNumElements(), bytes) * bytes;
 }
 
 /// Byte distance of a slice from its operand's start, or none if the slice is not contiguous.
@@ -165,17 +173,13 @@ LogicalResult BufferAssignment::joinView(Operation *op) {
     int64_t distance = 0;
     for (Value operand : bucket.getOperands()) {
       joined &= demanded.join(operand, bucket.getResult(), distance);
-      distance += llvm::alignTo(
-          kernel::memoryBytes(operand.getType()),
-          16 * kernel::memoryBytes(RankedTensorType::get({}, bucket.getType().getElementType())));
+      distance += bytesInBucket(operand.getType());
     }
   } else if (auto unbucket = dyn_cast<graph::UnbucketOp>(op)) {
     int64_t distance = 0;
     for (Value result : unbucket.getResults()) {
       joined &= demanded.join(result, unbucket.getOperand(), distance);
-      distance += llvm::alignTo(kernel::memoryBytes(result.getType()),
-                                16 * kernel::memoryBytes(RankedTensorType::get(
-                                         {}, unbucket.getOperand().getType().getElementType())));
+      distance += bytesInBucket(result.getType());
     }
   } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
     std::optional<int64_t> distance = contiguousDistance(slice);

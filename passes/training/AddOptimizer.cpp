@@ -323,7 +323,8 @@ void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
   Type beyond;
   int64_t elements = 0;
   for (Trained *member : bucket.members)
-    elements += elementsInBucket(member->type().getNumElements());
+    elements += elementsInBucket(member->type().getNumElements(),
+                                 member->type().getElementTypeBitWidth() / 8);
   if (watches() && elements > 0) {
     limit = build.builder.getF64FloatAttr(watchedSize());
     beyond = RankedTensorType::get({watchedRows(elements)}, build.builder.getI32Type());

@@ -1,15 +1,16 @@
-/// How a bucket holds its tensors: flattened, one after the other, each from a multiple of
-/// `bucketAlignment` elements on. What lies between them means nothing.
+/// How a bucket holds its tensors: flattened, one after the other, each from a multiple of 16
+/// elements and of 64 bytes on, as every tensor of a program lies. What lies between them means
+/// nothing.
 #pragma once
+#include "runtime/support/Align.h"
+#include <algorithm>
 #include <cstdint>
 
 namespace ingot {
 
-constexpr int64_t bucketAlignment = 16;
-
-/// Elements that a tensor of `count` takes in a bucket.
-constexpr int64_t elementsInBucket(int64_t count) {
-  return (count + bucketAlignment - 1) / bucketAlignment * bucketAlignment;
+/// Elements that a tensor of `count`, of so many bytes each, takes in a bucket.
+constexpr int64_t elementsInBucket(int64_t count, int64_t bytes) {
+  return alignedTo(std::max<int64_t>(16, 64 / bytes), count);
 }
 
 } // namespace ingot

@@ -271,7 +271,7 @@ private:
       if (!known || !isPersistent(known->role))
         return bad("port '{}' of function '{}' tells of '{}', which it does not keep", port.name,
                    function.name, member);
-      elements += elementsInBucket(elementCount(known->shape));
+      elements += elementsInBucket(elementCount(known->shape), int64_t(byteSize(known->type)));
     }
     const int64_t own = elementCount(port.shape);
     if (!port.members.empty() && (own == 0 || elements % own != 0))

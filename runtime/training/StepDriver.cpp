@@ -79,7 +79,8 @@ StepDriver::Outputs StepDriver::outputsOf(const Function &step) {
     for (const std::string &name : port.members) {
       bucket.members.push_back(step.port(name));
       bucket.starts.push_back(elements);
-      elements += elementsInBucket(elementCount(bucket.members.back()->shape));
+      elements += elementsInBucket(elementCount(bucket.members.back()->shape),
+                                   int64_t(byteSize(bucket.members.back()->type)));
     }
     bucket.rowElements = elements / std::max<int64_t>(1, elementCount(port.shape));
   }

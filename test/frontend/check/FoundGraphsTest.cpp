@@ -8,6 +8,7 @@ namespace {
 
 struct Found {
   const char *name, *text;
+  bool isTrained = false; ///< then it gives its loss
 };
 
 std::ostream &operator<<(std::ostream &stream, const Found &found) { return stream << found.name; }
@@ -18,6 +19,8 @@ TEST_P(FoundGraphs, AgreeWithTheReference) {
   auto model = Model::parse(GetParam().text);
   ASSERT_TRUE(model) << model.error().text();
   RandomGraph graph{*model, {}, std::nullopt};
+  if (GetParam().isTrained)
+    graph.training.emplace().loss = TrainingOptions::Loss::None;
   std::mt19937_64 random(runSeed());
   for (const ModelPort &port : model->ports()) {
     if (port.role == Role::Output)
@@ -69,6 +72,20 @@ func.func @forward(%x: tensor<4x4xf8E4M3FN> {graph.name = "x", graph.role = "inp
   %y = graph.scatter_add %x, %i, %u dimension 1 : tensor<4x4xf8E4M3FN>, tensor<i32>, tensor<4xf8E4M3FN>
   return %y : tensor<4x4xf8E4M3FN>
 })"},
+    // 16 elements of two bytes are half of what tensors are aligned to.
+    {"BucketOfF16",
+     R"(
+func.func @forward(%a: tensor<3xf16> {graph.name = "a", graph.role = "parameter"},
+                   %b: tensor<5xf16> {graph.name = "b", graph.role = "parameter"})
+    -> (tensor<f32> {graph.name = "loss"}) {
+  %x = graph.cast %a : tensor<3xf16> -> tensor<3xf32>
+  %y = graph.cast %b : tensor<5xf16> -> tensor<5xf32>
+  %s = graph.reduce sum %x [0] : tensor<3xf32> -> tensor<f32>
+  %t = graph.reduce sum %y [0] : tensor<5xf32> -> tensor<f32>
+  %loss = graph.mul %s, %t : tensor<f32>
+  return %loss : tensor<f32>
+})",
+     true},
 };
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FoundGraphs, ::testing::ValuesIn(found),

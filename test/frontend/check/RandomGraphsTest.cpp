@@ -16,14 +16,15 @@ std::set<std::string> opsOf(const RandomGraph &graph) {
   return names;
 }
 
-/// Blocks of fresh seeds, which run side by side in the long tier.
+/// Blocks of seeds, which run side by side in the long tier.
 class RandomGraphs : public ::testing::TestWithParam<int> {};
 
 TEST_P(RandomGraphs, AgreeWithTheReference) {
   const bool isLong = std::getenv("INGOT_LONG_TESTS");
   RandomOptions options;
   options.threads = options.compile.threads = 1;
-  options.seed = runSeed() % 1'000'000'000 * 100'000 + uint64_t(GetParam()) * 10'000;
+  // Fresh graphs find what nobody has looked at yet: that is for the long tier to say.
+  options.seed = (isLong ? runSeed() % 1'000'000'000 * 100'000 : 0) + uint64_t(GetParam()) * 10'000;
   options.graphs = isLong ? 2500 : 8;
   auto report = checkRandomGraphs(options, [](const RandomFinding &finding) {
     std::string values;
