@@ -61,7 +61,7 @@ class Accuracy(unittest.TestCase):
             trained = run("train", "mlp", "--layers=2,2", f"--data={x},{t}", "--batch=4", "--eval-split=0.5", "--steps=40",
                           "--lr=0.1", "--ignore-index=7", "--json", out)
             self.assertEqual(trained.returncode, 0, trained.stderr)
-            self.assertEqual(lines(trained)[-1]["accuracy"], 1.0)
+            self.assertEqual(lines(trained)[-1]["summary"]["accuracy"], 1.0)
             measured = run("eval", f"{folder}/run", f"--data={x},{t}", "--json")
             self.assertEqual(measured.returncode, 0, measured.stderr)
             self.assertEqual(lines(measured)[-1]["accuracy"], 1.0)

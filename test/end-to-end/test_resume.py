@@ -98,7 +98,7 @@ class Resume(unittest.TestCase):
         self.train(*start, "--dtype=bf16", "--steps=6", f"--out={self.path('whole')}")
         self.train(*start, "--steps=6", f"--out={self.path('wide')}")
         self.assertNotEqual(contents(self.path("wide"))[2], contents(self.path("whole"))[2])
-        self.train(*start, "--dtype=bf16", "--steps=3", f"--out={self.path('parts')}")
+        self.train(*start, "--dtype=bf16", "--steps=4", f"--out={self.path('parts')}")
         notes = self.train(*start, "--steps=6", f"--out={self.path('parts')}", "--resume")
         self.assertIn("restored from the checkpoint: --dtype=bf16", notes)
         self.assertEqual(contents(self.path("parts")), contents(self.path("whole")))
