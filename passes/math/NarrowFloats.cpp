@@ -173,6 +173,7 @@ bool needsExpansion(Operation *op) {
   if (byteFormat(from) || byteFormat(to))
     return true;
   return (isa<arith::ExtFOp>(op) && from.isBF16()) ||
+         (isa<arith::SIToFPOp, arith::UIToFPOp>(op) && to.isBF16()) ||
          (isa<arith::TruncFOp>(op) && (to.isBF16() || (from.isF64() && to.isF16())));
 }
 
@@ -180,11 +181,15 @@ Value expandConversion(Operation *op) {
   Value from = op->getOperand(0);
   Type type = op->getResult(0).getType(), to = getElementTypeOrSelf(type);
   Bits code{OpBuilder(op), op->getLoc(), type};
-  Type f32 = code.of(code.builder.getF32Type());
-  if (isa<arith::SIToFPOp>(op))
-    return fromSingle(code, code.make<arith::SIToFPOp>(f32, from), to);
-  if (isa<arith::UIToFPOp>(op))
-    return fromSingle(code, code.make<arith::UIToFPOp>(f32, from), to);
+  if (isa<arith::SIToFPOp, arith::UIToFPOp>(op)) {
+    // f32 holds integers of 24 bits, f64 those of 53.
+    const bool isShort = getElementTypeOrSelf(from).getIntOrFloatBitWidth() <= 24;
+    Type exact =
+        code.of(isShort ? Type(code.builder.getF32Type()) : Type(code.builder.getF64Type()));
+    Value number = isa<arith::SIToFPOp>(op) ? code.make<arith::SIToFPOp>(exact, from)
+                                            : code.make<arith::UIToFPOp>(exact, from);
+    return fromSingle(code, toSingle(code, number), to);
+  }
   Value single = toSingle(code, from);
   if (isa<arith::FPToSIOp>(op))
     return code.make<arith::FPToSIOp>(type, single);
