@@ -131,7 +131,10 @@ TEST(CudaMixedTraining, AgreesWithTheCpu) {
         ASSERT_TRUE(found) << found.error().text();
         for (const auto &[tensor, value] : *expected) {
           SCOPED_TRACE(fmt::format("{} {} {} {}", name, enumName(optimizer), target, tensor));
-          const double tolerance = tensor == "losses" ? 1e-4 : 2e-3;
+          // The bias of attention's keys has a gradient of 0 but for rounding.
+          const double tolerance = tensor == "losses"                ? 1e-4
+                                   : tensor.ends_with("c_attn.bias") ? 5e-2
+                                                                     : 2e-3;
           EXPECT_LE(compareTensors(found->at(tensor), value).relative(), tolerance);
         }
       }
