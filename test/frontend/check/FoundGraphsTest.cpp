@@ -75,8 +75,10 @@ func.func @forward(%x: tensor<4x4xf8E4M3FN> {graph.name = "x", graph.role = "inp
     // 16 elements of two bytes are half of what tensors are aligned to.
     {"BucketOfF16",
      R"(
-func.func @forward(%a: tensor<3xf16> {graph.name = "a", graph.role = "parameter"},
-                   %b: tensor<5xf16> {graph.name = "b", graph.role = "parameter"})
+func.func @forward(%a: tensor<3xf16> {graph.init = "uniform:1", graph.name = "a",
+                                    graph.role = "parameter"},
+                   %b: tensor<5xf16> {graph.init = "uniform:1", graph.name = "b",
+                                    graph.role = "parameter"})
     -> (tensor<f32> {graph.name = "loss"}) {
   %x = graph.cast %a : tensor<3xf16> -> tensor<3xf32>
   %y = graph.cast %b : tensor<5xf16> -> tensor<5xf32>
