@@ -5,17 +5,18 @@
 include "mlir/Pass/PassBase.td"
 
 def HalfWordAccess : Pass<"half-word-access", "::mlir::ModuleOp"> {
-  let summary = "Masked accesses of bf16 move words of 16 bits";
+  let summary = "Values of bf16 that are only moved are words of 16 bits";
   let description = [{
-    `llvm.intr.masked.load` and `llvm.intr.masked.store` of bf16 vectors become those of i16 with bitcasts around
-    them. Where a CPU has no masked move of 16 bits, LLVM takes such an access apart; with bf16 elements it does so
-    through f32, and rounds them by calling a library function (`__truncsfbf2`), which code on its own does not have.
-    No bit changes.
+    In the LLVM dialect every value of bf16 becomes one of i16, but what an op computes with: that is cast to bf16 and
+    back. Conversions are integer arithmetic by then, so that hardly an op computes. Where a CPU has no bf16, LLVM moves
+    such values by lane (gathers, masked accesses, branches) through f32, and rounds them by calling a library function
+    (`__truncsfbf2`), which code on its own does not have. No bit changes.
     ```
-    llvm.intr.masked.store %v, %p, %mask : vector<16xbf16>, vector<16xi1> into !llvm.ptr
+    %v = llvm.load %p : !llvm.ptr -> vector<16xbf16>
+    llvm.intr.masked.store %v, %q, %mask : vector<16xbf16>, vector<16xi1> into !llvm.ptr
     // becomes
-    %w = llvm.bitcast %v : vector<16xbf16> to vector<16xi16>
-    llvm.intr.masked.store %w, %p, %mask : vector<16xi16>, vector<16xi1> into !llvm.ptr
+    %v = llvm.load %p : !llvm.ptr -> vector<16xi16>
+    llvm.intr.masked.store %v, %q, %mask : vector<16xi16>, vector<16xi1> into !llvm.ptr
     ```
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
