@@ -51,8 +51,7 @@ void saveMemory(OpPassManager &passes, const MemoryOptions &memory, const Target
 }
 
 /// From here on entry functions only call kernels; identical kernels are one function.
-void kernelsStage(OpPassManager &passes, const TargetCosts &costs,
-                  KernelCache *known = nullptr) {
+void kernelsStage(OpPassManager &passes, const TargetCosts &costs, KernelCache *known = nullptr) {
   passes.addPass(createFormKernels(costs, {}, known));
 }
 

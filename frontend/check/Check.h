@@ -15,7 +15,7 @@ struct CheckOptions {
   /// Of whole functions. Where a value is rounded to bf16, sums that differ in the last bit of f32
   /// may round to neighbours.
   double functionTolerance = 1e-4;
-  bool ops = true;         ///< also every op on its own
+  bool ops = true; ///< also every op on its own
 };
 
 /// One comparison.

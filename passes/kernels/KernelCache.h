@@ -11,8 +11,8 @@
 namespace ingot {
 
 /// Kernels of one model, for planning it several times: of one context, one target and without
-/// tuning. A plan reads nothing of a kernel but its type, its attributes and its schedule, so that a
-/// kernel that is known is declared, not built.
+/// tuning. A plan reads nothing of a kernel but its type, its attributes and its schedule, so that
+/// a kernel that is known is declared, not built.
 struct KernelCache {
   /// What a kernel does, as a sequence of addresses and numbers: those of ops' names, types and
   /// attributes, which exist once in a context.

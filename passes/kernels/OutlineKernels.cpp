@@ -419,7 +419,8 @@ func::FuncOp KernelOutliner::copyKernel(RankedTensorType type, Location location
   return known;
 }
 
-func::FuncOp KernelOutliner::known(KernelCache::Structure structure, llvm::function_ref<func::FuncOp()> build) {
+func::FuncOp KernelOutliner::known(KernelCache::Structure structure,
+                                   llvm::function_ref<func::FuncOp()> build) {
   auto [entry, isNew] = outlined.try_emplace(std::move(structure));
   func::FuncOp &kernel = entry->second;
   if (!isNew)
@@ -438,8 +439,8 @@ func::FuncOp KernelOutliner::known(KernelCache::Structure structure, llvm::funct
 func::FuncOp KernelOutliner::declare(const KernelCache::Kernel &kernel) {
   if (auto declared = symbols.lookup<func::FuncOp>(kernel.name))
     return declared;
-  auto function = func::FuncOp::create(UnknownLoc::get(kernel.type.getContext()), kernel.name,
-                                       kernel.type);
+  auto function =
+      func::FuncOp::create(UnknownLoc::get(kernel.type.getContext()), kernel.name, kernel.type);
   function->setDiscardableAttrs(kernel.attributes);
   function.setPrivate();
   symbols.insert(function);
