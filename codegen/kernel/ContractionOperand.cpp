@@ -77,7 +77,7 @@ void ContractionOperand::chooseVectors(func::FuncOp kernel, int64_t lanes, bool 
     int64_t length = 1;
     for (int64_t extent : llvm::reverse(extents)) {
       length *= extent;
-      if (extent == 1 || length == count)
+      if (extent == 1 || length >= count)
         continue;
       const double pieces = 1 + double((lanes + length - 2) / length);
       const double inLines = pieces * cost([&](PointAccess &points) {
