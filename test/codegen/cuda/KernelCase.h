@@ -34,7 +34,8 @@ private:
   Tensor draw(const Port &port, std::mt19937_64 &random);
   std::vector<Tensor> runOnCpu(Program program);
   std::vector<Tensor> runOnGpu(const std::string &target);
-  void compare(const Tensor &found, const Tensor &wanted);
+  /// Elements may differ by the tolerance times `largest`.
+  void compare(const Tensor &found, const Tensor &wanted, double largest);
   void record(const std::string &kind, const std::vector<std::string> &of,
               const std::vector<Tensor> &values);
   void saveRecord();
