@@ -48,8 +48,8 @@ KernelEmitter emitterFor(StringRef kind) {
 } // namespace
 
 std::string CpuBackend::identity() const {
-  return fmt::format("{} {} caches {} {}", target.cpu, target.features, target.l1Bytes,
-                     target.l2Bytes);
+  return fmt::format("{} {} caches {} in {} ways, {}", target.cpu, target.features, target.l1Bytes,
+                     target.l1Ways, target.l2Bytes);
 }
 
 kernel::ScheduleAttr CpuBackend::schedule(func::FuncOp kernel) const {

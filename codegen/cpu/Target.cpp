@@ -77,6 +77,7 @@ CpuTarget CpuTarget::host() {
   };
   cache(_SC_LEVEL1_DCACHE_SIZE, 16 << 10, 128 << 10, target.l1Bytes);
   cache(_SC_LEVEL2_CACHE_SIZE, 256 << 10, 4 << 20, target.l2Bytes);
+  cache(_SC_LEVEL1_DCACHE_ASSOC, 4, 16, target.l1Ways);
   return target;
 }
 
@@ -90,13 +91,45 @@ Result<CpuTarget> CpuTarget::parse(const std::string &text) {
                    "unknown target '{}'; known: cpu, cpu:NAME (such as cpu:x86-64-v4), cuda:NAME "
                    "(such as cuda:sm_80)",
                    text);
-  std::string cpu = text.substr(4);
-  CpuTarget local = host();
-  if (cpu == local.cpu || cpu == "native")
-    return local;
-  if (!subtarget("", "")->isCPUStringValid(cpu))
-    return failure(Error::Code::Usage, "Options::target", "LLVM knows no CPU named '{}'", cpu);
-  return withRequiredFeatures(cpu, "");
+  llvm::SmallVector<llvm::StringRef> words;
+  llvm::StringRef(text).substr(4).split(words, ',');
+  const std::string cpu = words.front().str();
+  CpuTarget target = host();
+  if (cpu != target.cpu && cpu != "native") {
+    if (!subtarget("", "")->isCPUStringValid(cpu))
+      return failure(Error::Code::Usage, "Options::target", "LLVM knows no CPU named '{}'", cpu);
+    target = withRequiredFeatures(cpu, "");
+  }
+  for (llvm::StringRef word : llvm::drop_begin(words))
+    if (!target.setCache(word))
+      return failure(
+          Error::Code::Usage, "Options::target",
+          "'{}' says nothing of a CPU's caches; known: l1=48K and l2=2M (from 1K to 1G), "
+          "l1_ways=12 (1 to 64)",
+          word.str());
+  return target;
+}
+
+/// `l1=48K`, `l2=2M`, `l1_ways=12`; false for anything else.
+bool CpuTarget::setCache(llvm::StringRef word) {
+  auto [name, number] = word.split('=');
+  int64_t unit = 1;
+  if (number.consume_back("K"))
+    unit = 1 << 10;
+  else if (number.consume_back("M"))
+    unit = 1 << 20;
+  int64_t value = 0;
+  if (number.getAsInteger(10, value) || value < 1 || value > (1 << 30) / unit)
+    return false;
+  value *= unit;
+  if (name == "l1_ways") {
+    l1Ways = value;
+    return unit == 1 && value <= 64;
+  }
+  if (name != "l1" && name != "l2")
+    return false;
+  (name == "l1" ? l1Bytes : l2Bytes) = value;
+  return value >= 1 << 10;
 }
 
 Result<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const CpuTarget &target) {

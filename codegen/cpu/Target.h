@@ -2,6 +2,7 @@
 #pragma once
 #include "codegen/cpu/MachineShape.h"
 #include "runtime/support/Result.h"
+#include "llvm/ADT/StringRef.h"
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ struct CpuTarget {
   std::string features;              ///< LLVM's feature string: `+avx512f,-amx-tile,…`
   std::vector<std::string> required; ///< features the code may use, as the runtime checks them
   int64_t l1Bytes = MachineShape().l1Bytes, l2Bytes = MachineShape().l2Bytes; ///< a core's caches
+  int64_t l1Ways = MachineShape().l1Ways; ///< lines that one set of its first cache holds
   /// The text of `--target` and of `Program::target`: `cpu:znver4`.
   std::string name() const { return "cpu:" + cpu; }
 
@@ -25,13 +27,16 @@ struct CpuTarget {
   int64_t vectorBytes() const;
 
   /// What sizes of blocks depend on.
-  MachineShape machine() const { return {vectorBytes(), l1Bytes, l2Bytes}; }
+  MachineShape machine() const { return {vectorBytes(), l1Bytes, l2Bytes, l1Ways}; }
 
   /// The machine this process runs on, with its caches as the kernel reports them.
   static CpuTarget host();
   /// Parses `cpu` (the host) or `cpu:NAME` with a name that LLVM knows, whose caches are taken to
-  /// be those of a small core.
+  /// be those of a small core unless they are given: `cpu:znver4,l1=32K,l1_ways=8,l2=1M`.
   static Result<CpuTarget> parse(const std::string &text);
+
+private:
+  bool setCache(llvm::StringRef word);
 };
 
 /// An LLVM target machine that generates position-independent code for `target`.
