@@ -38,9 +38,9 @@ struct CompileOptions {
   static void fields(auto &self, auto &&visit) {
     visit(Field{"training"}, self.training);
     visit(Field{"memory"}, self.memory);
-    visit(Field{"target",
-                "cpu (this machine), cpu:NAME, such as cpu:x86-64-v4 or cpu:znver4,l1=32K,l1_ways=8,l2=1M, or cuda:sm_80, cuda:sm_90a, "
-                "cuda:sm_100a"},
+    visit(Field{"target", "cpu (this machine), cpu:NAME, such as cpu:x86-64-v4 or "
+                          "cpu:znver4,l1=32K,l1_ways=8,l2=1M, or cuda:sm_80, cuda:sm_90a, "
+                          "cuda:sm_100a"},
           self.target);
     visit(Field{"tuning"}, self.tuning);
     visit(Field{.name = "threads", .shapes = false}, self.threads);

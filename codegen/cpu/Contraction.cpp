@@ -4,7 +4,7 @@
 #include "codegen/cpu/ContractionEpilogue.h"
 #include "codegen/cpu/ContractionForm.h"
 #include "codegen/cpu/Emitters.h"
-#include "codegen/cpu/Packing.h"
+#include "codegen/cpu/RightPanels.h"
 #include "codegen/cpu/Runs.h"
 #include "codegen/kernel/PointAccess.h"
 #include "ir/dialect/Graph.h"
@@ -36,27 +36,31 @@ private:
   void emitUnits();
   Value emitUnit(Value unit, Value end);
   void emitSpan(Value column, Value columnEnd);
-  void emitStack(Value column, Value columnCount, Value k);
-  void emitColumns(Value column, Value columnInPass, Value stack);
-  int64_t edgeVectors() const;
-  void emitPanel(Value column, Value columnInPass, Value stack, Value k);
-  void emitTile(Value column, Value columnInPass, Value row, Value stack, Value k, Value depth);
+  void emitPass(Value column, Value columnEnd);
+  void emitStack(const ColumnCut &cut, Value k);
+  void emitColumns(const ColumnCut &cut, Value panel, Value stack);
+  void emitPanel(const ColumnCut &cut, const PanelPlace &place);
+  void emitTile(const ColumnCut &cut, const PanelPlace &place, Value row, Value depth,
+                const RightPanels::Ahead *ahead);
+  /// Where the last step of a shadow ends, and its number.
+  struct ShadowMark {
+    Operation *place = nullptr;
+    Value step;
+  };
+  Shadow shadowOf(const PanelPlace &place, Value row, Value nextSums,
+                  const RightPanels::Ahead *ahead, ShadowMark &mark);
+  void prefetchNextRows(const PanelPlace &place, Value row, Value number);
+  void emitFinished(ValueRange products, const TilePlace &at, Value isLast);
   struct DotRows;
   DotRows dotRows(const MatrixSource &source, const Panels *packed, Value first, Value firstPacked,
                   int64_t count);
   void emitDotProducts(Value column, Value columnEnd);
-  TileLhs tileLhs(Value row, Value stack, Value k);
-  void prefetchNextPanel(Value column, Value row, Value stack, Value k);
+  TileLhs tileLhs(const PanelPlace &place, Value row);
   TileRhs tileRhs(Value column, Value k);
-  SmallVector<Value> addProducts(Value column, Value row, Value stack, Value k, Value depth,
-                                 ValueRange initial);
+  RightPanels rightPanelsOf(const ColumnCut &cut) {
+    return {code, shape, blocks, rightSource, rightPanels, cut};
+  }
 
-  Value isEqual(Value a, Value b) {
-    return code.create<arith::CmpIOp>(arith::CmpIPredicate::eq, a, b);
-  }
-  void emitEpilogue(Value tileStart, Value row, Value column) {
-    epilogue->emit(tileStart, batch, row, code.add(rowBegin, rowCount), column);
-  }
   bool oneDepthBlock() const { return blocks.oneDepthBlock(shape); }
   bool oneStack() const { return blocks.oneStack(shape); }
 
@@ -68,7 +72,7 @@ private:
   const ContractionShape &shape;
   const ContractionBlocks blocks;
   const Type sumType;
-  Panels leftPanels, rightPanel;
+  Panels leftPanels, rightPanels;
   Value sums; ///< tiles of unfinished sums, or one tile
   std::optional<ContractionEpilogue> epilogue;
 
@@ -95,9 +99,9 @@ void ContractionEmitter::allocate() {
                    ? Panels::rows(blocks.tile.rows, shape.depth)
                    : Panels::left(blocks.tile.rows, blocks.stackDepth, form.keepRows);
   leftPanels.buffer = scratch(needed.leftPanels);
-  rightPanel = blocks.dotProducts ? Panels::rows(lanes, shape.depth)
-                                  : Panels::interleaved(blocks.tile.columns(), blocks.depth);
-  rightPanel.buffer = scratch(needed.rightPanel);
+  rightPanels = blocks.dotProducts ? Panels::rows(lanes, shape.depth)
+                                   : Panels::interleaved(blocks.tile.columns(), blocks.depth);
+  rightPanels.buffer = scratch(needed.rightPanels);
   sums = scratch(needed.sums);
 }
 
@@ -215,120 +219,97 @@ void ContractionEmitter::emitSpan(Value column, Value columnEnd) {
     emitPack(code, leftSource, leftPanels, rowBegin, rowCount, code.index(0),
              code.index(shape.depth));
   if (oneStack())
-    return emitStack(column, code.sub(columnEnd, column), code.index(0));
+    return emitPass(column, columnEnd);
   code.loop(column, columnEnd, blocks.passColumns, [&](Value pass) {
-    Value columnCount = code.min(code.index(blocks.passColumns), code.sub(columnEnd, pass));
-    code.loop(code.index(0), code.index(shape.depth), blocks.stackDepth,
-              [&](Value k) { emitStack(pass, columnCount, k); });
+    emitPass(pass, code.min(code.add(pass, blocks.passColumns), columnEnd));
   });
+}
+
+/// The columns whose unfinished sums are kept at once.
+void ContractionEmitter::emitPass(Value column, Value columnEnd) {
+  const int64_t narrow = ColumnCut::chooseNarrow(shape.columns, blocks.tile);
+  const ColumnCut cut(code, blocks.tile, narrow, column, code.sub(columnEnd, column));
+  Value zero = code.index(0);
+  if (blocks.packAhead)
+    rightPanelsOf(cut).pack({zero, zero, zero});
+  if (oneStack())
+    return emitStack(cut, zero);
+  code.loop(zero, code.index(shape.depth), blocks.stackDepth, [&](Value k) { emitStack(cut, k); });
 }
 
 /// Depth blocks one behind the other for each panel of columns, so that its sums stay in the second
 /// cache beside the left operand's block.
-void ContractionEmitter::emitStack(Value column, Value columnCount, Value k) {
+void ContractionEmitter::emitStack(const ColumnCut &cut, Value k) {
   Value end = code.min(code.add(k, blocks.stackDepth), code.index(shape.depth));
   if (blocks.packLhs && !oneStack())
     emitPack(code, leftSource, leftPanels, rowBegin, rowCount, k, code.sub(end, k));
-  code.loop(code.index(0), columnCount, blocks.tile.columns(), [&](Value columnInPass) {
+  code.loop(code.index(0), cut.count, 1, [&](Value panel) {
     tile = blocks.tile;
-    const int64_t edge = edgeVectors();
-    if (edge == tile.vectors)
-      return emitColumns(column, columnInPass, k);
-    Value rest = code.sub(code.index(shape.columns), code.add(column, columnInPass));
-    Value isEdge =
-        code.create<arith::CmpIOp>(arith::CmpIPredicate::slt, rest, code.index(tile.columns()));
+    if (!cut.narrowCount)
+      return emitColumns(cut, panel, k);
     auto emit = [&](int64_t vectors) {
       return [&, vectors](OpBuilder &, Location) {
         tile.vectors = vectors;
-        emitColumns(column, columnInPass, k);
+        emitColumns(cut, panel, k);
         code.create<scf::YieldOp>();
       };
     };
-    code.create<scf::IfOp>(isEdge, emit(edge), emit(tile.vectors));
+    Value isWide = code.isBelow(panel, code.sub(cut.count, cut.narrowCount));
+    code.create<scf::IfOp>(isWide, emit(tile.vectors), emit(cut.narrowVectors));
   });
-}
-
-/// The vectors that the last panel of columns needs, where fewer than a tile's save a percent of
-/// the work: code for them is more code.
-int64_t ContractionEmitter::edgeVectors() const {
-  const int64_t needed = llvm::divideCeil(shape.columns, lanes);
-  const int64_t padding = llvm::alignTo(needed, blocks.tile.vectors) - needed;
-  return padding * 100 >= needed ? blocks.tile.vectors - padding : blocks.tile.vectors;
 }
 
 /// The stack's depth blocks of one panel of columns.
-void ContractionEmitter::emitColumns(Value column, Value columnInPass, Value k) {
+void ContractionEmitter::emitColumns(const ColumnCut &cut, Value panel, Value stack) {
   if (oneDepthBlock())
-    return emitPanel(column, columnInPass, k, k);
-  Value end = code.min(code.add(k, blocks.stackDepth), code.index(shape.depth));
-  code.loop(k, end, blocks.depth, [&](Value inner) { emitPanel(column, columnInPass, k, inner); });
+    return emitPanel(cut, {panel, stack, stack});
+  Value end = code.min(code.add(stack, blocks.stackDepth), code.index(shape.depth));
+  code.loop(stack, end, blocks.depth, [&](Value k) { emitPanel(cut, {panel, stack, k}); });
 }
 
 /// One depth block of a panel of columns, times all rows of the span.
-void ContractionEmitter::emitPanel(Value column, Value columnInPass, Value stack, Value k) {
-  Value depth = code.min(code.index(blocks.depth), code.sub(code.index(shape.depth), k));
-  if (blocks.packRhs && !shape.rhsInPlace)
-    emitPack(code, rightSource, rightPanel, code.add(column, columnInPass),
-             code.index(rightPanel.width), k, depth);
+void ContractionEmitter::emitPanel(const ColumnCut &cut, const PanelPlace &place) {
+  Value depth = code.min(code.index(blocks.depth), code.sub(code.index(shape.depth), place.k));
+  Value tiles = code.ceilDiv(rowCount, blocks.tile.rows);
+  const RightPanels panels = rightPanelsOf(cut);
+  std::optional<RightPanels::Ahead> ahead;
+  if (blocks.packAhead)
+    ahead.emplace(panels, place, tiles);
+  else if (blocks.packRhs)
+    panels.pack(place);
   code.loop(code.index(0), rowCount, blocks.tile.rows, [&](Value row) {
-    if (blocks.spreadPrefetch)
-      prefetchNextPanel(code.add(column, columnInPass), row, stack, k);
-    emitTile(column, columnInPass, row, stack, k, depth);
+    emitTile(cut, place, row, depth, ahead ? &*ahead : nullptr);
+    if (ahead)
+      ahead->finishTile(code.div(row, blocks.tile.rows));
   });
+  if (ahead)
+    ahead->finish();
 }
 
 //===--------------------------------------------------------------------------------------------===//
 // The tile
 //===--------------------------------------------------------------------------------------------===//
 
-TileLhs ContractionEmitter::tileLhs(Value row, Value stack, Value k) {
+TileLhs ContractionEmitter::tileLhs(const PanelPlace &place, Value row) {
   TileLhs lhs;
   if (blocks.packLhs) {
     lhs.buffer = leftPanels.buffer;
     lhs.depthStride = leftPanels.depthStride;
     Value panel = code.add(code.mul(code.div(row, blocks.tile.rows), leftPanels.stride),
-                           code.mul(code.sub(k, stack), leftPanels.depthStride));
+                           code.mul(code.sub(place.k, place.stack), leftPanels.depthStride));
     for (int64_t r = 0; r < blocks.tile.rows; ++r)
       lhs.rows.push_back(code.add(panel, r * leftPanels.rowStride));
     return lhs;
   }
   lhs.buffer = left.buffer;
   lhs.depthStride = *left.contract.stride();
-  Value start = code.mul(k, lhs.depthStride);
+  Value start = code.mul(place.k, lhs.depthStride);
   for (int64_t r = 0; r < blocks.tile.rows; ++r) {
     // Rows beyond the matrix repeat the last one.
     Value current = code.min(code.add(code.add(rowBegin, row), r), code.index(shape.rows - 1));
     lhs.rows.push_back(code.add(leftSource.rowOffset(current), start));
   }
   return lhs;
-}
-
-/// Prefetches one tile's share of what the panel after that of (column, k) is made of: the next
-/// depths, or the first ones of the next columns. The first tile would wait for them if it asked
-/// for all at once.
-void ContractionEmitter::prefetchNextPanel(Value column, Value row, Value stack, Value k) {
-  const bool alongColumns = rightSource.rowStride == 1;
-  if (!rightSource.buffer || (!alongColumns && rightSource.depthStride != 1))
-    return;
-  Value nextK = code.add(k, blocks.depth);
-  Value stackEnd = code.min(code.add(stack, blocks.stackDepth), code.index(shape.depth));
-  Value deeper = code.create<arith::CmpIOp>(arith::CmpIPredicate::slt, nextK, stackEnd);
-  column = code.create<arith::SelectOp>(deeper, column, code.add(column, blocks.tile.columns()));
-  k = code.create<arith::SelectOp>(deeper, nextK, stack);
-  // Runs of lines, each some stride behind the last one.
-  const int64_t runs = alongColumns ? blocks.depth : blocks.tile.columns();
-  const int64_t runSize = alongColumns ? blocks.tile.columns() : blocks.depth;
-  const int64_t line = 64 * 8 / getElementTypeOrSelf(right.tensor).getIntOrFloatBitWidth();
-  Value tiles = code.ceilDiv(rowCount, blocks.tile.rows);
-  Value share = code.create<arith::CeilDivUIOp>(code.index(runs), tiles);
-  Value first = code.mul(share, code.div(row, blocks.tile.rows));
-  code.loop(first, code.min(code.add(first, share), code.index(runs)), 1, [&](Value run) {
-    Value runRow = alongColumns ? column : code.add(column, run);
-    Value runK = alongColumns ? code.add(k, run) : k;
-    Value start = code.add(rightSource.rowOffset(runRow), rightSource.depthOffset(runK));
-    for (int64_t at = 0; at < runSize; at += line)
-      code.prefetch(right.buffer, code.add(start, at + line - 1), /*level=*/2);
-  });
 }
 
 /// The right operand where it lies.
@@ -340,7 +321,7 @@ TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
   if (blocks.prefetchDepths) {
     rhs.prefetchAhead = blocks.prefetchDepths * rhs.depthStride;
     rhs.prefetchLevel = 1;
-  } else if (!blocks.spreadPrefetch && shape.columns > blocks.tile.columns()) {
+  } else if (shape.columns > blocks.tile.columns()) {
     rhs.prefetchAhead = blocks.tile.columns();
   }
   if (shape.columns % blocks.tile.columns())
@@ -349,76 +330,94 @@ TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
   return rhs;
 }
 
-/// Adds the products of one depth block to the tile's sums. A right operand that lies in vectors is
-/// read where it lies by the first tile of a panel, which packs it in passing for the others.
-SmallVector<Value> ContractionEmitter::addProducts(Value column, Value row, Value stack, Value k,
-                                                   Value depth, ValueRange initial) {
-  TileLhs lhs = tileLhs(row, stack, k);
-  auto inPlace = [&](bool pack) {
-    TileRhs rhs = tileRhs(column, k);
-    if (pack) {
-      rhs.copy = rightPanel.buffer;
-      rhs.copyStride = rightPanel.depthStride;
-    }
-    return emitMicroKernel(code, tile, lhs, rhs, depth, initial);
-  };
-  auto packed = [&] {
-    TileRhs rhs;
-    rhs.buffer = rightPanel.buffer;
-    rhs.base = code.index(0);
-    rhs.depthStride = rightPanel.depthStride;
-    return emitMicroKernel(code, tile, lhs, rhs, depth, initial);
-  };
-  if (!blocks.packRhs)
-    return inPlace(false);
-  if (!shape.rhsInPlace)
-    return packed();
-  auto either = code.create<scf::IfOp>(
-      isEqual(row, code.index(0)),
-      [&](OpBuilder &, Location) { code.create<scf::YieldOp>(inPlace(true)); },
-      [&](OpBuilder &, Location) { code.create<scf::YieldOp>(packed()); });
-  return llvm::to_vector_of<Value>(either.getResults());
+/// What a tile's shadow has to do: its share of the next panel, and asking for what is far away.
+Shadow ContractionEmitter::shadowOf(const PanelPlace &place, Value row, Value nextSums,
+                                    const RightPanels::Ahead *ahead, ShadowMark &mark) {
+  Value tileNumber = code.div(row, blocks.tile.rows);
+  return {blocks.shadowEvery, [=, this, &mark](Value number) {
+            if (ahead)
+              ahead->step(tileNumber, number);
+            if (!blocks.packLhs)
+              prefetchNextRows(place, row, number);
+            if (nextSums)
+              code.prefetch(sums, code.add(nextSums, code.mul(number, 64 / shape.elementBytes)));
+            mark = {code.index(0).getDefiningOp(), number};
+          }};
 }
 
-void ContractionEmitter::emitTile(Value column, Value columnInPass, Value row, Value stack, Value k,
-                                  Value depth) {
-  // Edge tiles leave out vectors, but their sums lie as those of whole ones.
+/// Asks for the line `number` of the next tile's part of the left operand, row after row: the
+/// hardware foresees the rest of a row once it has begun.
+void ContractionEmitter::prefetchNextRows(const PanelPlace &place, Value row, Value number) {
+  if (leftSource.depthStride != 1)
+    return;
+  const int64_t rows = blocks.tile.rows, line = 64 / shape.elementBytes;
+  Value next = code.add(code.add(code.add(rowBegin, row), rows), code.remainder(number, rows));
+  next = code.min(next, code.index(shape.rows - 1));
+  Value k = code.add(place.k, code.mul(code.div(number, rows), line));
+  code.prefetch(left.buffer, code.add(leftSource.rowOffset(next), leftSource.depthOffset(k)));
+}
+
+/// The tile's products of one depth block.
+void ContractionEmitter::emitTile(const ColumnCut &cut, const PanelPlace &place, Value row,
+                                  Value depth, const RightPanels::Ahead *ahead) {
+  // Narrower tiles leave out vectors, but their sums lie as those of whole ones.
   const Tile whole = blocks.tile;
-  Value absoluteRow = code.add(rowBegin, row), absoluteColumn = code.add(column, columnInPass);
+  TilePlace at{code.index(0),
+               tile.vectors,
+               batch,
+               code.add(rowBegin, row),
+               cut.start(code, place.panel),
+               code.add(rowBegin, rowCount)};
+  SmallVector<Value> initial;
+  Value isLast, nextSums;
   if (oneDepthBlock()) {
-    Value start = code.index(0);
-    SmallVector<Value> zeros = zeroTile(code, tile, sumType);
-    storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, zeros), sums, start,
-              whole.columns());
-    emitEpilogue(start, absoluteRow, absoluteColumn);
-    return epilogue->prefetch(start.getDefiningOp(), batch, absoluteRow, absoluteColumn);
+    initial = zeroTile(code, tile, sumType);
+  } else {
+    Value number = code.div(row, whole.rows);
+    if (!oneStack())
+      number =
+          code.add(number, code.mul(place.panel, llvm::divideCeil(blocks.spanRows(), whole.rows)));
+    at.start = code.mul(number, whole.size());
+    nextSums = code.add(at.start, whole.size());
+    auto either = code.create<scf::IfOp>(
+        code.isEqual(place.k, code.index(0)),
+        [&](OpBuilder &, Location) { code.create<scf::YieldOp>(zeroTile(code, tile, sumType)); },
+        [&](OpBuilder &, Location) {
+          code.create<scf::YieldOp>(loadTile(code, tile, sums, at.start, whole.columns()));
+        });
+    llvm::append_range(initial, either.getResults());
+    isLast = code.isEqual(code.add(place.k, depth), code.index(shape.depth));
   }
-  Value tileNumber = code.div(row, whole.rows);
-  if (!oneStack())
-    tileNumber = code.add(tileNumber, code.mul(code.div(columnInPass, whole.columns()),
-                                               llvm::divideCeil(blocks.spanRows(), whole.rows)));
-  Value start = code.mul(tileNumber, whole.size());
-  auto initial = code.create<scf::IfOp>(
-      isEqual(k, code.index(0)),
-      [&](OpBuilder &, Location) { code.create<scf::YieldOp>(zeroTile(code, tile, sumType)); },
-      [&](OpBuilder &, Location) {
-        code.create<scf::YieldOp>(loadTile(code, tile, sums, start, whole.columns()));
-      });
-  for (int64_t at = 0; at < whole.size(); at += 64 / shape.elementBytes)
-    code.prefetch(sums, code.add(start, whole.size() + at)); // of the next tile
-  Value isLast = isEqual(code.add(k, depth), code.index(shape.depth));
-  Operation *ahead = nullptr;
-  code.create<scf::IfOp>(isLast, [&](OpBuilder &, Location) {
-    ahead = code.index(0).getDefiningOp();
-    code.create<scf::YieldOp>();
-  });
-  storeTile(code, tile, addProducts(absoluteColumn, row, stack, k, depth, initial.getResults()),
-            sums, start, whole.columns());
-  code.create<scf::IfOp>(isLast, [&](OpBuilder &, Location) {
-    emitEpilogue(start, absoluteRow, absoluteColumn);
-    code.create<scf::YieldOp>();
-  });
-  epilogue->prefetch(ahead, batch, absoluteRow, absoluteColumn);
+
+  ShadowMark mark;
+  Shadow shadow;
+  if (blocks.packRhs)
+    shadow = shadowOf(place, row, nextSums, ahead, mark);
+  else
+    mark.place = code.index(0).getDefiningOp();
+  TileRhs rhs = blocks.packRhs ? rightPanelsOf(cut).rhs(place) : tileRhs(at.column, place.k);
+  SmallVector<Value> products =
+      emitMicroKernel(code, tile, tileLhs(place, row), rhs, depth, initial, shadow);
+  emitFinished(products, at, isLast);
+  const int64_t depths = std::clamp<int64_t>(shape.depth, 1, blocks.depth);
+  const int64_t steps = llvm::divideCeil(depths, blocks.shadowEvery);
+  epilogue->prefetch(mark.place, isLast, mark.step, steps, at);
+}
+
+/// Sums of the whole depth become results, others are kept for the next depth block.
+void ContractionEmitter::emitFinished(ValueRange products, const TilePlace &at, Value isLast) {
+  auto keep = [&] { storeTile(code, tile, products, sums, at.start, blocks.tile.columns()); };
+  const bool inRegisters = epilogue->storesSums() && shape.rows % blocks.tile.rows == 0;
+  auto finish = [&] { inRegisters ? epilogue->store(products, at) : epilogue->emit(at); };
+  if (!inRegisters)
+    keep();
+  if (!isLast)
+    return finish();
+  code.when(isLast, finish);
+  if (inRegisters) {
+    Value more = code.create<arith::XOrIOp>(isLast, code.create<arith::ConstantIntOp>(1, 1));
+    code.when(more, keep);
+  }
 }
 
 //===--------------------------------------------------------------------------------------------===//
@@ -459,7 +458,7 @@ void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
   if (blocks.packLhs)
     emitPack(code, leftSource, leftPanels, rowBegin, rowCount, zero, depth);
   if (blocks.packRhs)
-    emitPack(code, rightSource, rightPanel, column, code.sub(columnEnd, column), zero, depth);
+    emitPack(code, rightSource, rightPanels, column, code.sub(columnEnd, column), zero, depth);
   auto vectors = [&](const MatrixSource &source, const DotRows &rows, Value k, Value mask) {
     return llvm::map_to_vector(rows.rows, [&](Value row) {
       if (rows.buffer)
@@ -476,7 +475,7 @@ void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
       DotRows leftRows =
           dotRows(leftSource, blocks.packLhs ? &leftPanels : nullptr, absoluteRow, row, tileRows);
       code.loop(zero, code.index(lanes), tileColumns, [&](Value inner) {
-        DotRows rightRows = dotRows(rightSource, blocks.packRhs ? &rightPanel : nullptr,
+        DotRows rightRows = dotRows(rightSource, blocks.packRhs ? &rightPanels : nullptr,
                                     code.add(columns, inner), inner, tileColumns);
         SmallVector<Value> zeros(lanes, code.zero(lanesOf(sumType)));
         SmallVector<Value> products =
@@ -500,7 +499,7 @@ void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
           code.storeVector(part, sums, code.add(inner, r * lanes));
         }
       });
-      emitEpilogue(code.index(0), absoluteRow, columns);
+      epilogue->emit({zero, 1, batch, absoluteRow, columns, code.add(rowBegin, rowCount)});
     });
   });
 }

@@ -1,5 +1,4 @@
 #include "codegen/cpu/ContractionBlocks.h"
-#include "codegen/cpu/Packing.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
 #include <cmath>
@@ -15,6 +14,12 @@ constexpr int64_t mostGrains = 64;
 constexpr int64_t fewRows = 8, fewColumns = 2;
 /// As many rows repay the packing of a panel of columns.
 constexpr int64_t repaidRows = 256;
+/// Depths beyond which unfinished sums may leave the registers.
+constexpr int64_t deepestWhole = 1024;
+/// Rows of memory that the smallest first-level TLB of today's cores holds a page each for.
+constexpr int64_t pagesAtOnce = 64;
+/// Depths of a right operand that are swept at once by a single row of sums.
+constexpr int64_t sweptDepths = 16;
 
 int64_t roundedDiv(int64_t total, int64_t parts, int64_t multiple) {
   return alignTo(divideCeil(total, parts), multiple);
@@ -30,14 +35,14 @@ Tile dotTile(const ContractionShape &shape) {
 /// Whether the rows of a tile can be read side by side: not if their distance maps them all to the
 /// same few lines of a cache. A line is needed for a vector of depths alone, so it is enough if
 /// those of all rows fit in the ways of one set.
-bool rowsKeepApart(const ContractionShape &shape, Tile tile) {
-  constexpr int64_t period = 4096, ways = 8; // an L1 of at least 64 sets of 8 ways
+bool rowsKeepApart(const ContractionShape &shape, Tile tile, const MachineShape &machine) {
+  const int64_t period = machine.l1Bytes / machine.l1Ways;
   if (tile.rows == 1)
     return true;
   if (shape.lhsRowStride == 0)
     return false;
   int64_t places = period / std::gcd(period, shape.lhsRowStride * shape.elementBytes);
-  return divideCeil(tile.rows, places) < ways;
+  return int64_t(divideCeil(tile.rows, places)) < machine.l1Ways;
 }
 
 /// A core's share of L3.
@@ -47,9 +52,15 @@ bool staysInL3(const ContractionShape &shape, const MachineShape &machine) {
   return shape.columns * shape.depth * shape.elementBytes <= l3Share(machine);
 }
 
-/// Elements of the left operand's block, which takes most of L2.
-int64_t leftBlockSize(const ContractionShape &shape, const MachineShape &machine) {
-  return machine.l2Bytes * 3 / 4 / shape.elementBytes;
+/// Elements of the left operand's block, which takes most of L2. Where panels of the whole depth
+/// are made ahead, the block is foreseen by the hardware and may come from L3 instead: rows that
+/// are read where they lie cost nothing more; packed ones, which are written once more, are as many
+/// as repay the next copies of the panels.
+int64_t leftBlockSize(const ContractionShape &shape, const ContractionBlocks &blocks,
+                      const MachineShape &machine) {
+  if (!blocks.packAhead || !blocks.oneDepthBlock(shape))
+    return machine.l2Bytes * 3 / 4 / shape.elementBytes;
+  return blocks.packLhs ? 2 * repaidRows * blocks.depth : l3Share(machine) / 2 / shape.elementBytes;
 }
 
 /// How deep a panel of the right operand may be.
@@ -57,14 +68,22 @@ int64_t deepestPanel(const ContractionShape &shape, const ContractionBlocks &blo
                      const MachineShape &machine) {
   const int64_t wholeDepth = alignTo(std::max<int64_t>(shape.depth, 1), Panels::depthStep);
   const int64_t depthBytes = blocks.tile.columns() * shape.elementBytes;
-  // Read in place by one tile of rows it stays nowhere, by several it has been prefetched into a
-  // part of L2.
+  // Read in place from far away, a few depths at a time are swept over all columns, so that each
+  // page is left but once; what L2 holds needs no such care.
+  if (!blocks.packRhs && shape.columns * shape.depth * shape.elementBytes > machine.l2Bytes / 2)
+    return shape.rows == 1 ? sweptDepths : pagesAtOnce;
   if (!blocks.packRhs)
-    return shape.rows <= blocks.tile.rows ? wholeDepth : machine.l2Bytes / 4 / depthBytes;
-  // Sums of the whole depth never leave the registers, which is worth more than a panel in the
-  // L1: L2 streams it as fast as it is used. It does so no longer where it
-  // also takes in a large operand, nor is a panel packed for few rows.
-  const bool enoughRows = leftBlockSize(shape, machine) / wholeDepth >= repaidRows;
+    return machine.l2Bytes / 4 / depthBytes;
+  // Sums of the whole depth never leave the registers, which is worth more than a panel in L1: L2
+  // streams it as fast as it is used, beside the next one that is being made. Deeper ones leave L2
+  // to the rows that repay a panel. None is made ahead of a computed operand; its panel is not
+  // worth computing for few rows.
+  if (blocks.packAhead) {
+    if (wholeDepth <= deepestWhole && wholeDepth * depthBytes <= machine.l2Bytes * 3 / 16)
+      return wholeDepth;
+    return machine.l2Bytes * 3 / 8 / (repaidRows * shape.elementBytes);
+  }
+  const bool enoughRows = leftBlockSize(shape, blocks, machine) / wholeDepth >= repaidRows;
   if (wholeDepth * depthBytes <= machine.l1Bytes || (enoughRows && staysInL3(shape, machine)))
     return wholeDepth;
   // Else half of L1 holds a panel while all rows of a span pass it.
@@ -145,8 +164,9 @@ bool ContractionBlocks::complete(const ContractionShape &shape) {
   const bool fits = tile.rows > 0 && tile.rows <= 16 && tile.vectors > 0 && tile.vectors <= 16 &&
                     (!dotProducts || (shape.depthLast && Code::lanes % tile.rows == 0)) &&
                     (packLhs || shape.lhsInPlace || dotProducts) &&
-                    (packRhs || shape.rhsInPlace || dotProducts) && depth > 0 &&
-                    depth % Panels::depthStep == 0 && stackDepth > 0 && stackDepth % depth == 0 &&
+                    (packRhs || shape.rhsInPlace || dotProducts) &&
+                    (!packAhead || (packRhs && shape.rhsInMemory && !dotProducts)) && depth > 0 &&
+                    depth % depthStep() == 0 && stackDepth > 0 && stackDepth % depth == 0 &&
                     blockRows > 0 && blockRows % tile.rows == 0 && blockColumns > 0 &&
                     blockColumns % quantum == 0 && passColumns > 0 &&
                     passColumns % tile.columns() == 0 && spanRowBlocks > 0 && unitsPerGrain > 0;
@@ -155,7 +175,18 @@ bool ContractionBlocks::complete(const ContractionShape &shape) {
   rowBlocks = divideCeil(shape.rows, blockRows);
   columnBlocks = divideCeil(shape.columns, blockColumns);
   grains = divideCeil(shape.batch * rowBlocks * columnBlocks, unitsPerGrain);
+  planShadow(shape);
   return true;
+}
+
+/// Lines are spread evenly over the tiles, but at least as densely as the result's own.
+void ContractionBlocks::planShadow(const ContractionShape &shape) {
+  const int64_t deep = std::max<int64_t>(1, std::min(depth, shape.depth));
+  const int64_t tiles = divideCeil(std::min(spanRows(), shape.rows), tile.rows);
+  const int64_t lines =
+      packAhead ? divideCeil(deep * tile.vectors, std::max<int64_t>(1, tiles)) : 0;
+  shadowEvery = std::clamp<int64_t>(deep / std::max(lines, tile.rows * tile.vectors), 4, 16);
+  shadowLines = std::max<int64_t>(1, divideCeil(lines * shadowEvery, deep));
 }
 
 ContractionScratch::ContractionScratch(const ContractionShape &shape,
@@ -166,12 +197,13 @@ ContractionScratch::ContractionScratch(const ContractionShape &shape,
     if (blocks.packLhs)
       leftPanels = Panels::rows(blocks.tile.rows, shape.depth).size(rowTiles);
     if (blocks.packRhs)
-      rightPanel = Panels::rows(Code::lanes, shape.depth).size(1);
+      rightPanels = Panels::rows(Code::lanes, shape.depth).size(1);
   } else {
     if (blocks.packLhs)
       leftPanels = Panels::left(blocks.tile.rows, blocks.stackDepth, keepRows).size(rowTiles);
     if (blocks.packRhs)
-      rightPanel = Panels::interleaved(blocks.tile.columns(), blocks.depth).size(1);
+      rightPanels =
+          Panels::interleaved(blocks.tile.columns(), blocks.depth).size(blocks.packAhead ? 2 : 1);
     if (!blocks.oneDepthBlock(shape))
       tiles = rowTiles;
     if (!blocks.oneStack(shape))
@@ -204,11 +236,11 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   if (choice.tileColumns)
     blocks.tile.vectors = divideCeil(*choice.tileColumns, Code::lanes);
   // Packing is repaid by reuse: the left operand's by columns, the right one's by rows.
-  blocks.packLhs =
-      !shape.lhsInPlace ||
-      (shape.columns > 2 * blocks.tile.columns() &&
-       (!rowsKeepApart(shape, blocks.tile) || (!shape.rhsInPlace && !shape.rhsRunsAlongDepth)));
-  blocks.packRhs = !shape.rhsInPlace || shape.rows > 8 * blocks.tile.rows;
+  blocks.packLhs = !shape.lhsInPlace || (shape.columns > 2 * blocks.tile.columns() &&
+                                         (!rowsKeepApart(shape, blocks.tile, machine) ||
+                                          (!shape.rhsInPlace && !shape.rhsRunsAlongDepth)));
+  blocks.packRhs = !shape.rhsInPlace ||
+                   (shape.rows > 8 * blocks.tile.rows && shape.columns > 2 * blocks.tile.columns());
   if (blocks.dotProducts) { // all of the other operand passes each of a few rows or columns
     blocks.packLhs = shape.rows <= fewRows && !shape.lhsRunsAlongDepth;
     blocks.packRhs = shape.columns <= fewColumns && !shape.rhsRunsAlongDepth;
@@ -218,16 +250,18 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   if (shape.rhsInPlace)
     blocks.packRhs = choice.packRhs.value_or(blocks.packRhs);
   if (shape.rows == 1)
-    blocks.prefetchDepths =
-        std::max<int64_t>(1, machine.l1Bytes / 8 / (blocks.tile.columns() * shape.elementBytes));
-  blocks.spreadPrefetch = !blocks.dotProducts && blocks.packRhs && !staysInL3(shape, machine);
+    blocks.prefetchDepths = sweptDepths / 2;
+  blocks.packAhead = !blocks.dotProducts && blocks.packRhs && shape.rhsInMemory;
+  if (blocks.packAhead)
+    blocks.prefetchDepths = std::clamp<int64_t>(machine.l1Ways - 4, 4, 8);
   const int64_t panelDepth = choice.depth.value_or(deepestPanel(shape, blocks, machine));
-  int64_t deepest = std::max(Panels::depthStep, panelDepth / Panels::depthStep * Panels::depthStep);
+  const int64_t step = blocks.depthStep();
+  int64_t deepest = std::max(step, panelDepth / step * step);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
-  blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, Panels::depthStep);
+  blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, step);
   // A square block of the left operand is best: the deeper it is, the less often unfinished sums
   // come and go; the more rows it has, the more often a packed panel is read.
-  const int64_t blockSize = leftBlockSize(shape, machine);
+  const int64_t blockSize = leftBlockSize(shape, blocks, machine);
   const int64_t square = std::max<int64_t>(1, int64_t(std::sqrt(double(blockSize))) / blocks.depth);
   const int64_t stackBlocks = std::min(square, depthBlocks);
   const int64_t mostRows = std::max(blockSize / (blocks.depth * stackBlocks), blocks.tile.rows);
@@ -244,6 +278,7 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
                            blocks.tile.columns());
   blocks.passColumns =
       roundedDiv(shape.columns, divideCeil(shape.columns, mostColumns), blocks.tile.columns());
+  blocks.planShadow(shape);
   return blocks;
 }
 

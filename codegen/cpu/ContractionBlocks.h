@@ -2,6 +2,7 @@
 #pragma once
 #include "codegen/cpu/MachineShape.h"
 #include "codegen/cpu/MicroKernel.h"
+#include "codegen/cpu/Packing.h"
 #include "passes/options/BlockChoice.h"
 #include "passes/options/TargetCosts.h"
 #include <cstdint>
@@ -16,6 +17,7 @@ struct ContractionShape {
   int64_t elementBytes = 4; ///< of the sums
   /// Whether the micro-kernel can read the operand where it lies.
   bool lhsInPlace = false, rhsInPlace = false;
+  bool rhsInMemory = false; ///< not computed, perhaps to be converted or turned around
   /// The left operand is contiguous along the depth, and its rows are this many elements apart; 0
   /// if not so.
   int64_t lhsRowStride = 0;
@@ -39,12 +41,13 @@ struct ContractionBlocks {
   /// For dot products: whether the operand's rows are copied, or computed, before they are read.
   bool packLhs = true, packRhs = true;
   int64_t depth = 0; ///< of a packed panel of the right operand
-  /// Depths by which the right operand is prefetched where it is read but once; 0 if columns
-  /// to the right are prefetched instead.
+  /// Depths by which the right operand is prefetched where it is copied, or read but once; 0 if
+  /// columns to the right are prefetched instead.
   int64_t prefetchDepths = 0;
-  /// Each tile of rows prefetches a share of the right operand's next panel, instead of the first
-  /// tile for all of it.
-  bool spreadPrefetch = false;
+  /// The next panel of the right operand is packed while the tiles of one are computed: each has
+  /// `shadowLines` lines to copy every `shadowEvery` depths.
+  bool packAhead = false;
+  int64_t shadowEvery = 0, shadowLines = 0;
   int64_t stackDepth = 0;  ///< of the left operand's block: several times `depth`
   int64_t passColumns = 0; ///< columns whose unfinished sums are kept at once
   int64_t blockRows = 0, blockColumns = 0;
@@ -53,6 +56,8 @@ struct ContractionBlocks {
   int64_t unitsPerGrain = 1;
   int64_t grains = 1;
 
+  /// Depths are cut in multiples of this; packed ones as panels want it.
+  int64_t depthStep() const { return packLhs || packRhs ? Panels::depthStep : Code::lanes; }
   int64_t spanRows() const { return blockRows * spanRowBlocks; }
   bool oneDepthBlock(const ContractionShape &shape) const { return shape.depth <= depth; }
   bool oneStack(const ContractionShape &shape) const { return shape.depth <= stackDepth; }
@@ -68,7 +73,7 @@ struct ContractionBlocks {
     field("pack_rhs", packRhs);
     field("depth", depth);
     field("prefetch_depths", prefetchDepths);
-    field("spread_prefetch", spreadPrefetch);
+    field("pack_ahead", packAhead);
     field("stack_depth", stackDepth);
     field("pass_columns", passColumns);
     field("rows", blockRows);
@@ -80,12 +85,14 @@ struct ContractionBlocks {
   bool complete(const ContractionShape &shape);
   /// The sizes that tuning may vary; none of dot products.
   BlockChoice taken() const;
+  /// Derives how densely the work in the shadow of the multiply-adds lies.
+  void planShadow(const ContractionShape &shape);
 };
 
 /// Elements of scratch that a worker needs, for what is needed at all.
 struct ContractionScratch {
   ContractionScratch(const ContractionShape &shape, const ContractionBlocks &blocks, bool keepRows);
-  int64_t leftPanels = 0, rightPanel = 0;
+  int64_t leftPanels = 0, rightPanels = 0;
   int64_t sums = 0; ///< tiles of unfinished sums, or one tile
 };
 

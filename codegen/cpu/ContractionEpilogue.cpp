@@ -1,4 +1,5 @@
 #include "codegen/cpu/ContractionEpilogue.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -6,28 +7,44 @@ namespace ingot {
 
 constexpr int64_t lanes = Code::lanes;
 
-/// Computes and stores the kernel's results for the tile at `tileStart`, whose first sum belongs to
-/// (row, column).
-void ContractionEpilogue::emit(Value tileStart, Value batch, Value row, Value rowEnd,
-                               Value column) {
-  Value rowsLeft = code.min(code.index(tile.rows), code.sub(rowEnd, row));
-  Value columnsLeft = code.sub(code.index(shape.columns), column);
-  Value columnCount = code.min(code.index(tile.columns()), columnsLeft);
-  code.loop(code.index(0), rowsLeft, 1, [&](Value r) {
-    Value rowStart = code.add(tileStart, code.mul(r, tile.columns()));
+bool ContractionEpilogue::storesSums() {
+  return kernel.results() == 1 && kernel.returned(0) == contract.getResult() && shape.joined == 1 &&
+         shape.columns > 1;
+}
+
+void ContractionEpilogue::emit(const TilePlace &place) {
+  code.loop(code.index(0), rowsLeft(place), 1, [&](Value r) {
+    Value rowStart = code.add(place.start, code.mul(r, tile.columns()));
+    Value row = code.add(place.row, r);
     if (shape.columns == 1)
-      return storeResults(code.load(sums, rowStart), batch, code.add(row, r),
-                          PointIndex::constant(0), {});
-    code.loop(code.index(0), columnCount, lanes, [&](Value c) {
-      if (shape.joined > 1)
-        return storeJoined(code.loadVector(sums, code.add(rowStart, c)), code.add(row, r),
-                           code.add(column, c));
-      Value mask = shape.columns % lanes ? code.maskBelow(code.sub(columnsLeft, c)) : Value();
-      Value sum = code.loadVector(sums, code.add(rowStart, c));
-      PointIndex at = PointIndex::consecutive(code.add(column, c), shape.columns, /*aligned=*/true);
-      storeResults(sum, batch, code.add(row, r), at, mask);
+      return storeResults(code.load(sums, rowStart), place.batch, row, PointIndex::constant(0), {});
+    code.loop(code.index(0), code.index(place.vectors * lanes), lanes, [&](Value within) {
+      storeVector(code.loadVector(sums, code.add(rowStart, within)), place, row, within);
     });
   });
+}
+
+void ContractionEpilogue::store(ValueRange tileSums, const TilePlace &place) {
+  for (int64_t r = 0; r < tile.rows; ++r)
+    for (int64_t v = 0; v < place.vectors; ++v)
+      storeVector(tileSums[r * place.vectors + v], place, code.add(place.row, r),
+                  code.index(v * lanes));
+}
+
+Value ContractionEpilogue::rowsLeft(const TilePlace &place) {
+  return code.min(code.index(tile.rows), code.sub(place.rowEnd, place.row));
+}
+
+/// One vector of a row of the tile, so many columns behind its first.
+void ContractionEpilogue::storeVector(Value sum, const TilePlace &place, Value row, Value within) {
+  Value column = code.add(place.column, within);
+  if (shape.joined > 1)
+    return storeJoined(sum, row, column);
+  Value mask;
+  if (shape.columns % tile.columns())
+    mask = code.maskBelow(code.sub(code.index(shape.columns), column));
+  PointIndex at = PointIndex::consecutive(column, shape.columns, /*aligned=*/true);
+  storeResults(sum, place.batch, row, at, mask);
 }
 
 /// A vector of sums from `column` on, which belong to several matrices: each one's by itself.
@@ -82,21 +99,45 @@ void ContractionEpilogue::storeResults(Value sum, Value batch, Value row, const 
     touched.insert(kernel.resultMemory(i));
 }
 
-/// The lines come from far, and nothing foresees them. L1 has the panel to keep, and
-/// rows of a result may all lie in the same few sets.
-void ContractionEpilogue::prefetch(Operation *place, Value batch, Value row, Value column) {
+/// The lines come from far, and nothing foresees them. Rows of a result may all lie in the same few
+/// sets of L1, so L2 takes them.
+void ContractionEpilogue::prefetch(Operation *where, Value condition, Value step, int64_t steps,
+                                   const TilePlace &place) {
   OpBuilder::InsertionGuard guard(code.builder);
-  code.builder.setInsertionPointAfter(place);
+  code.builder.setInsertionPointAfter(where);
+  Value batch = place.batch, column = place.column;
   const int64_t columns = shape.matrixColumns();
   if (shape.joined > 1) {
     batch = code.div(column, columns);
     column = code.remainder(column, columns);
   }
-  Value start = code.add(code.mul(code.add(code.mul(batch, shape.rows), row), columns), column);
-  for (Value memory : touched)
-    for (int64_t r = 0; r < tile.rows; ++r)
-      for (int64_t c = 0; c < tile.columns(); c += 64 / shape.elementBytes)
-        code.prefetch(code.flat(memory), code.add(start, r * columns + c), /*level=*/2);
+  Value start =
+      code.add(code.mul(code.add(code.mul(batch, shape.rows), place.row), columns), column);
+  const int64_t line = 64 / shape.elementBytes,
+                perRow = llvm::divideCeil(place.vectors * lanes, line);
+  auto ask = [&](Value number) {
+    Value at = code.add(code.mul(code.div(number, perRow), columns),
+                        code.mul(code.remainder(number, perRow), line));
+    for (Value memory : touched)
+      code.prefetch(code.flat(memory), code.add(start, at), /*level=*/2);
+  };
+  auto askAll = [&] {
+    const int64_t lines = tile.rows * perRow;
+    if (!step) {
+      for (int64_t i = 0; i < lines; ++i)
+        ask(code.index(i));
+      return;
+    }
+    const int64_t perStep = llvm::divideCeil(lines, steps);
+    for (int64_t i = 0; i < perStep; ++i) {
+      Value number = code.add(code.mul(step, perStep), i);
+      code.when(code.isBelow(number, lines), [&] { ask(number); });
+    }
+  };
+  if (condition)
+    code.when(condition, askAll);
+  else
+    askAll();
 }
 
 } // namespace ingot

@@ -57,6 +57,7 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   const bool lhsInPlace = inPlace(left), rhsInPlace = inPlace(right);
   shape.lhsInPlace = lhsInPlace;
   shape.rhsInPlace = rhsInPlace && right.free.stride() == 1;
+  shape.rhsInMemory = right.view.has_value();
   if (lhsInPlace && left.contract.stride() == 1)
     shape.lhsRowStride = left.free.stride().value_or(0);
   // Not of what happens to lie side by side: the order of the sum would follow from what is fused.

@@ -23,7 +23,7 @@ LogicalResult scheduleContraction(KernelScheduler &kernel) {
     return failure();
   blocks = chooseBlocks(form.shape, kernel.machine, kernel.costs, kernel.choice);
   const ContractionScratch scratch(form.shape, blocks, form.keepRows);
-  for (int64_t count : {scratch.leftPanels, scratch.rightPanel, scratch.sums})
+  for (int64_t count : {scratch.leftPanels, scratch.rightPanels, scratch.sums})
     kernel.addScratch(count * form.shape.elementBytes);
   kernel.launch("contraction", blocks.grains, blocks, flops);
   return success();

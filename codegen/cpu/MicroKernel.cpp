@@ -4,18 +4,17 @@ using namespace mlir;
 
 namespace ingot {
 
-SmallVector<Value> emitMicroKernel(Code &code, Tile tile, const TileLhs &lhs, const TileRhs &rhs,
-                                   Value depth, ValueRange sums) {
-  return code.loop(code.index(0), depth, 1, sums, [&](Value k, ValueRange carried) {
+namespace {
+
+/// The products of depths [first, end).
+SmallVector<Value> emitProducts(Code &code, Tile tile, const TileLhs &lhs, const TileRhs &rhs,
+                                Value first, Value end, ValueRange sums) {
+  return code.loop(first, end, 1, sums, [&](Value k, ValueRange carried) {
     Value rhsRow = code.add(rhs.base, code.mul(k, rhs.depthStride));
     SmallVector<Value> columns;
     for (int64_t v = 0; v < tile.vectors; ++v)
       columns.push_back(code.loadVector(rhs.buffer, code.add(rhsRow, v * Code::lanes),
                                         rhs.masks.empty() ? Value() : rhs.masks[v]));
-    if (rhs.copy)
-      for (int64_t v = 0; v < tile.vectors; ++v)
-        code.storeVector(columns[v], rhs.copy,
-                         code.add(code.mul(k, rhs.copyStride), v * Code::lanes));
     // The last element of each line: where vectors straddle lines, the first one is here already.
     if (rhs.prefetchAhead)
       for (int64_t v = 0; v < tile.vectors; ++v)
@@ -29,6 +28,20 @@ SmallVector<Value> emitMicroKernel(Code &code, Tile tile, const TileLhs &lhs, co
         results.push_back(
             code.create<vector::FMAOp>(factor, columns[v], carried[r * tile.vectors + v]));
     }
+    return results;
+  });
+}
+
+} // namespace
+
+SmallVector<Value> emitMicroKernel(Code &code, Tile tile, const TileLhs &lhs, const TileRhs &rhs,
+                                   Value depth, ValueRange sums, const Shadow &shadow) {
+  if (!shadow.step)
+    return emitProducts(code, tile, lhs, rhs, code.index(0), depth, sums);
+  return code.loop(code.index(0), depth, shadow.every, sums, [&](Value k, ValueRange carried) {
+    Value end = code.min(code.add(k, shadow.every), depth);
+    SmallVector<Value> results = emitProducts(code, tile, lhs, rhs, k, end, carried);
+    shadow.step(code.div(k, shadow.every));
     return results;
   });
 }

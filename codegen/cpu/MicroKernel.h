@@ -1,6 +1,7 @@
 /// The innermost loop of every block product: a tile of sums kept in registers.
 #pragma once
 #include "codegen/cpu/Code.h"
+#include <functional>
 
 namespace ingot {
 
@@ -28,16 +29,22 @@ struct TileRhs {
   /// The hardware does not foresee strided rows.
   int64_t prefetchAhead = 0;
   int prefetchLevel = 2;
-  /// If not null, what is read is also written here, one depth every `copyStride` elements.
-  mlir::Value copy = {};
-  int64_t copyStride = 0;
+};
+
+/// Work for the load and store units while the multiply-adds of a tile keep theirs busy: copies and
+/// prefetches, a line at a time, since bursts of them wait for each other.
+struct Shadow {
+  int64_t every = 0; ///< depths between two steps
+  /// Emits step `number` of those that one tile has: one every `every` depths, the last one after
+  /// what may be fewer.
+  std::function<void(mlir::Value number)> step;
 };
 
 /// sums[r][v] += Σ_k lhs[r, k] · rhs[k, 16v … 16v+15] as one chain of fused multiply-adds in order
 /// of k, so that cutting the depth into blocks changes no bit. Sums are in row-major order.
 llvm::SmallVector<mlir::Value> emitMicroKernel(Code &code, Tile tile, const TileLhs &lhs,
                                                const TileRhs &rhs, mlir::Value depth,
-                                               mlir::ValueRange sums);
+                                               mlir::ValueRange sums, const Shadow &shadow = {});
 
 /// Reads or writes a tile of sums; row r starts at `base + r * rowStride`.
 llvm::SmallVector<mlir::Value> loadTile(Code &code, Tile tile, mlir::Value buffer, mlir::Value base,

@@ -109,6 +109,12 @@ public:
 private:
   using Along = MatrixSource::Along;
 
+  /// Where the panel of a packed row starts.
+  Value panelOf(Value packed) {
+    Value start = code.mul(code.div(packed, panels.width), panels.stride);
+    return panels.base ? code.add(panels.base, start) : start;
+  }
+
   /// A row of the matrix from the packed depths on.
   struct Row {
     Value row, start; ///< `start` in the buffer, if there is one
@@ -142,7 +148,7 @@ private:
           current = code.min(current, code.index(source.rows - 1));
         matrixRows.push_back(rowAt(current));
       }
-      Value panel = code.mul(code.div(block, width), panels.stride);
+      Value panel = panelOf(block);
       Value target = partial ? code.add(panel, code.remainder(block, width)) : panel;
       code.loop(code.index(0), depth, lanes, [&](Value inner) {
         Value mask = source.depth % lanes ? code.maskBelow(code.sub(depth, inner)) : Value();
@@ -177,7 +183,7 @@ private:
   void copyRows() {
     code.loop(code.index(0), rows, 1, [&](Value current) {
       Row of = rowAt(code.add(row, current));
-      Value target = code.add(code.mul(code.div(current, panels.width), panels.stride),
+      Value target = code.add(panelOf(current),
                               code.mul(code.remainder(current, panels.width), panels.rowStride));
       code.loop(code.index(0), depth, Panels::depthStep, [&](Value inner) {
         for (int64_t v = 0; v < Panels::depthStep; v += lanes) {
@@ -209,7 +215,7 @@ private:
       // Narrow panels are filled several at once.
       const bool several = lanes % width == 0;
       code.loop(code.index(0), rows, several ? lanes : width, [&](Value block) {
-        Value panel = code.mul(code.div(block, width), panels.stride);
+        Value panel = panelOf(block);
         Value first = source.buffer ? code.add(source.rowOffset(row), block) : code.add(row, block);
         SmallVector<Value> masks =
             several ? SmallVector<Value>{wholeMask(block)} : edgeMasks(block);
@@ -253,7 +259,7 @@ private:
   void elementwise() {
     int64_t width = panels.width;
     code.loop(code.index(0), rows, width, [&](Value block) {
-      Value panel = code.mul(code.div(block, width), panels.stride);
+      Value panel = panelOf(block);
       code.loop(code.index(0), code.index(width), 1, [&](Value w) {
         Value current = code.min(code.add(code.add(row, block), w), code.index(source.rows - 1));
         code.loop(code.index(0), depth, 1, [&](Value inner) {

@@ -24,7 +24,7 @@ struct MatrixSource {
 };
 
 /// Panels of `width` rows each: element (row w, depth k) of panel p is
-/// `buffer[p * stride + w * rowStride + k * depthStride]`. Rows beyond the matrix are there, with
+/// `buffer[base + p * stride + w * rowStride + k * depthStride]`. Rows beyond the matrix are there, with
 /// any finite or repeated values: what is computed from them is never stored.
 struct Panels {
   /// Depths are packed in blocks of a multiple of this, but for the last.
@@ -32,6 +32,7 @@ struct Panels {
 
   mlir::Value buffer;
   int64_t width = 0, stride = 0, rowStride = 1, depthStride = 0;
+  mlir::Value base = {}; ///< null: 0
 
   /// Panels of up to `depth` in which the rows of one depth lie side by side: the right operand's
   /// vectors.

@@ -1,35 +1,48 @@
 // RUN: %ingot-opt %s -split-input-file -schedule-kernels -lower-kernels -canonicalize -cse | FileCheck %s
 
-// A linear layer: grains are blocks of columns; a panel of the weight holds 48 columns, 128 of the
-// depth, and the left operand stays where it lies. The tile of sums is 8 x 48: 24 chains of
+// A linear layer: grains are blocks of columns; a panel of the weight holds 48 columns and all of
+// the depth, and the left operand stays where it lies. The tile of sums is 8 x 48: 24 chains of
 // multiply-adds. Finished tiles get the bias, one vector at a time.
 // CHECK-LABEL: func.func private @linear.0
 // CHECK-SAME: %[[X:[a-z0-9]+]]: memref<256x768xf32> {llvm.noalias}, %[[W:[a-z0-9]+]]: memref<3072x768xf32> {llvm.noalias}, %[[BIAS:[a-z0-9]+]]: memref<3072xf32> {llvm.noalias}
-// Spans, panels of columns, blocks of the depth:
+// CHECK: %[[PANELS:.*]] = memref.view {{.*}} to memref<73728xf32>
+// The span's first panel: the weight's rows turn around in registers.
 // CHECK: scf.while
-// CHECK: scf.for {{.*}} step %c48
-// CHECK: scf.for %[[K:.*]] = %c0 to %c768 step %c128
-// The weight's rows turn around in registers:
+// CHECK: scf.for
 // CHECK: memref.prefetch
 // CHECK-COUNT-64: vector.shuffle
 // CHECK-COUNT-16: vector.store
-// Tiles of rows; the first block of the depth starts at zero:
+// Panels of columns, tiles of rows:
+// CHECK: scf.for
 // CHECK: scf.for {{.*}} step %c8
-// CHECK: scf.if %{{.*}} -> (vector<16xf32>
-// CHECK: %[[SUMS:.*]]:24 = scf.for
-// CHECK-COUNT-3: vector.load
+// CHECK: %[[SUMS:.*]]:24 = scf.for {{.*}} to %c768 step %c10
+// CHECK: scf.for
+// CHECK-COUNT-3: vector.load %[[PANELS]]
+// CHECK-COUNT-3: memref.prefetch %[[PANELS]]
 // CHECK: memref.load
 // CHECK: vector.broadcast
 // CHECK-COUNT-24: vector.fma
 // CHECK-NOT: vector.fma
+// Every ten depths a line of what is packed after the tile, of the next tile's rows, and of the
+// result's place:
+// CHECK: scf.if
+// CHECK-NEXT: memref.prefetch {{.*}} locality<2>
+// CHECK: memref.prefetch {{.*}} locality<3>
+// CHECK: scf.if
+// CHECK: memref.prefetch {{.*}} locality<2>
+// CHECK: scf.yield
 // CHECK-COUNT-24: vector.store %[[SUMS]]
 // The epilogue, once:
-// CHECK: scf.if
 // CHECK: scf.for
 // CHECK: scf.for
 // CHECK: arith.addf {{.*}} : vector<16xf32>
 // CHECK-NOT: arith.addf
 // CHECK-NOT: masked
+// The tile's share of the next panel:
+// CHECK: scf.if
+// CHECK: scf.for
+// CHECK-COUNT-64: vector.shuffle
+// CHECK-COUNT-16: vector.store {{.*}}, %[[PANELS]]
 // CHECK: return
 // CHECK: grains 64 flops
 func.func private @linear(%x: tensor<256x768xf32>, %w: tensor<3072x768xf32>, %bias: tensor<3072xf32>) -> tensor<256x3072xf32>
@@ -63,20 +76,33 @@ func.func private @one_row(%x: tensor<1x768xf32>, %w: tensor<512x768xf32>) -> te
 
 // -----
 
-// A weight [in, out] lies in vectors: the first tile of rows reads it in place, asks for what comes
-// and writes the panel that the other tiles read.
+// A weight [in, out] lies in vectors: every tile copies lines of the next panel, one every ten
+// depths, and asks for the one that is four depths deeper. What is only sums goes from the
+// registers to its place.
 // CHECK-LABEL: func.func private @forward.0
-// CHECK: scf.if {{.*}} -> (vector<16xf32>
+// CHECK: %[[PANELS:.*]] = memref.view {{.*}} to memref<73728xf32>
+// The first panel at once:
+// CHECK: scf.for {{.*}} to %c768 step %c8
+// CHECK-COUNT-3: vector.store {{.*}}, %[[PANELS]]
+// The others in the shadow of the multiply-adds:
+// CHECK: scf.for {{.*}} to %c256 step %c8
+// CHECK: %[[SUMS:.*]]:24 = scf.for {{.*}} to %c768 step %c10
 // CHECK: scf.for
-// CHECK-COUNT-3: vector.load %{{.*}} : memref<589824xf32>
-// CHECK-COUNT-3: vector.store
-// CHECK-COUNT-3: memref.prefetch
-// CHECK-COUNT-24: vector.fma
-// CHECK: } else {
-// CHECK: scf.for
-// CHECK-COUNT-3: vector.load
+// CHECK-COUNT-3: vector.load %[[PANELS]]
 // CHECK-NOT: vector.store
 // CHECK-COUNT-24: vector.fma
+// CHECK: scf.if
+// CHECK: vector.load
+// CHECK: vector.store {{.*}}, %[[PANELS]]
+// CHECK-NOT: vector.store
+// CHECK: addi {{.*}}, %c4
+// CHECK: memref.prefetch {{.*}} locality<3>
+// CHECK: scf.yield
+// CHECK-NEXT: }
+// CHECK-COUNT-24: vector.store %[[SUMS]]
+// What the tiles have left undone:
+// CHECK: scf.for
+// CHECK: vector.store {{.*}}, %[[PANELS]]
 // CHECK-NOT: vector.fma
 // CHECK: return
 func.func private @forward(%x: tensor<256x768xf32>, %w: tensor<768x768xf32>) -> tensor<256x768xf32>
