@@ -14,6 +14,7 @@ namespace ingot {
 namespace {
 
 constexpr int64_t lanes = Code::lanes;
+constexpr int64_t mostQueries = 128; ///< of a block: as many repay the copy of a block of values
 
 int64_t unitsOf(const AttentionShape &shape) { return shape.pairs * shape.queryBlocks(); }
 
@@ -28,13 +29,15 @@ public:
 
 private:
   void emitQueryBlock(Value unit);
-  void emitKeyBlock(Value firstQuery, const BlockRhs &queries, Value firstKey, Value count);
+  void emitKeyBlock(Value pair, Value firstQuery, const BlockRhs &queries, Value firstKey,
+                    Value count);
   void updateStatistics(Value firstQuery, Value firstKey, Value count);
   void storeLse(Value pair, Value firstQuery, Value count);
 
   graph::AttentionOp op;
   SmallVector<KernelView> resultPlaces, lsePlaces;
   Matrix query, key, value;
+  Value valueBlock;
   Panels panels;
   SumBlock scores, sums;
   Value maxima, totals, rescale; ///< by query of the block
@@ -55,6 +58,7 @@ LogicalResult ForwardEmitter::emit() {
   query = matrix(op.getQuery());
   key = matrix(op.getKey(), shape.group);
   value = matrix(op.getValue(), shape.group);
+  valueBlock = rowBlock(value, shape.keys);
   panels = queryPanels(shape.head);
   scores = scoreBlock();
   sums = sumBlock(shape.queries, shape.queryValueTile, shape.valueHead);
@@ -71,7 +75,6 @@ void ForwardEmitter::emitQueryBlock(Value unit) {
   Value count = code.min(code.index(shape.queries), code.sub(code.index(shape.queryCount), first));
   for (Matrix *matrix : {&query, &key, &value})
     enter(*matrix, pair);
-  prefetchNext({&query, &key, &value}, pair, first, count);
   BlockRhs queries = packQueries(query, panels, first, count);
   // The start is finite, so that a block without a visible key adds nothing instead of NaN.
   double lowest = sumType.isF64() ? std::numeric_limits<double>::lowest()
@@ -84,7 +87,7 @@ void ForwardEmitter::emitQueryBlock(Value unit) {
   Value end = keysSeen(first, count);
   code.loop(code.index(0), end, shape.keys, [&](Value firstKey) {
     Value keys = code.min(code.index(shape.keys), code.sub(end, firstKey));
-    emitKeyBlock(first, queries, firstKey, keys);
+    emitKeyBlock(pair, first, queries, firstKey, keys);
   });
   storeRows(resultPlaces, pair, first, count, sums, shape.valueHead, [&](Value row) {
     return code.create<arith::DivFOp>(code.constant(sumType, 1), code.load(totals, row));
@@ -92,53 +95,75 @@ void ForwardEmitter::emitQueryBlock(Value unit) {
   storeLse(pair, first, count);
 }
 
-void ForwardEmitter::emitKeyBlock(Value firstQuery, const BlockRhs &queries, Value firstKey,
-                                  Value count) {
+void ForwardEmitter::emitKeyBlock(Value pair, Value firstQuery, const BlockRhs &queries,
+                                  Value firstKey, Value count) {
   emitBlockProduct(code, shape.scoreTile,
                    scoreExtent(firstQuery, firstKey, count, shape.head, /*whole=*/false),
-                   rowsOf(key, firstKey), queries, scores);
+                   rowsOf(key, firstKey, shape.scoreTile), queries, scores, {},
+                   prefetchBeside({nextOf(query, pair), nextOf(key, pair)}, shape.scoreTile,
+                                  firstKey, queries.columns));
   updateStatistics(firstQuery, firstKey, count);
+  const Matrix values = blockOf(value, valueBlock, firstKey, shape.keys);
   const Tile tile = shape.queryValueTile;
   InitialSums previous = accumulateIn(code, tile, sums);
-  emitBlockProduct(code, tile, queryExtent(tile, firstQuery, firstKey, count), queriesOf(scores),
-                   columnsOf(value, firstKey), sums, [&](Value row, Value column) {
-                     SmallVector<Value> tileSums = previous(row, column);
-                     for (int64_t r = 0; r < tile.rows; ++r) {
-                       Value factor = code.splat(code.load(rescale, code.add(row, r)));
-                       for (int64_t v = 0; v < tile.vectors; ++v) {
-                         Value &sum = tileSums[r * tile.vectors + v];
-                         sum = multiply(sum, factor);
-                       }
-                     }
-                     return tileSums;
-                   });
+  BesideTile beside =
+      prefetchBeside({nextOf(value, pair), resultOf(resultPlaces, pair, shape.valueHead)}, tile,
+                     firstQuery, shape.valueHead);
+  emitBlockProduct(
+      code, tile, queryExtent(tile, firstQuery, firstKey, count), queriesOf(scores),
+      columnsOf(values, firstKey), sums,
+      [&](Value row, Value column) {
+        SmallVector<Value> tileSums = previous(row, column);
+        for (int64_t r = 0; r < tile.rows; ++r) {
+          Value factor = code.splat(code.load(rescale, code.add(row, r)));
+          for (int64_t v = 0; v < tile.vectors; ++v) {
+            Value &sum = tileSums[r * tile.vectors + v];
+            sum = multiply(sum, factor);
+          }
+        }
+        return tileSums;
+      },
+      beside);
 }
 
 /// Turns scores into probabilities relative to the new maximum, and sums them up.
 void ForwardEmitter::updateStatistics(Value firstQuery, Value firstKey, Value count) {
   auto vector = lanesOf(sumType);
-  Value scaling = code.constant(vector, scale);
+  Value scaling = code.constant(vector, scale), zero = code.zero(vector);
   Value hidden = code.constant(vector, -std::numeric_limits<double>::infinity());
   code.loop(code.index(0), code.index(shape.queries), lanes, [&](Value lane) {
-    Value seen = keysSeen(code.add(firstQuery, lane), lanes, firstKey, count);
-    Value oldMaximum = code.loadVector(maxima, lane);
+    Value query = code.add(firstQuery, lane), oldMaximum = code.loadVector(maxima, lane);
+    Value seen = keysSeen(query, lanes, firstKey, count);
+    Value seenByAll = keysSeenByAll(query, firstKey, count);
     auto scoreAt = [&](Value key) { return code.add(code.mul(key, scores.rowStride), lane); };
-    Value maximum = code.loop(
-        code.index(0), seen, 1, ValueRange{oldMaximum}, [&](Value key, ValueRange carried) {
-          Value score = multiply(code.loadVector(scores.buffer, scoreAt(key)), scaling);
-          if (Value shown = visible(code.add(firstQuery, lane), code.add(firstKey, key)))
-            score = code.create<arith::SelectOp>(shown, score, hidden);
-          code.storeVector(score, scores.buffer, scoreAt(key));
-          // A NaN is not greater, but it survives in the score.
-          Value greater = code.create<arith::CmpFOp>(arith::CmpFPredicate::OGT, score, carried[0]);
-          return SmallVector<Value>{code.create<arith::SelectOp>(greater, score, carried[0])};
+    // Down the keys: those that all lanes see, then those that need a mask.
+    auto reduce = [&](Value initial, llvm::function_ref<Value(Value, Value, Value)> step) {
+      auto over = [&](Value from, Value to, bool masked, Value sum) {
+        return code.loop(from, to, 1, ValueRange{sum}, [&](Value key, ValueRange carried) {
+          Value shown = masked ? visible(query, code.add(firstKey, key)) : Value();
+          return SmallVector<Value>{step(key, shown, carried[0])};
         })[0];
-    Value total = code.loop(
-        code.index(0), seen, 1, ValueRange{code.zero(vector)}, [&](Value key, ValueRange carried) {
-          Value share = exp(minus(code.loadVector(scores.buffer, scoreAt(key)), maximum));
-          code.storeVector(share, scores.buffer, scoreAt(key));
-          return SmallVector<Value>{plus(carried[0], share)};
-        })[0];
+      };
+      Value sum = over(code.index(0), seenByAll, /*masked=*/false, initial);
+      return causal ? over(seenByAll, seen, /*masked=*/true, sum) : sum;
+    };
+    auto scoreOf = [&](Value key) {
+      return multiply(code.loadVector(scores.buffer, scoreAt(key)), scaling);
+    };
+    auto where = [&](Value shown, Value value, Value other) -> Value {
+      return shown ? code.create<arith::SelectOp>(shown, value, other) : value;
+    };
+    Value maximum = reduce(oldMaximum, [&](Value key, Value shown, Value highest) -> Value {
+      Value score = where(shown, scoreOf(key), hidden);
+      // A NaN is not greater, but it survives in the score.
+      Value greater = code.create<arith::CmpFOp>(arith::CmpFPredicate::OGT, score, highest);
+      return code.create<arith::SelectOp>(greater, score, highest);
+    });
+    Value total = reduce(zero, [&](Value key, Value shown, Value sum) {
+      Value share = where(shown, exp(minus(scoreOf(key), maximum)), zero);
+      code.storeVector(share, scores.buffer, scoreAt(key));
+      return plus(sum, share);
+    });
     Value factor = exp(minus(oldMaximum, maximum));
     code.storeVector(factor, rescale, lane);
     code.storeVector(maximum, maxima, lane);
@@ -170,12 +195,14 @@ LogicalResult scheduleAttention(KernelScheduler &kernel) {
   if (!op || !resultViews(op, 0) || !resultViews(op, 1))
     return failure();
   const AttentionForm form(op.getQuery(), op.getKey(), op.getValue());
-  const AttentionShape shape = chooseBlocks(form, op.getCausal(), kernel.machine, kernel.choice);
+  const AttentionShape shape =
+      chooseBlocks(form, op.getCausal(), mostQueries, kernel.machine, kernel.choice);
   const int64_t units = unitsOf(shape);
   if (units) {
     AttentionScratch scratch(kernel, form, shape);
     for (Value tensor : {op.getQuery(), op.getKey(), op.getValue()})
       scratch.matrix(tensor);
+    scratch.rowBlock(op.getValue(), shape.keys);
     scratch.queryPanels(shape.head);
     scratch.scoreBlock();
     scratch.sumBlock(shape.queries, shape.queryValueTile, shape.valueHead);

@@ -13,6 +13,8 @@ namespace ingot {
 namespace {
 
 constexpr int64_t lanes = Code::lanes;
+/// Of a block: the depth of products over queries; more would not leave room in L1.
+constexpr int64_t mostQueries = 64;
 
 class BackwardEmitter : AttentionEmitter {
 public:
@@ -28,12 +30,16 @@ private:
   void emitPair(Value pair);
   void emitQueryBlock(Value pair, Value first, Value count);
   void loadStatistics(Value pair, Value first, Value count);
-  void emitKeyBlock(Value firstQuery, Value queryCount, Value firstKey, Value count);
-  void differentiateScores(Value firstQuery, Value firstKey, const BlockExtent &extent);
+  void emitKeyBlock(Value pair, Value firstQuery, Value queryCount, Value firstKey, Value count);
+  void differentiateScores(Value firstQuery, Value firstKey, Value count,
+                           const BlockExtent &extent);
 
   graph::AttentionBackwardOp op;
   SmallVector<KernelView> queryPlaces, keyPlaces, valuePlaces;
   Matrix query, key, value, output, gradient;
+  Value queryBlock, keyBlock, valueBlock, gradientBlock;
+  Matrix nearKeys, nearValues;       ///< side by side
+  Matrix nearQueries, nearGradients; ///< the rows of the block of queries side by side
   Panels queryColumns, gradientColumns;
   BlockRhs packedQueries, packedGradients;
   SumBlock scores, scoreGradients, queryGradient, keyGradient, valueGradient;
@@ -58,6 +64,10 @@ LogicalResult BackwardEmitter::emit() {
   value = matrix(op.getValue(), shape.group);
   output = matrix(op.getOutput());
   gradient = matrix(op.getGradient());
+  queryBlock = rowBlock(query, shape.queries);
+  keyBlock = rowBlock(key, shape.keyCount);
+  valueBlock = rowBlock(value, shape.keyCount);
+  gradientBlock = rowBlock(gradient, shape.queries);
   queryColumns = queryPanels(shape.head);
   gradientColumns = queryPanels(shape.valueHead);
   scores = scoreBlock();
@@ -76,6 +86,8 @@ void BackwardEmitter::emitUnit(Value unit) {
   Value first = shape.group == 1 ? unit : code.mul(unit, shape.group);
   enter(key, first);
   enter(value, first);
+  nearKeys = blockOf(key, keyBlock, code.index(0), shape.keyCount);
+  nearValues = blockOf(value, valueBlock, code.index(0), shape.keyCount);
   fillZero(keyGradient, shape.keyCount);
   fillZero(valueGradient, shape.keyCount);
   if (shape.group == 1)
@@ -98,15 +110,16 @@ void BackwardEmitter::emitPair(Value pair) {
 }
 
 void BackwardEmitter::emitQueryBlock(Value pair, Value first, Value count) {
-  prefetchNext({&query, &key, &value, &output, &gradient}, pair, first, count);
-  packedQueries = packQueries(query, queryColumns, first, count);
-  packedGradients = packQueries(gradient, gradientColumns, first, count);
+  nearQueries = blockOf(query, queryBlock, first, shape.queries);
+  nearGradients = blockOf(gradient, gradientBlock, first, shape.queries);
+  packedQueries = packQueries(nearQueries, queryColumns, first, count);
+  packedGradients = packQueries(nearGradients, gradientColumns, first, count);
   loadStatistics(pair, first, count);
   fillZero(queryGradient, shape.queries);
   Value end = keysSeen(first, count);
   code.loop(code.index(0), end, shape.keys, [&](Value firstKey) {
     Value keys = code.min(code.index(shape.keys), code.sub(end, firstKey));
-    emitKeyBlock(first, count, firstKey, keys);
+    emitKeyBlock(pair, first, count, firstKey, keys);
   });
   storeRows(queryPlaces, pair, first, count, queryGradient, shape.head);
 }
@@ -143,34 +156,48 @@ void BackwardEmitter::loadStatistics(Value pair, Value first, Value count) {
   });
 }
 
-void BackwardEmitter::emitKeyBlock(Value firstQuery, Value queryCount, Value firstKey,
+void BackwardEmitter::emitKeyBlock(Value pair, Value firstQuery, Value queryCount, Value firstKey,
                                    Value count) {
+  Value keyPair = shape.group == 1 ? pair : code.div(pair, shape.group);
   // Tiles overhang the last key that is seen: their other keys must come out as zeros.
   auto scoresOver = [&](int64_t head) {
     return scoreExtent(firstQuery, firstKey, count, head, /*whole=*/true);
   };
-  emitBlockProduct(code, shape.scoreTile, scoresOver(shape.head), rowsOf(key, firstKey),
-                   packedQueries, scores);
-  emitBlockProduct(code, shape.scoreTile, scoresOver(shape.valueHead), rowsOf(value, firstKey),
-                   packedGradients, scoreGradients);
-  differentiateScores(firstQuery, firstKey, scoresOver(shape.head));
+  emitBlockProduct(code, shape.scoreTile, scoresOver(shape.head),
+                   rowsOf(nearKeys, firstKey, shape.scoreTile), packedQueries, scores, {},
+                   prefetchBeside({nextOf(query, pair), nextOf(key, pair)}, shape.scoreTile,
+                                  firstKey, packedQueries.columns));
+  emitBlockProduct(code, shape.scoreTile, scoresOver(shape.valueHead),
+                   rowsOf(nearValues, firstKey, shape.scoreTile), packedGradients, scoreGradients,
+                   {},
+                   prefetchBeside({nextOf(value, pair), nextOf(gradient, pair)}, shape.scoreTile,
+                                  firstKey, packedGradients.columns));
+  differentiateScores(firstQuery, firstKey, count, scoresOver(shape.head));
 
   auto from = [&](const SumBlock &block) {
     return SumBlock{block.buffer, code.mul(firstKey, block.rowStride), block.rowStride};
   };
   SumBlock values = from(valueGradient), keys = from(keyGradient);
   BlockExtent byKey = keyExtent(firstQuery, queryCount, firstKey, count);
-  emitBlockProduct(code, shape.keyValueTile, byKey, keysOf(scores), columnsOf(gradient, firstQuery),
-                   values, accumulateIn(code, shape.keyValueTile, values));
-  emitBlockProduct(code, shape.keyTile, byKey, keysOf(scoreGradients), columnsOf(query, firstQuery),
-                   keys, accumulateIn(code, shape.keyTile, keys));
+  emitBlockProduct(code, shape.keyValueTile, byKey, keysOf(scores),
+                   columnsOf(nearGradients, firstQuery), values,
+                   accumulateIn(code, shape.keyValueTile, values),
+                   prefetchBeside({resultOf(valuePlaces, keyPair, shape.valueHead)},
+                                  shape.keyValueTile, firstKey, shape.valueHead));
+  emitBlockProduct(code, shape.keyTile, byKey, keysOf(scoreGradients),
+                   columnsOf(nearQueries, firstQuery), keys,
+                   accumulateIn(code, shape.keyTile, keys),
+                   prefetchBeside({resultOf(keyPlaces, keyPair, shape.head)}, shape.keyTile,
+                                  firstKey, shape.head));
   emitBlockProduct(code, shape.queryTile, queryExtent(shape.queryTile, firstQuery, firstKey, count),
-                   queriesOf(scoreGradients), columnsOf(key, firstKey), queryGradient,
-                   accumulateIn(code, shape.queryTile, queryGradient));
+                   queriesOf(scoreGradients), columnsOf(nearKeys, firstKey), queryGradient,
+                   accumulateIn(code, shape.queryTile, queryGradient),
+                   prefetchBeside({resultOf(queryPlaces, pair, shape.head), nextOf(output, pair)},
+                                  shape.queryTile, firstQuery, shape.head));
 }
 
 /// Scores become probabilities, gradients of probabilities become gradients of scores.
-void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey,
+void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey, Value count,
                                           const BlockExtent &extent) {
   auto vector = lanesOf(sumType);
   Value scaling = code.constant(vector, scale), zero = code.zero(vector);
@@ -178,16 +205,25 @@ void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey,
     Value logSum = code.loadVector(lse, lane), product = code.loadVector(products, lane);
     // The lanes of one tile of queries have the same keys.
     int64_t step = shape.scoreTile.columns();
-    Value tileStart = code.mul(code.div(lane, step), step);
-    code.loop(code.index(0), extent.rows(tileStart), 1, [&](Value key) {
-      Value at = code.add(code.mul(key, scores.rowStride), lane);
-      Value share = exp(minus(multiply(code.loadVector(scores.buffer, at), scaling), logSum));
-      if (Value seen = visible(code.add(firstQuery, lane), code.add(firstKey, key)))
-        share = code.create<arith::SelectOp>(seen, share, zero);
-      Value change = minus(code.loadVector(scoreGradients.buffer, at), product);
-      code.storeVector(share, scores.buffer, at);
-      code.storeVector(multiply(multiply(share, scaling), change), scoreGradients.buffer, at);
-    });
+    Value end = extent.rows(code.mul(code.div(lane, step), step));
+    Value query = code.add(firstQuery, lane);
+    auto differentiate = [&](Value from, Value to, bool masked) {
+      code.loop(from, to, 1, [&](Value key) {
+        Value at = code.add(code.mul(key, scores.rowStride), lane);
+        Value share = exp(minus(multiply(code.loadVector(scores.buffer, at), scaling), logSum));
+        if (masked)
+          share =
+              code.create<arith::SelectOp>(visible(query, code.add(firstKey, key)), share, zero);
+        Value change = minus(code.loadVector(scoreGradients.buffer, at), product);
+        code.storeVector(share, scores.buffer, at);
+        code.storeVector(multiply(multiply(share, scaling), change), scoreGradients.buffer, at);
+      });
+    };
+    // Keys that all lanes see, then those that need a mask.
+    Value seenByAll = causal ? keysSeenByAll(query, firstKey, count) : end;
+    differentiate(code.index(0), seenByAll, /*masked=*/false);
+    if (causal)
+      differentiate(seenByAll, end, /*masked=*/true);
   });
 }
 
@@ -198,13 +234,18 @@ LogicalResult scheduleAttentionBackward(KernelScheduler &kernel) {
   if (!op || !resultViews(op, 0) || !resultViews(op, 1) || !resultViews(op, 2))
     return failure();
   const AttentionForm form(op.getQuery(), op.getKey(), op.getValue());
-  const AttentionShape shape = chooseBlocks(form, op.getCausal(), kernel.machine, kernel.choice);
+  const AttentionShape shape =
+      chooseBlocks(form, op.getCausal(), mostQueries, kernel.machine, kernel.choice);
   const Value tensors[] = {op.getQuery(), op.getKey(), op.getValue(), op.getOutput(),
                            op.getGradient()};
   if (shape.pairs) {
     AttentionScratch scratch(kernel, form, shape);
     for (Value tensor : tensors)
       scratch.matrix(tensor);
+    scratch.rowBlock(op.getQuery(), shape.queries);
+    scratch.rowBlock(op.getKey(), shape.keyCount);
+    scratch.rowBlock(op.getValue(), shape.keyCount);
+    scratch.rowBlock(op.getGradient(), shape.queries);
     scratch.queryPanels(shape.head);
     scratch.queryPanels(shape.valueHead);
     scratch.scoreBlock();

@@ -11,7 +11,10 @@ constexpr int64_t lanes = Code::lanes;
 
 namespace {
 
-constexpr int64_t keysAtOnce = 128, mostQueries = 32, shortSequence = 256;
+/// Values of so many keys stay in L1 beside their scores while tiles of queries pass.
+constexpr int64_t keysAtOnce = 64;
+constexpr int64_t storedAhead = 8; ///< rows of results that are prefetched
+constexpr int64_t queryStep = 32, shortSequence = 256;
 constexpr int64_t cacheLine = 64;
 
 /// Elements of a padded block of sums.
@@ -40,6 +43,17 @@ Panels copyPanels(RankedTensorType type) {
   return Panels::interleaved(stride, type.getDimSize(2));
 }
 
+/// Whether blocks of a matrix's rows are copied before several tiles read them: rows that are far
+/// apart (those of heads that lie side by side) share a few sets of L1, so that even a small block
+/// does not stay there, and each is on a page of its own.
+bool copiesBlocks(const std::optional<KernelView> &view, const AttentionShape &shape) {
+  return view && view->strides[2] != view->sizes[3] && shape.queries > lanes;
+}
+
+Panels rowPanels(int64_t columns, int64_t rows) {
+  return Panels::interleaved(llvm::alignTo(std::max<int64_t>(columns, 1), lanes), rows);
+}
+
 Panels queryPanelsOf(const AttentionShape &shape, int64_t depth) {
   return Panels::interleaved(shape.scoreTile.columns(), depth);
 }
@@ -54,27 +68,31 @@ int64_t queryPanelsSize(const AttentionShape &shape, const Panels &panels) {
 // Schedule
 //===--------------------------------------------------------------------------------------------===//
 
-AttentionShape chooseBlocks(const AttentionForm &form, bool causal, const MachineShape &machine,
-                            const BlockChoice &choice) {
+AttentionShape chooseBlocks(const AttentionForm &form, bool causal, int64_t mostQueries,
+                            const MachineShape &machine, const BlockChoice &choice) {
   AttentionShape shape(form.extents);
-  shape.queries = std::clamp<int64_t>(llvm::alignTo(shape.queryCount, lanes), lanes, mostQueries);
+  // A narrow tile of queries wastes less beyond the diagonal, a wide one loads less.
+  const bool isNarrow = causal && shape.queryCount <= shortSequence;
+  const int64_t tileQueries = isNarrow || shape.queryCount <= lanes ? lanes : queryStep;
+  // Blocks of about equal size: what the last one lacks is computed all the same.
+  const int64_t count = std::max<int64_t>(shape.queryCount, 1);
+  shape.queries =
+      llvm::alignTo(llvm::divideCeil(count, llvm::divideCeil(count, mostQueries)), tileQueries);
   shape.keys = std::clamp<int64_t>(shape.keyCount, 1, keysAtOnce);
   auto tile = [&](int64_t rows, int64_t columns) {
     // No tile may reach into the next block, whose sums follow this one's.
     return chooseTile(rows, std::max<int64_t>(columns, 1), form.sumBytes(), machine, keysAtOnce);
   };
-  // A narrow tile of queries wastes less beyond the diagonal, a wide one loads less.
-  bool isShort = causal && shape.queryCount <= shortSequence;
-  shape.scoreTile = tile(shape.keys, isShort ? lanes : shape.queries);
+  shape.scoreTile = tile(shape.keys, tileQueries);
   shape.queryTile = tile(shape.queries, shape.head);
   shape.queryValueTile = tile(shape.queries, shape.valueHead);
   shape.keyTile = tile(shape.keys, shape.head);
   shape.keyValueTile = tile(shape.keys, shape.valueHead);
   // Behind the tiles, because those decide which scores beyond the diagonal take part: a choice
   // moves the borders of blocks alone.
-  const int64_t most = llvm::alignTo(std::max<int64_t>(shape.queryCount, 1), mostQueries);
   if (choice.queries)
-    shape.queries = std::min<int64_t>(llvm::alignTo(*choice.queries, mostQueries), most);
+    shape.queries = std::min<int64_t>(llvm::alignTo(*choice.queries, queryStep),
+                                      llvm::alignTo(count, queryStep));
   return shape;
 }
 
@@ -85,6 +103,11 @@ void AttentionScratch::elements(int64_t count) {
 void AttentionScratch::matrix(Value tensor) {
   if (!matrixView(tensor, form.sumType))
     elements(copyPanels(cast<RankedTensorType>(tensor.getType())).size(1));
+}
+
+void AttentionScratch::rowBlock(Value tensor, int64_t rows) {
+  if (copiesBlocks(matrixView(tensor, form.sumType), shape))
+    elements(rowPanels(cast<RankedTensorType>(tensor.getType()).getDimSize(3), rows).size(1));
 }
 
 void AttentionScratch::queryPanels(int64_t depth) {
@@ -213,29 +236,90 @@ void AttentionEmitter::enter(Matrix &matrix, Value pair) {
            code.index(matrix.rows));
 }
 
-void AttentionEmitter::prefetchNext(ArrayRef<Matrix *> matrices, Value pair, Value first,
-                                    Value count) {
-  if (!prefetch)
-    return;
-  const int64_t elementBytes = sumType.getIntOrFloatBitWidth() / 8;
+AttentionEmitter::Ahead AttentionEmitter::nextOf(const Matrix &matrix, Value pair) {
+  if (!prefetch || !matrix.view)
+    return {};
   Value next = code.min(code.add(pair, 1), code.index(shape.pairs - 1));
-  for (const Matrix *matrix : matrices) {
-    if (!matrix->view)
-      continue;
-    const KernelView &view = *matrix->view;
-    Value own = matrix->group > 1 ? code.div(next, matrix->group) : next;
-    Value base = code.add(view.group({0, 1}).offset(code, own), view.offset);
-    base = code.add(base, code.mul(first, matrix->rowStride));
-    code.loop(code.index(0), count, 1, [&](Value row) {
-      Value start = code.add(base, code.mul(row, matrix->rowStride));
-      for (int64_t column = 0; column < matrix->columns; column += cacheLine / elementBytes)
-        code.prefetch(matrix->buffer, code.add(start, column));
-    });
-  }
+  Value own = matrix.group > 1 ? code.div(next, matrix.group) : next;
+  Value base = code.add(matrix.view->group({0, 1}).offset(code, own), matrix.view->offset);
+  return {matrix.buffer, base, matrix.rowStride, matrix.columns};
 }
 
-BlockLhs AttentionEmitter::rowsOf(const Matrix &matrix, Value first) {
-  auto offset = [this, &matrix, first](Value row) {
+AttentionEmitter::Ahead AttentionEmitter::resultOf(const SmallVector<KernelView> &views, Value pair,
+                                                   int64_t columns) {
+  if (!prefetch || views.size() != 1 || views[0].strides[3] != 1)
+    return {};
+  Value base = code.add(views[0].group({0, 1}).offset(code, pair), views[0].offset);
+  return {code.flat(kernel.resultMemory(views[0].memory)), base, views[0].strides[2], columns,
+          /*isWrite=*/true};
+}
+
+void AttentionEmitter::prefetchRow(const Ahead &rows, Value row) {
+  Type element = cast<MemRefType>(rows.buffer.getType()).getElementType();
+  const int64_t step = cacheLine * 8 / element.getIntOrFloatBitWidth();
+  Value start = code.add(rows.base, code.mul(row, rows.rowStride));
+  for (int64_t column = 0; column < rows.columns; column += step)
+    code.create<memref::PrefetchOp>(rows.buffer, ValueRange{code.add(start, column)}, rows.isWrite,
+                                    /*localityHint=*/rows.isWrite ? 3 : 2, /*isDataCache=*/true);
+}
+
+BesideTile AttentionEmitter::prefetchBeside(ArrayRef<Ahead> ahead, Tile tile, Value first,
+                                            int64_t columns) {
+  SmallVector<Ahead> all;
+  llvm::copy_if(ahead, std::back_inserter(all), [](const Ahead &rows) { return rows.buffer; });
+  if (all.empty())
+    return {};
+  return [this, all, tile, first, columns](Value row, Value column) {
+    auto prefetchAll = [&] {
+      for (const Ahead &rows : all)
+        code.loop(code.index(0), code.index(tile.rows), 1,
+                  [&](Value r) { prefetchRow(rows, code.add(code.add(first, row), r)); });
+    };
+    if (columns <= tile.columns())
+      return prefetchAll();
+    Value isLast = code.isBelow(code.index(columns - 1), code.add(column, tile.columns()));
+    code.when(isLast, prefetchAll);
+  };
+}
+
+Value AttentionEmitter::rowBlock(const Matrix &matrix, int64_t rows) {
+  return copiesBlocks(matrix.view, shape) ? scratch(rowPanels(matrix.columns, rows).size(1))
+                                          : Value();
+}
+
+AttentionEmitter::Matrix AttentionEmitter::blockOf(const Matrix &matrix, Value block, Value first,
+                                                   int64_t rows) {
+  if (!block)
+    return matrix;
+  MatrixSource source;
+  source.rows = matrix.columns;
+  source.depth = matrix.rows;
+  source.buffer = matrix.buffer;
+  source.rowOffset = [&](Value column) { return code.add(matrix.base, column); };
+  source.depthOffset = [&](Value row) { return code.mul(row, matrix.rowStride); };
+  source.rowStride = 1;
+  source.depthStride = matrix.rowStride;
+  Panels panels = rowPanels(matrix.columns, rows);
+  panels.buffer = block;
+  emitPack(code, source, panels, code.index(0), code.index(matrix.columns), first,
+           code.min(code.index(rows), code.sub(code.index(matrix.rows), first)));
+  Matrix copy = matrix;
+  copy.buffer = block;
+  copy.rowStride = panels.width;
+  copy.base = code.sub(code.index(0), code.mul(first, panels.width));
+  return copy;
+}
+
+BlockLhs AttentionEmitter::rowsOf(const Matrix &matrix, Value first, Tile tile) {
+  if (matrix.rows % tile.rows == 0) { // Rows of a tile are then a constant distance apart.
+    Value start = code.add(matrix.base, code.mul(first, matrix.rowStride));
+    return {matrix.buffer,
+            [this, start, stride = matrix.rowStride](Value row) {
+              return code.add(start, code.mul(row, stride));
+            },
+            1};
+  }
+  auto offset = [this, matrix, first](Value row) {
     Value clamped = code.min(code.add(first, row), code.index(matrix.rows - 1));
     return code.add(matrix.base, code.mul(clamped, matrix.rowStride));
   };
@@ -357,8 +441,6 @@ BlockExtent AttentionEmitter::keyExtent(Value firstQuery, Value queryCount, Valu
 }
 
 Value AttentionEmitter::visible(Value query, Value key) {
-  if (!causal)
-    return {};
   Value first = code.sub(key, code.add(query, shape.keyCount - shape.queryCount));
   Value hidden = code.maskBelow(first);
   Value all = code.create<arith::ConstantOp>(
@@ -380,6 +462,10 @@ void AttentionEmitter::storeRows(const SmallVector<KernelView> &views, Value pai
     code.loop(code.index(0), count, 1, [&](Value row) {
       Value source = code.add(sums.base, code.mul(row, sums.rowStride));
       Value target = code.add(start, code.mul(code.add(first, row), view.strides[2]));
+      // Rows that nothing has fetched until now: a store waits for its line, a prefetch does not.
+      if (!prefetch && view.strides[3] == 1)
+        prefetchRow({buffer, target, view.strides[2], columns, /*isWrite=*/true},
+                    code.index(storedAhead));
       Value scaling = factor ? factor(row) : Value();
       bool contiguous = columns <= 1 || view.strides[3] == 1;
       code.loop(code.index(0), code.index(columns), contiguous ? lanes : 1, [&](Value column) {

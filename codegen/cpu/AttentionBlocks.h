@@ -47,9 +47,9 @@ struct AttentionSizes {
   }
 };
 
-/// Chooses blocks and tiles by shape and machine.
-AttentionShape chooseBlocks(const AttentionForm &form, bool causal, const MachineShape &machine,
-                            const BlockChoice &choice);
+/// Chooses blocks and tiles by shape and machine; blocks have up to `mostQueries`.
+AttentionShape chooseBlocks(const AttentionForm &form, bool causal, int64_t mostQueries,
+                            const MachineShape &machine, const BlockChoice &choice);
 
 /// Adds the scratch, in elements of sums, of what an attention allocates; the emitters allocate the
 /// same in the same order.
@@ -58,6 +58,7 @@ public:
   AttentionScratch(KernelScheduler &kernel, const AttentionForm &form, const AttentionShape &shape)
       : kernel(kernel), form(form), shape(shape) {}
   void matrix(mlir::Value tensor);
+  void rowBlock(mlir::Value tensor, int64_t rows);
   void queryPanels(int64_t depth);
   void sumBlock(int64_t rows, Tile tile, int64_t columns);
   void scoreBlock() { sumBlock(shape.keys, shape.scoreTile, shape.queries); }
@@ -94,17 +95,33 @@ protected:
 
   mlir::Value scratch(int64_t count);
   Matrix matrix(mlir::Value tensor, int64_t group = 1);
+  /// Where a block of so many of the matrix's rows is copied; null where rows are read in place.
+  mlir::Value rowBlock(const Matrix &matrix, int64_t rows);
   /// Makes the matrix's `base` that of a pair; the code it emits serves until the pair ends.
   void enter(Matrix &matrix, mlir::Value pair);
 
-  /// Prefetches rows [first, first + count) of the next pair's matrices, so that they are near when
-  /// that pair begins: heads of one token are neighbours in memory, and no hardware follows from
-  /// one short row to the next. Does nothing where a pair is too long to stay in the cache.
-  void prefetchNext(llvm::ArrayRef<Matrix *> matrices, mlir::Value pair, mlir::Value first,
-                    mlir::Value count);
+  /// The matrix with rows [first, first + rows) in `block`, which `rowBlock` gave.
+  Matrix blockOf(const Matrix &matrix, mlir::Value block, mlir::Value first, int64_t rows);
+
+  /// Rows that will be read or written soon: of the next pair's matrices, so that they are near
+  /// when that pair begins, and of results. Heads of one token are neighbours in memory, and no
+  /// hardware follows from one short row to the next.
+  struct Ahead {
+    mlir::Value buffer, base; ///< null: nothing to prefetch
+    int64_t rowStride = 0, columns = 0;
+    bool isWrite = false;
+  };
+  void prefetchRow(const Ahead &rows, mlir::Value row);
+  Ahead nextOf(const Matrix &matrix, mlir::Value pair);
+  Ahead resultOf(const llvm::SmallVector<KernelView> &views, mlir::Value pair, int64_t columns);
+  /// Prefetches the rows from `first` + the tile's on beside each tile of a product: all at once,
+  /// they would occupy every line-fill buffer for as long as a product takes. Of the tiles of a
+  /// product's `columns` the last one does it.
+  BesideTile prefetchBeside(llvm::ArrayRef<Ahead> ahead, Tile tile, mlir::Value first,
+                            int64_t columns);
 
   /// Rows as the left operand of a product over the head: rows beyond the last repeat it.
-  BlockLhs rowsOf(const Matrix &matrix, mlir::Value first);
+  BlockLhs rowsOf(const Matrix &matrix, mlir::Value first, Tile tile);
   /// Rows as the right operand of a product over the sequence.
   BlockRhs columnsOf(const Matrix &matrix, mlir::Value first);
   /// Rows [first, first + count) transposed: the right operand of a product over the head.
@@ -124,6 +141,10 @@ protected:
   /// How many of the `count` keys from `firstKey` on the `queryCount` queries from `query` on see.
   mlir::Value keysSeen(mlir::Value query, int64_t queryCount, mlir::Value firstKey,
                        mlir::Value count);
+  /// How many of these keys all lanes from `query` on see; after them, some do not.
+  mlir::Value keysSeenByAll(mlir::Value query, mlir::Value firstKey, mlir::Value count) {
+    return keysSeen(query, 1, firstKey, count);
+  }
   /// The scores of a block, [key, query], that are computed: in steps of a tile's queries the keys
   /// that they see, up to whole vectors of keys where `whole`.
   BlockExtent scoreExtent(mlir::Value firstQuery, mlir::Value firstKey, mlir::Value count,
@@ -134,7 +155,7 @@ protected:
   /// Sums by key over the queries for which `scoreExtent` holds a tile of keys.
   BlockExtent keyExtent(mlir::Value firstQuery, mlir::Value queryCount, mlir::Value firstKey,
                         mlir::Value count);
-  /// Lanes whose query, `query` + lane, sees the key; null if all see all.
+  /// Lanes whose query, `query` + lane, sees the key.
   mlir::Value visible(mlir::Value query, mlir::Value key);
 
   /// Copies rows of sums, each times a factor where given, to the views of a result, whose matrices

@@ -12,7 +12,8 @@ Value placeIn(Code &code, const SumBlock &block, Value row, Value column) {
 } // namespace
 
 void emitBlockProduct(Code &code, Tile tile, const BlockExtent &extent, const BlockLhs &lhs,
-                      const BlockRhs &rhs, const SumBlock &result, const InitialSums &initial) {
+                      const BlockRhs &rhs, const SumBlock &result, const InitialSums &initial,
+                      const BesideTile &beside) {
   Type type = cast<MemRefType>(result.buffer.getType()).getElementType();
   code.loop(code.index(0), code.index(rhs.columns), tile.columns(), [&](Value column) {
     TileRhs tileRhs;
@@ -24,6 +25,8 @@ void emitBlockProduct(Code &code, Tile tile, const BlockExtent &extent, const Bl
         tileRhs.masks.push_back(
             code.maskBelow(code.sub(code.index(rhs.columns - v * Code::lanes), column)));
     code.loop(code.index(0), extent.rows(column), tile.rows, [&](Value row) {
+      if (beside)
+        beside(row, column);
       auto [first, end] = extent.depth(row);
       TileLhs tileLhs{lhs.buffer, {}, lhs.depthStride};
       for (int64_t r = 0; r < tile.rows; ++r)

@@ -45,8 +45,11 @@ struct BlockExtent {
 /// column) starts with; none starts at zero.
 using InitialSums =
     std::function<llvm::SmallVector<mlir::Value>(mlir::Value row, mlir::Value column)>;
+/// What else is emitted before the multiply-adds of the tile at (row, column).
+using BesideTile = std::function<void(mlir::Value row, mlir::Value column)>;
 void emitBlockProduct(Code &code, Tile tile, const BlockExtent &extent, const BlockLhs &lhs,
-                      const BlockRhs &rhs, const SumBlock &result, const InitialSums &initial = {});
+                      const BlockRhs &rhs, const SumBlock &result, const InitialSums &initial = {},
+                      const BesideTile &beside = {});
 
 /// Sums that continue those of the result block.
 InitialSums accumulateIn(Code &code, Tile tile, const SumBlock &result);

@@ -247,8 +247,7 @@ struct Gpt {
   }
 };
 
-TEST(Attention, GptReadsSlicesAndWritesRows) {
-  Gpt gpt;
+void checkGpt(const Gpt &gpt) {
   const std::string heads = gpt.byHead();
   CompiledKernel forward(
       fmt::format("func.func private @k(%qkv: {}) -> ({}, {}) attributes {{graph.kernel = "
@@ -304,6 +303,15 @@ TEST(Attention, GptReadsSlicesAndWritesRows) {
       expectEqual(head(qkvGradient, 1, b, h), expected.keyGradient);
       expectEqual(head(qkvGradient, 2, b, h), expected.valueGradient);
     }
+}
+
+TEST(Attention, GptReadsSlicesAndWritesRows) { checkGpt({}); }
+
+/// Blocks of rows that are copied because heads lie side by side.
+TEST(Attention, HeadsSideBySideOfSeveralBlocks) {
+  checkGpt({2, 64, 3, 64});
+  checkGpt({1, 150, 2, 20});
+  checkGpt({1, 300, 2, 16});
 }
 
 /// Tuning moves the borders between blocks of queries, not what is added up.

@@ -1,6 +1,6 @@
 // RUN: %ingot-opt %s -split-input-file -schedule-kernels -lower-kernels -canonicalize -cse | FileCheck %s
 
-// A grain is a few blocks of 32 queries. The keys pass in blocks; scores exist as
+// A grain is a few blocks of 128 queries. The keys pass in blocks of 64; scores exist as
 // [key, query] in the workspace, whose size does not depend on the sequence.
 // CHECK-LABEL: func.func private @forward.0
 // CHECK-SAME: %[[Q:[a-z0-9]+]]: memref<2x12x1024x64xf32>
@@ -8,18 +8,24 @@
 // CHECK-COUNT-64: vector.shuffle
 // CHECK-NOT: vector.shuffle
 // Blocks of keys; scores by fused multiply-adds:
-// CHECK: scf.for {{.*}} step %c128
+// CHECK: scf.for {{.*}} step %c64{{ }}
 // CHECK: vector.fma
-// The running maximum goes down the keys, with the causal mask; then probabilities and their sum:
+// The running maximum goes down the keys, those of the diagonal with the causal mask:
+// CHECK-NOT: vector.create_mask
+// CHECK: arith.cmpf ogt
 // CHECK: vector.create_mask
 // CHECK: arith.cmpf ogt
+// Then probabilities and their sum, likewise:
+// CHECK-NOT: vector.create_mask
 // CHECK: math.exp
+// CHECK: vector.create_mask
+// CHECK: arith.select
 // The old sums fade by exp(old maximum - new maximum):
 // CHECK: math.exp
 // CHECK: vector.fma
 // CHECK: math.log
 // CHECK: return
-// CHECK: grains 128 flops
+// CHECK: grains 96 flops
 func.func private @forward(%q: tensor<2x12x1024x64xf32>, %k: tensor<2x12x1024x64xf32>, %v: tensor<2x12x1024x64xf32>)
     -> (tensor<2x12x1024x64xf32>, tensor<2x12x1024xf32>) attributes {graph.kernel = "attention"} {
   %o, %l = graph.attention %q, %k, %v scale 1.25e-01 causal true : tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32>, tensor<2x12x1024x64xf32> -> tensor<2x12x1024x64xf32>, tensor<2x12x1024xf32>
@@ -32,7 +38,10 @@ func.func private @forward(%q: tensor<2x12x1024x64xf32>, %k: tensor<2x12x1024x64
 // what they add to the gradients of values, keys and queries.
 // CHECK-LABEL: func.func private @backward.0
 // CHECK: vector.fma
+// Of keys that all queries see, then of those at the diagonal:
 // CHECK: math.exp
+// CHECK: math.exp
+// CHECK: vector.create_mask
 // CHECK-NOT: math.exp
 // CHECK: return
 // CHECK: grains 24 flops
