@@ -1,4 +1,5 @@
 #include "codegen/kernel/PointEmitter.h"
+#include "codegen/kernel/QuadLanes.h"
 #include "ir/dialect/GraphBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -284,15 +285,21 @@ SmallVector<Value> PointEmitter::inlineRegion(linalg::LinalgOp op, Indices itera
   llvm::DenseMap<Value, Value> values;
   for (auto [argument, value] : llvm::zip_equal(op.getBlock()->getArguments(), arguments))
     values[argument] = value;
+  QuadLanes quads(builder, laneCount);
   auto lookup = [&](Value value) {
-    auto found = values.find(value);
-    return found != values.end() ? found->second : scalar(value);
+    if (auto found = values.find(value); found != values.end())
+      return found->second;
+    Value expanded = quads.expanded(value);
+    return expanded ? expanded : scalar(value);
   };
   for (Operation &inner : op.getBlock()->without_terminator()) {
     if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
       values[index] = bodyIndex(iteration[index.getDim()]);
+      quads.index(index, iteration[index.getDim()]);
       continue;
     }
+    if (quads.emit(inner, lookup))
+      continue;
     SmallVector<Value> operands = llvm::map_to_vector(inner.getOperands(), lookup);
     for (auto [result, value] : llvm::zip(inner.getResults(), apply(&inner, operands)))
       values[result] = value;

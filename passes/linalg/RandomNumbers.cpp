@@ -33,7 +33,7 @@ private:
   }
   Value f32(float value) { return make<arith::ConstantOp>(builder.getF32FloatAttr(value)); }
   Value low(Value wide) { return make<arith::TruncIOp>(builder.getI32Type(), wide); }
-  Value high(Value wide) { return low(make<arith::ShRUIOp>(wide, i64(32))); }
+  Value high(Value wide) { return make<arith::ShRUIOp>(wide, i64(32)); }
   Value exclusiveOr(Value a, Value b) { return make<arith::XOrIOp>(a, b); }
   Value add(Value a, Value b) { return make<arith::AddFOp>(a, b); }
   Value sub(Value a, Value b) { return make<arith::SubFOp>(a, b); }
@@ -55,33 +55,32 @@ private:
   Location location;
 };
 
-/// Each half of a product by itself: vectors have an instruction for the low one, and LLVM finds
-/// the short way to the high one where the whole product has no other use.
+/// Words are the low halves of i64, whatever the high ones hold: x86 has one instruction for the
+/// product of two low halves, and the round needs no conversion.
 void Philox::round(Words &counter, Value key0, Value key1) {
-  auto halves = [&](uint32_t multiplier, Value word) {
-    Value whole = make<arith::MulIOp>(i64(multiplier), widen(word));
-    return std::pair(high(whole), Value(make<arith::MulIOp>(i32(multiplier), word)));
+  auto product = [&](uint32_t multiplier, Value word) -> Value {
+    return make<arith::MulIOp>(i64(multiplier), make<arith::AndIOp>(word, i64(0xFFFFFFFF)));
   };
-  auto [firstHigh, firstLow] = halves(random::multipliers[0], counter[0]);
-  auto [secondHigh, secondLow] = halves(random::multipliers[1], counter[2]);
-  counter = {exclusiveOr(exclusiveOr(secondHigh, counter[1]), key0), secondLow,
-             exclusiveOr(exclusiveOr(firstHigh, counter[3]), key1), firstLow};
+  Value first = product(random::multipliers[0], counter[0]);
+  Value second = product(random::multipliers[1], counter[2]);
+  counter = {exclusiveOr(exclusiveOr(high(second), counter[1]), key0), second,
+             exclusiveOr(exclusiveOr(high(first), counter[3]), key1), first};
 }
 
 Value Philox::word(Value seed, Value step, Value id, Value element) {
   Value block = make<arith::ShRUIOp>(element, i64(2));
-  Words counter{low(block), high(block), low(widen(step)), low(widen(id))};
-  Value wide = widen(seed), key0 = low(wide), key1 = high(wide);
+  Words counter{block, high(block), widen(step), widen(id)};
+  Value key0 = widen(seed), key1 = high(key0);
   for (int index = 0; index < random::rounds; ++index) {
     round(counter, key0, key1);
-    key0 = make<arith::AddIOp>(key0, i32(random::keyIncrements[0]));
-    key1 = make<arith::AddIOp>(key1, i32(random::keyIncrements[1]));
+    key0 = make<arith::AddIOp>(key0, i64(random::keyIncrements[0]));
+    key1 = make<arith::AddIOp>(key1, i64(random::keyIncrements[1]));
   }
   Value which = make<arith::AndIOp>(low(element), i32(3));
-  Value result = counter[3];
+  Value result = low(counter[3]);
   for (int index = 2; index >= 0; --index) {
     Value isThis = make<arith::CmpIOp>(arith::CmpIPredicate::eq, which, i32(index));
-    result = make<arith::SelectOp>(isThis, counter[index], result);
+    result = make<arith::SelectOp>(isThis, low(counter[index]), result);
   }
   return result;
 }
