@@ -1,4 +1,5 @@
 /// Row kernels: grains are runs of rows; inside a row, reductions level by level, then the results.
+#include "codegen/cpu/Code.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
@@ -100,6 +101,7 @@ private:
   void step(int stage, Accumulators &accumulators, Value start, Value mask);
   void finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials);
   void store(int stage, const PointIndex &position, Value mask);
+  void prefetchNextRow(int64_t size, const PointIndex &position);
   void fillBuffers(int stage, const PointIndex &along, Value mask);
   void bindBuffers(int stage);
 
@@ -284,9 +286,24 @@ void RowEmitter::store(int stage, const PointIndex &position, Value mask) {
                  kernel.type(result).getElementType());
 }
 
+/// Operands that have such rows are prefetched a row ahead by the last pass: it computes most and
+/// reads what is near, while the first pass of the next row would wait for memory.
+void RowEmitter::prefetchNextRow(int64_t size, const PointIndex &position) {
+  Code code{builder, location};
+  Value next = code.add(position.scalar(builder, location, builder.getIndexType()), size);
+  for (unsigned operand = 0; operand < kernel.operands(); ++operand)
+    if (auto type = cast<RankedTensorType>(kernel.tensor(operand).getType());
+        type.getNumElements() == rows * size && rows > 1)
+      code.prefetch(code.flat(kernel.operandMemory(operand)), next, /*level=*/2);
+}
+
 void RowEmitter::emitRow(Value number) {
   row = PointIndex::uniform(number, rows);
   PointEmitter::Scope scope(points);
+  int last = -1; // pass that walks rows and stores them
+  for (auto [index, stage] : llvm::enumerate(stages))
+    if (stage.reductions.empty() && stage.size > 1)
+      last = index;
   for (auto [index, stage] : llvm::enumerate(stages)) {
     if (!stage.reductions.empty())
       reduce(index);
@@ -296,7 +313,10 @@ void RowEmitter::emitRow(Value number) {
       forEachBlock(points, location, {}, {}, stage.size, sizes.unroll[index],
                    [&](const PointIndex &along, Value mask) {
                      fillBuffers(index, along, mask);
-                     store(index, row * stage.size + along, mask);
+                     const PointIndex position = row * stage.size + along;
+                     store(index, position, mask);
+                     if (int(index) == last && !mask)
+                       prefetchNextRow(stage.size, position);
                    });
     bindBuffers(index);
   }
