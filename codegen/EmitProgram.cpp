@@ -1,4 +1,5 @@
 #include "codegen/EmitProgram.h"
+#include "codegen/kernel/LaunchMaps.h"
 #include "ir/dialect/Diagnostics.h"
 #include "ir/dialect/Elements.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -49,8 +50,25 @@ Access accessOf(kernel::Access access) {
   llvm_unreachable("all are above");
 }
 
-/// The launches of a kernel, which take operands, results, the launch scratch, and on a CPU the
-/// worker's scratch where there is some: a GPU's block has it in shared memory.
+/// What a launch takes for a map of memory of this type.
+KernelParameter parameterOf(const LaunchMap &map, Type memory) {
+  constexpr int64_t swizzle = 128, promotion = 128;
+  KernelParameter parameter{.kind = KernelParameter::Kind::TensorMap,
+                            .bytes = kernel::memoryBytes(memory) - map.offset,
+                            .access = Access::Read};
+  parameter.map = TensorMap{.type = *graph::elementTypeOf(getElementTypeOrSelf(memory)),
+                            .sizes = map.sizes,
+                            .strides = map.strides,
+                            .box = map.box,
+                            .steps = Shape(map.sizes.size(), 1),
+                            .swizzle = swizzle,
+                            .promotion = promotion};
+  return parameter;
+}
+
+/// The launches of a kernel, which take operands, results, the launch scratch, on a CPU the
+/// worker's scratch where there is some (a GPU's block has it in shared memory), and on a GPU their
+/// maps.
 void readKernel(func::FuncOp function, const Backend &backend, std::vector<Kernel> &kernels) {
   auto text = [&](StringRef key) {
     auto attr = function->getAttrOfType<StringAttr>(key);
@@ -77,11 +95,18 @@ void readKernel(func::FuncOp function, const Backend &backend, std::vector<Kerne
     kernel.flops = double(launch.getFlops());
     kernel.bytes = double(launch.getBytes());
     kernels.push_back(kernel);
+    for (const LaunchMap &map : readMaps(schedule, launch))
+      kernels.back().parameters.push_back(
+          parameterOf(map, function.getArgumentTypes()[map.argument]));
   }
 }
 
-/// The number of a kernel's first launch, and how many there are.
-using LaunchNumbers = llvm::StringMap<std::pair<uint32_t, uint32_t>>;
+/// The number of a kernel's first launch, and the maps of each of its launches.
+struct KernelLaunches {
+  uint32_t first = 0;
+  std::vector<std::vector<LaunchMap>> maps;
+};
+using LaunchNumbers = llvm::StringMap<KernelLaunches>;
 
 /// The byte of the arena at which a view begins.
 int64_t offsetOf(Value memory) {
@@ -118,10 +143,16 @@ std::vector<Step> readSteps(Block &block, const LaunchNumbers &kernels) {
         step.arguments.push_back(offsetOf(argument));
       if (std::optional<ArrayRef<int64_t>> moving = call.getMoving())
         step.strides = {moving->begin(), moving->end()};
-      auto [first, launches] = kernels.lookup(call.getKernel());
-      for (uint32_t launch = 0; launch < launches; ++launch) {
-        step.kernel = first + launch;
-        steps.push_back(Step{step});
+      const KernelLaunches &launches = kernels.find(call.getKernel())->second;
+      for (auto [launch, maps] : llvm::enumerate(launches.maps)) {
+        CallStep own = step;
+        own.kernel = launches.first + uint32_t(launch);
+        for (const LaunchMap &map : maps) {
+          own.arguments.push_back(step.arguments[map.argument] + map.offset);
+          if (!step.strides.empty())
+            own.strides.push_back(step.strides[map.argument]);
+        }
+        steps.push_back(Step{std::move(own)});
       }
     }
   }
@@ -168,9 +199,12 @@ Result<Program> emitProgram(ModuleOp planned, const Backend &backend) {
   LaunchNumbers kernels;
   for (auto function : planned.getOps<func::FuncOp>())
     if (kernel::isKernel(function)) {
-      const auto first = uint32_t(program.kernels.size());
+      KernelLaunches &launches = kernels[function.getName()];
+      launches.first = uint32_t(program.kernels.size());
       readKernel(function, backend, program.kernels);
-      kernels[function.getName()] = {first, uint32_t(program.kernels.size()) - first};
+      kernel::ScheduleAttr schedule = kernel::scheduleOf(function);
+      for (kernel::LaunchAttr launch : schedule.getLaunches())
+        launches.maps.push_back(readMaps(schedule, launch));
       program.workspaceBytes =
           std::max(program.workspaceBytes, program.kernels.back().scratchBytes());
     }

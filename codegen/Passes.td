@@ -34,8 +34,8 @@ def RangeKernelSignature : Pass<"range-kernel-signature", "::mlir::ModuleOp"> {
 def GridKernelSignature : Pass<"grid-kernel-signature", "::mlir::ModuleOp"> {
   let summary = "Emitted launches in the LLVM dialect become kernels of a grid";
   let description = [{
-    A function with `kernel.threads` becomes an `nvvm.kernel` whose blocks have as many threads. Its scratch, a
-    last argument in shared memory, becomes the block's dynamic shared memory.
+    A function with `kernel.threads` becomes an `nvvm.kernel` whose blocks have as many threads. Its scratch, an
+    argument in shared memory, becomes the block's dynamic shared memory. What is passed by value is constant.
     ```
     llvm.func @k.0(%x: !llvm.ptr, %scratch: !llvm.ptr<3>) attributes {kernel.threads = 128 : i64}
     // becomes

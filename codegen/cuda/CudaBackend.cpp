@@ -36,6 +36,7 @@ CudaEmitter emitterFor(StringRef kind) {
       .Cases({"sort_tiles", "sort_merge"}, emitSort)
       .Case("contraction", emitContraction)
       .Case("matrix_contraction", emitMatrixContraction)
+      .Case("warpgroup_contraction", emitWarpgroupContraction)
       .Case("contraction_of_splits", emitContractionOfSplits)
       .Case("attention", emitAttention)
       .Cases({"attention_backward_queries", "attention_backward_keys"}, emitAttentionBackward)
@@ -50,7 +51,7 @@ kernel::ScheduleAttr CudaBackend::schedule(func::FuncOp kernel) const {
     kernel.emitError("no GPU runs kernels of root '") << kernel::rootOf(kernel) << "'";
     return {};
   }
-  CudaScheduler scheduler(kernel, workCosts, target.sharedBytes());
+  CudaScheduler scheduler(kernel, workCosts, target.sharedBytes(), target.hasWarpgroups());
   if (failed(verifyStatic(kernel)) || failed(schedule(scheduler)))
     return {};
   kernel::ScheduleAttr made = scheduler.finish();

@@ -1,4 +1,6 @@
 #include "codegen/cuda/Emitters.h"
+#include "codegen/kernel/LaunchMaps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -29,6 +31,13 @@ IntegerType positionType(func::FuncOp kernel) {
   return IntegerType::get(kernel.getContext(), small ? 32 : 64);
 }
 
+/// Pointers to what the runtime passes by value.
+SmallVector<Type> typesOfMaps(func::FuncOp kernel, size_t launch) {
+  kernel::ScheduleAttr schedule = kernel::scheduleOf(kernel);
+  return SmallVector<Type>(readMaps(schedule, schedule.getLaunches()[launch]).size(),
+                           LLVM::LLVMPointerType::get(kernel.getContext()));
+}
+
 } // namespace
 
 int64_t threadsOf(kernel::LaunchAttr launch) {
@@ -37,7 +46,7 @@ int64_t threadsOf(kernel::LaunchAttr launch) {
 }
 
 CudaKernel::CudaKernel(func::FuncOp kernel, size_t launch)
-    : LaunchBuilder(kernel, launch, {},
+    : LaunchBuilder(kernel, launch, typesOfMaps(kernel, launch),
                     IntegerAttr::get(IntegerType::get(kernel.getContext(), 64), sharedSpace)),
       code{builder, kernel.getLoc(), positionType(kernel)}, threads(threadsOf(this->launch)),
       memory(cast<IntegerType>(code.integer)) {
@@ -107,7 +116,17 @@ Value CudaKernel::shuffle(Value value, llvm::function_ref<Value(Value)> exchange
 PointEmitter CudaKernel::points(int64_t lanes) { return LaunchBuilder::points(memory, lanes); }
 
 LogicalResult CudaKernel::finish() {
+  constexpr int64_t mapBytes = 128, mapAlignment = 64;
   function->setAttr(kernel::threadsName, builder.getI64IntegerAttr(threads));
+  for (BlockArgument argument : function.getArguments()) {
+    if (!isa<LLVM::LLVMPointerType>(argument.getType()))
+      continue;
+    auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), mapBytes);
+    function.setArgAttr(argument.getArgNumber(), LLVM::LLVMDialect::getByValAttrName(),
+                        TypeAttr::get(bytes));
+    function.setArgAttr(argument.getArgNumber(), LLVM::LLVMDialect::getAlignAttrName(),
+                        builder.getI64IntegerAttr(mapAlignment));
+  }
   return LaunchBuilder::finish();
 }
 

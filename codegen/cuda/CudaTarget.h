@@ -21,6 +21,8 @@ struct CudaTarget {
   static TargetCosts costs();
   /// The shared memory that a block can have, in bytes.
   int64_t sharedBytes() const;
+  /// True if it multiplies by warpgroups (wgmma), which no other family does.
+  bool hasWarpgroups() const { return architecture == "sm_90a"; }
   /// True if `--target` names a GPU.
   static bool isMeant(const std::string &text) { return text.rfind("cuda", 0) == 0; }
   static Result<CudaTarget> parse(const std::string &text);

@@ -19,10 +19,12 @@ constexpr llvm::StringLiteral loopAnnotationName = "llvm.loop_annotation";
 /// worker's scratch is the block's shared memory.
 class CudaScheduler : public ScheduleBuilder {
 public:
-  CudaScheduler(mlir::func::FuncOp kernel, const TargetCosts &costs, int64_t sharedBytes)
-      : ScheduleBuilder(kernel, costs), sharedBytes(sharedBytes) {}
+  CudaScheduler(mlir::func::FuncOp kernel, const TargetCosts &costs, int64_t sharedBytes,
+                bool hasWarpgroups)
+      : ScheduleBuilder(kernel, costs), sharedBytes(sharedBytes), hasWarpgroups(hasWarpgroups) {}
 
   const int64_t sharedBytes; ///< the most that a block can have
+  const bool hasWarpgroups;  ///< warpgroups multiply what its copy engine brings: sm_90a alone
 };
 
 /// The threads of a launch's blocks; 0 if its sizes do not say.
@@ -46,6 +48,8 @@ public:
   /// The value of the thread with this number in the warp, an i32.
   mlir::Value fromLane(mlir::Value value, mlir::Value lane);
   PointEmitter points(int64_t lanes);
+  /// A pointer to one of the launch's maps.
+  mlir::Value map(unsigned number) { return own(number); }
 
   llvm::LogicalResult finish();
 
@@ -79,6 +83,7 @@ llvm::LogicalResult emitScan(CudaKernel &);
 llvm::LogicalResult emitSort(CudaKernel &);
 llvm::LogicalResult emitContraction(CudaKernel &);
 llvm::LogicalResult emitMatrixContraction(CudaKernel &);
+llvm::LogicalResult emitWarpgroupContraction(CudaKernel &);
 llvm::LogicalResult emitContractionOfSplits(CudaKernel &);
 llvm::LogicalResult emitAttention(CudaKernel &);
 llvm::LogicalResult emitAttentionBackward(CudaKernel &);

@@ -26,23 +26,29 @@ LLVM::GlobalOp scratchOf(ModuleOp module) {
                                 sharedSpace);
 }
 
-/// The scratch is the last argument.
+/// The scratch is the argument in shared memory.
 void takeScratch(LLVM::LLVMFuncOp kernel) {
-  if (kernel.getNumArguments() == 0)
+  const auto *found = llvm::find_if(kernel.getArguments(), [](BlockArgument argument) {
+    auto pointer = dyn_cast<LLVM::LLVMPointerType>(argument.getType());
+    return pointer && pointer.getAddressSpace() == sharedSpace;
+  });
+  if (found == kernel.getArguments().end())
     return;
-  BlockArgument last = kernel.getArguments().back();
-  auto pointer = dyn_cast<LLVM::LLVMPointerType>(last.getType());
-  if (!pointer || pointer.getAddressSpace() != sharedSpace)
-    return;
+  const unsigned number = found->getArgNumber();
   LLVM::GlobalOp scratch = scratchOf(kernel->getParentOfType<ModuleOp>());
   OpBuilder builder = OpBuilder::atBlockBegin(&kernel.getBody().front());
-  last.replaceAllUsesWith(LLVM::AddressOfOp::create(builder, kernel.getLoc(), scratch));
-  kernel.getBody().front().eraseArgument(last.getArgNumber());
+  BlockArgument(*found).replaceAllUsesWith(
+      LLVM::AddressOfOp::create(builder, kernel.getLoc(), scratch));
+  kernel.getBody().front().eraseArgument(number);
   LLVM::LLVMFunctionType type = kernel.getFunctionType();
-  kernel.setFunctionType(
-      LLVM::LLVMFunctionType::get(type.getReturnType(), type.getParams().drop_back()));
-  if (ArrayAttr attributes = kernel.getArgAttrsAttr())
-    kernel.setArgAttrsAttr(builder.getArrayAttr(attributes.getValue().drop_back()));
+  SmallVector<Type> types(type.getParams());
+  types.erase(types.begin() + number);
+  kernel.setFunctionType(LLVM::LLVMFunctionType::get(type.getReturnType(), types));
+  if (ArrayAttr attributes = kernel.getArgAttrsAttr()) {
+    SmallVector<Attribute> others(attributes.getValue());
+    others.erase(others.begin() + number);
+    kernel.setArgAttrsAttr(builder.getArrayAttr(others));
+  }
 }
 
 /// What a loop says of itself reaches a branch under the loop's name for it, which is not LLVM's.
@@ -66,6 +72,15 @@ struct GridKernelSignature : impl::GridKernelSignatureBase<GridKernelSignature> 
       kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
       kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                       builder.getDenseI32ArrayAttr({int32_t(threads.getInt()), 1, 1}));
+      // Who moves registers between warpgroups must know how many each starts with.
+      if (kernel.walk([](NVVM::SetMaxRegisterOp) { return WalkResult::interrupt(); })
+              .wasInterrupted())
+        kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
+      // What is passed by value is read where it lies.
+      for (unsigned argument = 0; argument < kernel.getNumArguments(); ++argument)
+        if (kernel.getArgAttr(argument, LLVM::LLVMDialect::getByValAttrName()))
+          kernel.setArgAttr(argument, NVVM::NVVMDialect::getGridConstantAttrName(),
+                            builder.getUnitAttr());
     }
   }
 };

@@ -21,14 +21,6 @@ Value addressOf(IndexCode &code, Value memory) {
   return code.create<arith::IndexCastOp>(code.builder.getI64Type(), address);
 }
 
-Value sharedPointer(IndexCode &code, Value address, int64_t offset) {
-  Value pointer = code.create<LLVM::IntToPtrOp>(pointerTo(code, sharedSpace), address);
-  if (!offset)
-    return pointer;
-  return code.create<LLVM::GEPOp>(pointer.getType(), code.builder.getI8Type(), pointer,
-                                  ArrayRef<LLVM::GEPArg>{int32_t(offset)});
-}
-
 SmallVector<Value> fieldsOf(IndexCode &code, Value record) {
   SmallVector<Value> fields;
   auto type = cast<LLVM::LLVMStructType>(record.getType());
@@ -42,6 +34,14 @@ Type fourOf(Type type) {
 }
 
 } // namespace
+
+Value sharedPointer(IndexCode &code, Value address, int64_t offset) {
+  Value pointer = code.create<LLVM::IntToPtrOp>(pointerTo(code, sharedSpace), address);
+  if (!offset)
+    return pointer;
+  return code.create<LLVM::GEPOp>(pointer.getType(), code.builder.getI8Type(), pointer,
+                                  ArrayRef<LLVM::GEPArg>{int32_t(offset)});
+}
 
 Value sharedAddress(IndexCode &code, Value memory) {
   return code.create<arith::TruncIOp>(code.builder.getI32Type(), addressOf(code, memory));
@@ -100,6 +100,15 @@ std::array<Value, 4> multiplyMatrices(IndexCode &code, Type element, ValueRange 
       std::array{type, type}, std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
   SmallVector<Value> fields = fieldsOf(code, product);
   return {fields[0], fields[1], fields[2], fields[3]};
+}
+
+void neverUnroll(Value result) {
+  MLIRContext *context = result.getContext();
+  auto never =
+      LLVM::LoopUnrollAttr::get(context, BoolAttr::get(context, true), {}, {}, {}, {}, {}, {});
+  result.getDefiningOp()->setAttr(
+      loopAnnotationName, LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, never, {}, {}, {}, {},
+                                                        {}, {}, {}, {}, {}, {}, {}));
 }
 
 } // namespace ingot

@@ -17,6 +17,9 @@ mlir::Value globalAddress(IndexCode &code, mlir::Value memory);
 /// `count` elements of `element` further than a pointer.
 mlir::Value advance(IndexCode &code, mlir::Value pointer, mlir::Type element, mlir::Value count);
 
+/// `offset` bytes behind an address in shared memory, an i32.
+mlir::Value sharedPointer(IndexCode &code, mlir::Value address, int64_t offset = 0);
+
 /// Begins to copy `bytes` (4, 8 or 16, aligned to as many) from global to shared memory. Of these
 /// `count`, an i32, are read and the rest are zeros; null: all.
 void copyToShared(IndexCode &code, mlir::Value shared, int64_t sharedOffset, mlir::Value global,
@@ -37,5 +40,9 @@ std::array<mlir::Value, 4> loadMatrices(IndexCode &code, mlir::Value shared, int
 std::array<mlir::Value, 4> multiplyMatrices(IndexCode &code, mlir::Type element,
                                             mlir::ValueRange left, mlir::ValueRange right,
                                             mlir::ValueRange sums);
+
+/// The loop of which `result` is one stays a loop: unrolled, it would take a multiple of its time
+/// to assemble, and registers.
+void neverUnroll(mlir::Value result);
 
 } // namespace ingot

@@ -32,26 +32,15 @@ double cycles(const MatrixSizes &sizes, const ContractionProduct &product) {
       std::max({rows * columns * depth / productsPerCycle, (copied + read) / sharedBytesPerCycle,
                 copied / cachedBytesPerCycle});
   const auto perMultiprocessor =
-      double(llvm::divideCeilSigned(sizes.blocks(product), multiprocessors));
-  const double steps = double(sizes.stepsOfSplit(product));
+      double(llvm::divideCeilSigned(sizes.tiles().count(product), multiprocessors));
+  const double steps = double(sizes.tiles().stepsOfSplit(product));
   const double stored = rows * columns * 4 / cachedBytesPerCycle;
   double total =
       steps * std::max(perMultiprocessor * step, leastStep) + start + perMultiprocessor * stored;
   if (sizes.splits > 1)
-    total +=
-        launch + 2 * 4 * double(sizes.partials(product).getNumElements()) / memoryBytesPerCycle;
+    total += launch + 2 * 4 * double(partialSums(product, sizes.splits).getNumElements()) /
+                          memoryBytesPerCycle;
   return total;
-}
-
-/// Results that are stored at once: 16 bytes of the widest one.
-int64_t storedLanes(func::FuncOp kernel, const ContractionProduct &product) {
-  int64_t lanes = 8;
-  for (Type type : kernel.getResultTypes())
-    if (getElementTypeOrSelf(type).getIntOrFloatBitWidth() > 16)
-      lanes = 4;
-  while (product.columns % lanes)
-    lanes /= 2;
-  return lanes;
 }
 
 } // namespace
@@ -84,13 +73,11 @@ MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &pro
     sizes.depth = tile.rows + tile.columns <= 128 ? 64 : 32;
     sizes.warpRows = tile.warpRows;
     sizes.warpColumns = tile.warpColumns;
-    const int64_t steps = sizes.steps(product);
+    const int64_t steps = sizes.tiles().steps(product);
     for (int64_t wanted = 1; wanted == 1 || steps / wanted >= leastSteps; ++wanted) {
-      // None is empty.
-      sizes.splits =
-          steps ? llvm::divideCeilSigned(steps, llvm::divideCeilSigned(steps, wanted)) : 1;
-      if (wanted > 1 && (sizes.partials(product).getNumElements() * 4 > mostPartials ||
-                         sizes.blocks(product) > 4 * multiprocessors))
+      sizes.splits = splitsOf(steps, wanted);
+      if (wanted > 1 && (partialSums(product, sizes.splits).getNumElements() * 4 > mostPartials ||
+                         sizes.tiles().count(product) > 4 * multiprocessors))
         break;
       if (const double needed = cycles(sizes, product); !least || needed < least) {
         least = needed;
@@ -98,7 +85,7 @@ MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &pro
       }
     }
   }
-  best.stages = std::clamp<int64_t>(best.stepsOfSplit(product), 2, mostStages);
+  best.stages = std::clamp<int64_t>(best.tiles().stepsOfSplit(product), 2, mostStages);
   best.lanes = storedLanes(kernel, product);
   best.left = chooseFactorReading(kernel, product, product.left, product.rows);
   best.right = chooseFactorReading(kernel, product, product.right, product.columns);
@@ -114,9 +101,8 @@ bool fitTogether(func::FuncOp kernel, const MatrixSizes &sizes, const Contractio
          isPower(sizes.warpColumns, 16, sizes.columns) &&
          sizes.threads == sizes.rows / sizes.warpRows * (sizes.columns / sizes.warpColumns) * 32 &&
          sizes.threads <= 1024 && sizes.stages >= 2 && sizes.stages <= 8 && sizes.splits >= 1 &&
-         (sizes.splits == 1 ||
-          (sizes.splits - 1) * sizes.stepsOfSplit(product) < sizes.steps(product)) &&
-         isPower(sizes.lanes, 1, 8) && product.columns % sizes.lanes == 0 &&
+         sizes.tiles().fillsSplits(product) && isPower(sizes.lanes, 1, 8) &&
+         product.columns % sizes.lanes == 0 &&
          sizes.left == chooseFactorReading(kernel, product, product.left, product.rows) &&
          sizes.right == chooseFactorReading(kernel, product, product.right, product.columns);
 }

@@ -1,6 +1,7 @@
 /// How a contraction on tensor cores is cut.
 #pragma once
 #include "codegen/cuda/FactorTiles.h"
+#include "codegen/cuda/MatrixResults.h"
 
 namespace ingot {
 
@@ -36,24 +37,8 @@ struct MatrixSizes {
   int64_t sumRows() const;
   /// Shared memory of a block.
   int64_t scratch() const;
-  /// Tiles along the depth, in all and of a split.
-  int64_t steps(const ContractionProduct &product) const {
-    return llvm::divideCeilSigned(product.depth, depth);
-  }
-  int64_t stepsOfSplit(const ContractionProduct &product) const {
-    return llvm::divideCeilSigned(steps(product), splits);
-  }
-  int64_t blocks(const ContractionProduct &product) const {
-    return product.blocks(rows, columns) * splits;
-  }
-  /// Sums of all splits: launch scratch.
-  mlir::MemRefType partials(const ContractionProduct &product) const {
-    return partials(product, splits);
-  }
-  static mlir::MemRefType partials(const ContractionProduct &product, int64_t splits) {
-    return mlir::MemRefType::get({splits * product.batch * product.rows * product.columns},
-                                 product.sumType);
-  }
+  MatrixTiles tiles() const { return {rows, columns, depth, splits}; }
+  ResultPart part() const { return {warps(), sumRows(), warpColumns, lanes}; }
 };
 
 /// True if the tensor cores have both factors' type.

@@ -1,6 +1,7 @@
 #include "codegen/cuda/Ptx.h"
 #include "codegen/Passes.h"
 #include "codegen/kernel/ToLlvm.h"
+#include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -27,6 +28,7 @@ namespace ingot {
 void buildNvvmPipeline(OpPassManager &passes) {
   passes.addPass(createExpandMath());
   addLlvmConversions(passes);
+  passes.addPass(createConvertNVVMToLLVMPass()); // ops that LLVM has no intrinsics for
   passes.addPass(createGridKernelSignature());
 }
 

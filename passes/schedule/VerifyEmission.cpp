@@ -1,5 +1,6 @@
 #include "passes/schedule/VerifyEmission.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -91,8 +92,10 @@ LogicalResult Emission::verifySignature() {
   if (schedule.getScratch() && actual.size() >= memories)
     if (auto scratch = dyn_cast<MemRefType>(actual[memories - 1]))
       actual[memories - 1] = MemRefType::get(scratch.getShape(), scratch.getElementType());
-  expected.append(std::max(actual.size(), memories) - memories, IndexType::get(context));
-  if (actual != expected || function.getNumResults())
+  const bool isOwn = llvm::all_of(ArrayRef(actual).drop_front(std::min(actual.size(), memories)),
+                                  llvm::IsaPred<IndexType, LLVM::LLVMPointerType>);
+  actual.resize(std::min(actual.size(), memories));
+  if (actual != expected || !isOwn || function.getNumResults())
     return function.emitError("(1) does not take the memory and scratch of its kernel's schedule");
   return success();
 }

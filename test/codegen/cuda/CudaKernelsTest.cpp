@@ -155,6 +155,14 @@ Case matrixCase(const MatrixCase &c) {
   std::vector<std::string> instructions = c.instructions;
   instructions.push_back(std::string("mma.sync.aligned.m16n8k16.row.col.f32.") + c.type);
   instructions.push_back("ldmatrix.sync.aligned.m8n8.x4");
+  // The copy engine reads rows of 16 bytes; products of warpgroups have 64 rows.
+  const bool isForWarpgroups = c.factors == Factors::Stored && c.rows > 32 && c.columns > 32 &&
+                               (c.leftLast ? c.depth : c.rows) % 8 == 0 &&
+                               (c.rightLast ? c.depth : c.columns) % 8 == 0;
+  std::vector<std::string> instructions90 = instructions;
+  if (isForWarpgroups)
+    instructions90 = {"cp.async.bulk.tensor", "mbarrier.try_wait.parity", "setmaxnreg.dec",
+                      "wgmma.mma_async.sync.aligned.m64n"};
   const char *how[] = {"", "_computed", "_cast"};
   return {.name =
               fmt::format("matrix{}_{}{}_{}_{}{}", sizesName({c.batch, c.rows, c.columns, c.depth}),
@@ -164,7 +172,8 @@ Case matrixCase(const MatrixCase &c) {
           .root = "contraction",
           // Roundings of sums that may lie at the edge of two values.
           .tolerance = c.type == std::string("f16") ? 2e-3 : 1.6e-2,
-          .instructions = std::move(instructions)};
+          .instructions = std::move(instructions),
+          .instructions90 = std::move(instructions90)};
 }
 
 /// Every transposition, factors that are read in all ways, sizes that fill no tile, one row, depths
@@ -188,6 +197,12 @@ std::vector<Case> matrixCases() {
                                     "bf16", isStored ? "f32" : "bf16", factors,
                                     isStored ? s.copies : std::vector<std::string>()}));
       }
+  for (bool leftLast : {true, false})
+    for (bool rightLast : {true, false})
+      cases.push_back(matrixCase({2, 72, 136, 200, leftLast, rightLast, "bf16", "bf16"}));
+  // More steps than stages, more tiles than multiprocessors.
+  cases.push_back(matrixCase({1, 64, 72, 584, true, true, "f16", "f16"}));
+  cases.push_back(matrixCase({140, 40, 64, 72, true, false}));
   cases.push_back(matrixCase({1, 1, 1, 1, true, true}));
   cases.push_back(matrixCase({3, 65, 40, 1, false, true, "f16", "f16"}));
   cases.push_back(matrixCase({2, 45, 70, 90, true, false, "f16", "f32"}));

@@ -16,6 +16,7 @@ struct Case {
   int blockBarriers;    ///< that the code must have at least
   int warpBarriers = 0; ///< 0: none, or none of which the test knows that they are needed
   int waits = 0;        ///< for copies
+  const char *target = "cuda:sm_80";
 };
 
 void PrintTo(const Case &one, std::ostream *stream) { *stream << one.name; }
@@ -30,7 +31,7 @@ protected:
 
   Program compiled() {
     CompileOptions options;
-    options.target = "cuda:sm_80";
+    options.target = GetParam().target;
     Result<Program> program = compile(*module, options);
     EXPECT_TRUE(program) << program.error().text();
     return std::move(*program);
@@ -185,6 +186,80 @@ TEST_P(CudaSwizzle, EveryExchangeIsMissed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Roots, CudaSwizzle, testing::Values(Case{"matrices", matrices, 0}),
+                         [](const auto &info) { return std::string(info.param.name); });
+
+/// One instruction by another, at each of its places in turn.
+struct Change {
+  const char *from, *to; ///< `to`: instead of all of the line; empty: nothing
+  int least;             ///< places that the code has at least
+  bool isHang = false;   ///< those that wait for it never go on
+};
+
+/// What a block of sm_90a does to bring factors into shared memory and to multiply them there: each
+/// wait that does not wait, each arrival that is missing, and lines in another order.
+class WarpgroupMutation : public CudaMutation {
+protected:
+  void expectFound(const Program &whole, const Tensor &expected, const Change &change) {
+    const std::string text = textOf(whole);
+    const std::vector<size_t> places = placesOf(text, change.from);
+    EXPECT_GE(int(places.size()), change.least) << change.from << text;
+    for (size_t at : places) {
+      std::string mutated = text;
+      mutated.replace(at, mutated.find('\n', at) - at, change.to);
+      Program program = whole;
+      program.objects[0].bytes.assign(mutated.begin(), mutated.end());
+      Result<Outcome> ran = run(std::move(program));
+      const size_t line = std::count(text.begin(), text.begin() + at, '\n') + 1;
+      EXPECT_TRUE(!ran || std::memcmp(ran->result.data(), expected.data(), expected.bytes()))
+          << "nothing is found with another line " << line << ", " << change.from << " of\n"
+          << text;
+      if (!ran && change.isHang)
+        EXPECT_NE(ran.error().text().find("deadlock"), std::string::npos) << ran.error().text();
+    }
+  }
+};
+
+TEST_P(WarpgroupMutation, EveryWaitIsMissed) {
+  const Program whole = compiled();
+  Result<Outcome> expected = run(whole);
+  ASSERT_TRUE(expected) << expected.error().text();
+  EXPECT_EQ(expected->memory.sharedWavefronts, expected->memory.leastWavefronts);
+  for (const Change &change : {
+           Change{"mbarrier.try_wait.parity", "setp.eq.u32 P1, 0, 0;", 2},
+           Change{"wgmma.wait_group", "", 2},
+           Change{"mbarrier.arrive.shared", "", 1, true},
+           Change{"mbarrier.arrive.expect_tx", "", 1, true},
+           Change{"bar.sync", "", 1},
+           Change{"bar.warp.sync", "", 1},
+           Change{"wgmma.fence", "", 1},
+       })
+    expectFound(whole, expected->result, change);
+  // Boxes as they lie in memory, where products expect lines with exchanged runs.
+  for (size_t number = 0; number < whole.kernels[0].parameters.size(); ++number) {
+    Program program = whole;
+    KernelParameter &parameter = program.kernels[0].parameters[number];
+    if (parameter.kind != KernelParameter::Kind::TensorMap)
+      continue;
+    parameter.map.swizzle = 0;
+    Result<Outcome> ran = run(std::move(program));
+    EXPECT_TRUE(!ran ||
+                std::memcmp(ran->result.data(), expected->result.data(), ran->result.bytes()))
+        << "parameter " << number;
+  }
+}
+
+/// More steps along the depth than stages; the left factor's lines lie along it, the right one's
+/// beside it.
+constexpr const char *warpgroups = R"mlir(
+func.func @forward(%a: tensor<40x584xbf16> {graph.name = "a", graph.role = "input"},
+                   %b: tensor<584x64xbf16> {graph.name = "b", graph.role = "input"})
+    -> (tensor<40x64xbf16> {graph.name = "y"}) {
+  %y = graph.contract %a, %b batch [] x [] over [1] x [0] : tensor<40x584xbf16>, tensor<584x64xbf16> -> tensor<40x64xbf16>
+  return %y : tensor<40x64xbf16>
+})mlir";
+
+INSTANTIATE_TEST_SUITE_P(Roots, WarpgroupMutation,
+                         testing::Values(Case{"warpgroups", warpgroups, 0, 0, 0, "cuda:sm_90a"}),
                          [](const auto &info) { return std::string(info.param.name); });
 
 } // namespace

@@ -70,7 +70,8 @@ std::vector<Tensor> CudaKernels::runOnGpu(const std::string &target) {
                                   [&](const Kernel &kernel) { return kernel.root == test.root; }))
       << "no kernel has the root " << test.root;
   const std::string ptx(program->objects[0].bytes.begin(), program->objects[0].bytes.end());
-  for (const std::string &instruction : test.instructions)
+  for (const std::string &instruction :
+       target == "cuda:sm_90a" ? test.instructions90 : test.instructions)
     EXPECT_NE(ptx.find(instruction), ptx.npos) << instruction;
   if (folder)
     programs.push_back(*program);

@@ -19,7 +19,8 @@ struct Case {
   bool isBitEqual = false; ///< to the CPU's
   int64_t indexLimit = 0;  ///< integer inputs are drawn below it; 0: from all that there are
   std::function<Case(std::mt19937_64 &)> drawn = {}; ///< gives a case of its own for each run
-  std::vector<std::string> instructions = {};        ///< that the PTX must have
+  std::vector<std::string> instructions = {};        ///< that the PTX for sm_80 must have
+  std::vector<std::string> instructions90 = {};      ///< and that for sm_90a
 };
 
 void PrintTo(const Case &one, std::ostream *stream);
