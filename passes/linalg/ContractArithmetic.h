@@ -5,7 +5,7 @@
 namespace ingot {
 
 /// Makes fused multiply-adds and reciprocals explicit where fast-math flags allow them, then drops
-/// the flags. Passes.td (contract-arithmetic) states the rule.
+/// the flags. linalg/Passes.td (contract-arithmetic) states the rule.
 void contractArithmetic(mlir::func::FuncOp function);
 
 } // namespace ingot

@@ -6,7 +6,7 @@
 namespace ingot {
 
 /// @forward gets @init, @step and @evaluate (see add-loss, differentiate, add-optimizer and
-/// add-initializers in Passes.td).
+/// add-initializers in training/Passes.td).
 void buildTrainingPipeline(mlir::OpPassManager &passes, const TrainingOptions &options);
 
 /// @forward gets @evaluate and `@gradients(parameters…, inputs…, targets…) -> (loss, gradients…)`.

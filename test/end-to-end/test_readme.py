@@ -37,7 +37,8 @@ class Readme(unittest.TestCase):
 
 def add_tests():
     readmes = glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "*", "**", "README.md"), recursive=True)
-    for path in sorted([*readmes, os.path.join(ROOT, "passes", "Passes.td")]):
+    descriptions = glob.glob(os.path.join(ROOT, "passes", "**", "Passes.td"), recursive=True)
+    for path in sorted([*readmes, *descriptions]):
         name = re.sub(r"\W", "_", os.path.relpath(path, ROOT).removesuffix(".md"))
         setattr(Readme, f"test_{name}", lambda self, path=path: self.check(path))
 
