@@ -431,9 +431,12 @@ func::FuncOp KernelOutliner::known(KernelCache::Structure structure,
   if (!isFirst)
     return kernel = declare(earlier->second);
   if ((kernel = build()))
-    earlier->second = {kernel.getName().str(), kernel.getFunctionType(),
-                       kernel->getDiscardableAttrDictionary()};
+    earlier->second = describe(kernel);
   return kernel;
+}
+
+KernelCache::Kernel KernelOutliner::describe(func::FuncOp kernel) {
+  return {kernel.getName().str(), kernel.getFunctionType(), kernel->getDiscardableAttrDictionary()};
 }
 
 func::FuncOp KernelOutliner::declare(const KernelCache::Kernel &kernel) {
@@ -462,12 +465,22 @@ func::FuncOp KernelOutliner::unique(func::FuncOp kernel, KernelRoot root, String
     kernel.erase();
     return known;
   }
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  kernel->print(stream, OpPrintingFlags().useLocalScope());
-  kernel.setName(
-      llvm::formatv("{0}_{1:x-8}", stringifyKernelRoot(root), uint32_t(llvm::xxh3_64bits(text)))
-          .str());
+  if (cache) {
+    auto [earlier, isFirst] = cache->bodies.try_emplace(std::move(structure.words));
+    if (!isFirst) {
+      kernel.erase();
+      return known = declare(earlier->second);
+    }
+    kernel.setName(llvm::formatv("{0}_{1}", stringifyKernelRoot(root), cache->bodies.size()).str());
+    earlier->second = describe(kernel);
+  } else {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    kernel->print(stream, OpPrintingFlags().useLocalScope());
+    kernel.setName(
+        llvm::formatv("{0}_{1:x-8}", stringifyKernelRoot(root), uint32_t(llvm::xxh3_64bits(text)))
+            .str());
+  }
   kernel->setAttr("graph.ops", builder.getStringAttr(ops));
   symbols.insert(kernel);
   return known = kernel;

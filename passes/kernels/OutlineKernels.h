@@ -26,6 +26,7 @@ private:
   /// The kernel of earlier ops of this structure; else what `build` makes of these.
   mlir::func::FuncOp known(KernelCache::Structure structure,
                            llvm::function_ref<mlir::func::FuncOp()> build);
+  static KernelCache::Kernel describe(mlir::func::FuncOp kernel);
   mlir::func::FuncOp declare(const KernelCache::Kernel &kernel);
   /// The one function with this body and root; `kernel` itself unless there is one already.
   mlir::func::FuncOp unique(mlir::func::FuncOp kernel, KernelRoot root, llvm::StringRef ops);
