@@ -8,6 +8,9 @@
 #include "passes/Passes.h"
 #include "passes/kernels/KernelCache.h"
 #include "passes/kernels/OpModel.h"
+#include "passes/linalg/ForwardHalf.h"
+#include "passes/memory/PlanMemory.h"
+#include "llvm/ADT/StringSet.h"
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -22,17 +25,46 @@ constexpr int64_t mostStride = 16;
 /// Blocks that need so many times what coarser ones need are not tried with other checkpoints.
 constexpr double muchMore = 1.1;
 
-/// Bytes of the arena of a planned module, those of `persistent` among them.
-int64_t arenaBytes(ModuleOp planned) {
-  int64_t most = 0;
-  for (auto entry : planned.getOps<func::FuncOp>())
-    if (entry->hasAttr("graph.ports"))
-      most = std::max(most, cast<MemRefType>(entry.getArgumentTypes().front()).getNumElements());
-  return most;
+/// Names of the parameters and state that a function takes or gives.
+llvm::StringSet<> persistentNames(func::FuncOp function) {
+  llvm::StringSet<> names;
+  auto note = [&](Attribute role, Attribute name) {
+    auto roleName = dyn_cast_or_null<StringAttr>(role);
+    if (roleName && isPersistentRole(roleName.getValue()) && name)
+      names.insert(cast<StringAttr>(name).getValue());
+  };
+  for (unsigned index = 0; index < function.getNumArguments(); ++index)
+    note(function.getArgAttr(index, roleAttribute), function.getArgAttr(index, "graph.name"));
+  for (unsigned index = 0; index < function.getNumResults(); ++index)
+    note(function.getResultAttr(index, roleAttribute), function.getResultAttr(index, "graph.name"));
+  return names;
+}
+
+/// Moves the functions that no recomputation changes out of `module`, if all they share with it is
+/// there.
+OwningOpRef<ModuleOp> splitUnchanged(ModuleOp module) {
+  OwningOpRef<ModuleOp> rest = ModuleOp::create(module.getLoc());
+  (*rest)->setAttrs(module->getAttrDictionary());
+  llvm::StringSet<> kept;
+  SmallVector<func::FuncOp> unchanged;
+  for (auto function : module.getOps<func::FuncOp>())
+    if (ForwardHalf().read(function))
+      for (const auto &name : persistentNames(function))
+        kept.insert(name.getKey());
+    else
+      unchanged.push_back(function);
+  for (func::FuncOp function : unchanged)
+    if (llvm::all_of(persistentNames(function),
+                     [&](const auto &name) { return kept.contains(name.getKey()); })) {
+      function->remove();
+      rest->push_back(function);
+    }
+  return rest;
 }
 
 /// Plans a module under different options and notes the smallest arena. What the plans have in
-/// common is done once, equal kernels are built and scheduled once, and none is emitted.
+/// common is done once: the passes before recomputation for each size of blocks, the plans of
+/// functions that nothing is recomputed in, equal kernels; and no plan is written out.
 class Planner {
 public:
   Planner(const Backend &backend, const CompileOptions &options)
@@ -41,22 +73,18 @@ public:
   /// `trained` is of stage `train`.
   Status prepare(OwningOpRef<ModuleOp> trained) {
     base = std::move(trained);
-    PassManager passes(base->getContext());
-    passes.enableVerifier(false);
-    buildTrialPreparation(passes);
-    return run(passes, *base);
+    return run(*base, [](PassManager &passes) { buildTrialPreparation(passes); });
   }
 
   Result<int64_t> bytes(const MemoryOptions &memory) {
-    OwningOpRef<ModuleOp> module = base->clone();
-    PassManager passes(module->getContext());
-    passes.enableVerifier(false);
-    buildTrialPlan(passes, memory, backend, known);
-    INGOT_TRY(run(passes, *module));
-    const int64_t needed = arenaBytes(*module);
-    smallest = std::min(smallest, needed);
-    persistent = (*module)->getAttrOfType<IntegerAttr>("graph.persistent").getInt();
-    return needed;
+    if (!blocked || blockSize != sizeOf(memory))
+      INGOT_TRY(block(memory));
+    OwningOpRef<ModuleOp> module = blocked->clone();
+    INGOT_ASSIGN(ArenaNeed need, plan(*module, memory));
+    need = need.with(unchanged);
+    smallest = std::min(smallest, need.bytes());
+    persistent = need.persistent.end;
+    return need.bytes();
   }
 
   /// `fitting` with as few contractions and attentions recomputed as still fit.
@@ -74,6 +102,11 @@ public:
     return fitting;
   }
 
+  /// The largest tensor that is no block.
+  int64_t sizeOf(const MemoryOptions &memory) const {
+    return memory.largestTensor.value_or(backend.costs().largestTensor);
+  }
+
   /// Ops that recomputation may repeat as a whole, at least.
   int64_t countHeavy() {
     int64_t count = 0;
@@ -85,10 +118,39 @@ public:
   int64_t persistent = 0; ///< bytes that every plan needs: parameters, state and constants
 
 private:
-  Status run(PassManager &passes, ModuleOp module) {
+  /// Makes the blocks, and plans what does not change from here on.
+  Status block(const MemoryOptions &memory) {
+    blocked = base->clone();
+    blockSize = sizeOf(memory);
+    INGOT_TRY(
+        run(*blocked, [&](PassManager &passes) { buildTrialBlocks(passes, memory, backend); }));
+    OwningOpRef<ModuleOp> rest = splitUnchanged(*blocked);
+    INGOT_ASSIGN(unchanged, plan(*rest, memory));
+    return {};
+  }
+
+  Result<ArenaNeed> plan(ModuleOp module, const MemoryOptions &memory) {
+    ArenaNeed need;
+    INGOT_TRY(run(
+        module, [&](PassManager &passes) { buildTrialKernels(passes, memory, backend, known); },
+        [&] {
+          FailureOr<ArenaNeed> measured = measureArena(module);
+          if (succeeded(measured))
+            need = std::move(*measured);
+          return LogicalResult(measured);
+        }));
+    return need;
+  }
+
+  Status run(
+      ModuleOp module, llvm::function_ref<void(PassManager &)> build,
+      llvm::function_ref<LogicalResult()> then = [] { return success(); }) {
+    PassManager passes(module.getContext());
+    passes.enableVerifier(false);
+    build(passes);
     DiagnosticCollector diagnostics(*module.getContext());
     CancelScope cancel(*module.getContext(), options);
-    const LogicalResult outcome = passes.run(module);
+    const LogicalResult outcome = failed(passes.run(module)) ? llvm::failure() : then();
     INGOT_TRY(checkStop(options));
     if (mlir::failed(outcome))
       return tl::unexpected(
@@ -99,6 +161,9 @@ private:
   const Backend &backend;
   const CompileOptions &options;
   OwningOpRef<ModuleOp> base;
+  OwningOpRef<ModuleOp> blocked; ///< with blocks of `blockSize`: what recomputation changes
+  int64_t blockSize = 0;
+  ArenaNeed unchanged; ///< of the other functions
   KernelCache known;
 };
 
@@ -128,7 +193,7 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   INGOT_ASSIGN(bytes, planner.bytes(plan));
   if (bytes <= budget)
     return plan;
-  const int64_t blocks = plan.largestTensor.value_or(backend->costs().largestTensor);
+  const int64_t blocks = planner.sizeOf(plan);
   double coarser = std::numeric_limits<double>::max();
   for (int64_t part : {1, 4, 16}) {
     plan.largestTensor = std::max<int64_t>(1, blocks / part);

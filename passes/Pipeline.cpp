@@ -41,10 +41,14 @@ void toLinalg(OpPassManager &passes) {
   simplify(passes);
 }
 
-/// What is not stored whole, and what is recomputed.
-void saveMemory(OpPassManager &passes, const MemoryOptions &memory, const TargetCosts &costs) {
+/// What is not stored whole.
+void blockRows(OpPassManager &passes, const MemoryOptions &memory, const TargetCosts &costs) {
   passes.addPass(createBlockRows({memory.largestTensor.value_or(costs.largestTensor)}));
-  // Must run after block-rows because a block's weight gradient reads the layer's input in place.
+}
+
+/// What is not kept for the backward pass. Must run after block-rows because a block's weight
+/// gradient reads the layer's input in place.
+void recompute(OpPassManager &passes, const MemoryOptions &memory, const TargetCosts &costs) {
   passes.addPass(createRecompute(costs, {memory.leastRecomputed.value_or(costs.recomputedTogether),
                                          memory.smallestRecomputed.value_or(costs.worthRecomputing),
                                          memory.heavyRecomputed, memory.checkpointStride}));
@@ -96,7 +100,8 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
     break;
   case Stage::Linalg:
     toLinalg(passes);
-    saveMemory(passes, memory, backend.costs());
+    blockRows(passes, memory, backend.costs());
+    recompute(passes, memory, backend.costs());
     break;
   case Stage::Kernels:
     kernelsStage(passes, backend.costs());
@@ -120,12 +125,15 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
 
 void buildTrialPreparation(OpPassManager &passes) { toLinalg(passes); }
 
-void buildTrialPlan(OpPassManager &passes, const MemoryOptions &memory, const Backend &backend,
-                    KernelCache &known) {
-  saveMemory(passes, memory, backend.costs());
+void buildTrialBlocks(OpPassManager &passes, const MemoryOptions &memory, const Backend &backend) {
+  blockRows(passes, memory, backend.costs());
+}
+
+void buildTrialKernels(OpPassManager &passes, const MemoryOptions &memory, const Backend &backend,
+                       KernelCache &known) {
+  recompute(passes, memory, backend.costs());
   kernelsStage(passes, backend.costs(), &known);
   scheduleStage(passes, backend, {}, &known);
-  planStage(passes);
 }
 
 } // namespace ingot

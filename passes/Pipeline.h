@@ -32,9 +32,12 @@ void buildStage(mlir::OpPassManager &passes, Stage stage,
                 const Backend &backend, const BlockChoices &blocks);
 
 /// The same passes, for plans of one model under many `memory` options (codegen/FitMemory.h):
-/// first, from stage `train`, those that all plans have in common, then those that lead to `plan`.
+/// first, from stage `train`, those that all plans have in common, then those that the plans with
+/// blocks of one size have in common, then those that lead to scheduled kernels.
 void buildTrialPreparation(mlir::OpPassManager &passes);
-void buildTrialPlan(mlir::OpPassManager &passes, const MemoryOptions &memory,
-                    const Backend &backend, KernelCache &known);
+void buildTrialBlocks(mlir::OpPassManager &passes, const MemoryOptions &memory,
+                      const Backend &backend);
+void buildTrialKernels(mlir::OpPassManager &passes, const MemoryOptions &memory,
+                       const Backend &backend, KernelCache &known);
 
 } // namespace ingot

@@ -17,6 +17,26 @@ constexpr double nearlyLeast = 1.25;
 
 } // namespace
 
+/// True for what a kernel of the forward pass gives.
+static bool isComputed(Operation *op) {
+  return roleOf(op) != OpRole::View && roleOf(op) != OpRole::Source;
+}
+
+RecomputeChoice::RecomputeChoice(const ForwardHalf &forward, const TargetCosts &costs,
+                                 int64_t smallestBytes)
+    : forward(forward), costs(costs), smallestBytes(smallestBytes) {
+  for (Operation *op : forward.inOrder())
+    if (isComputed(op))
+      for (Value result : op->getResults()) {
+        const bool isSmall = bytesOf(result) < smallestBytes;
+        const bool isRead = !isSmall && !forward.backwardUses(result).empty();
+        if (isRead && forward.waits(result))
+          demanded.push_back(result);
+        else if (isSmall || isRead)
+          free.insert(result);
+      }
+}
+
 std::vector<Operation *> RecomputeChoice::candidates(int64_t stride) const {
   SmallVector<Operation *> heavy;
   llvm::copy_if(forward.inOrder(), std::back_inserter(heavy), isHeavy);
@@ -71,22 +91,8 @@ Repetition RecomputeChoice::solve(ArrayRef<Operation *> heavy, int64_t stride) c
 }
 
 Repetition RecomputeChoice::cut(const llvm::DenseSet<Operation *> &mayRepeat) const {
-  auto isComputed = [&](Operation *op) {
-    return forward.contains(op) && roleOf(op) != OpRole::View && roleOf(op) != OpRole::Source;
-  };
-  auto isFree = [&](Value value) {
-    return bytesOf(value) < smallestBytes ||
-           (!forward.backwardUses(value).empty() && !forward.waits(value));
-  };
-  SmallVector<Value> demanded;
-  llvm::DenseSet<Value> needed; // what these are computed from
-  for (Operation *op : forward.inOrder())
-    if (isComputed(op))
-      for (Value result : op->getResults())
-        if (!forward.backwardUses(result).empty() && forward.waits(result) &&
-            bytesOf(result) >= smallestBytes)
-          demanded.push_back(result);
-  needed.insert(demanded.begin(), demanded.end());
+  auto isFree = [&](Value value) { return free.contains(value); };
+  llvm::DenseSet<Value> needed(demanded.begin(), demanded.end()); // and what these come from
   llvm::DenseSet<Operation *> repeatable;
   for (Operation *op : llvm::reverse(forward.inOrder())) {
     auto isRead = [&](Value result) { return needed.contains(result); };

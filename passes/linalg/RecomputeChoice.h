@@ -17,8 +17,7 @@ struct Repetition {
 /// reads of it, over kept bytes and repeated work.
 class RecomputeChoice {
 public:
-  RecomputeChoice(const ForwardHalf &forward, const TargetCosts &costs, int64_t smallestBytes)
-      : forward(forward), costs(costs), smallestBytes(smallestBytes) {}
+  RecomputeChoice(const ForwardHalf &forward, const TargetCosts &costs, int64_t smallestBytes);
 
   /// Contractions and attention that are worth computing again, in the order in which their results
   /// are given up: cheapest by byte first, then from the model's start, whose values wait longest.
@@ -34,6 +33,9 @@ private:
   const ForwardHalf &forward;
   const TargetCosts &costs;
   int64_t smallestBytes;
+  // What every cut asks.
+  llvm::SmallVector<mlir::Value> demanded; ///< that the backward pass reads after a while
+  llvm::DenseSet<mlir::Value> free;        ///< that cost nothing to keep
 };
 
 } // namespace ingot

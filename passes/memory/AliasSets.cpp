@@ -1,37 +1,37 @@
 #include "passes/memory/AliasSets.h"
-#include "mlir/IR/BuiltinTypes.h"
 
 using namespace mlir;
 
 namespace ingot {
 
-AliasSets::Place AliasSets::find(Value value) {
-  auto [entry, isNew] = parents.try_emplace(value, Place{value, 0});
-  if (isNew) {
-    classes[value].push_back(value);
-    return entry->second;
-  }
-  Place place = entry->second;
-  if (place.root == value)
-    return place;
-  Place above = find(place.root);
-  Place direct{above.root, above.offset + place.offset};
-  parents[value] = direct;
-  return direct;
+AliasSets::Number AliasSets::numberOf(Value value) {
+  auto [entry, isNew] = numbers.try_emplace(value, Number(tensors.size()));
+  const Number number = entry->second;
+  if (isNew)
+    tensors.push_back({.value = value, .parent = number, .offset = 0, .last = number});
+  return number;
+}
+
+AliasSets::Number AliasSets::rootOf(Number number) {
+  Tensor &tensor = tensors[number];
+  if (tensor.parent == number || tensors[tensor.parent].parent == tensor.parent)
+    return tensor.parent;
+  const Number root = rootOf(tensor.parent);
+  tensor.offset += tensors[tensor.parent].offset;
+  return tensor.parent = root;
 }
 
 bool AliasSets::join(Value value, Value anchor, int64_t distance) {
-  Place from = find(value), to = find(anchor);
-  int64_t shift = to.offset + distance - from.offset; // of from.root, seen from to.root
+  const Place from = find(value), to = find(anchor);
+  const int64_t shift = to.offset + distance - from.offset; // of from.root, seen from to.root
   if (from.root == to.root)
     return shift == 0;
-  parents[from.root] = {to.root, shift};
-  SmallVector<Value> moved = std::move(classes[from.root]);
-  classes.erase(from.root);
-  classes[to.root].append(moved);
+  const Number moved = numberOf(from.root), root = numberOf(to.root);
+  tensors[moved].parent = root;
+  tensors[moved].offset = shift;
+  tensors[tensors[root].last].next = moved;
+  tensors[root].last = tensors[moved].last;
   return true;
 }
-
-ArrayRef<Value> AliasSets::members(Value value) { return classes[find(value).root]; }
 
 } // namespace ingot

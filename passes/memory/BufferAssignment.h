@@ -51,6 +51,8 @@ public:
   /// Gives parameters and state of this function their place, beside those they share a bucket
   /// with.
   llvm::LogicalResult placePersistent(Persistent &persistent);
+  /// Bytes that the rest needs behind the persistent part.
+  int64_t transientEnd();
   /// Lays the rest out behind the persistent part. Returns the arena's end for this function.
   int64_t placeTransient(const Persistent &persistent);
   /// Rewrites the function on the arena.
@@ -177,7 +179,6 @@ private:
   llvm::MapVector<mlir::Value, Transient> transientSets(); ///< by root
   /// Launch scratch of the calls that need some, by call.
   llvm::SmallVector<std::pair<CallNumber, ArenaBuffer>> launchScratch() const;
-  int64_t transientEnd();
   bool isPersistent(mlir::Value root);
   int64_t offsetOf(mlir::Value value);
   llvm::StringRef kindOf(mlir::Value root);

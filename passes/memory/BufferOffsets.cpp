@@ -109,7 +109,6 @@ BufferAssignment::launchScratch() const {
   return scratch;
 }
 
-/// Bytes that the arena needs behind its persistent part.
 int64_t BufferAssignment::transientEnd() {
   std::vector<ArenaBuffer> layout;
   for (auto &[root, entry] : transientSets())
