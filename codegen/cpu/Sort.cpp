@@ -4,7 +4,6 @@
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/Lines.h"
 #include "codegen/kernel/LineSteps.h"
-#include <limits>
 
 using namespace mlir;
 
@@ -141,8 +140,6 @@ LogicalResult scheduleSort(KernelScheduler &kernel) {
   if (!op)
     return failure();
   const LineShape shape(op.getOperand().getType(), op.getDimension());
-  if (shape.size > std::numeric_limits<int32_t>::max())
-    return op.emitError("sorts lines of ") << shape.size << " elements, more than 2^31 - 1";
   if (unitsOf(shape)) {
     kernel.addScratch(2 * shape.size * int64_t(sizeof(int64_t)));
     kernel.addScratch(2 * shape.size * int64_t(sizeof(int32_t)));

@@ -303,8 +303,6 @@ LogicalResult scheduleSort(CudaScheduler &kernel) {
   if (!op)
     return failure();
   const LineShape shape(op.getOperand().getType(), op.getDimension());
-  if (shape.size > std::numeric_limits<int32_t>::max())
-    return op.emitError("sorts lines of ") << shape.size << " elements, more than 2^31 - 1";
   const TileSizes sizes = chooseSizes(shape);
   const int64_t keyBytes = sortKeyType(op).getWidth() / 8, merges = mergesOf(shape, sizes.tile);
   const double elements = shape.elements(), bytes = bytesOf(kernel.kernel);

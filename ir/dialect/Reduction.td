@@ -129,6 +129,7 @@ def Graph_SortOp : Graph_InferredOp<"sort", [Graph_Kernel<>]> {
     number, as in PyTorch: last, or first if `descending`.
 
     1. `dimension` is one of the operand's.
+    2. A line has at most 2^31 - 1 elements: kernels number them in 32 bits.
 
     ```mlir
     func.func @sort(%x: tensor<4x8xf32>) -> (tensor<4x8xf32>, tensor<4x8xi64>) {

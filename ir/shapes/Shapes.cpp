@@ -6,6 +6,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallBitVector.h"
 #include "llvm/Support/MathExtras.h"
+#include <limits>
 
 using namespace mlir;
 
@@ -290,6 +291,9 @@ LogicalResult SortOp::inferReturnTypes(MLIRContext *context, std::optional<Locat
   if (dimension < 0 || dimension >= type.getRank())
     return emitOptionalError(location, "(1) dimension ", dimension, " is not one of the operand's ",
                              type.getRank());
+  if (type.getDimSize(dimension) > std::numeric_limits<int32_t>::max())
+    return emitOptionalError(location, "(2) a line has ", type.getDimSize(dimension),
+                             " elements, more than 2^31 - 1");
   results.append({type, type.clone(IntegerType::get(context, 64))});
   return success();
 }

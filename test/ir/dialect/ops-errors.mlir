@@ -448,6 +448,15 @@ func.func @sort_1(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @sort_2(%x: tensor<2x2147483648xf32>) {
+  // expected-error @+2 {{(2) a line has 2147483648 elements, more than 2^31 - 1}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a, %b = graph.sort %x dimension 1 : tensor<2x2147483648xf32> -> tensor<2x2147483648xf32>, tensor<2x2147483648xi64>
+  return
+}
+
+// -----
+
 func.func @batch_norm_1(%x: tensor<4xf32>, %g: tensor<4xf32>) {
   // expected-error @+2 {{(1) the operand must have a batch and channels}}
   // expected-error @+1 {{failed to infer returned types}}
