@@ -1,32 +1,21 @@
 #include "runtime/cuda/SplitPtx.h"
+#include "runtime/cuda/PtxWords.h"
 #include <algorithm>
-#include <cctype>
 #include <fmt/format.h>
 #include <map>
 
 namespace ingot::cuda {
 namespace {
 
-bool isName(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$'; }
-
 /// The name in front of a variable's size or value, or of an entry's parameters.
 std::string_view nameBefore(std::string_view text, std::string_view ends) {
   size_t end = std::min(text.find_first_of(ends), text.size());
-  while (end > 0 && !isName(text[end - 1]))
+  while (end > 0 && !isPtxName(text[end - 1]))
     --end;
   size_t begin = end;
-  while (begin > 0 && isName(text[begin - 1]))
+  while (begin > 0 && isPtxName(text[begin - 1]))
     --begin;
   return text.substr(begin, end - begin);
-}
-
-bool mentions(std::string_view text, std::string_view name) {
-  for (size_t at = 0; (at = text.find(name, at)) != text.npos; at += name.size()) {
-    const size_t end = at + name.size();
-    if ((at == 0 || !isName(text[at - 1])) && (end == text.size() || !isName(text[end])))
-      return true;
-  }
-  return false;
 }
 
 /// A `.loc` line with a number of its own for its file.

@@ -1,4 +1,5 @@
 #include "runtime/cuda/WrapPtx.h"
+#include "runtime/cuda/PtxWords.h"
 #include <algorithm>
 #include <map>
 #include <regex>
@@ -25,16 +26,12 @@ std::string withoutComments(std::string_view text) {
   return result;
 }
 
-bool isName(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%';
-}
-
 /// Whole names that are replaced by others; what follows a dot (`%tid.x`, `.global`) is none.
 std::string renamed(std::string_view text, const std::map<std::string, std::string> &names) {
   std::string result;
   for (size_t at = 0; at < text.size();) {
     size_t end = at;
-    while (end < text.size() && isName(text[end]))
+    while (end < text.size() && isPtxName(text[end]))
       ++end;
     if (end == at) {
       result += text[at++];
@@ -137,7 +134,7 @@ private:
   std::string readWord() {
     skipSpace();
     const size_t begin = at;
-    while (at < text.size() && (isName(text[at]) || text[at] == '.'))
+    while (at < text.size() && (isPtxName(text[at]) || text[at] == '.'))
       ++at;
     return text.substr(begin, at - begin);
   }
@@ -251,15 +248,6 @@ std::string literals(std::string_view text) {
     result += "\\n\"\n";
   }
   return result;
-}
-
-bool mentions(std::string_view text, std::string_view name) {
-  for (size_t at = 0; (at = text.find(name, at)) != text.npos; at += name.size()) {
-    const size_t end = at + name.size();
-    if ((at == 0 || !isName(text[at - 1])) && (end == text.size() || !isName(text[end])))
-      return true;
-  }
-  return false;
 }
 
 } // namespace
