@@ -4,6 +4,7 @@
 #define INGOT_PASSES
 
 include "mlir/Pass/PassBase.td"
+include "passes/raise/Passes.td"
 include "passes/training/Passes.td"
 include "passes/linalg/Passes.td"
 include "passes/kernels/Passes.td"

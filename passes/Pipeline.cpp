@@ -18,8 +18,13 @@ void simplify(OpPassManager &passes) {
   passes.addPass(createCSEPass());
 }
 
-/// The model as it was built or imported: shapes known, shape arithmetic folded.
-void graphStage(OpPassManager &passes) { simplify(passes); }
+/// The model as it was built or imported: shapes known, shape arithmetic folded, what was written
+/// out raised.
+void graphStage(OpPassManager &passes) {
+  simplify(passes);
+  // Must run after the clean-up, which leaves one form of constants, broadcasts and equal values.
+  passes.addPass(createRaiseComposites());
+}
 
 /// From here on the module holds the whole training step: loss, gradients, optimizer, initial
 /// values.
