@@ -1,6 +1,8 @@
 #include "frontend/onnx/Importer.h"
 #include "frontend/onnx/Rows.h"
+#include "runtime/support/HalfFloat.h"
 #include <algorithm>
+#include <cstring>
 
 namespace ingot::onnx {
 namespace {
@@ -181,6 +183,20 @@ void Importer::importInitializers(const GraphProto &graph, Names &names) {
     bad(fmt::format("{}: sparse initializers are not supported", sparse.values.name));
 }
 
+/// Whether an initializer hides scores: exporters fold the masks that their models compute, and
+/// those hide something of the first query. No weight is that large.
+static bool isMask(const Tensor &tensor) {
+  constexpr double hidden = -1e9;
+  if (tensor.shape().size() < 2 || tensor.size() == 0)
+    return false;
+  Tensor line(tensor.type(), {std::min<int64_t>(tensor.shape().back(), 1 << 16)});
+  std::memcpy(line.data(), tensor.data(), line.bytes()); // the file need not be aligned
+  for (int64_t at = 0; at < line.size(); ++at)
+    if (loadElement(line.type(), line.data(), at) <= hidden)
+      return true;
+  return false;
+}
+
 Value Importer::materialize(const TensorProto &initializer) {
   auto [found, isNew] = initializers.try_emplace(&initializer);
   if (!isNew)
@@ -190,7 +206,7 @@ Value Importer::materialize(const TensorProto &initializer) {
     bad(tensor.error().text());
     return Value();
   }
-  if (isParameter(tensor->type(), tensor->shape())) {
+  if (isParameter(tensor->type(), tensor->shape()) && !isMask(*tensor)) {
     found->second =
         builder.parameter(initializer.name, tensor->shape(), Initializer::file(), tensor->type());
     weights.emplace(initializer.name, *tensor);

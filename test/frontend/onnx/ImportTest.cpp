@@ -58,6 +58,22 @@ TEST(OnnxImport, WeightsAreParametersWithTheFilesNamesAndValues) {
   EXPECT_EQ(run(*imported, rows({1, 2, 4, -1, 0, 0})), (std::vector<float>{7.25f, 10, 0, 0}));
 }
 
+TEST(OnnxImport, MasksAreNoParameters) {
+  for (const float entry : {-3.40282347e38f, -infinite, -5.f}) {
+    Bytes graph;
+    graph.message(1, node("Add", {"x", "m"}, {"y"}))
+        .message(5, floats("m", {2, 2}, {0, entry, 0, 0}))
+        .message(11, port("x", {2, 2}))
+        .message(12, port("y", {2, 2}));
+    Result<Model> imported = importModel(open(model(graph)));
+    ASSERT_TRUE(imported) << imported.error().text();
+    const auto ports = imported->ports();
+    EXPECT_EQ(entry == -5, std::ranges::any_of(ports, [](const ModelPort &port) {
+                return port.role == Role::Parameter;
+              }));
+  }
+}
+
 TEST(OnnxImport, NodesAreLocations) {
   Result<Model> imported = importModel(open(model(layer())));
   ASSERT_TRUE(imported);
