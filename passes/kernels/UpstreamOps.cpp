@@ -86,6 +86,17 @@ struct SliceModel : KernelOp::ExternalModel<SliceModel, tensor::ExtractSliceOp> 
   }
 };
 
+/// A kernel that reads a concatenation computes each piece by itself, so what many pieces have in
+/// common would be there many times: the gradient of a tensor of which 300 slices feed one chain.
+/// Pieces of such a concatenation are stored.
+struct ConcatModel : KernelOp::ExternalModel<ConcatModel, tensor::ConcatOp> {
+  static constexpr unsigned mostComputed = 8;
+  KernelForm getKernelForm(Operation *) const { return {OpRole::Point}; }
+  OperandUse getOperandUse(Operation *op, unsigned) const {
+    return op->getNumOperands() > mostComputed ? OperandUse::Strided : OperandUse::Points;
+  }
+};
+
 /// An op whose role follows from its name.
 template <typename Op, OpRole role>
 struct NamedModel : KernelOp::ExternalModel<NamedModel<Op, role>, Op> {
@@ -122,8 +133,9 @@ void registerUpstreamKernelOps(DialectRegistry &registry) {
                             arith::ArithDialect *, graph::GraphDialect *) {
     linalg::GenericOp::attachInterface<GenericModel>(*context);
     tensor::ExtractSliceOp::attachInterface<SliceModel>(*context);
+    tensor::ConcatOp::attachInterface<ConcatModel>(*context);
     attach<OpRole::View, tensor::ExpandShapeOp, tensor::CollapseShapeOp>(*context);
-    attach<OpRole::Point, tensor::PadOp, tensor::ConcatOp>(*context);
+    attach<OpRole::Point, tensor::PadOp>(*context);
     attach<OpRole::Source, arith::ConstantOp, tensor::EmptyOp, linalg::FillOp>(*context);
   });
 }
