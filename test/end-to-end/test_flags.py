@@ -123,6 +123,22 @@ class EveryOption(unittest.TestCase):
                 self.assertEqual(process.returncode, 2, process.stderr)
                 self.assertIn(expected, process.stderr)
 
+    def test_a_machine_is_described_by_its_caches(self):
+        """Sizes of blocks follow what is said of a CPU, wherever the code is compiled."""
+        def schedule(target):
+            process = run("compile", "mlp", "--layers=2048,512,64", "--batch=512", "--emit=schedule",
+                          f"--target=cpu:x86-64-v4{target}")
+            self.assertEqual(process.returncode, 0, process.stderr)
+            return process.stdout
+
+        small = schedule(",l1=32K,l1_ways=8,l2=1M")
+        self.assertNotEqual(small, schedule(",l1=48K,l1_ways=12,l2=2M"))
+        self.assertEqual(small, schedule(",l2=1024K,l1=32K,l1_ways=8"))
+        for word in ["l1=x", "l3=4M", "l2", "l2=0", "l2=3G", "l1=-4K", "l1_ways=65", "l1_ways=1K", ""]:
+            with self.subTest(word=word):
+                self.refused("--target", f"'{word}' says nothing of a CPU's caches", "compile", "mlp",
+                             f"--target=cpu:x86-64-v4,{word}")
+
     def test_groups_of_parameters(self):
         fixed = ["train", "mlp", "--layers=4,3", "--batch=2", "--data=random", "--steps=2", "--json", "--lr=0.1"]
         losses = {}
