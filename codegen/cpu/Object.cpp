@@ -4,11 +4,15 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/ExecutionEngine/Orc/CompileUtils.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Target/TargetMachine.h"
+#include <optional>
 
 namespace ingot {
 namespace {
@@ -42,6 +46,46 @@ void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   passes.run(module, modules);
 }
 
+/// The only lane that a constant mask lets through; none if there are more, or the mask varies.
+std::optional<unsigned> onlyLane(const llvm::Value *mask) {
+  auto *constant = llvm::dyn_cast<llvm::Constant>(mask);
+  if (!constant)
+    return {};
+  std::optional<unsigned> only;
+  const unsigned lanes = llvm::cast<llvm::FixedVectorType>(mask->getType())->getNumElements();
+  for (unsigned lane = 0; lane < lanes; ++lane) {
+    llvm::Constant *element = constant->getAggregateElement(lane);
+    if (!element || (!element->isNullValue() && (only || !element->isOneValue())))
+      return {};
+    if (!element->isNullValue())
+      only = lane;
+  }
+  return only;
+}
+
+/// Masked stores of one lane become stores of that element. LLVM 22 stores four bytes instead of
+/// two where the vector was narrowed from words, for AVX-512 (reduceMaskedStoreToScalarStore takes
+/// the element of the wide vector).
+void storeSingleLanes(llvm::Module &module) {
+  llvm::SmallVector<llvm::IntrinsicInst *> stores;
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      if (auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
+          call && call->getIntrinsicID() == llvm::Intrinsic::masked_store)
+        stores.push_back(call);
+  for (llvm::IntrinsicInst *store : stores) {
+    const std::optional<unsigned> lane = onlyLane(store->getArgOperand(2));
+    if (!lane)
+      continue;
+    llvm::IRBuilder<> builder(store);
+    llvm::Value *element = builder.CreateExtractElement(store->getArgOperand(0), *lane);
+    llvm::Value *place =
+        builder.CreateConstGEP1_64(element->getType(), store->getArgOperand(1), *lane);
+    builder.CreateAlignedStore(element, place, store->getParamAlign(1).valueOrOne());
+    store->eraseFromParent();
+  }
+}
+
 } // namespace
 
 Result<std::vector<uint8_t>> compileToObject(mlir::ModuleOp module, const CpuTarget &target,
@@ -69,6 +113,7 @@ Result<std::vector<uint8_t>> compileToObject(mlir::ModuleOp module, const CpuTar
       function.addFnAttr(llvm::Attribute::AlwaysInline);
   }
   optimize(*ir, *machine);
+  storeSingleLanes(*ir);
   if (llvmIr) {
     llvm::raw_string_ostream stream(*llvmIr);
     ir->print(stream, nullptr);
