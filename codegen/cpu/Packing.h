@@ -24,8 +24,8 @@ struct MatrixSource {
 };
 
 /// Panels of `width` rows each: element (row w, depth k) of panel p is
-/// `buffer[base + p * stride + w * rowStride + k * depthStride]`. Rows beyond the matrix are there, with
-/// any finite or repeated values: what is computed from them is never stored.
+/// `buffer[base + p * stride + w * rowStride + k * depthStride]`. Rows beyond the matrix are there,
+/// with any finite or repeated values: what is computed from them is never stored.
 struct Panels {
   /// Depths are packed in blocks of a multiple of this, but for the last.
   static constexpr int64_t depthStep = 32;

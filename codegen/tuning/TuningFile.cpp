@@ -50,9 +50,10 @@ private:
 TuningFile::TuningFile(const std::string &directory, const CpuTarget &target, int threads) {
   if (directory.empty())
     return;
-  machine = fmt::format("{} ({}), features {}, caches {} in {} ways, {} {}, {} threads",
-                        cpuInfo().model, target.cpu, contentHash(target.features), target.l1Bytes,
-                        target.l1Ways, target.l2Bytes, cacheBytes(3), threads > 0 ? threads : usableCpus());
+  machine =
+      fmt::format("{} ({}), features {}, caches {} in {} ways, {} {}, {} threads", cpuInfo().model,
+                  target.cpu, contentHash(target.features), target.l1Bytes, target.l1Ways,
+                  target.l2Bytes, cacheBytes(3), threads > 0 ? threads : usableCpus());
   file = fs::path(directory) / "tuning" / (contentHash(machine) + ".json");
 }
 
