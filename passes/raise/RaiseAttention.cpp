@@ -3,7 +3,6 @@
 /// groups of heads, and masks that hide nothing or what is behind the query.
 #include "mlir/IR/Matchers.h"
 #include "passes/raise/Raise.h"
-#include "runtime/support/HalfFloat.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include <cmath>
 
