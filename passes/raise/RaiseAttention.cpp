@@ -1,6 +1,7 @@
 /// The row of raise-composites for attention: softmax(scale·q·kᵀ + mask)·v, in whatever order of
 /// dimensions, scaled before or after the product, with keys and values that are repeated for
 /// groups of heads, and masks that hide nothing or what is behind the query.
+#include "ir/dialect/Elements.h"
 #include "mlir/IR/Matchers.h"
 #include "passes/raise/Raise.h"
 #include "llvm/ADT/SmallPtrSet.h"
@@ -265,6 +266,7 @@ bool AttentionMatch::hides(Value given, double factor, bool isAdded) {
     mask.resize(size_t(queries * keys));
   std::vector<int> seen(mask.size(), -1); // 1 hidden, 0 not
   ArrayRef<int64_t> shape(tensor->shape());
+  const std::vector<double> numbers = load<double>(*tensor);
   for (int64_t element = 0; element < tensor->size(); ++element) {
     int64_t rest = element, q = -1, k = -1;
     for (int64_t dim = int64_t(shape.size()) - 1; dim >= 0; --dim) {
@@ -275,7 +277,7 @@ bool AttentionMatch::hides(Value given, double factor, bool isAdded) {
       if (places[dim] == rank - 1 && (shape[dim] != 1 || keys == 1))
         k = index;
     }
-    const double number = loadElement(tensor->type(), tensor->data(), element);
+    const double number = numbers[size_t(element)];
     if (isAdded && number != 0 && !(number * factor <= hidden))
       return false;
     const int hiddenHere = isAdded ? number != 0 : number == factor;
