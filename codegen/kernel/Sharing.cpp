@@ -27,10 +27,12 @@ void SharingFinder::record(int stage, std::optional<PointIndex> position) {
 SmallVector<kernel::PairAttr> SharingFinder::pairs(unsigned result, int stage,
                                                    std::optional<Row> row) {
   SmallVector<kernel::PairAttr> found;
+  // An update may replace what it does not read.
+  const bool mayBeUnread = kernel::rootOf(kernel) == "update";
   for (unsigned operand = 0; operand < kernel.getNumArguments(); ++operand) {
     if (!canShare(kernel.getResultTypes()[result], kernel.getArgumentTypes()[operand]))
       continue;
-    bool used = false, safe = true, atPoint = true;
+    bool used = mayBeUnread, safe = true, atPoint = true;
     for (const Load &load : loads) {
       if (load.access.operand != operand)
         continue;

@@ -83,25 +83,32 @@ std::string targetFor(std::string_view device, const std::string &target) {
 
 Status checkFits(const Model &model, const CompileOptions &options) {
   const int64_t usable = usableMemory();
-  double parameters = 0, others = 0;
-  for (const ModelPort &port : model.ports()) {
+  std::optional<TrainingOptions> training;
+  if (options.training)
+    training = options.training->resolved();
+  double parameters = 0, state = 0, others = 0;
+  auto bytesOf = [](const ModelPort &port, llvm::ArrayRef<int64_t> shape) {
     double bytes = double(byteSize(port.type));
-    for (int64_t size : port.shape)
+    for (int64_t size : shape)
       bytes *= double(std::max<int64_t>(size, 1)); // an unknown size is 1 at least
+    return bytes;
+  };
+  for (const ModelPort &port : model.ports()) {
+    const double bytes = bytesOf(port, port.shape);
     (port.role == Role::Parameter ? parameters : others) +=
-        port.role == Role::Output && options.training ? 0 : bytes;
+        port.role == Role::Output && training ? 0 : bytes;
+    if (training && port.role == Role::Parameter)
+      for (const StateTensor &one : rowOf(training->optimizer).state(*training, port.shape))
+        state += bytesOf(port, one.shape);
   }
-  double copies = 1;
-  if (const auto &training = options.training)
-    copies += double(rowOf(training->optimizer).state(*training).size());
-  const double needed = copies * parameters + others;
+  const double needed = parameters + state + others;
   if (needed <= double(usable))
     return {};
   return failure(Error::Code::Unsupported, "",
                  "the model needs more than {:.1f} GB of memory (parameters{} {:.1f} GB, inputs{} "
                  "{:.1f} GB), and this process may use {:.1f} GB",
-                 needed / 1e9, copies > 1 ? " and optimizer state" : "", copies * parameters / 1e9,
-                 options.training ? "" : " and outputs", others / 1e9, double(usable) / 1e9);
+                 needed / 1e9, state > 0 ? " and optimizer state" : "", (parameters + state) / 1e9,
+                 training ? "" : " and outputs", others / 1e9, double(usable) / 1e9);
 }
 
 Result<LoadedModel> loadProgram(Program program, const std::string &device, int threads,

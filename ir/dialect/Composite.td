@@ -343,14 +343,15 @@ def Graph_UpdateOp : Graph_CompositeOp<"update",
   let description = [{
     The region computes an element's new parameter and state from its parameter, gradient, state and from the
     scalars, which are the same for all elements. It computes in f32 where the parameters are narrower; what it
-    yields is rounded to the type of what it replaces. State is in groups of as many tensors as there are parameters.
+    yields is rounded to the type of what it replaces. State is in groups of as many tensors as there are parameters;
+    so may gradients be: what follows their first group is more to read of an element.
 
     `beyond`, where present, tells of the gradients' bucket (graph.bucket), cut into rows of equal length: by row, the
     place in it of the first element that is not below `limit` in size (NaN is not); the row's length where all are.
     An element of the padding may be told too.
 
-    1. Parameters, gradients, every group of state and the results pair up in number and type.
-    2. The region takes parameter, gradient, state and scalars, all of the type that it computes in.
+    1. Parameters, every group of gradients and of state, and the results pair up in number and type.
+    2. The region takes parameter, gradients, state and scalars, all of the type that it computes in.
     3. The region yields the parameter and its state.
     4. The region holds constants and elementwise ops.
     5. `beyond` comes with a limit, and its size divides that of the gradients' bucket.

@@ -315,7 +315,7 @@ SmallVector<Value> UpdateOp::decompose(OpBuilder &builder) {
     for (ValueRange group : getOperandGroups())
       arguments.push_back(build.widen(group[index]));
     for (auto [scalar, argument] :
-         llvm::zip_equal(getScalars(), getFormula().getArguments().drop_front(groups + 1)))
+         llvm::zip_equal(getScalars(), getFormula().getArguments().take_back(getScalars().size())))
       arguments.push_back(build.cast(scalar, tensorType(argument).getElementType()));
     for (auto [group, value] :
          llvm::enumerate(inlineFormula(build, getFormula().front(), arguments))) {
@@ -324,8 +324,8 @@ SmallVector<Value> UpdateOp::decompose(OpBuilder &builder) {
     }
   }
   if (Value beyond = getBeyond())
-    results.push_back(
-        firstBeyond(build, getGradients(), tensorType(beyond), getLimit()->convertToDouble()));
+    results.push_back(firstBeyond(build, getGradients().take_front(count), tensorType(beyond),
+                                  getLimit()->convertToDouble()));
   return results;
 }
 

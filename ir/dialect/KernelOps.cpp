@@ -192,14 +192,16 @@ bool UpdateOp::placesOperand(unsigned operand) {
 
 static SmallVector<ValueRange> groupsOf(ValueRange values, size_t size) {
   SmallVector<ValueRange> groups;
-  for (size_t first = 0; first < values.size(); first += size)
-    groups.push_back(values.slice(first, size));
+  // Also of an op that does not verify: without parameters, or with some of a group.
+  for (size_t first = 0; size > 0 && first < values.size(); first += size)
+    groups.push_back(values.slice(first, std::min(size, values.size() - first)));
   return groups;
 }
 
 SmallVector<ValueRange> UpdateOp::getOperandGroups() {
-  SmallVector<ValueRange> groups{getParameters(), getGradients()};
-  llvm::append_range(groups, groupsOf(getState(), getParameters().size()));
+  SmallVector<ValueRange> groups{getParameters()};
+  for (ValueRange tensors : {ValueRange(getGradients()), ValueRange(getState())})
+    llvm::append_range(groups, groupsOf(tensors, getParameters().size()));
   return groups;
 }
 

@@ -131,7 +131,8 @@ LogicalResult UpdateOp::verify() {
   SmallVector<ValueRange> groups = getOperandGroups();
   llvm::append_range(groups, getResultGroups());
   const size_t count = getParameters().size();
-  bool isPaired = count > 0 && getState().size() % count == 0 &&
+  bool isPaired = count > 0 && getState().size() % count == 0 && !getGradients().empty() &&
+                  getGradients().size() % count == 0 &&
                   getUpdated().size() == count + getState().size();
   if (!isPaired ||
       llvm::any_of(groups, [&](ValueRange group) { return group.getTypes() != types; }))
@@ -140,7 +141,7 @@ LogicalResult UpdateOp::verify() {
   Block &block = getFormula().front();
   Type element = cast<RankedTensorType>(types.front()).getElementType();
   auto scalar = RankedTensorType::get({}, accumulationType(element));
-  if (block.getNumArguments() != 2 + getStateCount() + getScalars().size() ||
+  if (block.getNumArguments() != getOperandGroups().size() + getScalars().size() ||
       llvm::any_of(block.getArgumentTypes(), [&](Type type) { return type != scalar; }))
     return emitOpError("(2) the region takes parameter, gradient, state and scalars as ") << scalar;
   auto yield = dyn_cast<YieldOp>(block.getTerminator());
@@ -154,7 +155,7 @@ LogicalResult UpdateOp::verify() {
     return emitOpError("(5) `beyond` and a limit come together");
   if (!getBeyond())
     return success();
-  FailureOr<RankedTensorType> bucket = bucketType(getGradients().getTypes(), getLoc());
+  FailureOr<RankedTensorType> bucket = bucketType(getParameters().getTypes(), getLoc());
   if (failed(bucket))
     return failure();
   const int64_t elements = bucket->getNumElements(), rows = shapeOf(getBeyond())[0];

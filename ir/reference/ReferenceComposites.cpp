@@ -346,15 +346,14 @@ void addBeyond(UpdateOp op, Operands gradients, Tensors &results) {
 
 /// The formula on all elements of one tensor at a time; scalars have one element.
 Result<Tensors> evaluateUpdate(UpdateOp op, Operands operands) {
-  const size_t count = op.getParameters().size(), groups = op.getStateCount() + 1;
+  const size_t count = op.getParameters().size(), groups = op.getOperandGroups().size();
   Tensors results(op->getNumResults());
   for (size_t index = 0; index < count; ++index) {
     DenseMap<Value, Doubles> values;
     Block &formula = op.getFormula().front();
     for (auto [number, argument] : llvm::enumerate(formula.getArguments())) {
-      bool isScalar = number > groups;
-      const size_t operand =
-          isScalar ? (groups + 1) * count + number - groups - 1 : number * count + index;
+      bool isScalar = number >= groups;
+      const size_t operand = isScalar ? groups * count + number - groups : number * count + index;
       values[argument] = load<double>(operands[operand]);
     }
     for (Operation &inner : formula.without_terminator()) {

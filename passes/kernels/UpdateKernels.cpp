@@ -17,7 +17,7 @@ func::FuncOp buildUpdateKernel(graph::UpdateOp update, int64_t elements) {
   };
   SmallVector<Type> inputs = llvm::map_to_vector(update.getOperandGroups(), flat);
   SmallVector<Type> outputs = llvm::map_to_vector(update.getResultGroups(), flat);
-  const size_t tensors = inputs.size();
+  const size_t tensors = inputs.size(), states = update.getStateCount();
   const Type beyond = update.getBeyond() ? update.getBeyond().getType() : Type();
   llvm::append_range(inputs, update.getScalars().getTypes());
   SmallVector<Type> results = outputs;
@@ -27,7 +27,8 @@ func::FuncOp buildUpdateKernel(graph::UpdateOp update, int64_t elements) {
   builder.setInsertionPointToStart(kernel.addEntryBlock());
   ValueRange arguments(kernel.getArguments());
   auto op = graph::UpdateOp::create(builder, location, outputs, beyond, arguments.slice(0, 1),
-                                    arguments.slice(1, 1), arguments.slice(2, tensors - 2),
+                                    arguments.slice(1, tensors - states - 1),
+                                    arguments.slice(tensors - states, states),
                                     arguments.drop_front(tensors), update.getLimitAttr());
   IRMapping mapping;
   update.getFormula().cloneInto(&op.getFormula(), mapping);

@@ -90,11 +90,15 @@ Status checkTraining(const TrainingOptions &options) {
                    "does nothing for the loss {}", enumName(options.loss));
   INGOT_TRY(
       checkBounds(options, [&](const Field &field) { return ownerOf(field, options.optimizer); }));
-  if (options.nesterov && (options.momentum == 0 || options.dampening != 0))
+  const double momentum = options.resolved().momentum.value_or(0);
+  if (options.nesterov && (momentum == 0 || options.dampening != 0))
     return failure(Error::Code::Usage, "Sgd::nesterov",
                    "needs a momentum above 0 and no dampening");
-  if (options.dampening != 0 && options.momentum == 0)
+  if (options.dampening != 0 && momentum == 0)
     return failure(Error::Code::Usage, "Sgd::dampening", "needs a momentum above 0");
+  if (options.optimizer == TrainingOptions::Optimizer::Muon && momentum >= 1)
+    return failure(Error::Code::Usage, "Muon::momentum", "{} is not a number from 0 on, below 1",
+                   momentum);
   for (const ParameterGroup &group : options.groups) {
     std::string why;
     if (group.pattern.find(';') != std::string::npos)

@@ -29,9 +29,10 @@ struct TrainingOptions {
   double beta1 = 0.9;            ///< decay of the first moment, in [0, 1)
   std::optional<double> beta2;   ///< of the second moment, in [0, 1)
   std::optional<double> epsilon; ///< keeps denominators from 0
-  /// On every trained tensor; AdamW, Lion: decoupled; others: added to the gradient.
+  /// On every trained tensor; AdamW, Lion, LAMB, Adafactor, Muon: decoupled; others: added to the
+  /// gradient.
   std::optional<double> weightDecay;
-  double momentum = 0;         ///< 0 keeps no state
+  std::optional<double> momentum; ///< 0 keeps no state; Muon's is in [0, 1)
   double dampening = 0;        ///< how much less of a gradient than all of it enters the momentum
   bool nesterov = false;       ///< the gradient and the momentum that it has made
   double alpha = 0.99;         ///< decay of the mean square, in [0, 1)
@@ -39,6 +40,10 @@ struct TrainingOptions {
   double rho = 0.9;            ///< decay of both mean squares, in [0, 1)
   double rateDecay = 0;        ///< the rate is divided by 1 + this times the steps so far
   double momentumDecay = 4e-3; ///< how fast the first steps' smaller momentum grows to beta1
+  double beta2Decay = -0.8;    ///< the second moment of step t takes t^this of a new square
+  double leastScale = 1e-3;    ///< of the parameter's root mean square, by which steps grow
+  double updateLimit = 1;      ///< largest root mean square of an update before its rate
+  bool matchRms = false;       ///< matrices' steps are as large as AdamW's
   double clip = 0;             ///< largest global gradient norm; 0 switches clipping off
   int accumulate = 1;          ///< micro-batches a step; the batch has this many times the rows
   /// `Skip` is part of the compiled step: it needs every gradient before the first update.
@@ -84,12 +89,18 @@ struct TrainingOptions {
     visit(Field{"loss", "none: the model's output is the loss"}, self.loss);
     visit(Field{"loss_numbers"}, self.lossNumbers);
     visit(Field{"optimizer", "its numbers are flags of their own"}, self.optimizer);
-    visit(Field{"weight_decay", "default: adamw 0.01, others 0", atLeast(0)}, self.weightDecay);
-    visit(Field{"beta1", "decay of the first moment: adam…, nadam, radam, lion", belowOne},
+    visit(Field{"weight_decay", "default: adamw and lamb 0.01, muon 0.1, others 0", atLeast(0)},
+          self.weightDecay);
+    visit(Field{"beta1", "decay of the first moment: adam…, nadam, radam, lion, lamb, muon",
+                belowOne},
           self.beta1);
     visit(Field{"beta2", "of the second moment; default: 0.999, lion 0.99", belowOne}, self.beta2);
-    visit(Field{"epsilon", "default: 1e-8, adagrad 1e-10, adadelta 1e-6", positive}, self.epsilon);
-    visit(Field{"momentum", "sgd's and rmsprop's", atLeast(0)}, self.momentum);
+    visit(Field{"epsilon", "default: 1e-8, adagrad 1e-10, adadelta and lamb 1e-6, adafactor 2^-23",
+                positive},
+          self.epsilon);
+    visit(
+        Field{"momentum", "sgd's, rmsprop's and muon's; default: muon 0.95, others 0", atLeast(0)},
+        self.momentum);
     visit(Field{"dampening", "sgd's, of gradients that enter the momentum", atLeast(0)},
           self.dampening);
     visit(Field{"nesterov", "sgd's: needs --momentum"}, self.nesterov);
@@ -99,6 +110,18 @@ struct TrainingOptions {
     visit(Field{"rate_decay", "adagrad's: divides the rate by 1 + this · steps", atLeast(0)},
           self.rateDecay);
     visit(Field{"momentum_decay", "nadam's", atLeast(0)}, self.momentumDecay);
+    visit(Field{"beta2_decay",
+                "adafactor's: the second moment of step t takes t^this of a new square",
+                between(-100, 0)},
+          self.beta2Decay);
+    visit(Field{"least_scale",
+                "adafactor's: least RMS of a parameter, which its rate is "
+                "multiplied by",
+                atLeast(0)},
+          self.leastScale);
+    visit(Field{"update_limit", "adafactor's: largest RMS of an update before its rate", positive},
+          self.updateLimit);
+    visit(Field{"match_rms", "muon's: updates of matrices have the RMS of adamw's"}, self.matchRms);
     visit(Field{"clip", "largest global gradient norm; 0: off", atLeast(0)}, self.clip);
     visit(Field{"dtype",
                 "of what linear layers, matrix products and attention multiply, forward and "

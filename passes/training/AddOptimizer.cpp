@@ -81,9 +81,10 @@ private:
       if (!(value >= 0 && value < 1))
         return error() << name << " must be in [0, 1), but is " << value;
     for (auto [name, value] :
-         {std::pair("epsilon", double(epsilon)), std::pair("weight decay", double(weightDecay)),
-          std::pair("momentum", double(momentum)), std::pair("dampening", double(dampening)),
-          std::pair("rate decay", double(rateDecay)),
+         {std::pair("least scale", double(leastScale)),
+          std::pair("update limit", double(updateLimit)), std::pair("epsilon", double(epsilon)),
+          std::pair("weight decay", double(weightDecay)), std::pair("momentum", double(momentum)),
+          std::pair("dampening", double(dampening)), std::pair("rate decay", double(rateDecay)),
           std::pair("momentum decay", double(momentumDecay)), std::pair("clip", double(clip))})
       if (!(value >= 0))
         return error() << name << " must not be negative, but is " << value;
@@ -165,7 +166,10 @@ private:
   /// Then every gradient is needed before the first update.
   bool needsNorm() { return clip != 0 || skipNonFinite || returnGradients; }
   void update(GraphBuilder &build, Bucket &bucket, Value scale, ArrayRef<Value> ofStep);
-  void writeFormula(UpdateOp op, size_t states);
+  /// What the row computes of a whole parameter.
+  WholeUpdate computeWhole(GraphBuilder &build, Trained &one, ArrayRef<Value> scalars);
+  Value replaceState(GraphBuilder &build, Trained &one, size_t part, Value after, Value scale);
+  void writeFormula(UpdateOp op, size_t ofWhole);
   /// Whether updates say which gradients are too large. Norms of each parameter say it, too.
   bool watches() { return watch && !skipNonFinite && !returnGradients; }
   double watchedSize();
@@ -186,6 +190,10 @@ private:
     options.rho = rho;
     options.rateDecay = rateDecay;
     options.momentumDecay = momentumDecay;
+    options.beta2Decay = beta2Decay;
+    options.leastScale = leastScale;
+    options.updateLimit = updateLimit;
+    options.matchRms = matchRms;
     return options;
   }
   const OptimizerRow &row() { return rowOf(numbers().optimizer); }
@@ -220,11 +228,19 @@ BlockArgument AddOptimizer::scalarArgument(StringRef name, Type element) {
 }
 
 void AddOptimizer::addArguments() {
-  for (StringRef prefix : row().state(numbers()))
+  auto stateOf = [&](const Trained &one) { return row().state(numbers(), one.type().getShape()); };
+  size_t most = 0;
+  for (Trained &one : trained) {
+    one.isWhole = row().takesWhole(one.type().getShape());
+    one.updated.resize(1 + stateOf(one).size());
+    most = std::max(most, stateOf(one).size());
+  }
+  for (size_t index = 0; index < most; ++index)
     for (Trained &one : trained)
-      one.state.push_back(insertArgument(function, Role::State,
-                                         (prefix + argumentName(one.parameter)).str(), one.type(),
-                                         one.parameter.getLoc()));
+      if (const auto state = stateOf(one); index < state.size())
+        one.state.push_back(insertArgument(
+            function, Role::State, (state[index].prefix + argumentName(one.parameter)).str(),
+            one.type().clone(state[index].shape), one.parameter.getLoc()));
   Builder builder(&getContext());
   learningRate = scalarArgument("learning_rate", builder.getF32Type());
   if (!row().ofStep(numbers()).empty())
@@ -303,20 +319,32 @@ double AddOptimizer::watchedSize() {
 
 void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
                           ArrayRef<Value> ofStep) {
-  const size_t width = bucket.members.size(), states = bucket.members.front()->state.size();
-  SmallVector<Value> parameters, gradients, state(states * width);
+  Trained &first = *bucket.members.front();
+  const size_t width = bucket.members.size();
+  SmallVector<size_t> byElement; // state, by its number
+  for (auto [index, one] : llvm::enumerate(row().state(numbers(), first.type().getShape())))
+    if (!one.ofWhole)
+      byElement.push_back(index);
+  SmallVector<Value> parameters, gradients, state(byElement.size() * width);
   for (auto [index, member] : llvm::enumerate(bucket.members)) {
     parameters.push_back(member->parameter);
     gradients.push_back(member->gradient);
-    for (auto [group, value] : llvm::enumerate(member->state))
-      state[group * width + index] = value;
+    for (auto [group, number] : llvm::enumerate(byElement))
+      state[group * width + index] = member->state[number];
   }
-  const Trained &first = *bucket.members.front();
   Value rate = learningRate;
   if (first.rateFactor != 1)
     rate = build.mul(rate, first.rateFactor);
   SmallVector<Value> scalars{rate, build.scalar(scalarType, first.weightDecay), scale};
   llvm::append_range(scalars, ofStep);
+  std::optional<WholeUpdate> whole;
+  if (first.isWhole) {
+    whole.emplace(computeWhole(build, first, scalars));
+    for (const ElementUpdate::Term &tensor : whole->tensors)
+      gradients.push_back(build.cast(tensor.value, first.type().getElementType()));
+    for (const ElementUpdate::Term &scalar : whole->scalars)
+      scalars.push_back(scalar.value);
+  }
   SmallVector<Type> types(ValueRange(parameters).getTypes());
   llvm::append_range(types, ValueRange(state).getTypes());
   FloatAttr limit;
@@ -331,25 +359,72 @@ void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
   }
   auto op = UpdateOp::create(build.builder, build.location, types, beyond, parameters, gradients,
                              state, scalars, limit);
-  writeFormula(op, states);
+  writeFormula(op, whole ? whole->scalars.size() : 0);
   bucket.beyond = op.getBeyond();
-  for (auto [index, result] : llvm::enumerate(op.getUpdated()))
-    bucket.members[index % width]->updated.push_back(result);
+  for (auto [index, result] : llvm::enumerate(op.getUpdated())) {
+    const size_t group = index / width;
+    bucket.members[index % width]->updated[group == 0 ? 0 : 1 + byElement[group - 1]] = result;
+  }
 }
 
-/// The row of the table on scalars. What is skipped keeps its value where the gradient's scale is
-/// NaN.
-void AddOptimizer::writeFormula(UpdateOp op, size_t states) {
+WholeUpdate AddOptimizer::computeWhole(GraphBuilder &build, Trained &one, ArrayRef<Value> scalars) {
+  using formulas::Term;
+  const Type element = accumulationType(one.type().getElementType());
+  auto term = [&](Value value) { return Term{&build, build.cast(value, element)}; };
+  auto terms = [&](auto values) { return llvm::map_to_vector(values, term); };
+  const Term scale = term(scalars[2]), sum = term(one.gradient);
+  WholeUpdate whole{.parameter = term(one.parameter),
+                    .state = terms(ArrayRef<BlockArgument>(one.state)),
+                    .gradient = sum * Term{&build, build.broadcastLike(scale.value, sum.value)},
+                    .rate = term(scalars[0]),
+                    .weightDecay = term(scalars[1]),
+                    .ofStep = terms(scalars.drop_front(3))};
+  whole.replace = [&](size_t part, Term after) {
+    return term(replaceState(build, one, part, after.value, scalars[2]));
+  };
+  row().whole->compute(numbers(), whole);
+  return whole;
+}
+
+/// Puts a tensor in the place of a part of the state, by an update, which nothing is fused with:
+/// what is computed after it reads the result, so no kernel needs the part as it was.
+Value AddOptimizer::replaceState(GraphBuilder &build, Trained &one, size_t part, Value after,
+                                 Value scale) {
+  using formulas::Term;
+  Value before = one.state[part];
+  const Type element = one.type().getElementType();
+  SmallVector<Value> scalars;
+  if (skipNonFinite)
+    scalars.push_back(scale);
+  auto op = UpdateOp::create(build.builder, build.location, before.getType(), Type(), before,
+                             build.cast(after, element), ValueRange(), scalars, FloatAttr());
+  auto type = RankedTensorType::get({}, accumulationType(element));
+  Block &block = op.getFormula().emplaceBlock();
+  const size_t count = 2 + scalars.size();
+  block.addArguments(SmallVector<Type>(count, type), SmallVector<Location>(count, op.getLoc()));
+  OpBuilder builder = OpBuilder::atBlockBegin(&block);
+  GraphBuilder inner(builder, op.getLoc());
+  Term next{&inner, block.getArgument(1)};
+  if (skipNonFinite) {
+    Term taken{&inner, block.getArgument(2)};
+    next = choose(equal(taken, taken), next, Term{&inner, block.getArgument(0)});
+  }
+  YieldOp::create(builder, op.getLoc(), next.value);
+  return one.updated[1 + part] = op.getUpdated().front();
+}
+
+void AddOptimizer::writeFormula(UpdateOp op, size_t ofWhole) {
   using formulas::Term;
   Type element = tensorType(op.getParameters().front()).getElementType();
   auto type = RankedTensorType::get({}, accumulationType(element));
   Block &block = op.getFormula().emplaceBlock();
-  const size_t count = 2 + states + op.getScalars().size();
+  const size_t states = op.getStateCount(), groups = op.getOperandGroups().size();
+  const size_t count = groups + op.getScalars().size();
   block.addArguments(SmallVector<Type>(count, type), SmallVector<Location>(count, op.getLoc()));
   OpBuilder builder = OpBuilder::atBlockBegin(&block);
   GraphBuilder build(builder, op.getLoc());
   auto argument = [&](size_t index) { return Term{&build, block.getArgument(index)}; };
-  const size_t scalars = 2 + states;
+  const size_t firstState = groups - states, scalars = groups, whole = count - ofWhole;
   auto arguments = [&](size_t from, size_t to) {
     SmallVector<Term> terms;
     for (size_t index = from; index < to; ++index)
@@ -358,11 +433,13 @@ void AddOptimizer::writeFormula(UpdateOp op, size_t states) {
   };
   Term scale = argument(scalars + 2);
   ElementUpdate next{.parameter = argument(0),
-                     .state = arguments(2, scalars),
+                     .state = arguments(firstState, scalars),
                      .gradient = argument(1) * scale,
                      .rate = argument(scalars),
                      .weightDecay = argument(scalars + 1),
-                     .ofStep = arguments(scalars + 3, count)};
+                     .ofStep = arguments(scalars + 3, whole),
+                     .tensors = arguments(2, firstState),
+                     .ofWhole = arguments(whole, count)};
   row().update(numbers(), next);
   SmallVector<Value> results;
   auto yield = [&](Term after, Term before) {
@@ -370,7 +447,7 @@ void AddOptimizer::writeFormula(UpdateOp op, size_t states) {
   };
   yield(next.parameter, argument(0));
   for (auto [index, after] : llvm::enumerate(next.state))
-    yield(after, argument(2 + index));
+    yield(after, argument(firstState + index));
   YieldOp::create(builder, op.getLoc(), results);
 }
 

@@ -45,8 +45,8 @@ Operation *later(Operation *a, Operation *b) {
 }
 
 SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) {
-  // Layer, element, 1: vectors of large layers, rate factor, weight decay.
-  using Key = std::tuple<StringRef, Type, int, uint64_t, uint64_t>;
+  // Layer, element, 1: vectors of large layers, rate factor, weight decay, what is apart.
+  using Key = std::tuple<StringRef, Type, int, uint64_t, uint64_t, unsigned>;
   llvm::DenseMap<std::pair<StringRef, Type>, int64_t> layerBytes;
   auto layerOf = [](const Trained &one) {
     return std::pair(layerPrefix(argumentName(one.parameter)), one.type().getElementType());
@@ -56,10 +56,12 @@ SmallVector<Bucket> makeBuckets(MutableArrayRef<Trained> trained, Block &block) 
   llvm::MapVector<Key, Bucket> layers;
   for (Trained &one : trained) {
     auto [layerName, element] = layerOf(one);
-    bool isApart = one.type().getRank() < 2 && layerBytes[layerOf(one)] >= bucketBytes;
+    bool isApart =
+        !one.isWhole && one.type().getRank() < 2 && layerBytes[layerOf(one)] >= bucketBytes;
     Bucket &layer = layers[Key(isApart ? StringRef() : layerName, element, isApart,
                                llvm::bit_cast<uint64_t>(one.rateFactor),
-                               llvm::bit_cast<uint64_t>(one.weightDecay))];
+                               llvm::bit_cast<uint64_t>(one.weightDecay),
+                               one.isWhole ? 1 + one.parameter.getArgNumber() : 0)];
     layer.isApart = isApart;
     layer.ready = later(layer.ready, readyAfter(one, block));
     layer.members.push_back(&one);

@@ -13,6 +13,7 @@ struct Trained {
   double rateFactor = 1, weightDecay = 0;
   llvm::SmallVector<mlir::BlockArgument> state = {};
   llvm::SmallVector<mlir::Value> updated = {}; ///< the parameter, then its state
+  bool isWhole = false;     ///< its update needs more of it than elements: a bucket of its own
   mlir::Value squares = {}; ///< sum of the gradient's squares, where the step has a norm
 
   mlir::RankedTensorType type() const {
@@ -38,8 +39,8 @@ struct Bucket {
   /// Whether one update serves both.
   bool isLike(const Bucket &other) const {
     const Trained &mine = *members.front(), &theirs = *other.members.front();
-    return element() == other.element() && mine.rateFactor == theirs.rateFactor &&
-           mine.weightDecay == theirs.weightDecay;
+    return !mine.isWhole && !theirs.isWhole && element() == other.element() &&
+           mine.rateFactor == theirs.rateFactor && mine.weightDecay == theirs.weightDecay;
   }
   unsigned firstArgument() const { return members.front()->parameter.getArgNumber(); }
 };
@@ -50,7 +51,7 @@ mlir::Operation *later(mlir::Operation *a, mlir::Operation *b);
 /// Parameters by layer, in the order in which they get ready; small neighbours are joined. The
 /// vectors (biases, scales) of large layers are one bucket of their own: one kernel sums columns
 /// for the end of one layer and the start of the next, which would keep both layers' gradients
-/// alive.
+/// alive. What is updated as a whole is apart.
 llvm::SmallVector<Bucket> makeBuckets(llvm::MutableArrayRef<Trained> trained, mlir::Block &block);
 
 } // namespace ingot

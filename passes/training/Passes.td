@@ -147,7 +147,9 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     (slices of the batch arguments, whose mean counts) are part of @step: a few one after the other, more as the
     iterations of a loop, with the same bits. `skip-non-finite` needs all gradients
     first, as clipping does: every update takes a scale that is NaN where the norm or the loss is not finite, and
-    changes nothing then. Rates and decays of groups are scalars of their updates. With it or `return-gradients`,
+    changes nothing then. Rates and decays of groups are scalars of their updates. A row of the table that needs norms,
+    means or products of a whole parameter (LAMB, Adafactor, Muon's matrices) computes them by graph ops before the
+    update, which is that parameter's alone then and takes them as scalars or tensors. With `skip-non-finite` or `return-gradients`,
     `gradient_norms` has the norm of each parameter's gradient, in the order of @step's parameters, 0 for those that are
     not trained. Without, `watch` gives every update the result `beyond`, which says where a gradient is so large that
     the sum of its squares is infinite; @step returns it as `gradient_beyond.N` with the names of the bucket's parameters.
@@ -210,7 +212,7 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     Option<"beta2", "beta2", "double", "0.999", "decay of the second moment">,
     Option<"epsilon", "epsilon", "double", "1e-8", "keeps denominators from 0">,
     Option<"weightDecay", "weight-decay", "double", "0.01", "on every trained tensor">,
-    Option<"momentum", "momentum", "double", "0.0", "SGD's and RMSprop's">,
+    Option<"momentum", "momentum", "double", "0.0", "SGD's, RMSprop's and Muon's">,
     Option<"dampening", "dampening", "double", "0.0", "SGD's">,
     Option<"nesterov", "nesterov", "bool", "false", "SGD's">,
     Option<"alpha", "alpha", "double", "0.99", "RMSprop's">,
@@ -218,6 +220,10 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     Option<"rho", "rho", "double", "0.9", "Adadelta's">,
     Option<"rateDecay", "rate-decay", "double", "0.0", "Adagrad's">,
     Option<"momentumDecay", "momentum-decay", "double", "4e-3", "NAdam's">,
+    Option<"beta2Decay", "beta2-decay", "double", "-0.8", "Adafactor's">,
+    Option<"leastScale", "least-scale", "double", "1e-3", "Adafactor's">,
+    Option<"updateLimit", "update-limit", "double", "1.0", "Adafactor's">,
+    Option<"matchRms", "match-rms", "bool", "false", "Muon's">,
     Option<"clip", "clip", "double", "0.0", "largest global gradient norm; 0: off">,
     Option<"accumulate", "accumulate", "int", "1", "micro-batches a step">,
     Option<"skipNonFinite", "skip-non-finite", "bool", "false",

@@ -51,13 +51,29 @@ void buildTrainingPipeline(OpPassManager &passes, const TrainingOptions &options
   buildGradientPipeline(passes, options);
   const TrainingOptions numbers = options.resolved();
   // Must run after the clean-up because a bucket is placed behind the last use of its parameters.
-  passes.addPass(createAddOptimizer(
-      {std::string(enumName(options.optimizer)), numbers.beta1, numbers.beta2.value_or(0),
-       numbers.epsilon.value_or(0), *numbers.weightDecay, numbers.momentum, numbers.dampening,
-       numbers.nesterov, numbers.alpha, numbers.centered, numbers.rho, numbers.rateDecay,
-       numbers.momentumDecay, options.clip, options.accumulate,
-       options.onNonFinite == OnNonFinite::Skip, options.gradients, /*watch=*/true,
-       llvm::map_to_vector(options.groups, groupText)}));
+  passes.addPass(createAddOptimizer({std::string(enumName(options.optimizer)),
+                                     numbers.beta1,
+                                     numbers.beta2.value_or(0),
+                                     numbers.epsilon.value_or(0),
+                                     *numbers.weightDecay,
+                                     numbers.momentum.value_or(0),
+                                     numbers.dampening,
+                                     numbers.nesterov,
+                                     numbers.alpha,
+                                     numbers.centered,
+                                     numbers.rho,
+                                     numbers.rateDecay,
+                                     numbers.momentumDecay,
+                                     numbers.beta2Decay,
+                                     numbers.leastScale,
+                                     numbers.updateLimit,
+                                     numbers.matchRms,
+                                     options.clip,
+                                     options.accumulate,
+                                     options.onNonFinite == OnNonFinite::Skip,
+                                     options.gradients,
+                                     /*watch=*/true,
+                                     llvm::map_to_vector(options.groups, groupText)}));
   passes.addPass(createAddInitializers());
   addCleanup(passes);
 }

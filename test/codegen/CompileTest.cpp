@@ -219,9 +219,10 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
     EXPECT_TRUE(seen.contains(field) && !seen[field]) << field;
   // No field is left out of the lists: a structured binding counts the members.
   [[maybe_unused]] auto &[loss, lossNumbers, optimizer, beta1, beta2, epsilon, decay, momentum,
-                          dampening, nesterov, alpha, centered, rho, rateDecay, momentumDecay, clip,
-                          accumulate, onNonFinite, groups, lossWeights, classAxis, output,
-                          gradients, dtype] = *options.training;
+                          dampening, nesterov, alpha, centered, rho, rateDecay, momentumDecay,
+                          beta2Decay, leastScale, updateLimit, matchRms, clip, accumulate,
+                          onNonFinite, groups, lossWeights, classAxis, output, gradients, dtype] =
+      *options.training;
   [[maybe_unused]] auto &[budget, largest, least, smallest, heavy, stride] = options.memory;
   [[maybe_unused]] auto &[training, memory, name, tuning, threads, directory, dump, print, timing,
                           stop] = options;
@@ -232,7 +233,7 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
   };
   [[maybe_unused]] auto &[reduction, classWeights, ignoreIndex, labelSmoothing, softTargets,
                           logTargets, lossBeta, delta, margin, power] = lossNumbers;
-  EXPECT_EQ(count(*options.training), 24u);
+  EXPECT_EQ(count(*options.training), 28u);
   EXPECT_EQ(count(lossNumbers), 10u);
   EXPECT_EQ(count(options.memory), 6u);
   EXPECT_EQ(count(options), 9u);

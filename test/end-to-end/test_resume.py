@@ -85,7 +85,7 @@ class Resume(unittest.TestCase):
         self.assertIn(f"--tokenizer: {self.path('run')} was trained with another one, of ", refused)
 
     def test_defaults_are_not_said_to_be_restored(self):
-        for optimizer in ("adamw", "sgd", "lion"):
+        for optimizer in ("adamw", "sgd", "lion", "rmsprop", "lamb", "adafactor", "muon"):
             start = [*MLP, "--data=random", f"--optimizer={optimizer}", f"--out={self.path(optimizer)}"]
             self.train(*start, "--steps=1")
             self.assertNotIn("restored", self.train(*start, "--steps=2", "--resume"))
@@ -148,7 +148,8 @@ class Resume(unittest.TestCase):
 
     def test_every_optimizer_resumes_bit_identically(self):
         flags = {"sgd": ["--momentum=0.9", "--dampening=0.3"], "adamw": [], "adam": [], "adamax": [], "nadam": [], "radam": [],
-                 "adagrad": ["--rate-decay=0.1"], "adadelta": [], "rmsprop": ["--momentum=0.5", "--centered"], "lion": []}
+                 "adagrad": ["--rate-decay=0.1"], "adadelta": [], "rmsprop": ["--momentum=0.5", "--centered"], "lion": [],
+                 "lamb": [], "adafactor": ["--update-limit=0.5"], "muon": ["--match-rms"]}
         _, _, choices = run("train", "--help").stdout.partition("--optimizer")
         for optimizer, more in flags.items():
             self.assertIn(optimizer, choices)

@@ -41,8 +41,9 @@ inline std::vector<GoldenCase> everyRunOf(std::initializer_list<const char *> mo
 inline std::vector<GoldenCase> everyGoldenRun() {
   std::vector<GoldenCase> cases = everyRunOf({"gpt", "mlp"});
   // The other optimizers differ in the update alone, which the model does not change.
-  for (const char *run : {"nesterov", "dampening", "adamax", "nadam", "radam", "adagrad",
-                          "adadelta", "rmsprop", "centered", "lion"})
+  for (const char *run :
+       {"nesterov", "dampening", "adamax", "nadam", "radam", "adagrad", "adadelta", "rmsprop",
+        "centered", "lion", "lamb", "adafactor", "adafactor_limit", "muon", "muon_rms"})
     cases.push_back({"mlp", run});
   return cases;
 }

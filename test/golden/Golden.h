@@ -99,7 +99,10 @@ public:
       result.options.optimizer =
           parseEnum<TrainingOptions::Optimizer>(entry["optimizer"].get<std::string>()).value();
       result.options.weightDecay = entry["weight_decay"].get<double>();
-      result.options.momentum = entry.value("momentum", 0.0);
+      if (entry.contains("momentum"))
+        result.options.momentum = entry["momentum"].get<double>();
+      result.options.updateLimit = entry.value("d", 1.0);
+      result.options.matchRms = entry.value("adjust_lr_fn", std::string()) == "match_rms_adamw";
       result.options.dampening = entry.value("dampening", 0.0);
       result.options.nesterov = entry.value("nesterov", false);
       result.options.centered = entry.value("centered", false);

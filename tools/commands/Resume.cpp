@@ -127,8 +127,8 @@ void restoreTraining(Restorer &flag, TrainingOptions &options, TrainingOptions s
   TrainingOptions own;
   own.optimizer = saved.optimizer;
   own = own.resolved();
-  for (auto number :
-       {&TrainingOptions::weightDecay, &TrainingOptions::beta2, &TrainingOptions::epsilon})
+  for (auto number : {&TrainingOptions::weightDecay, &TrainingOptions::beta2,
+                      &TrainingOptions::epsilon, &TrainingOptions::momentum})
     if (saved.*number == own.*number)
       (saved.*number).reset(); // the default is nothing to restore
   flag.restoreFields(options, saved, step, wayOf);

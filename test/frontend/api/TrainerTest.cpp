@@ -20,7 +20,9 @@ TEST_P(Training, trainingLowersTheLoss) {
         Optimizer(Sgd{.learningRate = 0.2}), Optimizer(Adamax{.learningRate = 0.05}),
         Optimizer(NAdam{.learningRate = 0.05}), Optimizer(RAdam{.learningRate = 0.1}),
         Optimizer(Adagrad{.learningRate = 0.2}), Optimizer(Adadelta{.learningRate = 20}),
-        Optimizer(RmsProp{.learningRate = 0.05}), Optimizer(Lion{.learningRate = 0.03})}) {
+        Optimizer(RmsProp{.learningRate = 0.05}), Optimizer(Lion{.learningRate = 0.03}),
+        Optimizer(Lamb{.learningRate = 0.1}), Optimizer(Adafactor{.learningRate = 0.2}),
+        Optimizer(Muon{.learningRate = 0.05})}) {
     Result<ModelTrainer> trainer =
         smallMlp().trainer(Loss::CrossEntropy, optimizer, trainOptions());
     ASSERT_TRUE(trainer) << trainer.error().text();
@@ -115,6 +117,9 @@ TEST_P(Training, optionsThatAreNoNumbersAreRefusedByName) {
     EXPECT_EQ(place(Adagrad{.rateDecay = wrong}, fine), "Adagrad::rateDecay");
     EXPECT_EQ(place(NAdam{.momentumDecay = wrong}, fine), "NAdam::momentumDecay");
     EXPECT_EQ(place(Lion{.beta2 = wrong}, fine), "Lion::beta2");
+    EXPECT_EQ(place(Lamb{.beta2 = wrong}, fine), "Lamb::beta2");
+    EXPECT_EQ(place(Adafactor{.updateLimit = wrong}, fine), "Adafactor::updateLimit");
+    EXPECT_EQ(place(Muon{.momentum = wrong}, fine), "Muon::momentum");
     EXPECT_EQ(place(Sgd{.weightDecay = wrong}, fine), "Sgd::weightDecay");
     ModelTrainerOptions clipped = fine;
     clipped.clip = wrong;
@@ -123,6 +128,7 @@ TEST_P(Training, optionsThatAreNoNumbersAreRefusedByName) {
   EXPECT_EQ(place(Sgd{.nesterov = true}, fine), "Sgd::nesterov");
   EXPECT_EQ(place(Sgd{.momentum = 0.9, .dampening = 0.1, .nesterov = true}, fine), "Sgd::nesterov");
   EXPECT_EQ(place(Sgd{.dampening = 0.1}, fine), "Sgd::dampening");
+  EXPECT_EQ(place(Muon{.momentum = 1.0}, fine), "Muon::momentum");
   ModelTrainerOptions options = fine;
   options.accumulate = 0;
   EXPECT_EQ(place(AdamW(), options), "ModelTrainerOptions::accumulate");

@@ -1,6 +1,9 @@
 // RUN: %ingot-opt %s --add-optimizer | FileCheck %s
 // RUN: %ingot-opt %s --add-optimizer="optimizer=sgd weight-decay=0" | FileCheck %s --check-prefix=SGD
 // RUN: %ingot-opt %s --add-optimizer="optimizer=sgd momentum=0.9" | FileCheck %s --check-prefix=MOMENTUM
+// RUN: %ingot-opt %s --add-optimizer="optimizer=lamb" | FileCheck %s --check-prefix=LAMB
+// RUN: %ingot-opt %s --add-optimizer="optimizer=adafactor" | FileCheck %s --check-prefix=ADAFACTOR
+// RUN: %ingot-opt %s --add-optimizer="optimizer=muon momentum=0.95" | FileCheck %s --check-prefix=MUON
 // RUN: %ingot-opt %s --add-optimizer="watch" | FileCheck %s --check-prefix=WATCH
 // RUN: %ingot-opt %s --add-optimizer="watch clip=0.5" | FileCheck %s --check-prefix=WATCH-NORM
 // RUN: %ingot-opt %s --add-optimizer="clip=0.5" | FileCheck %s --check-prefix=CLIP
@@ -52,6 +55,29 @@
 // MOMENTUM-SAME: tensor<512x8xf32> {graph.donated = 3 : i64, graph.name = "sgd.momentum.h.0.w", graph.role = "state"}
 // MOMENTUM: graph.update(%{{[^,]+}}) gradients(%{{[^,]+}}) state(%{{[^,]+}}) scalars(
 // MOMENTUM: graph.constant dense<0.899999976> : tensor<f32>
+
+// Norms of a whole parameter are before its update, which takes their ratio as its last scalar and gets the moments
+// itself.
+// LAMB-LABEL: func.func @step(
+// LAMB: %[[NORM:.+]] = graph.sqrt
+// LAMB: %[[STEP:.+]] = graph.sqrt {{.*}} : tensor<f32>
+// LAMB: %[[RATIO:.+]] = graph.select {{.*}} : tensor<i1>, tensor<f32>
+// LAMB: graph.update(%{{[^,]+}}) gradients(%{{[^,]+}}) state(%{{[^,]+}}, %{{[^,]+}}) scalars({{.*}}, %[[RATIO]]) :
+
+// State that no element's update can make: mean squares of rows and columns. The update reads the gradient, which it may
+// watch, and the tensor that is the step's direction.
+// ADAFACTOR-LABEL: func.func @step(
+// ADAFACTOR-SAME: tensor<512xf32> {graph.donated = 3 : i64, graph.name = "adafactor.rows.h.0.w", graph.role = "state"}
+// ADAFACTOR-SAME: tensor<8xf32> {graph.donated = 5 : i64, graph.name = "adafactor.columns.h.0.w", graph.role = "state"}
+// ADAFACTOR: %[[ROOT:.+]] = graph.rsqrt {{.*}} : tensor<512x512xf32>
+// ADAFACTOR: %[[DIRECTION:.+]] = graph.mul %{{.+}}, %[[ROOT]] : tensor<512x512xf32>
+// ADAFACTOR: graph.update(%{{[^,]+}}) gradients(%{{[^,]+}}, %[[DIRECTION]]) state() scalars(
+
+// The products are of the smaller side.
+// MUON-LABEL: func.func @step(
+// MUON-SAME: tensor<512x8xf32> {graph.donated = 3 : i64, graph.name = "muon.momentum.h.0.w", graph.role = "state"}
+// MUON: graph.update(%{{[^,]+}}) gradients(%{{[^,]+}}, %{{[^,]+}}) state() scalars(
+// MUON-COUNT-5: graph.contract {{.*}} over [0] x [0] : tensor<512x8xf32>, tensor<512x8xf32> -> tensor<8x8xf32>
 
 // Updates say where their gradients are too large to be squared, by rows of at most 4096 elements; with a norm,
 // too large for the sum of all squares.
