@@ -413,11 +413,15 @@ void ContractionEmitter::emitFinished(ValueRange products, const TilePlace &at, 
     keep();
   if (!isLast)
     return finish();
-  code.when(isLast, finish);
-  if (inRegisters) {
-    Value more = code.create<arith::XOrIOp>(isLast, code.create<arith::ConstantIntOp>(1, 1));
-    code.when(more, keep);
-  }
+  if (!inRegisters)
+    return code.when(isLast, finish);
+  auto branch = [&](auto emit) {
+    return [&code = code, emit](OpBuilder &, Location) {
+      emit();
+      code.create<scf::YieldOp>();
+    };
+  };
+  code.create<scf::IfOp>(isLast, branch(finish), branch(keep));
 }
 
 //===--------------------------------------------------------------------------------------------===//

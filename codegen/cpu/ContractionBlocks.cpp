@@ -278,7 +278,6 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
                            blocks.tile.columns());
   blocks.passColumns =
       roundedDiv(shape.columns, divideCeil(shape.columns, mostColumns), blocks.tile.columns());
-  blocks.planShadow(shape);
   return blocks;
 }
 

@@ -85,6 +85,8 @@ struct ContractionBlocks {
   bool complete(const ContractionShape &shape);
   /// The sizes that tuning may vary; none of dot products.
   BlockChoice taken() const;
+
+private:
   /// Derives how densely the work in the shadow of the multiply-adds lies.
   void planShadow(const ContractionShape &shape);
 };
