@@ -9,7 +9,7 @@ namespace ingot {
 struct MachineShape {
   int64_t vectorBytes = 64;                      ///< of the widest register
   int64_t l1Bytes = 48 << 10, l2Bytes = 1 << 20; ///< of a core's data caches
-  int64_t l1Ways = 8;                            ///< lines that one set of its first cache holds
+  int64_t l1Ways = 8;                            ///< lines that a set of L1 holds
 
   /// Vector registers of x86-64.
   int64_t registers() const { return vectorBytes == 64 ? 32 : 16; }

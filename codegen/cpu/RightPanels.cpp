@@ -117,7 +117,7 @@ void RightPanels::pack(const PanelPlace &place) const {
 }
 
 TileRhs RightPanels::rhs(const PanelPlace &place) const {
-  // Second caches deliver the panel as fast as it is used if they are asked early.
+  // L2 delivers the panel as fast as it is used if it is asked early.
   constexpr int64_t depthsAhead = 6;
   TileRhs rhs;
   rhs.buffer = panels.buffer;

@@ -19,7 +19,7 @@ struct CpuTarget {
   std::string features;              ///< LLVM's feature string: `+avx512f,-amx-tile,…`
   std::vector<std::string> required; ///< features the code may use, as the runtime checks them
   int64_t l1Bytes = MachineShape().l1Bytes, l2Bytes = MachineShape().l2Bytes; ///< a core's caches
-  int64_t l1Ways = MachineShape().l1Ways; ///< lines that one set of its first cache holds
+  int64_t l1Ways = MachineShape().l1Ways; ///< lines that a set of L1 holds
   /// The text of `--target` and of `Program::target`: `cpu:znver4`.
   std::string name() const { return "cpu:" + cpu; }
 

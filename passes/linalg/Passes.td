@@ -47,7 +47,7 @@ def GraphToLinalg : Pass<"graph-to-linalg", "::mlir::ModuleOp"> {
 def ContractArithmetic : Pass<"contract-arithmetic", "::mlir::ModuleOp"> {
   let summary = "Fused multiply-adds and reciprocals become explicit; no fast-math flag is left";
   let description = [{
-    After this pass the ops say what is computed, bit by bit: neither fusion, recomputation, blocks of
+    After this pass the ops decide every bit that is computed: neither fusion, recomputation, blocks of
     rows nor the target choose any arithmetic. The rule looks at the values of the function after
     common subexpressions were joined, and at ops whose flags allow it (`contract`, `arcp`):
 
@@ -157,7 +157,7 @@ def Recompute : Pass<"recompute", "::mlir::ModuleOp"> {
     by FLOPs a byte. With these, every `stride`-th value to which the forward pass narrows (the residual
     stream before attention and before the MLP of every layer) is a checkpoint and kept. The clones
     stand before their first reader and read kept values behind `graph.after`, which holds them back. Nothing happens where the backward pass reads less
-    than `least-bytes` of what is dropped. Numbers stay the same bit by bit: the same ops run on the same values.
+    than `least-bytes` of what is dropped. No bit of a result changes: the same ops run on the same values.
 
     ```mlir --recompute
     func.func @gradients(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>, %dy: tensor<4x8xf32>) -> (tensor<f32> {graph.name = "loss"}, tensor<8x8xf32>, tensor<4x8xf32>) {
