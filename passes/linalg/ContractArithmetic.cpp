@@ -168,6 +168,36 @@ OpOperand *nextProduct(linalg::GenericOp op) {
   return nullptr;
 }
 
+/// `fused` without its first `count` results, which nobody reads. Upstream keeps a producer's
+/// result where it cannot tell the loops' bounds without it; it joins maps of two ops by loop
+/// number, so that it may be wrong where their loops are ordered differently. A result that stays
+/// would keep the product from its sum, and the op from being a reduction.
+linalg::GenericOp withoutFirstResults(RewriterBase &rewriter, linalg::GenericOp fused,
+                                      unsigned count) {
+  if (count == 0)
+    return fused;
+  SmallVector<AffineMap> maps = fused.getIndexingMapsArray();
+  const unsigned inputs = fused.getNumDpsInputs();
+  maps.erase(maps.begin() + inputs, maps.begin() + inputs + count);
+  Block *body = fused.getBody();
+  if (!inversePermutation(concatAffineMaps(maps, fused.getContext())) ||
+      llvm::any_of(body->getArguments().slice(inputs, count),
+                   [](BlockArgument argument) { return !argument.use_empty(); }))
+    return fused;
+  rewriter.setInsertionPoint(fused);
+  auto kept = linalg::GenericOp::create(
+      rewriter, fused.getLoc(), TypeRange(fused.getResultTypes()).drop_front(count),
+      fused.getDpsInputs(), ValueRange(fused.getDpsInits()).drop_front(count), maps,
+      fused.getIteratorTypesArray());
+  rewriter.inlineRegionBefore(fused.getRegion(), kept.getRegion(), kept.getRegion().begin());
+  body = kept.getBody();
+  body->eraseArguments(inputs, count);
+  body->getTerminator()->eraseOperands(0, count);
+  rewriter.replaceAllUsesWith(fused.getResults().drop_front(count), kept.getResults());
+  rewriter.eraseOp(fused);
+  return kept;
+}
+
 /// Makes products of other ops part of the op whose sums need them.
 linalg::GenericOp takeProducts(linalg::GenericOp op) {
   IRRewriter rewriter(op.getContext());
@@ -178,11 +208,13 @@ linalg::GenericOp takeProducts(linalg::GenericOp op) {
         linalg::fuseElementwiseOps(rewriter, operand);
     if (failed(fused))
       break;
+    const unsigned results = op->getNumResults();
     for (Value result : op->getResults())
       rewriter.replaceAllUsesWith(result, fused->replacements.lookup(result));
     rewriter.eraseOp(op);
     rewriter.eraseOp(producer);
-    op = cast<linalg::GenericOp>(fused->fusedOp);
+    auto whole = cast<linalg::GenericOp>(fused->fusedOp);
+    op = withoutFirstResults(rewriter, whole, whole->getNumResults() - results);
   }
   return op;
 }

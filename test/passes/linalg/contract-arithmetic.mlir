@@ -151,3 +151,21 @@ func.func @constants(%x: tensor<8xf32>) -> tensor<8xf32> {
   %1 = graph.div %0, %tiny : tensor<8xf32>
   return %1 : tensor<8xf32>
 }
+
+// -----
+
+// The loops of the sum are ordered otherwise than its product's: the product still goes into it,
+// and no tensor of products stays.
+// CHECK-LABEL: func.func @of_windows
+// CHECK: %[[SUM:.*]] = linalg.generic
+// CHECK-SAME: iterator_types = ["parallel", "parallel", "reduction"]
+// CHECK-NOT: arith.mulf
+// CHECK: math.fma
+// CHECK: -> tensor<4x3xf32>
+func.func @of_windows(%x: tensor<4x10xf32>, %dy: tensor<4x8xf32>) -> tensor<4x3xf32> {
+  %w = graph.window %x dimensions [1] sizes [3] strides [1] dilations [1] : tensor<4x10xf32> -> tensor<4x8x3xf32>
+  %b = graph.broadcast %dy [0, 1] : tensor<4x8xf32> -> tensor<4x8x3xf32>
+  %p = graph.mul %w, %b : tensor<4x8x3xf32>
+  %s = graph.reduce sum %p [1] : tensor<4x8x3xf32> -> tensor<4x3xf32>
+  return %s : tensor<4x3xf32>
+}
