@@ -93,7 +93,8 @@ void ContractionOperand::chooseVectors(func::FuncOp kernel, int64_t lanes, bool 
   };
   int64_t ofDepth = 0, ofFree = 0;
   const double depthWise = choose(true, ofDepth), freeWise = choose(false, ofFree);
-  alongDepth = depthWise < freeWise || (depthWise == freeWise && isDepthLast());
+  alongDepth =
+      depthWise < freeWise || (depthWise == freeWise && depthWise < gathered && isDepthLast());
   line = alongDepth ? ofDepth : ofFree;
 }
 

@@ -36,6 +36,20 @@ bool joinDigits(PointIndex::Digit &high, const PointIndex::Digit &low) {
   return true;
 }
 
+/// The two digits, of the digit's own coefficient, that are its quotient by `inner` and the rest;
+/// none where the quotient is no digit of the variable.
+std::optional<std::pair<PointIndex::Digit, PointIndex::Digit>>
+cutDigit(const PointIndex::Digit &digit, int64_t inner) {
+  if (inner <= 0 || (!digit.full() && digit.extent % inner != 0))
+    return std::nullopt;
+  PointIndex::Digit high = digit, low = digit;
+  high.divisor = digit.divisor * inner;
+  high.extent = digit.full() ? llvm::divideCeilSigned(digit.variable.extent, high.divisor)
+                             : digit.extent / inner;
+  low.extent = inner;
+  return std::pair(high, low);
+}
+
 bool isUniform(const PointIndex::Digit &digit, int64_t lanes) {
   const IndexVariable &variable = digit.variable;
   return variable.kind == Kind::Uniform ||
@@ -131,6 +145,13 @@ std::optional<std::pair<PointIndex, PointIndex>> PointIndex::divide(int64_t divi
       Digit whole = digit;
       whole.coefficient /= divisor;
       quotient.terms.push_back(whole);
+    } else if (auto parts = cutDigit(digit, divisor / -digit.coefficient);
+               parts && digit.coefficient < 0 && divisor % digit.coefficient == 0) {
+      // A reversed dimension: -k·d = -divisor·high - k·low, which leaves less below zero.
+      auto [high, low] = *parts;
+      high.coefficient = -1;
+      quotient.terms.push_back(high);
+      rest.terms.push_back(low);
     } else {
       rest.terms.push_back(digit);
     }
@@ -148,15 +169,11 @@ std::optional<std::pair<PointIndex, PointIndex>> PointIndex::divide(int64_t divi
   int64_t step = digit.coefficient;
   if (divisor % step != 0 || rest.maximum() >= step)
     return std::nullopt;
-  int64_t inner = divisor / step;
-  if (!digit.full() && digit.extent % inner != 0)
+  auto parts = cutDigit(digit, divisor / step);
+  if (!parts)
     return std::nullopt;
-  Digit high = digit, low = digit;
+  auto [high, low] = *parts;
   high.coefficient = 1;
-  high.divisor = digit.divisor * inner;
-  high.extent = digit.full() ? llvm::divideCeilSigned(digit.variable.extent, high.divisor)
-                             : digit.extent / inner;
-  low.extent = inner;
   return std::make_pair(quotient + ofDigit(high), rest + ofDigit(low));
 }
 
@@ -234,13 +251,23 @@ Value PointIndex::vector(OpBuilder &builder, Location location, Type element, in
       return Attribute(builder.getIntegerAttr(element, lane));
     }));
   };
-  Value sum = number(base);
+  // What all lanes share is computed once.
+  PointIndex shared = constant(base);
+  llvm::copy_if(terms, std::back_inserter(shared.terms),
+                [](const Digit &digit) { return digit.variable.kind == Kind::Uniform; });
+  Value sum = shared.terms.empty()
+                  ? number(base)
+                  : vector::BroadcastOp::create(builder, location, type,
+                                                shared.scalar(builder, location, element))
+                        .getResult();
   for (const Digit &digit : terms) {
     Value value = digit.variable.value;
-    if (digit.variable.kind != Kind::Scattered)
+    if (digit.variable.kind == Kind::Uniform)
+      continue;
+    if (digit.variable.kind == Kind::Consecutive) {
       value = vector::BroadcastOp::create(builder, location, type, value);
-    if (digit.variable.kind == Kind::Consecutive)
       value = arith::AddIOp::create(builder, location, value, laneNumbers());
+    }
     if (digit.divisor != 1)
       value = arith::DivUIOp::create(builder, location, value, number(digit.divisor));
     if (!digit.full())
