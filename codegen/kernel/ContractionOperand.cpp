@@ -53,8 +53,16 @@ SmallVector<int64_t> ContractionOperand::sizes(ArrayRef<int64_t> dims) const {
 }
 
 bool ContractionOperand::isDepthLast() const {
-  return !contractDims.empty() &&
-         contractDims.back() == cast<RankedTensorType>(tensor.getType()).getRank() - 1;
+  auto type = cast<RankedTensorType>(tensor.getType());
+  bool isBehind = false; // of what is not summed over
+  for (int64_t d = type.getRank(); d-- > 0;)
+    if (type.getDimSize(d) != 1) {
+      const bool isSummed = llvm::is_contained(contractDims, d);
+      if (isSummed && isBehind)
+        return false;
+      isBehind |= !isSummed;
+    }
+  return !contractDims.empty();
 }
 
 void ContractionOperand::chooseVectors(func::FuncOp kernel, int64_t lanes, bool isFreeAligned) {

@@ -42,7 +42,7 @@ struct ContractionOperand {
   std::optional<int64_t> freeStride() const {
     return view ? free.stride() : alongDepth ? std::nullopt : std::optional<int64_t>(1);
   }
-  /// True if the operand's last dimension is the depth's.
+  /// True if the depth is last: no other dimension stands behind or between its own.
   bool isDepthLast() const;
 
   /// The value at an element of the contraction: with consecutive indices a vector.

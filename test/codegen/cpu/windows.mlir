@@ -19,6 +19,20 @@ func.func @convolution(%x: tensor<1x4x19x19xf32>, %w: tensor<32x4x3x3xf32>) -> t
 
 // -----
 
+// Few rows are no dot products along windows, whose depth does not lie in one line of memory.
+// CHECK-LABEL: func.func @few_channels(
+// CHECK-NOT: vector.gather
+// CHECK: vector.maskedload
+// CHECK: vector.fma
+// CHECK-NOT: vector.gather
+// CHECK: dot_products = 0
+func.func @few_channels(%x: tensor<1x4x19x19xf32>, %w: tensor<3x4x3x3xf32>) -> tensor<1x3x19x19xf32> {
+  %y = graph.convolution %x, %w strides [1, 1] dilations [1, 1] low [1, 1] high [1, 1] groups 1 : tensor<1x4x19x19xf32>, tensor<3x4x3x3xf32> -> tensor<1x3x19x19xf32>
+  return %y : tensor<1x3x19x19xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @strided(
 // CHECK-NOT: vector.gather
 // CHECK: vector.shuffle
