@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Matchers.h"
 #include "passes/linalg/Combiner.h"
@@ -339,6 +340,10 @@ SmallVector<Value> PointEmitter::apply(Operation *op, ArrayRef<Value> operands) 
   return SmallVector<Value>(copy->getResults());
 }
 
+/// So many elements are reduced without a loop: a filter's taps, whose places at the border are
+/// then known.
+constexpr int64_t unrolledTrips = 32;
+
 /// The plain way to reduce, for reductions that no root handles better: loops at the point.
 SmallVector<Value> PointEmitter::reduction(linalg::LinalgOp op, SmallVector<PointIndex> iteration,
                                            Value mask) {
@@ -355,6 +360,25 @@ SmallVector<Value> PointEmitter::reduction(linalg::LinalgOp op, SmallVector<Poin
     Value value = at(init.get(), indices, mask);
     carried.push_back(uniform ? value : vectorised(value));
   }
+  auto accumulate = [&](ValueRange sums) {
+    SmallVector<Value> values = arguments(op, iteration, mask);
+    llvm::copy(sums, values.end() - sums.size());
+    SmallVector<Value> next = inlineRegion(op, iteration, values);
+    if (!uniform)
+      for (Value &value : next)
+        value = vectorised(value);
+    return next;
+  };
+  SmallVector<int64_t> extents =
+      llvm::map_to_vector(loops, [&](unsigned dim) { return ranges[dim]; });
+  if (const int64_t trips = ShapedType::getNumElements(extents); trips <= unrolledTrips) {
+    for (int64_t trip = 0; trip < trips; ++trip) {
+      for (auto [dim, digit] : llvm::zip(loops, delinearize(trip, computeStrides(extents))))
+        iteration[dim] = PointIndex::constant(digit);
+      carried = accumulate(carried);
+    }
+    return carried;
+  }
   OpBuilder::InsertionGuard guard(builder);
   Scope scope(*this);
   SmallVector<scf::ForOp> nest;
@@ -367,12 +391,7 @@ SmallVector<Value> PointEmitter::reduction(linalg::LinalgOp op, SmallVector<Poin
     nest.push_back(loop);
     builder.setInsertionPointToStart(loop.getBody());
   }
-  SmallVector<Value> values = arguments(op, iteration, mask);
-  llvm::copy(nest.back().getRegionIterArgs(), values.end() - carried.size());
-  SmallVector<Value> next = inlineRegion(op, iteration, values);
-  if (!uniform)
-    for (Value &value : next)
-      value = vectorised(value);
+  SmallVector<Value> next = accumulate(nest.back().getRegionIterArgs());
   for (scf::ForOp loop : llvm::reverse(nest)) {
     builder.setInsertionPointToEnd(loop.getBody());
     scf::YieldOp::create(builder, location, next);
