@@ -54,13 +54,13 @@ SmallVector<int64_t> ContractionOperand::sizes(ArrayRef<int64_t> dims) const {
 
 bool ContractionOperand::isDepthLast() const {
   auto type = cast<RankedTensorType>(tensor.getType());
-  bool isBehind = false; // of what is not summed over
+  bool otherFollows = false; // a dimension that is not summed over
   for (int64_t d = type.getRank(); d-- > 0;)
     if (type.getDimSize(d) != 1) {
       const bool isSummed = llvm::is_contained(contractDims, d);
-      if (isSummed && isBehind)
+      if (isSummed && otherFollows)
         return false;
-      isBehind |= !isSummed;
+      otherFollows |= !isSummed;
     }
   return !contractDims.empty();
 }
@@ -101,6 +101,7 @@ void ContractionOperand::chooseVectors(func::FuncOp kernel, int64_t lanes, bool 
   };
   int64_t ofDepth = 0, ofFree = 0;
   const double depthWise = choose(true, ofDepth), freeWise = choose(false, ofFree);
+  // Of two gathers the one along the free dimensions has the simpler indices.
   alongDepth =
       depthWise < freeWise || (depthWise == freeWise && depthWise < gathered && isDepthLast());
   line = alongDepth ? ofDepth : ofFree;

@@ -42,7 +42,7 @@ struct ContractionOperand {
   std::optional<int64_t> freeStride() const {
     return view ? free.stride() : alongDepth ? std::nullopt : std::optional<int64_t>(1);
   }
-  /// True if the depth is last: no other dimension stands behind or between its own.
+  /// True if the depth's dimensions are the last ones; dimensions of size 1 do not count.
   bool isDepthLast() const;
 
   /// The value at an element of the contraction: with consecutive indices a vector.

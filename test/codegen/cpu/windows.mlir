@@ -19,7 +19,7 @@ func.func @convolution(%x: tensor<1x4x19x19xf32>, %w: tensor<32x4x3x3xf32>) -> t
 
 // -----
 
-// Few rows are no dot products along windows, whose depth does not lie in one line of memory.
+// Few rows are not computed as dot products: a window's depth is not contiguous.
 // CHECK-LABEL: func.func @few_channels(
 // CHECK-NOT: vector.gather
 // CHECK: vector.maskedload

@@ -154,8 +154,8 @@ func.func @constants(%x: tensor<8xf32>) -> tensor<8xf32> {
 
 // -----
 
-// The loops of the sum are ordered otherwise than its product's: the product still goes into it,
-// and no tensor of products stays.
+// The sum orders its loops differently from its product: they are fused all the same, and no
+// tensor of products is left.
 // CHECK-LABEL: func.func @of_windows
 // CHECK: %[[SUM:.*]] = linalg.generic
 // CHECK-SAME: iterator_types = ["parallel", "parallel", "reduction"]
