@@ -27,16 +27,13 @@ void SharingFinder::record(int stage, std::optional<PointIndex> position) {
 SmallVector<kernel::PairAttr> SharingFinder::pairs(unsigned result, int stage,
                                                    std::optional<Row> row) {
   SmallVector<kernel::PairAttr> found;
-  // An update may replace what it does not read.
-  const bool mayBeUnread = kernel::rootOf(kernel) == "update";
   for (unsigned operand = 0; operand < kernel.getNumArguments(); ++operand) {
     if (!canShare(kernel.getResultTypes()[result], kernel.getArgumentTypes()[operand]))
       continue;
-    bool used = mayBeUnread, safe = true, atPoint = true;
+    bool safe = true, atPoint = true;
     for (const Load &load : loads) {
       if (load.access.operand != operand)
         continue;
-      used = true;
       if (load.stage == stage) {
         safe &= load.atStore;
       } else {
@@ -44,7 +41,7 @@ SmallVector<kernel::PairAttr> SharingFinder::pairs(unsigned result, int stage,
         safe &= load.stage < stage && row && row->inside(load.access.position);
       }
     }
-    if (used && safe)
+    if (safe)
       found.push_back(
           kernel::PairAttr::get(kernel.getContext(), result, operand,
                                 atPoint ? kernel::Sharing::SamePoint : kernel::Sharing::SameRow,

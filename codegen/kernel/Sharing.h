@@ -16,8 +16,9 @@ struct Row {
 /// Watches the loads of a kernel whose results are stored in stages.
 ///
 /// A result may overwrite an operand if every load of the operand in the result's stage is at the
-/// point that is stored right after, and no other stage loads it. Where stages follow each other
-/// row by row, earlier stages may load what is in the same row.
+/// point that is stored right after, and no other stage loads it: an operand that nothing loads may
+/// always be overwritten. Where stages follow each other row by row, earlier stages may load what
+/// is in the same row.
 class SharingFinder {
 public:
   SharingFinder(mlir::func::FuncOp kernel, const PointAccess &points)
