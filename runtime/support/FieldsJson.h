@@ -62,10 +62,14 @@ template <typename V> void readField(const JsonReader &json, const char *key, V 
   }
 }
 
-/// Reads every field of the list; the reader's `status` says what is missing or wrong.
+/// Reads the fields that the object has; the reader's `status` says what is wrong. A field that it
+/// lacks keeps its value: whoever wrote the object knew no such option, and did what is its
+/// default.
 template <HasFields T> void readFields(const JsonReader &json, T &options) {
+  json.requireObject();
   T::fields(options, [&](const Field &field, auto &value) {
-    readField(json, std::string(field.name).c_str(), value);
+    if (const std::string key(field.name); json.has(key.c_str()))
+      readField(json, key.c_str(), value);
   });
 }
 

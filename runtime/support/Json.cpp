@@ -31,11 +31,16 @@ std::string toText(const json &value) {
   return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+void JsonReader::requireObject() const {
+  if (!value->is_object())
+    fail("must be a JSON object");
+}
+
 JsonReader JsonReader::at(const char *key) const {
   static const json null;
   JsonReader child(null, *error, fmt::format("{}: {}", place, key));
   if (!value->is_object())
-    fail("must be a JSON object");
+    requireObject();
   else if (auto field = value->find(key); field == value->end())
     child.fail("is missing");
   else

@@ -24,6 +24,7 @@ public:
       : value(&value), error(&error), place(std::move(place)) {}
 
   bool has(const char *key) const { return value->is_object() && value->contains(key); }
+  void requireObject() const;
   JsonReader at(const char *key) const;
   std::string text(const char *key) const { return at(key).asText(); }
   int64_t integer(const char *key) const { return at(key).asInteger(); }

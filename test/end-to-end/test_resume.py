@@ -24,6 +24,22 @@ def contents(folder):
         return name, checkpoint.read(), losses.read()
 
 
+def change_options(folder, change):
+    """Rewrites what the newest checkpoint says of the options."""
+    path = f"{folder}/{contents(folder)[0]}"
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header, tensors = json.loads(file.read(length)), file.read()
+    options = json.loads(header["__metadata__"]["options"])
+    change(options)
+    header["__metadata__"]["options"] = json.dumps(options)
+    del header["__metadata__"]["ingot.xxh3"]
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text + tensors)
+
+
 class Resume(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -92,6 +108,37 @@ class Resume(unittest.TestCase):
         refused = self.train(*MLP, "--data=random", "--steps=3", f"--out={self.path('adamw')}", "--resume",
                              "--loss-output=logits", code=2)
         self.assertIn(f"--loss-output: {self.path('adamw')} was trained with none", refused)
+
+    def test_numbers_of_the_loss_are_restored(self):
+        start = [*MLP, f"--data={self.arrays}", "--label-smoothing=0.2", "--class-weights=1,2,3"]
+        self.train(*start, "--steps=6", f"--out={self.path('whole')}")
+        self.train(*start, "--steps=3", f"--out={self.path('parts')}")
+        resume = ["mlp", f"--data={self.arrays}", "--steps=6", f"--out={self.path('parts')}", "--resume"]
+        for flag, was in [("--label-smoothing=0.1", "0.2"), ("--class-weights=1,2,4", "1,2,3"), ("--ignore-index=1", "unset")]:
+            refused = self.train(*resume, flag, code=2)
+            self.assertIn(f"{flag.split('=')[0]}: {self.path('parts')} was trained with {was}", refused)
+        notes = self.train(*resume)
+        self.assertIn("--class-weights=1,2,3 --label-smoothing=0.2", notes)
+        self.assertEqual(contents(self.path("parts")), contents(self.path("whole")))
+
+    def test_options_that_an_older_build_did_not_know_have_their_defaults(self):
+        start = [*MLP, f"--data={self.arrays}", "--scale=0.01", "--optimizer=sgd", "--momentum=0.5"]
+        self.train(*start, "--steps=6", f"--out={self.path('whole')}")
+        self.train(*start, "--steps=3", f"--out={self.path('old')}")
+
+        def forget(options):
+            kept = {"training": ["loss", "optimizer", "momentum"], "run": ["schedule", "scale", "data"]}
+            for part, names in kept.items():
+                self.assertGreater(len(options[part]), len(names))
+                options[part] = {name: options[part][name] for name in names}
+            del options["run"]["schedule"]["warmup"]
+
+        change_options(self.path("old"), forget)
+        self.train("mlp", f"--data={self.arrays}", "--steps=6", f"--out={self.path('old')}", "--resume")
+        self.assertEqual(contents(self.path("old")), contents(self.path("whole")))
+        change_options(self.path("old"), lambda options: options.update(training=[]))
+        self.assertIn("training: must be a JSON object", self.train(
+            "mlp", f"--data={self.arrays}", "--steps=9", f"--out={self.path('old')}", "--resume", code=1))
 
     def test_mixed_precision_is_kept(self):
         start = [*TINY, f"--text={self.text}", "--eval-split=0.2", "--eval-every=2"]

@@ -87,6 +87,16 @@ template <typename T> std::vector<std::string> wordsOf(const T &value) {
   return words;
 }
 
+/// The same field of another struct: of that name and type V.
+template <typename V, HasFields T> const V &sameField(const T &options, const Field &field) {
+  const V *found = nullptr;
+  T::fields(options, [&]<typename W>(const Field &other, const W &value) {
+    if constexpr (std::same_as<V, W>)
+      found = other.name == field.name ? &value : found;
+  });
+  return *found;
+}
+
 /// What `--help` says of a field: words to choose from, the list's text, the default.
 template <typename T> std::string helpOf(const Field &field, const T &value) {
   std::string help;

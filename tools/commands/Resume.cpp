@@ -33,21 +33,20 @@ public:
     restore(flag, value, saved);
   }
 
-  /// All flags of a struct; `way` says how each is restored.
+  /// All flags of a struct, those of nested structs included; `way` says how each is restored.
   enum class Way { MustBeSame, MayChange, NotHere };
   template <HasFields T>
   void restoreFields(T &options, const T &saved, int64_t step, Way (*way)(const Field &)) {
     T::fields(options, [&]<typename V>(const Field &field, V &value) {
-      T::fields(saved, [&]<typename W>(const Field &other, const W &old) {
-        if constexpr (std::same_as<V, W>) {
-          if (field.name != other.name)
-            return;
-          if (way(field) == Way::MustBeSame)
-            restore(field.flagName(), value, old);
-          else if (way(field) == Way::MayChange)
-            restoreOrReport(field.flagName(), value, old, step);
-        }
-      });
+      const V &old = sameField<V>(saved, field);
+      if (field.help.empty()) {
+        if constexpr (HasFields<V>)
+          restoreFields(value, old, step, way);
+      } else if (way(field) == Way::MustBeSame) {
+        restore(field.flagName(), value, old);
+      } else if (way(field) == Way::MayChange) {
+        restoreOrReport(field.flagName(), value, old, step);
+      }
     });
   }
 
@@ -114,11 +113,13 @@ Status restoreModel(Restorer &flag, ModelFlags &flags, const SavedModel &saved, 
   return model.status();
 }
 
+Status differs(const std::string &flag, const std::string &out, const auto &value) {
+  return failure(Error::Code::Usage, flag, "{} was trained with {}", out, value);
+}
+
 /// How the training step's fields are restored: only what a step does after a gradient that is not
 /// finite may change.
 Restorer::Way wayOf(const Field &field) {
-  if (field.help.empty())
-    return Restorer::Way::NotHere;
   return field.name == "on_nan" ? Restorer::Way::MayChange : Restorer::Way::MustBeSame;
 }
 
@@ -127,10 +128,12 @@ void restoreTraining(Restorer &flag, TrainingOptions &options, TrainingOptions s
   TrainingOptions own;
   own.optimizer = saved.optimizer;
   own = own.resolved();
-  for (auto number : {&TrainingOptions::weightDecay, &TrainingOptions::beta2,
-                      &TrainingOptions::epsilon, &TrainingOptions::momentum})
-    if (saved.*number == own.*number)
-      (saved.*number).reset(); // the default is nothing to restore
+  // What the optimizer's numbers are anyway is nothing to restore.
+  TrainingOptions::fields(saved, [&]<typename V>(const Field &field, V &value) {
+    if constexpr (requires { value.reset(); })
+      if (value == sameField<V>(own, field))
+        value.reset();
+  });
   flag.restoreFields(options, saved, step, wayOf);
 }
 
@@ -156,6 +159,26 @@ Status restoreRun(Restorer &flag, const CLI::App &app, TrainFlags &flags, const 
                    enumName(rates.kind), end, end, flags.run.steps);
   flag.restoreOrReport("--decay-steps", rates.steps, end, step);
   return {};
+}
+
+/// Refuses flags, those of nested structs included, that say other than before what must be the
+/// same.
+template <HasFields T>
+Status checkSameFields(const T &before, const T &now, const std::string &out) {
+  Status status;
+  T::fields(before, [&]<typename V>(const Field &field, const V &value) {
+    const V &other = sameField<V>(now, field);
+    if (!status || fieldText(value) == fieldText(other))
+      return;
+    if (field.help.empty()) {
+      if constexpr (HasFields<V>)
+        status = checkSameFields(value, other, out);
+    } else if (wayOf(field) == Restorer::Way::MustBeSame) {
+      const std::string text = fmt::format("{}", fmt::join(wordsOf(value), " and "));
+      status = differs(field.flagName(), out, text.empty() ? "none" : text);
+    }
+  });
+  return status;
 }
 
 } // namespace
@@ -193,30 +216,17 @@ Status checkSameRun(const SavedModel &before, const SavedModel &now, const Train
   if (was["model"] != is["model"])
     return failure(Error::Code::Usage, "--resume", "{} was trained with another model: {}", out,
                    toText(was["model"]));
-  auto differs = [&](const std::string &flag, const auto &value) {
-    return failure(Error::Code::Usage, flag, "{} was trained with {}", out, value);
-  };
-  const TrainingOptions training = before.training.resolved();
-  const std::vector<std::string> others = differingFields(training, now.training.resolved());
-  Status status;
-  TrainingOptions::fields(training, [&](const Field &field, const auto &value) {
-    if (status && wayOf(field) == Restorer::Way::MustBeSame &&
-        std::ranges::count(others, field.name)) {
-      const std::vector<std::string> words = wordsOf(value);
-      const std::string text = fmt::format("{}", fmt::join(words, " and "));
-      status = differs(field.flagName(), text.empty() ? "none" : text);
-    }
-  });
-  if (!status || !before.run)
-    return status;
+  INGOT_TRY(checkSameFields(before.training.resolved(), now.training.resolved(), out));
+  if (!before.run)
+    return {};
   if (before.run->scale != now.run->scale)
-    return differs("--scale", before.run->scale);
+    return differs("--scale", out, before.run->scale);
   if (before.run->evaluationSplit != now.run->evaluationSplit)
-    return differs("--eval-split", before.run->evaluationSplit);
+    return differs("--eval-split", out, before.run->evaluationSplit);
   if (before.run->wholeBatch != now.run->wholeBatch)
-    return differs("--batch", before.run->wholeBatch ? "all" : "shuffled batches");
+    return differs("--batch", out, before.run->wholeBatch ? "all" : "shuffled batches");
   if (before.run->data != now.run->data)
-    return differs(flags.data.text.empty() ? "--data" : "--text", "other data");
+    return differs(flags.data.text.empty() ? "--data" : "--text", out, "other data");
   return {};
 }
 
