@@ -37,6 +37,7 @@ class Readme(unittest.TestCase):
 
 def add_tests():
     readmes = glob.glob(os.path.join(ROOT, "*.md")) + glob.glob(os.path.join(ROOT, "*", "**", "README.md"), recursive=True)
+    readmes = [path for path in readmes if not os.path.relpath(path, ROOT).startswith("build" + os.sep)]
     descriptions = glob.glob(os.path.join(ROOT, "passes", "**", "Passes.td"), recursive=True)
     for path in sorted([*readmes, *descriptions]):
         name = re.sub(r"\W", "_", os.path.relpath(path, ROOT).removesuffix(".md"))
