@@ -153,6 +153,11 @@ private:
   void run(CallNumber call, CallNumber behind);
   void sinkUpdates();
   void lowerPeak();
+  /// The most bytes that live before each time, and from it on.
+  struct LivePeaks {
+    std::vector<int64_t> before, from;
+  };
+  LivePeaks livePeaks();
   int64_t firstReader(CallNumber call) const;
   int64_t gainOfSinking(CallNumber call);
   void joinInPlace();
@@ -179,6 +184,7 @@ private:
   llvm::MapVector<mlir::Value, Transient> transientSets(); ///< by root
   /// Launch scratch of the calls that need some, by call.
   llvm::SmallVector<std::pair<CallNumber, ArenaBuffer>> launchScratch() const;
+  std::vector<ArenaBuffer> transientBuffers(); ///< both, without places
   bool isPersistent(mlir::Value root);
   int64_t offsetOf(mlir::Value value);
   llvm::StringRef kindOf(mlir::Value root);

@@ -109,12 +109,17 @@ BufferAssignment::launchScratch() const {
   return scratch;
 }
 
-int64_t BufferAssignment::transientEnd() {
+std::vector<ArenaBuffer> BufferAssignment::transientBuffers() {
   std::vector<ArenaBuffer> layout;
   for (auto &[root, entry] : transientSets())
     layout.push_back(entry.buffer);
   for (auto &[call, buffer] : launchScratch())
     layout.push_back(buffer);
+  return layout;
+}
+
+int64_t BufferAssignment::transientEnd() {
+  std::vector<ArenaBuffer> layout = transientBuffers();
   return layOutArena(layout, 0);
 }
 

@@ -1,6 +1,7 @@
 /// When calls run, and which of their results overwrite an operand under that order.
 #include "passes/memory/BufferAssignment.h"
 #include "llvm/ADT/STLExtras.h"
+#include <numeric>
 
 using namespace mlir;
 
@@ -99,10 +100,27 @@ int64_t BufferAssignment::gainOfSinking(CallNumber number) {
   return gain;
 }
 
+BufferAssignment::LivePeaks BufferAssignment::livePeaks() {
+  std::vector<int64_t> live(calls.size() + 2); // first what each time adds
+  for (const ArenaBuffer &buffer : transientBuffers()) {
+    const int64_t bytes = llvm::alignTo(buffer.bytes, arenaAlignment);
+    live[buffer.first] += bytes;
+    live[buffer.last + 1] -= bytes;
+  }
+  std::partial_sum(live.begin(), live.end(), live.begin());
+  LivePeaks peaks{std::vector<int64_t>(live.size() + 1), std::vector<int64_t>(live.size() + 1)};
+  for (size_t time = 0; time < live.size(); ++time)
+    peaks.before[time + 1] = std::max(peaks.before[time], live[time]);
+  for (size_t time = live.size(); time-- > 0;)
+    peaks.from[time] = std::max(peaks.from[time + 1], live[time]);
+  return peaks;
+}
+
 /// Lets calls with large results wait for their first reader where the arena gets smaller: the
 /// weight gradient of a tied embedding is formed when the embedding adds its part, not at the start
 /// of the backward pass. A move changes the order alone; aliases that the function demands stay, so
-/// each is judged by one walk over the calls and one layout.
+/// each is judged by one walk over the calls and one layout. It changes nothing before the call and
+/// from the reader on: where as much lives there as the arena has, it is not tried.
 void BufferAssignment::lowerPeak() {
   int64_t best = transientEnd();
   SmallVector<std::pair<int64_t, CallNumber>> candidates;
@@ -116,17 +134,22 @@ void BufferAssignment::lowerPeak() {
   llvm::sort(candidates, [&](auto &a, auto &b) {
     return std::pair(-a.first, times[a.second]) < std::pair(-b.first, times[b.second]);
   });
+  LivePeaks peaks = livePeaks();
   for (auto [gain, call] : candidates) {
-    if (firstReader(call) == times[call] + 1)
+    const int64_t reader = firstReader(call);
+    if (reader == times[call] + 1)
       continue; // its reader has come, since other calls moved
+    if (std::max(peaks.before[times[call]], peaks.from[reader]) >= best)
+      continue;
     std::vector<CallNumber> before = order;
     AliasSets aliasesBefore = storage;
     Motions motionsBefore = motions;
-    run(call, order[firstReader(call) - 1]);
+    run(call, order[reader - 1]);
     setTimes();
     settleStorage();
     if (int64_t end = transientEnd(); end < best && (scopes.size() == 1 || !findHazard())) {
       best = end;
+      peaks = livePeaks();
       continue;
     }
     order = std::move(before);
