@@ -72,6 +72,26 @@ func.func @forward(%x: tensor<4x4xf8E4M3FN> {graph.name = "x", graph.role = "inp
   %y = graph.scatter_add %x, %i, %u dimension 1 : tensor<4x4xf8E4M3FN>, tensor<i32>, tensor<4xf8E4M3FN>
   return %y : tensor<4x4xf8E4M3FN>
 })"},
+    // The cotangent of the branches is rounded before them.
+    {"BranchesInBF16",
+     R"(
+func.func @forward(%w: tensor<4xbf16> {graph.init = "uniform:1", graph.name = "w",
+                                     graph.role = "parameter"},
+                   %c: tensor<i1> {graph.name = "c", graph.role = "input"})
+    -> (tensor<f32> {graph.name = "loss"}) {
+  %x = graph.if %c : tensor<i1> -> (tensor<4xbf16>) {
+    %t = graph.tanh %w : tensor<4xbf16>
+    graph.yield %t : tensor<4xbf16>
+  } else {
+    %t = graph.sin %w : tensor<4xbf16>
+    graph.yield %t : tensor<4xbf16>
+  }
+  %y = graph.cast %x : tensor<4xbf16> -> tensor<4xf32>
+  %s = graph.mul %y, %y : tensor<4xf32>
+  %loss = graph.reduce sum %s [0] : tensor<4xf32> -> tensor<f32>
+  return %loss : tensor<f32>
+})",
+     true},
     // 16 elements of two bytes are half of what tensors are aligned to.
     {"BucketOfF16",
      R"(
