@@ -92,6 +92,26 @@ func.func @forward(%w: tensor<4xbf16> {graph.init = "uniform:1", graph.name = "w
   return %loss : tensor<f32>
 })",
      true},
+    // The gradients are parts of one tensor, and lie side by side where they are updated.
+    {"PartsInOneBucket",
+     R"(
+func.func @forward(%a: tensor<2xf32> {graph.init = "constant:0", graph.name = "a",
+                                    graph.role = "parameter"},
+                   %b: tensor<64xf32> {graph.init = "constant:0", graph.name = "b",
+                                     graph.role = "parameter"},
+                   %c: tensor<4xf32> {graph.init = "constant:0", graph.name = "c",
+                                    graph.role = "parameter"},
+                   %d: tensor<1xf32> {graph.name = "d", graph.role = "input"})
+    -> (tensor<f32> {graph.name = "loss"}) {
+  %x = graph.concat %a, %b, %c dimension 0
+      : tensor<2xf32>, tensor<64xf32>, tensor<4xf32> -> tensor<70xf32>
+  %s = graph.reduce sum %x [0] : tensor<70xf32> -> tensor<f32>
+  %r = graph.reshape %s : tensor<f32> -> tensor<1xf32>
+  %q = graph.div %r, %d : tensor<1xf32>
+  %loss = graph.reduce sum %q [0] : tensor<1xf32> -> tensor<f32>
+  return %loss : tensor<f32>
+})",
+     true},
     // 16 elements of two bytes are half of what tensors are aligned to.
     {"BucketOfF16",
      R"(
