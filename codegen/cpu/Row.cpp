@@ -180,7 +180,10 @@ void RowEmitter::bindBuffers(int stage) {
 
 void RowEmitter::step(int stage, Accumulators &accumulators, Value start, Value mask) {
   PointEmitter::Scope scope(points);
-  PointIndex along = PointIndex::consecutive(start, stages[stage].size, /*aligned=*/true);
+  // The lanes after a row's only element are not in other rows.
+  PointIndex along = stages[stage].size == 1
+                         ? PointIndex::constant(0)
+                         : PointIndex::consecutive(start, stages[stage].size, /*aligned=*/true);
   fillBuffers(stage, along, mask);
   for (auto [reduction, values] : llvm::zip(stages[stage].reductions, accumulators)) {
     SmallVector<PointIndex> iteration = iterationOf(points, *reduction, row, along);

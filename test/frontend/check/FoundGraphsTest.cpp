@@ -72,6 +72,15 @@ func.func @forward(%x: tensor<4x4xf8E4M3FN> {graph.name = "x", graph.role = "inp
   %y = graph.scatter_add %x, %i, %u dimension 1 : tensor<4x4xf8E4M3FN>, tensor<i32>, tensor<4xf8E4M3FN>
   return %y : tensor<4x4xf8E4M3FN>
 })"},
+    // The exponentials' sums take the place of their only elements.
+    {"SoftmaxOverOne", R"(
+func.func @forward(%x: tensor<2x1x1x4xf32> {graph.name = "x", graph.role = "input"})
+    -> (tensor<2x1x1x4xf32> {graph.name = "y"}) {
+  %t = graph.tanh %x : tensor<2x1x1x4xf32>
+  %y = graph.log_softmax %t dimension 1 : tensor<2x1x1x4xf32>
+  %z = graph.formula "log_add_exp"(%t, %y) [] : tensor<2x1x1x4xf32>
+  return %z : tensor<2x1x1x4xf32>
+})"},
     // The cotangent of the branches is rounded before them.
     {"BranchesInBF16",
      R"(
