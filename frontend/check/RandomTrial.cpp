@@ -260,9 +260,7 @@ Trial tryGraph(const RandomGraph &graph, const RandomOptions &options,
   CompileOptions compile = options.compile;
   compile.training = graph.training;
   auto refused = [](const Error &error) {
-    // A parameter that reaches the loss through a comparison alone cannot be trained.
-    const bool hasNoGradient = error.message.find("cannot be differentiated") != std::string::npos;
-    return error.code == Error::Code::Unsupported || hasNoGradient
+    return error.code == Error::Code::Unsupported
                ? Trial{Outcome::Refused, error.message}
                : Trial{Outcome::Differs, "it does not compile: " + error.message};
   };

@@ -230,6 +230,16 @@ TEST_P(Training, DivergenceNamesAParameter) {
   ADD_FAILURE() << "a rate of 1e30 does not diverge";
 }
 
+TEST_P(Training, whatHasNoGradientIsUnsupported) {
+  Builder b;
+  b.output("loss", b.sum(b.floor(b.parameter("w", {4}, Initializer::constant(1)))));
+  Model model = b.finish().value();
+  auto trainer = model.trainer(Loss::None, Sgd(), trainOptions());
+  ASSERT_FALSE(trainer);
+  EXPECT_EQ(trainer.error().code, Error::Code::Unsupported);
+  EXPECT_NE(trainer.error().message.find("cannot be differentiated"), std::string::npos);
+}
+
 //===--------------------------------------------------------------------------------------------===//
 // Groups and gradients
 //===--------------------------------------------------------------------------------------------===//
