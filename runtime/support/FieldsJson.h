@@ -62,10 +62,12 @@ template <typename V> void readField(const JsonReader &json, const char *key, V 
   }
 }
 
-/// Reads every field of the list; the reader's `status` says what is missing or wrong.
+/// Reads the fields of the list that are there: a file that was written before a field existed
+/// means its default. The reader's `status` says what is wrong.
 template <HasFields T> void readFields(const JsonReader &json, T &options) {
   T::fields(options, [&](const Field &field, auto &value) {
-    readField(json, std::string(field.name).c_str(), value);
+    if (const std::string name(field.name); json.has(name.c_str()))
+      readField(json, name.c_str(), value);
   });
 }
 
