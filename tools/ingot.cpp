@@ -39,7 +39,7 @@ std::string flagOfField(const std::string &place) {
 #include "passes/options/Optimizers.def"
       "GptSizes",   "MlpSizes",        "Options",       "ModelTrainerOptions",
       "RunOptions", "GenerateOptions", "MemoryOptions", "CompileOptions"};
-  if (place == "ParameterGroup::pattern")
+  if (place.starts_with("ParameterGroup::"))
     return "--group";
   const size_t colons = place.find("::");
   if (colons == place.npos || !std::ranges::count(structs, place.substr(0, colons)))

@@ -178,13 +178,13 @@ void BackwardEmitter::emitKeyBlock(Value pair, Value firstQuery, Value queryCoun
     return SumBlock{block.buffer, code.mul(firstKey, block.rowStride), block.rowStride};
   };
   SumBlock values = from(valueGradient), keys = from(keyGradient);
-  BlockExtent byKey = keyExtent(firstQuery, queryCount, firstKey, count);
-  emitBlockProduct(code, shape.keyValueTile, byKey, keysOf(scores),
+  auto byKey = [&](Tile tile) { return keyExtent(tile, firstQuery, queryCount, firstKey, count); };
+  emitBlockProduct(code, shape.keyValueTile, byKey(shape.keyValueTile), keysOf(scores),
                    columnsOf(nearGradients, firstQuery), values,
                    accumulateIn(code, shape.keyValueTile, values),
                    prefetchBeside({resultOf(valuePlaces, keyPair, shape.valueHead)},
                                   shape.keyValueTile, firstKey, shape.valueHead));
-  emitBlockProduct(code, shape.keyTile, byKey, keysOf(scoreGradients),
+  emitBlockProduct(code, shape.keyTile, byKey(shape.keyTile), keysOf(scoreGradients),
                    columnsOf(nearQueries, firstQuery), keys,
                    accumulateIn(code, shape.keyTile, keys),
                    prefetchBeside({resultOf(keyPlaces, keyPair, shape.head)}, shape.keyTile,

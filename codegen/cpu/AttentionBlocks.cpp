@@ -423,20 +423,33 @@ BlockExtent AttentionEmitter::queryExtent(Tile tile, Value firstQuery, Value fir
     return std::pair(code.index(0),
                      keysSeen(code.add(firstQuery, row), tile.rows, firstKey, count));
   };
+  if (!causal)
+    return extent;
+  auto seenByAll = [=, this](Value row) {
+    return keysSeenByAll(code.add(firstQuery, row), firstKey, count);
+  };
+  extent.whole = [=, this](Value row) { return std::pair(code.index(0), seenByAll(row)); };
+  extent.counts = [=, this](Value row, Value key) { return code.isBelow(key, seenByAll(row)); };
   return extent;
 }
 
-BlockExtent AttentionEmitter::keyExtent(Value firstQuery, Value queryCount, Value firstKey,
-                                        Value count) {
+BlockExtent AttentionEmitter::keyExtent(Tile tile, Value firstQuery, Value queryCount,
+                                        Value firstKey, Value count) {
   BlockExtent extent(code, count, queryCount);
-  if (causal)
-    extent.depth = [=, this](Value row) {
-      // The first query that sees the tile's first key, in whole tiles of queries.
-      Value query = code.subClamped(code.add(firstKey, row),
-                                    code.add(firstQuery, shape.keyCount - shape.queryCount));
-      int64_t step = shape.scoreTile.columns();
-      return std::pair(code.min(code.mul(code.div(query, step), step), queryCount), queryCount);
-    };
+  if (!causal)
+    return extent;
+  auto firstThatSees = [=, this](Value key) {
+    Value query = code.subClamped(code.add(firstKey, key),
+                                  code.add(firstQuery, shape.keyCount - shape.queryCount));
+    return code.min(query, queryCount);
+  };
+  extent.depth = [=](Value row) { return std::pair(firstThatSees(row), queryCount); };
+  extent.whole = [=, this](Value row) {
+    return std::pair(firstThatSees(code.add(row, tile.rows - 1)), queryCount);
+  };
+  extent.counts = [=, this](Value row, Value query) {
+    return code.isBelow(firstThatSees(row), code.add(query, 1));
+  };
   return extent;
 }
 

@@ -152,9 +152,9 @@ protected:
   /// Sums by query over the keys that a tile of queries sees.
   BlockExtent queryExtent(Tile tile, mlir::Value firstQuery, mlir::Value firstKey,
                           mlir::Value count);
-  /// Sums by key over the queries for which `scoreExtent` holds a tile of keys.
-  BlockExtent keyExtent(mlir::Value firstQuery, mlir::Value queryCount, mlir::Value firstKey,
-                        mlir::Value count);
+  /// Sums by key over the queries that see a tile of keys.
+  BlockExtent keyExtent(Tile tile, mlir::Value firstQuery, mlir::Value queryCount,
+                        mlir::Value firstKey, mlir::Value count);
   /// Lanes whose query, `query` + lane, sees the key.
   mlir::Value visible(mlir::Value query, mlir::Value key);
 

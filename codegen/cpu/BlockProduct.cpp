@@ -9,6 +9,34 @@ Value placeIn(Code &code, const SumBlock &block, Value row, Value column) {
   return code.add(code.add(block.base, code.mul(row, block.rowStride)), column);
 }
 
+/// The operands from a depth on.
+TileLhs deeper(Code &code, TileLhs lhs, Value depth) {
+  for (Value &row : lhs.rows)
+    row = code.add(row, code.mul(depth, lhs.depthStride));
+  return lhs;
+}
+TileRhs deeper(Code &code, TileRhs rhs, Value depth) {
+  rhs.base = code.add(rhs.base, code.mul(depth, rhs.depthStride));
+  return rhs;
+}
+
+/// Adds the products of depths [from, to), each to the rows that it counts for.
+SmallVector<Value> emitPartly(Code &code, Tile tile, const TileLhs &lhs, const TileRhs &rhs,
+                              Value from, Value to, ValueRange sums,
+                              llvm::function_ref<Value(int64_t row, Value depth)> counts) {
+  auto mask = VectorType::get({Code::lanes}, code.builder.getI1Type());
+  return code.loop(from, to, 1, sums, [&](Value k, ValueRange carried) {
+    SmallVector<Value> next = emitMicroKernel(code, tile, deeper(code, lhs, k),
+                                              deeper(code, rhs, k), code.index(1), carried);
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      Value isAdded = code.create<vector::BroadcastOp>(mask, counts(r, k));
+      for (int64_t at = r * tile.vectors; at < (r + 1) * tile.vectors; ++at)
+        next[at] = code.create<arith::SelectOp>(isAdded, next[at], carried[at]);
+    }
+    return next;
+  });
+}
+
 } // namespace
 
 void emitBlockProduct(Code &code, Tile tile, const BlockExtent &extent, const BlockLhs &lhs,
@@ -27,15 +55,22 @@ void emitBlockProduct(Code &code, Tile tile, const BlockExtent &extent, const Bl
     code.loop(code.index(0), extent.rows(column), tile.rows, [&](Value row) {
       if (beside)
         beside(row, column);
-      auto [first, end] = extent.depth(row);
       TileLhs tileLhs{lhs.buffer, {}, lhs.depthStride};
       for (int64_t r = 0; r < tile.rows; ++r)
-        tileLhs.rows.push_back(
-            code.add(lhs.rowOffset(code.add(row, r)), code.mul(first, lhs.depthStride)));
-      TileRhs deepRhs = tileRhs;
-      deepRhs.base = code.add(tileRhs.base, code.mul(first, rhs.depthStride));
+        tileLhs.rows.push_back(lhs.rowOffset(code.add(row, r)));
+      auto [first, end] = extent.depth(row);
+      auto [wholeFirst, wholeEnd] = extent.whole ? extent.whole(row) : std::pair(first, end);
       SmallVector<Value> sums = initial ? initial(row, column) : zeroTile(code, tile, type);
-      sums = emitMicroKernel(code, tile, tileLhs, deepRhs, code.sub(end, first), sums);
+      auto addPartly = [&](Value from, Value to) {
+        if (extent.whole)
+          sums = emitPartly(code, tile, tileLhs, tileRhs, from, to, sums,
+                            [&](int64_t r, Value k) { return extent.counts(code.add(row, r), k); });
+      };
+      addPartly(first, wholeFirst);
+      sums =
+          emitMicroKernel(code, tile, deeper(code, tileLhs, wholeFirst),
+                          deeper(code, tileRhs, wholeFirst), code.sub(wholeEnd, wholeFirst), sums);
+      addPartly(wholeEnd, end);
       storeTile(code, tile, sums, result.buffer, placeIn(code, result, row, column),
                 result.rowStride);
     });

@@ -34,6 +34,11 @@ struct BlockExtent {
   std::function<mlir::Value(mlir::Value column)> rows;
   /// The depths [first, second), for the tiles that start at a row.
   std::function<std::pair<mlir::Value, mlir::Value>(mlir::Value row)> depth;
+  /// Of these, the depths that count for all rows of the tile; null: all do. Of the others,
+  /// `counts` tells by an i1 which count for a row. Those that do not are left out: a factor of 0
+  /// would make NaN of infinity and NaN.
+  std::function<std::pair<mlir::Value, mlir::Value>(mlir::Value row)> whole;
+  std::function<mlir::Value(mlir::Value row, mlir::Value depth)> counts;
 
   /// Everything.
   BlockExtent(Code &code, mlir::Value rowCount, mlir::Value depthCount)

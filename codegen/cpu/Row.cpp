@@ -1,4 +1,5 @@
 /// Row kernels: grains are runs of rows; inside a row, reductions level by level, then the results.
+/// Lanes go along a row, or across rows that lie side by side.
 #include "codegen/cpu/Code.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
@@ -17,6 +18,7 @@ namespace {
 /// By stage (`RowStages`), but for the first two and the kept values.
 struct RowSizes {
   int64_t rows = 1, rowsPerGrain = 1;
+  int64_t across = 0; ///< 1: lanes are neighbouring rows
   SmallVector<int64_t>
       unroll; ///< blocks of lanes that are written out by stages that store results
   SmallVector<int64_t> kept,
@@ -25,6 +27,7 @@ struct RowSizes {
   template <typename Field> void fields(Field field) {
     field("rows", rows);
     field("rows_per_grain", rowsPerGrain);
+    field("across", across);
     field("unroll", unroll);
     field("kept", kept);
     field("kept_in", keptIn);
@@ -48,6 +51,32 @@ int64_t bufferBytes(const RowBuffer &buffer) {
 // Schedule
 //===--------------------------------------------------------------------------------------------===//
 
+/// How many accesses of the reductions are out of order with lanes along rows, or across them.
+int64_t slowAccesses(func::FuncOp kernel, const RowStages &plan, bool across) {
+  PointAccess points(kernel, Code::lanes);
+  PointIndex row = across ? points.consecutive(plan.rows) : points.uniform(plan.rows);
+  for (const RowStage &stage : plan.stages) {
+    PointIndex along = across ? points.uniform(stage.size) : points.consecutive(stage.size);
+    for (Reduction *reduction : stage.reductions)
+      points.region(reduction->op, iterationOf(points, *reduction, row, along));
+    for (Reduction *reduction : stage.reductions)
+      for (Value tensor : reduction->op->getResults())
+        points.bind(tensor, [across](PointAccess::Indices) { return across; });
+  }
+  return points.slowAccesses();
+}
+
+/// Whether lanes go across rows: sums over a dimension that is not the last, whose results alone
+/// the kernel stores.
+bool goesAcross(func::FuncOp kernel, const RowStages &plan) {
+  const bool storesRows = llvm::any_of(plan.stages, [](const RowStage &stage) {
+    return stage.reductions.empty() && stage.size > 1;
+  });
+  return !storesRows && plan.rows >= Code::lanes &&
+         slowAccesses(kernel, plan, /*across=*/false) > 0 &&
+         slowAccesses(kernel, plan, /*across=*/true) == 0;
+}
+
 /// `rowsPerGrain` 0: by cost.
 LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found,
                            int64_t rowsPerGrain) {
@@ -59,7 +88,13 @@ LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found
   sizes.rowsPerGrain = rowsPerGrain
                            ? rowsPerGrain
                            : llvm::divideCeilSigned(rows, costs.grains(kernel.nanoseconds(), rows));
-  std::vector<RowBuffer> buffers = planRowBuffers(plan.stages, rows, costs);
+  std::vector<RowBuffer> buffers;
+  if (goesAcross(kernel.kernel, plan)) {
+    sizes.across = 1;
+    sizes.rowsPerGrain = llvm::alignTo(sizes.rowsPerGrain, Code::lanes);
+  } else {
+    buffers = planRowBuffers(plan.stages, rows, costs);
+  }
   SmallVector<Value> values = valuesOf(kernel.kernel);
   for (const RowBuffer &buffer : buffers) {
     kernel.addScratch(bufferBytes(buffer));
@@ -96,7 +131,8 @@ public:
 private:
   LogicalResult readPlan();
 
-  void emitRow(Value number);
+  /// A row, or the rows of all lanes; `mask`: the lanes that have one.
+  void emitRow(const PointIndex &number, Value mask);
   void reduce(int stage);
   void step(int stage, Accumulators &accumulators, Value start, Value mask);
   void finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials);
@@ -115,6 +151,7 @@ private:
   std::vector<RowBuffer> buffers;
   RowSizes sizes;
   PointIndex row;
+  Value rowMask; ///< null: every lane has a row
 };
 
 LogicalResult RowEmitter::readPlan() {
@@ -122,7 +159,8 @@ LogicalResult RowEmitter::readPlan() {
     return failure();
   bool fits = sizes.rows == rows && sizes.rowsPerGrain > 0 &&
               kernel.launch.getGrains() == llvm::divideCeilSigned(rows, sizes.rowsPerGrain) &&
-              sizes.unroll.size() == stages.size() && sizes.kept.size() == sizes.keptIn.size();
+              sizes.unroll.size() == stages.size() && sizes.kept.size() == sizes.keptIn.size() &&
+              (!sizes.across || (sizes.rowsPerGrain % Code::lanes == 0 && sizes.kept.empty()));
   for (size_t stage = 0; fits && stage < stages.size(); ++stage)
     fits = sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16;
   SmallVector<Value> values = valuesOf(kernel.kernel);
@@ -180,11 +218,16 @@ void RowEmitter::bindBuffers(int stage) {
 
 void RowEmitter::step(int stage, Accumulators &accumulators, Value start, Value mask) {
   PointEmitter::Scope scope(points);
-  PointIndex along = PointIndex::consecutive(start, stages[stage].size, /*aligned=*/true);
+  const int64_t size = stages[stage].size;
+  // The lanes after a row's only element are not in other rows.
+  PointIndex along = size == 1      ? PointIndex::constant(0)
+                     : sizes.across ? PointIndex::uniform(start, size)
+                                    : PointIndex::consecutive(start, size, /*aligned=*/true);
   fillBuffers(stage, along, mask);
   for (auto [reduction, values] : llvm::zip(stages[stage].reductions, accumulators)) {
     SmallVector<PointIndex> iteration = iterationOf(points, *reduction, row, along);
-    SmallVector<Value> next = accumulate(points, *reduction, iteration, values, mask);
+    SmallVector<Value> next =
+        accumulate(points, *reduction, iteration, values, mask ? mask : rowMask);
     for (auto [value, after] : llvm::zip(values, next))
       value =
           mask ? arith::SelectOp::create(builder, location, mask, after, value).getResult() : after;
@@ -195,7 +238,8 @@ void RowEmitter::step(int stage, Accumulators &accumulators, Value start, Value 
 /// at the end: the order of additions depends on shapes alone.
 void RowEmitter::reduce(int stage) {
   ArrayRef<Reduction *> members = stages[stage].reductions;
-  int64_t lanes = points.lanes(), length = stages[stage].size, full = length / lanes;
+  int64_t lanes = sizes.across ? 1 : points.lanes();
+  int64_t length = stages[stage].size, full = length / lanes;
   const int64_t count = std::clamp<int64_t>(full, 1, 4);
 
   std::vector<Accumulators> turns(count);
@@ -248,8 +292,8 @@ void RowEmitter::reduce(int stage) {
   }
 }
 
-/// Combines the turns pairwise, then the lanes, then the initial values; from here on the
-/// reduction's results are these scalars wherever this row's elements are asked.
+/// Combines the turns pairwise, then the lanes of a row, then the initial values; from here on the
+/// reduction's results are these values wherever this row's elements are asked.
 void RowEmitter::finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials) {
   SmallVector<SmallVector<Value>> values(partials);
   while (values.size() > 1) {
@@ -261,8 +305,9 @@ void RowEmitter::finish(Reduction &reduction, ArrayRef<SmallVector<Value>> parti
     values = pairs;
   }
   SmallVector<PointIndex> iteration = iterationOf(points, reduction, row, PointIndex::constant(0));
-  SmallVector<Value> totals = withInitial(points, reduction, iteration,
-                                          combineLanes(points, reduction, values.front()), {});
+  SmallVector<Value> sums =
+      sizes.across ? values.front() : combineLanes(points, reduction, values.front());
+  SmallVector<Value> totals = withInitial(points, reduction, iteration, sums, rowMask);
   for (auto [tensor, total] : llvm::zip_equal(reduction.op->getResults(), totals)) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
     points.bind(tensor,
@@ -297,8 +342,9 @@ void RowEmitter::prefetchNextRow(int64_t size, const PointIndex &position) {
       code.prefetch(code.flat(kernel.operandMemory(operand)), next, /*level=*/2);
 }
 
-void RowEmitter::emitRow(Value number) {
-  row = PointIndex::uniform(number, rows);
+void RowEmitter::emitRow(const PointIndex &number, Value mask) {
+  row = number;
+  rowMask = mask;
   PointEmitter::Scope scope(points);
   int last = -1; // pass that walks rows and stores them
   for (auto [index, stage] : llvm::enumerate(stages))
@@ -308,7 +354,7 @@ void RowEmitter::emitRow(Value number) {
     if (!stage.reductions.empty())
       reduce(index);
     else if (stage.size == 1)
-      store(index, row, {});
+      store(index, row, rowMask);
     else
       forEachBlock(points, location, {}, {}, stage.size, sizes.unroll[index],
                    [&](const PointIndex &along, Value mask) {
@@ -325,19 +371,21 @@ void RowEmitter::emitRow(Value number) {
 LogicalResult RowEmitter::emit() {
   if (failed(readPlan()))
     return failure();
+  auto bound = [&](Value grain) -> Value {
+    Value start = arith::MulIOp::create(builder, location, grain, kernel.index(sizes.rowsPerGrain));
+    return arith::MinUIOp::create(builder, location, start, kernel.index(rows));
+  };
   if (rows == 1) {
-    emitRow(kernel.index(0));
+    emitRow(PointIndex::constant(0), {});
+  } else if (sizes.across) {
+    forEachBlock(points, location, bound(kernel.lo()), bound(kernel.hi()), rows, /*unroll=*/1,
+                 [&](const PointIndex &block, Value mask) { emitRow(block, mask); });
   } else {
-    auto bound = [&](Value grain) -> Value {
-      Value start =
-          arith::MulIOp::create(builder, location, grain, kernel.index(sizes.rowsPerGrain));
-      return arith::MinUIOp::create(builder, location, start, kernel.index(rows));
-    };
     auto loop = scf::ForOp::create(builder, location, bound(kernel.lo()), bound(kernel.hi()),
                                    kernel.index(1));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
-    emitRow(loop.getInductionVar());
+    emitRow(PointIndex::uniform(loop.getInductionVar(), rows), {});
   }
   return success(points.ok());
 }

@@ -97,9 +97,11 @@ Status checkFits(const Model &model, const CompileOptions &options) {
     const double bytes = bytesOf(port, port.shape);
     (port.role == Role::Parameter ? parameters : others) +=
         port.role == Role::Output && training ? 0 : bytes;
-    if (training && port.role == Role::Parameter)
-      for (const StateTensor &one : rowOf(training->optimizer).state(*training, port.shape))
-        state += bytesOf(port, one.shape);
+    if (!training || port.role != Role::Parameter)
+      continue;
+    const OptimizerRow &row = rowOf(training->optimizer);
+    for (const StateTensor &one : row.state(*training, port.shape, row.takesWhole(port.shape)))
+      state += bytesOf(port, one.shape);
   }
   const double needed = parameters + state + others;
   if (needed <= double(usable))

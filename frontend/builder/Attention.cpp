@@ -1,4 +1,5 @@
-#include "frontend/builder/Attention.h"
+/// Attention with masks and other options, written over primitives.
+#include "frontend/builder/BuilderImpl.h"
 #include <cmath>
 #include <limits>
 
@@ -123,21 +124,30 @@ bool fit(const Value &query, const Value &key, const Value &value) {
 
 } // namespace
 
-Value attention(Builder &b, Value query, Value key, Value value, const AttentionOptions &given) {
+Value Builder::attention(Value query, Value key, Value value, const AttentionOptions &given) {
+  auto refuse = [&](std::string_view what) {
+    return impl->fail("attention", {query, key, value}, std::string(what));
+  };
+  if (given.window < 0)
+    return refuse(fmt::format("the window {} is negative", given.window));
+  for (auto [name, number] :
+       {std::pair("scale", given.scale), std::pair("soft cap", given.softCap)})
+    if (!std::isfinite(number))
+      return refuse(fmt::format("the {} is not a finite number", name));
   const Value none;
   const bool hasOptions = given.mask != none || given.offset != none || given.length != none ||
                           given.softCap != 0 || given.window != 0;
   if (!hasOptions || !fit(query, key, value)) // the op says what does not fit
-    return b.attention(query, key, value, given.causal, given.scale);
+    return attention(query, key, value, given.causal, given.scale);
   const Shape scores = {query.shape()[0], query.shape()[1], query.shape()[2], key.shape()[2]};
   if (given.mask.valid())
-    if (Value repeated = b.broadcast(given.mask, scores); !repeated.valid())
+    if (Value repeated = broadcast(given.mask, scores); !repeated.valid())
       return repeated;
   AttentionOptions how = given;
   if (how.scale == 0)
     how.scale = 1 / std::sqrt(double(query.shape()[3]));
-  auto scope = b.scope("attention");
-  return MaskedAttention(b, query, key, value, how).result();
+  auto named = scope("attention");
+  return MaskedAttention(*this, query, key, value, how).result();
 }
 
 } // namespace ingot

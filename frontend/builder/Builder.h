@@ -48,6 +48,8 @@ struct Trips {
   bool reverse = false;               ///< iterations are numbered from the last to 0
 };
 
+struct AttentionOptions;
+
 /// A graph under construction. Elementwise operations broadcast as NumPy does: dimensions align at
 /// the last one, and a missing dimension or one of size 1 is repeated.
 ///
@@ -325,6 +327,8 @@ public:
   Value hardmax(Value x, int64_t dimension = -1);
   /// softmax(scale · q·kᵀ)·v for [batch, heads, sequence, head]; scale 0 means 1/sqrt(head).
   Value attention(Value query, Value key, Value value, bool causal, double scale = 0);
+  /// The same with masks and other options.
+  Value attention(Value query, Value key, Value value, const AttentionOptions &how);
   /// A row of the table of losses, as PyTorch defines it. Targets are class numbers (i32 or i64,
   /// without the classes' dimension), or of the prediction's shape and type.
   Value loss(Loss loss, Value prediction, Value targets, const LossNumbers &numbers = {},
@@ -355,6 +359,25 @@ public:
 
 private:
   std::unique_ptr<Impl> impl;
+};
+
+/// How queries see keys in Builder::attention: softmax(scale · q·kᵀ, masked)·v for q, k, v [batch,
+/// heads, sequence, head]. Heads of keys and values may be fewer: each serves as many neighbouring
+/// heads of queries. A query that sees no key gets 0 and gives no gradient, as in PyTorch's
+/// scaled_dot_product_attention.
+///
+/// One without mask, offset, length, soft cap and window has kernels that never hold all scores;
+/// the others hold them, from the forward to the backward pass. What is left out shows all keys.
+struct AttentionOptions {
+  bool causal = false;
+  double scale = 0;           ///< of scores; 0 means 1/sqrt(head)
+  Builder::Value mask = {};   ///< i1: true where a key is seen; floats: added to scores; up to
+                              ///< [batch, heads, queries, keys], repeated as NumPy does
+  Builder::Value offset = {}; ///< position of query 0 among the keys, a scalar or [batch]; left
+                              ///< out: the last query is at the last key
+  Builder::Value length = {}; ///< how many keys there are, a scalar or [batch]
+  double softCap = 0;         ///< scores s become cap · tanh(s / cap) before the mask; 0: they stay
+  int64_t window = 0;         ///< keys this far from a query and farther are hidden; 0: none is
 };
 
 } // namespace ingot

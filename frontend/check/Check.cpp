@@ -7,6 +7,7 @@
 #include "ir/dialect/Graph.h"
 #include "ir/reference/Reference.h"
 #include "passes/Signature.h"
+#include "passes/training/Gradients.h"
 #include "runtime/data/Random.h"
 #include "runtime/program/Scalars.h"
 #include <set>
@@ -173,20 +174,25 @@ Checker::trace(const Function &function,
   return {};
 }
 
-/// The op with its attributes and types, without the names of its operands.
+/// The op with its attributes and types, without the names of its operands; with its regions.
 std::string signatureOf(mlir::Operation *op) {
   std::string text;
   llvm::raw_string_ostream stream(text);
+  if (op->getNumRegions()) {
+    stream << *op;
+    return text;
+  }
   stream << op->getName() << op->getAttrDictionary();
   llvm::interleaveComma(op->getOperandTypes(), stream << " : ");
   llvm::interleaveComma(op->getResultTypes(), stream << " -> ");
   return text;
 }
 
-/// Operands that are no constants; those stay what they are when an op is checked on its own.
+/// What an op and its regions read that is no constant; constants stay what they are when an op is
+/// checked on its own.
 llvm::SmallVector<mlir::Value> variableOperands(mlir::Operation *op) {
   llvm::SetVector<mlir::Value> variables;
-  for (mlir::Value operand : op->getOperands())
+  for (mlir::Value operand : operandsAndCaptures(op))
     if (!operand.getDefiningOp<graph::ConstantOp>())
       variables.insert(operand);
   return variables.takeVector();
@@ -217,7 +223,7 @@ Model Checker::moduleOfOp(mlir::Operation *op) const {
   builder.setInsertionPointToEnd(body);
   mlir::IRMapping mapping;
   mapping.map(variableOperands(op), body->getArguments());
-  for (mlir::Value operand : op->getOperands())
+  for (mlir::Value operand : operandsAndCaptures(op))
     if (!mapping.contains(operand))
       builder.clone(*operand.getDefiningOp(), mapping);
   mlir::Operation *clone = builder.clone(*op, mapping);

@@ -1,5 +1,4 @@
 /// Rows of ops on square matrices, and attention.
-#include "frontend/builder/Attention.h"
 #include "frontend/onnx/Rows.h"
 #include <limits>
 
@@ -106,7 +105,7 @@ Items attentionOf(Call &c) {
   } else if (how.causal && past != keys - queries) {
     how.offset = c.constant({past}, {});
   }
-  Value y = attention(c.b, query, key, value, how);
+  Value y = c.b.attention(query, key, value, how);
   if (isFlat && y.valid())
     y = c.b.reshape(c.b.transpose(y, {0, 2, 1, 3}), {y.shape()[0], queries, -1});
   return {y, key, value};

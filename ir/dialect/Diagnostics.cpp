@@ -5,6 +5,15 @@ using namespace mlir;
 
 namespace ingot {
 
+/// The mark of a diagnostic in its metadata.
+constexpr llvm::StringLiteral unsupported = "unsupported";
+
+InFlightDiagnostic emitUnsupported(Location location) {
+  InFlightDiagnostic diagnostic = emitError(location);
+  diagnostic.getUnderlyingDiagnostic()->getMetadata().emplace_back(StringRef(unsupported));
+  return diagnostic;
+}
+
 std::string placeOf(Location location) {
   std::string place;
   location->walk([&](Location part) {
@@ -28,7 +37,12 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext &context)
 void DiagnosticCollector::add(Diagnostic &diagnostic) {
   if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
     return;
-  reports.push_back({placeOf(diagnostic.getLocation()), diagnostic.str()});
+  const bool isUnsupported =
+      llvm::any_of(diagnostic.getMetadata(), [](const DiagnosticArgument &mark) {
+        return mark.getKind() == DiagnosticArgument::DiagnosticArgumentKind::String &&
+               mark.getAsString() == unsupported;
+      });
+  reports.push_back({placeOf(diagnostic.getLocation()), diagnostic.str(), isUnsupported});
   for (Diagnostic &note : diagnostic.getNotes()) {
     std::string place = placeOf(note.getLocation());
     reports.back().message +=
@@ -46,6 +60,8 @@ std::string DiagnosticCollector::messages() const {
 Error DiagnosticCollector::error(Error::Code code, std::string_view otherwise) const {
   if (reports.empty())
     return {code, std::string(otherwise), ""};
+  if (reports.front().isUnsupported)
+    code = Error::Code::Unsupported;
   Error error{code, reports.front().message, reports.front().place};
   for (const Report &report : llvm::drop_begin(reports))
     error.message +=

@@ -12,18 +12,23 @@ namespace ingot {
 /// empty if it names neither.
 std::string placeOf(mlir::Location location);
 
+/// Reports what is valid, but not something that Ingot compiles: `Error::Code::Unsupported`.
+mlir::InFlightDiagnostic emitUnsupported(mlir::Location location);
+
 /// Collects the error diagnostics of a context while it lives.
 class DiagnosticCollector {
 public:
   explicit DiagnosticCollector(mlir::MLIRContext &context);
   /// The messages without their places, a line each; notes are indented below their error.
   std::string messages() const;
-  /// All of them as one error at the first one's place; `otherwise` if nothing was reported.
+  /// All of them as one error at the first one's place, whose code is Unsupported if the first one
+  /// says so; `otherwise` if nothing was reported.
   Error error(Error::Code code, std::string_view otherwise) const;
 
 private:
   struct Report {
     std::string place, message;
+    bool isUnsupported = false;
   };
   void add(mlir::Diagnostic &diagnostic);
 

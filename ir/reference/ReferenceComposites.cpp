@@ -253,6 +253,7 @@ Tensors evaluateAttention(AttentionOp op, Operands operands) {
   AttentionShape s(op, operands[0], operands[2]);
   Doubles q = load<double>(operands[0]), k = load<double>(operands[1]),
           v = load<double>(operands[2]);
+  const double least = operands[0].type() == ElementType::F64 ? 0 : 0x1p-149;
   Doubles result(s.heads * s.queries * s.valueWidth, 0.0), lse;
   for (int64_t head = 0; head < s.heads; ++head)
     for (int64_t i = 0; i < s.queries; ++i) {
@@ -260,9 +261,12 @@ Tensors evaluateAttention(AttentionOp op, Operands operands) {
       Doubles scores = scoresOf(s, &q[row * s.width], k.data() + s.keyRow(head, 0) * s.width, i);
       Exponentials e(scores.data(), scores.size());
       lse.push_back(e.logarithm());
-      for (size_t j = 0; j < scores.size(); ++j)
-        addScaled(result.data() + row * s.valueWidth, e.share(scores[j]),
+      for (size_t j = 0; j < scores.size(); ++j) {
+        // What is 0 in the type of the sums counts as 0 beside infinity, too.
+        const double share = e.share(scores[j]);
+        addScaled(result.data() + row * s.valueWidth, share < least ? 0 : share,
                   v.data() + s.keyRow(head, int64_t(j)) * s.valueWidth, s.valueWidth);
+      }
     }
   return {storeResult(op, result), storeResult(op, lse, 1)};
 }

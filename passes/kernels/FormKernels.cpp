@@ -47,8 +47,16 @@ bool isOwnResult(func::FuncOp function, BlockArgument argument, OpOperand &use) 
          donated.getInt() == use.getOperandNumber() && use.get() == argument;
 }
 
+/// True for a part of a tensor among the tensors of an update: the other parts would lie over the
+/// part's neighbours there.
+bool isPartBesideOthers(OpOperand &use) {
+  auto update = dyn_cast<graph::UpdateOp>(use.getOwner());
+  return update && update.getParameters().size() > 1 &&
+         elementsOf(use.get()) < elementsOf(viewSource(use.get()));
+}
+
 /// Gives every tensor that a use places memory of its own: constants are filled in, a tensor with
-/// two places and an argument that is returned are copied.
+/// two places, a part that is placed beside others and an argument that is returned are copied.
 void separatePlaces(func::FuncOp function) {
   llvm::DenseSet<Value> placed;
   auto separate = [&](OpOperand &use) {
@@ -59,7 +67,7 @@ void separatePlaces(func::FuncOp function) {
       argument = {}; // what a loop carries is the loop's to overwrite
     bool isUpdated = isRoot(owner, KernelRoot::Update) && argument;
     if (!constant && (isUpdated || (argument && isOwnResult(function, argument, use)) ||
-                      (!argument && placed.insert(source).second)))
+                      (!argument && !isPartBesideOthers(use) && placed.insert(source).second)))
       return;
     OpBuilder builder(owner);
     Location location = owner->getLoc();

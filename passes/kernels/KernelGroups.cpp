@@ -347,20 +347,23 @@ static bool delaysUpdate(const KernelGroup &group, Operation *op) {
          });
 }
 
-/// The places of a tensor that a generic reads through `operand`, in its own loops: through a copy,
-/// which a reduction of windows of one tensor cannot take in, where it copies from.
-static AffineMap placesRead(OpOperand &operand) {
-  AffineMap map = cast<linalg::GenericOp>(operand.getOwner()).getMatchingIndexingMap(&operand);
-  auto copy = operand.get().getDefiningOp<linalg::GenericOp>();
-  if (!isCopy(copy))
-    return map;
-  AffineMap written = copy.getMatchingIndexingMap(copy.getDpsInitOperand(0));
-  if (!written.isIdentity())
-    return map;
-  return copy.getMatchingIndexingMap(copy.getDpsInputOperand(0)).compose(map);
+/// Whether `isWanted` holds for the places of a tensor that a reduction reads, in its own loops:
+/// `map` is how it reads `value`. What functions of elements read counts, as they are computed
+/// where their results are.
+static bool readsPlaces(Value value, AffineMap map, llvm::function_ref<bool(AffineMap)> isWanted) {
+  if (isWanted(map))
+    return true;
+  auto maker = value.getDefiningOp<linalg::GenericOp>();
+  if (!maker || maker.getNumReductionLoops() ||
+      !maker.getMatchingIndexingMap(maker.getDpsInitOperand(0)).isIdentity())
+    return false;
+  return llvm::any_of(maker.getDpsInputOperands(), [&](OpOperand *operand) {
+    return readsPlaces(operand->get(), maker.getMatchingIndexingMap(operand).compose(map),
+                       isWanted);
+  });
 }
 
-/// True for a reduction of windows: an operand is walked by sums of kept and reduced loops, and
+/// True for a reduction of windows: a tensor is walked by sums of kept and reduced loops, and
 /// there are more results than elements of one: neighbouring results read neighbouring elements.
 static bool reducesWindows(linalg::GenericOp op) {
   int64_t kept = 1, combined = 1;
@@ -378,7 +381,8 @@ static bool reducesWindows(linalg::GenericOp op) {
     return kept && reduced;
   };
   return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
-    return llvm::any_of(placesRead(*operand).getResults(), isShared);
+    return readsPlaces(operand->get(), op.getMatchingIndexingMap(operand),
+                       [&](AffineMap map) { return llvm::any_of(map.getResults(), isShared); });
   });
 }
 

@@ -106,6 +106,9 @@ Status checkTraining(const TrainingOptions &options) {
     if (!why.empty() || !llvm::Regex(group.pattern).isValid(why))
       return failure(Error::Code::Usage, "ParameterGroup::pattern",
                      "'{}' is no regular expression: {}", group.pattern, why);
+    if (group.adamw && options.optimizer != TrainingOptions::Optimizer::Muon)
+      return failure(Error::Code::Usage, "ParameterGroup::adamw",
+                     "does nothing for the optimizer {}", enumName(options.optimizer));
     INGOT_TRY(checkBounds(
         group, [](const Field &field) { return "ParameterGroup::" + field.memberName(); }));
   }

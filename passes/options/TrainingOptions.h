@@ -136,7 +136,8 @@ struct TrainingOptions {
     visit(Field{.name = "groups",
                 .help = "parameters trained differently, as "
                         "'REGEX;frozen=true' or 'REGEX;rate_factor=0.1;weight_decay=0': the first "
-                        "group that matches a whole name takes it; may be given several times",
+                        "group that matches a whole name takes it; 'REGEX;adamw=true' trains "
+                        "matrices as adamw does under muon; may be given several times",
                 .flag = "group"},
           self.groups);
     visit(Field{"loss_weights", "the batch has `weights`, an f32 for each target"},

@@ -24,7 +24,8 @@ struct Group {
   std::shared_ptr<llvm::Regex> pattern; ///< the pass is copied
   bool isFrozen = false;
   double rateFactor = 1, weightDecay = 0;
-  bool isUsed = false; ///< some parameter is in it
+  bool isAdamW = false; ///< Muon's: no matrix is updated as a whole
+  bool isUsed = false;  ///< some parameter is in it
 };
 
 /// The number of equal rows in which an update watches so many elements: rows that stay in L1 from
@@ -93,7 +94,8 @@ private:
     return success();
   }
 
-  /// `<regular expression>;frozen` or `<regular expression>;<rate factor>;<weight decay>`.
+  /// `<regular expression>;frozen` or `<regular expression>;<rate factor>;<weight decay>`; Muon's
+  /// may end in `;adamw`.
   LogicalResult readGroups() {
     for (const std::string &text : groups) {
       SmallVector<StringRef> parts;
@@ -102,7 +104,10 @@ private:
                   /*isFrozen=*/false, 1, weightDecay};
       std::string why;
       group.isFrozen = parts.size() == 2 && parts[1] == "frozen";
-      const bool hasNumbers = parts.size() == 3 && !parts[1].getAsDouble(group.rateFactor) &&
+      group.isAdamW = parts.size() == 4 && parts[3] == "adamw" &&
+                      numbers().optimizer == TrainingOptions::Optimizer::Muon;
+      const bool hasNumbers = parts.size() == (group.isAdamW ? 4 : 3) &&
+                              !parts[1].getAsDouble(group.rateFactor) &&
                               (parts[2].empty() || !parts[2].getAsDouble(group.weightDecay));
       if (!group.pattern->isValid(why) || (!group.isFrozen && !hasNumbers))
         return emitError(function.getLoc())
@@ -140,9 +145,11 @@ private:
                 : bool(function.getArgAttr(parameter.getArgNumber(), frozenAttribute));
       if (!gradient || isFrozen)
         continue;
-      trained.push_back({parameter, gradient, group ? group->rateFactor : 1,
-                         group ? group->weightDecay : double(weightDecay)});
-      if (trained.back().type().getElementType().isF64())
+      Trained &one =
+          trained.emplace_back(Trained{parameter, gradient, group ? group->rateFactor : 1,
+                                       group ? group->weightDecay : double(weightDecay)});
+      one.isWhole = row().takesWhole(one.type().getShape()) && !(group && group->isAdamW);
+      if (one.type().getElementType().isF64())
         scalarType = Float64Type::get(&getContext());
     }
     for (auto [text, group] : llvm::zip_equal(groups, parameterGroups))
@@ -197,6 +204,9 @@ private:
     return options;
   }
   const OptimizerRow &row() { return rowOf(numbers().optimizer); }
+  SmallVector<StateTensor> stateOf(const Trained &one) {
+    return row().state(numbers(), one.type().getShape(), one.isWhole);
+  }
 
   int64_t mostWrittenOut = MicroBatches::mostWrittenOut;
   func::FuncOp function;
@@ -228,10 +238,8 @@ BlockArgument AddOptimizer::scalarArgument(StringRef name, Type element) {
 }
 
 void AddOptimizer::addArguments() {
-  auto stateOf = [&](const Trained &one) { return row().state(numbers(), one.type().getShape()); };
   size_t most = 0;
   for (Trained &one : trained) {
-    one.isWhole = row().takesWhole(one.type().getShape());
     one.updated.resize(1 + stateOf(one).size());
     most = std::max(most, stateOf(one).size());
   }
@@ -322,7 +330,7 @@ void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
   Trained &first = *bucket.members.front();
   const size_t width = bucket.members.size();
   SmallVector<size_t> byElement; // state, by its number
-  for (auto [index, one] : llvm::enumerate(row().state(numbers(), first.type().getShape())))
+  for (auto [index, one] : llvm::enumerate(stateOf(first)))
     if (!one.ofWhole)
       byElement.push_back(index);
   SmallVector<Value> parameters, gradients, state(byElement.size() * width);

@@ -1,5 +1,6 @@
 /// The walk backwards, and the look-up in the table of rules.
 #include "passes/training/Gradients.h"
+#include "ir/dialect/Diagnostics.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "passes/Signature.h"
@@ -109,7 +110,8 @@ static Value findParameter(Operation *op) {
 }
 
 LogicalResult reportCut(Operation *op, Value parameter) {
-  auto diagnostic = emitError(op->getLoc()) << "'" << op->getName() << "' cannot be differentiated";
+  auto diagnostic = emitUnsupported(op->getLoc())
+                    << "'" << op->getName() << "' cannot be differentiated";
   if (parameter)
     diagnostic.attachNote(parameter.getLoc())
         << "it cuts parameter '" << argumentName(parameter) << "' off from the loss";
@@ -134,7 +136,7 @@ FailureOr<SmallVector<Value>> backpropagate(OpBuilder &builder, ArrayRef<Operati
       return reportCut(op, findParameter(op));
     g.location = backwardLocation(op->getLoc());
     if (failed(rule(g, op)))
-      return failure();
+      return mlir::failure();
   }
   return llvm::map_to_vector(inputs, [&](Value input) { return g.cotangent(input); });
 }

@@ -1,4 +1,5 @@
 /// Gradients of composites, from the results their forward ops saved.
+#include "ir/dialect/Diagnostics.h"
 #include "ir/dialect/TransposedConvolution.h"
 #include "passes/training/Gradients.h"
 #include "llvm/ADT/Sequence.h"
@@ -147,7 +148,7 @@ void convolutionGradient(G &g, ConvolutionOp op, Value dy) {
 
 LogicalResult attentionGradient(G &g, AttentionOp op) {
   if (g.cotangent(op.getLse()))
-    return emitError(op.getLoc(), "the log-sum-exp of attention cannot be differentiated");
+    return emitUnsupported(op.getLoc()) << "the log-sum-exp of attention cannot be differentiated";
   Value dy = g.cotangent(op.getResult());
   auto backward = AttentionBackwardOp::create(g.builder, g.location, op.getQuery(), op.getKey(),
                                               op.getValue(), op.getResult(), op.getLse(), dy,

@@ -40,17 +40,16 @@ void yieldCotangents(G &g, OpBuilder &builder, ArrayRef<Value> cotangents, Value
 // If
 //===--------------------------------------------------------------------------------------------===//
 
-/// Fills a region with a copy of `forward` and its backward walk.
-LogicalResult buildBranch(G &g, IfOp op, Region &forward, Region &region, ValueRange captures) {
+/// Fills a region with a copy of `forward` and its backward walk; `seeds` are the cotangents of the
+/// op's results.
+LogicalResult buildBranch(G &g, ArrayRef<Value> seeds, Region &forward, Region &region,
+                          ValueRange captures) {
   OpBuilder builder = OpBuilder::atBlockBegin(&region.emplaceBlock());
   IRMapping mapping;
   SmallVector<Operation *> tape = cloneBody(builder, forward.front(), mapping);
-  SmallVector<Value> outputs, seeds;
-  for (auto [yielded, result] :
-       llvm::zip_equal(forward.front().getTerminator()->getOperands(), op.getResults())) {
+  SmallVector<Value> outputs;
+  for (Value yielded : forward.front().getTerminator()->getOperands())
     outputs.push_back(mapping.lookupOrDefault(yielded));
-    seeds.push_back(g.cotangent(result));
-  }
   auto cotangents = backpropagate(builder, tape, outputs, seeds, captures);
   if (failed(cotangents))
     return failure();
@@ -59,11 +58,13 @@ LogicalResult buildBranch(G &g, IfOp op, Region &forward, Region &region, ValueR
 }
 
 LogicalResult ifGradient(G &g, IfOp op) {
-  SmallVector<Value> captures = activeCaptures(g, op);
+  SmallVector<Value> captures = activeCaptures(g, op), seeds;
+  for (Value result : op.getResults()) // before the op, since they may have to be rounded
+    seeds.push_back(g.cotangent(result));
   auto backward =
       IfOp::create(g.builder, g.location, TypeRange(ValueRange(captures)), op.getCondition());
-  if (failed(buildBranch(g, op, op.getThenRegion(), backward.getThenRegion(), captures)) ||
-      failed(buildBranch(g, op, op.getElseRegion(), backward.getElseRegion(), captures)))
+  if (failed(buildBranch(g, seeds, op.getThenRegion(), backward.getThenRegion(), captures)) ||
+      failed(buildBranch(g, seeds, op.getElseRegion(), backward.getElseRegion(), captures)))
     return failure();
   for (auto [capture, result] : llvm::zip_equal(captures, backward.getResults()))
     g.give(capture, result);

@@ -69,10 +69,39 @@ void padGradient(G &g, PadOp op, Value dy) {
     g.give(op.getValue(), g.sub(g.sumAll(dy), g.sumAll(inside)));
 }
 
+/// True if windows lie side by side: every element is in one at most.
+bool isTiling(WindowOp op) {
+  for (auto [size, stride, dilation] :
+       llvm::zip_equal(op.getSizes(), op.getStrides(), op.getDilations()))
+    if (stride != size || (size > 1 && dilation != 1))
+      return false;
+  return true;
+}
+
+/// The elements of windows side by side, and zeros where there are none.
+Value joinTiles(G &g, WindowOp op, Value dy) {
+  ArrayRef<int64_t> from = shapeOf(op.getOperand());
+  Dims order, joined, high;
+  for (int64_t dim = 0; dim < int64_t(from.size()); ++dim) {
+    order.push_back(dim);
+    joined.push_back(shapeOf(dy)[dim]);
+    if (const auto *found = llvm::find(op.getDimensions(), dim);
+        found != op.getDimensions().end()) {
+      const int64_t index = found - op.getDimensions().begin();
+      order.push_back(from.size() + index);
+      joined.back() *= op.getSizes()[index];
+    }
+    high.push_back(from[dim] - joined.back());
+  }
+  return g.pad(g.reshape(g.transpose(dy, order), joined), 0, Dims(from.size(), 0), high);
+}
+
 /// Where windows overlap, their cotangents add up: the sum over the places in a window.
 void windowGradient(G &g, WindowOp op, Value dy) {
   ArrayRef<int64_t> from = shapeOf(op.getOperand());
   const int64_t rank = from.size();
+  if (isTiling(op))
+    return g.give(op.getOperand(), joinTiles(g, op, dy));
   Value sum;
   for (Dims place : StaticTileOffsetRange(op.getSizes(), Dims(op.getSizes().size(), 1))) {
     Dims offsets(rank, 0), limits(shapeOf(dy)), ones(limits.size(), 1), low(rank, 0), high(rank, 0),

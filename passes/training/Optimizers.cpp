@@ -354,8 +354,9 @@ ElementUpdate WholeUpdate::elements() const {
 
 bool OptimizerRow::takesWhole(Shape shape) const { return whole && whole->takes(shape); }
 
-llvm::SmallVector<StateTensor> OptimizerRow::state(const Options &options, Shape shape) const {
-  if (takesWhole(shape) && whole->state)
+llvm::SmallVector<StateTensor> OptimizerRow::state(const Options &options, Shape shape,
+                                                   bool isWhole) const {
+  if (isWhole && whole->state)
     return whole->state(options, shape);
   return llvm::map_to_vector(elementState(options), [&](llvm::StringRef prefix) {
     return StateTensor{prefix, Dims(shape)};

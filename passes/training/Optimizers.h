@@ -60,10 +60,10 @@ struct OptimizerRow {
   /// What comes before it and is of whole parameters of some shapes; null: nothing.
   const struct WholeRow *whole = nullptr;
 
-  /// The state of a parameter of this shape.
-  llvm::SmallVector<StateTensor> state(const TrainingOptions &options,
-                                       llvm::ArrayRef<int64_t> shape) const;
   bool takesWhole(llvm::ArrayRef<int64_t> shape) const;
+  /// The state of a parameter of this shape, which is updated as a whole or by element.
+  llvm::SmallVector<StateTensor> state(const TrainingOptions &options,
+                                       llvm::ArrayRef<int64_t> shape, bool isWhole) const;
 };
 
 /// What a row computes of whole parameters.

@@ -231,7 +231,8 @@ def AddOptimizer : Pass<"add-optimizer", "::mlir::ModuleOp"> {
     Option<"returnGradients", "return-gradients", "bool", "false", "return every gradient">,
     Option<"watch", "watch", "bool", "false", "say where gradients are not finite or too large to be squared">,
     ListOption<"groups", "groups", "std::string",
-               "parameters trained otherwise: `<regular expression>;frozen` or `…;<rate factor>;<weight decay>`">];
+               "parameters trained otherwise: `<regular expression>;frozen` or `…;<rate factor>;<weight decay>`, "
+               "with `;adamw` after it Muon's matrices as AdamW trains them">];
   let dependentDialects = ["::ingot::graph::GraphDialect", "::mlir::func::FuncDialect"];
 }
 

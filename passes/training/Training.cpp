@@ -13,7 +13,8 @@ static std::string groupText(const ParameterGroup &group) {
   if (group.frozen)
     return group.pattern + ";frozen";
   std::string decay = group.weightDecay ? fmt::format("{}", *group.weightDecay) : "";
-  return fmt::format("{};{};{}", group.pattern, group.rateFactor, decay);
+  return fmt::format("{};{};{}{}", group.pattern, group.rateFactor, decay,
+                     group.adamw ? ";adamw" : "");
 }
 
 static void addCleanup(OpPassManager &passes) {

@@ -111,7 +111,7 @@ def sorting(rows, columns, most):
     x, places = shape(rows, columns), f"tensor<{rows}x{columns}xi64>"
     body = f"%y, %p = graph.sort %x dimension 1 descending : {x} -> {x}, {places}"
     yield Case(f"sort {rows}x{columns}", forward([("x", x)], body, [("%y", "y", x), ("%p", "p", places)]), {"x": (rows, columns)},
-               lambda t: lambda: dict(zip(["y", "p"], torch.sort(t["x"], -1, descending=True, stable=True))))
+               lambda t: lambda: dict(zip(["y", "p"], torch.sort(t["x"], stable=True, dim=-1, descending=True))))
     first = [shape(rows, most), f"tensor<{rows}x{most}xi64>"]
     cut = [f"%{name}{most} = graph.slice %{name} [0, 0] to [{rows}, {most}] by [1, 1] : {type} -> {to}"
            for name, type, to in [("y", x, first[0]), ("p", places, first[1])]]

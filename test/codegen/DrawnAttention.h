@@ -1,7 +1,7 @@
 /// Models of attention and its gradients, with sizes and options that are drawn.
 #pragma once
 #include "frontend/api/ModelModule.h"
-#include "frontend/builder/Attention.h"
+#include "frontend/builder/Builder.h"
 #include "mlir/Pass/PassManager.h"
 #include "passes/Signature.h"
 #include "passes/training/Training.h"
@@ -96,9 +96,10 @@ inline std::string drawMaskedAttention(std::mt19937_64 &random,
     how.window = draw.upTo(12);
   if (!how.mask.valid() && how.softCap == 0) // some option at least
     how.window = 7;
-  Builder::Value y = attention(b, floats("q", {draw.batch, draw.heads, draw.queries, draw.head}),
-                               floats("k", {draw.batch, draw.keyHeads, keys, draw.head}),
-                               floats("v", {draw.batch, draw.keyHeads, keys, draw.valueHead}), how);
+  Builder::Value y =
+      b.attention(floats("q", {draw.batch, draw.heads, draw.queries, draw.head}),
+                  floats("k", {draw.batch, draw.keyHeads, keys, draw.head}),
+                  floats("v", {draw.batch, draw.keyHeads, keys, draw.valueHead}), how);
   b.output("loss", b.sum(y * b.input("d", type, y.shape())));
   auto model = b.finish();
   EXPECT_TRUE(model) << model.error().text();

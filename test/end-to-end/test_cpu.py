@@ -5,7 +5,7 @@ import unittest
 
 import test_commands
 import test_training
-from support import TINY, lines, run
+from support import TINY, lines, run, write
 
 
 class Training(test_training.OnTheReference):
@@ -121,6 +121,25 @@ class Training(test_training.OnTheReference):
             process = run("check", "gpt", "--layers=1", "--heads=2", "--width=16", "--sequence=8", "--batch=2",
                           "--vocab=19", "--train", "--seed", str(int(time.time())), *precision)
             self.assertEqual(process.returncode, 0, process.stdout + process.stderr)
+
+    def test_check_takes_what_regions_read_from_outside(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model = write(folder, "branch.mlir", '''
+func.func @forward(%x: tensor<4xf32> {graph.name = "x", graph.role = "input"}, %c: tensor<i1> {graph.name = "c", graph.role = "input"})
+    -> (tensor<4xf32> {graph.name = "y"}) {
+  %two = graph.constant dense<2.0> : tensor<4xf32>
+  %y = graph.if %c : tensor<i1> -> (tensor<4xf32>) {
+    %t = graph.mul %x, %two : tensor<4xf32>
+    graph.yield %t : tensor<4xf32>
+  } else {
+    %t = graph.tanh %x : tensor<4xf32>
+    graph.yield %t : tensor<4xf32>
+  }
+  return %y : tensor<4xf32>
+}''')
+            process = run("check", model)
+            self.assertEqual(process.returncode, 0, process.stdout + process.stderr)
+            self.assertIn("1 outputs and 1 ops compared, 0 wrong", process.stdout)
 
 
 class Run(test_commands.Run):

@@ -151,9 +151,10 @@ class EveryOption(unittest.TestCase):
         self.assertEqual(losses["frozen"], losses["rates"])
         self.assertNotEqual(losses["none"][1], losses["frozen"][1])
         for expected, group in [("frozen: 'maybe' is not true or false", "x;frozen=maybe"),
-                                ("there is no 'rate'; there are pattern, frozen, rate_factor, weight_decay", "x;rate=1"),
+                                ("there is no 'rate'; there are pattern, frozen, rate_factor, weight_decay, adamw", "x;rate=1"),
                                 ("'frozen' is not NAME=VALUE", "x;frozen"), ("'' is not NAME=VALUE", "x;"),
                                 ("rate_factor: '-1' is not a number, 0 or more", "x;rate_factor=-1"),
+                                ("does nothing for the optimizer adamw", ".*weight;adamw=true"),
                                 ("'[' is no regular expression", "[")]:
             with self.subTest(group=group):
                 self.refused("--group", expected, *fixed, f"--group={group}")

@@ -196,7 +196,7 @@ class Resume(unittest.TestCase):
     def test_every_optimizer_resumes_bit_identically(self):
         flags = {"sgd": ["--momentum=0.9", "--dampening=0.3"], "adamw": [], "adam": [], "adamax": [], "nadam": [], "radam": [],
                  "adagrad": ["--rate-decay=0.1"], "adadelta": [], "rmsprop": ["--momentum=0.5", "--centered"], "lion": [],
-                 "lamb": [], "adafactor": ["--update-limit=0.5"], "muon": ["--match-rms"]}
+                 "lamb": [], "adafactor": ["--update-limit=0.5"], "muon": ["--match-rms", "--group=layers\\.0.*;adamw=true"]}
         _, _, choices = run("train", "--help").stdout.partition("--optimizer")
         for optimizer, more in flags.items():
             self.assertIn(optimizer, choices)

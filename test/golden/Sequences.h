@@ -1,6 +1,6 @@
 /// The models of sequences that `record` trains with PyTorch, built with this project's builder.
 #pragma once
-#include "frontend/builder/Attention.h"
+#include "frontend/builder/Builder.h"
 #include <limits>
 
 namespace ingot::testing {
@@ -66,16 +66,16 @@ private:
   /// boolean mask and a window.
   Value grouped(Value x) {
     Value bias = parameter("bias", {4, positions, positions});
-    x = x + linear(join(attention(b, heads(x, "q0", 4), heads(x, "k0", 2), heads(x, "v0", 2),
-                                  {.causal = true, .mask = bias, .softCap = 2})),
+    x = x + linear(join(b.attention(heads(x, "q0", 4), heads(x, "k0", 2), heads(x, "v0", 2),
+                                    {.causal = true, .mask = bias, .softCap = 2})),
                    "out0", width);
     Value row = b.iota({positions, positions}, 0, ElementType::I32),
           column = b.iota({positions, positions}, 1, ElementType::I32);
     Value seen =
         b.compare(Comparison::NotEqual, b.remainder(row + column, b.scalar(3, ElementType::I32)),
                   b.scalar(0, ElementType::I32));
-    x = x + linear(join(attention(b, heads(x, "q1", 4), heads(x, "k1", 2), heads(x, "v1", 2),
-                                  {.mask = seen, .window = 4})),
+    x = x + linear(join(b.attention(heads(x, "q1", 4), heads(x, "k1", 2), heads(x, "v1", 2),
+                                    {.mask = seen, .window = 4})),
                    "out1", width);
     return b.mean(x, {1});
   }

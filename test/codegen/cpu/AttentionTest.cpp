@@ -186,6 +186,47 @@ TEST(Attention, LargeScoresDoNotOverflow) {
   check({1, 1, 80, 80, 64, 64, true, "f32", 30.0}, testSeed());
 }
 
+/// What a causal mask hides is not multiplied by 0: NaN and infinity in it reach nothing.
+TEST(Attention, HiddenKeysContributeNothing) {
+  const uint64_t seed = testSeed();
+  for (const Case &test : {Case{1, 2, 9, 9, 4, 4}, Case{1, 1, 100, 100, 20, 33},
+                           Case{1, 1, 24, 24, 8, 8, true, "f64"}}) {
+    SCOPED_TRACE(test.name());
+    auto random = [&](int64_t width, int i) {
+      return randomTensor(test.element(), test.shape(test.keys, width), seed + i);
+    };
+    Tensor query = random(test.head, 0), key = random(test.head, 1),
+           value = random(test.valueHead, 2), gradient = random(test.valueHead, 3);
+    const CompiledKernel forward(test.forward()), backward(test.backward());
+    const std::vector<Tensor> sums = forward.run({query, key, value});
+    const std::vector<Tensor> slopes =
+        backward.run({query, key, value, sums[0], sums[1], gradient});
+    // The last key, which the last query alone sees, and the first query, which sees one key.
+    const int64_t last = test.keys - 1, width = test.valueHead;
+    for (int64_t pair = 0; pair < test.batch * test.heads; ++pair) {
+      setElement(key, (pair * test.keys + last) * test.head, NAN);
+      setElement(value, (pair * test.keys + last) * width, INFINITY);
+      setElement(gradient, pair * test.queries * width, -INFINITY);
+    }
+    const std::vector<Tensor> spoiled = forward.run({query, key, value});
+    const std::vector<Tensor> spoiledSlopes =
+        backward.run({query, key, value, sums[0], sums[1], gradient});
+    auto expectSame = [&](const Tensor &a, const Tensor &b, int64_t first, int64_t end,
+                          int64_t columns) {
+      for (int64_t pair = 0; pair < test.batch * test.heads; ++pair)
+        for (int64_t i = first * columns; i < end * columns; ++i) {
+          const int64_t at = pair * test.keys * columns + i;
+          ASSERT_EQ(elementAt(a, at), elementAt(b, at)) << "row " << i / columns;
+        }
+    };
+    expectSame(spoiled[0], sums[0], 0, last, width);
+    expectSame(spoiled[1], sums[1], 0, last, 1);
+    expectSame(spoiledSlopes[0], slopes[0], 1, last, test.head);
+    expectSame(spoiledSlopes[1], slopes[1], 1, last, test.head);
+    expectSame(spoiledSlopes[2], slopes[2], 1, last, width);
+  }
+}
+
 TEST(Attention, NoMoreThanABlockOfScores) {
   auto workspace = [](int64_t sequence) {
     Case test{1, 1, sequence, sequence, 64, 64};

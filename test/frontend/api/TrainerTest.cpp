@@ -130,6 +130,9 @@ TEST_P(Training, optionsThatAreNoNumbersAreRefusedByName) {
   EXPECT_EQ(place(Sgd{.dampening = 0.1}, fine), "Sgd::dampening");
   EXPECT_EQ(place(Muon{.momentum = 1.0}, fine), "Muon::momentum");
   ModelTrainerOptions options = fine;
+  options.groups = {{.pattern = ".*", .adamw = true}};
+  EXPECT_EQ(place(Sgd(), options), "ParameterGroup::adamw");
+  options = fine;
   options.accumulate = 0;
   EXPECT_EQ(place(AdamW(), options), "ModelTrainerOptions::accumulate");
   options = fine;
@@ -230,9 +233,40 @@ TEST_P(Training, DivergenceNamesAParameter) {
   ADD_FAILURE() << "a rate of 1e30 does not diverge";
 }
 
+TEST_P(Training, whatHasNoGradientIsUnsupported) {
+  Builder b;
+  b.output("loss", b.sum(b.floor(b.parameter("w", {4}, Initializer::constant(1)))));
+  Model model = b.finish().value();
+  auto trainer = model.trainer(Loss::None, Sgd(), trainOptions());
+  ASSERT_FALSE(trainer);
+  EXPECT_EQ(trainer.error().code, Error::Code::Unsupported);
+  EXPECT_NE(trainer.error().message.find("cannot be differentiated"), std::string::npos);
+}
+
 //===--------------------------------------------------------------------------------------------===//
 // Groups and gradients
 //===--------------------------------------------------------------------------------------------===//
+
+// What a group hands to AdamW gets the same bits as from AdamW itself.
+TEST_P(Training, MatricesThatMuonLeavesToAdamW) {
+  auto trained = [&](const Optimizer &optimizer, std::vector<ParameterGroup> groups) {
+    ModelTrainerOptions options = trainOptions();
+    options.groups = std::move(groups);
+    ModelTrainer trainer = smallMlp().trainer(Loss::CrossEntropy, optimizer, options).value();
+    for (int step = 0; step < 3; ++step)
+      EXPECT_TRUE(trainer.step(randomBatch(step)));
+    return trainer;
+  };
+  const Muon muon{.learningRate = 0.02, .weightDecay = 0.1};
+  auto mixed = trained(muon, {{.pattern = ".*", .adamw = true}});
+  auto adamw = trained(AdamW{.learningRate = 0.02, .weightDecay = 0.1}, {});
+  for (const char *name : {"layers.0.weight", "layers.0.bias", "layers.1.weight"})
+    EXPECT_TRUE(sameBytes(mixed.read(name).value(), adamw.read(name).value())) << name;
+  auto first = trained(muon, {{.pattern = R"(layers\.0\.weight)", .adamw = true}});
+  EXPECT_TRUE(first.read("adam.v.layers.0.weight"));
+  EXPECT_TRUE(first.read("muon.momentum.layers.1.weight"));
+  EXPECT_FALSE(first.read("muon.momentum.layers.0.weight"));
+}
 
 TEST_P(Training, GroupsOfParameters) {
   ModelTrainerOptions given = trainOptions();

@@ -197,6 +197,19 @@ TEST(Builder, numbersThatAreNotFiniteAreRefused) {
   }
 }
 
+TEST(Builder, attentionRefusesNumbersThatMeanNothing) {
+  const double nan = std::nan("");
+  for (auto [how, why] : {std::pair(AttentionOptions{.window = -1}, "the window -1 is negative"),
+                          {{.scale = nan, .window = 2}, "the scale is not a finite number"},
+                          {{.softCap = nan}, "the soft cap is not a finite number"}}) {
+    Builder b;
+    Value x = b.input("x", f32, {1, 2, 3, 4});
+    EXPECT_FALSE(b.attention(x, x, x, how).valid());
+    b.output("y", x);
+    EXPECT_EQ(errorOf(b), fmt::format("attention(1x2x3x4 f32, 1x2x3x4 f32, 1x2x3x4 f32): {}", why));
+  }
+}
+
 TEST(Builder, tensorsThatNoMachineHoldsAreRefused) {
   const int64_t most = std::numeric_limits<int64_t>::max();
   Builder b;

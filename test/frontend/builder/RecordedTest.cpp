@@ -2,7 +2,6 @@
 /// the reference and compiled, in f64 and f32. All rows of a file are one model, a parameter for
 /// each operand; what is trained is Σ c·value, as recorded.
 #include "frontend/api/Ingot.h"
-#include "frontend/builder/Attention.h"
 #include "ir/dialect/Elements.h"
 #include <cmath>
 #include <fstream>
@@ -380,7 +379,7 @@ Values recordedAttention(Builder &b, const Values &x, const json &n) {
     how.length = integers(n["length"], ElementType::I32);
   if (!n["window"].is_null())
     how.window = n["window"].get<int64_t>();
-  return {attention(b, x[0], x[1], x[2], how)};
+  return {b.attention(x[0], x[1], x[2], how)};
 }
 
 TEST_P(Recorded, Attention) {

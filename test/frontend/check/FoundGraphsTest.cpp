@@ -72,6 +72,55 @@ func.func @forward(%x: tensor<4x4xf8E4M3FN> {graph.name = "x", graph.role = "inp
   %y = graph.scatter_add %x, %i, %u dimension 1 : tensor<4x4xf8E4M3FN>, tensor<i32>, tensor<4xf8E4M3FN>
   return %y : tensor<4x4xf8E4M3FN>
 })"},
+    // The exponentials' sums take the place of their only elements.
+    {"SoftmaxOverOne", R"(
+func.func @forward(%x: tensor<2x1x1x4xf32> {graph.name = "x", graph.role = "input"})
+    -> (tensor<2x1x1x4xf32> {graph.name = "y"}) {
+  %t = graph.tanh %x : tensor<2x1x1x4xf32>
+  %y = graph.log_softmax %t dimension 1 : tensor<2x1x1x4xf32>
+  %z = graph.formula "log_add_exp"(%t, %y) [] : tensor<2x1x1x4xf32>
+  return %z : tensor<2x1x1x4xf32>
+})"},
+    // The cotangent of the branches is rounded before them.
+    {"BranchesInBF16",
+     R"(
+func.func @forward(%w: tensor<4xbf16> {graph.init = "uniform:1", graph.name = "w",
+                                     graph.role = "parameter"},
+                   %c: tensor<i1> {graph.name = "c", graph.role = "input"})
+    -> (tensor<f32> {graph.name = "loss"}) {
+  %x = graph.if %c : tensor<i1> -> (tensor<4xbf16>) {
+    %t = graph.tanh %w : tensor<4xbf16>
+    graph.yield %t : tensor<4xbf16>
+  } else {
+    %t = graph.sin %w : tensor<4xbf16>
+    graph.yield %t : tensor<4xbf16>
+  }
+  %y = graph.cast %x : tensor<4xbf16> -> tensor<4xf32>
+  %s = graph.mul %y, %y : tensor<4xf32>
+  %loss = graph.reduce sum %s [0] : tensor<4xf32> -> tensor<f32>
+  return %loss : tensor<f32>
+})",
+     true},
+    // The gradients are parts of one tensor, and lie side by side where they are updated.
+    {"PartsInOneBucket",
+     R"(
+func.func @forward(%a: tensor<2xf32> {graph.init = "constant:0", graph.name = "a",
+                                    graph.role = "parameter"},
+                   %b: tensor<64xf32> {graph.init = "constant:0", graph.name = "b",
+                                     graph.role = "parameter"},
+                   %c: tensor<4xf32> {graph.init = "constant:0", graph.name = "c",
+                                    graph.role = "parameter"},
+                   %d: tensor<1xf32> {graph.name = "d", graph.role = "input"})
+    -> (tensor<f32> {graph.name = "loss"}) {
+  %x = graph.concat %a, %b, %c dimension 0
+      : tensor<2xf32>, tensor<64xf32>, tensor<4xf32> -> tensor<70xf32>
+  %s = graph.reduce sum %x [0] : tensor<70xf32> -> tensor<f32>
+  %r = graph.reshape %s : tensor<f32> -> tensor<1xf32>
+  %q = graph.div %r, %d : tensor<1xf32>
+  %loss = graph.reduce sum %q [0] : tensor<1xf32> -> tensor<f32>
+  return %loss : tensor<f32>
+})",
+     true},
     // 16 elements of two bytes are half of what tensors are aligned to.
     {"BucketOfF16",
      R"(

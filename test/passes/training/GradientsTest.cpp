@@ -199,6 +199,10 @@ struct Windows {
 
 void window(Trial &t) {
   Windows w(t, 2);
+  if (t.between(0, 1)) { // side by side
+    w.strides = w.sizes;
+    w.dilations.assign(2, 1);
+  }
   Value x = t.parameter({w.fitting[0], t.size(), w.fitting[1]});
   t.output(t.g.make<WindowOp>(x, ArrayRef<int64_t>{0, 2}, w.sizes, w.strides, w.dilations));
 }

@@ -245,6 +245,20 @@ TEST(RunOptions, FieldsSayWhatShapesARun) {
   EXPECT_EQ(read.schedule.warmup, 3);
 }
 
+// Files that were written before a field existed mean its default.
+TEST(RunOptions, FieldsThatAFileLacksKeepTheirDefaults) {
+  nlohmann::json json = fieldsToJson(options(10));
+  json.erase("seed");
+  json["schedule"].erase("warmup");
+  RunOptions read;
+  std::optional<Error> error;
+  readFields(JsonReader(json, error, "t"), read);
+  ASSERT_FALSE(error) << error->text();
+  EXPECT_EQ(read.seed, RunOptions().seed);
+  EXPECT_EQ(read.schedule.warmup, 0);
+  EXPECT_EQ(read.steps, 10);
+}
+
 TEST(LossHistory, SurvivesAFileAndRefusesDamage) {
   LossHistory losses{{{1, 2.5}, {2, std::nan("")}, {3, 1e-30}}, {{0, 3}, {3, 1}}};
   LossHistory read = LossHistory::parse(losses.toJson(), "t").value();
