@@ -28,6 +28,19 @@ bool isCopiedByElement(const ContractionOperand &operand, bool isLeft) {
   return depth != 1 && free != 1 && !isReadInPlace && (!depth || !free);
 }
 
+/// Depths that differ in the last dimensions of the depth alone, such as the taps of a window, and
+/// are few enough to have code of their own.
+int64_t depthGroupOf(const ContractionOperand &operand) {
+  constexpr int64_t mostCode = 16;
+  int64_t group = 1;
+  for (int64_t size : llvm::reverse(operand.sizes(operand.contractDims))) {
+    if (group * size > mostCode)
+      break;
+    group *= size;
+  }
+  return std::max<int64_t>(group, 1);
+}
+
 } // namespace
 
 ContractionForm::ContractionForm(graph::ContractOp contract)
@@ -68,6 +81,9 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
     if (!operand->view)
       operand->chooseVectors(contract->getParentOfType<func::FuncOp>(), Code::lanes,
                              operand == &right);
+  for (const ContractionOperand *operand : {&left, &right})
+    if (!operand->view && !operand->alongDepth)
+      shape.depthGroup = depthGroupOf(*operand);
   keepRows = left.depthStride() == 1;
 }
 
