@@ -131,6 +131,14 @@ MatrixSource ContractionEmitter::source(const ContractionOperand &operand, Value
       return emitAlongLines(code, {extent, operand.line}, start, mask, at);
     return at(PointIndex::consecutive(start, extent, depthWise || wholeVectors), mask);
   };
+  source.prefetch = [this, &operand, batch, rows = source.rows](Value start,
+                                                                const PointIndex &other) {
+    PointEmitter points = kernel.pointsAhead();
+    operand.at(points, PointIndex::uniform(batch, shape.batch),
+               operand.line ? runInLine(code, {rows, operand.line}, start)
+                            : PointIndex::consecutive(start, rows, /*aligned=*/false),
+               other);
+  };
   if (!operand.view)
     return source;
   source.buffer = operand.buffer;

@@ -247,6 +247,11 @@ private:
             storeDepth(source.vector(code.add(first, v * lanes),
                                      groups + PointIndex::constant(member), Along::Rows, mask),
                        panel, code.add(inner, member), v);
+        // The panel after this one: its rows are new to the group's last member alone, since the
+        // windows of the others reached them before.
+        for (size_t v = 0; v < masks.size(); ++v)
+          source.prefetch(code.add(first, panels.width + v * lanes),
+                          groups + PointIndex::constant(group - 1));
       });
     });
   }
