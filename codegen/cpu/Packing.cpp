@@ -202,10 +202,9 @@ private:
   /// Memory and panels run along the rows: each depth is a run of every panel. A few depths at a
   /// time, so that both sides are read and written in runs of some length.
   void copyDepths() {
-    if (!source.buffer && source.depthGroup > 1)
-      return computeDepths(code.index(0), depth);
-    code.loop(code.index(0), depth, depthsAtOnce, [&](Value firstDepth) {
-      Value endDepth = code.min(code.add(firstDepth, depthsAtOnce), depth);
+    const int64_t atOnce = source.buffer ? depthsAtOnce : depthsAtOnce * source.depthGroup;
+    code.loop(code.index(0), depth, atOnce, [&](Value firstDepth) {
+      Value endDepth = code.min(code.add(firstDepth, atOnce), depth);
       source.buffer ? copyDepths(firstDepth, endDepth) : computeDepths(firstDepth, endDepth);
     });
   }
