@@ -8,15 +8,17 @@ namespace ingot {
 namespace {
 
 /// Up to so many columns of one matrix leave much of the last panel empty, and are few to pack the
-/// left operand for.
-constexpr int64_t joinedColumns = 8 * Code::lanes;
+/// left operand for. To compute it takes longer.
+constexpr int64_t joinedColumns = 8 * Code::lanes, columnsOfComputed = 64 * Code::lanes;
 
 /// Whether the matrices that the left operand multiplies are computed as one: images of a
 /// convolution.
-bool joinsMatrices(const ContractionOperand &left, const ContractionOperand &right) {
+bool joinsMatrices(const ContractionOperand &left, const ContractionOperand &right,
+                   func::FuncOp kernel) {
   const int64_t columns = product(right.sizes(right.freeDims));
-  return left.isShared() && !right.isShared() && columns > 1 && columns <= joinedColumns &&
-         !(left.isDepthLast() && right.isDepthLast());
+  return columns > 1 && columns <= (left.view ? joinedColumns : columnsOfComputed) &&
+         !(left.isDepthLast() && right.isDepthLast()) && left.isShared(kernel) &&
+         !right.isShared(kernel);
 }
 
 /// Whether packing could copy the operand from memory only element by element: neighbours lie at
@@ -49,10 +51,11 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   Type element = cast<RankedTensorType>(contract.getType()).getElementType();
   sumType =
       element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(contract.getContext()) : element;
-  if (joinsMatrices(left, right)) {
+  auto kernel = contract->getParentOfType<func::FuncOp>();
+  if (joinsMatrices(left, right, kernel)) {
     shape.joined = product(left.sizes(left.batchDims));
-    left.joinBatch();
-    right.joinBatch();
+    left.joinBatch(kernel);
+    right.joinBatch(kernel);
   }
   for (ContractionOperand *operand : {&left, &right})
     if (operand->view && isCopiedByElement(*operand, operand == &left))
@@ -79,8 +82,7 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   shape.rhsRunsAlongDepth = right.view && right.contract.stride() == 1;
   for (ContractionOperand *operand : {&left, &right})
     if (!operand->view)
-      operand->chooseVectors(contract->getParentOfType<func::FuncOp>(), Code::lanes,
-                             operand == &right);
+      operand->chooseVectors(kernel, Code::lanes, operand == &right);
   for (const ContractionOperand *operand : {&left, &right})
     if (!operand->view && !operand->alongDepth)
       shape.depthGroup = depthGroupOf(*operand);
