@@ -9,7 +9,7 @@ namespace {
 
 /// Up to so many columns of one matrix leave much of the last panel empty, and are few to pack the
 /// left operand for. To compute it takes longer.
-constexpr int64_t joinedColumns = 8 * Code::lanes, columnsOfComputed = 64 * Code::lanes;
+constexpr int64_t joinedColumns = 16 * Code::lanes, columnsOfComputed = 64 * Code::lanes;
 
 /// Whether the matrices that the left operand multiplies are computed as one: images of a
 /// convolution.
