@@ -3,6 +3,7 @@
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
+#include "codegen/kernel/Nests.h"
 #include "codegen/kernel/RowPlan.h"
 #include "codegen/kernel/Sharing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -18,7 +19,8 @@ namespace {
 struct RowSizes {
   int64_t rows = 1, rowsPerGrain = 1;
   SmallVector<int64_t>
-      unroll; ///< blocks of lanes that are written out by stages that store results
+      unroll;                ///< blocks of lanes that are written out by stages that store results
+  SmallVector<int64_t> line; ///< elements of the lines in which stages that reduce walk a row
   SmallVector<int64_t> kept,
       keptIn; ///< values that a stage keeps in scratch, by number in the body
 
@@ -26,6 +28,7 @@ struct RowSizes {
     field("rows", rows);
     field("rows_per_grain", rowsPerGrain);
     field("unroll", unroll);
+    field("line", line);
     field("kept", kept);
     field("kept_in", keptIn);
   }
@@ -47,6 +50,32 @@ int64_t bufferBytes(const RowBuffer &buffer) {
 //===--------------------------------------------------------------------------------------------===//
 // Schedule
 //===--------------------------------------------------------------------------------------------===//
+
+/// The lines of a reduction's row are its last dimensions: all of them, unless a block of lanes
+/// that leaves no line needs fewer gathers and divisions, as windows do.
+FailureOr<int64_t> chooseLine(func::FuncOp kernel, const RowStages &plan, const RowStage &stage) {
+  if (stage.reductions.empty() || stage.size <= 1)
+    return stage.size;
+  linalg::LinalgOp op = stage.reductions.front()->op;
+  SmallVector<unsigned> dims;
+  op.getReductionDims(dims);
+  int64_t best = stage.size, line = stage.size;
+  double least = std::numeric_limits<double>::infinity();
+  for (unsigned dim : dims) {
+    PointAccess points(kernel, Code::lanes);
+    const PointIndex row = points.uniform(plan.rows),
+                     along = points.uniform(stage.size / line) * line + points.consecutive(line);
+    for (Reduction *reduction : stage.reductions)
+      points.region(reduction->op, iterationOf(points, *reduction, row, along));
+    std::optional<double> cost = costOfAccesses(points, line);
+    if (!cost)
+      return failure();
+    if (*cost < least)
+      best = line, least = *cost;
+    line /= op.getStaticLoopRanges()[dim];
+  }
+  return best;
+}
 
 /// `rowsPerGrain` 0: by cost.
 LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found,
@@ -71,6 +100,12 @@ LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found
     total += double(rows) * double(stage.size);
   for (RowStage &stage : plan.stages)
     sizes.unroll.push_back(unrollFor(kernel.operations() / total, stage.size, Code::lanes));
+  for (RowStage &stage : plan.stages) {
+    FailureOr<int64_t> line = chooseLine(kernel.kernel, plan, stage);
+    if (failed(line))
+      return failure();
+    sizes.line.push_back(*line);
+  }
   if (failed(shareRows(kernel, plan, buffers, Code::lanes)))
     return failure();
   kernel.launch("rows", llvm::divideCeilSigned(rows, sizes.rowsPerGrain), sizes);
@@ -83,6 +118,34 @@ LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found
 
 /// Accumulators of one turn: per reduction, per output.
 using Accumulators = SmallVector<SmallVector<Value>>;
+
+/// Accumulators side by side, which take blocks in turns. Loops carry them all.
+class Turns {
+public:
+  Turns(int64_t count, const Accumulators &start) : each(count, start) {}
+
+  int64_t count() const { return int64_t(each.size()); }
+  Accumulators &operator[](int64_t block) { return each[block % count()]; }
+  SmallVector<Value> carried() {
+    SmallVector<Value> all;
+    visit([&](Value &value) { all.push_back(value); });
+    return all;
+  }
+  void assign(ValueRange all) {
+    size_t next = 0;
+    visit([&](Value &value) { value = all[next++]; });
+  }
+
+private:
+  void visit(llvm::function_ref<void(Value &)> apply);
+  std::vector<Accumulators> each;
+};
+
+void Turns::visit(llvm::function_ref<void(Value &)> apply) {
+  for (Accumulators &accumulators : each)
+    for (auto &values : accumulators)
+      llvm::for_each(values, apply);
+}
 
 class RowEmitter {
 public:
@@ -98,7 +161,9 @@ private:
 
   void emitRow(Value number);
   void reduce(int stage);
-  void step(int stage, Accumulators &accumulators, Value start, Value mask);
+  void reduceLine(int stage, Turns &turns, int64_t firstBlock, Value line);
+  void step(int stage, Accumulators &accumulators, const PointIndex &along, Value mask);
+  void loop(Turns &turns, int64_t end, int64_t by, llvm::function_ref<void(Value)> body);
   void finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials);
   void store(int stage, const PointIndex &position, Value mask);
   void prefetchNextRow(int64_t size, const PointIndex &position);
@@ -122,9 +187,12 @@ LogicalResult RowEmitter::readPlan() {
     return failure();
   bool fits = sizes.rows == rows && sizes.rowsPerGrain > 0 &&
               kernel.launch.getGrains() == llvm::divideCeilSigned(rows, sizes.rowsPerGrain) &&
-              sizes.unroll.size() == stages.size() && sizes.kept.size() == sizes.keptIn.size();
+              sizes.unroll.size() == stages.size() && sizes.line.size() == stages.size() &&
+              sizes.kept.size() == sizes.keptIn.size();
   for (size_t stage = 0; fits && stage < stages.size(); ++stage)
-    fits = sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16;
+    fits = sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16 &&
+           (stages[stage].size == 0 ||
+            (sizes.line[stage] > 0 && stages[stage].size % sizes.line[stage] == 0));
   SmallVector<Value> values = valuesOf(kernel.kernel);
   for (size_t index = 0; fits && index < sizes.kept.size(); ++index) {
     const int64_t number = sizes.kept[index], stage = sizes.keptIn[index];
@@ -178,9 +246,8 @@ void RowEmitter::bindBuffers(int stage) {
 // Reductions
 //===--------------------------------------------------------------------------------------------===//
 
-void RowEmitter::step(int stage, Accumulators &accumulators, Value start, Value mask) {
+void RowEmitter::step(int stage, Accumulators &accumulators, const PointIndex &along, Value mask) {
   PointEmitter::Scope scope(points);
-  PointIndex along = PointIndex::consecutive(start, stages[stage].size, /*aligned=*/true);
   fillBuffers(stage, along, mask);
   for (auto [reduction, values] : llvm::zip(stages[stage].reductions, accumulators)) {
     SmallVector<PointIndex> iteration = iterationOf(points, *reduction, row, along);
@@ -191,59 +258,78 @@ void RowEmitter::step(int stage, Accumulators &accumulators, Value start, Value 
   }
 }
 
+/// A loop that carries the turns' accumulators.
+void RowEmitter::loop(Turns &turns, int64_t end, int64_t by, llvm::function_ref<void(Value)> body) {
+  auto nest = scf::ForOp::create(builder, location, kernel.index(0), kernel.index(end),
+                                 kernel.index(by), turns.carried());
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(nest.getBody());
+  turns.assign(nest.getRegionIterArgs());
+  body(nest.getInductionVar());
+  scf::YieldOp::create(builder, location, turns.carried());
+  turns.assign(nest.getResults());
+}
+
+/// The blocks of one line, of which `firstBlock` takes its turn first; `line` is null where a row
+/// is one line.
+void RowEmitter::reduceLine(int stage, Turns &turns, int64_t firstBlock, Value line) {
+  const int64_t lanes = points.lanes(), length = sizes.line[stage], full = length / lanes,
+                count = turns.count();
+  PointIndex before;
+  if (line)
+    before = PointIndex::uniform(line, stages[stage].size / length) * length;
+  auto block = [&](int64_t number, Value start, Value mask) {
+    step(stage, turns[firstBlock + number],
+         before + PointIndex::consecutive(start, length, /*aligned=*/true), mask);
+  };
+  int64_t done = 0;
+  if (const int64_t trips = full / count; trips > 1) {
+    done = trips * count;
+    loop(turns, done * lanes, count * lanes, [&](Value first) {
+      for (int64_t turn = 0; turn < count; ++turn)
+        block(turn, arith::AddIOp::create(builder, location, first, kernel.index(turn * lanes)),
+              {});
+    });
+  }
+  for (int64_t number = done; number < full; ++number)
+    block(number, kernel.index(number * lanes), {});
+  if (length % lanes)
+    block(full, kernel.index(full * lanes), tailMask(points, location, length % lanes));
+}
+
 /// Up to four accumulators side by side take the blocks in turns and are combined in a fixed order
 /// at the end: the order of additions depends on shapes alone.
 void RowEmitter::reduce(int stage) {
   ArrayRef<Reduction *> members = stages[stage].reductions;
-  int64_t lanes = points.lanes(), length = stages[stage].size, full = length / lanes;
-  const int64_t count = std::clamp<int64_t>(full, 1, 4);
+  const int64_t size = stages[stage].size, length = sizes.line[stage], lanes = points.lanes();
+  const int64_t lines = length ? size / length : 1;
+  // A row that is one line has its tail added to one of the turns of its whole blocks.
+  const int64_t blocks = lines == 1 ? length / lanes : llvm::divideCeilSigned(length, lanes);
+  Accumulators start;
+  for (Reduction *reduction : members)
+    start.push_back(llvm::map_to_vector(neutral(points, *reduction),
+                                        [&](Value value) { return points.vectorised(value); }));
+  Turns turns(std::clamp<int64_t>(lines * blocks, 1, 4), start);
 
-  std::vector<Accumulators> turns(count);
-  for (Accumulators &accumulators : turns)
-    for (Reduction *reduction : members)
-      accumulators.push_back(llvm::map_to_vector(
-          neutral(points, *reduction), [&](Value value) { return points.vectorised(value); }));
-  auto everyValue = [&](llvm::function_ref<void(Value &)> visit) {
-    for (Accumulators &accumulators : turns)
-      for (auto &values : accumulators)
-        llvm::for_each(values, visit);
-  };
-  auto carried = [&] {
-    SmallVector<Value> all;
-    everyValue([&](Value &value) { all.push_back(value); });
-    return all;
-  };
-  auto assign = [&](ValueRange all) {
-    size_t next = 0;
-    everyValue([&](Value &value) { value = all[next++]; });
-  };
-
-  int64_t trips = full / count, done = 0;
-  if (trips > 1) {
-    done = trips * count;
-    auto loop = scf::ForOp::create(builder, location, kernel.index(0), kernel.index(done * lanes),
-                                   kernel.index(count * lanes), carried());
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    assign(loop.getRegionIterArgs());
-    for (int64_t turn = 0; turn < count; ++turn) {
-      Value start = arith::AddIOp::create(builder, location, loop.getInductionVar(),
-                                          kernel.index(turn * lanes));
-      step(stage, turns[turn], start, {});
-    }
-    scf::YieldOp::create(builder, location, carried());
-    assign(loop.getResults());
+  if (lines == 1) {
+    reduceLine(stage, turns, 0, {});
+  } else {
+    // So many lines at once that every turn has a block.
+    const int64_t atOnce = std::min(lines, llvm::divideCeilSigned(turns.count(), blocks));
+    const int64_t done = lines / atOnce * atOnce;
+    loop(turns, done, atOnce, [&](Value first) {
+      for (int64_t line = 0; line < atOnce; ++line)
+        reduceLine(stage, turns, line * blocks,
+                   arith::AddIOp::create(builder, location, first, kernel.index(line)));
+    });
+    for (int64_t line = done; line < lines; ++line)
+      reduceLine(stage, turns, line * blocks, kernel.index(line));
   }
-  for (int64_t block = done; block < full; ++block)
-    step(stage, turns[block % count], kernel.index(block * lanes), {});
-  if (length % lanes)
-    step(stage, turns[full % count], kernel.index(full * lanes),
-         tailMask(points, location, length % lanes));
 
   for (auto [member, reduction] : llvm::enumerate(members)) {
     SmallVector<SmallVector<Value>> partials;
-    for (Accumulators &accumulators : turns)
-      partials.push_back(accumulators[member]);
+    for (int64_t turn = 0; turn < turns.count(); ++turn)
+      partials.push_back(turns[turn][member]);
     finish(*reduction, partials);
   }
 }

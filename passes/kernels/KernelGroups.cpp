@@ -361,25 +361,32 @@ static AffineMap placesRead(OpOperand &operand) {
 }
 
 /// True for a reduction of windows: an operand is walked by sums of kept and reduced loops, and
-/// there are more results than elements of one: neighbouring results read neighbouring elements.
+/// these kept ones are longer than the reduced: neighbouring results read neighbouring elements.
+/// Else the windows lie along the sums, as in the gradient of a filter.
 static bool reducesWindows(linalg::GenericOp op) {
-  int64_t kept = 1, combined = 1;
-  for (auto [extent, kind] : llvm::zip(loopExtents(op), op.getIteratorTypesArray()))
-    (kind == utils::IteratorType::parallel ? kept : combined) *= extent;
-  if (kept < combined)
-    return false;
-  auto loops = op.getIteratorTypesArray();
-  auto isShared = [&](AffineExpr expression) {
-    bool kept = false, reduced = false;
-    expression.walk([&](AffineExpr part) {
-      if (auto dim = dyn_cast<AffineDimExpr>(part))
-        (loops[dim.getPosition()] == utils::IteratorType::parallel ? kept : reduced) = true;
-    });
-    return kept && reduced;
+  const auto loops = op.getIteratorTypesArray();
+  const SmallVector<int64_t> extents = loopExtents(op);
+  llvm::SmallSetVector<unsigned, 8> kept, reduced; // of sums of both
+  for (OpOperand *operand : op.getDpsInputOperands())
+    for (AffineExpr place : placesRead(*operand).getResults()) {
+      SmallVector<unsigned> keptHere, reducedHere;
+      place.walk([&](AffineExpr part) {
+        if (auto dim = dyn_cast<AffineDimExpr>(part))
+          (loops[dim.getPosition()] == utils::IteratorType::parallel ? keptHere : reducedHere)
+              .push_back(dim.getPosition());
+      });
+      if (keptHere.empty() || reducedHere.empty())
+        continue;
+      kept.insert_range(keptHere);
+      reduced.insert_range(reducedHere);
+    }
+  auto points = [&](const auto &dims) {
+    int64_t count = 1;
+    for (unsigned dim : dims)
+      count *= extents[dim];
+    return count;
   };
-  return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
-    return llvm::any_of(placesRead(*operand).getResults(), isShared);
-  });
+  return !kept.empty() && points(kept) >= points(reduced);
 }
 
 /// Windows: each result by itself. Rows: the last dimensions are reduced; columns: the first ones.
