@@ -77,6 +77,21 @@ FailureOr<int64_t> chooseLine(func::FuncOp kernel, const RowStages &plan, const 
   return best;
 }
 
+/// The extent of the reduced dimension whose elements are lines of this length.
+int64_t extentBefore(const RowStage &stage, int64_t length) {
+  linalg::LinalgOp op = stage.reductions.front()->op;
+  SmallVector<unsigned> dims;
+  op.getReductionDims(dims);
+  int64_t inner = 1;
+  for (unsigned dim : llvm::reverse(dims)) {
+    const int64_t extent = op.getStaticLoopRanges()[dim];
+    if (inner == length && extent > 1)
+      return extent;
+    inner *= extent;
+  }
+  return 1;
+}
+
 /// `rowsPerGrain` 0: by cost.
 LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found,
                            int64_t rowsPerGrain) {
@@ -161,7 +176,7 @@ private:
 
   void emitRow(Value number);
   void reduce(int stage);
-  void reduceLine(int stage, Turns &turns, int64_t firstBlock, Value line);
+  void reduceLine(int stage, Turns &turns, int64_t firstBlock, const PointIndex &before);
   void step(int stage, Accumulators &accumulators, const PointIndex &along, Value mask);
   void loop(Turns &turns, int64_t end, int64_t by, llvm::function_ref<void(Value)> body);
   void finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials);
@@ -270,14 +285,11 @@ void RowEmitter::loop(Turns &turns, int64_t end, int64_t by, llvm::function_ref<
   turns.assign(nest.getResults());
 }
 
-/// The blocks of one line, of which `firstBlock` takes its turn first; `line` is null where a row
-/// is one line.
-void RowEmitter::reduceLine(int stage, Turns &turns, int64_t firstBlock, Value line) {
+/// The blocks of the line from element `before` of the row on, of which `firstBlock` takes
+/// its turn first.
+void RowEmitter::reduceLine(int stage, Turns &turns, int64_t firstBlock, const PointIndex &before) {
   const int64_t lanes = points.lanes(), length = sizes.line[stage], full = length / lanes,
                 count = turns.count();
-  PointIndex before;
-  if (line)
-    before = PointIndex::uniform(line, stages[stage].size / length) * length;
   auto block = [&](int64_t number, Value start, Value mask) {
     step(stage, turns[firstBlock + number],
          before + PointIndex::consecutive(start, length, /*aligned=*/true), mask);
@@ -311,20 +323,29 @@ void RowEmitter::reduce(int stage) {
                                         [&](Value value) { return points.vectorised(value); }));
   Turns turns(std::clamp<int64_t>(lines * blocks, 1, 4), start);
 
-  if (lines == 1) {
-    reduceLine(stage, turns, 0, {});
-  } else {
-    // So many lines at once that every turn has a block.
-    const int64_t atOnce = std::min(lines, llvm::divideCeilSigned(turns.count(), blocks));
-    const int64_t done = lines / atOnce * atOnce;
-    loop(turns, done, atOnce, [&](Value first) {
-      for (int64_t line = 0; line < atOnce; ++line)
-        reduceLine(stage, turns, line * blocks,
-                   arith::AddIOp::create(builder, location, first, kernel.index(line)));
-    });
-    for (int64_t line = done; line < lines; ++line)
-      reduceLine(stage, turns, line * blocks, kernel.index(line));
-  }
+  // Neighbouring lines are those of one dimension, so that no line's number is divided. So many are
+  // written out that every turn has a block.
+  const int64_t near = lines == 1 ? 1 : extentBefore(stages[stage], length),
+                atOnce = std::min(near, llvm::divideCeilSigned(turns.count(), blocks)),
+                inLoop = near / atOnce > 1 ? near / atOnce * atOnce : 0;
+  auto reduceNear = [&](const PointIndex &before) {
+    auto reduceAt = [&](int64_t turn, Value line) {
+      reduceLine(stage, turns, turn * blocks, before + PointIndex::uniform(line, near) * length);
+    };
+    if (inLoop)
+      loop(turns, inLoop, atOnce, [&](Value first) {
+        for (int64_t line = 0; line < atOnce; ++line)
+          reduceAt(line, arith::AddIOp::create(builder, location, first, kernel.index(line)));
+      });
+    for (int64_t line = inLoop; line < near; ++line)
+      reduceAt(line, kernel.index(line));
+  };
+  const int64_t groups = lines / near;
+  if (groups == 1)
+    reduceNear({});
+  else
+    loop(turns, groups, 1,
+         [&](Value group) { reduceNear(PointIndex::uniform(group, groups) * (near * length)); });
 
   for (auto [member, reduction] : llvm::enumerate(members)) {
     SmallVector<SmallVector<Value>> partials;
