@@ -18,6 +18,7 @@ namespace {
 /// By stage (`RowStages`), but for the first two and the kept values.
 struct RowSizes {
   int64_t rows = 1, rowsPerGrain = 1;
+  int64_t rowsAtOnce = 1; ///< neighbours that read much in common
   SmallVector<int64_t>
       unroll;                ///< blocks of lanes that are written out by stages that store results
   SmallVector<int64_t> line; ///< elements of the lines in which stages that reduce walk a row
@@ -27,6 +28,7 @@ struct RowSizes {
   template <typename Field> void fields(Field field) {
     field("rows", rows);
     field("rows_per_grain", rowsPerGrain);
+    field("rows_at_once", rowsAtOnce);
     field("unroll", unroll);
     field("line", line);
     field("kept", kept);
@@ -77,6 +79,43 @@ FailureOr<int64_t> chooseLine(func::FuncOp kernel, const RowStages &plan, const 
   return best;
 }
 
+/// The rows of the result's last dimensions are computed side by side if they are few and need few
+/// loads more than one of them, as the taps of a filter's gradient do.
+int64_t chooseRowsAtOnce(func::FuncOp kernel, const RowStages &plan, ArrayRef<int64_t> lines) {
+  constexpr int64_t most = 16;
+  if (llvm::any_of(plan.stages, [](const RowStage &stage) {
+        return stage.reductions.empty() && stage.size > 1;
+      }))
+    return 1;
+  int64_t count = 1;
+  for (int64_t extent : llvm::reverse(plan.reductions.front().type(0).getShape())) {
+    if (count * extent > most)
+      break;
+    count *= extent;
+  }
+  auto loads = [&](int64_t atOnce) {
+    PointAccess points(kernel, Code::lanes);
+    const PointIndex group = points.uniform(plan.rows / atOnce) * atOnce;
+    for (auto [stage, line] : llvm::zip(plan.stages, lines)) {
+      if (stage.reductions.empty() || stage.size == 0)
+        continue;
+      const PointIndex along = points.uniform(stage.size / line) * line + points.consecutive(line);
+      for (int64_t row = 0; row < atOnce; ++row)
+        for (Reduction *reduction : stage.reductions)
+          points.region(reduction->op,
+                        iterationOf(points, *reduction, group + PointIndex::constant(row), along));
+    }
+    std::vector<PointAccess::Load> different;
+    for (const PointAccess::Load &load : points.loads())
+      if (llvm::none_of(different, [&](const PointAccess::Load &other) {
+            return other.operand == load.operand && other.position == load.position;
+          }))
+        different.push_back(load);
+    return int64_t(different.size());
+  };
+  return count > 1 && 4 * loads(count) <= 3 * count * loads(1) ? count : 1;
+}
+
 /// The extent of the reduced dimension whose elements are lines of this length.
 int64_t extentBefore(const RowStage &stage, int64_t length) {
   linalg::LinalgOp op = stage.reductions.front()->op;
@@ -121,6 +160,8 @@ LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found
       return failure();
     sizes.line.push_back(*line);
   }
+  sizes.rowsAtOnce = chooseRowsAtOnce(kernel.kernel, plan, sizes.line);
+  sizes.rowsPerGrain = llvm::alignTo(sizes.rowsPerGrain, sizes.rowsAtOnce);
   if (failed(shareRows(kernel, plan, buffers, Code::lanes)))
     return failure();
   kernel.launch("rows", llvm::divideCeilSigned(rows, sizes.rowsPerGrain), sizes);
@@ -134,13 +175,15 @@ LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found
 /// Accumulators of one turn: per reduction, per output.
 using Accumulators = SmallVector<SmallVector<Value>>;
 
-/// Accumulators side by side, which take blocks in turns. Loops carry them all.
+/// Accumulators of rows that are computed side by side; those of a row take blocks in turns. Loops
+/// carry them all.
 class Turns {
 public:
-  Turns(int64_t count, const Accumulators &start) : each(count, start) {}
+  Turns(int64_t rows, int64_t turns, const Accumulators &start)
+      : turns(turns), each(rows * turns, start) {}
 
-  int64_t count() const { return int64_t(each.size()); }
-  Accumulators &operator[](int64_t block) { return each[block % count()]; }
+  int64_t count() const { return turns; }
+  Accumulators &at(int64_t row, int64_t block) { return each[row * turns + block % turns]; }
   SmallVector<Value> carried() {
     SmallVector<Value> all;
     visit([&](Value &value) { all.push_back(value); });
@@ -153,6 +196,7 @@ public:
 
 private:
   void visit(llvm::function_ref<void(Value &)> apply);
+  int64_t turns;
   std::vector<Accumulators> each;
 };
 
@@ -174,12 +218,12 @@ public:
 private:
   LogicalResult readPlan();
 
-  void emitRow(Value number);
+  void emitRows(Value number);
   void reduce(int stage);
   void reduceLine(int stage, Turns &turns, int64_t firstBlock, const PointIndex &before);
-  void step(int stage, Accumulators &accumulators, const PointIndex &along, Value mask);
+  void step(int stage, Turns &turns, int64_t block, const PointIndex &along, Value mask);
   void loop(Turns &turns, int64_t end, int64_t by, llvm::function_ref<void(Value)> body);
-  void finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials);
+  void finish(Reduction &reduction, const PointIndex &own, ArrayRef<SmallVector<Value>> partials);
   void store(int stage, const PointIndex &position, Value mask);
   void prefetchNextRow(int64_t size, const PointIndex &position);
   void fillBuffers(int stage, const PointIndex &along, Value mask);
@@ -195,19 +239,25 @@ private:
   std::vector<RowBuffer> buffers;
   RowSizes sizes;
   PointIndex row;
+  SmallVector<PointIndex> group; ///< rows that are computed side by side: `row` and those behind it
+  /// Of the group: the results of reductions, by row.
+  llvm::DenseMap<Value, SmallVector<std::pair<PointIndex, Value>>> totals;
 };
 
 LogicalResult RowEmitter::readPlan() {
   if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();
-  bool fits = sizes.rows == rows && sizes.rowsPerGrain > 0 &&
+  bool fits = sizes.rows == rows && sizes.rowsPerGrain > 0 && sizes.rowsAtOnce > 0 &&
+              rows % sizes.rowsAtOnce == 0 && sizes.rowsPerGrain % sizes.rowsAtOnce == 0 &&
               kernel.launch.getGrains() == llvm::divideCeilSigned(rows, sizes.rowsPerGrain) &&
               sizes.unroll.size() == stages.size() && sizes.line.size() == stages.size() &&
               sizes.kept.size() == sizes.keptIn.size();
   for (size_t stage = 0; fits && stage < stages.size(); ++stage)
-    fits = sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16 &&
-           (stages[stage].size == 0 ||
-            (sizes.line[stage] > 0 && stages[stage].size % sizes.line[stage] == 0));
+    fits =
+        sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16 &&
+        (sizes.rowsAtOnce == 1 || stages[stage].size <= 1 || !stages[stage].reductions.empty()) &&
+        (stages[stage].size == 0 ||
+         (sizes.line[stage] > 0 && stages[stage].size % sizes.line[stage] == 0));
   SmallVector<Value> values = valuesOf(kernel.kernel);
   for (size_t index = 0; fits && index < sizes.kept.size(); ++index) {
     const int64_t number = sizes.kept[index], stage = sizes.keptIn[index];
@@ -261,16 +311,17 @@ void RowEmitter::bindBuffers(int stage) {
 // Reductions
 //===--------------------------------------------------------------------------------------------===//
 
-void RowEmitter::step(int stage, Accumulators &accumulators, const PointIndex &along, Value mask) {
+void RowEmitter::step(int stage, Turns &turns, int64_t block, const PointIndex &along, Value mask) {
   PointEmitter::Scope scope(points);
   fillBuffers(stage, along, mask);
-  for (auto [reduction, values] : llvm::zip(stages[stage].reductions, accumulators)) {
-    SmallVector<PointIndex> iteration = iterationOf(points, *reduction, row, along);
-    SmallVector<Value> next = accumulate(points, *reduction, iteration, values, mask);
-    for (auto [value, after] : llvm::zip(values, next))
-      value =
-          mask ? arith::SelectOp::create(builder, location, mask, after, value).getResult() : after;
-  }
+  for (auto [number, own] : llvm::enumerate(group))
+    for (auto [reduction, values] : llvm::zip(stages[stage].reductions, turns.at(number, block))) {
+      SmallVector<PointIndex> iteration = iterationOf(points, *reduction, own, along);
+      SmallVector<Value> next = accumulate(points, *reduction, iteration, values, mask);
+      for (auto [value, after] : llvm::zip(values, next))
+        value = mask ? arith::SelectOp::create(builder, location, mask, after, value).getResult()
+                     : after;
+    }
 }
 
 /// A loop that carries the turns' accumulators.
@@ -291,7 +342,7 @@ void RowEmitter::reduceLine(int stage, Turns &turns, int64_t firstBlock, const P
   const int64_t lanes = points.lanes(), length = sizes.line[stage], full = length / lanes,
                 count = turns.count();
   auto block = [&](int64_t number, Value start, Value mask) {
-    step(stage, turns[firstBlock + number],
+    step(stage, turns, firstBlock + number,
          before + PointIndex::consecutive(start, length, /*aligned=*/true), mask);
   };
   int64_t done = 0;
@@ -321,7 +372,9 @@ void RowEmitter::reduce(int stage) {
   for (Reduction *reduction : members)
     start.push_back(llvm::map_to_vector(neutral(points, *reduction),
                                         [&](Value value) { return points.vectorised(value); }));
-  Turns turns(std::clamp<int64_t>(lines * blocks, 1, 4), start);
+  constexpr int64_t mostTurns = 4, mostSums = 16;
+  const int64_t side = std::min(mostTurns, std::max<int64_t>(1, mostSums / sizes.rowsAtOnce));
+  Turns turns(sizes.rowsAtOnce, std::clamp<int64_t>(lines * blocks, 1, side), start);
 
   // Neighbouring lines are those of one dimension, so that no line's number is divided. So many are
   // written out that every turn has a block.
@@ -347,17 +400,19 @@ void RowEmitter::reduce(int stage) {
     loop(turns, groups, 1,
          [&](Value group) { reduceNear(PointIndex::uniform(group, groups) * (near * length)); });
 
-  for (auto [member, reduction] : llvm::enumerate(members)) {
-    SmallVector<SmallVector<Value>> partials;
-    for (int64_t turn = 0; turn < turns.count(); ++turn)
-      partials.push_back(turns[turn][member]);
-    finish(*reduction, partials);
-  }
+  for (auto [number, own] : llvm::enumerate(group))
+    for (auto [member, reduction] : llvm::enumerate(members)) {
+      SmallVector<SmallVector<Value>> partials;
+      for (int64_t turn = 0; turn < turns.count(); ++turn)
+        partials.push_back(turns.at(number, turn)[member]);
+      finish(*reduction, own, partials);
+    }
 }
 
 /// Combines the turns pairwise, then the lanes, then the initial values; from here on the
 /// reduction's results are these scalars wherever this row's elements are asked.
-void RowEmitter::finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials) {
+void RowEmitter::finish(Reduction &reduction, const PointIndex &own,
+                        ArrayRef<SmallVector<Value>> partials) {
   SmallVector<SmallVector<Value>> values(partials);
   while (values.size() > 1) {
     SmallVector<SmallVector<Value>> pairs;
@@ -367,14 +422,19 @@ void RowEmitter::finish(Reduction &reduction, ArrayRef<SmallVector<Value>> parti
                           : values[index]);
     values = pairs;
   }
-  SmallVector<PointIndex> iteration = iterationOf(points, reduction, row, PointIndex::constant(0));
-  SmallVector<Value> totals = withInitial(points, reduction, iteration,
-                                          combineLanes(points, reduction, values.front()), {});
-  for (auto [tensor, total] : llvm::zip_equal(reduction.op->getResults(), totals)) {
+  SmallVector<PointIndex> iteration = iterationOf(points, reduction, own, PointIndex::constant(0));
+  SmallVector<Value> results = withInitial(points, reduction, iteration,
+                                           combineLanes(points, reduction, values.front()), {});
+  for (auto [tensor, total] : llvm::zip_equal(reduction.op->getResults(), results)) {
+    totals[tensor].push_back({own, total});
     ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
     points.bind(tensor,
-                [total = Value(total), shape, own = row](PointEmitter::Indices indices, Value) {
-                  return linearise(indices, shape) == own ? total : Value();
+                [this, tensor = Value(tensor), shape](PointEmitter::Indices indices, Value) {
+                  const PointIndex asked = linearise(indices, shape);
+                  for (const auto &[row, total] : totals[tensor])
+                    if (asked == row)
+                      return total;
+                  return Value();
                 });
   }
 }
@@ -404,8 +464,15 @@ void RowEmitter::prefetchNextRow(int64_t size, const PointIndex &position) {
       code.prefetch(code.flat(kernel.operandMemory(operand)), next, /*level=*/2);
 }
 
-void RowEmitter::emitRow(Value number) {
-  row = PointIndex::uniform(number, rows);
+/// The rows of group `number`.
+void RowEmitter::emitRows(Value number) {
+  totals.clear();
+  group.clear();
+  const int64_t atOnce = sizes.rowsAtOnce;
+  for (int64_t place = 0; place < atOnce; ++place)
+    group.push_back(PointIndex::uniform(number, rows / atOnce) * atOnce +
+                    PointIndex::constant(place));
+  row = group.front();
   PointEmitter::Scope scope(points);
   int last = -1; // pass that walks rows and stores them
   for (auto [index, stage] : llvm::enumerate(stages))
@@ -415,7 +482,8 @@ void RowEmitter::emitRow(Value number) {
     if (!stage.reductions.empty())
       reduce(index);
     else if (stage.size == 1)
-      store(index, row, {});
+      for (const PointIndex &own : group)
+        store(index, own, {});
     else
       forEachBlock(points, location, {}, {}, stage.size, sizes.unroll[index],
                    [&](const PointIndex &along, Value mask) {
@@ -433,18 +501,19 @@ LogicalResult RowEmitter::emit() {
   if (failed(readPlan()))
     return failure();
   if (rows == 1) {
-    emitRow(kernel.index(0));
+    emitRows(kernel.index(0));
   } else {
     auto bound = [&](Value grain) -> Value {
-      Value start =
-          arith::MulIOp::create(builder, location, grain, kernel.index(sizes.rowsPerGrain));
-      return arith::MinUIOp::create(builder, location, start, kernel.index(rows));
+      Value start = arith::MulIOp::create(builder, location, grain,
+                                          kernel.index(sizes.rowsPerGrain / sizes.rowsAtOnce));
+      return arith::MinUIOp::create(builder, location, start,
+                                    kernel.index(rows / sizes.rowsAtOnce));
     };
     auto loop = scf::ForOp::create(builder, location, bound(kernel.lo()), bound(kernel.hi()),
                                    kernel.index(1));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
-    emitRow(loop.getInductionVar());
+    emitRows(loop.getInductionVar());
   }
   return success(points.ok());
 }
