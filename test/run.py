@@ -13,6 +13,7 @@ import glob
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -268,6 +269,9 @@ def main(arguments):
         print(__doc__, file=sys.stderr)
         return 2
     build, rest = os.path.abspath(arguments[0]), arguments[1:]
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:  # a shell's background job or nohup; tests would inherit it
+            signal.signal(number, signal.SIG_DFL)
     long = "all" in rest
     pattern = next((word for word in rest if word != "all"), "")
     jobs = [*python_jobs(build, pattern), *gtest_jobs(build, pattern), *lit_jobs(build, pattern)]

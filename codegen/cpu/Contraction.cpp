@@ -118,20 +118,26 @@ MatrixSource ContractionEmitter::source(const ContractionOperand &operand, Value
   // Blocks of the depth start at whole vectors; so do panels of whole vectors.
   const bool wholeVectors =
       (&operand == &left ? blocks.tile.rows : blocks.tile.columns()) % lanes == 0;
-  source.vector = [this, &operand, batch, rows = source.rows,
-                   wholeVectors](Value row, Value k, MatrixSource::Along along, Value mask) {
+  source.depthGroup = shape.depthGroup;
+  source.vector = [this, &operand, batch, rows = source.rows, wholeVectors](
+                      Value start, const PointIndex &other, MatrixSource::Along along, Value mask) {
     const bool depthWise = along == MatrixSource::Along::Depth;
     auto at = [&](const PointIndex &vector, Value lanesThere) {
-      return depthWise ? valueAt(operand, batch, PointIndex::uniform(row, rows), vector, lanes,
-                                 lanesThere)
-                       : valueAt(operand, batch, vector, PointIndex::uniform(k, shape.depth), lanes,
-                                 lanesThere);
+      return depthWise ? valueAt(operand, batch, other, vector, lanes, lanesThere)
+                       : valueAt(operand, batch, vector, other, lanes, lanesThere);
     };
-    Value start = depthWise ? k : row;
     const int64_t extent = depthWise ? shape.depth : rows;
     if (operand.line && depthWise == operand.alongDepth)
       return emitAlongLines(code, {extent, operand.line}, start, mask, at);
     return at(PointIndex::consecutive(start, extent, depthWise || wholeVectors), mask);
+  };
+  source.prefetch = [this, &operand, batch, rows = source.rows](Value start,
+                                                                const PointIndex &other) {
+    PointEmitter points = kernel.pointsAhead();
+    operand.at(points, PointIndex::uniform(batch, shape.batch),
+               operand.line ? runInLine(code, {rows, operand.line}, start)
+                            : PointIndex::consecutive(start, rows, /*aligned=*/false),
+               other);
   };
   if (!operand.view)
     return source;
@@ -467,7 +473,9 @@ void ContractionEmitter::emitDotProducts(Value column, Value columnEnd) {
     return llvm::map_to_vector(rows.rows, [&](Value row) {
       if (rows.buffer)
         return code.convert(code.loadVector(rows.buffer, code.add(row, k), mask), sumType);
-      Value vector = code.convert(source.vector(row, k, MatrixSource::Along::Depth, mask), sumType);
+      Value vector = code.convert(
+          source.vector(k, PointIndex::uniform(row, source.rows), MatrixSource::Along::Depth, mask),
+          sumType);
       if (!mask) // else what is computed outside is added up too
         return vector;
       return code.create<arith::SelectOp>(mask, vector, code.zero(lanesOf(sumType))).getResult();

@@ -2,7 +2,6 @@
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace ingot {
 namespace {
@@ -166,10 +165,11 @@ bool ContractionBlocks::complete(const ContractionShape &shape) {
                     (packLhs || shape.lhsInPlace || dotProducts) &&
                     (packRhs || shape.rhsInPlace || dotProducts) &&
                     (!packAhead || (packRhs && shape.rhsInMemory && !dotProducts)) && depth > 0 &&
-                    depth % depthStep() == 0 && stackDepth > 0 && stackDepth % depth == 0 &&
-                    blockRows > 0 && blockRows % tile.rows == 0 && blockColumns > 0 &&
-                    blockColumns % quantum == 0 && passColumns > 0 &&
-                    passColumns % tile.columns() == 0 && spanRowBlocks > 0 && unitsPerGrain > 0;
+                    depth % (oneDepthBlock(shape) ? depthAlignment() : depthStep(shape)) == 0 &&
+                    stackDepth > 0 && stackDepth % depth == 0 && blockRows > 0 &&
+                    blockRows % tile.rows == 0 && blockColumns > 0 && blockColumns % quantum == 0 &&
+                    passColumns > 0 && passColumns % tile.columns() == 0 && spanRowBlocks > 0 &&
+                    unitsPerGrain > 0;
   if (!fits)
     return false;
   rowBlocks = divideCeil(shape.rows, blockRows);
@@ -255,10 +255,11 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   if (blocks.packAhead)
     blocks.prefetchDepths = std::clamp<int64_t>(machine.l1Ways - 4, 4, 8);
   const int64_t panelDepth = choice.depth.value_or(deepestPanel(shape, blocks, machine));
-  const int64_t step = blocks.depthStep();
+  const int64_t step = blocks.depthStep(shape);
   int64_t deepest = std::max(step, panelDepth / step * step);
   int64_t depthBlocks = std::max<int64_t>(1, divideCeil(shape.depth, deepest));
-  blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks, step);
+  blocks.depth = roundedDiv(std::max<int64_t>(shape.depth, 1), depthBlocks,
+                            depthBlocks == 1 ? blocks.depthAlignment() : step);
   // A square block of the left operand is best: the deeper it is, the less often unfinished sums
   // come and go; the more rows it has, the more often a packed panel is read.
   const int64_t blockSize = leftBlockSize(shape, blocks, machine);

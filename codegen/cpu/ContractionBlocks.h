@@ -6,6 +6,7 @@
 #include "passes/options/BlockChoice.h"
 #include "passes/options/TargetCosts.h"
 #include <cstdint>
+#include <numeric>
 
 namespace ingot {
 
@@ -18,6 +19,9 @@ struct ContractionShape {
   /// Whether the micro-kernel can read the operand where it lies.
   bool lhsInPlace = false, rhsInPlace = false;
   bool rhsInMemory = false; ///< not computed, perhaps to be converted or turned around
+  /// Depths of a computed operand that are packed together: blocks of the depth, if there are
+  /// several, are multiples of it.
+  int64_t depthGroup = 1;
   /// The left operand is contiguous along the depth, and its rows are this many elements apart; 0
   /// if not so.
   int64_t lhsRowStride = 0;
@@ -56,8 +60,11 @@ struct ContractionBlocks {
   int64_t unitsPerGrain = 1;
   int64_t grains = 1;
 
-  /// Depths are cut in multiples of this; packed ones as panels want it.
-  int64_t depthStep() const { return packLhs || packRhs ? Panels::depthStep : Code::lanes; }
+  /// A block's depth is a multiple of this, as panels want it; of several blocks also of the group.
+  int64_t depthAlignment() const { return packLhs || packRhs ? Panels::depthStep : Code::lanes; }
+  int64_t depthStep(const ContractionShape &shape) const {
+    return std::lcm(depthAlignment(), shape.depthGroup);
+  }
   int64_t spanRows() const { return blockRows * spanRowBlocks; }
   bool oneDepthBlock(const ContractionShape &shape) const { return shape.depth <= depth; }
   bool oneStack(const ContractionShape &shape) const { return shape.depth <= stackDepth; }

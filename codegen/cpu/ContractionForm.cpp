@@ -8,15 +8,17 @@ namespace ingot {
 namespace {
 
 /// Up to so many columns of one matrix leave much of the last panel empty, and are few to pack the
-/// left operand for.
-constexpr int64_t joinedColumns = 8 * Code::lanes;
+/// left operand for. To compute it takes longer.
+constexpr int64_t joinedColumns = 16 * Code::lanes, columnsOfComputed = 64 * Code::lanes;
 
 /// Whether the matrices that the left operand multiplies are computed as one: images of a
 /// convolution.
-bool joinsMatrices(const ContractionOperand &left, const ContractionOperand &right) {
+bool joinsMatrices(const ContractionOperand &left, const ContractionOperand &right,
+                   func::FuncOp kernel) {
   const int64_t columns = product(right.sizes(right.freeDims));
-  return left.isShared() && !right.isShared() && columns > 1 && columns <= joinedColumns &&
-         !(left.isDepthLast() && right.isDepthLast());
+  return columns > 1 && columns <= (left.view ? joinedColumns : columnsOfComputed) &&
+         !(left.isDepthLast() && right.isDepthLast()) && left.isShared(kernel) &&
+         !right.isShared(kernel);
 }
 
 /// Whether packing could copy the operand from memory only element by element: neighbours lie at
@@ -28,6 +30,19 @@ bool isCopiedByElement(const ContractionOperand &operand, bool isLeft) {
   return depth != 1 && free != 1 && !isReadInPlace && (!depth || !free);
 }
 
+/// Depths that differ in the last dimensions of the depth alone, such as the taps of a window, and
+/// are few enough to have code of their own.
+int64_t depthGroupOf(const ContractionOperand &operand) {
+  constexpr int64_t mostCode = 16;
+  int64_t group = 1;
+  for (int64_t size : llvm::reverse(operand.sizes(operand.contractDims))) {
+    if (group * size > mostCode)
+      break;
+    group *= size;
+  }
+  return std::max<int64_t>(group, 1);
+}
+
 } // namespace
 
 ContractionForm::ContractionForm(graph::ContractOp contract)
@@ -36,10 +51,11 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   Type element = cast<RankedTensorType>(contract.getType()).getElementType();
   sumType =
       element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(contract.getContext()) : element;
-  if (joinsMatrices(left, right)) {
+  auto kernel = contract->getParentOfType<func::FuncOp>();
+  if (joinsMatrices(left, right, kernel)) {
     shape.joined = product(left.sizes(left.batchDims));
-    left.joinBatch();
-    right.joinBatch();
+    left.joinBatch(kernel);
+    right.joinBatch(kernel);
   }
   for (ContractionOperand *operand : {&left, &right})
     if (operand->view && isCopiedByElement(*operand, operand == &left))
@@ -66,8 +82,10 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   shape.rhsRunsAlongDepth = right.view && right.contract.stride() == 1;
   for (ContractionOperand *operand : {&left, &right})
     if (!operand->view)
-      operand->chooseVectors(contract->getParentOfType<func::FuncOp>(), Code::lanes,
-                             operand == &right);
+      operand->chooseVectors(kernel, Code::lanes, operand == &right);
+  for (const ContractionOperand *operand : {&left, &right})
+    if (!operand->view && !operand->alongDepth)
+      shape.depthGroup = depthGroupOf(*operand);
   keepRows = left.depthStride() == 1;
 }
 

@@ -16,9 +16,12 @@ public:
   /// `index` constant.
   mlir::Value index(int64_t value);
   PointEmitter points(int64_t lanes = Code::lanes);
+  /// Points that are asked for and computed later.
+  PointEmitter pointsAhead(int64_t lanes = Code::lanes);
 
 private:
   VectorMemory vectors;
+  PrefetchingMemory prefetches;
 };
 
 /// An emitter writes the whole body as the launch's sizes say; a failure has reported a located

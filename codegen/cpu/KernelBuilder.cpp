@@ -14,4 +14,8 @@ Value KernelBuilder::index(int64_t value) {
 
 PointEmitter KernelBuilder::points(int64_t lanes) { return LaunchBuilder::points(vectors, lanes); }
 
+PointEmitter KernelBuilder::pointsAhead(int64_t lanes) {
+  return LaunchBuilder::points(prefetches, lanes);
+}
+
 } // namespace ingot

@@ -126,7 +126,8 @@ private:
   /// Elements of the row from packed depth `inner` on; prefetches what is `ahead` rows after them.
   Value depths(const Row &of, Value inner, Value mask, int64_t ahead) {
     if (!source.buffer)
-      return widened(source.vector(of.row, code.add(k, inner), Along::Depth, mask));
+      return widened(source.vector(code.add(k, inner), PointIndex::uniform(of.row, source.rows),
+                                   Along::Depth, mask));
     Value at = code.add(of.start, inner);
     prefetch(at, source.rowStride, ahead);
     return widened(code.loadVector(source.buffer, at, mask));
@@ -198,42 +199,72 @@ private:
 
   static constexpr int64_t depthsAtOnce = 8;
 
-  /// Elements of depth `at` from a place in the buffer on, or from a row where there is none.
-  Value rowsFrom(Value start, Value at, Value mask) {
-    if (!source.buffer)
-      return widened(source.vector(start, at, Along::Rows, mask));
-    prefetch(start, source.depthStride, depthsAtOnce);
-    return widened(code.loadVector(source.buffer, start, mask));
-  }
-
   /// Memory and panels run along the rows: each depth is a run of every panel. A few depths at a
   /// time, so that both sides are read and written in runs of some length.
   void copyDepths() {
-    int64_t width = panels.width;
-    code.loop(code.index(0), depth, depthsAtOnce, [&](Value firstDepth) {
-      Value endDepth = code.min(code.add(firstDepth, depthsAtOnce), depth);
-      // Narrow panels are filled several at once.
-      const bool several = lanes % width == 0;
-      code.loop(code.index(0), rows, several ? lanes : width, [&](Value block) {
-        Value panel = panelOf(block);
-        Value first = source.buffer ? code.add(source.rowOffset(row), block) : code.add(row, block);
-        SmallVector<Value> masks =
-            several ? SmallVector<Value>{wholeMask(block)} : edgeMasks(block);
-        code.loop(firstDepth, endDepth, 1, [&](Value inner) {
-          Value start =
-              source.buffer ? code.add(source.depthOffset(code.add(k, inner)), first) : first;
-          Value target = code.add(panel, code.mul(inner, width));
-          for (auto [v, mask] : llvm::enumerate(masks)) {
-            Value vector = rowsFrom(code.add(start, v * lanes), code.add(k, inner), mask);
-            if (several)
-              storeTransposed(vector, target, lanes / width);
-            else
-              code.storeVector(vector, panels.buffer, code.add(target, v * lanes));
-          }
-        });
+    const int64_t atOnce = source.buffer ? depthsAtOnce : depthsAtOnce * source.depthGroup;
+    code.loop(code.index(0), depth, atOnce, [&](Value firstDepth) {
+      Value endDepth = code.min(code.add(firstDepth, atOnce), depth);
+      source.buffer ? copyDepths(firstDepth, endDepth) : computeDepths(firstDepth, endDepth);
+    });
+  }
+
+  /// Calls `each` with the panel, the first row and the masks of every block of rows. Narrow panels
+  /// are filled several at once.
+  void rowBlocks(function_ref<void(Value panel, Value block, ArrayRef<Value> masks)> each) {
+    code.loop(code.index(0), rows, severalPanels() ? lanes : panels.width, [&](Value block) {
+      each(panelOf(block), block,
+           severalPanels() ? SmallVector<Value>{wholeMask(block)} : edgeMasks(block));
+    });
+  }
+
+  void copyDepths(Value firstDepth, Value endDepth) {
+    rowBlocks([&](Value panel, Value block, ArrayRef<Value> masks) {
+      Value first = code.add(source.rowOffset(row), block);
+      code.loop(firstDepth, endDepth, 1, [&](Value inner) {
+        Value start = code.add(source.depthOffset(code.add(k, inner)), first);
+        for (auto [v, mask] : llvm::enumerate(masks)) {
+          Value at = code.add(start, v * lanes);
+          prefetch(at, source.depthStride, depthsAtOnce);
+          storeDepth(code.loadVector(source.buffer, at, mask), panel, inner, v);
+        }
       });
     });
   }
+
+  /// What depends on rows and the place in a group alone, such as where a window leaves the image,
+  /// is the same for all groups: the optimizer takes it out of the loop.
+  void computeDepths(Value firstDepth, Value endDepth) {
+    const int64_t group = source.depthGroup;
+    rowBlocks([&](Value panel, Value block, ArrayRef<Value> masks) {
+      Value first = code.add(row, block);
+      code.loop(firstDepth, endDepth, group, [&](Value inner) {
+        const PointIndex groups =
+            PointIndex::uniform(code.div(code.add(k, inner), group), source.depth / group) * group;
+        for (int64_t member = 0; member < group; ++member)
+          for (auto [v, mask] : llvm::enumerate(masks))
+            storeDepth(source.vector(code.add(first, v * lanes),
+                                     groups + PointIndex::constant(member), Along::Rows, mask),
+                       panel, code.add(inner, member), v);
+        // The panel after this one: its rows are new to the group's last member alone, since the
+        // windows of the others reached them before.
+        for (size_t v = 0; v < masks.size(); ++v)
+          source.prefetch(code.add(first, panels.width + v * lanes),
+                          groups + PointIndex::constant(group - 1));
+      });
+    });
+  }
+
+  /// Stores vector `v` of the rows of a depth.
+  void storeDepth(Value vector, Value panel, Value inner, int64_t v) {
+    Value target = code.add(panel, code.mul(inner, panels.width));
+    if (severalPanels())
+      storeTransposed(widened(vector), target, lanes / panels.width);
+    else
+      code.storeVector(widened(vector), panels.buffer, code.add(target, v * lanes));
+  }
+
+  bool severalPanels() const { return lanes % panels.width == 0; }
 
   /// The lanes of a vector from row `block` on that belong to the matrix; null if all do.
   Value wholeMask(Value block) {

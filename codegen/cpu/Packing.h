@@ -1,6 +1,7 @@
 /// Copies blocks of a contraction's operands into panels that the micro-kernel reads in order.
 #pragma once
 #include "codegen/cpu/Code.h"
+#include "codegen/kernel/PointIndex.h"
 #include <functional>
 
 namespace ingot {
@@ -19,8 +20,16 @@ struct MatrixSource {
   /// computed at once.
   std::optional<int64_t> rowStride, depthStride;
   std::function<mlir::Value(mlir::Value row, mlir::Value k)> element;
-  /// A vector of elements from (row, k) on; lanes that the mask leaves out may lie outside.
-  std::function<mlir::Value(mlir::Value row, mlir::Value k, Along along, mlir::Value mask)> vector;
+  /// A vector of elements along one direction from `start` on, at `other` in the other direction;
+  /// lanes that the mask leaves out may lie outside.
+  std::function<mlir::Value(mlir::Value start, const PointIndex &other, Along along,
+                            mlir::Value mask)>
+      vector;
+  /// Asks for what that vector along the rows reads.
+  std::function<void(mlir::Value start, const PointIndex &other)> prefetch;
+  /// Computed: depths that are packed together, as code of their own each; blocks of the depth
+  /// start at multiples of it.
+  int64_t depthGroup = 1;
 };
 
 /// Panels of `width` rows each: element (row w, depth k) of panel p is

@@ -1,4 +1,5 @@
 /// Elementwise and update kernels: one pass over the points of the results.
+#include "codegen/cpu/Code.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
@@ -101,7 +102,9 @@ class PointwiseEmitter {
 public:
   PointwiseEmitter(KernelBuilder &kernel)
       : kernel(kernel), builder(kernel.builder), location(kernel.location()),
-        points(kernel.points()) {}
+        points(kernel.points()) {
+    kernel.kernel.walk([&](linalg::LinalgOp op) { readsWindows |= op.getNumReductionLoops() > 0; });
+  }
 
   LogicalResult emit();
 
@@ -109,6 +112,7 @@ private:
   LogicalResult readNests();
   void emitNest(const CpuNest &nest, Value lo, Value hi);
   void emitBlock(const CpuNest &nest, const PointIndex &row, const PointIndex &index, Value mask);
+  void prefetchWindows(const CpuNest &nest, const PointIndex &position);
   Value times(Value value, int64_t factor) {
     return arith::MulIOp::create(builder, location, value, kernel.index(factor));
   }
@@ -121,6 +125,7 @@ private:
   Location location;
   PointEmitter points;
   SmallVector<CpuNest> nests;
+  bool readsWindows = false; ///< a point reduces elements of its own
 };
 
 LogicalResult PointwiseEmitter::readNests() {
@@ -157,6 +162,28 @@ void PointwiseEmitter::emitBlock(const CpuNest &nest, const PointIndex &row,
   for (auto [result, value] : llvm::zip(nest.results, values))
     points.store(value, kernel.resultMemory(result), position, mask,
                  kernel.type(result).getElementType());
+  if (readsWindows)
+    prefetchWindows(nest, position);
+}
+
+/// Windows reach several lines of an operand at once, each of which the hardware follows for a
+/// moment only: what comes two kilobytes later is asked for, about as far on in the operand as the
+/// results are.
+void PointwiseEmitter::prefetchWindows(const CpuNest &nest, const PointIndex &position) {
+  constexpr int64_t ahead = 512, mostPerResult = 8;
+  Code code{builder, location};
+  Value next;
+  for (unsigned operand = 0; operand < kernel.operands(); ++operand) {
+    auto type = cast<RankedTensorType>(kernel.tensor(operand).getType());
+    const int64_t perResult = type.getNumElements() / nest.count;
+    if (perResult == 0 || perResult > mostPerResult)
+      continue;
+    if (!next)
+      next = code.add(position.scalar(builder, location, builder.getIndexType()), ahead);
+    for (int64_t number = 0; number < perResult; ++number)
+      code.prefetch(code.flat(kernel.operandMemory(operand)),
+                    code.add(code.mul(next, perResult), number * Code::lanes), /*level=*/2);
+  }
 }
 
 void PointwiseEmitter::emitNest(const CpuNest &nest, Value lo, Value hi) {

@@ -1,9 +1,9 @@
 /// Row kernels: grains are runs of rows; inside a row, reductions level by level, then the results.
-/// Lanes go along a row, or across rows that lie side by side.
 #include "codegen/cpu/Code.h"
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Lanes.h"
+#include "codegen/kernel/Nests.h"
 #include "codegen/kernel/RowPlan.h"
 #include "codegen/kernel/Sharing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -18,9 +18,11 @@ namespace {
 /// By stage (`RowStages`), but for the first two and the kept values.
 struct RowSizes {
   int64_t rows = 1, rowsPerGrain = 1;
-  int64_t across = 0; ///< 1: lanes are neighbouring rows
+  int64_t across = 0;     ///< 1: lanes are neighbouring rows
+  int64_t rowsAtOnce = 1; ///< neighbours that read much in common
   SmallVector<int64_t>
-      unroll; ///< blocks of lanes that are written out by stages that store results
+      unroll;                ///< blocks of lanes that are written out by stages that store results
+  SmallVector<int64_t> line; ///< elements of the lines in which stages that reduce walk a row
   SmallVector<int64_t> kept,
       keptIn; ///< values that a stage keeps in scratch, by number in the body
 
@@ -28,7 +30,9 @@ struct RowSizes {
     field("rows", rows);
     field("rows_per_grain", rowsPerGrain);
     field("across", across);
+    field("rows_at_once", rowsAtOnce);
     field("unroll", unroll);
+    field("line", line);
     field("kept", kept);
     field("kept_in", keptIn);
   }
@@ -77,6 +81,84 @@ bool goesAcross(func::FuncOp kernel, const RowStages &plan) {
          slowAccesses(kernel, plan, /*across=*/true) == 0;
 }
 
+/// The lines of a reduction's row are its last dimensions: all of them, unless a block of lanes
+/// that leaves no line needs fewer gathers and divisions, as windows do.
+FailureOr<int64_t> chooseLine(func::FuncOp kernel, const RowStages &plan, const RowStage &stage) {
+  if (stage.reductions.empty() || stage.size <= 1)
+    return stage.size;
+  linalg::LinalgOp op = stage.reductions.front()->op;
+  SmallVector<unsigned> dims;
+  op.getReductionDims(dims);
+  int64_t best = stage.size, line = stage.size;
+  double least = std::numeric_limits<double>::infinity();
+  for (unsigned dim : dims) {
+    PointAccess points(kernel, Code::lanes);
+    const PointIndex row = points.uniform(plan.rows),
+                     along = points.uniform(stage.size / line) * line + points.consecutive(line);
+    for (Reduction *reduction : stage.reductions)
+      points.region(reduction->op, iterationOf(points, *reduction, row, along));
+    std::optional<double> cost = costOfAccesses(points, line);
+    if (!cost)
+      return failure();
+    if (*cost < least)
+      best = line, least = *cost;
+    line /= op.getStaticLoopRanges()[dim];
+  }
+  return best;
+}
+
+/// The rows of the result's last dimensions are computed side by side if they are few and need few
+/// loads more than one of them, as the taps of a filter's gradient do.
+int64_t chooseRowsAtOnce(func::FuncOp kernel, const RowStages &plan, ArrayRef<int64_t> lines) {
+  constexpr int64_t most = 16;
+  if (llvm::any_of(plan.stages, [](const RowStage &stage) {
+        return stage.reductions.empty() && stage.size > 1;
+      }))
+    return 1;
+  int64_t count = 1;
+  for (int64_t extent : llvm::reverse(plan.reductions.front().type(0).getShape())) {
+    if (count * extent > most)
+      break;
+    count *= extent;
+  }
+  auto loads = [&](int64_t atOnce) {
+    PointAccess points(kernel, Code::lanes);
+    const PointIndex group = points.uniform(plan.rows / atOnce) * atOnce;
+    for (auto [stage, line] : llvm::zip(plan.stages, lines)) {
+      if (stage.reductions.empty() || stage.size == 0)
+        continue;
+      const PointIndex along = points.uniform(stage.size / line) * line + points.consecutive(line);
+      for (int64_t row = 0; row < atOnce; ++row)
+        for (Reduction *reduction : stage.reductions)
+          points.region(reduction->op,
+                        iterationOf(points, *reduction, group + PointIndex::constant(row), along));
+    }
+    std::vector<PointAccess::Load> different;
+    for (const PointAccess::Load &load : points.loads())
+      if (llvm::none_of(different, [&](const PointAccess::Load &other) {
+            return other.operand == load.operand && other.position == load.position;
+          }))
+        different.push_back(load);
+    return int64_t(different.size());
+  };
+  return count > 1 && 4 * loads(count) <= 3 * count * loads(1) ? count : 1;
+}
+
+/// The extent of the reduced dimension whose elements are lines of this length.
+int64_t extentBefore(const RowStage &stage, int64_t length) {
+  linalg::LinalgOp op = stage.reductions.front()->op;
+  SmallVector<unsigned> dims;
+  op.getReductionDims(dims);
+  int64_t inner = 1;
+  for (unsigned dim : llvm::reverse(dims)) {
+    const int64_t extent = op.getStaticLoopRanges()[dim];
+    if (inner == length && extent > 1)
+      return extent;
+    inner *= extent;
+  }
+  return 1;
+}
+
 /// `rowsPerGrain` 0: by cost.
 LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found,
                            int64_t rowsPerGrain) {
@@ -106,6 +188,16 @@ LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found
     total += double(rows) * double(stage.size);
   for (RowStage &stage : plan.stages)
     sizes.unroll.push_back(unrollFor(kernel.operations() / total, stage.size, Code::lanes));
+  for (RowStage &stage : plan.stages) {
+    FailureOr<int64_t> line = sizes.across ? stage.size : chooseLine(kernel.kernel, plan, stage);
+    if (failed(line))
+      return failure();
+    sizes.line.push_back(*line);
+  }
+  if (!sizes.across) {
+    sizes.rowsAtOnce = chooseRowsAtOnce(kernel.kernel, plan, sizes.line);
+    sizes.rowsPerGrain = llvm::alignTo(sizes.rowsPerGrain, sizes.rowsAtOnce);
+  }
   if (failed(shareRows(kernel, plan, buffers, Code::lanes)))
     return failure();
   kernel.launch("rows", llvm::divideCeilSigned(rows, sizes.rowsPerGrain), sizes);
@@ -119,6 +211,37 @@ LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found
 /// Accumulators of one turn: per reduction, per output.
 using Accumulators = SmallVector<SmallVector<Value>>;
 
+/// Accumulators of rows that are computed side by side; those of a row take blocks in turns. Loops
+/// carry them all.
+class Turns {
+public:
+  Turns(int64_t rows, int64_t turns, const Accumulators &start)
+      : turns(turns), each(rows * turns, start) {}
+
+  int64_t count() const { return turns; }
+  Accumulators &at(int64_t row, int64_t block) { return each[row * turns + block % turns]; }
+  SmallVector<Value> carried() {
+    SmallVector<Value> all;
+    visit([&](Value &value) { all.push_back(value); });
+    return all;
+  }
+  void assign(ValueRange all) {
+    size_t next = 0;
+    visit([&](Value &value) { value = all[next++]; });
+  }
+
+private:
+  void visit(llvm::function_ref<void(Value &)> apply);
+  int64_t turns;
+  std::vector<Accumulators> each;
+};
+
+void Turns::visit(llvm::function_ref<void(Value &)> apply) {
+  for (Accumulators &accumulators : each)
+    for (auto &values : accumulators)
+      llvm::for_each(values, apply);
+}
+
 class RowEmitter {
 public:
   RowEmitter(KernelBuilder &kernel, std::vector<Reduction> found)
@@ -131,11 +254,15 @@ public:
 private:
   LogicalResult readPlan();
 
-  /// A row, or the rows of all lanes; `mask`: the lanes that have one.
-  void emitRow(const PointIndex &number, Value mask);
+  /// Some rows side by side, or those of all lanes; `mask`: the lanes that have one.
+  void emitRows(const PointIndex &first, Value mask);
+  /// Elements of a row in a block of lanes.
+  int64_t lanesAlong() { return sizes.across ? 1 : points.lanes(); }
   void reduce(int stage);
-  void step(int stage, Accumulators &accumulators, Value start, Value mask);
-  void finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials);
+  void reduceLine(int stage, Turns &turns, int64_t firstBlock, const PointIndex &before);
+  void step(int stage, Turns &turns, int64_t block, const PointIndex &along, Value mask);
+  void loop(Turns &turns, int64_t end, int64_t by, llvm::function_ref<void(Value)> body);
+  void finish(Reduction &reduction, const PointIndex &own, ArrayRef<SmallVector<Value>> partials);
   void store(int stage, const PointIndex &position, Value mask);
   void prefetchNextRow(int64_t size, const PointIndex &position);
   void fillBuffers(int stage, const PointIndex &along, Value mask);
@@ -151,18 +278,28 @@ private:
   std::vector<RowBuffer> buffers;
   RowSizes sizes;
   PointIndex row;
-  Value rowMask; ///< null: every lane has a row
+  Value rowMask;                 ///< null: every lane has a row
+  SmallVector<PointIndex> group; ///< rows that are computed side by side: `row` and those behind it
+  /// Of the group: the results of reductions, by row.
+  llvm::DenseMap<Value, SmallVector<std::pair<PointIndex, Value>>> totals;
 };
 
 LogicalResult RowEmitter::readPlan() {
   if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();
-  bool fits = sizes.rows == rows && sizes.rowsPerGrain > 0 &&
+  bool fits = sizes.rows == rows && sizes.rowsPerGrain > 0 && sizes.rowsAtOnce > 0 &&
+              rows % sizes.rowsAtOnce == 0 && sizes.rowsPerGrain % sizes.rowsAtOnce == 0 &&
               kernel.launch.getGrains() == llvm::divideCeilSigned(rows, sizes.rowsPerGrain) &&
-              sizes.unroll.size() == stages.size() && sizes.kept.size() == sizes.keptIn.size() &&
-              (!sizes.across || (sizes.rowsPerGrain % Code::lanes == 0 && sizes.kept.empty()));
+              sizes.unroll.size() == stages.size() && sizes.line.size() == stages.size() &&
+              sizes.kept.size() == sizes.keptIn.size() &&
+              (!sizes.across || (sizes.rowsPerGrain % Code::lanes == 0 && sizes.kept.empty() &&
+                                 sizes.rowsAtOnce == 1));
   for (size_t stage = 0; fits && stage < stages.size(); ++stage)
-    fits = sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16;
+    fits =
+        sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16 &&
+        (sizes.rowsAtOnce == 1 || stages[stage].size <= 1 || !stages[stage].reductions.empty()) &&
+        (stages[stage].size == 0 ||
+         (sizes.line[stage] > 0 && stages[stage].size % sizes.line[stage] == 0));
   SmallVector<Value> values = valuesOf(kernel.kernel);
   for (size_t index = 0; fits && index < sizes.kept.size(); ++index) {
     const int64_t number = sizes.kept[index], stage = sizes.keptIn[index];
@@ -216,85 +353,112 @@ void RowEmitter::bindBuffers(int stage) {
 // Reductions
 //===--------------------------------------------------------------------------------------------===//
 
-void RowEmitter::step(int stage, Accumulators &accumulators, Value start, Value mask) {
+void RowEmitter::step(int stage, Turns &turns, int64_t block, const PointIndex &along, Value mask) {
   PointEmitter::Scope scope(points);
-  const int64_t size = stages[stage].size;
-  // The lanes after a row's only element are not in other rows.
-  PointIndex along = size == 1      ? PointIndex::constant(0)
-                     : sizes.across ? PointIndex::uniform(start, size)
-                                    : PointIndex::consecutive(start, size, /*aligned=*/true);
   fillBuffers(stage, along, mask);
-  for (auto [reduction, values] : llvm::zip(stages[stage].reductions, accumulators)) {
-    SmallVector<PointIndex> iteration = iterationOf(points, *reduction, row, along);
-    SmallVector<Value> next =
-        accumulate(points, *reduction, iteration, values, mask ? mask : rowMask);
-    for (auto [value, after] : llvm::zip(values, next))
-      value =
-          mask ? arith::SelectOp::create(builder, location, mask, after, value).getResult() : after;
+  for (auto [number, own] : llvm::enumerate(group))
+    for (auto [reduction, values] : llvm::zip(stages[stage].reductions, turns.at(number, block))) {
+      SmallVector<PointIndex> iteration = iterationOf(points, *reduction, own, along);
+      SmallVector<Value> next =
+          accumulate(points, *reduction, iteration, values, mask ? mask : rowMask);
+      for (auto [value, after] : llvm::zip(values, next))
+        value = mask ? arith::SelectOp::create(builder, location, mask, after, value).getResult()
+                     : after;
+    }
+}
+
+/// A loop that carries the turns' accumulators.
+void RowEmitter::loop(Turns &turns, int64_t end, int64_t by, llvm::function_ref<void(Value)> body) {
+  auto nest = scf::ForOp::create(builder, location, kernel.index(0), kernel.index(end),
+                                 kernel.index(by), turns.carried());
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(nest.getBody());
+  turns.assign(nest.getRegionIterArgs());
+  body(nest.getInductionVar());
+  scf::YieldOp::create(builder, location, turns.carried());
+  turns.assign(nest.getResults());
+}
+
+/// The blocks of the line from element `before` of the row on, of which `firstBlock` takes
+/// its turn first.
+void RowEmitter::reduceLine(int stage, Turns &turns, int64_t firstBlock, const PointIndex &before) {
+  const int64_t lanes = lanesAlong(), length = sizes.line[stage], full = length / lanes,
+                count = turns.count();
+  auto block = [&](int64_t number, Value start, Value mask) {
+    // The lanes after a row's only element are not in other rows.
+    const PointIndex within = length == 1    ? PointIndex::constant(0)
+                              : sizes.across ? PointIndex::uniform(start, length)
+                                             : PointIndex::consecutive(start, length, true);
+    step(stage, turns, firstBlock + number, before + within, mask);
+  };
+  int64_t done = 0;
+  if (const int64_t trips = full / count; trips > 1) {
+    done = trips * count;
+    loop(turns, done * lanes, count * lanes, [&](Value first) {
+      for (int64_t turn = 0; turn < count; ++turn)
+        block(turn, arith::AddIOp::create(builder, location, first, kernel.index(turn * lanes)),
+              {});
+    });
   }
+  for (int64_t number = done; number < full; ++number)
+    block(number, kernel.index(number * lanes), {});
+  if (length % lanes)
+    block(full, kernel.index(full * lanes), tailMask(points, location, length % lanes));
 }
 
 /// Up to four accumulators side by side take the blocks in turns and are combined in a fixed order
 /// at the end: the order of additions depends on shapes alone.
 void RowEmitter::reduce(int stage) {
   ArrayRef<Reduction *> members = stages[stage].reductions;
-  int64_t lanes = sizes.across ? 1 : points.lanes();
-  int64_t length = stages[stage].size, full = length / lanes;
-  const int64_t count = std::clamp<int64_t>(full, 1, 4);
+  const int64_t size = stages[stage].size, length = sizes.line[stage], lanes = lanesAlong();
+  const int64_t lines = length ? size / length : 1;
+  // A row that is one line has its tail added to one of the turns of its whole blocks.
+  const int64_t blocks = lines == 1 ? length / lanes : llvm::divideCeilSigned(length, lanes);
+  Accumulators start;
+  for (Reduction *reduction : members)
+    start.push_back(llvm::map_to_vector(neutral(points, *reduction),
+                                        [&](Value value) { return points.vectorised(value); }));
+  constexpr int64_t mostTurns = 4, mostSums = 16;
+  const int64_t side = std::min(mostTurns, std::max<int64_t>(1, mostSums / sizes.rowsAtOnce));
+  Turns turns(sizes.rowsAtOnce, std::clamp<int64_t>(lines * blocks, 1, side), start);
 
-  std::vector<Accumulators> turns(count);
-  for (Accumulators &accumulators : turns)
-    for (Reduction *reduction : members)
-      accumulators.push_back(llvm::map_to_vector(
-          neutral(points, *reduction), [&](Value value) { return points.vectorised(value); }));
-  auto everyValue = [&](llvm::function_ref<void(Value &)> visit) {
-    for (Accumulators &accumulators : turns)
-      for (auto &values : accumulators)
-        llvm::for_each(values, visit);
+  // Neighbouring lines are those of one dimension, so that no line's number is divided. So many are
+  // written out that every turn has a block.
+  const int64_t near = lines == 1 ? 1 : extentBefore(stages[stage], length),
+                atOnce = std::min(near, llvm::divideCeilSigned(turns.count(), blocks)),
+                inLoop = near / atOnce > 1 ? near / atOnce * atOnce : 0;
+  auto reduceNear = [&](const PointIndex &before) {
+    auto reduceAt = [&](int64_t turn, Value line) {
+      reduceLine(stage, turns, turn * blocks, before + PointIndex::uniform(line, near) * length);
+    };
+    if (inLoop)
+      loop(turns, inLoop, atOnce, [&](Value first) {
+        for (int64_t line = 0; line < atOnce; ++line)
+          reduceAt(line, arith::AddIOp::create(builder, location, first, kernel.index(line)));
+      });
+    for (int64_t line = inLoop; line < near; ++line)
+      reduceAt(line, kernel.index(line));
   };
-  auto carried = [&] {
-    SmallVector<Value> all;
-    everyValue([&](Value &value) { all.push_back(value); });
-    return all;
-  };
-  auto assign = [&](ValueRange all) {
-    size_t next = 0;
-    everyValue([&](Value &value) { value = all[next++]; });
-  };
+  const int64_t groups = lines / near;
+  if (groups == 1)
+    reduceNear({});
+  else
+    loop(turns, groups, 1,
+         [&](Value group) { reduceNear(PointIndex::uniform(group, groups) * (near * length)); });
 
-  int64_t trips = full / count, done = 0;
-  if (trips > 1) {
-    done = trips * count;
-    auto loop = scf::ForOp::create(builder, location, kernel.index(0), kernel.index(done * lanes),
-                                   kernel.index(count * lanes), carried());
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(loop.getBody());
-    assign(loop.getRegionIterArgs());
-    for (int64_t turn = 0; turn < count; ++turn) {
-      Value start = arith::AddIOp::create(builder, location, loop.getInductionVar(),
-                                          kernel.index(turn * lanes));
-      step(stage, turns[turn], start, {});
+  for (auto [number, own] : llvm::enumerate(group))
+    for (auto [member, reduction] : llvm::enumerate(members)) {
+      SmallVector<SmallVector<Value>> partials;
+      for (int64_t turn = 0; turn < turns.count(); ++turn)
+        partials.push_back(turns.at(number, turn)[member]);
+      finish(*reduction, own, partials);
     }
-    scf::YieldOp::create(builder, location, carried());
-    assign(loop.getResults());
-  }
-  for (int64_t block = done; block < full; ++block)
-    step(stage, turns[block % count], kernel.index(block * lanes), {});
-  if (length % lanes)
-    step(stage, turns[full % count], kernel.index(full * lanes),
-         tailMask(points, location, length % lanes));
-
-  for (auto [member, reduction] : llvm::enumerate(members)) {
-    SmallVector<SmallVector<Value>> partials;
-    for (Accumulators &accumulators : turns)
-      partials.push_back(accumulators[member]);
-    finish(*reduction, partials);
-  }
 }
 
 /// Combines the turns pairwise, then the lanes of a row, then the initial values; from here on the
 /// reduction's results are these values wherever this row's elements are asked.
-void RowEmitter::finish(Reduction &reduction, ArrayRef<SmallVector<Value>> partials) {
+void RowEmitter::finish(Reduction &reduction, const PointIndex &own,
+                        ArrayRef<SmallVector<Value>> partials) {
   SmallVector<SmallVector<Value>> values(partials);
   while (values.size() > 1) {
     SmallVector<SmallVector<Value>> pairs;
@@ -304,15 +468,20 @@ void RowEmitter::finish(Reduction &reduction, ArrayRef<SmallVector<Value>> parti
                           : values[index]);
     values = pairs;
   }
-  SmallVector<PointIndex> iteration = iterationOf(points, reduction, row, PointIndex::constant(0));
+  SmallVector<PointIndex> iteration = iterationOf(points, reduction, own, PointIndex::constant(0));
   SmallVector<Value> sums =
       sizes.across ? values.front() : combineLanes(points, reduction, values.front());
-  SmallVector<Value> totals = withInitial(points, reduction, iteration, sums, rowMask);
-  for (auto [tensor, total] : llvm::zip_equal(reduction.op->getResults(), totals)) {
+  SmallVector<Value> results = withInitial(points, reduction, iteration, sums, rowMask);
+  for (auto [tensor, total] : llvm::zip_equal(reduction.op->getResults(), results)) {
+    totals[tensor].push_back({own, total});
     ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
     points.bind(tensor,
-                [total = Value(total), shape, own = row](PointEmitter::Indices indices, Value) {
-                  return linearise(indices, shape) == own ? total : Value();
+                [this, tensor = Value(tensor), shape](PointEmitter::Indices indices, Value) {
+                  const PointIndex asked = linearise(indices, shape);
+                  for (const auto &[row, total] : totals[tensor])
+                    if (asked == row)
+                      return total;
+                  return Value();
                 });
   }
 }
@@ -342,8 +511,12 @@ void RowEmitter::prefetchNextRow(int64_t size, const PointIndex &position) {
       code.prefetch(code.flat(kernel.operandMemory(operand)), next, /*level=*/2);
 }
 
-void RowEmitter::emitRow(const PointIndex &number, Value mask) {
-  row = number;
+void RowEmitter::emitRows(const PointIndex &first, Value mask) {
+  totals.clear();
+  group.clear();
+  for (int64_t place = 0; place < sizes.rowsAtOnce; ++place)
+    group.push_back(first + PointIndex::constant(place));
+  row = first;
   rowMask = mask;
   PointEmitter::Scope scope(points);
   int last = -1; // pass that walks rows and stores them
@@ -354,7 +527,8 @@ void RowEmitter::emitRow(const PointIndex &number, Value mask) {
     if (!stage.reductions.empty())
       reduce(index);
     else if (stage.size == 1)
-      store(index, row, rowMask);
+      for (const PointIndex &own : group)
+        store(index, own, rowMask);
     else
       forEachBlock(points, location, {}, {}, stage.size, sizes.unroll[index],
                    [&](const PointIndex &along, Value mask) {
@@ -371,21 +545,23 @@ void RowEmitter::emitRow(const PointIndex &number, Value mask) {
 LogicalResult RowEmitter::emit() {
   if (failed(readPlan()))
     return failure();
+  const int64_t atOnce = sizes.rowsAtOnce, groups = rows / atOnce;
   auto bound = [&](Value grain) -> Value {
-    Value start = arith::MulIOp::create(builder, location, grain, kernel.index(sizes.rowsPerGrain));
-    return arith::MinUIOp::create(builder, location, start, kernel.index(rows));
+    Value start =
+        arith::MulIOp::create(builder, location, grain, kernel.index(sizes.rowsPerGrain / atOnce));
+    return arith::MinUIOp::create(builder, location, start, kernel.index(groups));
   };
-  if (rows == 1) {
-    emitRow(PointIndex::constant(0), {});
+  if (groups == 1) {
+    emitRows(PointIndex::constant(0), {});
   } else if (sizes.across) {
     forEachBlock(points, location, bound(kernel.lo()), bound(kernel.hi()), rows, /*unroll=*/1,
-                 [&](const PointIndex &block, Value mask) { emitRow(block, mask); });
+                 [&](const PointIndex &block, Value mask) { emitRows(block, mask); });
   } else {
     auto loop = scf::ForOp::create(builder, location, bound(kernel.lo()), bound(kernel.hi()),
                                    kernel.index(1));
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(loop.getBody());
-    emitRow(PointIndex::uniform(loop.getInductionVar(), rows), {});
+    emitRows(PointIndex::uniform(loop.getInductionVar(), groups) * atOnce, {});
   }
   return success(points.ok());
 }

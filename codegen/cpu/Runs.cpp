@@ -5,6 +5,13 @@ using namespace mlir;
 
 namespace ingot {
 
+PointIndex runInLine(Code &code, Lines lines, Value start) {
+  const int64_t count = lines.extent / lines.size;
+  Value line = code.min(code.div(start, lines.size), code.index(count - 1));
+  return PointIndex::uniform(line, count) * lines.size +
+         PointIndex::consecutive(code.remainder(start, lines.size), lines.size, /*aligned=*/false);
+}
+
 Value emitAlongLines(Code &code, Lines lines, Value start, Value mask,
                      function_ref<Value(const PointIndex &, Value mask)> at) {
   Value line = code.div(start, lines.size), first = code.remainder(start, lines.size);

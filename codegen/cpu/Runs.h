@@ -13,6 +13,9 @@ struct Lines {
   int64_t fewest() const { return (Code::lanes + size - 1) / size; }
 };
 
+/// The elements from `start` on in the line that it lies in, as a run.
+PointIndex runInLine(Code &code, Lines lines, mlir::Value start);
+
 /// A vector of what `at` computes for the positions from `start` on; `mask`: the lanes that count,
 /// null if all do. Within one line positions are a run, which `at` is given as such: a vector is
 /// computed for every line that it has elements of, with the lanes of that line.

@@ -31,14 +31,26 @@ ContractionOperand::ContractionOperand(Value tensor, ArrayRef<int64_t> batchDims
   contract = view->group(contractDims);
 }
 
-bool ContractionOperand::isShared() const {
-  return view && product(sizes(batchDims)) > 1 && llvm::all_of(batchDims, [&](int64_t d) {
-           return view->strides[d] == 0 || view->sizes[d] == 1;
-         });
+bool ContractionOperand::isShared(func::FuncOp kernel) const {
+  const int64_t matrices = product(sizes(batchDims));
+  if (matrices <= 1)
+    return false;
+  if (view)
+    return llvm::all_of(batchDims,
+                        [&](int64_t d) { return view->strides[d] == 0 || view->sizes[d] == 1; });
+  PointAccess points(kernel);
+  const PointIndex matrix = points.uniform(matrices);
+  access(points, matrix, points.uniform(product(sizes(freeDims))),
+         points.uniform(product(sizes(contractDims))));
+  const IndexVariable &number = matrix.digits().front().variable;
+  return llvm::none_of(points.loads(), [&](const PointAccess::Load &load) {
+    return llvm::any_of(load.position.digits(),
+                        [&](const PointIndex::Digit &digit) { return digit.variable == number; });
+  });
 }
 
-void ContractionOperand::joinBatch() {
-  if (!isShared()) {
+void ContractionOperand::joinBatch(func::FuncOp kernel) {
+  if (!isShared(kernel)) {
     freeDims.insert(freeDims.begin(), batchDims.begin(), batchDims.end());
     if (view)
       free = view->group(freeDims);

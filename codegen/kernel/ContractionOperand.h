@@ -24,11 +24,11 @@ struct ContractionOperand {
   int64_t line = 0;        ///< computed: their elements are runs within so many; 0: wherever
 
   llvm::SmallVector<int64_t> sizes(llvm::ArrayRef<int64_t> dims) const;
-  /// True if several matrices of a batch are one and the same in memory.
-  bool isShared() const;
+  /// True if several matrices of a batch are one and the same.
+  bool isShared(mlir::func::FuncOp kernel) const;
   /// The batch is one matrix: of shared ones the first, of others all with their free dimensions
   /// side by side.
-  void joinBatch();
+  void joinBatch(mlir::func::FuncOp kernel);
   /// Decides how the kernel's emitter computes vectors of neighbours: in the direction, and line by
   /// line of the last dimensions, where they gather less. Vectors along the free dimensions start
   /// at multiples of the lanes if `isFreeAligned`.

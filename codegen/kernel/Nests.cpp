@@ -31,18 +31,20 @@ PointIndex accessBlock(func::FuncOp kernel, PointAccess &points, const Nest &nes
   return position;
 }
 
-/// Cost of one lane's work under these loops: a bad choice pays by gathers and index divisions, and
-/// by lanes that a short inner loop leaves idle. None after an error.
-static std::optional<double> costOfLoops(func::FuncOp kernel, const Nest &nest, int64_t lanes) {
-  PointAccess points(kernel, lanes);
-  accessBlock(kernel, points, nest);
+std::optional<double> costOfAccesses(const PointAccess &points, int64_t extent) {
   double divisions = 0;
   for (const PointAccess::Load &load : points.loads())
     for (const PointIndex::Digit &digit : load.position.digits())
       divisions += (digit.divisor != 1) + !digit.full();
   double cost = 2 + double(points.loads().size()) + 16 * double(points.slowAccesses()) + divisions;
-  double used = double(nest.inner) / double(llvm::alignTo(nest.inner, lanes));
+  double used = double(extent) / double(llvm::alignTo(extent, points.lanes()));
   return points.ok() ? std::optional(cost / used) : std::nullopt;
+}
+
+static std::optional<double> costOfLoops(func::FuncOp kernel, const Nest &nest, int64_t lanes) {
+  PointAccess points(kernel, lanes);
+  accessBlock(kernel, points, nest);
+  return costOfAccesses(points, nest.inner);
 }
 
 /// Fewer, longer loops win ties: the whole space as one line comes first.

@@ -17,6 +17,11 @@ struct Nest {
 /// is one line.
 llvm::SmallVector<Nest> nestsOf(llvm::ArrayRef<mlir::Type> results);
 
+/// What a lane's work costs in a loop over `extent` elements whose block of lanes needs the noted
+/// accesses: gathers and index divisions are dear, and so are lanes that a short loop leaves idle.
+/// None after an error.
+std::optional<double> costOfAccesses(const PointAccess &points, int64_t extent);
+
 /// Notes what one block of lanes of a nest needs; returns its position.
 PointIndex accessBlock(mlir::func::FuncOp kernel, PointAccess &points, const Nest &nest);
 

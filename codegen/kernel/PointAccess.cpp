@@ -99,7 +99,9 @@ PointIndex PointAccess::evaluate(AffineExpr expression, Indices dimensions) {
 bool PointAccess::load(unsigned operand, const PointIndex &position) {
   found.push_back({operand, position});
   PointIndex::Lanes over = position.overLanes(laneCount);
-  slow += !over.affine || over.step < 0 || over.step > 2;
+  const bool inOrder =
+      over.affine ? over.step >= 0 && over.step <= 2 : position.lanesPerStep(laneCount).has_value();
+  slow += !inOrder;
   return !over.affine || over.step != 0;
 }
 
@@ -343,6 +345,8 @@ bool PointAccess::choose(Test test, bool wide, llvm::function_ref<bool()> onTrue
 }
 
 PointIndex PointAccess::confine(const PointIndex &index, int64_t extent, bool perLane) {
+  if (extent == 1)
+    return PointIndex::constant(0);
   if (index.minimum() >= 0 && index.maximum() < extent)
     return index;
   PointIndex::Lanes over = index.overLanes(laneCount);

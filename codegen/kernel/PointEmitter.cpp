@@ -156,12 +156,38 @@ PointIndex PointEmitter::evaluate(AffineExpr expression, Indices dimensions) {
 // Memory
 //===--------------------------------------------------------------------------------------------===//
 
+/// A run each of whose elements fills several lanes.
+Value PointEmitter::loadSlowRun(Value buffer, Type stored, Value start, int64_t lanesPerElement,
+                                Value mask) {
+  Location location = buffer.getLoc();
+  const int64_t elements = laneCount / lanesPerElement;
+  auto everyOne = [&](Value vector, int64_t first) -> Value {
+    SmallVector<int64_t> places;
+    for (int64_t element = 0; element < elements; ++element)
+      places.push_back(element * lanesPerElement + first);
+    return vector::ShuffleOp::create(builder, location, vector, vector, places);
+  };
+  Value some; // an element is read if one of its lanes counts
+  for (int64_t lane = 0; mask && lane < lanesPerElement; ++lane) {
+    Value own = everyOne(mask, lane);
+    some = some ? arith::OrIOp::create(builder, location, some, own).getResult() : own;
+  }
+  Value run = memory.loadRun(builder, location, buffer, VectorType::get({elements}, stored), start,
+                             /*isAligned=*/false, some);
+  SmallVector<int64_t> places;
+  for (int64_t lane = 0; lane < laneCount; ++lane)
+    places.push_back(lane / lanesPerElement);
+  return vector::ShuffleOp::create(builder, location, run, run, places);
+}
+
 Value PointEmitter::load(Value buffer, Type element, const PointIndex &position, Value mask) {
   loads.push_back({buffer, position});
   Location location = buffer.getLoc();
   Type stored = storageType(element);
   PointIndex::Lanes over = position.overLanes(laneCount);
   auto inOrder = [&]() -> Value {
+    if (std::optional<int64_t> perElement = position.lanesPerStep(laneCount))
+      return loadSlowRun(buffer, stored, scalarIndex(position), *perElement, mask);
     if (!over.affine || over.step < 0 || over.step > 2)
       return {};
     Value start = scalarIndex(position);

@@ -105,6 +105,8 @@ private:
                          mlir::Value mask);
   llvm::SmallVector<mlir::Value>
   reduction(mlir::linalg::LinalgOp op, llvm::SmallVector<PointIndex> iteration, mlir::Value mask);
+  mlir::Value loadSlowRun(mlir::Value buffer, mlir::Type stored, mlir::Value start,
+                          int64_t lanesPerElement, mlir::Value mask);
   mlir::Value source(mlir::Operation *op, Indices indices, mlir::Value mask);
   mlir::Value slice(mlir::Operation *op, Indices indices, mlir::Value mask);
   mlir::Value pad(mlir::Operation *op, Indices indices, mlir::Value mask);

@@ -62,6 +62,12 @@ bool isRun(const PointIndex::Digit &digit, int64_t lanes) {
          (digit.full() || (variable.aligned && digit.extent % lanes == 0));
 }
 
+/// True for the digit of a run of lanes whose first one is a multiple of the divisor.
+bool startsAtDivisor(const PointIndex::Digit &digit, int64_t lanes) {
+  return digit.variable.kind == Kind::Consecutive && digit.variable.aligned &&
+         lanes % digit.divisor == 0;
+}
+
 } // namespace
 
 PointIndex PointIndex::constant(int64_t value) {
@@ -208,6 +214,20 @@ PointIndex::Lanes PointIndex::overLanes(int64_t lanes) const {
   return result;
 }
 
+std::optional<int64_t> PointIndex::lanesPerStep(int64_t lanes) const {
+  std::optional<int64_t> number;
+  for (const Digit &digit : terms) {
+    if (isUniform(digit, lanes))
+      continue;
+    const bool isSlowRun = startsAtDivisor(digit, lanes) && digit.divisor > 1 &&
+                           (digit.full() || digit.divisor * digit.extent % lanes == 0);
+    if (number || !isSlowRun || digit.coefficient != 1)
+      return std::nullopt;
+    number = digit.divisor;
+  }
+  return number;
+}
+
 bool PointIndex::isMultipleOf(int64_t factor, int64_t lanes) const {
   return base % factor == 0 && llvm::all_of(terms, [&](const Digit &digit) {
            return digit.coefficient % factor == 0 ||
@@ -244,11 +264,11 @@ Value PointIndex::vector(OpBuilder &builder, Location location, Type element, in
   auto number = [&](int64_t value) {
     return numbers(Attribute(builder.getIntegerAttr(element, value)));
   };
-  auto laneNumbers = [&]() -> Value {
-    if (element.isIndex())
+  auto laneNumbers = [&](int64_t divisor, int64_t extent) -> Value {
+    if (element.isIndex() && divisor == 1 && extent >= lanes)
       return vector::StepOp::create(builder, location, type);
     return numbers(llvm::map_to_vector(llvm::seq<int64_t>(0, lanes), [&](int64_t lane) {
-      return Attribute(builder.getIntegerAttr(element, lane));
+      return Attribute(builder.getIntegerAttr(element, lane / divisor % extent));
     }));
   };
   // What all lanes share is computed once.
@@ -264,13 +284,26 @@ Value PointIndex::vector(OpBuilder &builder, Location location, Type element, in
     Value value = digit.variable.value;
     if (digit.variable.kind == Kind::Uniform)
       continue;
-    if (digit.variable.kind == Kind::Consecutive) {
+    const bool isKnown =
+        startsAtDivisor(digit, lanes) && lanes % (digit.divisor * digit.extent) == 0;
+    int64_t divisor = digit.divisor;
+    if (isKnown) {
+      value = laneNumbers(divisor, digit.extent);
+      divisor = 1;
+    } else if (digit.variable.kind == Kind::Consecutive) {
+      int64_t perStep = 1; // lanes
+      if (startsAtDivisor(digit, lanes) && divisor > 1) {
+        value = arith::DivUIOp::create(
+            builder, location, value,
+            arith::ConstantOp::create(builder, location, builder.getIntegerAttr(element, divisor)));
+        perStep = std::exchange(divisor, 1);
+      }
       value = vector::BroadcastOp::create(builder, location, type, value);
-      value = arith::AddIOp::create(builder, location, value, laneNumbers());
+      value = arith::AddIOp::create(builder, location, value, laneNumbers(perStep, lanes));
     }
-    if (digit.divisor != 1)
-      value = arith::DivUIOp::create(builder, location, value, number(digit.divisor));
-    if (!digit.full())
+    if (divisor != 1)
+      value = arith::DivUIOp::create(builder, location, value, number(divisor));
+    if (!isKnown && !digit.full())
       value = arith::RemUIOp::create(builder, location, value, number(digit.extent));
     if (digit.coefficient != 1)
       value = arith::MulIOp::create(builder, location, value, number(digit.coefficient));

@@ -120,6 +120,8 @@ PointEmitter::Condition PointEmitter::inRange(const PointIndex &index, int64_t l
 /// The same index, known to be in [0, extent) (in the lanes that the mask leaves, if per lane). A
 /// run of lanes stays one: lanes that are left out touch no memory.
 PointIndex PointEmitter::confine(const PointIndex &index, int64_t extent, bool perLane) {
+  if (extent == 1)
+    return PointIndex::constant(0);
   if (index.minimum() >= 0 && index.maximum() < extent)
     return index;
   PointIndex::Lanes over = index.overLanes(laneCount);

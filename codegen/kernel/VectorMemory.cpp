@@ -141,4 +141,25 @@ void VectorMemory::scatter(OpBuilder &builder, Location location, Value value, V
   vector::ScatterOp::create(builder, location, Type(), line, origin, lanes, mask, value);
 }
 
+//===--------------------------------------------------------------------------------------------===//
+// PrefetchingMemory
+//===--------------------------------------------------------------------------------------------===//
+
+// The last element's line: runs follow each other, and so the first one's was asked for before.
+Value PrefetchingMemory::loadRun(OpBuilder &builder, Location location, Value buffer,
+                                 VectorType type, Value start, bool, Value) {
+  Value last = arith::AddIOp::create(
+      builder, location, place(builder, location, start),
+      arith::ConstantOp::create(builder, location,
+                                builder.getIndexAttr(type.getNumElements() - 1)));
+  memref::PrefetchOp::create(builder, location, flatten(builder, buffer), ValueRange{last},
+                             /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+  return zero(builder, location, type);
+}
+
+Value PrefetchingMemory::gather(OpBuilder &builder, Location location, Value, VectorType type,
+                                Value, Value) {
+  return zero(builder, location, type);
+}
+
 } // namespace ingot

@@ -32,14 +32,27 @@ public:
   void scatter(mlir::OpBuilder &builder, mlir::Location location, mlir::Value value,
                mlir::Value buffer, mlir::Value positions, mlir::Value mask) override;
 
-private:
+protected:
   mlir::Value flatten(mlir::OpBuilder &builder, mlir::Value buffer);
   /// A position as `index`.
   mlir::Value place(mlir::OpBuilder &builder, mlir::Location location, mlir::Value position);
+
+private:
   llvm::MaybeAlign alignment(mlir::VectorType type, bool isAligned) const;
 
   mlir::IntegerType position;
   llvm::DenseMap<mlir::Value, mlir::Value> flat;
+};
+
+/// Asks the second cache for what runs would read, and gives zeros: the point is computed for its
+/// loads alone, some time before it is computed for its value.
+class PrefetchingMemory : public VectorMemory {
+public:
+  mlir::Value loadRun(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
+                      mlir::VectorType type, mlir::Value start, bool isAligned,
+                      mlir::Value mask) override;
+  mlir::Value gather(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
+                     mlir::VectorType type, mlir::Value positions, mlir::Value mask) override;
 };
 
 } // namespace ingot

@@ -347,43 +347,48 @@ static bool delaysUpdate(const KernelGroup &group, Operation *op) {
          });
 }
 
-/// Whether `isWanted` holds for the places of a tensor that a reduction reads, in its own loops:
-/// `map` is how it reads `value`. What functions of elements read counts, as they are computed
-/// where their results are.
-static bool readsPlaces(Value value, AffineMap map, llvm::function_ref<bool(AffineMap)> isWanted) {
-  if (isWanted(map))
-    return true;
+/// The places of tensors that a reduction reads, in its own loops: `map` is how it reads `value`.
+/// What functions of elements read counts, as they are computed where their results are.
+static void forPlacesRead(Value value, AffineMap map, llvm::function_ref<void(AffineMap)> visit) {
+  visit(map);
   auto maker = value.getDefiningOp<linalg::GenericOp>();
   if (!maker || maker.getNumReductionLoops() ||
       !maker.getMatchingIndexingMap(maker.getDpsInitOperand(0)).isIdentity())
-    return false;
-  return llvm::any_of(maker.getDpsInputOperands(), [&](OpOperand *operand) {
-    return readsPlaces(operand->get(), maker.getMatchingIndexingMap(operand).compose(map),
-                       isWanted);
-  });
+    return;
+  for (OpOperand *operand : maker.getDpsInputOperands())
+    forPlacesRead(operand->get(), maker.getMatchingIndexingMap(operand).compose(map), visit);
 }
 
 /// True for a reduction of windows: a tensor is walked by sums of kept and reduced loops, and
-/// there are more results than elements of one: neighbouring results read neighbouring elements.
+/// these kept ones are longer than the reduced: neighbouring results read neighbouring elements.
+/// Else the windows lie along the sums, as in the gradient of a filter.
 static bool reducesWindows(linalg::GenericOp op) {
-  int64_t kept = 1, combined = 1;
-  for (auto [extent, kind] : llvm::zip(loopExtents(op), op.getIteratorTypesArray()))
-    (kind == utils::IteratorType::parallel ? kept : combined) *= extent;
-  if (kept < combined)
-    return false;
-  auto loops = op.getIteratorTypesArray();
-  auto isShared = [&](AffineExpr expression) {
-    bool kept = false, reduced = false;
-    expression.walk([&](AffineExpr part) {
-      if (auto dim = dyn_cast<AffineDimExpr>(part))
-        (loops[dim.getPosition()] == utils::IteratorType::parallel ? kept : reduced) = true;
-    });
-    return kept && reduced;
+  const auto loops = op.getIteratorTypesArray();
+  const SmallVector<int64_t> extents = loopExtents(op);
+  llvm::SmallSetVector<unsigned, 8> kept, reduced; // of sums of both
+  auto note = [&](AffineMap map) {
+    for (AffineExpr place : map.getResults()) {
+      SmallVector<unsigned> keptHere, reducedHere;
+      place.walk([&](AffineExpr part) {
+        if (auto dim = dyn_cast<AffineDimExpr>(part))
+          (loops[dim.getPosition()] == utils::IteratorType::parallel ? keptHere : reducedHere)
+              .push_back(dim.getPosition());
+      });
+      if (keptHere.empty() || reducedHere.empty())
+        continue;
+      kept.insert_range(keptHere);
+      reduced.insert_range(reducedHere);
+    }
   };
-  return llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *operand) {
-    return readsPlaces(operand->get(), op.getMatchingIndexingMap(operand),
-                       [&](AffineMap map) { return llvm::any_of(map.getResults(), isShared); });
-  });
+  for (OpOperand *operand : op.getDpsInputOperands())
+    forPlacesRead(operand->get(), op.getMatchingIndexingMap(operand), note);
+  auto points = [&](const auto &dims) {
+    int64_t count = 1;
+    for (unsigned dim : dims)
+      count *= extents[dim];
+    return count;
+  };
+  return !kept.empty() && points(kept) >= points(reduced);
 }
 
 /// Windows: each result by itself. Rows: the last dimensions are reduced; columns: the first ones.
