@@ -413,7 +413,9 @@ void RowEmitter::reduce(int stage) {
   const int64_t size = stages[stage].size, length = sizes.line[stage], lanes = lanesAlong();
   const int64_t lines = length ? size / length : 1;
   // A row that is one line has its tail added to one of the turns of its whole blocks.
-  const int64_t blocks = lines == 1 ? length / lanes : llvm::divideCeilSigned(length, lanes);
+  const int64_t whole = length / lanes;
+  const int64_t blocks =
+      std::max<int64_t>(1, lines == 1 ? whole : llvm::divideCeilSigned(length, lanes));
   Accumulators start;
   for (Reduction *reduction : members)
     start.push_back(llvm::map_to_vector(neutral(points, *reduction),
