@@ -41,7 +41,7 @@ func.func private @scale(%x: tensor<5x8xf32>, %s: tensor<f32>) -> tensor<5x8xf32
 // CHECK:       return
 // CHECK:       func.func private @normalise(
 // CHECK-SAME:    sharing = [0 with 0 same_row of 32], scratch = 128
-// CHECK-SAME:    kept = 4, kept_in = 0, rows = 3
+// CHECK-SAME:    kept = 4, kept_in = 0, line = [32, 32], rows = 3
 func.func private @normalise(%x: tensor<3x32xf32>) -> tensor<3x32xf32> attributes {graph.kernel = "row"} {
   %zero = arith.constant 0.0 : f32
   %l = tensor.empty() : tensor<3xf32>

@@ -187,8 +187,10 @@ TEST_F(OnnxCounted, PaddingCountsNothing) {
     expect("ReduceL2", std::sqrt(reduced(0, square)));
     if (count > 0) {
       expect("ReduceMean", sum / float(count));
-      expect("ReduceLogSumExp",
-             std::log(reduced(0, [](float a, float b) { return a + std::exp(b); })));
+      double exps = 0; // many terms in f32 are as far from this as the program's
+      for (float value : there)
+        exps += std::exp(double(value));
+      expect("ReduceLogSumExp", float(std::log(exps)));
     }
     int64_t columns = 0;
     std::vector<std::vector<float>> scattered(5, floatsOf(base));
