@@ -59,7 +59,7 @@ LogicalResult verifySignature(func::FuncOp function) {
       return emitError(argument.getLoc())
              << roleName(role) << " '" << argumentName(function, index)
              << "' follows an argument of role " << roleName(previous)
-             << "; the order is parameters, state, inputs, targets, scalars";
+             << "; the order is parameters, state, derived, inputs, targets, scalars";
     previous = role;
   }
   return success();

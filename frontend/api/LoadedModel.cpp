@@ -33,7 +33,7 @@ Status writeWeights(Session &session, const Weights &weights) {
   for (const Function &function : session.program().functions)
     for (const Port &port : function.ports)
       if (auto value = weights.find(port.name);
-          isPersistent(port.role) && value != weights.end() && written.insert(port.name).second)
+          isSaved(port.role) && value != weights.end() && written.insert(port.name).second)
         INGOT_TRY(session.write(function.name, port.name, value->second));
   return {};
 }

@@ -115,7 +115,7 @@ Result<Checkpoint> readCheckpoint(const std::string &path, std::vector<std::stri
 Status keepParameters(Checkpoint &checkpoint, const Model &model, const std::string &place) {
   std::map<std::string, Tensor> parameters;
   for (const ModelPort &port : model.ports()) {
-    if (!isPersistent(port.role))
+    if (!isSaved(port.role))
       continue;
     auto found = checkpoint.tensors.extract(port.name);
     if (!found)

@@ -46,11 +46,12 @@ Tensor inputFor(const Port &port, int64_t integerLimit, uint64_t seed, uint64_t 
 
 bool isWritten(const Port &port, const Function &function) {
   return port.role == Role::Output ||
-         ((function.name == "step" || function.name == "init") && isPersistent(port.role));
+         ((function.name == "step" || function.name == "init" || function.name == deriveFunction) &&
+          isPersistent(port.role));
 }
 
 bool isRead(const Port &port, const Function &function) {
-  return port.role != Role::Output && port.role != Role::Error &&
+  return port.role != Role::Output && port.role != Role::Error && port.role != Role::Derived &&
          (function.name != "init" || isFed(port.role));
 }
 

@@ -3,6 +3,7 @@
 #include "ir/dialect/Elements.h"
 #include "ir/reference/Reference.h"
 #include "passes/Signature.h"
+#include "runtime/program/DerivedPorts.h"
 #include <map>
 
 namespace ingot {
@@ -83,6 +84,9 @@ public:
     const Function *ports = description.function(name);
     if (!function || !ports)
       return failure(Error::Code::Usage, std::string(name), "the program has no such function");
+    if (keepsDerived(*ports) && isStale && name != deriveFunction)
+      INGOT_TRY(run(deriveFunction));
+    isStale = !keepsDerived(*ports);
     std::vector<Tensor> arguments;
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
       arguments.push_back(storage.at(key(name, ports->ports[i])));
@@ -96,6 +100,7 @@ public:
     INGOT_ASSIGN(const Port *found, find(function, port));
     INGOT_TRY(checkValue(function, *found, value));
     storage.at(key(function, *found)) = value.clone();
+    isStale = true;
     return {};
   }
 
@@ -116,7 +121,7 @@ private:
                      "the program has no such port");
     return found;
   }
-  /// Parameters and state are shared by all functions.
+  /// What persists is shared by all functions.
   static std::string key(std::string_view function, const Port &port) {
     return isPersistent(port.role) ? port.name : fmt::format("{}\n{}", function, port.name);
   }
@@ -125,6 +130,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
   Program description;
   std::map<std::string, Tensor> storage;
+  bool isStale = true; ///< what is derived may not agree with the parameters (DerivedPorts.h)
 };
 
 } // namespace

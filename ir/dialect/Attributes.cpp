@@ -43,12 +43,14 @@ LogicalResult verifyName(Operation *op, const Ports &ports, unsigned index, Attr
 /// The role of an argument, or of a result, which may also report an error.
 LogicalResult verifyRole(Operation *op, Attribute value, bool ofResult = false) {
   auto role = dyn_cast<StringAttr>(value);
-  bool isKnown = role && llvm::StringSwitch<bool>(role)
-                             .Cases({"parameter", "state", "input", "target", "scalar"}, true)
-                             .Case("error", ofResult)
-                             .Default(false);
+  bool isKnown =
+      role && llvm::StringSwitch<bool>(role)
+                  .Cases({"parameter", "state", "derived", "input", "target", "scalar"}, true)
+                  .Case("error", ofResult)
+                  .Default(false);
   if (!isKnown)
-    return op->emitOpError("graph.role must be parameter, state, input, target or scalar, but is ")
+    return op->emitOpError(
+               "graph.role must be parameter, state, derived, input, target or scalar, but is ")
            << value;
   return success();
 }
@@ -88,7 +90,7 @@ LogicalResult verifyDonated(FunctionOpInterface function, const Ports &ports, un
     return function->emitOpError("argument ") << index << ", " << given << ", is donated to result "
                                               << target << " of another type, " << taken;
   if (StringRef role = roleAt(ports, index);
-      !role.empty() && role != "parameter" && role != "state")
+      !role.empty() && role != "parameter" && role != "state" && role != "derived")
     return function->emitOpError("argument ") << index << " is donated, but its role is " << role;
   for (unsigned other = 0; other < index; ++other)
     if (ports.get(other, "graph.donated") == value)

@@ -350,11 +350,14 @@ def Graph_UpdateOp : Graph_CompositeOp<"update",
     place in it of the first element that is not below `limit` in size (NaN is not); the row's length where all are.
     An element of the padding may be told too.
 
+    `rounded`, where present, is what the parameters become, rounded to a narrower type.
+
     1. Parameters, every group of gradients and of state, and the results pair up in number and type.
     2. The region takes parameter, gradients, state and scalars, all of the type that it computes in.
     3. The region yields the parameter and its state.
     4. The region holds constants and elementwise ops.
     5. `beyond` comes with a limit, and its size divides that of the gradients' bucket.
+    6. There are no `rounded`, or one of each parameter's shape and of one narrower type.
 
     ```mlir
     func.func @update(%p: tensor<8xf32>, %g: tensor<8xf32>, %m: tensor<8xf32>, %lr: tensor<f32>) -> tensor<8xf32> {
@@ -375,18 +378,19 @@ def Graph_UpdateOp : Graph_CompositeOp<"update",
   let arguments = (ins Variadic<Graph_FloatTensor>:$parameters, Variadic<Graph_FloatTensor>:$gradients,
                        Variadic<Graph_FloatTensor>:$state, Variadic<Graph_FloatScalar>:$scalars,
                        OptionalAttr<F64Attr>:$limit);
-  let results = (outs Variadic<Graph_FloatTensor>:$updated, Optional<1DTensorOf<[I32]>>:$beyond);
+  let results = (outs Variadic<Graph_FloatTensor>:$updated, Variadic<Graph_FloatTensor>:$rounded,
+                      Optional<1DTensorOf<[I32]>>:$beyond);
   let regions = (region SizedRegion<1>:$formula);
   let assemblyFormat = [{
     `(` $parameters `)` `gradients` `(` $gradients `)` `state` `(` $state `)` `scalars` `(` $scalars `)` attr-dict
-    `:` type(operands) `->` type($updated) (`beyond` type($beyond)^)? $formula
+    `:` type(operands) `->` type($updated) (`rounded` type($rounded)^)? (`beyond` type($beyond)^)? $formula
   }];
   let extraClassDeclaration = [{
     /// Tensors per parameter: one of state each.
     size_t getStateCount() { return getParameters().empty() ? 0 : getState().size() / getParameters().size(); }
     /// Parameters, gradients and each group of state.
     ::llvm::SmallVector<::mlir::ValueRange> getOperandGroups();
-    /// New parameters and each group of new state.
+    /// New parameters, each group of new state, and what is rounded.
     ::llvm::SmallVector<::mlir::ValueRange> getResultGroups();
   }];
   let hasVerifier = 1;

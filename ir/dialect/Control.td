@@ -113,7 +113,7 @@ def Graph_YieldOp : Graph_Op<"yield", [Pure, ReturnLike, Terminator,
 //===--------------------------------------------------------------------------------------------===//
 
 def Graph_BucketOp : Graph_InferredOp<"bucket"> {
-  let summary = "Tensors laid end to end, each padded to 16 elements and 64 bytes: storage, not a copy";
+  let summary = "Tensors laid end to end, each padded to 32 elements and 64 bytes: storage, not a copy";
   let description = [{
     From stage `kernels` on. The planner places the operands inside the result's buffer.
 
@@ -121,9 +121,9 @@ def Graph_BucketOp : Graph_InferredOp<"bucket"> {
     2. The tensors have static shapes and one element type.
 
     ```mlir
-    func.func @bucket(%x: tensor<4x8xf32>, %y: tensor<3xf32>) -> tensor<48xf32> {
-      %b = graph.bucket %x, %y : tensor<4x8xf32>, tensor<3xf32> -> tensor<48xf32>
-      return %b : tensor<48xf32>
+    func.func @bucket(%x: tensor<4x8xf32>, %y: tensor<3xf32>) -> tensor<64xf32> {
+      %b = graph.bucket %x, %y : tensor<4x8xf32>, tensor<3xf32> -> tensor<64xf32>
+      return %b : tensor<64xf32>
     }
     ```
   }];
@@ -140,8 +140,8 @@ def Graph_UnbucketOp : Graph_FoldedOp<"unbucket"> {
     1. The operand is the bucket of the results.
 
     ```mlir
-    func.func @unbucket(%b: tensor<48xf32>) -> (tensor<4x8xf32>, tensor<3xf32>) {
-      %x, %y = graph.unbucket %b : tensor<48xf32> -> tensor<4x8xf32>, tensor<3xf32>
+    func.func @unbucket(%b: tensor<64xf32>) -> (tensor<4x8xf32>, tensor<3xf32>) {
+      %x, %y = graph.unbucket %b : tensor<64xf32> -> tensor<4x8xf32>, tensor<3xf32>
       return %x, %y : tensor<4x8xf32>, tensor<3xf32>
     }
     ```

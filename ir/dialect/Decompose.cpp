@@ -323,6 +323,8 @@ SmallVector<Value> UpdateOp::decompose(OpBuilder &builder) {
       results[group * count + index] = roundTo(build, build.broadcastLike(value, result), result);
     }
   }
+  for (auto [index, rounded] : llvm::enumerate(getRounded()))
+    results.push_back(build.cast(results[index], tensorType(rounded).getElementType()));
   if (Value beyond = getBeyond())
     results.push_back(firstBeyond(build, getGradients().take_front(count), tensorType(beyond),
                                   getLimit()->convertToDouble()));

@@ -206,7 +206,10 @@ SmallVector<ValueRange> UpdateOp::getOperandGroups() {
 }
 
 SmallVector<ValueRange> UpdateOp::getResultGroups() {
-  return groupsOf(getUpdated(), getParameters().size());
+  SmallVector<ValueRange> groups = groupsOf(getUpdated(), getParameters().size());
+  if (!getRounded().empty())
+    groups.push_back(getRounded());
+  return groups;
 }
 
 //===--------------------------------------------------------------------------------------------===//

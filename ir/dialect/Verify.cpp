@@ -126,11 +126,24 @@ LogicalResult ScanOp::verify() {
   return success();
 }
 
+/// (6) of an update.
+static bool areRoundings(ValueRange rounded, ValueRange parameters) {
+  Type narrow = tensorType(rounded.front()).getElementType(),
+       wide = tensorType(parameters.front()).getElementType();
+  auto isOf = [&](auto pair) {
+    return std::get<0>(pair).getType() == tensorType(std::get<1>(pair)).clone(narrow);
+  };
+  return narrow.getIntOrFloatBitWidth() < wide.getIntOrFloatBitWidth() &&
+         rounded.size() == parameters.size() && llvm::all_of(llvm::zip(rounded, parameters), isOf);
+}
+
 LogicalResult UpdateOp::verify() {
   TypeRange types(getParameters().getTypes());
   SmallVector<ValueRange> groups = getOperandGroups();
-  llvm::append_range(groups, getResultGroups());
   const size_t count = getParameters().size();
+  llvm::append_range(groups, getResultGroups());
+  if (!getRounded().empty())
+    groups.pop_back();
   bool isPaired = count > 0 && getState().size() % count == 0 && !getGradients().empty() &&
                   getGradients().size() % count == 0 &&
                   getUpdated().size() == count + getState().size();
@@ -151,6 +164,8 @@ LogicalResult UpdateOp::verify() {
   for (Operation &op : block.without_terminator())
     if (!op.hasTrait<OpTrait::Elementwise>() && !isa<ConstantOp>(op))
       return op.emitOpError("(4) is not elementwise, and stands in the formula of an update");
+  if (!getRounded().empty() && !areRoundings(getRounded(), getParameters()))
+    return emitOpError("(6) what is rounded is of every parameter, in one narrower type");
   if (bool(getLimit()) != bool(getBeyond()))
     return emitOpError("(5) `beyond` and a limit come together");
   if (!getBeyond())

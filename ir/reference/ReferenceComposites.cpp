@@ -373,6 +373,10 @@ Result<Tensors> evaluateUpdate(UpdateOp op, Operands operands) {
       results[group * count + index] = storeResult(op, elements, group * count + index);
     }
   }
+  for (size_t index = 0; index < op.getRounded().size(); ++index) { // twice: as it is stored, then
+    const size_t result = op.getUpdated().size() + index;
+    results[result] = storeResult(op, load<double>(results[index]), result);
+  }
   addBeyond(op, operands.subspan(count, count), results);
   return results;
 }

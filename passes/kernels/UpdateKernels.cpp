@@ -17,6 +17,11 @@ func::FuncOp buildUpdateKernel(graph::UpdateOp update, int64_t elements) {
   };
   SmallVector<Type> inputs = llvm::map_to_vector(update.getOperandGroups(), flat);
   SmallVector<Type> outputs = llvm::map_to_vector(update.getResultGroups(), flat);
+  ArrayRef<Type> updated = outputs, rounded;
+  if (!update.getRounded().empty()) {
+    rounded = updated.take_back();
+    updated = updated.drop_back();
+  }
   const size_t tensors = inputs.size(), states = update.getStateCount();
   const Type beyond = update.getBeyond() ? update.getBeyond().getType() : Type();
   llvm::append_range(inputs, update.getScalars().getTypes());
@@ -26,8 +31,8 @@ func::FuncOp buildUpdateKernel(graph::UpdateOp update, int64_t elements) {
   auto kernel = func::FuncOp::create(location, "update", builder.getFunctionType(inputs, results));
   builder.setInsertionPointToStart(kernel.addEntryBlock());
   ValueRange arguments(kernel.getArguments());
-  auto op = graph::UpdateOp::create(builder, location, outputs, beyond, arguments.slice(0, 1),
-                                    arguments.slice(1, tensors - states - 1),
+  auto op = graph::UpdateOp::create(builder, location, updated, rounded, beyond,
+                                    arguments.slice(0, 1), arguments.slice(1, tensors - states - 1),
                                     arguments.slice(tensors - states, states),
                                     arguments.drop_front(tensors), update.getLimitAttr());
   IRMapping mapping;

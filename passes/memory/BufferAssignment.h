@@ -27,9 +27,10 @@ struct Persistent {
   }
 };
 
-/// True for parameters and state, which outlive the function.
-inline bool isPersistentRole(llvm::StringRef role) {
-  return role == "parameter" || role == "state";
+/// True for the spelling of a role whose tensors outlive the function.
+inline bool isPersistentRole(llvm::StringRef text) {
+  std::optional<Role> role = parseRole(text);
+  return role && isPersistent(*role);
 }
 
 /// Assigns the buffers of one entry function.

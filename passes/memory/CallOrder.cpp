@@ -34,23 +34,21 @@ void BufferAssignment::run(CallNumber call, CallNumber behind) {
   order.insert(std::next(llvm::find(order, behind)), call);
 }
 
-/// An update that overwrites a parameter waits until the last kernel has read the old value.
+/// What overwrites an argument (an update its parameters, and what derives from them) waits until
+/// the last kernel has read the old value.
 void BufferAssignment::sinkUpdates() {
   SmallVector<std::pair<CallNumber, CallNumber>> moves;
   for (CallNumber number : order) {
     const Call &call = calls[number];
     int64_t latest = times[number];
-    for (kernel::PairAttr pair : call.schedule.getSharing()) {
-      func::CallOp op = call.op;
-      Value result = op.getResult(pair.getResult()), operand = op.getOperand(pair.getOperand());
+    for (Value result : func::CallOp(call.op).getResults())
       for (Value member : storage.members(result)) {
         const Definition *definition = definitionOf(member);
         if (definition && isArgument(member) && overlap(result, member) &&
-            overlap(operand, member) && definition->last < int64_t(calls.size()))
+            definition->last < int64_t(calls.size()))
           latest = std::max(latest, std::min(spanIn(call.scope, definition->last).second,
                                              scopes[call.scope].last));
       }
-    }
     if (latest != times[number])
       moves.push_back({number, order[latest]});
   }

@@ -365,8 +365,8 @@ void AddOptimizer::update(GraphBuilder &build, Bucket &bucket, Value scale,
     limit = build.builder.getF64FloatAttr(watchedSize());
     beyond = RankedTensorType::get({watchedRows(elements)}, build.builder.getI32Type());
   }
-  auto op = UpdateOp::create(build.builder, build.location, types, beyond, parameters, gradients,
-                             state, scalars, limit);
+  auto op = UpdateOp::create(build.builder, build.location, types, /*rounded=*/TypeRange(), beyond,
+                             parameters, gradients, state, scalars, limit);
   writeFormula(op, whole ? whole->scalars.size() : 0);
   bucket.beyond = op.getBeyond();
   for (auto [index, result] : llvm::enumerate(op.getUpdated())) {
@@ -404,8 +404,9 @@ Value AddOptimizer::replaceState(GraphBuilder &build, Trained &one, size_t part,
   SmallVector<Value> scalars;
   if (skipNonFinite)
     scalars.push_back(scale);
-  auto op = UpdateOp::create(build.builder, build.location, before.getType(), Type(), before,
-                             build.cast(after, element), ValueRange(), scalars, FloatAttr());
+  auto op = UpdateOp::create(build.builder, build.location, before.getType(),
+                             /*rounded=*/TypeRange(), Type(), before, build.cast(after, element),
+                             ValueRange(), scalars, FloatAttr());
   auto type = RankedTensorType::get({}, accumulationType(element));
   Block &block = op.getFormula().emplaceBlock();
   const size_t count = 2 + scalars.size();

@@ -76,6 +76,8 @@ void buildTrainingPipeline(OpPassManager &passes, const TrainingOptions &options
                                      /*watch=*/true,
                                      llvm::map_to_vector(options.groups, groupText)}));
   passes.addPass(createAddInitializers());
+  // Must run when all functions are there: they share what is kept.
+  passes.addPass(createKeepRounded());
   addCleanup(passes);
 }
 

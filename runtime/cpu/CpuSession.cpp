@@ -54,7 +54,7 @@ Result<std::unique_ptr<CpuSession>> CpuSession::create(std::shared_ptr<const Pro
   for (const Function &function : program->functions)
     session->functions.emplace(function.name,
                                Entrance{&function, session->prepare(function.steps, /*trips=*/1),
-                                        writesPersistent(*program, function)});
+                                        StoreAccess::of(*program, function)});
   return session;
 }
 
@@ -175,13 +175,12 @@ CpuSession::Call CpuSession::prepareCall(const CallStep &step) const {
 }
 
 template <typename Around> void CpuSession::execute(Entrance &entrance, Around &&around) {
-  std::unique_lock<std::shared_mutex> alone(parameters->lock(), std::defer_lock);
-  std::shared_lock<std::shared_mutex> beside(parameters->lock(), std::defer_lock);
-  if (entrance.writesStore)
-    alone.lock();
-  else
-    beside.lock();
-  around([&] { return runNodes(*entrance.function, entrance.nodes, /*iteration=*/0); });
+  const StoreHold hold(*parameters, *entrance.function, entrance.access);
+  const auto runAll = [this](Entrance &one) {
+    return runNodes(*one.function, one.nodes, /*iteration=*/0);
+  };
+  const Status derived = hold.mustDerive() ? runAll(functions.at(deriveFunction)) : Status();
+  around([&] { return derived ? runAll(entrance) : derived; });
   if (sink)
     deliverRecords();
 }
@@ -397,6 +396,8 @@ Status CpuSession::write(std::string_view function, std::string_view port, const
   INGOT_TRY(checkValue(function, *target, value));
   queue->drain();
   std::unique_lock alone(parameters->lock());
+  if (target->role == Role::Parameter)
+    parameters->setStale(true);
   if (value.bytes())
     std::memcpy(at(target->offset), value.data(), value.bytes());
   return {};

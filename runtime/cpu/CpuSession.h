@@ -5,6 +5,7 @@
 #include "runtime/cpu/Memory.h"
 #include "runtime/cpu/ThreadPool.h"
 #include "runtime/program/AddressSpace.h"
+#include "runtime/program/DerivedPorts.h"
 #include "runtime/program/Device.h"
 #include <map>
 
@@ -78,7 +79,7 @@ private:
   struct Entrance {
     const Function *function;
     Nodes nodes;
-    bool writesStore;
+    StoreAccess access;
   };
   /// A run from its enqueuing to the call of `wait`. They are used again, with their memory.
   struct Run {

@@ -35,7 +35,7 @@ Result<std::unique_ptr<CudaSession>> CudaSession::create(std::shared_ptr<const P
   INGOT_ASSIGN(session->staging, InputStaging::make(session->gpu));
   for (const Function &function : program->functions)
     session->functions.emplace(function.name, Entrance{&function, planSteps(function.steps),
-                                                       writesPersistent(*program, function)});
+                                                       StoreAccess::of(*program, function)});
   return session;
 }
 
@@ -111,12 +111,11 @@ Status CudaSession::issue(Entrance &entrance,
                           std::span<const std::pair<const Port *, const Tensor *>> inputs,
                           Run &run) {
   std::lock_guard issuing(gpu->issuing);
-  std::unique_lock<std::shared_mutex> alone(parameters->lock(), std::defer_lock);
-  std::shared_lock<std::shared_mutex> beside(parameters->lock(), std::defer_lock);
-  if (entrance.writesStore)
-    alone.lock();
-  else
-    beside.lock();
+  const StoreHold hold(*parameters, *entrance.function, entrance.access);
+  if (hold.mustDerive()) {
+    Entrance &derive = functions.at(deriveFunction);
+    INGOT_TRY(issueSteps(*derive.function, derive.steps, /*iteration=*/0));
+  }
   INGOT_ASSIGN(InputStaging::Slot * slot, staging.stage(inputs));
   auto &first = std::get<CallSequence>(entrance.steps.front().node);
   INGOT_TRY(issueFirst(first, *slot));
@@ -340,6 +339,8 @@ Status CudaSession::write(std::string_view function, std::string_view port, cons
   INGOT_TRY(gpu->enter());
   std::lock_guard issuing(gpu->issuing);
   std::unique_lock alone(parameters->lock());
+  if (target->role == Role::Parameter)
+    parameters->setStale(true);
   return gpu->copyIn(at(target->offset), value.data(), value.bytes(),
                      fmt::format("writing '{}'", port));
 }

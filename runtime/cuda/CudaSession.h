@@ -1,6 +1,7 @@
 /// A program on a GPU: its arena, its code, and its functions as CUDA graphs.
 #pragma once
 #include "runtime/cuda/InputStaging.h"
+#include "runtime/program/DerivedPorts.h"
 #include "runtime/program/Device.h"
 
 namespace ingot::cuda {
@@ -30,7 +31,7 @@ private:
   struct Entrance {
     const Function *function;
     GpuSteps steps;
-    bool writesStore;
+    StoreAccess access;
   };
   /// A run from its enqueuing to the call of `wait`. They are used again, with their memory.
   struct Run {

@@ -4,9 +4,9 @@
 namespace ingot {
 namespace {
 
-constexpr std::array<std::string_view, 11> roleNames = {
-    "parameter", "state",    "input",    "target",     "scalar",   "output",
-    "error",     "constant", "gradient", "activation", "workspace"};
+constexpr std::array<std::string_view, 12> roleNames = {
+    "parameter", "state", "derived",  "input",    "target",     "scalar",
+    "output",    "error", "constant", "gradient", "activation", "workspace"};
 
 } // namespace
 

@@ -49,7 +49,7 @@ Result<std::optional<uint8_t *>> Store::findGroup(const PersistentGroup &group) 
 }
 
 Result<std::vector<uint8_t *>> Store::admit(std::span<const PersistentGroup> groups) {
-  std::lock_guard guard(tables);
+  std::unique_lock guard(tables);
   std::vector<uint8_t *> places;
   int64_t bytes = 0;
   for (const PersistentGroup &group : groups) {
@@ -77,6 +77,9 @@ Result<std::vector<uint8_t *>> Store::admit(std::span<const PersistentGroup> gro
     blocks.push_back({next, group.end - group.first});
     next += alignedTo(alignment, group.end - group.first);
   }
+  guard.unlock();
+  std::unique_lock run(runs);
+  stale = true; // nobody has computed what is new and derived
   return places;
 }
 
@@ -130,6 +133,7 @@ Status Store::write(const std::string &tensor, const Tensor &value) {
     return failure(Error::Code::BadInput, tensor, "takes {} {}, not {} {}", toString(entry->shape),
                    name(entry->type), toString(value.shape()), name(value.type()));
   std::unique_lock run(runs);
+  stale = true;
   return memory->copyIn(place, value.data(), value.bytes());
 }
 

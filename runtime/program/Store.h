@@ -43,6 +43,10 @@ public:
 
   /// Held by whoever runs a program: exclusively, if it writes parameters or state.
   std::shared_mutex &lock() const { return runs; }
+  /// Whether parameters were written since what derives from them (DerivedPorts.h) was computed.
+  /// For whoever holds the lock; what changes it holds it exclusively.
+  bool isStale() const { return stale; }
+  void setStale(bool now) { stale = now; }
 
 private:
   /// Tensors that lie side by side, padding included.
@@ -62,6 +66,7 @@ private:
 
   std::unique_ptr<StoreMemory> memory;
   mutable std::shared_mutex runs;
+  bool stale = true;
   mutable std::mutex tables; ///< guards what follows
   std::vector<Block> blocks;
   std::map<std::string, Entry, std::less<>> entries;

@@ -251,6 +251,10 @@ private:
                  function.name, toString(port.shape), name(port.type));
     if (!keeps)
       return {};
+    if (const Function *derive = program.function(deriveFunction);
+        port.role == Role::Derived && !(derive && derive->port(port.name)))
+      return bad("port '{}' of function '{}' is derived, and no function '{}' computes it",
+                 port.name, function.name, deriveFunction);
     auto [known, isNew] = shared.try_emplace(port.name, &port);
     if (isNew)
       persistent.push_back({port.offset, *bytes, port.name});

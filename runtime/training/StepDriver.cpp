@@ -190,7 +190,7 @@ Result<std::string> StepDriver::describe(const Outcome &outcome) const {
     ++index;
   }
   for (const Port &port : step->ports)
-    if (isPersistent(port.role)) {
+    if (isSaved(port.role)) {
       INGOT_ASSIGN(const Tensor value, session.read("step", port.name));
       if (std::string found = ingot::describeNonFinite(quoted(port.name), value); !found.empty())
         return fmt::format("{}, and {}", text, found);
@@ -218,7 +218,7 @@ Result<Checkpoint> StepDriver::checkpoint() const {
   checkpoint.step = checkpoint.dataPosition = done;
   checkpoint.seed = seed;
   for (const Port &port : step->ports)
-    if (isPersistent(port.role)) {
+    if (isSaved(port.role)) {
       INGOT_ASSIGN(checkpoint.tensors[port.name], session.read("step", port.name));
     }
   return checkpoint;
@@ -246,7 +246,7 @@ Status loadParameters(Session &session, std::string_view functionName, const Che
                       const std::string &place, bool withState) {
   INGOT_ASSIGN(const Function *function, requireFunction(session, functionName));
   for (const Port &port : function->ports) {
-    if (!isPersistent(port.role) || (!withState && isOfOptimizer(session, port)))
+    if (!isSaved(port.role) || (!withState && isOfOptimizer(session, port)))
       continue;
     auto found = checkpoint.tensors.find(port.name);
     if (found == checkpoint.tensors.end())

@@ -13,10 +13,10 @@ func.func @linalg_too_early(%x: tensor<4xf32>) -> tensor<4xf32> {
 
 // -----
 
-func.func @bucket_too_early(%x: tensor<4xf32>) -> tensor<16xf32> {
+func.func @bucket_too_early(%x: tensor<4xf32>) -> tensor<32xf32> {
   // expected-error @+1 {{'graph.bucket' op may not remain at stage graph}}
-  %0 = graph.bucket %x : tensor<4xf32> -> tensor<16xf32>
-  return %0 : tensor<16xf32>
+  %0 = graph.bucket %x : tensor<4xf32> -> tensor<32xf32>
+  return %0 : tensor<32xf32>
 }
 
 // -----

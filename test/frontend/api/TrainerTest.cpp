@@ -2,6 +2,7 @@
 #include "frontend/api/SavedModel.h"
 #include "runtime/data/ArraySource.h"
 #include "runtime/data/RandomSource.h"
+#include "runtime/support/HalfFloat.h"
 #include "test/frontend/api/Devices.h"
 #include <cmath>
 #include <filesystem>
@@ -11,6 +12,24 @@ namespace {
 
 namespace fs = std::filesystem;
 struct Training : Devices {};
+
+/// The rows of a batch two times.
+Tensor twice(const Tensor &rows) {
+  Shape shape = rows.shape();
+  shape[0] *= 2;
+  Tensor both(rows.type(), shape);
+  for (int half : {0, 1})
+    std::memcpy(both.as<uint8_t>() + half * rows.bytes(), rows.data(), rows.bytes());
+  return both;
+}
+
+Tensor rounded(const Tensor &wide) {
+  Tensor narrow(ElementType::BF16, wide.shape());
+  for (int64_t i = 0; i < wide.size(); ++i)
+    narrow.as<uint16_t>()[i] = uint16_t(BFloat16::encode(wide.as<float>()[i]));
+  return narrow;
+}
+
 INSTANTIATE_TEST_SUITE_P(Ingot, Training, testing::Values("cpu", "reference"),
                          [](const auto &info) { return std::string(info.param); });
 
@@ -60,6 +79,64 @@ TEST_P(Training, aSavedTrainerGoesOnBitByBit) {
   ASSERT_TRUE(program && program->load(folder));
   EXPECT_FALSE(Model::mlp({.layers = {6, 3}, .batch = 4})->compile(options())->load(folder));
   fs::remove_all(folder);
+}
+
+/// What of parameters is kept in bf16 agrees with them, whoever wrote them last: a step, `init`, a
+/// caller.
+TEST_P(Training, roundedWeightsFollowTheirParameters) {
+  ModelTrainerOptions options = trainOptions();
+  options.dtype = TrainingOptions::Dtype::BF16;
+  const Model model = smallMlp();
+  ModelTrainer trained = model.trainer(Loss::CrossEntropy, AdamW{}, options).value();
+  const Tensors batch = randomBatch(1);
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE(trained.step(batch));
+  options.seed = 6;
+  ModelTrainer other = model.trainer(Loss::CrossEntropy, AdamW{}, options).value();
+  const float untrained = other.evaluate(batch).value();
+  for (const char *layer : {"layers.0.", "layers.1."})
+    for (const char *part : {"weight", "bias"})
+      ASSERT_TRUE(
+          other.write(std::string(layer) + part, trained.read(std::string(layer) + part).value()));
+  const float loss = other.evaluate(batch).value();
+  EXPECT_NE(loss, untrained);
+  EXPECT_EQ(loss, trained.evaluate(batch).value());
+  EXPECT_EQ(other.step(batch).value(), loss);
+  EXPECT_NE(other.evaluate(batch).value(), loss);
+}
+
+TEST_P(Training, everyUpdateKeepsRoundedWeights) {
+  ModelTrainerOptions plain = trainOptions();
+  plain.dtype = TrainingOptions::Dtype::BF16;
+  ModelTrainerOptions clipped = plain, summed = plain, skipping = plain, frozen = plain;
+  clipped.clip = 0.1;
+  summed.accumulate = 2;
+  skipping.onNonFinite = OnNonFinite::Skip;
+  frozen.groups = {{.pattern = "layers.0.weight", .frozen = true}};
+  const std::pair<Optimizer, ModelTrainerOptions> cases[] = {
+      {AdamW{}, plain},   {Sgd{.momentum = 0.9}, summed},
+      {Lamb{}, plain},    {Adafactor{}, clipped},
+      {Muon{}, skipping}, {AdamW{}, frozen}};
+  for (size_t number = 0; number < std::size(cases); ++number) {
+    SCOPED_TRACE(number);
+    const auto &[optimizer, options] = cases[number];
+    Result<ModelTrainer> trainer = smallMlp().trainer(Loss::CrossEntropy, optimizer, options);
+    ASSERT_TRUE(trainer) << trainer.error().text();
+    for (uint32_t i = 0; i < 3; ++i) {
+      Tensors batch = randomBatch(i);
+      if (options.accumulate > 1)
+        for (auto &[name, value] : batch)
+          value = twice(value);
+      if (options.onNonFinite == OnNonFinite::Skip && i == 1)
+        batch["x"].as<float>()[0] = 1e38f; // the norm is infinite
+      const Result<float> loss = trainer->step(batch);
+      ASSERT_TRUE(loss) << loss.error().text();
+      for (const char *name : {"layers.0.weight", "layers.1.weight"})
+        EXPECT_TRUE(sameBytes(trainer->read(std::string("rounded.") + name).value(),
+                              rounded(trainer->read(name).value())))
+            << name << " after step " << i;
+    }
+  }
 }
 
 // `ingot generate` writes with the tokenizer of a checkpoint and refuses one that has none.

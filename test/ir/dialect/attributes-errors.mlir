@@ -15,12 +15,12 @@ func.func private @result_name_twice() -> (tensor<f32> {graph.name = "w"}, tenso
 
 // -----
 
-// expected-error @+1 {{graph.role must be parameter, state, input, target or scalar, but is "weight"}}
+// expected-error @+1 {{graph.role must be parameter, state, derived, input, target or scalar, but is "weight"}}
 func.func @role(%x: tensor<4xf32> {graph.role = "weight"}) { return }
 
 // -----
 
-// expected-error @+1 {{graph.role must be parameter, state, input, target or scalar, but is 1 : i64}}
+// expected-error @+1 {{graph.role must be parameter, state, derived, input, target or scalar, but is 1 : i64}}
 func.func private @result_role() -> (tensor<f32> {graph.role = 1})
 
 // -----
@@ -108,7 +108,7 @@ func.func private @counted() -> (tensor<4xi32> {graph.count = ["n", 0]}, tensor<
 
 // -----
 
-// expected-error @+1 {{graph.role must be parameter, state, input, target or scalar, but is "error"}}
+// expected-error @+1 {{graph.role must be parameter, state, derived, input, target or scalar, but is "error"}}
 func.func @error_argument(%e: tensor<i1> {graph.role = "error"}) { return }
 
 // -----

@@ -660,8 +660,32 @@ func.func @update_3(%p: tensor<8xf32>, %s: tensor<f32>) {
 
 // -----
 
+func.func @update_6_one_of_two(%p: tensor<8xf32>, %q: tensor<4xf32>) {
+  // expected-error @+1 {{(6) what is rounded is of every parameter, in one narrower type}}
+  %a:3 = graph.update (%p, %q) gradients (%p, %q) state () scalars ()
+    : tensor<8xf32>, tensor<4xf32>, tensor<8xf32>, tensor<4xf32> -> tensor<8xf32>, tensor<4xf32> rounded tensor<8xbf16> {
+  ^bb0(%x: tensor<f32>, %y: tensor<f32>):
+    graph.yield %x : tensor<f32>
+  }
+  return
+}
+
+// -----
+
+func.func @update_6_as_wide(%p: tensor<8xf32>) {
+  // expected-error @+1 {{(6) what is rounded is of every parameter, in one narrower type}}
+  %a:2 = graph.update (%p) gradients (%p) state () scalars ()
+    : tensor<8xf32>, tensor<8xf32> -> tensor<8xf32> rounded tensor<8xf32> {
+  ^bb0(%x: tensor<f32>, %y: tensor<f32>):
+    graph.yield %x : tensor<f32>
+  }
+  return
+}
+
+// -----
+
 func.func @update_5_rows(%p: tensor<8xf32>, %s: tensor<f32>) {
-  // expected-error @+1 {{(5) 16 elements of a bucket are not 3 rows of equal length}}
+  // expected-error @+1 {{(5) 32 elements of a bucket are not 3 rows of equal length}}
   %a:2 = graph.update (%p) gradients (%p) state () scalars (%s) {limit = 1.0 : f64}
     : tensor<8xf32>, tensor<8xf32>, tensor<f32> -> tensor<8xf32> beyond tensor<3xi32> {
   ^bb0(%x: tensor<f32>, %y: tensor<f32>, %z: tensor<f32>):
@@ -829,7 +853,7 @@ func.func @bucket_2(%x: tensor<4xf32>, %y: tensor<4xf64>) {
 // -----
 
 func.func @unbucket_1(%b: tensor<20xf32>) {
-  // expected-error @+1 {{(1) the bucket of the results is 'tensor<32xf32>'}}
+  // expected-error @+1 {{(1) the bucket of the results is 'tensor<64xf32>'}}
   %a:2 = graph.unbucket %b : tensor<20xf32> -> tensor<4xf32>, tensor<16xf32>
   return
 }

@@ -519,17 +519,17 @@ TEST_F(ReferenceTest, IfRunsOneRegion) {
             std::string::npos);
 }
 
-TEST_F(ReferenceTest, BucketsPadTo16) {
+TEST_F(ReferenceTest, BucketsPadTo32) {
   std::string text =
-      function({"tensor<3xf32>", "tensor<1xf32>"}, "tensor<32xf32>, tensor<1xf32>", R"(
-    %b = graph.bucket %0, %1 : tensor<3xf32>, tensor<1xf32> -> tensor<32xf32>
-    %p:2 = graph.unbucket %b : tensor<32xf32> -> tensor<3xf32>, tensor<1xf32>
-    return %b, %p#1 : tensor<32xf32>, tensor<1xf32>)");
+      function({"tensor<3xf32>", "tensor<1xf32>"}, "tensor<64xf32>, tensor<1xf32>", R"(
+    %b = graph.bucket %0, %1 : tensor<3xf32>, tensor<1xf32> -> tensor<64xf32>
+    %p:2 = graph.unbucket %b : tensor<64xf32> -> tensor<3xf32>, tensor<1xf32>
+    return %b, %p#1 : tensor<64xf32>, tensor<1xf32>)");
   Tensors results =
       run(text, {tensor(ElementType::F32, {3}, {1, 2, 3}), tensor(ElementType::F32, {1}, {4})});
   EXPECT_EQ(graph::load<double>(results.at(0))[2], 3);
   EXPECT_EQ(graph::load<double>(results.at(0))[3], 0);
-  EXPECT_EQ(graph::load<double>(results.at(0))[16], 4);
+  EXPECT_EQ(graph::load<double>(results.at(0))[32], 4);
   expectElements(results.at(1), {4});
 }
 

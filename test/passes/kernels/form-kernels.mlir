@@ -107,12 +107,12 @@ func.func @attention(%qkv: tensor<2x8x48xf32>) -> tensor<2x8x16xf32> {
 
 // -----
 
-// One update kernel runs over a bucket's flat storage: 3 and 20 elements lie in 16 + 32.
+// One update kernel runs over a bucket's flat storage: 3 and 20 elements lie in 32 + 32.
 // CHECK-LABEL: func.func @update
 // CHECK-COUNT-3: graph.bucket
-// CHECK: %[[U:.*]]:2 = call @update_{{[0-9a-f]+}}({{.*}}) : (tensor<48xf32>, tensor<48xf32>, tensor<48xf32>, tensor<f32>, tensor<f32>) -> (tensor<48xf32>, tensor<48xf32>)
-// CHECK-NEXT: graph.unbucket %[[U]]#0 : tensor<48xf32> -> tensor<3xf32>, tensor<4x5xf32>
-// CHECK-NEXT: graph.unbucket %[[U]]#1 : tensor<48xf32> -> tensor<3xf32>, tensor<4x5xf32>
+// CHECK: %[[U:.*]]:2 = call @update_{{[0-9a-f]+}}({{.*}}) : (tensor<64xf32>, tensor<64xf32>, tensor<64xf32>, tensor<f32>, tensor<f32>) -> (tensor<64xf32>, tensor<64xf32>)
+// CHECK-NEXT: graph.unbucket %[[U]]#0 : tensor<64xf32> -> tensor<3xf32>, tensor<4x5xf32>
+// CHECK-NEXT: graph.unbucket %[[U]]#1 : tensor<64xf32> -> tensor<3xf32>, tensor<4x5xf32>
 func.func @update(%p: tensor<3xf32>, %q: tensor<4x5xf32>, %gp: tensor<3xf32>, %gq: tensor<4x5xf32>, %bp: tensor<3xf32>, %bq: tensor<4x5xf32>, %lr: tensor<f32>, %scale: tensor<f32>) -> (tensor<3xf32>, tensor<4x5xf32>, tensor<3xf32>, tensor<4x5xf32>) {
   %0, %1, %2, %3 = graph.update (%p, %q) gradients (%gp, %gq) state (%bp, %bq) scalars (%lr, %scale)
       : tensor<3xf32>, tensor<4x5xf32>, tensor<3xf32>, tensor<4x5xf32>, tensor<3xf32>, tensor<4x5xf32>, tensor<f32>, tensor<f32>

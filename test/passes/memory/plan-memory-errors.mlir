@@ -23,11 +23,11 @@ func.func @forward(%x: tensor<4x4xf32>) -> tensor<4x2xf32> {
 
 // -----
 
-func.func @forward(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<32xf32>, tensor<32xf32>) {
-  %0 = graph.bucket %x, %y : tensor<4xf32>, tensor<4xf32> -> tensor<32xf32>
+func.func @forward(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<64xf32>, tensor<64xf32>) {
+  %0 = graph.bucket %x, %y : tensor<4xf32>, tensor<4xf32> -> tensor<64xf32>
   // expected-error @below {{asks for one tensor at two places; a copy is missing}}
-  %1 = graph.bucket %y, %x : tensor<4xf32>, tensor<4xf32> -> tensor<32xf32>
-  return %0, %1 : tensor<32xf32>, tensor<32xf32>
+  %1 = graph.bucket %y, %x : tensor<4xf32>, tensor<4xf32> -> tensor<64xf32>
+  return %0, %1 : tensor<64xf32>, tensor<64xf32>
 }
 
 // -----

@@ -22,18 +22,25 @@ public:
   Result<Tensor> read(const std::string &name) override { return values.at(name); }
 
   Status run() override {
+    if (auto derive = module->lookupSymbol<func::FuncOp>(StringRef(deriveFunction));
+        derive && !runs++)
+      INGOT_TRY(run(derive));
+    return run(function);
+  }
+
+private:
+  Status run(func::FuncOp function) {
     std::vector<Tensor> arguments;
     for (unsigned index = 0; index < function.getNumArguments(); ++index)
-      arguments.push_back(argument(index));
+      arguments.push_back(argument(function, index));
     INGOT_ASSIGN(std::vector<Tensor> results, interpret(function, arguments));
     for (unsigned index = 0; index < function.getNumResults(); ++index)
       values[resultName(function, index).str()] = results[index];
     return {};
   }
 
-private:
   /// State starts at zero; everything else must have been written.
-  Tensor argument(unsigned index) {
+  Tensor argument(func::FuncOp function, unsigned index) {
     std::string name = argumentName(function, index).str();
     if (!values.contains(name) && roleOf(function, index) == Role::State) {
       auto type = cast<RankedTensorType>(function.getArgumentTypes()[index]);
@@ -44,6 +51,7 @@ private:
 
   OwningOpRef<ModuleOp> module;
   func::FuncOp function;
+  int runs = 0;
   NamedTensors values;
 };
 

@@ -56,14 +56,14 @@ func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "paramete
 
 // -----
 
-// CHECK: [[@LINE+1]]:1: error: 'func.func' op graph.role must be parameter, state, input, target or scalar, but is "weight"
+// CHECK: [[@LINE+1]]:1: error: 'func.func' op graph.role must be parameter, state, derived, input, target or scalar, but is "weight"
 func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "weight"}) -> tensor<2x3xf32> {
   return %x : tensor<2x3xf32>
 }
 
 // -----
 
-// CHECK: [[@LINE+2]]:20: error: parameter 'w' follows an argument of role input; the order is parameters, state, inputs, targets, scalars
+// CHECK: [[@LINE+2]]:20: error: parameter 'w' follows an argument of role input; the order is parameters, state, derived, inputs, targets, scalars
 func.func @forward(%x: tensor<2x3xf32> {graph.name = "x", graph.role = "input"},
                    %w: tensor<2x3xf32> {graph.name = "w", graph.role = "parameter"}) -> tensor<2x3xf32> {
   return %x : tensor<2x3xf32>

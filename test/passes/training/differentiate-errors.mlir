@@ -65,15 +65,15 @@ func.func @evaluate(
 func.func @evaluate(
     // CHECK: [[@LINE+5]]:10: error: 'graph.unbucket' cannot be differentiated
     // CHECK: [[@LINE+1]]:5: note: it cuts parameter 'w' off from the loss
-    %w: tensor<16xf32> {graph.name = "w", graph.role = "parameter"},
+    %w: tensor<32xf32> {graph.name = "w", graph.role = "parameter"},
     %c: tensor<i1> {graph.name = "c", graph.role = "input"}) -> tensor<f32> {
-  %0 = graph.if %c : tensor<i1> -> (tensor<16xf32>) {
-    %1 = graph.unbucket %w : tensor<16xf32> -> tensor<16xf32>
-    graph.yield %1 : tensor<16xf32>
+  %0 = graph.if %c : tensor<i1> -> (tensor<32xf32>) {
+    %1 = graph.unbucket %w : tensor<32xf32> -> tensor<32xf32>
+    graph.yield %1 : tensor<32xf32>
   } else {
-    graph.yield %w : tensor<16xf32>
+    graph.yield %w : tensor<32xf32>
   }
-  %loss = graph.reduce sum %0 [0] : tensor<16xf32> -> tensor<f32>
+  %loss = graph.reduce sum %0 [0] : tensor<32xf32> -> tensor<f32>
   return %loss : tensor<f32>
 }
 

@@ -103,6 +103,8 @@ const Unsound unsound[] = {
      "function 'step' uses"},
     {"portTwice", [](Program &p) { p.functions[0].ports[1].name = "y"; }, "has two ports 'y'"},
     {"portMisaligned", [](Program &p) { p.functions[0].ports[1].offset += 4; }, "port 'x'"},
+    {"portDerivedByNothing", [](Program &p) { p.functions[0].ports[0].role = Role::Derived; },
+     "port 'sum' of function 'step' is derived, and no function 'derive' computes it"},
     {"portOutside", [](Program &p) { p.functions[0].ports[3].offset = p.arenaBytes; }, "port 'y'"},
     {"portNegative", [](Program &p) { p.functions[0].ports[3].offset = -64; }, "port 'y'"},
     {"shapeOverflows", [](Program &p) { p.functions[0].ports[1].shape = {huge, huge, 4}; },

@@ -91,6 +91,19 @@ TEST(PersistentLayout, ConstantsBelongToTheProgram) {
   EXPECT_NE(mixed.error().text().find("reaches over both 'a' and a constant"), std::string::npos);
 }
 
+// What a later program derives from parameters is computed, though an earlier one's is in
+// agreement.
+TEST(Store, NewTensorsAreStale) {
+  Store store(std::make_unique<CountingMemory>());
+  const Layout first{{parameter("a", 16, 0)}, {}};
+  EXPECT_EQ(problem(store, first), "");
+  store.setStale(false);
+  EXPECT_EQ(problem(store, first), "");
+  EXPECT_FALSE(store.isStale());
+  EXPECT_EQ(problem(store, {{parameter("a", 16, 0), parameter("b", 8, 64)}, {}}), "");
+  EXPECT_TRUE(store.isStale());
+}
+
 TEST(Store, TheFirstProgramFixesTheLayout) {
   Store store(std::make_unique<CountingMemory>());
   // A bucket of a and b, and c for itself.

@@ -9,7 +9,7 @@ namespace {
 using test::FakeSession;
 
 /// What one step leaves behind: what the update of a bucket of `a` (20 elements, 12 of padding) and
-/// `b` (16) tells of its two rows of 24, and an element of `b` and of its state.
+/// `b` (40) tells of its two rows of 48, and an element of `b` and of its state.
 struct Left {
   int32_t places[2];
   float b = 0, velocity = 0;
@@ -19,8 +19,8 @@ Result<StepDriver::Outcome> outcomeOf(const Left &left) {
   FakeSession session;
   session.define("step",
                  {{"a", Role::Parameter, ElementType::F32, {4, 5}},
-                  {"b", Role::Parameter, ElementType::F32, {16}},
-                  {"velocity.b", Role::State, ElementType::F32, {16}},
+                  {"b", Role::Parameter, ElementType::F32, {40}},
+                  {"velocity.b", Role::State, ElementType::F32, {40}},
                   {.name = "gradient_beyond.0",
                    .role = Role::Output,
                    .type = ElementType::I32,
@@ -45,17 +45,17 @@ Result<StepDriver::Outcome> outcomeOf(const Left &left) {
 }
 
 TEST(StepDriver, namesTheFirstGradientThatIsTooLarge) {
-  auto outcome = outcomeOf({{24, 24}});
+  auto outcome = outcomeOf({{48, 48}});
   ASSERT_TRUE(outcome) << outcome.error().text();
   EXPECT_TRUE(outcome->isFinite());
 
-  outcome = outcomeOf({{7, 24}});
+  outcome = outcomeOf({{7, 48}});
   ASSERT_TRUE(outcome && outcome->large);
   EXPECT_FALSE(outcome->isFinite());
   EXPECT_EQ(outcome->large->parameter, "a");
   EXPECT_EQ(outcome->large->position, (Shape{1, 2}));
 
-  outcome = outcomeOf({{24, 24 - 3}}); // element 45 of the bucket
+  outcome = outcomeOf({{45, 48}}); // of the bucket, in which b begins at 32
   ASSERT_TRUE(outcome && outcome->large);
   EXPECT_EQ(outcome->large->parameter, "b");
   EXPECT_EQ(outcome->large->position, Shape{13});
@@ -63,20 +63,20 @@ TEST(StepDriver, namesTheFirstGradientThatIsTooLarge) {
 
 // Padding means nothing, but what follows it in the row was not looked at.
 TEST(StepDriver, paddingHidesNoNumberThatIsNotFinite) {
-  auto outcome = outcomeOf({{24, 0}});
+  auto outcome = outcomeOf({{24, 48}});
   ASSERT_TRUE(outcome) << outcome.error().text();
   EXPECT_TRUE(outcome->isFinite());
   for (const float broken : {NAN, INFINITY}) {
-    outcome = outcomeOf({{24, 0}, broken});
+    outcome = outcomeOf({{24, 48}, broken});
     ASSERT_TRUE(outcome && outcome->large);
     EXPECT_FALSE(outcome->isFinite());
     EXPECT_EQ(outcome->large->parameter, "b");
     EXPECT_EQ(outcome->large->position, Shape{3});
   }
-  outcome = outcomeOf({{24, 0}, 0, INFINITY}); // as of optimizers that take a gradient's sign
+  outcome = outcomeOf({{24, 48}, 0, INFINITY}); // as of optimizers that take a gradient's sign
   ASSERT_TRUE(outcome && outcome->large);
   EXPECT_EQ(outcome->large->parameter, "b");
-  outcome = outcomeOf({{21, 24}, NAN}); // the row ends in padding: nothing follows it
+  outcome = outcomeOf({{48, 30}, NAN}); // the row ends in padding: nothing follows it
   ASSERT_TRUE(outcome) << outcome.error().text();
   EXPECT_TRUE(outcome->isFinite());
 }

@@ -1,0 +1,32 @@
+/// Ports of role `derived` agree with the parameters whenever a function reads them: a session has
+/// `derive` compute them first, where parameters were written by anyone who does not keep them so.
+#pragma once
+#include "runtime/program/Store.h"
+
+namespace ingot {
+
+/// Whether a function reads what is derived. Then what it writes of parameters agrees again.
+bool keepsDerived(const Function &function);
+
+/// What a function does with a store.
+struct StoreAccess {
+  bool writes = false;
+  bool keepsDerived = false;
+
+  static StoreAccess of(const Program &program, const Function &function);
+};
+
+/// The store's lock while a function runs: alone, if something is written.
+class StoreHold {
+public:
+  StoreHold(Store &store, const Function &function, StoreAccess access);
+  /// `derive` must run before the function.
+  bool mustDerive() const { return derives; }
+
+private:
+  std::unique_lock<std::shared_mutex> alone;
+  std::shared_lock<std::shared_mutex> beside;
+  bool derives = false;
+};
+
+} // namespace ingot
