@@ -36,7 +36,13 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   Type element = cast<RankedTensorType>(contract.getType()).getElementType();
   sumType =
       element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(contract.getContext()) : element;
-  if (joinsMatrices(left, right)) {
+  // Not of what happens to lie side by side: the order of the sum would follow from what is fused.
+  shape.depthLast = left.isDepthLast() && right.isDepthLast() && !left.packed && !right.packed;
+  shape.isTurned = bool(left.packed);
+  shape.rhsPacked = left.packed || right.packed;
+  if (shape.isTurned)
+    std::swap(left, right);
+  if (!shape.rhsPacked && joinsMatrices(left, right)) {
     shape.joined = product(left.sizes(left.batchDims));
     left.joinBatch();
     right.joinBatch();
@@ -56,16 +62,14 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   };
   const bool lhsInPlace = inPlace(left), rhsInPlace = inPlace(right);
   shape.lhsInPlace = lhsInPlace;
-  shape.rhsInPlace = rhsInPlace && right.free.stride() == 1;
+  shape.rhsInPlace = shape.rhsPacked || (rhsInPlace && right.free.stride() == 1);
   shape.rhsInMemory = right.view.has_value();
   if (lhsInPlace && left.contract.stride() == 1)
     shape.lhsRowStride = left.free.stride().value_or(0);
-  // Not of what happens to lie side by side: the order of the sum would follow from what is fused.
-  shape.depthLast = left.isDepthLast() && right.isDepthLast();
   shape.lhsRunsAlongDepth = left.view && left.contract.stride() == 1;
   shape.rhsRunsAlongDepth = right.view && right.contract.stride() == 1;
   for (ContractionOperand *operand : {&left, &right})
-    if (!operand->view)
+    if (!operand->view && !operand->packed)
       operand->chooseVectors(contract->getParentOfType<func::FuncOp>(), Code::lanes,
                              operand == &right);
   keepRows = left.depthStride() == 1;

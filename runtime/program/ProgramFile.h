@@ -21,7 +21,7 @@ constexpr size_t fileAlignment = 64;
 
 struct Prologue {
   char magic[8] = {'\x89', 'I', 'n', 'g', 'o', 't', '\r', '\n'};
-  uint64_t version = 5;
+  uint64_t version = 6;
   uint64_t headerBytes = 0;
   uint64_t fileBytes = 0;
   uint64_t checksum = 0;

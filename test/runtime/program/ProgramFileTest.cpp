@@ -140,10 +140,10 @@ TEST(ProgramFile, saysWhatIsDamaged) {
   flipped[100] ^= 1;
   EXPECT_EQ(error(flipped), path + ": damaged: its checksum does not match its contents");
   std::string newer = good;
-  newer[8] = 6;
-  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 6; this build reads format 5");
-  newer[8] = 4;
-  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 4; this build reads format 5: "
+  newer[8] = 7;
+  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 7; this build reads format 6");
+  newer[8] = 5;
+  EXPECT_EQ(error(newer), path + ": is an Ingot program of format 5; this build reads format 6: "
                                  "compile the model again");
   // A header that seems to reach into the zeros behind it, where a reader of JSON stops by itself.
   std::string longer = good;
