@@ -26,6 +26,8 @@ Port readPort(DictionaryAttr attrs) {
   ElementType element = *graph::elementTypeOf(type.getElementType());
   Port port{string(attrs, "name").str(), *parseRole(string(attrs, "kind")), element,
             Shape(type.getShape()), integer(attrs, "offset")};
+  if (auto panels = attrs.getAs<kernel::PanelsAttr>("layout"))
+    port.layout = panels.layout();
   if (attrs.contains("limit"))
     port.limit = integer(attrs, "limit");
   if (auto members = attrs.getAs<ArrayAttr>("members"))

@@ -174,6 +174,7 @@ Result<MemoryOptions> fitMemory(ModuleOp model, const CompileOptions &options) {
   INGOT_ASSIGN(std::shared_ptr<const Backend> backend, parseTarget(options.target));
   CompileOptions unbounded = options;
   unbounded.memory.budget = 0;
+  unbounded.memory.packWeights = false; // kernels of trials are declared, so nobody can ask them
   INGOT_ASSIGN(OwningOpRef<ModuleOp> trained,
                runStages(std::max(stageOf(model), Stage::Train), model, unbounded));
   Planner planner(*backend, options);

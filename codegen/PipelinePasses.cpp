@@ -15,7 +15,7 @@ std::vector<std::string> pipelinePasses(Stage last) {
   for (Stage stage = Stage::Graph; backend && stage <= last; stage = Stage(int(stage) + 1)) {
     PassManager passes(context.get());
     // With the passes that run on demand.
-    buildStage(passes, stage, TrainingOptions(), MemoryOptions(), **backend,
+    buildStage(passes, stage, TrainingOptions(), MemoryOptions{.packWeights = true}, **backend,
                {{"kernel", BlockChoice()}});
     for (Pass &pass : passes)
       if (std::string name = pass.getArgument().str(); !llvm::is_contained(names, name))

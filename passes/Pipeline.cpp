@@ -66,7 +66,11 @@ void kernelsStage(OpPassManager &passes, const TargetCosts &costs, KernelCache *
 
 /// From here on every kernel has a schedule: how it runs on the target. Bodies are still tensors.
 void scheduleStage(OpPassManager &passes, const Backend &backend, const BlockChoices &blocks,
-                   KernelCache *known = nullptr) {
+                   bool packWeights, KernelCache *known = nullptr) {
+  // Must run before anything is chosen by a kernel's name because packed ones have names of their
+  // own.
+  if (packWeights)
+    passes.addPass(createPackWeights(backend));
   if (!blocks.empty()) {
     ChooseBlocksOptions options;
     for (const auto &[kernel, choice] : blocks)
@@ -112,7 +116,7 @@ void buildStage(OpPassManager &passes, Stage stage, const std::optional<Training
     kernelsStage(passes, backend.costs());
     break;
   case Stage::Schedule:
-    scheduleStage(passes, backend, blocks);
+    scheduleStage(passes, backend, blocks, memory.packWeights);
     break;
   case Stage::Plan:
     planStage(passes);
@@ -138,7 +142,7 @@ void buildTrialKernels(OpPassManager &passes, const MemoryOptions &memory, const
                        KernelCache &known) {
   recompute(passes, memory, backend.costs());
   kernelsStage(passes, backend.costs(), &known);
-  scheduleStage(passes, backend, {}, &known);
+  scheduleStage(passes, backend, {}, /*packWeights=*/false, &known);
 }
 
 } // namespace ingot

@@ -78,8 +78,8 @@ const StageRule *ruleOf(Stage stage) {
       {Stage::Train, model, {}, false},
       {Stage::Linalg, tensorCode + Names{"graph.yield"}, {}, true},
       {Stage::Kernels, calls, tensorCode, true},
-      {Stage::Schedule, calls, tensorCode, true},
-      {Stage::Plan, places, tensorCode, true},
+      {Stage::Schedule, calls, tensorCode + Names{"kernel.unpack"}, true},
+      {Stage::Plan, places, tensorCode + Names{"kernel.unpack"}, true},
       {Stage::Loops, places, loops, true},
   };
   auto rule = llvm::find_if(rules, [&](const StageRule &rule) { return rule.stage == stage; });

@@ -15,6 +15,7 @@ int main(int argc, char **argv) {
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
   // Before all others, which would register them without a target.
+  mlir::registerPass([] { return ingot::createPackWeights(ingot::parseTarget); });
   mlir::registerPass([] { return ingot::createScheduleKernels(ingot::parseTarget); });
   mlir::registerPass([] { return ingot::createLowerKernels(ingot::parseTarget); });
   ingot::registerIngotPasses();

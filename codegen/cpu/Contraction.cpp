@@ -40,23 +40,33 @@ private:
   void emitStack(const ColumnCut &cut, Value k);
   void emitColumns(const ColumnCut &cut, Value panel, Value stack);
   void emitPanel(const ColumnCut &cut, const PanelPlace &place);
+  /// The packed panel after the one in use, for its prefetches.
+  struct NextPanel {
+    PanelPlace place;
+    Value lines, linesPerTile; ///< no lines where there is none
+  };
   void emitTile(const ColumnCut &cut, const PanelPlace &place, Value row, Value depth,
-                const RightPanels::Ahead *ahead);
+                const RightPanels::Ahead *ahead, const NextPanel *next);
   /// Where the last step of a shadow ends, and its number.
   struct ShadowMark {
     Operation *place = nullptr;
     Value step;
   };
-  Shadow shadowOf(const PanelPlace &place, Value row, Value nextSums,
-                  const RightPanels::Ahead *ahead, ShadowMark &mark);
+  Shadow shadowOf(const ColumnCut &cut, const PanelPlace &place, Value row, Value nextSums,
+                  const RightPanels::Ahead *ahead, const NextPanel *next, ShadowMark &mark);
+  NextPanel nextPanel(const ColumnCut &cut, const PanelPlace &place, Value tiles);
+  void prefetchNextPanel(const ColumnCut &cut, const NextPanel &next, Value tile, Value number);
   void prefetchNextRows(const PanelPlace &place, Value row, Value number);
   void emitFinished(ValueRange products, const TilePlace &at, Value isLast);
+  void turnAround(ValueRange products);
   struct DotRows;
   DotRows dotRows(const MatrixSource &source, const Panels *packed, Value first, Value firstPacked,
                   int64_t count);
   void emitDotProducts(Value column, Value columnEnd);
   TileLhs tileLhs(const PanelPlace &place, Value row);
   TileRhs tileRhs(Value column, Value k);
+  Value packedStart(Value column, Value k);
+  TileRhs packedRhs(Value column, Value k);
   RightPanels rightPanelsOf(const ColumnCut &cut) {
     return {code, shape, blocks, rightSource, rightPanels, cut};
   }
@@ -73,7 +83,8 @@ private:
   const ContractionBlocks blocks;
   const Type sumType;
   Panels leftPanels, rightPanels;
-  Value sums; ///< tiles of unfinished sums, or one tile
+  Value sums;   ///< tiles of unfinished sums, or one tile
+  Value turned; ///< a finished tile, turned around
   std::optional<ContractionEpilogue> epilogue;
 
   // Of the block that is being emitted:
@@ -85,8 +96,8 @@ private:
 
 void ContractionEmitter::allocate() {
   for (ContractionOperand *operand : {&left, &right})
-    if (operand->view)
-      operand->buffer = code.flat(kernel.operandMemory(operand->view->memory));
+    if (std::optional<unsigned> memory = operand->memory())
+      operand->buffer = code.flat(kernel.operandMemory(*memory));
   const ContractionScratch needed(shape, blocks, form.keepRows);
   auto scratch = [&](int64_t count) -> Value {
     if (!count)
@@ -103,6 +114,7 @@ void ContractionEmitter::allocate() {
                                    : Panels::interleaved(blocks.tile.columns(), blocks.depth);
   rightPanels.buffer = scratch(needed.rightPanels);
   sums = scratch(needed.sums);
+  turned = scratch(needed.turned);
 }
 
 MatrixSource ContractionEmitter::source(const ContractionOperand &operand, Value batch) {
@@ -165,7 +177,7 @@ Value ContractionEmitter::valueAt(const ContractionOperand &operand, Value batch
 
 LogicalResult ContractionEmitter::emit() {
   allocate();
-  epilogue.emplace(kernel, contract, shape, blocks.tile, sums);
+  epilogue.emplace(kernel, contract, shape, blocks.tile, shape.isTurned ? turned : sums);
   emitUnits();
   return failure(broken || !epilogue->ok());
 }
@@ -283,8 +295,11 @@ void ContractionEmitter::emitPanel(const ColumnCut &cut, const PanelPlace &place
     ahead.emplace(panels, place, tiles);
   else if (blocks.packRhs)
     panels.pack(place);
+  std::optional<NextPanel> next;
+  if (shape.rhsPacked)
+    next = nextPanel(cut, place, tiles);
   code.loop(code.index(0), rowCount, blocks.tile.rows, [&](Value row) {
-    emitTile(cut, place, row, depth, ahead ? &*ahead : nullptr);
+    emitTile(cut, place, row, depth, ahead ? &*ahead : nullptr, next ? &*next : nullptr);
     if (ahead)
       ahead->finishTile(code.div(row, blocks.tile.rows));
   });
@@ -336,13 +351,45 @@ TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
   return rhs;
 }
 
+/// Where a packed right operand has a vector of columns at a depth.
+Value ContractionEmitter::packedStart(Value column, Value k) {
+  const Layout layout = right.packed.getLayout().layout();
+  Value panel = code.mul(code.div(column, Layout::panelRows), layout.panelStride());
+  return code.add(code.mul(batch, layout.matrixStride()),
+                  code.add(panel, code.mul(k, Layout::panelRows)));
+}
+
+/// The right operand in its panels, each a vector of the tile.
+TileRhs ContractionEmitter::packedRhs(Value column, Value k) {
+  constexpr int64_t depthsAhead = 8;
+  const Layout layout = right.packed.getLayout().layout();
+  TileRhs rhs;
+  rhs.buffer = right.buffer;
+  rhs.depthStride = Layout::panelRows;
+  rhs.prefetchAhead = depthsAhead * rhs.depthStride;
+  rhs.prefetchLevel = 1;
+  Value first = code.div(column, Layout::panelRows);
+  rhs.base = packedStart(column, k);
+  // Columns beyond the last panel repeat it.
+  const bool mayExceed = shape.columns % blocks.tile.columns() != 0;
+  Value left = code.sub(code.index(layout.panelsOfMatrix() - 1), first);
+  for (int64_t v = 0; v < tile.vectors; ++v) {
+    Value number = mayExceed && v > 0 ? code.min(code.index(v), left) : code.index(v);
+    rhs.vectors.push_back(code.mul(number, layout.panelStride()));
+  }
+  return rhs;
+}
+
 /// What a tile's shadow has to do: its share of the next panel, and asking for what is far away.
-Shadow ContractionEmitter::shadowOf(const PanelPlace &place, Value row, Value nextSums,
-                                    const RightPanels::Ahead *ahead, ShadowMark &mark) {
+Shadow ContractionEmitter::shadowOf(const ColumnCut &cut, const PanelPlace &place, Value row,
+                                    Value nextSums, const RightPanels::Ahead *ahead,
+                                    const NextPanel *next, ShadowMark &mark) {
   Value tileNumber = code.div(row, blocks.tile.rows);
-  return {blocks.shadowEvery, [=, this, &mark](Value number) {
+  return {blocks.shadowEvery, [=, this, &cut, &mark](Value number) {
             if (ahead)
               ahead->step(tileNumber, number);
+            if (next)
+              prefetchNextPanel(cut, *next, tileNumber, number);
             if (!blocks.packLhs)
               prefetchNextRows(place, row, number);
             if (nextSums)
@@ -351,7 +398,34 @@ Shadow ContractionEmitter::shadowOf(const PanelPlace &place, Value row, Value ne
           }};
 }
 
-/// Asks for the line `number` of the next tile's part of the left operand, row after row: the
+ContractionEmitter::NextPanel ContractionEmitter::nextPanel(const ColumnCut &cut,
+                                                            const PanelPlace &place, Value tiles) {
+  const RightPanels panels = rightPanelsOf(cut);
+  auto [next, exists] = panels.next(place);
+  Value lines = code.create<arith::SelectOp>(
+      exists, code.mul(panels.depthOf(next), blocks.tile.vectors), code.index(0));
+  Value perTile =
+      code.create<arith::DivUIOp>(code.add(lines, code.sub(tiles, code.index(1))), tiles);
+  return {next, lines, perTile};
+}
+
+/// Prefetches lines of the next panel to L2, as many at each step as the tiles have to.
+void ContractionEmitter::prefetchNextPanel(const ColumnCut &cut, const NextPanel &next, Value tile,
+                                           Value number) {
+  const Layout layout = right.packed.getLayout().layout();
+  Value start = packedStart(cut.start(code, next.place.panel), next.place.k);
+  Value first = code.add(code.mul(tile, next.linesPerTile), code.mul(number, blocks.shadowLines));
+  for (int64_t i = 0; i < blocks.shadowLines; ++i) {
+    Value line = code.add(first, i);
+    Value vector = code.remainder(line, blocks.tile.vectors);
+    Value at = code.add(code.mul(vector, layout.panelStride()),
+                        code.mul(code.div(line, blocks.tile.vectors), Layout::panelRows));
+    code.when(code.isBelow(line, next.lines),
+              [&] { code.prefetch(right.buffer, code.add(start, at), /*level=*/2); });
+  }
+}
+
+/// Prefetches the line `number` of the next tile's part of the left operand, row after row: the
 /// hardware foresees the rest of a row once it has begun.
 void ContractionEmitter::prefetchNextRows(const PanelPlace &place, Value row, Value number) {
   if (leftSource.depthStride != 1)
@@ -365,7 +439,8 @@ void ContractionEmitter::prefetchNextRows(const PanelPlace &place, Value row, Va
 
 /// The tile's products of one depth block.
 void ContractionEmitter::emitTile(const ColumnCut &cut, const PanelPlace &place, Value row,
-                                  Value depth, const RightPanels::Ahead *ahead) {
+                                  Value depth, const RightPanels::Ahead *ahead,
+                                  const NextPanel *next) {
   // Narrower tiles leave out vectors, but their sums lie as those of whole ones.
   const Tile whole = blocks.tile;
   TilePlace at{code.index(0),
@@ -397,11 +472,13 @@ void ContractionEmitter::emitTile(const ColumnCut &cut, const PanelPlace &place,
 
   ShadowMark mark;
   Shadow shadow;
-  if (blocks.packRhs)
-    shadow = shadowOf(place, row, nextSums, ahead, mark);
+  if (blocks.packRhs || shape.rhsPacked)
+    shadow = shadowOf(cut, place, row, nextSums, ahead, next, mark);
   else
     mark.place = code.index(0).getDefiningOp();
-  TileRhs rhs = blocks.packRhs ? rightPanelsOf(cut).rhs(place) : tileRhs(at.column, place.k);
+  TileRhs rhs = blocks.packRhs    ? rightPanelsOf(cut).rhs(place)
+                : shape.rhsPacked ? packedRhs(at.column, place.k)
+                                  : tileRhs(at.column, place.k);
   SmallVector<Value> products =
       emitMicroKernel(code, tile, tileLhs(place, row), rhs, depth, initial, shadow);
   emitFinished(products, at, isLast);
@@ -413,8 +490,16 @@ void ContractionEmitter::emitTile(const ColumnCut &cut, const PanelPlace &place,
 /// Sums of the whole depth become results, others are kept for the next depth block.
 void ContractionEmitter::emitFinished(ValueRange products, const TilePlace &at, Value isLast) {
   auto keep = [&] { storeTile(code, tile, products, sums, at.start, blocks.tile.columns()); };
-  const bool inRegisters = epilogue->storesSums() && shape.rows % blocks.tile.rows == 0;
-  auto finish = [&] { inRegisters ? epilogue->store(products, at) : epilogue->emit(at); };
+  const bool inRegisters =
+      shape.isTurned || (epilogue->storesSums() && shape.rows % blocks.tile.rows == 0);
+  auto finish = [&] {
+    if (shape.isTurned) {
+      turnAround(products);
+      epilogue->emitTurned(at);
+    } else {
+      inRegisters ? epilogue->store(products, at) : epilogue->emit(at);
+    }
+  };
   if (!inRegisters)
     keep();
   if (!isLast)
@@ -428,6 +513,18 @@ void ContractionEmitter::emitFinished(ValueRange products, const TilePlace &at, 
     };
   };
   code.create<scf::IfOp>(isLast, branch(finish), branch(keep));
+}
+
+/// Leaves the tile's columns as vectors, one for each lane of its vectors.
+void ContractionEmitter::turnAround(ValueRange products) {
+  for (int64_t v = 0; v < tile.vectors; ++v) {
+    SmallVector<Value> rows;
+    for (int64_t r = 0; r < tile.rows; ++r)
+      rows.push_back(products[r * tile.vectors + v]);
+    rows.resize(lanes, code.zero(lanesOf(sumType)));
+    for (auto [lane, column] : llvm::enumerate(transpose16(code, rows)))
+      code.storeVector(column, turned, code.index((v * lanes + int64_t(lane)) * lanes));
+  }
 }
 
 //===--------------------------------------------------------------------------------------------===//

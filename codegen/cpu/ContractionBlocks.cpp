@@ -57,7 +57,8 @@ bool staysInL3(const ContractionShape &shape, const MachineShape &machine) {
 /// as repay the next copies of the panels.
 int64_t leftBlockSize(const ContractionShape &shape, const ContractionBlocks &blocks,
                       const MachineShape &machine) {
-  if (!blocks.packAhead || !blocks.oneDepthBlock(shape))
+  const bool areThereAhead = blocks.packAhead || shape.rhsPacked;
+  if (!areThereAhead || !blocks.oneDepthBlock(shape))
     return machine.l2Bytes * 3 / 4 / shape.elementBytes;
   return blocks.packLhs ? 2 * repaidRows * blocks.depth : l3Share(machine) / 2 / shape.elementBytes;
 }
@@ -69,15 +70,16 @@ int64_t deepestPanel(const ContractionShape &shape, const ContractionBlocks &blo
   const int64_t depthBytes = blocks.tile.columns() * shape.elementBytes;
   // Read in place from far away, a few depths at a time are swept over all columns, so that each
   // page is left but once; what L2 holds needs no such care.
-  if (!blocks.packRhs && shape.columns * shape.depth * shape.elementBytes > machine.l2Bytes / 2)
+  const bool isInPlace = !blocks.packRhs && !shape.rhsPacked;
+  if (isInPlace && shape.columns * shape.depth * shape.elementBytes > machine.l2Bytes / 2)
     return shape.rows == 1 ? sweptDepths : pagesAtOnce;
-  if (!blocks.packRhs)
+  if (isInPlace)
     return machine.l2Bytes / 4 / depthBytes;
   // Sums of the whole depth never leave the registers, which is worth more than a panel in L1: L2
   // streams it as fast as it is used, beside the next one that is being made. Deeper ones leave L2
   // to the rows that repay a panel. None is made ahead of a computed operand; its panel is not
   // worth computing for few rows.
-  if (blocks.packAhead) {
+  if (blocks.packAhead || shape.rhsPacked) {
     if (wholeDepth <= deepestWhole && wholeDepth * depthBytes <= machine.l2Bytes * 3 / 16)
       return wholeDepth;
     return machine.l2Bytes * 3 / 8 / (repaidRows * shape.elementBytes);
@@ -163,7 +165,7 @@ bool ContractionBlocks::complete(const ContractionShape &shape) {
   const bool fits = tile.rows > 0 && tile.rows <= 16 && tile.vectors > 0 && tile.vectors <= 16 &&
                     (!dotProducts || (shape.depthLast && Code::lanes % tile.rows == 0)) &&
                     (packLhs || shape.lhsInPlace || dotProducts) &&
-                    (packRhs || shape.rhsInPlace || dotProducts) &&
+                    (packRhs || shape.rhsInPlace || dotProducts) && !(packRhs && shape.rhsPacked) &&
                     (!packAhead || (packRhs && shape.rhsInMemory && !dotProducts)) && depth > 0 &&
                     depth % (oneDepthBlock(shape) ? depthAlignment() : depthStep(shape)) == 0 &&
                     stackDepth > 0 && stackDepth % depth == 0 && blockRows > 0 &&
@@ -183,8 +185,9 @@ bool ContractionBlocks::complete(const ContractionShape &shape) {
 void ContractionBlocks::planShadow(const ContractionShape &shape) {
   const int64_t deep = std::max<int64_t>(1, std::min(depth, shape.depth));
   const int64_t tiles = divideCeil(std::min(spanRows(), shape.rows), tile.rows);
-  const int64_t lines =
-      packAhead ? divideCeil(deep * tile.vectors, std::max<int64_t>(1, tiles)) : 0;
+  const int64_t lines = packAhead || shape.rhsPacked
+                            ? divideCeil(deep * tile.vectors, std::max<int64_t>(1, tiles))
+                            : 0;
   shadowEvery = std::clamp<int64_t>(deep / std::max(lines, tile.rows * tile.vectors), 4, 16);
   shadowLines = std::max<int64_t>(1, divideCeil(lines * shadowEvery, deep));
 }
@@ -210,6 +213,8 @@ ContractionScratch::ContractionScratch(const ContractionShape &shape,
       tiles *= divideCeil(blocks.passColumns, blocks.tile.columns());
   }
   sums = tiles * blocks.tile.size();
+  if (shape.isTurned)
+    turned = blocks.tile.columns() * Code::lanes;
 }
 
 BlockChoice ContractionBlocks::taken() const {
@@ -249,6 +254,8 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
     blocks.packLhs = choice.packLhs.value_or(blocks.packLhs);
   if (shape.rhsInPlace)
     blocks.packRhs = choice.packRhs.value_or(blocks.packRhs);
+  if (shape.rhsPacked)
+    blocks.packRhs = false;
   if (shape.rows == 1)
     blocks.prefetchDepths = sweptDepths / 2;
   blocks.packAhead = !blocks.dotProducts && blocks.packRhs && shape.rhsInMemory;
@@ -268,8 +275,9 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   const int64_t mostRows = std::max(blockSize / (blocks.depth * stackBlocks), blocks.tile.rows);
   chooseGrains(blocks, shape, mostRows, costs, choice);
   blocks.spanRowBlocks = std::clamp<int64_t>(mostRows / blocks.blockRows, 1, blocks.rowBlocks);
-  int64_t stacked =
-      blocks.packRhs ? blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows)) : 1;
+  int64_t stacked = blocks.packRhs || shape.rhsPacked
+                        ? blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows))
+                        : 1;
   stacked = std::clamp<int64_t>(stacked, 1, depthBlocks);
   blocks.stackDepth = blocks.depth * divideCeil(depthBlocks, divideCeil(depthBlocks, stacked));
   // Where there are several stacks, unfinished sums of all columns stay in L3.

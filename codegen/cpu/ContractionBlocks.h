@@ -18,6 +18,9 @@ struct ContractionShape {
   int64_t elementBytes = 4; ///< of the sums
   /// Whether the micro-kernel can read the operand where it lies.
   bool lhsInPlace = false, rhsInPlace = false;
+  bool rhsPacked = false; ///< lies in panels of 16 columns, of the whole depth (Layout.h)
+  /// The operands, and so rows and columns, are exchanged: the result is stored turned around.
+  bool isTurned = false;
   bool rhsInMemory = false; ///< not computed, perhaps to be converted or turned around
   /// Depths of a computed operand that are packed together: blocks of the depth, if there are
   /// several, are multiples of it.
@@ -30,8 +33,9 @@ struct ContractionShape {
   /// Whether memory holds the operand contiguous along the depth.
   bool lhsRunsAlongDepth = false, rhsRunsAlongDepth = false;
 
-  /// Columns of one matrix of the result.
-  int64_t matrixColumns() const { return columns / joined; }
+  /// Rows and columns of one matrix of the result.
+  int64_t matrixRows() const { return isTurned ? columns : rows; }
+  int64_t matrixColumns() const { return isTurned ? rows : columns / joined; }
   double flops() const { return 2.0 * batch * rows * columns * depth; }
 };
 
@@ -48,8 +52,8 @@ struct ContractionBlocks {
   /// Depths by which the right operand is prefetched where it is copied, or read but once; 0 if
   /// columns to the right are prefetched instead.
   int64_t prefetchDepths = 0;
-  /// The next panel of the right operand is packed while the tiles of one are computed: each has
-  /// `shadowLines` lines to copy every `shadowEvery` depths.
+  /// The next panel of the right operand is packed, or prefetched where it is, while the tiles of
+  /// one are computed: each has `shadowLines` lines to move every `shadowEvery` depths.
   bool packAhead = false;
   int64_t shadowEvery = 0, shadowLines = 0;
   int64_t stackDepth = 0;  ///< of the left operand's block: several times `depth`
@@ -102,7 +106,8 @@ private:
 struct ContractionScratch {
   ContractionScratch(const ContractionShape &shape, const ContractionBlocks &blocks, bool keepRows);
   int64_t leftPanels = 0, rightPanels = 0;
-  int64_t sums = 0; ///< tiles of unfinished sums, or one tile
+  int64_t sums = 0;   ///< tiles of unfinished sums, or one tile
+  int64_t turned = 0; ///< a finished tile whose rows are vectors, where results are turned around
 };
 
 /// The tile with the least padding among those that fill the registers; its rows divide

@@ -24,6 +24,17 @@ void ContractionEpilogue::emit(const TilePlace &place) {
   });
 }
 
+void ContractionEpilogue::emitTurned(const TilePlace &place) {
+  Value count = rowsLeft(place), mask = code.maskBelow(count);
+  Value columns = code.min(code.index(place.vectors * lanes),
+                           code.sub(code.index(shape.columns), place.column));
+  code.loop(code.index(0), columns, 1, [&](Value c) {
+    PointIndex at = PointIndex::consecutive(place.row, shape.rows, /*aligned=*/false);
+    storeResults(code.loadVector(sums, code.mul(c, lanes)), place.batch, code.add(place.column, c),
+                 at, mask);
+  });
+}
+
 void ContractionEpilogue::store(ValueRange tileSums, const TilePlace &place) {
   for (int64_t r = 0; r < tile.rows; ++r)
     for (int64_t v = 0; v < place.vectors; ++v)
@@ -66,10 +77,11 @@ void ContractionEpilogue::storeJoined(Value vector, Value row, Value column) {
 void ContractionEpilogue::storeResults(Value sum, Value batch, Value row, const PointIndex &column,
                                        Value mask) {
   PointEmitter points = kernel.points(isa<VectorType>(sum.getType()) ? lanes : 1);
-  PointIndex position = (PointIndex::uniform(batch, shape.batch * shape.joined) * shape.rows +
-                         PointIndex::uniform(row, shape.rows)) *
-                            shape.matrixColumns() +
-                        column;
+  PointIndex position =
+      (PointIndex::uniform(batch, shape.batch * shape.joined) * shape.matrixRows() +
+       PointIndex::uniform(row, shape.matrixRows())) *
+          shape.matrixColumns() +
+      column;
   SmallVector<PointIndex> indices = points.split(position, contract.getType().getShape());
 
   Value result = code.convert(sum, getElementTypeOrSelf(contract.getType()));
@@ -105,16 +117,20 @@ void ContractionEpilogue::prefetch(Operation *where, Value condition, Value step
                                    const TilePlace &place) {
   OpBuilder::InsertionGuard guard(code.builder);
   code.builder.setInsertionPointAfter(where);
-  Value batch = place.batch, column = place.column;
+  Value batch = place.batch, row = place.row, column = place.column;
+  int64_t rows = tile.rows, length = place.vectors * lanes;
   const int64_t columns = shape.matrixColumns();
+  if (shape.isTurned) {
+    std::swap(row, column);
+    std::swap(rows, length);
+  }
   if (shape.joined > 1) {
     batch = code.div(column, columns);
     column = code.remainder(column, columns);
   }
   Value start =
-      code.add(code.mul(code.add(code.mul(batch, shape.rows), place.row), columns), column);
-  const int64_t line = 64 / shape.elementBytes,
-                perRow = llvm::divideCeil(place.vectors * lanes, line);
+      code.add(code.mul(code.add(code.mul(batch, shape.matrixRows()), row), columns), column);
+  const int64_t line = 64 / shape.elementBytes, perRow = llvm::divideCeil(length, line);
   auto ask = [&](Value number) {
     Value at = code.add(code.mul(code.div(number, perRow), columns),
                         code.mul(code.remainder(number, perRow), line));
@@ -122,7 +138,7 @@ void ContractionEpilogue::prefetch(Operation *where, Value condition, Value step
       code.prefetch(code.flat(memory), code.add(start, at), /*level=*/2);
   };
   auto askAll = [&] {
-    const int64_t lines = tile.rows * perRow;
+    const int64_t lines = rows * perRow;
     if (!step) {
       for (int64_t i = 0; i < lines; ++i)
         ask(code.index(i));

@@ -28,6 +28,9 @@ public:
   /// The results for a tile that lies in the buffer of sums; rows and columns beyond the last are
   /// left out.
   void emit(const TilePlace &place);
+  /// The same for a tile whose columns, rows of the result, are vectors of 16 in the buffer of
+  /// sums.
+  void emitTurned(const TilePlace &place);
   /// Whether the sums are all that is stored, so that they need not leave the registers before.
   bool storesSums();
   /// The results for a tile of whole rows whose sums are still in registers.

@@ -52,7 +52,13 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   sumType =
       element.getIntOrFloatBitWidth() < 32 ? Float32Type::get(contract.getContext()) : element;
   auto kernel = contract->getParentOfType<func::FuncOp>();
-  if (joinsMatrices(left, right, kernel)) {
+  // Not of what happens to lie side by side: the order of the sum would follow from what is fused.
+  shape.depthLast = left.isDepthLast() && right.isDepthLast() && !left.packed && !right.packed;
+  shape.isTurned = bool(left.packed);
+  shape.rhsPacked = left.packed || right.packed;
+  if (shape.isTurned)
+    std::swap(left, right);
+  if (!shape.rhsPacked && joinsMatrices(left, right, kernel)) {
     shape.joined = product(left.sizes(left.batchDims));
     left.joinBatch(kernel);
     right.joinBatch(kernel);
@@ -72,19 +78,17 @@ ContractionForm::ContractionForm(graph::ContractOp contract)
   };
   const bool lhsInPlace = inPlace(left), rhsInPlace = inPlace(right);
   shape.lhsInPlace = lhsInPlace;
-  shape.rhsInPlace = rhsInPlace && right.free.stride() == 1;
+  shape.rhsInPlace = shape.rhsPacked || (rhsInPlace && right.free.stride() == 1);
   shape.rhsInMemory = right.view.has_value();
   if (lhsInPlace && left.contract.stride() == 1)
     shape.lhsRowStride = left.free.stride().value_or(0);
-  // Not of what happens to lie side by side: the order of the sum would follow from what is fused.
-  shape.depthLast = left.isDepthLast() && right.isDepthLast();
   shape.lhsRunsAlongDepth = left.view && left.contract.stride() == 1;
   shape.rhsRunsAlongDepth = right.view && right.contract.stride() == 1;
   for (ContractionOperand *operand : {&left, &right})
-    if (!operand->view)
+    if (!operand->view && !operand->packed)
       operand->chooseVectors(kernel, Code::lanes, operand == &right);
   for (const ContractionOperand *operand : {&left, &right})
-    if (!operand->view && !operand->alongDepth)
+    if (!operand->view && !operand->packed && !operand->alongDepth)
       shape.depthGroup = depthGroupOf(*operand);
   keepRows = left.depthStride() == 1;
 }

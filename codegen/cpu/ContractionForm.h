@@ -5,7 +5,8 @@
 
 namespace ingot {
 
-/// A contraction's operands and shape.
+/// A contraction's operands and shape. Its first operand is the left one, unless it is packed: the
+/// micro-kernel reads panels of the right operand alone.
 struct ContractionForm {
   explicit ContractionForm(graph::ContractOp contract);
 

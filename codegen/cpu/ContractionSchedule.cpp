@@ -18,12 +18,12 @@ LogicalResult scheduleContraction(KernelScheduler &kernel) {
     kernel.launch("contraction", 0, blocks, flops);
     return success();
   }
-  if (failed(shareEpilogue(kernel, contract, form.shape.batch * form.shape.joined, form.shape.rows,
-                           form.shape.matrixColumns(), Code::lanes)))
+  if (failed(shareEpilogue(kernel, contract, form.shape.batch * form.shape.joined,
+                           form.shape.matrixRows(), form.shape.matrixColumns(), Code::lanes)))
     return failure();
   blocks = chooseBlocks(form.shape, kernel.machine, kernel.costs, kernel.choice);
   const ContractionScratch scratch(form.shape, blocks, form.keepRows);
-  for (int64_t count : {scratch.leftPanels, scratch.rightPanels, scratch.sums})
+  for (int64_t count : {scratch.leftPanels, scratch.rightPanels, scratch.sums, scratch.turned})
     kernel.addScratch(count * form.shape.elementBytes);
   kernel.launch("contraction", blocks.grains, blocks, flops);
   return success();

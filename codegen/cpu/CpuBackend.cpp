@@ -4,6 +4,7 @@
 #include "codegen/cpu/Image.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Object.h"
+#include "codegen/cpu/PackedFactor.h"
 #include "runtime/program/CpuImage.h"
 #include "llvm/ADT/StringSwitch.h"
 
@@ -50,6 +51,12 @@ KernelEmitter emitterFor(StringRef kind) {
 std::string CpuBackend::identity() const {
   return fmt::format("{} {} caches {} in {} ways, {}", target.cpu, target.features, target.l1Bytes,
                      target.l1Ways, target.l2Bytes);
+}
+
+std::optional<PackedOperand> CpuBackend::packedOperand(func::FuncOp kernel) const {
+  if (kernel::rootOf(kernel) != "contraction")
+    return {};
+  return packedFactor(kernel, machine, workCosts);
 }
 
 kernel::ScheduleAttr CpuBackend::schedule(func::FuncOp kernel) const {

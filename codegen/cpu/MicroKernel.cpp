@@ -11,14 +11,17 @@ SmallVector<Value> emitProducts(Code &code, Tile tile, const TileLhs &lhs, const
                                 Value first, Value end, ValueRange sums) {
   return code.loop(first, end, 1, sums, [&](Value k, ValueRange carried) {
     Value rhsRow = code.add(rhs.base, code.mul(k, rhs.depthStride));
-    SmallVector<Value> columns;
-    for (int64_t v = 0; v < tile.vectors; ++v)
-      columns.push_back(code.loadVector(rhs.buffer, code.add(rhsRow, v * Code::lanes),
-                                        rhs.masks.empty() ? Value() : rhs.masks[v]));
+    SmallVector<Value> columns, places;
+    for (int64_t v = 0; v < tile.vectors; ++v) {
+      places.push_back(rhs.vectors.empty() ? code.add(rhsRow, v * Code::lanes)
+                                           : code.add(rhsRow, rhs.vectors[v]));
+      columns.push_back(
+          code.loadVector(rhs.buffer, places[v], rhs.masks.empty() ? Value() : rhs.masks[v]));
+    }
     // The last element of each line: where vectors straddle lines, the first one is here already.
     if (rhs.prefetchAhead)
-      for (int64_t v = 0; v < tile.vectors; ++v)
-        code.prefetch(rhs.buffer, code.add(rhsRow, rhs.prefetchAhead + (v + 1) * Code::lanes - 1),
+      for (Value place : places)
+        code.prefetch(rhs.buffer, code.add(place, rhs.prefetchAhead + Code::lanes - 1),
                       rhs.prefetchLevel);
     Value lhsColumn = code.mul(k, lhs.depthStride);
     SmallVector<Value> results;

@@ -19,10 +19,12 @@ struct TileLhs {
   int64_t depthStride = 0;
 };
 
-/// Element (depth k, column c) of the tile's right operand is `buffer[base + k * depthStride + c]`.
+/// Element (depth k, column c) of the tile's right operand is `buffer[base + k * depthStride + c]`,
+/// or with `vectors` `buffer[base + vectors[c / 16] + k * depthStride + c % 16]`.
 struct TileRhs {
   mlir::Value buffer;
   mlir::Value base;
+  llvm::SmallVector<mlir::Value> vectors; ///< empty: side by side
   int64_t depthStride = 0;
   llvm::SmallVector<mlir::Value> masks; ///< one per vector where columns may be missing, else empty
   /// Elements ahead of what is read that are prefetched, into the cache of this level; 0 for none.

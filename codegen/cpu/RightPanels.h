@@ -68,9 +68,10 @@ public:
     mlir::Value start, startAfter; ///< where the target and the panel after it start in memory
   };
 
+  mlir::Value depthOf(const PanelPlace &place) const;
+
 private:
   bool copiesLines() const { return shape.rhsInPlace; }
-  mlir::Value depthOf(const PanelPlace &place) const;
   mlir::Value stackEnd(const PanelPlace &place) const;
   mlir::Value isNarrow(const PanelPlace &place) const;
   mlir::Value baseOf(const PanelPlace &place) const;

@@ -1,5 +1,7 @@
 #include "codegen/kernel/ContractionOperand.h"
 #include "codegen/kernel/Sharing.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 
@@ -12,6 +14,13 @@ int64_t product(ArrayRef<int64_t> sizes) {
   return count;
 }
 
+/// What an op that only moves elements takes them from.
+static Value movedFrom(Operation *op) {
+  const bool moves = isa_and_nonnull<linalg::GenericOp, linalg::TransposeOp,
+                                     tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op);
+  return moves ? op->getOperand(0) : Value();
+}
+
 ContractionOperand::ContractionOperand(Value tensor, ArrayRef<int64_t> batchDims,
                                        ArrayRef<int64_t> contractDims)
     : tensor(tensor), batchDims(batchDims), contractDims(contractDims) {
@@ -20,6 +29,10 @@ ContractionOperand::ContractionOperand(Value tensor, ArrayRef<int64_t> batchDims
     if (!llvm::is_contained(batchDims, d) && !llvm::is_contained(contractDims, d))
       freeDims.push_back(d);
   view = viewOfOperand(tensor);
+  Value source = tensor;
+  for (Value from = tensor; from; from = movedFrom(from.getDefiningOp()))
+    source = from;
+  packed = source.getDefiningOp<kernel::UnpackOp>();
   auto isRepeated = [&](int64_t d) { return view->strides[d] == 0 && view->sizes[d] > 1; };
   // Matrices may be the same one; a row or column that is repeated is as well computed.
   if (view && (llvm::any_of(freeDims, isRepeated) || llvm::any_of(this->contractDims, isRepeated)))
@@ -29,6 +42,33 @@ ContractionOperand::ContractionOperand(Value tensor, ArrayRef<int64_t> batchDims
   batch = view->group(batchDims);
   free = view->group(freeDims);
   contract = view->group(contractDims);
+}
+
+std::optional<unsigned> ContractionOperand::memory() const {
+  if (packed)
+    return cast<BlockArgument>(packed->getOperand(0)).getArgNumber();
+  return view ? std::optional(view->memory) : std::nullopt;
+}
+
+kernel::PanelsAttr ContractionOperand::panels() const {
+  Value source = tensor;
+  for (Value from = tensor; from; from = movedFrom(from.getDefiningOp())) {
+    if (!from.hasOneUse())
+      return {};
+    source = from;
+  }
+  if (!view || !isa<BlockArgument>(source))
+    return {};
+  auto type = cast<RankedTensorType>(source.getType());
+  const int64_t matrices = product(sizes(batchDims)), rows = product(sizes(freeDims)),
+                depth = product(sizes(contractDims));
+  const bool isWhole = matrices * rows * depth == type.getNumElements() &&
+                       (matrices == 1 || batch.stride() == rows * depth);
+  const bool depthLast = contract.stride() == 1 && free.stride() == depth,
+             rowsLast = free.stride() == 1 && contract.stride() == rows;
+  if (!isWhole || rows == 1 || depth == 1 || !(depthLast || rowsLast))
+    return {};
+  return kernel::PanelsAttr::get(type.getContext(), type, matrices, rows, depth, depthLast);
 }
 
 bool ContractionOperand::isShared(func::FuncOp kernel) const {

@@ -18,12 +18,18 @@ struct ContractionOperand {
   mlir::Value tensor;
   llvm::SmallVector<int64_t> batchDims, freeDims, contractDims;
   std::optional<KernelView> view;
-  mlir::Value buffer; ///< flat memory of the view, while the kernel is emitted
+  kernel::UnpackOp packed; ///< instead of a view: the kernel reads it from panels
+  mlir::Value buffer;      ///< flat memory of the view or the panels, while the kernel is emitted
   IndexGroup batch, free, contract;
   bool alongDepth = false; ///< computed: vectors go along the depth, else along the free dimensions
   int64_t line = 0;        ///< computed: their elements are runs within so many; 0: wherever
 
   llvm::SmallVector<int64_t> sizes(llvm::ArrayRef<int64_t> dims) const;
+  /// The kernel's argument whose memory is read, if there is a view or if it is packed.
+  std::optional<unsigned> memory() const;
+  /// How the operand would be packed, where the kernel needs all of an argument for it and nothing
+  /// else; null if it cannot be.
+  kernel::PanelsAttr panels() const;
   /// True if several matrices of a batch are one and the same.
   bool isShared(mlir::func::FuncOp kernel) const;
   /// The batch is one matrix: of shared ones the first, of others all with their free dimensions

@@ -23,6 +23,7 @@ Result<CompileOptions> toCompileOptions(const Options &options,
   if (options.memory < 0)
     return failure(Error::Code::Usage, "Options::memory", "{} is not 0 or more", options.memory);
   result.memory.budget = options.memory;
+  result.memory.packWeights = options.packWeights && !options.store;
   if (options.cache)
     result.cacheDirectory = DiskCache::defaultDirectory();
   if (options.tuned) {

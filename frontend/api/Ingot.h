@@ -41,6 +41,9 @@ struct Options {
   /// trainer's, or a program's of another batch. The first program decides how they lie in memory,
   /// and a trainer is particular about it, so it comes first. Null: its own.
   std::shared_ptr<Store> store = nullptr;
+  /// Weights that the program only reads lie in memory as its kernels read them, which is faster. A
+  /// program whose store others share needs false; one with a `store` never packs.
+  bool packWeights = true;
   /// Looked at while compiling, also from another thread or a signal handler: set, it ends the
   /// compilation with an error. It must outlive the call. Null: nobody cancels.
   const std::atomic<bool> *stop = nullptr;

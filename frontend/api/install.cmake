@@ -10,7 +10,7 @@ set(public_headers
   runtime/cpu/MachineLimits.h
   runtime/data/ArraySource.h runtime/data/BatchSource.h runtime/data/RandomSource.h runtime/data/TextSource.h
   runtime/data/Tokenizer.h
-  runtime/program/DLPack.h runtime/program/Device.h runtime/program/NamedTensor.h runtime/program/NonFinite.h
+  runtime/program/DLPack.h runtime/program/Device.h runtime/program/Layout.h runtime/program/NamedTensor.h runtime/program/NonFinite.h
   runtime/program/PersistentLayout.h runtime/program/Profile.h runtime/program/Program.h runtime/program/Role.h
   runtime/program/Store.h runtime/program/Tensor.h runtime/program/TensorTools.h
   runtime/support/Bounds.h runtime/support/Fields.h runtime/support/Json.h runtime/support/OnNonFinite.h runtime/support/Result.h

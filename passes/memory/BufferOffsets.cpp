@@ -181,6 +181,10 @@ Attribute BufferAssignment::portAttr(StringRef name, StringRef kind, Value value
                                      DictionaryAttr attributes) {
   Builder builder(function.getContext());
   auto type = cast<RankedTensorType>(value.getType());
+  auto layout =
+      attributes ? attributes.getAs<kernel::PanelsAttr>(kernel::layoutName) : kernel::PanelsAttr();
+  if (layout)
+    type = layout.getTensor();
   if (attributes && attributes.contains(unsignedAttribute))
     type = cast<RankedTensorType>(type.clone(IntegerType::get(
         builder.getContext(), type.getElementTypeBitWidth(), IntegerType::Unsigned)));
@@ -189,6 +193,8 @@ Attribute BufferAssignment::portAttr(StringRef name, StringRef kind, Value value
       builder.getNamedAttr("kind", builder.getStringAttr(kind)),
       builder.getNamedAttr("type", TypeAttr::get(type)),
       builder.getNamedAttr("offset", builder.getI64IntegerAttr(offsetOf(value)))};
+  if (layout)
+    entries.push_back(builder.getNamedAttr("layout", layout));
   if (Attribute limit = attributes ? attributes.get(limitAttribute) : Attribute())
     entries.push_back(builder.getNamedAttr("limit", limit));
   if (Attribute members = attributes ? attributes.get(membersAttribute) : Attribute())

@@ -21,6 +21,10 @@ struct MemoryOptions {
   int64_t heavyRecomputed = 0;
   /// Where these are, every how many-th value to which the forward pass narrows is kept.
   int64_t checkpointStride = 1;
+  /// Parameters that no function writes lie in memory as the kernels read them. Not with a budget,
+  /// whose plans are made without, nor where the store is shared with other programs, whose kernels
+  /// would read others.
+  bool packWeights = false;
 
   static void fields(auto &self, auto &&visit) {
     visit(Field{"budget"}, self.budget);
@@ -29,6 +33,7 @@ struct MemoryOptions {
     visit(Field{"smallest_recomputed"}, self.smallestRecomputed);
     visit(Field{"heavy_recomputed"}, self.heavyRecomputed);
     visit(Field{"checkpoint_stride"}, self.checkpointStride);
+    visit(Field{"pack_weights"}, self.packWeights);
   }
 };
 

@@ -19,6 +19,7 @@ def Kernel_Dialect : Dialect {
     | `graph.ops` | a kernel: names of the model's nodes | form-kernels | profiles, errors |
     | `graph.copy` | a kernel: its result is its operand, in memory of its own | form-kernels | plan-memory |
     | `graph.tuned` | a kernel: sizes that `ingot tune` chose | choose-blocks | schedule-kernels |
+    | `kernel.layout` | a parameter of an entry function: how it lies in memory, packed | pack-weights | plan-memory |
     | `kernel.threads` | an emitted launch of a GPU: threads of a block | lower-kernels | the code's passes |
     | `kernel.schedule` | a kernel: all below | schedule-kernels | plan-memory, lower-kernels, the program |
   }];
@@ -96,6 +97,47 @@ def Kernel_Schedule : AttrDef<Kernel_Dialect, "Schedule"> {
     int64_t flops() const;
     int64_t bytes() const;
   }];
+}
+
+def Kernel_Panels : AttrDef<Kernel_Dialect, "Panels"> {
+  let mnemonic = "panels";
+  let summary = "How a packed tensor lies in memory";
+  let description = [{
+    The tensor's elements are `matrices` x `rows` x `depth` of them, or without `depth_last` `matrices` x `depth`
+    x `rows`. In memory each matrix is cut into panels of 16 rows that lie side by side at each depth
+    (runtime/program/Layout.h).
+
+    ```mlir
+    func.func private @product(%w: tensor<1056xf32>) -> tensor<20x33xf32> {
+      %0 = kernel.unpack %w #kernel.panels<tensor<20x33xf32>, matrices = 1, rows = 20, depth = 33, depth_last = true>
+          : tensor<1056xf32> -> tensor<20x33xf32>
+      return %0 : tensor<20x33xf32>
+    }
+    ```
+  }];
+  let parameters = (ins "::mlir::RankedTensorType":$tensor, "int64_t":$matrices, "int64_t":$rows,
+                        "int64_t":$depth, "bool":$depthLast);
+  let assemblyFormat = [{
+    `<` $tensor `,` `matrices` `=` $matrices `,` `rows` `=` $rows `,` `depth` `=` $depth `,`
+    `depth_last` `=` $depthLast `>`
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    Layout layout() const { return {getMatrices(), getRows(), getDepth(), getDepthLast()}; }
+    /// What holds the tensor packed.
+    ::mlir::RankedTensorType memory() const;
+  }];
+}
+
+def Kernel_UnpackOp : Op<Kernel_Dialect, "unpack", [Pure]> {
+  let summary = "The tensor that an operand of a kernel holds packed";
+  let description = [{
+    1. The operand is memory of the layout, the result its tensor.
+  }];
+  let arguments = (ins AnyRankedTensor:$packed, Kernel_Panels:$layout);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$packed $layout attr-dict `:` type($packed) `->` type($result)";
+  let hasVerifier = 1;
 }
 
 def Kernel_CallOp : Op<Kernel_Dialect, "call", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {

@@ -229,6 +229,26 @@ LogicalResult ScheduleAttr::verify(EmitError emitError, ArrayRef<Access> argumen
   return success();
 }
 
+LogicalResult PanelsAttr::verify(EmitError emitError, RankedTensorType tensor, int64_t matrices,
+                                 int64_t rows, int64_t depth, bool depthLast) {
+  if (matrices > 0 && tensor.hasStaticShape() &&
+      Layout{matrices, rows, depth, depthLast}.fits(tensor.getNumElements()))
+    return success();
+  return emitError() << "matrices of " << matrices << " x " << rows << " x " << depth
+                     << " are not all of " << tensor;
+}
+
+RankedTensorType PanelsAttr::memory() const {
+  return RankedTensorType::get({layout().elements(getTensor().getNumElements())},
+                               getTensor().getElementType());
+}
+
+LogicalResult UnpackOp::verify() {
+  if (getPacked().getType() == getLayout().memory() && getType() == getLayout().getTensor())
+    return success();
+  return emitOpError("(1) unpacks ") << getLayout().getTensor() << " from " << getLayout().memory();
+}
+
 /// A schedule fits the signature of its kernel.
 LogicalResult KernelDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   auto function = dyn_cast<func::FuncOp>(op);

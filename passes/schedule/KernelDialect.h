@@ -7,6 +7,7 @@
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "runtime/program/Layout.h"
 
 #include "passes/schedule/KernelDialect.h.inc"
 #include "passes/schedule/KernelEnums.h.inc"
@@ -27,6 +28,9 @@ void setSchedule(mlir::func::FuncOp function, ScheduleAttr schedule);
 bool isKernel(mlir::Operation *function);
 /// The root of a kernel, `graph.kernel`; empty if it is none.
 llvm::StringRef rootOf(mlir::Operation *function);
+
+/// On a parameter of an entry function, of type `memory()`: its layout.
+constexpr llvm::StringLiteral layoutName = "kernel.layout";
 
 /// On an emitted launch of a GPU: the threads of a block.
 constexpr llvm::StringLiteral threadsName = "kernel.threads";

@@ -28,6 +28,47 @@ def ChooseBlocks : Pass<"choose-blocks", "::mlir::ModuleOp"> {
   let options = [ListOption<"choices", "choices", "std::string", "NAME:SIZES, one for each kernel">];
 }
 
+def PackWeights : Pass<"pack-weights", "::mlir::ModuleOp"> {
+  let summary = "Weights lie in memory as the kernels read them, packed once when they are written";
+  let description = [{
+    The target says of a kernel which operand it would pack at each run. Where every call gives it a parameter
+    that no function of the module writes, and all kernels that read the parameter want it alike, the parameter
+    is a packed tensor from here on: `kernel.layout` (schedule/Kernel.td) says how, the kernel reads it through
+    `kernel.unpack`, and whoever writes the port converts. No result changes.
+
+    ```mlir --pack-weights=target=cpu:x86-64-v4
+    func.func private @product(%x: tensor<512x64xf32>, %w: tensor<200x64xf32>) -> tensor<512x200xf32>
+        attributes {graph.kernel = "contraction"} {
+      %0 = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<512x64xf32>, tensor<200x64xf32> -> tensor<512x200xf32>
+      return %0 : tensor<512x200xf32>
+    }
+    func.func @forward(%w: tensor<200x64xf32> {graph.name = "w", graph.role = "parameter"},
+                       %x: tensor<512x64xf32> {graph.name = "x", graph.role = "input"}) -> tensor<512x200xf32> {
+      %0 = call @product(%x, %w) : (tensor<512x64xf32>, tensor<200x64xf32>) -> tensor<512x200xf32>
+      return %0 : tensor<512x200xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func private @product_packed(%x: tensor<512x64xf32>, %w: tensor<13520xf32>) -> tensor<512x200xf32>
+        attributes {graph.kernel = "contraction"} {
+      %u = kernel.unpack %w <tensor<200x64xf32>, matrices = 1, rows = 200, depth = 64, depth_last = true>
+          : tensor<13520xf32> -> tensor<200x64xf32>
+      %0 = graph.contract %x, %u batch [] x [] over [1] x [1] : tensor<512x64xf32>, tensor<200x64xf32> -> tensor<512x200xf32>
+      return %0 : tensor<512x200xf32>
+    }
+    func.func @forward(%w: tensor<13520xf32> {graph.name = "w", graph.role = "parameter",
+                           kernel.layout = #kernel.panels<tensor<200x64xf32>, matrices = 1, rows = 200, depth = 64, depth_last = true>},
+                       %x: tensor<512x64xf32> {graph.name = "x", graph.role = "input"}) -> tensor<512x200xf32> {
+      %0 = call @product_packed(%x, %w) : (tensor<512x64xf32>, tensor<13520xf32>) -> tensor<512x200xf32>
+      return %0 : tensor<512x200xf32>
+    }
+    ```
+  }];
+  let options = [Option<"target", "target", "std::string", "\"cpu:x86-64-v4\"", "as --target of ingot">];
+  let dependentDialects = ["::ingot::kernel::KernelDialect"];
+}
+
 def ScheduleKernels : Pass<"schedule-kernels", "::mlir::ModuleOp"> {
   let summary = "Kernels learn how they run on the target: grains, blocks, scratch, what may share memory";
   let description = [{

@@ -7,10 +7,12 @@ namespace ingot {
 
 struct KernelCache;
 
+std::unique_ptr<mlir::Pass> createPackWeights(const Backend &backend);
 std::unique_ptr<mlir::Pass> createScheduleKernels(const Backend &backend,
                                                   KernelCache *cache = nullptr);
 std::unique_ptr<mlir::Pass> createLowerKernels(const Backend &backend);
 // For a tool: the target is the pass's option.
+std::unique_ptr<mlir::Pass> createPackWeights(BackendParser parse);
 std::unique_ptr<mlir::Pass> createScheduleKernels(BackendParser parse);
 std::unique_ptr<mlir::Pass> createLowerKernels(BackendParser parse);
 

@@ -2,6 +2,7 @@
 #include "runtime/cpu/CpuInfo.h"
 #include "runtime/program/CpuImage.h"
 #include "runtime/program/Loops.h"
+#include "runtime/program/PackedTensor.h"
 #include "runtime/support/Clock.h"
 #include <algorithm>
 #include <cmath>
@@ -238,8 +239,7 @@ Result<Ticket> CpuSession::enqueue(std::string_view function, std::span<const Na
 }
 
 void CpuSession::copyOut(const Port &port, Tensor &value) const {
-  if (value.bytes())
-    std::memcpy(value.data(), at(port.offset), value.bytes());
+  copyFromLayout(port.layout, at(port.offset), value);
   normalise(value);
 }
 
@@ -265,8 +265,8 @@ void CpuSession::executeRun(Run &run) {
   Result<std::vector<NamedTensor>> result;
   execute(*run.entrance, [&](auto &&runAll) {
     for (size_t i = 0; i < run.inputCount; ++i)
-      if (const auto &[port, bytes] = run.inputs[i]; !bytes.empty())
-        std::memcpy(at(port->offset), bytes.data(), bytes.size());
+      if (auto &[port, bytes] = run.inputs[i]; !bytes.empty())
+        copyToLayout(port->layout, Tensor(port->type, port->shape, bytes.data()), at(port->offset));
     Status status = runAll();
     if (status)
       status = errorOf(*run.entrance->function);
@@ -398,8 +398,7 @@ Status CpuSession::write(std::string_view function, std::string_view port, const
   std::unique_lock alone(parameters->lock());
   if (target->role == Role::Parameter)
     parameters->setStale(true);
-  if (value.bytes())
-    std::memcpy(at(target->offset), value.data(), value.bytes());
+  copyToLayout(target->layout, value, at(target->offset));
   return {};
 }
 

@@ -27,6 +27,11 @@ Result<std::unique_ptr<CudaSession>> CudaSession::create(std::shared_ptr<const P
                                                          std::shared_ptr<Store> store,
                                                          std::shared_ptr<Gpu> gpu) {
   INGOT_TRY(program->validate());
+  for (const Function &function : program->functions)
+    for (const Port &port : function.ports)
+      if (!port.layout.isPlain())
+        return failure(Error::Code::Unsupported, port.name, "lies in memory as {}, for no GPU",
+                       toString(port.layout));
   INGOT_TRY(gpu->enter());
   std::unique_ptr<CudaSession> session(new CudaSession(program, std::move(store), std::move(gpu)));
   INGOT_ASSIGN(session->code, LoadedCode::load(session->gpu, *program));

@@ -56,7 +56,7 @@ Peak findPeak(const Program &program, const Function &function) {
   peak.step = busiestStep(function);
   peak.op = opAt(function, peak.step);
   for (const auto &[offset, port] : persistentPorts(program))
-    peak.bytes[port->role] += int64_t(port->bytes());
+    peak.bytes[port->role] += port->memoryBytes();
   for (const PlannedBuffer &buffer : function.buffers) {
     if (isPersistent(buffer.role) || !isAlive(buffer, peak.step))
       continue;

@@ -50,7 +50,7 @@ std::vector<ByteRange> accesses(const Program &program) {
     add(constant.offset, constant.offset + int64_t(constant.value.bytes()));
   for (const Function &function : program.functions) {
     for (const Port &port : function.ports)
-      add(port.offset, port.offset + int64_t(port.bytes()));
+      add(port.offset, port.offset + port.memoryBytes());
     forEachCall(function.steps, [&](const CallStep &call, int64_t trips) {
       const TaskMemory memory = memoryOf(program.kernels[call.kernel], call, trips);
       for (const std::vector<ByteRange> &part : {memory.reads, memory.writes})

@@ -24,8 +24,6 @@ std::string_view name(Access access) {
   return names[static_cast<size_t>(access)];
 }
 
-std::string_view name(Layout) { return "plain"; }
-
 std::string_view name(KernelParameter::Kind kind) {
   static constexpr std::array<std::string_view, 4> names = {"buffer", "scratch", "scalar",
                                                             "tensor_map"};

@@ -5,6 +5,7 @@
 /// at fixed offsets, the same for every function. Behind it every function lays out its own inputs,
 /// outputs, activations and workspace; the arena is as large as the largest function needs.
 #pragma once
+#include "runtime/program/Layout.h"
 #include "runtime/program/NamedTensor.h"
 #include "runtime/program/Role.h"
 #include <array>
@@ -14,11 +15,6 @@
 
 namespace ingot {
 
-/// How the elements of a port lie in memory. Checkpoints and callers see the logical tensor;
-/// whoever reads or writes the port converts.
-enum class Layout : uint8_t { Plain /**< row-major, without gaps */ };
-std::string_view name(Layout layout);
-
 /// A named tensor of a function that the caller reads or writes, at a fixed place in the arena.
 struct Port {
   std::string name;
@@ -26,7 +22,9 @@ struct Port {
   ElementType type = ElementType::F32;
   Shape shape;
   int64_t offset = 0; ///< bytes from the start of the arena, a multiple of 64
-  Layout layout = Layout::Plain;
+  /// In memory; callers and checkpoints see the logical tensor, and whoever reads or writes the
+  /// port converts. Only parameters and state may be packed.
+  Layout layout = {};
   int64_t limit = 0; ///< integers index something: they must lie in [0, limit); 0: any value
   /// Persistent ports whose bucket (Bucket.h) this output tells of, in equal parts.
   std::vector<std::string> members = {};
@@ -35,6 +33,9 @@ struct Port {
   std::string count = {};
   int64_t counted = 0;
   size_t bytes() const { return elementCount(shape) * byteSize(type); }
+  int64_t memoryBytes() const {
+    return layout.elements(elementCount(shape)) * int64_t(byteSize(type));
+  }
 };
 
 /// What a kernel does with the memory behind a parameter.

@@ -118,6 +118,18 @@ void refuseReserved(const JsonReader &row, std::initializer_list<const char *> k
       row.at(key).fail("is reserved: this build does not know what it asks for");
 }
 
+Layout readLayout(const JsonReader &row) {
+  const std::string text = row.text("layout");
+  if (text == "plain")
+    return {};
+  if (text != "panels")
+    row.at("layout").fail(fmt::format("'{}' is not known", text));
+  return {.matrices = row.integer("matrices"),
+          .rows = row.integer("rows"),
+          .depth = row.integer("depth"),
+          .depthLast = row.boolean("depth_last")};
+}
+
 Port readPort(const JsonReader &row) {
   refuseReserved(row, {"bucket", "shard"});
   return {.name = row.text("name"),
@@ -125,7 +137,7 @@ Port readPort(const JsonReader &row) {
           .type = readType(row),
           .shape = row.integers("shape"),
           .offset = row.integer("offset"),
-          .layout = readName(row, "layout", Layout::Plain),
+          .layout = readLayout(row),
           .limit = row.integer("limit"),
           .members = row.has("members") ? row.texts("members") : std::vector<std::string>(),
           .count = row.has("count") ? row.text("count") : "",

@@ -1,4 +1,5 @@
 #include "runtime/program/Store.h"
+#include "runtime/program/PackedTensor.h"
 #include "runtime/support/Align.h"
 
 namespace ingot {
@@ -29,6 +30,9 @@ Result<std::optional<uint8_t *>> Store::findGroup(const PersistentGroup &group) 
     if (entry.type != port->type || entry.shape != port->shape)
       return bad("it has '{}' as {} {}, the store as {} {}", port->name, toString(port->shape),
                  name(port->type), toString(entry.shape), name(entry.type));
+    if (entry.layout != port->layout)
+      return bad("it reads '{}' as {}, and the store holds it as {}", port->name,
+                 toString(port->layout), toString(entry.layout));
     const int64_t here = entry.offset - (port->offset - group.first);
     if (block && (*block != entry.block || start != here))
       return bad("it wants '{}' and '{}' side by side, as one bucket, and the store has them "
@@ -73,7 +77,8 @@ Result<std::vector<uint8_t *>> Store::admit(std::span<const PersistentGroup> gro
       continue;
     places[index] = next;
     for (const Port *port : group.tensors)
-      entries[port->name] = {port->type, port->shape, blocks.size(), port->offset - group.first};
+      entries[port->name] = {port->type, port->shape, port->layout, blocks.size(),
+                             port->offset - group.first};
     blocks.push_back({next, group.end - group.first});
     next += alignedTo(alignment, group.end - group.first);
   }
@@ -81,6 +86,10 @@ Result<std::vector<uint8_t *>> Store::admit(std::span<const PersistentGroup> gro
   std::unique_lock run(runs);
   stale = true; // nobody has computed what is new and derived
   return places;
+}
+
+size_t Store::memoryBytes(const Entry &entry) {
+  return size_t(entry.layout.elements(elementCount(entry.shape))) * byteSize(entry.type);
 }
 
 int64_t Store::bytes() const {
@@ -119,8 +128,15 @@ Result<Tensor> Store::read(const std::string &tensor) const {
   const uint8_t *place = blocks[entry->block].start + entry->offset;
   guard.unlock();
   Tensor value(entry->type, entry->shape);
+  const size_t bytes = memoryBytes(*entry);
   std::shared_lock run(runs);
-  INGOT_TRY(memory->copyOut(value.data(), place, value.bytes()));
+  if (entry->layout.isPlain()) {
+    INGOT_TRY(memory->copyOut(value.data(), place, bytes));
+    return value;
+  }
+  std::vector<uint8_t> packed(bytes);
+  INGOT_TRY(memory->copyOut(packed.data(), place, bytes));
+  copyFromLayout(entry->layout, packed.data(), value);
   return value;
 }
 
@@ -132,9 +148,15 @@ Status Store::write(const std::string &tensor, const Tensor &value) {
   if (entry->type != value.type() || entry->shape != value.shape())
     return failure(Error::Code::BadInput, tensor, "takes {} {}, not {} {}", toString(entry->shape),
                    name(entry->type), toString(value.shape()), name(value.type()));
+  const size_t bytes = memoryBytes(*entry);
+  std::vector<uint8_t> packed;
+  if (!entry->layout.isPlain()) {
+    packed.resize(bytes);
+    copyToLayout(entry->layout, value, packed.data());
+  }
   std::unique_lock run(runs);
   stale = true;
-  return memory->copyIn(place, value.data(), value.bytes());
+  return memory->copyIn(place, packed.empty() ? value.data() : packed.data(), bytes);
 }
 
 } // namespace ingot

@@ -57,9 +57,11 @@ private:
   struct Entry {
     ElementType type;
     Shape shape;
+    Layout layout;
     size_t block;
     int64_t offset; ///< in the block
   };
+  static size_t memoryBytes(const Entry &entry);
   /// Where a group starts, if its tensors are known; nothing if all are new.
   Result<std::optional<uint8_t *>> findGroup(const PersistentGroup &group) const;
   Result<const Entry *> find(const std::string &name) const;

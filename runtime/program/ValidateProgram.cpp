@@ -238,6 +238,12 @@ private:
     const bool keeps = isPersistent(port.role);
     const int64_t limit = keeps ? program.persistentBytes : function.arenaBytes;
     std::optional<int64_t> bytes = checkedBytes(port.type, port.shape);
+    if (bytes &&
+        (!port.layout.fits(elementCount(port.shape)) || (!keeps && !port.layout.isPlain())))
+      return bad("port '{}' of function '{}' ({}) cannot lie in memory as {}", port.name,
+                 function.name, toString(port.shape), toString(port.layout));
+    if (bytes)
+      bytes = port.memoryBytes();
     if (!bytes || !inside(port.offset, *bytes, limit) || port.offset % alignment != 0)
       return bad("port '{}' of function '{}' ({} {} at byte {}) does not lie aligned in the {} {} "
                  "bytes",
@@ -259,11 +265,12 @@ private:
     if (isNew)
       persistent.push_back({port.offset, *bytes, port.name});
     else if (known->second->offset != port.offset || known->second->type != port.type ||
-             known->second->shape != port.shape)
-      return bad("'{}' of function '{}' ({} {} at byte {}) differs from the same name elsewhere "
-                 "({} {} at byte {})",
-                 port.name, function.name, toString(port.shape), name(port.type), port.offset,
-                 toString(known->second->shape), name(known->second->type), known->second->offset);
+             known->second->shape != port.shape || known->second->layout != port.layout)
+      return bad("'{}' of function '{}' ({} {}, {}, at byte {}) differs from the same name "
+                 "elsewhere ({} {}, {}, at byte {})",
+                 port.name, function.name, toString(port.shape), name(port.type),
+                 toString(port.layout), port.offset, toString(known->second->shape),
+                 name(known->second->type), toString(known->second->layout), known->second->offset);
     return {};
   }
 

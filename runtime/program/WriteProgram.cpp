@@ -78,10 +78,23 @@ json toJson(const Kernel &kernel) {
 }
 
 json toJson(const Port &port) {
-  return {{"name", port.name},      {"role", name(port.role)},     {"type", name(port.type)},
-          {"shape", port.shape},    {"layout", name(port.layout)}, {"limit", port.limit},
-          {"offset", port.offset},  {"members", port.members},     {"count", port.count},
-          {"counted", port.counted}};
+  const Layout &layout = port.layout;
+  json row = {{"name", port.name},
+              {"role", name(port.role)},
+              {"type", name(port.type)},
+              {"shape", port.shape},
+              {"layout", layout.isPlain() ? "plain" : "panels"},
+              {"limit", port.limit},
+              {"offset", port.offset},
+              {"members", port.members},
+              {"count", port.count},
+              {"counted", port.counted}};
+  if (!layout.isPlain())
+    row.update({{"matrices", layout.matrices},
+                {"rows", layout.rows},
+                {"depth", layout.depth},
+                {"depth_last", layout.depthLast}});
+  return row;
 }
 
 json toJson(const PlannedBuffer &buffer) {

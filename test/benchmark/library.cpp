@@ -88,6 +88,7 @@ Result<std::unique_ptr<Compiled>> loadFile(const char *path, const char *cache, 
   INGOT_ASSIGN(Model model, Model::load(path));
   CompileOptions options;
   options.cacheDirectory = cache;
+  options.memory.packWeights = true;
   INGOT_ASSIGN(LoadedModel loaded, loadModel(model, options, "cpu", threads));
   return described(std::move(loaded));
 }

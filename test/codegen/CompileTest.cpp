@@ -223,7 +223,7 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
                           beta2Decay, leastScale, updateLimit, matchRms, clip, accumulate,
                           onNonFinite, groups, lossWeights, classAxis, output, gradients, dtype] =
       *options.training;
-  [[maybe_unused]] auto &[budget, largest, least, smallest, heavy, stride] = options.memory;
+  [[maybe_unused]] auto &[budget, largest, least, smallest, heavy, stride, packs] = options.memory;
   [[maybe_unused]] auto &[training, memory, name, tuning, threads, directory, dump, print, timing,
                           stop] = options;
   auto count = []<HasFields T>(const T &any) {
@@ -235,7 +235,7 @@ TEST_F(CompileTest, EveryFieldThatShapesAProgramIsInItsKey) {
                           logTargets, lossBeta, delta, margin, power] = lossNumbers;
   EXPECT_EQ(count(*options.training), 28u);
   EXPECT_EQ(count(lossNumbers), 10u);
-  EXPECT_EQ(count(options.memory), 6u);
+  EXPECT_EQ(count(options.memory), 7u);
   EXPECT_EQ(count(options), 9u);
 }
 

@@ -10,11 +10,11 @@ INCLUDE = re.compile(r'^#include ["<]([^">]+)[">]', re.MULTILINE)
 
 # Prefixes of what a folder's files include of the project, MLIR and LLVM. The runtime is the lowest layer, and free of both;
 # some of its headers are the words in which all others speak: errors, values, random bits, what a tensor is for, an index that
-# is wrong, how a bucket holds tensors, what an options struct holds, what a training does about NaN, what aligned sizes are. A
-# backend makes programs.
+# is wrong, how a bucket holds tensors, what an options struct holds, what a training does about NaN, what aligned sizes are, how
+# a tensor lies in memory. A backend makes programs.
 WORDS = ["runtime/support/Result.h", "runtime/program/Tensor.h", "runtime/support/Philox.h", "runtime/program/Role.h",
          "runtime/program/IndexError.h", "runtime/program/Bucket.h", "runtime/support/Fields.h", "runtime/support/OnNonFinite.h",
-         "runtime/support/Align.h"]
+         "runtime/support/Align.h", "runtime/program/Layout.h"]
 ALLOWED = {
     "runtime": ["runtime/"],
     "ir": ["ir/", "mlir/", "llvm/", *WORDS],

@@ -89,6 +89,7 @@ Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions
   CompileOptions options = compiler;
   options.target = targetFor(device, compiler.target);
   options.training = training;
+  options.memory.packWeights = true; // no command shares its store
   if (memory) {
     INGOT_ASSIGN(options.memory.budget, parseBytes("--memory", *memory));
   }

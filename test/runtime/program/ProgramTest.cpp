@@ -138,7 +138,7 @@ const Unsound unsound[] = {
        p.functions[1].name = "other";
        p.functions[1].ports[0].shape = {32};
      },
-     "'sum' of function 'other' (32 f32 at byte 0) differs"},
+     "'sum' of function 'other' (32 f32, plain, at byte 0) differs"},
     {"statesOverlap",
      [](Program &p) {
        p.functions[0].ports.push_back({"m", Role::State, ElementType::F32, {1}, 64});
