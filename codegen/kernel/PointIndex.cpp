@@ -284,8 +284,8 @@ Value PointIndex::vector(OpBuilder &builder, Location location, Type element, in
     Value value = digit.variable.value;
     if (digit.variable.kind == Kind::Uniform)
       continue;
-    const bool isKnown =
-        startsAtDivisor(digit, lanes) && lanes % (digit.divisor * digit.extent) == 0;
+    const bool isKnown = startsAtDivisor(digit, lanes) && digit.extent > 0 &&
+                         lanes % (digit.divisor * digit.extent) == 0;
     int64_t divisor = digit.divisor;
     if (isKnown) {
       value = laneNumbers(divisor, digit.extent);

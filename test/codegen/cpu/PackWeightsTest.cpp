@@ -93,7 +93,7 @@ Model convolution(const Conv &conv) {
 TEST(PackWeights, convolutionsOfFewPositions) {
   for (const Conv &conv :
        {Conv{64, 96, 7, 3}, Conv{512, 128, 7}, Conv{40, 33, 14, 3}, Conv{64, 80, 14, 3, 2},
-        Conv{96, 200, 14, 1, 2}, Conv{300, 72, 5, 3, 1, 1, 1, true, true}, Conv{700, 64, 7, 3},
+        Conv{96, 200, 10, 1, 2}, Conv{300, 72, 5, 3, 1, 1, 1, true, true}, Conv{700, 64, 7, 3},
         Conv{96, 96, 7, 3, 1, 2}, Conv{64, 20, 14, 3, 1, 1, 1, false},
         Conv{64, 64, 40, 3, 1, 1, 1, false}, Conv{64, 96, 7, 3, 1, 1, 4, false}}) {
     SCOPED_TRACE(testing::Message() << conv.in << " to " << conv.out << " of " << conv.size
