@@ -117,10 +117,11 @@ private:
                ? place
                : code.create<arith::ExtUIOp>(code.integer, place).getResult();
   }
-  PointIndex positionOf(Value line, Value place) {
+  /// In lines of so many elements.
+  PointIndex positionOf(Value line, Value place, int64_t size) {
     PointIndex outer = PointIndex::uniform(code.div(line, shape.inner), shape.outer),
                inner = PointIndex::uniform(code.remainder(line, shape.inner), shape.inner);
-    return (outer * shape.size + PointIndex::uniform(place, shape.size)) * shape.inner + inner;
+    return (outer * size + PointIndex::uniform(place, size)) * shape.inner + inner;
   }
   Value element(const PointIndex &position) {
     return points.at(op.getOperand(), points.split(position, type.getShape()));
@@ -154,7 +155,7 @@ void SortEmitter::fill(Value tile, Value place, Value slot) {
   Value own = code.add(code.mul(code.remainder(tile, perLine), sizes.tile), place);
   Value isInside = both(code.isBelow(line, shape.lines()), code.isBelow(own, shape.size));
   PointIndex position = positionOf(code.min(line, code.index(shape.lines() - 1)),
-                                   code.min(own, code.index(shape.size - 1)));
+                                   code.min(own, code.index(shape.size - 1)), shape.size);
   const int64_t highest = keyType.isInteger(32) ? std::numeric_limits<int32_t>::max()
                                                 : std::numeric_limits<int64_t>::max();
   Value last = code.create<arith::ConstantOp>(code.builder.getIntegerAttr(keyType, highest));
@@ -205,12 +206,20 @@ void SortEmitter::sortTiles() {
 
 /// A line's element `number` is the one that was at `place`.
 void SortEmitter::store(Value line, Value number, Value place) {
-  PointIndex to = positionOf(line, number);
   for (unsigned result = 0; result < kernel.results(); ++result) {
-    Value value = isSortedPlaces(kernel.kernel, op, result)
-                      ? code.create<arith::ExtUIOp>(code.builder.getI64Type(), place).getResult()
-                      : element(positionOf(line, index(place)));
-    points.store(value, kernel.resultMemory(result), to, {}, kernel.type(result).getElementType());
+    const SortedResult sorted = sortedResult(kernel.kernel, op, result);
+    auto put = [&] {
+      PointEmitter::Scope scope(points);
+      Value value = sorted.isPlaces
+                        ? code.create<arith::ExtUIOp>(code.builder.getI64Type(), place).getResult()
+                        : element(positionOf(line, index(place), shape.size));
+      points.store(value, kernel.resultMemory(result), positionOf(line, number, sorted.size), {},
+                   kernel.type(result).getElementType());
+    };
+    if (sorted.size == shape.size)
+      put();
+    else if (sorted.size > 0)
+      code.when(code.isBelow(number, sorted.size), put);
   }
 }
 

@@ -1,4 +1,5 @@
 #include "codegen/kernel/LineSteps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "passes/linalg/Reshape.h"
 #include <limits>
 
@@ -60,9 +61,13 @@ Value sortKey(IndexCode &code, graph::SortOp op, Value x, IntegerType type) {
   return op.getDescending() ? code.create<arith::XOrIOp>(key, number(-1)).getResult() : key;
 }
 
-bool isSortedPlaces(func::FuncOp kernel, graph::SortOp op, unsigned result) {
+SortedResult sortedResult(func::FuncOp kernel, graph::SortOp op, unsigned result) {
   Operation *end = kernel.getBody().front().getTerminator();
-  return reshapeSource(end->getOperand(result)) == op.getPlaces();
+  Value value = reshapeSource(end->getOperand(result));
+  const int64_t size = cast<RankedTensorType>(value.getType()).getDimSize(op.getDimension());
+  if (auto head = value.getDefiningOp<tensor::ExtractSliceOp>())
+    value = head.getSource();
+  return {value == op.getPlaces(), size};
 }
 
 } // namespace ingot

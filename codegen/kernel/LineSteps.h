@@ -36,7 +36,11 @@ mlir::Value sortKey(IndexCode &code, graph::SortOp op, mlir::Value element, mlir
 /// The narrowest type of such integers.
 mlir::IntegerType sortKeyType(graph::SortOp op);
 
-/// Whether result i of a sort kernel is the elements' places; else it is the elements.
-bool isSortedPlaces(mlir::func::FuncOp kernel, graph::SortOp op, unsigned result);
+/// A result of a sort kernel.
+struct SortedResult {
+  bool isPlaces = false; ///< that the elements had; else the elements
+  int64_t size = 0;      ///< of a line: all of it, or its first elements
+};
+SortedResult sortedResult(mlir::func::FuncOp kernel, graph::SortOp op, unsigned result);
 
 } // namespace ingot

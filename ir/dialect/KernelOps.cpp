@@ -174,7 +174,7 @@ int64_t CrossEntropyOp::getIndexLimit() { return shapeOf(getLogits()).back(); }
 
 KernelForm ScanOp::getKernelForm() { return {OpRole::Root, KernelRoot::Scan}; }
 
-KernelForm SortOp::getKernelForm() { return {OpRole::Root, KernelRoot::Sort}; }
+KernelForm SortOp::getKernelForm() { return {OpRole::Root, KernelRoot::Sort, Epilogue::Moves}; }
 
 //===--------------------------------------------------------------------------------------------===//
 // Updates: on flat storage, their tensors in buckets

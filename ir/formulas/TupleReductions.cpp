@@ -26,7 +26,8 @@ template <typename N, typename C> Tuple<N> firstOf(Parts<N> x, Parts<N> y, C ahe
 template <typename N> Tuple<N> joinedMoments(Parts<N> x, Parts<N> y) {
   N count = x[2] + y[2], distance = y[0] - x[0];
   N share = y[2] / choose(count > 0.0, count, 1.0);
-  return {x[0] + distance * share, x[1] + y[1] + distance * distance * (x[2] * share), count};
+  N mean = x[0] + distance * share; // infinite or NaN: then the other factor is NaN, as in PyTorch
+  return {mean, x[1] + y[1] + distance * y[2] * (y[0] - mean), count};
 }
 
 /// s·exp(m) of both, with the larger of the two exponents.

@@ -213,9 +213,25 @@ bool KernelGroups::fitsDomain(const KernelGroup &group, unsigned index,
   return true;
 }
 
-/// The root writes its results through permutations, reshapes and concatenation. A result that is
+/// True for the first elements of a sort's lines, where nothing reads the others.
+static bool isHeadOfLines(Operation *op) {
+  auto slice = dyn_cast<tensor::ExtractSliceOp>(op);
+  auto sort = slice ? slice.getSource().getDefiningOp<graph::SortOp>() : graph::SortOp();
+  if (!sort || !slice.getSource().hasOneUse() || !slice.hasUnitStride())
+    return false;
+  for (auto [dim, offset, size, whole] : llvm::enumerate(
+           slice.getStaticOffsets(), slice.getStaticSizes(), slice.getSourceType().getShape()))
+    if (offset != 0 || (size != whole && int64_t(dim) != int64_t(sort.getDimension())))
+      return false;
+  return slice.getType().getRank() == slice.getSourceType().getRank();
+}
+
+/// A sort stores heads of its lines. Others write their results through permutations, reshapes and
+/// concatenation. A result that is
 /// read in several forms is stored in the first: its readers move it for themselves.
 bool KernelGroups::fitsMoves(unsigned group, Operation *op) const {
+  if (groups[group].root == KernelRoot::Sort)
+    return isHeadOfLines(op);
   bool isMove =
       isa<tensor::ConcatOp>(op) || (isStridedMove(op) && !isa<tensor::ExtractSliceOp>(op));
   return isMove && llvm::all_of(op->getOperands(), [&](Value operand) {

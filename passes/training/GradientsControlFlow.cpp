@@ -75,26 +75,34 @@ LogicalResult ifGradient(G &g, IfOp op) {
 // Loop
 //===--------------------------------------------------------------------------------------------===//
 
-/// The loop again, with the carried values at the start of each iteration stacked behind its
-/// other results. It takes the old loop's place.
-LoopOp stackCarries(LoopOp op, int64_t most) {
+/// The loop again, with values of its body stacked behind its other results: `valuesOf` names them
+/// in the new body, in the order of their types. It takes the old loop's place.
+LoopOp stack(LoopOp op, TypeRange types, int64_t most,
+             llvm::function_ref<SmallVector<Value>(IRMapping &)> valuesOf) {
   OpBuilder builder(op);
-  SmallVector<Type> types(op.getResultTypes());
-  for (Value carried : op.getCarried()) {
-    auto type = tensorType(carried);
+  SmallVector<Type> results(op.getResultTypes());
+  for (Type type : types) {
+    auto tensor = cast<RankedTensorType>(type);
     SmallVector<int64_t> shape = {most};
-    llvm::append_range(shape, type.getShape());
-    types.push_back(type.clone(shape));
+    llvm::append_range(shape, tensor.getShape());
+    results.push_back(tensor.clone(shape));
   }
-  auto stacked = LoopOp::create(builder, op.getLoc(), types, op.getTripCount(), op.getCarried(),
+  auto stacked = LoopOp::create(builder, op.getLoc(), results, op.getTripCount(), op.getCarried(),
                                 op.getAtMostAttr(), op.getReverseAttr());
   IRMapping mapping;
   op.getBody().cloneInto(&stacked.getBody(), mapping);
-  Block &body = stacked.getBody().front();
-  Operation *yield = body.getTerminator();
-  yield->insertOperands(yield->getNumOperands(), body.getArguments().drop_front());
+  Operation *yield = stacked.getBody().front().getTerminator();
+  yield->insertOperands(yield->getNumOperands(), valuesOf(mapping));
   op->replaceAllUsesWith(stacked->getResults().take_front(op->getNumResults()));
   return stacked;
+}
+
+/// With the carried values at the start of each iteration.
+LoopOp stackCarries(LoopOp op, int64_t most) {
+  return stack(op, op.getCarried().getTypes(), most, [&](IRMapping &mapping) {
+    return llvm::map_to_vector(op.getCarriedArguments(),
+                               [&](Value argument) { return mapping.lookup(argument); });
+  });
 }
 
 /// What the backward loop of `op` is made of. It runs through the same numbers in reverse and
@@ -106,24 +114,32 @@ struct BackwardLoop {
   ArrayRef<Value> captures;           ///< floats from outside that the body uses
   SmallVector<Value> seeds = {};      ///< cotangents of forward's results; zeros for carried ones
   SmallVector<unsigned> carries = {}; ///< indices of carried values with cotangents
+  /// Sums of products in the forward body, and what recomputes them in the backward one.
+  SmallVector<std::pair<Operation *, Operation *>> products = {};
 
   LogicalResult fill(LoopOp backward, ValueRange arguments);
+  void keepProducts(LoopOp backward, int64_t most);
 };
+
+/// The part of a stack of an iteration.
+Value partOf(GraphBuilder &b, Value stack, Value iteration) {
+  Value part = b.make<DynamicSliceOp>(stack, iteration, /*dimension=*/0, /*size=*/1);
+  return b.reshape(part, shapeOf(stack).drop_front());
+}
 
 LogicalResult BackwardLoop::fill(LoopOp backward, ValueRange arguments) {
   Block &source = forward.getBody().front();
   OpBuilder builder = OpBuilder::atBlockEnd(&backward.getBody().front());
   GraphBuilder b(builder, g.location);
   Value iteration = arguments.front();
-  auto partOf = [&](Value stack) {
-    Value part = b.make<DynamicSliceOp>(stack, iteration, /*dimension=*/0, /*size=*/1);
-    return b.reshape(part, shapeOf(stack).drop_front());
-  };
   IRMapping mapping;
   mapping.map(source.getArgument(0), iteration);
   for (auto [argument, stack] : llvm::zip_equal(source.getArguments().drop_front(), stacks))
-    mapping.map(argument, partOf(stack));
+    mapping.map(argument, partOf(b, stack, iteration));
   SmallVector<Operation *> tape = cloneBody(builder, source, mapping);
+  for (auto [op, again] : llvm::zip(source, tape))
+    if (isa<ContractOp, LinearOp, ConvolutionOp>(op))
+      products.emplace_back(&op, again);
 
   SmallVector<Value> outputs, outputSeeds, inputs;
   for (Value yielded : source.getTerminator()->getOperands())
@@ -135,7 +151,7 @@ LogicalResult BackwardLoop::fill(LoopOp backward, ValueRange arguments) {
   }
   for (size_t index = forward.getCarried().size(); index < outputs.size(); ++index)
     if (seeds[index])
-      outputSeeds[index] = partOf(seeds[index]);
+      outputSeeds[index] = partOf(b, seeds[index], iteration);
   llvm::append_range(inputs, captures);
 
   auto cotangents = backpropagate(builder, tape, outputs, outputSeeds, inputs);
@@ -147,6 +163,32 @@ LogicalResult BackwardLoop::fill(LoopOp backward, ValueRange arguments) {
   }
   yieldCotangents(g, builder, *cotangents, inputs);
   return success();
+}
+
+/// Keeps the sums of products that the backward loop reads: recomputing them costs more.
+void BackwardLoop::keepProducts(LoopOp backward, int64_t most) {
+  Block &body = backward.getBody().front();
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(body)))
+    if (isOpTriviallyDead(&op)) {
+      llvm::erase_if(products, [&](auto &product) { return product.second == &op; });
+      op.erase();
+    }
+  if (products.empty())
+    return;
+  SmallVector<Value> values;
+  for (auto [op, again] : products)
+    values.push_back(op->getResult(0));
+  LoopOp keeping = stack(forward, ValueRange(values).getTypes(), most, [&](IRMapping &mapping) {
+    return llvm::map_to_vector(values, [&](Value value) { return mapping.lookup(value); });
+  });
+  OpBuilder builder = OpBuilder::atBlockBegin(&body);
+  GraphBuilder b(builder, g.location);
+  for (auto [product, kept] :
+       llvm::zip_equal(products, keeping.getResults().drop_front(forward.getNumResults()))) {
+    product.second->getResult(0).replaceAllUsesWith(partOf(b, kept, body.getArgument(0)));
+    product.second->erase();
+  }
+  forward.erase();
 }
 
 LogicalResult loopGradient(G &g, LoopOp op) {
@@ -191,6 +233,7 @@ LogicalResult loopGradient(G &g, LoopOp op) {
   loop.seeds.resize(stacked->getNumResults());
   if (failed(loop.fill(backward, body.getArguments())))
     return failure();
+  loop.keepProducts(backward, *most);
   for (auto [position, carry] : llvm::enumerate(loop.carries))
     g.give(op.getCarried()[carry], backward.getResult(position));
   for (auto [capture, result] :

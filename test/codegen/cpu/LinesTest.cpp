@@ -98,6 +98,49 @@ TEST_P(LineKernels, Sorts) {
   }
 }
 
+/// First elements alone are those of the whole sort, bit for bit.
+TEST_P(LineKernels, FirstElements) {
+  const auto [outer, size, inner] = GetParam();
+  Tensor x = randomTensor(ElementType::F32, shape(), testSeed());
+  for (int64_t i = 0; i < x.size(); ++i) {
+    float &element = x.as<float>()[i];
+    element = std::nearbyint(element * 100);
+    if (element == 50)
+      element = i % 2 ? NAN : i % 3 ? INFINITY : -0.0f;
+  }
+  for (bool isDescending : {false, true}) {
+    const std::string op = isDescending ? "%x dimension 1 descending" : "%x dimension 1";
+    const std::vector<Tensor> whole = run("sort", op, "i64", x);
+    for (int64_t most : {int64_t(0), int64_t(1), size / 5, size / 2, size}) {
+      SCOPED_TRACE(fmt::format("{} of {}", most, size));
+      auto type = [&](int64_t length, const char *element) {
+        return fmt::format("tensor<{}x{}x{}x{}>", outer, length, inner, element);
+      };
+      auto slice = [&](const char *of, const char *element) {
+        return fmt::format(
+            "tensor.extract_slice {0}[0, 0, 0] [{1}, {2}, {3}] [1, 1, 1] : {4} to {5}", of, outer,
+            most, inner, type(size, element), type(most, element));
+      };
+      const std::vector<Tensor> first =
+          CompiledKernel(
+              fmt::format("func.func private @k(%x: {0}) -> ({1}, {2}) attributes {{graph.kernel = "
+                          "\"sort\"}} {{\n  %y:2 = graph.sort {3} : {0} -> {0}, {4}\n  %a = {5}\n"
+                          "  %b = {6}\n  return %a, %b : {1}, {2}\n}}",
+                          type(size, "f32"), type(most, "f32"), type(most, "i64"), op,
+                          type(size, "i64"), slice("%y#0", "f32"), slice("%y#1", "i64")))
+              .run({x});
+      for (int64_t line = 0; line < lines(); ++line)
+        for (int64_t i = 0; i < most; ++i) {
+          const int64_t to = (line / inner * most + i) * inner + line % inner;
+          ASSERT_EQ(first[1].as<int64_t>()[to], whole[1].as<int64_t>()[at(line, i)]);
+          ASSERT_EQ(std::memcmp(first[0].as<float>() + to, whole[0].as<float>() + at(line, i),
+                                sizeof(float)),
+                    0);
+        }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, LineKernels,
                          ::testing::Values(Case{1, 1, 1}, Case{5, 37, 1}, Case{3, 9, 21},
                                            Case{2, 64, 16}, Case{600, 33, 1}, Case{1, 2, 500},

@@ -51,6 +51,8 @@ protected:
       b.output("smallest or NaN", b.argmin(b.add(x, b.abs(logarithm)), dimensions)[1]);
       b.output("lse", b.logSumExp(x, dimensions));
       b.output("variance", b.variance(x, dimensions, true));
+      // Of infinity, wherever it stands: NaN.
+      b.output("no variance", b.variance(b.reciprocal(b.relu(x)), dimensions));
     }
     check(b.finish(), false);
   }
