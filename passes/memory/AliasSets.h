@@ -62,6 +62,7 @@ public:
   public:
     Iterator(const AliasSets *sets, Number at) : sets(sets), at(at) {}
     mlir::Value operator*() const { return sets->tensors[at].value; }
+    // NOLINTNEXTLINE(bugprone-derived-method-shadowing-base-method): the base is made of this one
     Iterator &operator++() {
       at = sets->tensors[at].next;
       return *this;
