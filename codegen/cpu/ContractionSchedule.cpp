@@ -18,6 +18,12 @@ LogicalResult scheduleContraction(KernelScheduler &kernel) {
     kernel.launch("contraction", 0, blocks, flops);
     return success();
   }
+  if (kernel::UnpackOp packed = form.right.packed) {
+    const Layout layout = packed.getLayout().layout();
+    if (layout.matrices != form.shape.batch || layout.rows != form.shape.columns ||
+        layout.depth != form.shape.depth)
+      return packed.emitError("is not packed as the contraction reads it");
+  }
   if (failed(shareEpilogue(kernel, contract, form.shape.batch * form.shape.joined,
                            form.shape.matrixRows(), form.shape.matrixColumns(), Code::lanes)))
     return failure();

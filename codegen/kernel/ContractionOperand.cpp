@@ -1,7 +1,5 @@
 #include "codegen/kernel/ContractionOperand.h"
 #include "codegen/kernel/Sharing.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 
@@ -14,13 +12,6 @@ int64_t product(ArrayRef<int64_t> sizes) {
   return count;
 }
 
-/// What an op that only moves elements takes them from.
-static Value movedFrom(Operation *op) {
-  const bool moves = isa_and_nonnull<linalg::GenericOp, linalg::TransposeOp,
-                                     tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op);
-  return moves ? op->getOperand(0) : Value();
-}
-
 ContractionOperand::ContractionOperand(Value tensor, ArrayRef<int64_t> batchDims,
                                        ArrayRef<int64_t> contractDims)
     : tensor(tensor), batchDims(batchDims), contractDims(contractDims) {
@@ -30,7 +21,7 @@ ContractionOperand::ContractionOperand(Value tensor, ArrayRef<int64_t> batchDims
       freeDims.push_back(d);
   view = viewOfOperand(tensor);
   Value source = tensor;
-  for (Value from = tensor; from; from = movedFrom(from.getDefiningOp()))
+  for (Value from = tensor; from; from = movedBy(from.getDefiningOp()))
     source = from;
   packed = source.getDefiningOp<kernel::UnpackOp>();
   auto isRepeated = [&](int64_t d) { return view->strides[d] == 0 && view->sizes[d] > 1; };
@@ -52,7 +43,7 @@ std::optional<unsigned> ContractionOperand::memory() const {
 
 kernel::PanelsAttr ContractionOperand::panels() const {
   Value source = tensor;
-  for (Value from = tensor; from; from = movedFrom(from.getDefiningOp())) {
+  for (Value from = tensor; from; from = movedBy(from.getDefiningOp())) {
     if (!from.hasOneUse())
       return {};
     source = from;

@@ -220,6 +220,12 @@ std::optional<KernelView> viewOfOperand(Value tensor) {
       });
 }
 
+Value movedBy(Operation *op) {
+  const bool moves =
+      op && (dimensionsOf(op) || isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op));
+  return moves ? op->getOperand(0) : Value();
+}
+
 std::optional<SmallVector<KernelView>> viewsOfResult(Value tensor) {
   SmallVector<KernelView> views;
   for (OpOperand &use : tensor.getUses()) {

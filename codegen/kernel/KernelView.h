@@ -40,6 +40,9 @@ struct KernelView {
 /// broadcasts (a stride of 0); none if it is computed or no strides express it.
 std::optional<KernelView> viewOfOperand(mlir::Value tensor);
 
+/// The tensor whose elements, all of them, an op moves about or repeats; null for any other op.
+mlir::Value movedBy(mlir::Operation *op);
+
 /// Where a tensor of the body is to be written so that the function returns it, through reshapes,
 /// permutations and concatenations; none if a use computes with it or no strides express it.
 /// A tensor that is returned twice has two views.

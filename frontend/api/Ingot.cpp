@@ -23,7 +23,8 @@ Result<CompileOptions> toCompileOptions(const Options &options,
   if (options.memory < 0)
     return failure(Error::Code::Usage, "Options::memory", "{} is not 0 or more", options.memory);
   result.memory.budget = options.memory;
-  result.memory.packWeights = options.packWeights && !options.store;
+  // Who shares a trainer's store reads its frozen parameters, too.
+  result.memory.packWeights = options.packWeights && !options.store && !training;
   if (options.cache)
     result.cacheDirectory = DiskCache::defaultDirectory();
   if (options.tuned) {

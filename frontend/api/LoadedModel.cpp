@@ -6,7 +6,6 @@
 #include "frontend/check/ReferenceDevice.h"
 #include "passes/Passes.h"
 #include "passes/training/Optimizers.h"
-#include "runtime/support/FilePages.h"
 #include "runtime/support/Print.h"
 #include "runtime/support/UsableMemory.h"
 #include <set>
@@ -28,17 +27,14 @@ Result<Model> withInitializers(const Model &model) {
 
 namespace {
 
-/// Writes what came with the model's file through a function that has the parameter. What is
-/// written is not needed in memory twice.
+/// Writes what came with the model's file through a function that has the parameter.
 Status writeWeights(Session &session, const Weights &weights) {
   std::set<std::string_view> written;
   for (const Function &function : session.program().functions)
     for (const Port &port : function.ports)
       if (auto value = weights.find(port.name);
-          isSaved(port.role) && value != weights.end() && written.insert(port.name).second) {
+          isSaved(port.role) && value != weights.end() && written.insert(port.name).second)
         INGOT_TRY(session.write(function.name, port.name, value->second));
-        releaseFilePages(value->second.data(), value->second.bytes());
-      }
   return {};
 }
 

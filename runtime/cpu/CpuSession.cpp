@@ -4,6 +4,7 @@
 #include "runtime/program/Loops.h"
 #include "runtime/program/PackedTensor.h"
 #include "runtime/support/Clock.h"
+#include "runtime/support/FilePages.h"
 #include <algorithm>
 #include <cmath>
 
@@ -398,7 +399,9 @@ Status CpuSession::write(std::string_view function, std::string_view port, const
   std::unique_lock alone(parameters->lock());
   if (target->role == Role::Parameter)
     parameters->setStale(true);
-  copyToLayout(target->layout, value, at(target->offset));
+  // What is kept here is not needed twice: a weight from a mapped file goes as it is copied.
+  copyToLayout(target->layout, value, at(target->offset),
+               isPersistent(target->role) ? Copied(releaseFilePages) : Copied());
   return {};
 }
 

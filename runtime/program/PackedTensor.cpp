@@ -5,6 +5,8 @@ namespace ingot {
 namespace {
 
 constexpr int64_t width = Layout::panelRows;
+/// Bytes that are told of at once.
+constexpr size_t stretch = size_t(8) << 20;
 
 /// Calls `visit(element of the tensor, element of memory)` of one panel, whose rows from `count` on
 /// are missing; `tensor` and `memory` are where the panel starts. Blocks of depths keep the lines
@@ -21,13 +23,21 @@ void walkPanel(const Layout &layout, int64_t count, int64_t tensor, int64_t memo
   }
 }
 
-template <typename Visit> void walkPanels(const Layout &layout, Visit visit) {
-  const int64_t rowStride = layout.depthLast ? layout.depth : 1;
-  for (int64_t matrix = 0; matrix < layout.matrices; ++matrix)
-    for (int64_t row = 0; row < layout.rows; row += width)
-      walkPanel(layout, std::min(width, layout.rows - row),
-                matrix * layout.rows * layout.depth + row * rowStride,
+/// Also calls `reach(elements)` when all up to there were visited.
+template <typename Visit, typename Reach>
+void walkPanels(const Layout &layout, Visit visit, Reach reach) {
+  const int64_t rowStride = layout.depthLast ? layout.depth : 1,
+                size = layout.rows * layout.depth; // of a matrix
+  for (int64_t matrix = 0; matrix < layout.matrices; ++matrix) {
+    for (int64_t row = 0; row < layout.rows; row += width) {
+      const int64_t count = std::min(width, layout.rows - row);
+      walkPanel(layout, count, matrix * size + row * rowStride,
                 matrix * layout.matrixStride() + row / width * layout.panelStride(), visit);
+      if (layout.depthLast)
+        reach(matrix * size + (row + count) * layout.depth);
+    }
+    reach((matrix + 1) * size);
+  }
 }
 
 /// Calls `use` with a null pointer to the unsigned integer of the type's size.
@@ -61,18 +71,29 @@ std::string toString(const Layout &layout) {
                                         layout.depth, layout.depthLast ? "" : " turned");
 }
 
-void copyToLayout(const Layout &layout, const Tensor &tensor, void *memory) {
-  if (!tensor.bytes())
-    return;
+void copyToLayout(const Layout &layout, const Tensor &tensor, void *memory, const Copied &copied) {
+  const auto *bytes = tensor.as<uint8_t>();
+  size_t told = 0; // bytes that `copied` has heard of
+  auto reach = [&](size_t end) {
+    if (!copied || end == told || (end - told < stretch && end != tensor.bytes()))
+      return;
+    copied(bytes + told, end - told);
+    told = end;
+  };
   if (layout.isPlain()) {
-    std::memcpy(memory, tensor.data(), tensor.bytes());
+    for (size_t start = 0; start < tensor.bytes(); start += stretch) {
+      const size_t count = std::min(stretch, tensor.bytes() - start);
+      std::memcpy(static_cast<uint8_t *>(memory) + start, bytes + start, count);
+      reach(start + count);
+    }
     return;
   }
   withWord(tensor.type(), [&](auto *word) {
     using Word = std::remove_pointer_t<decltype(word)>;
     const Word *from = tensor.as<Word>();
     auto *to = static_cast<Word *>(memory);
-    walkPanels(layout, [&](int64_t element, int64_t place) { to[place] = from[element]; });
+    auto copy = [&](int64_t element, int64_t place) { to[place] = from[element]; };
+    walkPanels(layout, copy, [&](int64_t end) { reach(size_t(end) * sizeof(Word)); });
   });
 }
 
@@ -87,7 +108,8 @@ void copyFromLayout(const Layout &layout, const void *memory, Tensor &tensor) {
     using Word = std::remove_pointer_t<decltype(word)>;
     const auto *from = static_cast<const Word *>(memory);
     Word *to = tensor.as<Word>();
-    walkPanels(layout, [&](int64_t element, int64_t place) { to[element] = from[place]; });
+    walkPanels(
+        layout, [&](int64_t element, int64_t place) { to[element] = from[place]; }, [](int64_t) {});
   });
 }
 

@@ -2,11 +2,16 @@
 #pragma once
 #include "runtime/program/Layout.h"
 #include "runtime/program/Tensor.h"
+#include <functional>
 
 namespace ingot {
 
+/// Hears of stretches of a tensor that have been copied, some MiB each.
+using Copied = std::function<void(const void *start, size_t bytes)>;
+
 /// Copies a row-major tensor to memory of the layout, which was zeroed before, and back.
-void copyToLayout(const Layout &layout, const Tensor &tensor, void *memory);
+void copyToLayout(const Layout &layout, const Tensor &tensor, void *memory,
+                  const Copied &copied = {});
 void copyFromLayout(const Layout &layout, const void *memory, Tensor &tensor);
 
 } // namespace ingot

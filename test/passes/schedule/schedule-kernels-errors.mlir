@@ -26,3 +26,12 @@ func.func private @foreign(%x: tensor<4x4xf32>) -> tensor<4x4xf32> attributes {g
   %0 = graph.softmax %x dimension 1 : tensor<4x4xf32>
   return %0 : tensor<4x4xf32>
 }
+
+// -----
+
+func.func private @unpacked(%x: tensor<64x33xf32>, %w: tensor<1008xf32>) -> tensor<64x20xf32> attributes {graph.kernel = "contraction"} {
+  // expected-error @+1 {{is not packed as the contraction reads it}}
+  %0 = kernel.unpack %w <tensor<20x33xf32>, matrices = 1, rows = 33, depth = 20, depth_last = false> : tensor<1008xf32> -> tensor<20x33xf32>
+  %1 = graph.contract %x, %0 batch [] x [] over [1] x [1] : tensor<64x33xf32>, tensor<20x33xf32> -> tensor<64x20xf32>
+  return %1 : tensor<64x20xf32>
+}

@@ -49,6 +49,12 @@ TEST(PackedTensor, everyElementIsWhereTheLayoutSays) {
                                 tensor.as<uint8_t>() + size_t(from) * size, size),
                     0);
         }
+    size_t told = 0;
+    copyToLayout(layout, tensor, memory.data(), [&](const void *start, size_t bytes) {
+      EXPECT_EQ(start, tensor.as<uint8_t>() + told) << "in order";
+      told += bytes;
+    });
+    EXPECT_EQ(told, tensor.bytes()) << "each byte once";
     Tensor back(type, shape);
     copyFromLayout(layout, memory.data(), back);
     EXPECT_EQ(std::memcmp(back.data(), tensor.data(), tensor.bytes()), 0);
