@@ -1,4 +1,5 @@
-/// Row kernels over a dimension that is not the last, against plain loops: lanes go across rows.
+/// Row kernels against plain loops: rows over a dimension that is not the last, where lanes go
+/// across rows, and rows of windows, which are walked line by line.
 #include "test/codegen/CompiledKernel.h"
 #include <cmath>
 #include <fmt/format.h>
@@ -65,6 +66,69 @@ TEST(Row, LanesGoAcrossRows) {
       ASSERT_NEAR(elementAt(results[0], line), mean, 1e-6) << line;
       ASSERT_NEAR(elementAt(results[1], line), squares, 1e-5 * (1 + squares)) << line;
     }
+  }
+}
+
+/// The gradient of a filter for each channel: windows of x, as large as dy, times dy.
+std::string filterGradient(int64_t images, int64_t channels, Shape size, Shape taps) {
+  return fmt::format(R"mlir(
+#windows = affine_map<(c, i, j, n, y, x) -> (n, c, y + i, x + j)>
+#image = affine_map<(c, i, j, n, y, x) -> (n, c, y, x)>
+#filter = affine_map<(c, i, j, n, y, x) -> (c, i, j)>
+func.func private @k(%x: {0}, %dy: {1}) -> {2} attributes {{graph.kernel = "row"}} {{
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : {2}
+  %z = linalg.fill ins(%zero : f32) outs(%e : {2}) -> {2}
+  %sum = linalg.generic {{indexing_maps = [#windows, #image, #filter],
+      iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction", "reduction"]}}
+      ins(%x, %dy : {0}, {1}) outs(%z : {2}) {{
+  ^bb0(%a: f32, %b: f32, %s: f32):
+    %t = math.fma %a, %b, %s : f32
+    linalg.yield %t : f32
+  }} -> {2}
+  return %sum : {2}
+}})mlir",
+                     fmt::format("tensor<{}x{}x{}x{}xf32>", images, channels, size[0] + taps[0] - 1,
+                                 size[1] + taps[1] - 1),
+                     fmt::format("tensor<{}x{}x{}x{}xf32>", images, channels, size[0], size[1]),
+                     fmt::format("tensor<{}x{}x{}xf32>", channels, taps[0], taps[1]));
+}
+
+TEST(Row, WindowsAreWalkedLineByLine) {
+  struct Case {
+    int64_t images, channels;
+    Shape size, taps;
+  };
+  for (const Case &sizes :
+       {Case{2, 3, {14, 14}, {3, 3}}, Case{1, 2, {5, 40}, {3, 3}}, Case{3, 1, {7, 7}, {3, 3}},
+        Case{2, 2, {9, 16}, {5, 5}}, Case{1, 4, {3, 100}, {2, 2}}, Case{3, 2, {1, 33}, {1, 4}},
+        Case{4, 2, {6, 1}, {3, 1}}, Case{1, 1, {2, 130}, {4, 4}}}) {
+    const auto &[images, channels, size, taps] = sizes;
+    SCOPED_TRACE(fmt::format("{} images of {} channels, {}x{}, {}x{} taps", images, channels,
+                             size[0], size[1], taps[0], taps[1]));
+    const Shape whole = {size[0] + taps[0] - 1, size[1] + taps[1] - 1};
+    const Tensor x =
+        randomTensor(ElementType::F32, {images, channels, whole[0], whole[1]}, testSeed());
+    const Tensor dy =
+        randomTensor(ElementType::F32, {images, channels, size[0], size[1]}, testSeed() + 1);
+    const Tensor filter =
+        CompiledKernel(filterGradient(images, channels, size, taps)).run({x, dy}).front();
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t i = 0; i < taps[0]; ++i)
+        for (int64_t j = 0; j < taps[1]; ++j) {
+          double sum = 0, terms = 0;
+          for (int64_t n = 0; n < images; ++n)
+            for (int64_t row = 0; row < size[0]; ++row)
+              for (int64_t column = 0; column < size[1]; ++column) {
+                const int64_t image = n * channels + c;
+                const double term =
+                    elementAt(x, (image * whole[0] + row + i) * whole[1] + column + j) *
+                    elementAt(dy, (image * size[0] + row) * size[1] + column);
+                sum += term, terms += std::abs(term);
+              }
+          ASSERT_NEAR(elementAt(filter, (c * taps[0] + i) * taps[1] + j), sum, 1e-5 * terms)
+              << c << " " << i << " " << j;
+        }
   }
 }
 

@@ -56,5 +56,24 @@ TEST(PointIndex, WhatIsNoDigitIsNotDivided) {
     EXPECT_FALSE((PointIndex::constant(start) + digit * -1).divide(3)) << start;
 }
 
+/// Lanes that start at a multiple of their number: which lane holds what is known.
+TEST(PointIndex, RunsWhoseElementsFillSeveralLanes) {
+  MLIRContext context;
+  Block block;
+  Value variable = block.addArgument(IndexType::get(&context), UnknownLoc::get(&context));
+  auto exactly = [](const PointIndex &index, int64_t divisor) { return *index.divide(divisor); };
+  const int64_t shape[] = {6, 4, 2};
+  for (bool aligned : {true, false}) {
+    SCOPED_TRACE(aligned);
+    auto digits = splitPosition(PointIndex::consecutive(variable, 48, aligned), shape, exactly);
+    const PointIndex pairs = digits[0] * 4 + digits[1];
+    EXPECT_EQ(pairs.lanesPerStep(16), aligned ? std::optional<int64_t>(2) : std::nullopt);
+    EXPECT_EQ(digits[0].lanesPerStep(16), aligned ? std::optional<int64_t>(8) : std::nullopt);
+    EXPECT_EQ(digits[1].lanesPerStep(16), std::nullopt); // begins anew within the lanes
+    EXPECT_EQ((pairs * 3).lanesPerStep(16), std::nullopt);
+    EXPECT_EQ((pairs + PointIndex::constant(5)).lanesPerStep(16), pairs.lanesPerStep(16));
+  }
+}
+
 } // namespace
 } // namespace ingot
