@@ -7,8 +7,8 @@ namespace ingot {
 
 namespace {
 
-/// Up to so many columns of one matrix leave much of the last panel empty, and are few to pack the
-/// left operand for. To compute it takes longer.
+/// Matrices of up to so many columns are joined: one alone leaves much of its last panel empty and
+/// repays the packing of the left operand badly, and its computation even less.
 constexpr int64_t joinedColumns = 16 * Code::lanes, columnsOfComputed = 64 * Code::lanes;
 
 /// Whether the matrices that the left operand multiplies are computed as one: images of a

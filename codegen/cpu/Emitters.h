@@ -16,7 +16,7 @@ public:
   /// `index` constant.
   mlir::Value index(int64_t value);
   PointEmitter points(int64_t lanes = Code::lanes);
-  /// Points that are asked for and computed later.
+  /// Points whose loads only prefetch; their values are zeros.
   PointEmitter pointsAhead(int64_t lanes = Code::lanes);
 
 private:

@@ -6,9 +6,9 @@ using namespace mlir;
 
 namespace ingot {
 
-/// A right operand is packed once where each run would pack it. A left one takes its place where
-/// the right one, which each run packs then, has few columns: those of a tile are rows then, and
-/// channels fill the vectors.
+/// The right operand is packed once where each run would pack it. Where the right one has few
+/// columns, the left one is packed instead and the operands are exchanged: channels fill the
+/// vectors, and the columns become rows of tiles.
 std::optional<PackedOperand> packedFactor(func::FuncOp kernel, const MachineShape &machine,
                                           const TargetCosts &costs) {
   constexpr int64_t fewColumns = 256;

@@ -25,7 +25,7 @@ struct MatrixSource {
   std::function<mlir::Value(mlir::Value start, const PointIndex &other, Along along,
                             mlir::Value mask)>
       vector;
-  /// Asks for what that vector along the rows reads.
+  /// Prefetches what that vector along the rows reads.
   std::function<void(mlir::Value start, const PointIndex &other)> prefetch;
   /// Computed: depths that are packed together, as code of their own each; blocks of the depth
   /// start at multiples of it.

@@ -15,7 +15,7 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-/// By stage (`RowStages`), but for the first two and the kept values.
+/// By stage (`RowStages`), but for the first four and the kept values.
 struct RowSizes {
   int64_t rows = 1, rowsPerGrain = 1;
   int64_t across = 0;     ///< 1: lanes are neighbouring rows
@@ -55,35 +55,75 @@ int64_t bufferBytes(const RowBuffer &buffer) {
 // Schedule
 //===--------------------------------------------------------------------------------------------===//
 
-/// How many accesses of the reductions are out of order with lanes along rows, or across them.
-int64_t slowAccesses(func::FuncOp kernel, const RowStages &plan, bool across) {
-  PointAccess points(kernel, Code::lanes);
-  PointIndex row = across ? points.consecutive(plan.rows) : points.uniform(plan.rows);
-  for (const RowStage &stage : plan.stages) {
-    PointIndex along = across ? points.uniform(stage.size) : points.consecutive(stage.size);
+/// What the reductions of a row kernel read at some places, as if every operand lay in memory: what
+/// is chosen by it decides the order of sums, which must not follow from what is fused.
+struct ReductionReads {
+  explicit ReductionReads(func::FuncOp kernel, const RowStages &plan)
+      : points(kernel, Code::lanes), plan(plan) {
+    for (const Reduction &reduction : plan.reductions)
+      for (Value tensor : linalg::LinalgOp(reduction.op).getDpsInputs())
+        points.bind(tensor, [this, tensor](PointAccess::Indices indices) {
+          ArrayRef<int64_t> shape = cast<RankedTensorType>(tensor.getType()).getShape();
+          return std::optional(note(tensor, linearise(indices, shape)));
+        });
+  }
+  ReductionReads(const ReductionReads &) = delete;
+
+  void at(const RowStage &stage, const PointIndex &row, const PointIndex &along) {
     for (Reduction *reduction : stage.reductions)
       points.region(reduction->op, iterationOf(points, *reduction, row, along));
-    for (Reduction *reduction : stage.reductions)
-      for (Value tensor : reduction->op->getResults())
-        points.bind(tensor, [across](PointAccess::Indices) { return across; });
   }
-  return points.slowAccesses();
+  /// What a lane's work costs in a loop over `extent` elements.
+  double cost(int64_t extent) const { return costOfLoads(places, slow, extent, points.lanes()); }
+
+  PointAccess points;
+  const RowStages &plan;
+  std::vector<PointIndex> places;
+  std::vector<std::pair<Value, PointIndex>> different;
+  int64_t slow = 0; ///< accesses out of order
+
+private:
+  /// Whether the value differs from lane to lane.
+  bool note(Value tensor, const PointIndex &place) {
+    const std::pair<Value, PointIndex> read(tensor, place);
+    if (!llvm::is_contained(different, read))
+      different.push_back(read);
+    places.push_back(place);
+    slow += !place.isInOrder(points.lanes());
+    const PointIndex::Lanes over = place.overLanes(points.lanes());
+    return !over.affine || over.step != 0;
+  }
+};
+
+/// Whether the kernel stores whole rows.
+bool storesRows(const RowStages &plan) {
+  return llvm::any_of(plan.stages, [](const RowStage &stage) {
+    return stage.reductions.empty() && stage.size > 1;
+  });
+}
+
+/// Accesses of the reductions that are gathers with lanes along rows, or across them.
+int64_t slowAccesses(func::FuncOp kernel, const RowStages &plan, bool across) {
+  ReductionReads reads(kernel, plan);
+  const PointIndex row =
+      across ? reads.points.consecutive(plan.rows) : reads.points.uniform(plan.rows);
+  for (const RowStage &stage : plan.stages)
+    reads.at(stage, row,
+             across ? reads.points.uniform(stage.size) : reads.points.consecutive(stage.size));
+  return reads.slow;
 }
 
 /// Whether lanes go across rows: sums over a dimension that is not the last, whose results alone
 /// the kernel stores.
 bool goesAcross(func::FuncOp kernel, const RowStages &plan) {
-  const bool storesRows = llvm::any_of(plan.stages, [](const RowStage &stage) {
-    return stage.reductions.empty() && stage.size > 1;
-  });
-  return !storesRows && plan.rows >= Code::lanes &&
+  return !storesRows(plan) && plan.rows >= Code::lanes &&
          slowAccesses(kernel, plan, /*across=*/false) > 0 &&
          slowAccesses(kernel, plan, /*across=*/true) == 0;
 }
 
 /// The lines of a reduction's row are its last dimensions: all of them, unless a block of lanes
 /// that leaves no line needs fewer gathers and divisions, as windows do.
-FailureOr<int64_t> chooseLine(func::FuncOp kernel, const RowStages &plan, const RowStage &stage) {
+int64_t chooseLine(func::FuncOp kernel, const RowStages &plan, const RowStage &stage) {
   if (stage.reductions.empty() || stage.size <= 1)
     return stage.size;
   linalg::LinalgOp op = stage.reductions.front()->op;
@@ -92,16 +132,12 @@ FailureOr<int64_t> chooseLine(func::FuncOp kernel, const RowStages &plan, const 
   int64_t best = stage.size, line = stage.size;
   double least = std::numeric_limits<double>::infinity();
   for (unsigned dim : dims) {
-    PointAccess points(kernel, Code::lanes);
-    const PointIndex row = points.uniform(plan.rows),
-                     along = points.uniform(stage.size / line) * line + points.consecutive(line);
-    for (Reduction *reduction : stage.reductions)
-      points.region(reduction->op, iterationOf(points, *reduction, row, along));
-    std::optional<double> cost = costOfAccesses(points, line);
-    if (!cost)
-      return failure();
-    if (*cost < least)
-      best = line, least = *cost;
+    ReductionReads reads(kernel, plan);
+    PointAccess &points = reads.points;
+    reads.at(stage, points.uniform(plan.rows),
+             points.uniform(stage.size / line) * line + points.consecutive(line));
+    if (const double cost = reads.cost(line); cost < least)
+      best = line, least = cost;
     line /= op.getStaticLoopRanges()[dim];
   }
   return best;
@@ -111,35 +147,30 @@ FailureOr<int64_t> chooseLine(func::FuncOp kernel, const RowStages &plan, const 
 /// loads more than one of them, as the taps of a filter's gradient do.
 int64_t chooseRowsAtOnce(func::FuncOp kernel, const RowStages &plan, ArrayRef<int64_t> lines) {
   constexpr int64_t most = 16;
-  if (llvm::any_of(plan.stages, [](const RowStage &stage) {
-        return stage.reductions.empty() && stage.size > 1;
-      }))
+  ArrayRef<int64_t> shape = plan.reductions.front().type(0).getShape();
+  auto isOfShape = [&](Type type) { return cast<RankedTensorType>(type).getShape() == shape; };
+  if (storesRows(plan) || !llvm::all_of(kernel.getResultTypes(), isOfShape) ||
+      llvm::any_of(plan.reductions,
+                   [&](const Reduction &reduction) { return !isOfShape(reduction.type(0)); }))
     return 1;
   int64_t count = 1;
-  for (int64_t extent : llvm::reverse(plan.reductions.front().type(0).getShape())) {
+  for (int64_t extent : llvm::reverse(shape)) {
     if (count * extent > most)
       break;
     count *= extent;
   }
   auto loads = [&](int64_t atOnce) {
-    PointAccess points(kernel, Code::lanes);
+    ReductionReads reads(kernel, plan);
+    PointAccess &points = reads.points;
     const PointIndex group = points.uniform(plan.rows / atOnce) * atOnce;
     for (auto [stage, line] : llvm::zip(plan.stages, lines)) {
       if (stage.reductions.empty() || stage.size == 0)
         continue;
       const PointIndex along = points.uniform(stage.size / line) * line + points.consecutive(line);
       for (int64_t row = 0; row < atOnce; ++row)
-        for (Reduction *reduction : stage.reductions)
-          points.region(reduction->op,
-                        iterationOf(points, *reduction, group + PointIndex::constant(row), along));
+        reads.at(stage, group + PointIndex::constant(row), along);
     }
-    std::vector<PointAccess::Load> different;
-    for (const PointAccess::Load &load : points.loads())
-      if (llvm::none_of(different, [&](const PointAccess::Load &other) {
-            return other.operand == load.operand && other.position == load.position;
-          }))
-        different.push_back(load);
-    return int64_t(different.size());
+    return int64_t(reads.different.size());
   };
   return count > 1 && 4 * loads(count) <= 3 * count * loads(1) ? count : 1;
 }
@@ -188,13 +219,9 @@ LogicalResult scheduleRows(KernelScheduler &kernel, std::vector<Reduction> found
     total += double(rows) * double(stage.size);
   for (RowStage &stage : plan.stages)
     sizes.unroll.push_back(unrollFor(kernel.operations() / total, stage.size, Code::lanes));
-  for (RowStage &stage : plan.stages) {
-    FailureOr<int64_t> line = sizes.across ? stage.size : chooseLine(kernel.kernel, plan, stage);
-    if (failed(line))
-      return failure();
-    sizes.line.push_back(*line);
-  }
-  if (!sizes.across) {
+  for (RowStage &stage : plan.stages)
+    sizes.line.push_back(sizes.across ? stage.size : chooseLine(kernel.kernel, plan, stage));
+  if (!sizes.across && buffers.empty()) {
     sizes.rowsAtOnce = chooseRowsAtOnce(kernel.kernel, plan, sizes.line);
     sizes.rowsPerGrain = llvm::alignTo(sizes.rowsPerGrain, sizes.rowsAtOnce);
   }
@@ -279,7 +306,7 @@ private:
   RowSizes sizes;
   PointIndex row;
   Value rowMask;                 ///< null: every lane has a row
-  SmallVector<PointIndex> group; ///< rows that are computed side by side: `row` and those behind it
+  SmallVector<PointIndex> group; ///< rows that are computed side by side: `row` and those after it
   /// Of the group: the results of reductions, by row.
   llvm::DenseMap<Value, SmallVector<std::pair<PointIndex, Value>>> totals;
 };
@@ -287,13 +314,14 @@ private:
 LogicalResult RowEmitter::readPlan() {
   if (failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();
-  bool fits = sizes.rows == rows && sizes.rowsPerGrain > 0 && sizes.rowsAtOnce > 0 &&
-              rows % sizes.rowsAtOnce == 0 && sizes.rowsPerGrain % sizes.rowsAtOnce == 0 &&
-              kernel.launch.getGrains() == llvm::divideCeilSigned(rows, sizes.rowsPerGrain) &&
-              sizes.unroll.size() == stages.size() && sizes.line.size() == stages.size() &&
-              sizes.kept.size() == sizes.keptIn.size() &&
-              (!sizes.across || (sizes.rowsPerGrain % Code::lanes == 0 && sizes.kept.empty() &&
-                                 sizes.rowsAtOnce == 1));
+  bool fits =
+      sizes.rows == rows && sizes.rowsPerGrain > 0 && sizes.rowsAtOnce > 0 &&
+      rows % sizes.rowsAtOnce == 0 && sizes.rowsPerGrain % sizes.rowsAtOnce == 0 &&
+      kernel.launch.getGrains() == llvm::divideCeilSigned(rows, sizes.rowsPerGrain) &&
+      sizes.unroll.size() == stages.size() && sizes.line.size() == stages.size() &&
+      sizes.kept.size() == sizes.keptIn.size() && (sizes.rowsAtOnce == 1 || sizes.kept.empty()) &&
+      (sizes.across == 0 || (sizes.across == 1 && rows >= Code::lanes && sizes.kept.empty() &&
+                             sizes.rowsPerGrain % Code::lanes == 0 && sizes.rowsAtOnce == 1));
   for (size_t stage = 0; fits && stage < stages.size(); ++stage)
     fits =
         sizes.unroll[stage] > 0 && sizes.unroll[stage] <= 16 &&
@@ -458,7 +486,7 @@ void RowEmitter::reduce(int stage) {
 }
 
 /// Combines the turns pairwise, then the lanes of a row, then the initial values; from here on the
-/// reduction's results are these values wherever this row's elements are asked.
+/// reduction's results are these values wherever this row's elements are read.
 void RowEmitter::finish(Reduction &reduction, const PointIndex &own,
                         ArrayRef<SmallVector<Value>> partials) {
   SmallVector<SmallVector<Value>> values(partials);
@@ -480,9 +508,9 @@ void RowEmitter::finish(Reduction &reduction, const PointIndex &own,
     points.bind(tensor,
                 [this, tensor = Value(tensor), shape](PointEmitter::Indices indices, Value) {
                   const PointIndex asked = linearise(indices, shape);
-                  for (const auto &[row, total] : totals[tensor])
-                    if (asked == row)
-                      return total;
+                  for (const auto &[own, value] : totals[tensor])
+                    if (asked == own)
+                      return value;
                   return Value();
                 });
   }

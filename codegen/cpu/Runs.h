@@ -13,7 +13,7 @@ struct Lines {
   int64_t fewest() const { return (Code::lanes + size - 1) / size; }
 };
 
-/// The elements from `start` on in the line that it lies in, as a run.
+/// The elements from `start` to the end of its line, as a run.
 PointIndex runInLine(Code &code, Lines lines, mlir::Value start);
 
 /// A vector of what `at` computes for the positions from `start` on; `mask`: the lanes that count,

@@ -57,7 +57,7 @@ kernel::PanelsAttr ContractionOperand::panels() const {
                        (matrices == 1 || batch.stride() == rows * depth);
   const bool depthLast = contract.stride() == 1 && free.stride() == depth,
              rowsLast = free.stride() == 1 && contract.stride() == rows;
-  if (!isWhole || rows == 1 || depth == 1 || !(depthLast || rowsLast))
+  if (!isWhole || rows <= 1 || depth <= 1 || !(depthLast || rowsLast))
     return {};
   return kernel::PanelsAttr::get(type.getContext(), type, matrices, rows, depth, depthLast);
 }
@@ -69,15 +69,11 @@ bool ContractionOperand::isShared(func::FuncOp kernel) const {
   if (view)
     return llvm::all_of(batchDims,
                         [&](int64_t d) { return view->strides[d] == 0 || view->sizes[d] == 1; });
-  PointAccess points(kernel);
-  const PointIndex matrix = points.uniform(matrices);
-  access(points, matrix, points.uniform(product(sizes(freeDims))),
-         points.uniform(product(sizes(contractDims))));
-  const IndexVariable &number = matrix.digits().front().variable;
-  return llvm::none_of(points.loads(), [&](const PointAccess::Load &load) {
-    return llvm::any_of(load.position.digits(),
-                        [&](const PointIndex::Digit &digit) { return digit.variable == number; });
-  });
+  // With the matrices as the lanes of a vector, they are one if no element differs by lane.
+  PointAccess points(kernel, /*lanes=*/matrices);
+  return !points.at(tensor, indices(points, points.consecutive(matrices),
+                                    points.uniform(product(sizes(freeDims))),
+                                    points.uniform(product(sizes(contractDims)))));
 }
 
 void ContractionOperand::joinBatch(func::FuncOp kernel) {

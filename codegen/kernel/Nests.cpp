@@ -31,20 +31,24 @@ PointIndex accessBlock(func::FuncOp kernel, PointAccess &points, const Nest &nes
   return position;
 }
 
-std::optional<double> costOfAccesses(const PointAccess &points, int64_t extent) {
+double costOfLoads(ArrayRef<PointIndex> places, int64_t slow, int64_t extent, int64_t lanes) {
   double divisions = 0;
-  for (const PointAccess::Load &load : points.loads())
-    for (const PointIndex::Digit &digit : load.position.digits())
+  for (const PointIndex &place : places)
+    for (const PointIndex::Digit &digit : place.digits())
       divisions += (digit.divisor != 1) + !digit.full();
-  double cost = 2 + double(points.loads().size()) + 16 * double(points.slowAccesses()) + divisions;
-  double used = double(extent) / double(llvm::alignTo(extent, points.lanes()));
-  return points.ok() ? std::optional(cost / used) : std::nullopt;
+  const double cost = 2 + double(places.size()) + 16 * double(slow) + divisions;
+  return cost * double(llvm::alignTo(extent, lanes)) / double(extent);
 }
 
+/// None after an error.
 static std::optional<double> costOfLoops(func::FuncOp kernel, const Nest &nest, int64_t lanes) {
   PointAccess points(kernel, lanes);
   accessBlock(kernel, points, nest);
-  return costOfAccesses(points, nest.inner);
+  if (!points.ok())
+    return std::nullopt;
+  const auto places = llvm::map_to_vector(
+      points.loads(), [](const PointAccess::Load &load) { return load.position; });
+  return costOfLoads(places, points.slowAccesses(), nest.inner, lanes);
 }
 
 /// Fewer, longer loops win ties: the whole space as one line comes first.

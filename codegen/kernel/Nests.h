@@ -17,10 +17,10 @@ struct Nest {
 /// is one line.
 llvm::SmallVector<Nest> nestsOf(llvm::ArrayRef<mlir::Type> results);
 
-/// What a lane's work costs in a loop over `extent` elements whose block of lanes needs the noted
-/// accesses: gathers and index divisions are dear, and so are lanes that a short loop leaves idle.
-/// None after an error.
-std::optional<double> costOfAccesses(const PointAccess &points, int64_t extent);
+/// What a lane's work costs in a loop over `extent` elements whose block of lanes reads these
+/// places, `slow` times out of order: gathers and index divisions are expensive, and so are lanes
+/// that a short loop leaves idle.
+double costOfLoads(llvm::ArrayRef<PointIndex> places, int64_t slow, int64_t extent, int64_t lanes);
 
 /// Notes what one block of lanes of a nest needs; returns its position.
 PointIndex accessBlock(mlir::func::FuncOp kernel, PointAccess &points, const Nest &nest);

@@ -99,9 +99,7 @@ PointIndex PointAccess::evaluate(AffineExpr expression, Indices dimensions) {
 bool PointAccess::load(unsigned operand, const PointIndex &position) {
   found.push_back({operand, position});
   PointIndex::Lanes over = position.overLanes(laneCount);
-  const bool inOrder =
-      over.affine ? over.step >= 0 && over.step <= 2 : position.lanesPerStep(laneCount).has_value();
-  slow += !inOrder;
+  slow += !position.isInOrder(laneCount);
   return !over.affine || over.step != 0;
 }
 

@@ -228,6 +228,11 @@ std::optional<int64_t> PointIndex::lanesPerStep(int64_t lanes) const {
   return number;
 }
 
+bool PointIndex::isInOrder(int64_t lanes) const {
+  const Lanes over = overLanes(lanes);
+  return over.affine ? over.step >= 0 && over.step <= 2 : lanesPerStep(lanes).has_value();
+}
+
 bool PointIndex::isMultipleOf(int64_t factor, int64_t lanes) const {
   return base % factor == 0 && llvm::all_of(terms, [&](const Digit &digit) {
            return digit.coefficient % factor == 0 ||

@@ -63,6 +63,8 @@ public:
   /// How many neighbouring lanes hold each integer of a run, if that is more than one: lane l holds
   /// lane 0 + l / number.
   std::optional<int64_t> lanesPerStep(int64_t lanes) const;
+  /// Whether memory at these indices is read in runs: without gathers.
+  bool isInOrder(int64_t lanes) const;
   /// True if lane 0's value is known to be a multiple of `factor`.
   bool isMultipleOf(int64_t factor, int64_t lanes) const;
   llvm::ArrayRef<Digit> digits() const { return terms; }

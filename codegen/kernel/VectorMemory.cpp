@@ -145,7 +145,7 @@ void VectorMemory::scatter(OpBuilder &builder, Location location, Value value, V
 // PrefetchingMemory
 //===--------------------------------------------------------------------------------------------===//
 
-// The last element's line: runs follow each other, and so the first one's was asked for before.
+// The last element's line: runs follow each other, and so the first one's was prefetched before.
 Value PrefetchingMemory::loadRun(OpBuilder &builder, Location location, Value buffer,
                                  VectorType type, Value start, bool, Value) {
   Value last = arith::AddIOp::create(

@@ -84,9 +84,9 @@ public:
     const Function *ports = description.function(name);
     if (!function || !ports)
       return failure(Error::Code::Usage, std::string(name), "the program has no such function");
-    if (keepsDerived(*ports) && isStale && name != deriveFunction)
+    if (derivedPorts(*ports) && isStale && name != deriveFunction)
       INGOT_TRY(run(deriveFunction));
-    isStale = !keepsDerived(*ports);
+    isStale = !derivedPorts(*ports);
     std::vector<Tensor> arguments;
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
       arguments.push_back(storage.at(key(name, ports->ports[i])));

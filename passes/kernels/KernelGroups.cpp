@@ -365,14 +365,18 @@ static bool delaysUpdate(const KernelGroup &group, Operation *op) {
 
 /// The places of tensors that a reduction reads, in its own loops: `map` is how it reads `value`.
 /// What functions of elements read counts, as they are computed where their results are.
-static void forPlacesRead(Value value, AffineMap map, llvm::function_ref<void(AffineMap)> visit) {
+static void forPlacesRead(Value value, AffineMap map,
+                          llvm::DenseSet<std::pair<Value, AffineMap>> &seen,
+                          llvm::function_ref<void(AffineMap)> visit) {
+  if (!seen.insert({value, map}).second)
+    return;
   visit(map);
   auto maker = value.getDefiningOp<linalg::GenericOp>();
   if (!maker || maker.getNumReductionLoops() ||
       !maker.getMatchingIndexingMap(maker.getDpsInitOperand(0)).isIdentity())
     return;
   for (OpOperand *operand : maker.getDpsInputOperands())
-    forPlacesRead(operand->get(), maker.getMatchingIndexingMap(operand).compose(map), visit);
+    forPlacesRead(operand->get(), maker.getMatchingIndexingMap(operand).compose(map), seen, visit);
 }
 
 /// True for a reduction of windows: a tensor is walked by sums of kept and reduced loops, and
@@ -382,6 +386,7 @@ static bool reducesWindows(linalg::GenericOp op) {
   const auto loops = op.getIteratorTypesArray();
   const SmallVector<int64_t> extents = loopExtents(op);
   llvm::SmallSetVector<unsigned, 8> kept, reduced; // of sums of both
+  llvm::DenseSet<std::pair<Value, AffineMap>> seen;
   auto note = [&](AffineMap map) {
     for (AffineExpr place : map.getResults()) {
       SmallVector<unsigned> keptHere, reducedHere;
@@ -397,7 +402,7 @@ static bool reducesWindows(linalg::GenericOp op) {
     }
   };
   for (OpOperand *operand : op.getDpsInputOperands())
-    forPlacesRead(operand->get(), op.getMatchingIndexingMap(operand), note);
+    forPlacesRead(operand->get(), op.getMatchingIndexingMap(operand), seen, note);
   auto points = [&](const auto &dims) {
     int64_t count = 1;
     for (unsigned dim : dims)

@@ -221,6 +221,10 @@ Result<Ticket> CpuSession::enqueue(std::string_view function, std::span<const Na
   for (const NamedTensor &input : inputs) {
     INGOT_ASSIGN(const Port *port, findPort(*source, function, input.name));
     INGOT_TRY(checkValue(function, *port, input.value));
+    if (isPersistent(port->role)) { // what derives from it is computed before the run
+      INGOT_TRY(write(function, input.name, input.value));
+      continue;
+    }
     auto &[target, bytes] = run->inputs[run->inputCount++];
     target = port;
     const auto *data = input.value.as<uint8_t>();
@@ -266,8 +270,8 @@ void CpuSession::executeRun(Run &run) {
   Result<std::vector<NamedTensor>> result;
   execute(*run.entrance, [&](auto &&runAll) {
     for (size_t i = 0; i < run.inputCount; ++i)
-      if (auto &[port, bytes] = run.inputs[i]; !bytes.empty())
-        copyToLayout(port->layout, Tensor(port->type, port->shape, bytes.data()), at(port->offset));
+      if (const auto &[port, bytes] = run.inputs[i]; !bytes.empty())
+        std::memcpy(at(port->offset), bytes.data(), bytes.size());
     Status status = runAll();
     if (status)
       status = errorOf(*run.entrance->function);

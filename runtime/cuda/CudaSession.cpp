@@ -119,7 +119,10 @@ Status CudaSession::issue(Entrance &entrance,
   const StoreHold hold(*parameters, *entrance.function, entrance.access);
   if (hold.mustDerive()) {
     Entrance &derive = functions.at(deriveFunction);
-    INGOT_TRY(issueSteps(*derive.function, derive.steps, /*iteration=*/0));
+    if (Status status = issueSteps(*derive.function, derive.steps, /*iteration=*/0); !status) {
+      parameters->setStale(true);
+      return status;
+    }
   }
   INGOT_ASSIGN(InputStaging::Slot * slot, staging.stage(inputs));
   auto &first = std::get<CallSequence>(entrance.steps.front().node);
@@ -284,6 +287,10 @@ Result<Ticket> CudaSession::enqueue(std::string_view function, std::span<const N
   for (const NamedTensor &input : inputs) {
     INGOT_ASSIGN(const Port *port, findPort(*source, function, input.name));
     INGOT_TRY(checkValue(function, *port, input.value));
+    if (isPersistent(port->role)) { // what derives from it is computed before the run
+      INGOT_TRY(write(function, input.name, input.value));
+      continue;
+    }
     values.emplace_back(port, &input.value);
   }
   std::vector<const Port *> wanted;

@@ -3,26 +3,27 @@
 
 namespace ingot {
 
-bool keepsDerived(const Function &function) {
-  return std::ranges::any_of(function.ports,
-                             [](const Port &port) { return port.role == Role::Derived; });
+int64_t derivedPorts(const Function &function) {
+  return std::ranges::count_if(function.ports,
+                               [](const Port &port) { return port.role == Role::Derived; });
 }
 
 StoreAccess StoreAccess::of(const Program &program, const Function &function) {
-  return {writesPersistent(program, function), ingot::keepsDerived(function)};
+  return {writesPersistent(program, function), derivedPorts(function)};
 }
 
 StoreHold::StoreHold(Store &store, const Function &function, StoreAccess access)
     : alone(store.lock(), std::defer_lock), beside(store.lock(), std::defer_lock) {
   if (!access.writes) {
     beside.lock();
-    if (!access.keepsDerived || !store.isStale())
+    if (!access.derived || !store.isStale())
       return;
     beside.unlock();
   }
   alone.lock();
-  derives = access.keepsDerived && function.name != deriveFunction && store.isStale();
-  store.setStale(!access.keepsDerived);
+  derives = access.derived && function.name != deriveFunction && store.isStale();
+  // What another program derives does not agree yet.
+  store.setStale(access.derived != store.derivedTensors());
 }
 
 } // namespace ingot

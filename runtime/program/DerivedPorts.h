@@ -5,13 +5,14 @@
 
 namespace ingot {
 
-/// Whether a function reads what is derived. Then what it writes of parameters agrees again.
-bool keepsDerived(const Function &function);
+/// How many derived ports a function has. It also writes those of the parameters that it writes:
+/// `keep-rounded` gives them to @step alone.
+int64_t derivedPorts(const Function &function);
 
 /// What a function does with a store.
 struct StoreAccess {
   bool writes = false;
-  bool keepsDerived = false;
+  int64_t derived = 0; ///< ports
 
   static StoreAccess of(const Program &program, const Function &function);
 };

@@ -23,7 +23,7 @@ struct Port {
   Shape shape;
   int64_t offset = 0; ///< bytes from the start of the arena, a multiple of 64
   /// In memory; callers and checkpoints see the logical tensor, and whoever reads or writes the
-  /// port converts. Only parameters and state may be packed.
+  /// port converts. Only what persists may be packed.
   Layout layout = {};
   int64_t limit = 0; ///< integers index something: they must lie in [0, limit); 0: any value
   /// Persistent ports whose bucket (Bucket.h) this output tells of, in equal parts.

@@ -76,9 +76,11 @@ Result<std::vector<uint8_t *>> Store::admit(std::span<const PersistentGroup> gro
     if (places[index] || group.tensors.empty())
       continue;
     places[index] = next;
-    for (const Port *port : group.tensors)
+    for (const Port *port : group.tensors) {
       entries[port->name] = {port->type, port->shape, port->layout, blocks.size(),
                              port->offset - group.first};
+      derived += port->role == Role::Derived;
+    }
     blocks.push_back({next, group.end - group.first});
     next += alignedTo(alignment, group.end - group.first);
   }
@@ -90,6 +92,11 @@ Result<std::vector<uint8_t *>> Store::admit(std::span<const PersistentGroup> gro
 
 size_t Store::memoryBytes(const Entry &entry) {
   return size_t(entry.layout.elements(elementCount(entry.shape))) * byteSize(entry.type);
+}
+
+int64_t Store::derivedTensors() const {
+  std::lock_guard guard(tables);
+  return derived;
 }
 
 int64_t Store::bytes() const {

@@ -47,6 +47,8 @@ public:
   /// For whoever holds the lock; what changes it holds it exclusively.
   bool isStale() const { return stale; }
   void setStale(bool now) { stale = now; }
+  /// How many tensors derive from parameters, of all programs.
+  int64_t derivedTensors() const;
 
 private:
   /// Tensors that lie side by side, padding included.
@@ -72,7 +74,7 @@ private:
   mutable std::mutex tables; ///< guards what follows
   std::vector<Block> blocks;
   std::map<std::string, Entry, std::less<>> entries;
-  int64_t allocated = 0;
+  int64_t allocated = 0, derived = 0;
 };
 
 } // namespace ingot

@@ -59,23 +59,6 @@ func.func @pool(%x: tensor<1x4x40x40xf32>) -> tensor<1x4x19x19xf32> {
 
 // -----
 
-// In the gradient of a filter windows lie along the sums: its taps are computed side by side, line by line of the image.
-// CHECK-LABEL: func.func @filter_gradient(
-// CHECK-NOT: vector.gather
-// CHECK: vector.maskedload
-// CHECK-NOT: vector.gather
-// CHECK: graph.kernel = "row"
-// CHECK-SAME: line = [14, 1], rows = 72, rows_at_once = 9
-func.func @filter_gradient(%x: tensor<1x8x16x16xf32>, %dy: tensor<1x8x14x14xf32>) -> tensor<1x8x3x3xf32> {
-  %w = graph.window %x dimensions [2, 3] sizes [14, 14] strides [1, 1] dilations [1, 1] : tensor<1x8x16x16xf32> -> tensor<1x8x3x3x14x14xf32>
-  %d = graph.broadcast %dy [0, 1, 4, 5] : tensor<1x8x14x14xf32> -> tensor<1x8x3x3x14x14xf32>
-  %p = graph.mul %w, %d : tensor<1x8x3x3x14x14xf32>
-  %y = graph.reduce sum %p [4, 5] : tensor<1x8x3x3x14x14xf32> -> tensor<1x8x3x3xf32>
-  return %y : tensor<1x8x3x3xf32>
-}
-
-// -----
-
 // The phases of a strided convolution's gradient: each element of a run fills two lanes, and which phase a lane is of is known.
 // CHECK-LABEL: func.func @interleaved(
 // CHECK: %[[PHASES:.*]] = arith.constant dense<[true, false, true, false

@@ -1,11 +1,36 @@
 /// When what derives from parameters must be computed.
 #include "runtime/program/DerivedPorts.h"
+#include <cstring>
 #include <gtest/gtest.h>
 
 namespace ingot {
 namespace {
 
+struct HostMemory : StoreMemory {
+  std::string_view device() const override { return "host"; }
+  Result<uint8_t *> allocate(int64_t bytes) override {
+    return pieces.emplace_back(size_t(bytes)).data();
+  }
+  Status copyIn(uint8_t *to, const void *from, size_t bytes) override {
+    std::memcpy(to, from, bytes);
+    return {};
+  }
+  Status copyOut(void *to, const uint8_t *from, size_t bytes) override {
+    std::memcpy(to, from, bytes);
+    return {};
+  }
+  std::vector<std::vector<uint8_t>> pieces;
+};
+
 struct DerivedPorts : testing::Test {
+  DerivedPorts() { admit("p"); }
+
+  /// Another tensor that derives from parameters.
+  void admit(std::string name) {
+    const Port port{.name = std::move(name), .role = Role::Derived};
+    const PersistentGroup group{.first = 0, .end = 4, .tensors = {&port}, .constants = {}};
+    EXPECT_TRUE(store.admit(std::vector{group}));
+  }
   Function function(std::string name, Role role) const {
     return {.name = std::move(name),
             .ports = {{.name = "p", .role = role}},
@@ -14,10 +39,10 @@ struct DerivedPorts : testing::Test {
             .arenaBytes = 0};
   }
   bool derivesFor(const Function &function, bool writes) {
-    return StoreHold(store, function, {writes, keepsDerived(function)}).mustDerive();
+    return StoreHold(store, function, {writes, derivedPorts(function)}).mustDerive();
   }
 
-  Store store{nullptr};
+  Store store{std::make_unique<HostMemory>()};
   const Function init = function("init", Role::Parameter), step = function("step", Role::Derived),
                  evaluate = function("evaluate", Role::Derived),
                  derive = function(std::string(deriveFunction), Role::Derived),
@@ -39,6 +64,14 @@ TEST_F(DerivedPorts, areComputedAfterParametersWereWritten) {
 TEST_F(DerivedPorts, areNotComputedTwice) {
   EXPECT_FALSE(derivesFor(derive, true));
   EXPECT_FALSE(derivesFor(step, true));
+}
+
+/// What one program derives says nothing of another's.
+TEST_F(DerivedPorts, ofAnotherProgramAreNotInAgreement) {
+  EXPECT_TRUE(derivesFor(evaluate, false));
+  admit("q");
+  EXPECT_TRUE(derivesFor(step, true));
+  EXPECT_TRUE(derivesFor(evaluate, false)) << "nobody has computed q";
 }
 
 } // namespace
