@@ -380,7 +380,7 @@ TileRhs ContractionEmitter::packedRhs(Value column, Value k) {
   return rhs;
 }
 
-/// What a tile's shadow has to do: its share of the next panel, and asking for what is far away.
+/// What a tile's shadow does: its share of the next panel, and prefetches of what is far away.
 Shadow ContractionEmitter::shadowOf(const ColumnCut &cut, const PanelPlace &place, Value row,
                                     Value nextSums, const RightPanels::Ahead *ahead,
                                     const NextPanel *next, ShadowMark &mark) {

@@ -188,7 +188,7 @@ void SortEmitter::findFirst(const PointIndex &outer, const PointIndex &column) {
     Value place = code.create<arith::IndexCastOp>(code.builder.getIndexType(),
                                                   code.load(places, code.index(stored - 1)));
     Value last = code.splat(element(positionOf(outer, place, column)));
-    // NaN comes in anywhere: what is not known to be behind is looked at.
+    // A comparison with NaN holds: only what certainly comes after is skipped.
     Value isBefore = code.create<arith::CmpFOp>(
         op.getDescending() ? arith::CmpFPredicate::UGT : arith::CmpFPredicate::ULT, values, last);
     Value any = code.create<vector::ReductionOp>(vector::CombiningKind::OR, isBefore);

@@ -227,8 +227,8 @@ static bool isHeadOfLines(Operation *op) {
 }
 
 /// A sort stores heads of its lines. Others write their results through permutations, reshapes and
-/// concatenation. A result that is
-/// read in several forms is stored in the first: its readers move it for themselves.
+/// concatenation. A result that is read in several forms is stored in the first: its readers move
+/// it for themselves.
 bool KernelGroups::fitsMoves(unsigned group, Operation *op) const {
   if (groups[group].root == KernelRoot::Sort)
     return isHeadOfLines(op);

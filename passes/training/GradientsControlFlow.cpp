@@ -75,7 +75,7 @@ LogicalResult ifGradient(G &g, IfOp op) {
 // Loop
 //===--------------------------------------------------------------------------------------------===//
 
-/// The loop again, with values of its body stacked behind its other results: `valuesOf` names them
+/// The loop again, with values of its body stacked after its other results: `valuesOf` names them
 /// in the new body, in the order of their types. It takes the old loop's place.
 LoopOp stack(LoopOp op, TypeRange types, int64_t most,
              llvm::function_ref<SmallVector<Value>(IRMapping &)> valuesOf) {

@@ -6,7 +6,8 @@
 
 namespace ingot {
 
-/// Hears of stretches of a tensor that have been copied, some MiB each.
+/// Is told of stretches of a tensor that have been copied: some MiB each, or a matrix where the
+/// depth is not last.
 using Copied = std::function<void(const void *start, size_t bytes)>;
 
 /// Copies a row-major tensor to memory of the layout, which was zeroed before, and back.
