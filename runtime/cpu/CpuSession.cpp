@@ -177,11 +177,11 @@ CpuSession::Call CpuSession::prepareCall(const CallStep &step) const {
 }
 
 template <typename Around> void CpuSession::execute(Entrance &entrance, Around &&around) {
-  const StoreHold hold(*parameters, *entrance.function, entrance.access);
+  StoreHold hold(*parameters, *entrance.function, entrance.access);
   const auto runAll = [this](Entrance &one) {
     return runNodes(*one.function, one.nodes, /*iteration=*/0);
   };
-  const Status derived = hold.mustDerive() ? runAll(functions.at(deriveFunction)) : Status();
+  const Status derived = hold.derive([&] { return runAll(functions.at(deriveFunction)); });
   around([&] { return derived ? runAll(entrance) : derived; });
   if (sink)
     deliverRecords();
@@ -218,11 +218,12 @@ Result<Ticket> CpuSession::enqueue(std::string_view function, std::span<const Na
   run->ended = false;
   run->inputCount = 0;
   run->inputs.resize(std::max(run->inputs.size(), inputs.size()));
+  std::vector<const NamedTensor *> kept; // parameters and state
   for (const NamedTensor &input : inputs) {
     INGOT_ASSIGN(const Port *port, findPort(*source, function, input.name));
     INGOT_TRY(checkValue(function, *port, input.value));
-    if (isPersistent(port->role)) { // what derives from it is computed before the run
-      INGOT_TRY(write(function, input.name, input.value));
+    if (isPersistent(port->role)) {
+      kept.push_back(&input);
       continue;
     }
     auto &[target, bytes] = run->inputs[run->inputCount++];
@@ -235,6 +236,8 @@ Result<Ticket> CpuSession::enqueue(std::string_view function, std::span<const Na
     INGOT_ASSIGN(const Port *port, findPort(*source, function, output));
     run->outputs.push_back(port);
   }
+  for (const NamedTensor *input : kept) // before the run, which may have to derive from them
+    INGOT_TRY(write(function, input->name, input->value));
   if (sink)
     queue->runHere([&] { executeRun(*run); });
   else

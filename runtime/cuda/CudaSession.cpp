@@ -116,14 +116,11 @@ Status CudaSession::issue(Entrance &entrance,
                           std::span<const std::pair<const Port *, const Tensor *>> inputs,
                           Run &run) {
   std::lock_guard issuing(gpu->issuing);
-  const StoreHold hold(*parameters, *entrance.function, entrance.access);
-  if (hold.mustDerive()) {
+  StoreHold hold(*parameters, *entrance.function, entrance.access);
+  INGOT_TRY(hold.derive([&] {
     Entrance &derive = functions.at(deriveFunction);
-    if (Status status = issueSteps(*derive.function, derive.steps, /*iteration=*/0); !status) {
-      parameters->setStale(true);
-      return status;
-    }
-  }
+    return issueSteps(*derive.function, derive.steps, /*iteration=*/0);
+  }));
   INGOT_ASSIGN(InputStaging::Slot * slot, staging.stage(inputs));
   auto &first = std::get<CallSequence>(entrance.steps.front().node);
   INGOT_TRY(issueFirst(first, *slot));
@@ -284,11 +281,12 @@ Result<Ticket> CudaSession::enqueue(std::string_view function, std::span<const N
                                     std::span<const std::string> outputs) {
   INGOT_ASSIGN(Entrance * entrance, find(function));
   std::vector<std::pair<const Port *, const Tensor *>> values;
+  std::vector<const NamedTensor *> kept; // parameters and state
   for (const NamedTensor &input : inputs) {
     INGOT_ASSIGN(const Port *port, findPort(*source, function, input.name));
     INGOT_TRY(checkValue(function, *port, input.value));
-    if (isPersistent(port->role)) { // what derives from it is computed before the run
-      INGOT_TRY(write(function, input.name, input.value));
+    if (isPersistent(port->role)) {
+      kept.push_back(&input);
       continue;
     }
     values.emplace_back(port, &input.value);
@@ -298,6 +296,8 @@ Result<Ticket> CudaSession::enqueue(std::string_view function, std::span<const N
     INGOT_ASSIGN(const Port *port, findPort(*source, function, output));
     wanted.push_back(port);
   }
+  for (const NamedTensor *input : kept) // before the run, which may have to derive from them
+    INGOT_TRY(write(function, input->name, input->value));
   INGOT_TRY(gpu->enter());
   INGOT_ASSIGN(Run run, makeRun(*entrance->function, std::move(wanted)));
   run.issued = issue(*entrance, values, run);

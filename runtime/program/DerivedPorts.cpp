@@ -13,7 +13,7 @@ StoreAccess StoreAccess::of(const Program &program, const Function &function) {
 }
 
 StoreHold::StoreHold(Store &store, const Function &function, StoreAccess access)
-    : alone(store.lock(), std::defer_lock), beside(store.lock(), std::defer_lock) {
+    : store(store), alone(store.lock(), std::defer_lock), beside(store.lock(), std::defer_lock) {
   if (!access.writes) {
     beside.lock();
     if (!access.derived || !store.isStale())

@@ -21,10 +21,18 @@ struct StoreAccess {
 class StoreHold {
 public:
   StoreHold(Store &store, const Function &function, StoreAccess access);
-  /// `derive` must run before the function.
-  bool mustDerive() const { return derives; }
+  /// Calls `run`, which runs `derive`, if that must come before the function.
+  template <typename Run> Status derive(Run &&run) {
+    if (!derives)
+      return {};
+    Status status = run();
+    if (!status)
+      store.setStale(true);
+    return status;
+  }
 
 private:
+  Store &store;
   std::unique_lock<std::shared_mutex> alone;
   std::shared_lock<std::shared_mutex> beside;
   bool derives = false;

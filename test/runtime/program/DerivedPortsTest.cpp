@@ -1,26 +1,10 @@
 /// When what derives from parameters must be computed.
 #include "runtime/program/DerivedPorts.h"
-#include <cstring>
+#include "test/runtime/HostMemory.h"
 #include <gtest/gtest.h>
 
 namespace ingot {
 namespace {
-
-struct HostMemory : StoreMemory {
-  std::string_view device() const override { return "host"; }
-  Result<uint8_t *> allocate(int64_t bytes) override {
-    return pieces.emplace_back(size_t(bytes)).data();
-  }
-  Status copyIn(uint8_t *to, const void *from, size_t bytes) override {
-    std::memcpy(to, from, bytes);
-    return {};
-  }
-  Status copyOut(void *to, const uint8_t *from, size_t bytes) override {
-    std::memcpy(to, from, bytes);
-    return {};
-  }
-  std::vector<std::vector<uint8_t>> pieces;
-};
 
 struct DerivedPorts : testing::Test {
   DerivedPorts() { admit("p"); }
@@ -39,7 +23,13 @@ struct DerivedPorts : testing::Test {
             .arenaBytes = 0};
   }
   bool derivesFor(const Function &function, bool writes) {
-    return StoreHold(store, function, {writes, derivedPorts(function)}).mustDerive();
+    bool derived = false;
+    EXPECT_TRUE(
+        StoreHold(store, function, {writes, derivedPorts(function)}).derive([&]() -> Status {
+          derived = true;
+          return {};
+        }));
+    return derived;
   }
 
   Store store{std::make_unique<HostMemory>()};
@@ -64,6 +54,12 @@ TEST_F(DerivedPorts, areComputedAfterParametersWereWritten) {
 TEST_F(DerivedPorts, areNotComputedTwice) {
   EXPECT_FALSE(derivesFor(derive, true));
   EXPECT_FALSE(derivesFor(step, true));
+}
+
+TEST_F(DerivedPorts, areStaleWhereDeriveFailed) {
+  auto fail = []() -> Status { return failure(Error::Code::Io, "p", "there is no room"); };
+  EXPECT_FALSE(StoreHold(store, evaluate, {false, derivedPorts(evaluate)}).derive(fail));
+  EXPECT_TRUE(derivesFor(evaluate, false));
 }
 
 /// What one program derives says nothing of another's.

@@ -1,33 +1,12 @@
 /// Parameters and state that several programs share.
 #include "runtime/program/Store.h"
 #include "runtime/program/Device.h"
+#include "test/runtime/HostMemory.h"
 #include "test/runtime/TestPrograms.h"
 #include <gtest/gtest.h>
 
 namespace ingot {
 namespace {
-
-/// Host memory that counts what it hands out.
-class CountingMemory final : public StoreMemory {
-public:
-  std::string_view device() const override { return "test"; }
-  Result<uint8_t *> allocate(int64_t bytes) override {
-    blocks.push_back(std::make_unique<std::vector<uint64_t>>(size_t(bytes + 128) / 8));
-    auto address = reinterpret_cast<uintptr_t>(blocks.back()->data());
-    return reinterpret_cast<uint8_t *>((address + 63) / 64 * 64);
-  }
-  Status copyIn(uint8_t *to, const void *from, size_t bytes) override {
-    std::memcpy(to, from, bytes);
-    return {};
-  }
-  Status copyOut(void *to, const uint8_t *from, size_t bytes) override {
-    std::memcpy(to, from, bytes);
-    return {};
-  }
-
-private:
-  std::vector<std::unique_ptr<std::vector<uint64_t>>> blocks;
-};
 
 Port parameter(std::string name, int64_t elements, int64_t offset) {
   return {std::move(name), Role::Parameter, ElementType::F32, {elements}, offset};
@@ -94,7 +73,7 @@ TEST(PersistentLayout, ConstantsBelongToTheProgram) {
 // What a later program derives from parameters is computed, though an earlier one's is in
 // agreement.
 TEST(Store, NewTensorsAreStale) {
-  Store store(std::make_unique<CountingMemory>());
+  Store store(std::make_unique<HostMemory>());
   const Layout first{{parameter("a", 16, 0)}, {}};
   EXPECT_EQ(problem(store, first), "");
   store.setStale(false);
@@ -105,7 +84,7 @@ TEST(Store, NewTensorsAreStale) {
 }
 
 TEST(Store, TheFirstProgramFixesTheLayout) {
-  Store store(std::make_unique<CountingMemory>());
+  Store store(std::make_unique<HostMemory>());
   // A bucket of a and b, and c for itself.
   const Layout step{{parameter("a", 16, 0), parameter("b", 8, 64), parameter("c", 16, 128)},
                     {{0, 96}}};
@@ -122,7 +101,7 @@ TEST(Store, TheFirstProgramFixesTheLayout) {
 }
 
 TEST(Store, SaysWhatDoesNotFit) {
-  Store store(std::make_unique<CountingMemory>());
+  Store store(std::make_unique<HostMemory>());
   ASSERT_EQ(problem(store, {{parameter("a", 16, 0), parameter("b", 8, 64)}, {{0, 128}}}), "");
   const std::string start = "the program does not fit the store: ";
   EXPECT_EQ(problem(store, {{parameter("a", 15, 0)}, {}}),
@@ -139,7 +118,7 @@ TEST(Store, SaysWhatDoesNotFit) {
 }
 
 TEST(Store, ReadsAndWritesByName) {
-  Store store(std::make_unique<CountingMemory>());
+  Store store(std::make_unique<HostMemory>());
   ASSERT_EQ(problem(store, {{parameter("a", 16, 0), parameter("b", 8, 64)}, {{0, 128}}}), "");
   Tensor value(ElementType::F32, {8});
   for (int i = 0; i < 8; ++i)
