@@ -40,22 +40,16 @@ private:
   void emitStack(const ColumnCut &cut, Value k);
   void emitColumns(const ColumnCut &cut, Value panel, Value stack);
   void emitPanel(const ColumnCut &cut, const PanelPlace &place);
-  /// The packed panel after the one in use, for its prefetches.
-  struct NextPanel {
-    PanelPlace place;
-    Value lines, linesPerTile; ///< no lines where there is none
-  };
   void emitTile(const ColumnCut &cut, const PanelPlace &place, Value row, Value depth,
-                const RightPanels::Ahead *ahead, const NextPanel *next);
+                const RightPanels::Ahead *ahead, const PackedPanels::Ahead *next);
   /// Where the last step of a shadow ends, and its number.
   struct ShadowMark {
     Operation *place = nullptr;
     Value step;
   };
-  Shadow shadowOf(const ColumnCut &cut, const PanelPlace &place, Value row, Value nextSums,
-                  const RightPanels::Ahead *ahead, const NextPanel *next, ShadowMark &mark);
-  NextPanel nextPanel(const ColumnCut &cut, const PanelPlace &place, Value tiles);
-  void prefetchNextPanel(const ColumnCut &cut, const NextPanel &next, Value tile, Value number);
+  Shadow shadowOf(const PanelPlace &place, Value row, Value nextSums,
+                  const RightPanels::Ahead *ahead, const PackedPanels::Ahead *next,
+                  ShadowMark &mark);
   void prefetchNextRows(const PanelPlace &place, Value row, Value number);
   void emitFinished(ValueRange products, const TilePlace &at, Value isLast);
   void turnAround(ValueRange products);
@@ -65,10 +59,12 @@ private:
   void emitDotProducts(Value column, Value columnEnd);
   TileLhs tileLhs(const PanelPlace &place, Value row);
   TileRhs tileRhs(Value column, Value k);
-  Value packedStart(Value column, Value k);
-  TileRhs packedRhs(Value column, Value k);
   RightPanels rightPanelsOf(const ColumnCut &cut) {
     return {code, shape, blocks, rightSource, rightPanels, cut};
+  }
+  /// Of a right operand that lies in panels.
+  PackedPanels packedPanels() {
+    return {code, right.packed.getLayout().layout(), right.buffer, batch, blocks.tile.columns()};
   }
 
   bool oneDepthBlock() const { return blocks.oneDepthBlock(shape); }
@@ -295,9 +291,9 @@ void ContractionEmitter::emitPanel(const ColumnCut &cut, const PanelPlace &place
     ahead.emplace(panels, place, tiles);
   else if (blocks.packRhs)
     panels.pack(place);
-  std::optional<NextPanel> next;
+  std::optional<PackedPanels::Ahead> next;
   if (shape.rhsPacked)
-    next = nextPanel(cut, place, tiles);
+    next.emplace(packedPanels(), panels, place, tiles);
   code.loop(code.index(0), rowCount, blocks.tile.rows, [&](Value row) {
     emitTile(cut, place, row, depth, ahead ? &*ahead : nullptr, next ? &*next : nullptr);
     if (ahead)
@@ -351,78 +347,22 @@ TileRhs ContractionEmitter::tileRhs(Value column, Value k) {
   return rhs;
 }
 
-/// Where a packed right operand has a vector of columns at a depth.
-Value ContractionEmitter::packedStart(Value column, Value k) {
-  const Layout layout = right.packed.getLayout().layout();
-  Value panel = code.mul(code.div(column, Layout::panelRows), layout.panelStride());
-  return code.add(code.mul(batch, layout.matrixStride()),
-                  code.add(panel, code.mul(k, Layout::panelRows)));
-}
-
-/// The right operand in its panels, each a vector of the tile.
-TileRhs ContractionEmitter::packedRhs(Value column, Value k) {
-  constexpr int64_t depthsAhead = 8;
-  const Layout layout = right.packed.getLayout().layout();
-  TileRhs rhs;
-  rhs.buffer = right.buffer;
-  rhs.depthStride = Layout::panelRows;
-  rhs.prefetchAhead = depthsAhead * rhs.depthStride;
-  rhs.prefetchLevel = 1;
-  Value first = code.div(column, Layout::panelRows);
-  rhs.base = packedStart(column, k);
-  // Columns beyond the last panel repeat it.
-  const bool mayExceed = shape.columns % blocks.tile.columns() != 0;
-  Value left = code.sub(code.index(layout.panelsOfMatrix() - 1), first);
-  for (int64_t v = 0; v < tile.vectors; ++v) {
-    Value number = mayExceed && v > 0 ? code.min(code.index(v), left) : code.index(v);
-    rhs.vectors.push_back(code.mul(number, layout.panelStride()));
-  }
-  return rhs;
-}
-
 /// What a tile's shadow does: its share of the next panel, and prefetches of what is far away.
-Shadow ContractionEmitter::shadowOf(const ColumnCut &cut, const PanelPlace &place, Value row,
-                                    Value nextSums, const RightPanels::Ahead *ahead,
-                                    const NextPanel *next, ShadowMark &mark) {
+Shadow ContractionEmitter::shadowOf(const PanelPlace &place, Value row, Value nextSums,
+                                    const RightPanels::Ahead *ahead,
+                                    const PackedPanels::Ahead *next, ShadowMark &mark) {
   Value tileNumber = code.div(row, blocks.tile.rows);
-  return {blocks.shadowEvery, [=, this, &cut, &mark](Value number) {
+  return {blocks.shadowEvery, [=, this, &mark](Value number) {
             if (ahead)
               ahead->step(tileNumber, number);
             if (next)
-              prefetchNextPanel(cut, *next, tileNumber, number);
+              next->step(tileNumber, number);
             if (!blocks.packLhs)
               prefetchNextRows(place, row, number);
             if (nextSums)
               code.prefetch(sums, code.add(nextSums, code.mul(number, 64 / shape.elementBytes)));
             mark = {code.index(0).getDefiningOp(), number};
           }};
-}
-
-ContractionEmitter::NextPanel ContractionEmitter::nextPanel(const ColumnCut &cut,
-                                                            const PanelPlace &place, Value tiles) {
-  const RightPanels panels = rightPanelsOf(cut);
-  auto [next, exists] = panels.next(place);
-  Value lines = code.create<arith::SelectOp>(
-      exists, code.mul(panels.depthOf(next), blocks.tile.vectors), code.index(0));
-  Value perTile =
-      code.create<arith::DivUIOp>(code.add(lines, code.sub(tiles, code.index(1))), tiles);
-  return {next, lines, perTile};
-}
-
-/// Prefetches lines of the next panel to L2, as many at each step as the tiles have to.
-void ContractionEmitter::prefetchNextPanel(const ColumnCut &cut, const NextPanel &next, Value tile,
-                                           Value number) {
-  const Layout layout = right.packed.getLayout().layout();
-  Value start = packedStart(cut.start(code, next.place.panel), next.place.k);
-  Value first = code.add(code.mul(tile, next.linesPerTile), code.mul(number, blocks.shadowLines));
-  for (int64_t i = 0; i < blocks.shadowLines; ++i) {
-    Value line = code.add(first, i);
-    Value vector = code.remainder(line, blocks.tile.vectors);
-    Value at = code.add(code.mul(vector, layout.panelStride()),
-                        code.mul(code.div(line, blocks.tile.vectors), Layout::panelRows));
-    code.when(code.isBelow(line, next.lines),
-              [&] { code.prefetch(right.buffer, code.add(start, at), /*level=*/2); });
-  }
 }
 
 /// Prefetches the line `number` of the next tile's part of the left operand, row after row: the
@@ -440,7 +380,7 @@ void ContractionEmitter::prefetchNextRows(const PanelPlace &place, Value row, Va
 /// The tile's products of one depth block.
 void ContractionEmitter::emitTile(const ColumnCut &cut, const PanelPlace &place, Value row,
                                   Value depth, const RightPanels::Ahead *ahead,
-                                  const NextPanel *next) {
+                                  const PackedPanels::Ahead *next) {
   // Narrower tiles leave out vectors, but their sums lie as those of whole ones.
   const Tile whole = blocks.tile;
   TilePlace at{code.index(0),
@@ -472,12 +412,12 @@ void ContractionEmitter::emitTile(const ColumnCut &cut, const PanelPlace &place,
 
   ShadowMark mark;
   Shadow shadow;
-  if (blocks.packRhs || shape.rhsPacked)
-    shadow = shadowOf(cut, place, row, nextSums, ahead, next, mark);
+  if (blocks.readsPanels(shape))
+    shadow = shadowOf(place, row, nextSums, ahead, next, mark);
   else
     mark.place = code.index(0).getDefiningOp();
   TileRhs rhs = blocks.packRhs    ? rightPanelsOf(cut).rhs(place)
-                : shape.rhsPacked ? packedRhs(at.column, place.k)
+                : shape.rhsPacked ? packedPanels().rhs(tile, at.column, place.k)
                                   : tileRhs(at.column, place.k);
   SmallVector<Value> products =
       emitMicroKernel(code, tile, tileLhs(place, row), rhs, depth, initial, shadow);

@@ -57,8 +57,7 @@ bool staysInL3(const ContractionShape &shape, const MachineShape &machine) {
 /// as repay the next copies of the panels.
 int64_t leftBlockSize(const ContractionShape &shape, const ContractionBlocks &blocks,
                       const MachineShape &machine) {
-  const bool areThereAhead = blocks.packAhead || shape.rhsPacked;
-  if (!areThereAhead || !blocks.oneDepthBlock(shape))
+  if (!blocks.foreseesPanels(shape) || !blocks.oneDepthBlock(shape))
     return machine.l2Bytes * 3 / 4 / shape.elementBytes;
   return blocks.packLhs ? 2 * repaidRows * blocks.depth : l3Share(machine) / 2 / shape.elementBytes;
 }
@@ -70,7 +69,7 @@ int64_t deepestPanel(const ContractionShape &shape, const ContractionBlocks &blo
   const int64_t depthBytes = blocks.tile.columns() * shape.elementBytes;
   // Read in place from far away, a few depths at a time are swept over all columns, so that each
   // page is left but once; what L2 holds needs no such care.
-  const bool isInPlace = !blocks.packRhs && !shape.rhsPacked;
+  const bool isInPlace = !blocks.readsPanels(shape);
   if (isInPlace && shape.columns * shape.depth * shape.elementBytes > machine.l2Bytes / 2)
     return shape.rows == 1 ? sweptDepths : pagesAtOnce;
   if (isInPlace)
@@ -79,7 +78,7 @@ int64_t deepestPanel(const ContractionShape &shape, const ContractionBlocks &blo
   // streams it as fast as it is used, beside the next one that is being made. Deeper ones leave L2
   // to the rows that repay a panel. None is made ahead of a computed operand; its panel is not
   // worth computing for few rows.
-  if (blocks.packAhead || shape.rhsPacked) {
+  if (blocks.foreseesPanels(shape)) {
     if (wholeDepth <= deepestWhole && wholeDepth * depthBytes <= machine.l2Bytes * 3 / 16)
       return wholeDepth;
     return machine.l2Bytes * 3 / 8 / (repaidRows * shape.elementBytes);
@@ -185,9 +184,8 @@ bool ContractionBlocks::complete(const ContractionShape &shape) {
 void ContractionBlocks::planShadow(const ContractionShape &shape) {
   const int64_t deep = std::max<int64_t>(1, std::min(depth, shape.depth));
   const int64_t tiles = divideCeil(std::min(spanRows(), shape.rows), tile.rows);
-  const int64_t lines = packAhead || shape.rhsPacked
-                            ? divideCeil(deep * tile.vectors, std::max<int64_t>(1, tiles))
-                            : 0;
+  const int64_t lines =
+      foreseesPanels(shape) ? divideCeil(deep * tile.vectors, std::max<int64_t>(1, tiles)) : 0;
   shadowEvery = std::clamp<int64_t>(deep / std::max(lines, tile.rows * tile.vectors), 4, 16);
   shadowLines = std::max<int64_t>(1, divideCeil(lines * shadowEvery, deep));
 }
@@ -275,7 +273,7 @@ ContractionBlocks chooseBlocks(const ContractionShape &shape, const MachineShape
   const int64_t mostRows = std::max(blockSize / (blocks.depth * stackBlocks), blocks.tile.rows);
   chooseGrains(blocks, shape, mostRows, costs, choice);
   blocks.spanRowBlocks = std::clamp<int64_t>(mostRows / blocks.blockRows, 1, blocks.rowBlocks);
-  int64_t stacked = blocks.packRhs || shape.rhsPacked
+  int64_t stacked = blocks.readsPanels(shape)
                         ? blockSize / (blocks.depth * std::min(blocks.spanRows(), shape.rows))
                         : 1;
   stacked = std::clamp<int64_t>(stacked, 1, depthBlocks);

@@ -69,6 +69,10 @@ struct ContractionBlocks {
   int64_t depthStep(const ContractionShape &shape) const {
     return std::lcm(depthAlignment(), shape.depthGroup);
   }
+  /// Whether tiles read the right operand from panels; they are made by the kernel or lie there.
+  bool readsPanels(const ContractionShape &shape) const { return packRhs || shape.rhsPacked; }
+  /// Whether the next panel is there, or made, while one is used.
+  bool foreseesPanels(const ContractionShape &shape) const { return packAhead || shape.rhsPacked; }
   int64_t spanRows() const { return blockRows * spanRowBlocks; }
   bool oneDepthBlock(const ContractionShape &shape) const { return shape.depth <= depth; }
   bool oneStack(const ContractionShape &shape) const { return shape.depth <= stackDepth; }

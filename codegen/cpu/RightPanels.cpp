@@ -230,4 +230,56 @@ void RightPanels::Ahead::finish() const {
     code.loop(code.mul(tiles, linesPerTile), lines, 1, [&](Value line) { copyLine(line); });
 }
 
+//===--------------------------------------------------------------------------------------------===//
+// Panels that lie in memory
+//===--------------------------------------------------------------------------------------------===//
+
+Value PackedPanels::startOf(Value column, Value k) const {
+  Value panel = code.mul(code.div(column, Layout::panelRows), layout.panelStride());
+  return code.add(code.mul(matrix, layout.matrixStride()),
+                  code.add(panel, code.mul(k, Layout::panelRows)));
+}
+
+TileRhs PackedPanels::rhs(Tile tile, Value column, Value k) const {
+  constexpr int64_t depthsAhead = 8;
+  TileRhs rhs;
+  rhs.buffer = buffer;
+  rhs.depthStride = Layout::panelRows;
+  rhs.prefetchAhead = depthsAhead * rhs.depthStride;
+  rhs.prefetchLevel = 1;
+  rhs.base = startOf(column, k);
+  // Columns beyond the last panel repeat it.
+  const bool mayExceed = layout.rows % tileColumns != 0;
+  Value left =
+      code.sub(code.index(layout.panelsOfMatrix() - 1), code.div(column, Layout::panelRows));
+  for (int64_t v = 0; v < tile.vectors; ++v) {
+    Value number = mayExceed && v > 0 ? code.min(code.index(v), left) : code.index(v);
+    rhs.vectors.push_back(code.mul(number, layout.panelStride()));
+  }
+  return rhs;
+}
+
+PackedPanels::Ahead::Ahead(const PackedPanels &panels, const RightPanels &order,
+                           const PanelPlace &place, Value tiles)
+    : panels(panels), vectors(order.sizes().tile.vectors), perStep(order.sizes().shadowLines) {
+  Code &code = panels.code;
+  auto [next, exists] = order.next(place);
+  start = panels.startOf(order.columnOf(next), next.k);
+  lines = select(code, exists, code.mul(order.depthOf(next), vectors), code.index(0));
+  linesPerTile =
+      code.create<arith::DivUIOp>(code.add(lines, code.sub(tiles, code.index(1))), tiles);
+}
+
+void PackedPanels::Ahead::step(Value tile, Value number) const {
+  Code &code = panels.code;
+  Value first = code.add(code.mul(tile, linesPerTile), code.mul(number, perStep));
+  for (int64_t i = 0; i < perStep; ++i) {
+    Value line = code.add(first, i);
+    Value at = code.add(code.mul(code.remainder(line, vectors), panels.layout.panelStride()),
+                        code.mul(code.div(line, vectors), Layout::panelRows));
+    code.when(code.isBelow(line, lines),
+              [&] { code.prefetch(panels.buffer, code.add(start, at), /*level=*/2); });
+  }
+}
+
 } // namespace ingot

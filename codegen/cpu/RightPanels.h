@@ -3,6 +3,7 @@
 #pragma once
 #include "codegen/cpu/ContractionBlocks.h"
 #include "codegen/cpu/Packing.h"
+#include "runtime/program/Layout.h"
 
 namespace ingot {
 
@@ -33,6 +34,9 @@ public:
   RightPanels(Code &code, const ContractionShape &shape, const ContractionBlocks &blocks,
               const MatrixSource &source, const Panels &panels, const ColumnCut &cut);
 
+  const ContractionBlocks &sizes() const { return blocks; }
+  mlir::Value columnOf(const PanelPlace &place) const { return cut.start(code, place.panel); }
+  mlir::Value depthOf(const PanelPlace &place) const;
   /// The panel that is used after this one, and whether there is one in the pass.
   std::pair<PanelPlace, mlir::Value> next(const PanelPlace &place) const;
   /// Packs all of a panel, at once.
@@ -68,8 +72,6 @@ public:
     mlir::Value start, startAfter; ///< where the target and the panel after it start in memory
   };
 
-  mlir::Value depthOf(const PanelPlace &place) const;
-
 private:
   bool copiesLines() const { return shape.rhsInPlace; }
   mlir::Value stackEnd(const PanelPlace &place) const;
@@ -83,6 +85,42 @@ private:
   const MatrixSource &source;
   const Panels &panels;
   const ColumnCut &cut;
+};
+
+/// Reads the panels of a right operand that lies in memory so: each is a vector of columns wide.
+class PackedPanels {
+public:
+  PackedPanels(Code &code, const Layout &layout, mlir::Value buffer, mlir::Value matrix,
+               int64_t tileColumns)
+      : code(code), layout(layout), buffer(buffer), matrix(matrix), tileColumns(tileColumns) {}
+
+  /// Where a tile's columns from `column` on are, from depth `k` on.
+  TileRhs rhs(Tile tile, mlir::Value column, mlir::Value k) const;
+
+  class Ahead;
+
+private:
+  mlir::Value startOf(mlir::Value column, mlir::Value k) const;
+
+  Code &code;
+  Layout layout;
+  mlir::Value buffer, matrix;
+  int64_t tileColumns;
+};
+
+/// Prefetches what is used after `place` to L2 while `tiles` tiles use `place`, a share during
+/// each.
+class PackedPanels::Ahead {
+public:
+  Ahead(const PackedPanels &panels, const RightPanels &order, const PanelPlace &place,
+        mlir::Value tiles);
+  /// One step of one tile's share.
+  void step(mlir::Value tile, mlir::Value number) const;
+
+private:
+  PackedPanels panels;
+  int64_t vectors, perStep;
+  mlir::Value start, lines, linesPerTile; ///< no lines where nothing follows
 };
 
 } // namespace ingot
