@@ -16,7 +16,7 @@ public:
   /// `index` constant.
   mlir::Value index(int64_t value);
   PointEmitter points(int64_t lanes = Code::lanes);
-  /// Points whose loads only prefetch; their values are zeros.
+  /// Points whose loads only prefetch; their values mean nothing.
   PointEmitter pointsAhead(int64_t lanes = Code::lanes);
 
 private:

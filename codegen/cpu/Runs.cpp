@@ -5,24 +5,26 @@ using namespace mlir;
 
 namespace ingot {
 
-PointIndex runInLine(Code &code, Lines lines, Value start) {
+/// The run from `column` on of a line, or of the last one if it lies behind that.
+static PointIndex runOf(Code &code, Lines lines, Value line, Value column) {
   const int64_t count = lines.extent / lines.size;
-  Value line = code.min(code.div(start, lines.size), code.index(count - 1));
-  return PointIndex::uniform(line, count) * lines.size +
-         PointIndex::consecutive(code.remainder(start, lines.size), lines.size, /*aligned=*/false);
+  return PointIndex::uniform(code.min(line, code.index(count - 1)), count) * lines.size +
+         PointIndex::consecutive(column, lines.size, /*aligned=*/false);
+}
+
+PointIndex runInLine(Code &code, Lines lines, Value start) {
+  return runOf(code, lines, code.div(start, lines.size), code.remainder(start, lines.size));
 }
 
 Value emitAlongLines(Code &code, Lines lines, Value start, Value mask,
                      function_ref<Value(const PointIndex &, Value mask)> at) {
   Value line = code.div(start, lines.size), first = code.remainder(start, lines.size);
-  const int64_t count = lines.extent / lines.size;
   // Lane 0 of a later line's run lies before that line, but only lanes inside it count. Vectors may
   // start behind the last line: what all lanes of a line share is read there, too.
   auto inLine = [&](int64_t number, Value lanes) {
-    Value current = code.min(number ? code.add(line, number) : line, code.index(count - 1));
-    Value column = number ? code.sub(first, code.index(number * lines.size)) : first;
-    return at(PointIndex::uniform(current, count) * lines.size +
-                  PointIndex::consecutive(column, lines.size, /*aligned=*/false),
+    return at(number ? runOf(code, lines, code.add(line, number),
+                             code.sub(first, code.index(number * lines.size)))
+                     : runOf(code, lines, line, first),
               lanes);
   };
   auto below = [&](int64_t end) { return code.maskBelow(code.sub(code.index(end), first)); };

@@ -154,12 +154,12 @@ Value PrefetchingMemory::loadRun(OpBuilder &builder, Location location, Value bu
                                 builder.getIndexAttr(type.getNumElements() - 1)));
   memref::PrefetchOp::create(builder, location, flatten(builder, buffer), ValueRange{last},
                              /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
-  return zero(builder, location, type);
+  return arith::ConstantOp::create(builder, location, builder.getOneAttr(type));
 }
 
 Value PrefetchingMemory::gather(OpBuilder &builder, Location location, Value, VectorType type,
                                 Value, Value) {
-  return zero(builder, location, type);
+  return arith::ConstantOp::create(builder, location, builder.getOneAttr(type));
 }
 
 } // namespace ingot

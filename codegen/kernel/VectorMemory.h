@@ -44,8 +44,8 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> flat;
 };
 
-/// Prefetches to L2 what runs would read, and gives zeros: a point is emitted for its loads alone,
-/// some time before it is emitted for its value.
+/// Prefetches to L2 what runs would read, and gives ones, by which anything may be divided: a point
+/// is emitted for its loads alone, some time before it is emitted for its value.
 class PrefetchingMemory : public VectorMemory {
 public:
   mlir::Value loadRun(mlir::OpBuilder &builder, mlir::Location location, mlir::Value buffer,
