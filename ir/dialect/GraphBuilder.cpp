@@ -150,6 +150,8 @@ Value GraphBuilder::window(Value x, int64_t first, ArrayRef<int64_t> sizes,
 }
 
 Value GraphBuilder::splitGroups(Value x, int64_t dimension, int64_t groups) {
+  if (groups == 1)
+    return x;
   SmallVector<int64_t> shape(tensorType(x).getShape());
   shape[dimension] /= groups;
   shape.insert(shape.begin() + dimension, groups);
@@ -171,7 +173,8 @@ Value GraphBuilder::convolveChannels(Value x, Value weight, ArrayRef<int64_t> st
   return cast(reduceSum(mul(windows, factors), places), tensorType(x).getElementType());
 }
 
-/// Weight [batch, group, out, channel, k…] times windows.
+/// Weight [batch, group, out, channel, k…] times windows. One group is no dimension, so that what
+/// reads the result has the product's own.
 Value GraphBuilder::convolve(Value x, Value weight, ArrayRef<int64_t> strides,
                              ArrayRef<int64_t> dilations, int64_t groups) {
   const int64_t spatial = strides.size(), batch = tensorType(x).getDimSize(0),
@@ -184,14 +187,16 @@ Value GraphBuilder::convolve(Value x, Value weight, ArrayRef<int64_t> strides,
   SmallVector<int64_t> shape(tensorType(factors).getShape());
   shape.insert(shape.begin(), batch);
   factors = broadcastTo(factors, shape);
-  SmallVector<int64_t> ofFactors = {3}, ofWindows = {2};
+  const int64_t shared = groups == 1 ? 1 : 2;
+  const auto batches = llvm::to_vector(llvm::seq<int64_t>(0, shared));
+  SmallVector<int64_t> ofFactors = {shared + 1}, ofWindows = {shared};
   for (int64_t dim = 0; dim < spatial; ++dim) {
-    ofFactors.push_back(4 + dim);
-    ofWindows.push_back(3 + spatial + dim);
+    ofFactors.push_back(shared + 2 + dim);
+    ofWindows.push_back(shared + 1 + spatial + dim);
   }
-  Value product = contract(factors, windows, {0, 1}, {0, 1}, ofFactors, ofWindows);
+  Value product = contract(factors, windows, batches, batches, ofFactors, ofWindows);
   SmallVector<int64_t> result = {batch, out};
-  llvm::append_range(result, tensorType(product).getShape().drop_front(3));
+  llvm::append_range(result, tensorType(product).getShape().drop_front(shared + 1));
   return reshape(product, result);
 }
 

@@ -134,16 +134,18 @@ public:
     return contract(lhs, rhs, lhsBatch, rhsBatch, lhsContract, rhsContract,
                     accumulationType(tensorType(lhs).getElementType()));
   }
-  /// Windows [batch, group, channel, position…, k…] over x [batch, channel, …].
+  /// Windows [batch, group, channel, position…, k…] over x [batch, channel, …]; one group is no
+  /// dimension.
   mlir::Value groupWindows(mlir::Value x, llvm::ArrayRef<int64_t> sizes,
                            llvm::ArrayRef<int64_t> strides, llvm::ArrayRef<int64_t> dilations,
                            int64_t groups) {
-    return window(splitGroups(x, 1, groups), 3, sizes, strides, dilations);
+    mlir::Value split = splitGroups(x, 1, groups);
+    return window(split, groups == 1 ? 2 : 3, sizes, strides, dilations);
   }
   /// graph.convolution without padding.
   mlir::Value convolve(mlir::Value x, mlir::Value weight, llvm::ArrayRef<int64_t> strides,
                        llvm::ArrayRef<int64_t> dilations, int64_t groups);
-  /// The dimension `dimension` as two: `groups`, and what is left of it.
+  /// The dimension `dimension` as two: `groups`, and what is left of it; as it is for one group.
   mlir::Value splitGroups(mlir::Value x, int64_t dimension, int64_t groups);
   mlir::Value gather(mlir::Value x, mlir::Value indices, int64_t dimension);
   mlir::Value scatterAdd(mlir::Value base, mlir::Value indices, mlir::Value updates,

@@ -61,9 +61,10 @@ Value transposedConvolution(GraphBuilder &g, Value y, Value weight, ArrayRef<int
   const size_t spatial = strides.size();
   ArrayRef<int64_t> kernelSizes = shapeOf(weight).drop_front(2);
   const int64_t perGroup = shapeOf(weight)[1], batch = shapeOf(y)[0];
-  Dims swapped = {0, 2, 1}, shape = {groups * perGroup, shapeOf(weight)[0] / groups}, each;
+  Dims swapped = groups == 1 ? Dims{1, 0} : Dims{0, 2, 1}; // one group is no dimension
+  Dims shape = {groups * perGroup, shapeOf(weight)[0] / groups}, each;
   for (size_t dim = 0; dim < spatial; ++dim) {
-    swapped.push_back(int64_t(dim) + 3);
+    swapped.push_back(int64_t(swapped.size()));
     each.push_back(llvm::divideCeilSigned(sizes[dim], strides[dim]));
   }
   llvm::append_range(shape, kernelSizes);

@@ -131,17 +131,19 @@ void convolutionGradient(G &g, ConvolutionOp op, Value dy) {
     Value windows = g.groupWindows(g.pad(x, 2, op.getLow(), op.getHigh()), sizes, op.getStrides(),
                                    op.getDilations(), groups);
     const bool isDepthwise = groups == shapeOf(weight)[0] && groups == shapeOf(x)[1];
-    SmallVector<int64_t> summed = {0}, places = {0, 1, 2};
-    for (int64_t dim = 0; dim < spatial; ++dim) {
-      summed.push_back(3 + dim);
-      places.push_back(3 + dim);
-    }
+    Value given = g.splitGroups(isDepthwise ? g.widen(dy) : dy, 1, groups);
+    const int64_t channel = groups == 1 ? 1 : 2; // one group is no dimension
+    SmallVector<int64_t> summed = {0};
+    for (int64_t dim = 0; dim < spatial; ++dim)
+      summed.push_back(channel + 1 + dim);
     if (isDepthwise) { // as a contraction it would have one row
-      Value given = g.broadcast(g.splitGroups(g.widen(dy), 1, groups), shapeOf(windows), places);
-      Value dw = g.reduceSum(g.mul(g.widen(windows), given), summed);
+      const auto places = llvm::to_vector(llvm::seq<int64_t>(0, channel + 1 + spatial));
+      Value spread = g.broadcast(given, shapeOf(windows), places);
+      Value dw = g.reduceSum(g.mul(g.widen(windows), spread), summed);
       return g.give(weight, g.reshape(dw, shapeOf(weight)));
     }
-    Value dw = g.contract(g.splitGroups(dy, 1, groups), windows, {1}, {1}, summed, summed);
+    const auto group = llvm::to_vector(llvm::seq<int64_t>(1, channel));
+    Value dw = g.contract(given, windows, group, group, summed, summed);
     g.give(weight, g.reshape(dw, shapeOf(weight)));
   }
 }
