@@ -17,12 +17,6 @@ struct KernelObject {
   std::vector<uint8_t> bytes;
 };
 
-/// An operand of a kernel that the target reads faster from packed memory.
-struct PackedOperand {
-  unsigned operand;
-  kernel::PanelsAttr layout;
-};
-
 /// What the compiler asks of the target that it compiles for. Declared here and implemented in
 /// codegen/<target>, so that passes know of no target. Safe to use from several threads.
 class Backend {
@@ -39,9 +33,9 @@ public:
   /// Whether code says which of the model's ops it comes from. Ops' names are a part of it then.
   virtual bool namesOps() const { return false; }
 
-  /// The operand of a kernel that is worth being packed once, before all of its runs; at most one,
-  /// and one that the kernel needs for nothing else.
-  virtual std::optional<PackedOperand> packedOperand(mlir::func::FuncOp) const { return {}; }
+  /// How an argument of a kernel is worth being packed once, before all of its runs; null where it
+  /// is not, or where the kernel needs it for something else too.
+  virtual kernel::PanelsAttr packedLayout(mlir::func::FuncOp, unsigned) const { return {}; }
   /// Decides how a kernel runs, by its body alone; null after a located diagnostic. Emits nothing.
   virtual kernel::ScheduleAttr schedule(mlir::func::FuncOp kernel) const = 0;
   /// Emits the launches of a scheduled kernel as functions in front of it, and nothing that its

@@ -53,10 +53,10 @@ std::string CpuBackend::identity() const {
                      target.l1Ways, target.l2Bytes);
 }
 
-std::optional<PackedOperand> CpuBackend::packedOperand(func::FuncOp kernel) const {
+kernel::PanelsAttr CpuBackend::packedLayout(func::FuncOp kernel, unsigned argument) const {
   if (kernel::rootOf(kernel) != "contraction")
     return {};
-  return packedFactor(kernel, machine, workCosts);
+  return packedFactor(kernel, argument, machine, workCosts);
 }
 
 kernel::ScheduleAttr CpuBackend::schedule(func::FuncOp kernel) const {

@@ -15,7 +15,7 @@ public:
   std::string identity() const override;
   std::vector<std::string> requirements() const override { return target.required; }
   const TargetCosts &costs() const override { return workCosts; }
-  std::optional<PackedOperand> packedOperand(mlir::func::FuncOp kernel) const override;
+  kernel::PanelsAttr packedLayout(mlir::func::FuncOp kernel, unsigned argument) const override;
   kernel::ScheduleAttr schedule(mlir::func::FuncOp kernel) const override;
   llvm::LogicalResult emit(mlir::func::FuncOp kernel) const override;
   void addCodePasses(mlir::OpPassManager &passes) const override;

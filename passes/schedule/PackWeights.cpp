@@ -4,6 +4,7 @@
 #include "passes/schedule/PassBackend.h"
 #include "passes/schedule/ScheduleKernels.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -15,12 +16,11 @@ namespace ingot {
 
 namespace {
 
-/// A parameter: its arguments in all entry functions, and how its readers want it; plain if they
-/// differ, or if somebody needs it so.
-struct Weight {
-  SmallVector<BlockArgument> arguments;
-  Layout layout;
-};
+/// A parameter's arguments in all entry functions.
+using Weight = SmallVector<BlockArgument>;
+
+/// A kernel and one of its arguments.
+using KernelUse = std::pair<func::FuncOp, unsigned>;
 
 /// Whether the op's result is its operand in another shape.
 bool isReshape(Operation *op) { return isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op); }
@@ -48,15 +48,16 @@ struct PackWeights : impl::PackWeightsBase<PackWeights> {
     symbols = &table;
     wanted.clear();
     packed.clear();
+    llvm::SetVector<func::FuncOp> unused;
     llvm::MapVector<StringAttr, Weight> weights = findWeights();
     for (auto &[name, weight] : weights)
-      weight.layout = layoutOf(weight);
-    for (auto &[name, weight] : weights)
-      if (!weight.layout.isPlain())
-        pack(weight);
-    for (auto &[kernel, copy] : packed)
-      if (SymbolTable::symbolKnownUseEmpty(kernel, getOperation()))
-        symbols->erase(kernel);
+      if (const Layout layout = layoutOf(weight); !layout.isPlain())
+        pack(weight, layout);
+    for (auto &[use, copy] : packed)
+      if (SymbolTable::symbolKnownUseEmpty(use.first, getOperation()))
+        unused.insert(use.first);
+    for (func::FuncOp kernel : unused)
+      symbols->erase(kernel);
   }
 
 private:
@@ -73,22 +74,28 @@ private:
       for (BlockArgument parameter : argumentsOf(function, Role::Parameter)) {
         auto name = function.getArgAttrOfType<StringAttr>(parameter.getArgNumber(), nameAttribute);
         if (name)
-          weights[name].arguments.push_back(parameter);
+          weights[name].push_back(parameter);
       }
     }
     weights.remove_if([&](auto &entry) { return written.contains(entry.first.getValue()); });
     return weights;
   }
 
+  /// How its readers want the weight; plain if they differ, or if somebody needs it so.
   Layout layoutOf(const Weight &weight) {
     Layout layout;
-    for (BlockArgument argument : weight.arguments)
+    llvm::SmallPtrSet<Operation *, 4> calls;
+    for (BlockArgument argument : weight)
       for (OpOperand *use : usesOf(argument)) {
         auto call = dyn_cast<func::CallOp>(use->getOwner());
-        const std::optional<PackedOperand> want = call ? wantedBy(kernelOf(call)) : std::nullopt;
-        if (!want || want->operand != use->getOperandNumber())
+        // A kernel takes one factor packed.
+        if (!call || !calls.insert(call).second ||
+            !kernelOf(call).getOps<kernel::UnpackOp>().empty())
           return {};
-        const Layout wantedHere = want->layout.layout();
+        const kernel::PanelsAttr want = wantedBy({kernelOf(call), use->getOperandNumber()});
+        if (!want)
+          return {};
+        const Layout wantedHere = want.layout();
         if (!layout.isPlain() && layout != wantedHere)
           return {};
         layout = wantedHere;
@@ -100,23 +107,22 @@ private:
     return symbols->lookup<func::FuncOp>(call.getCallee());
   }
 
-  std::optional<PackedOperand> wantedBy(func::FuncOp kernel) {
-    auto [known, isNew] = wanted.try_emplace(kernel);
-    if (isNew && !kernel.isDeclaration())
-      known->second = backend->packedOperand(kernel);
+  kernel::PanelsAttr wantedBy(KernelUse use) {
+    auto [known, isNew] = wanted.try_emplace(use);
+    if (isNew && !use.first.isDeclaration())
+      known->second = backend->packedLayout(use.first, use.second);
     return known->second;
   }
 
-  void pack(const Weight &weight) {
-    for (BlockArgument argument : weight.arguments) {
+  void pack(const Weight &weight, const Layout &layout) {
+    for (BlockArgument argument : weight) {
       auto function = cast<func::FuncOp>(argument.getOwner()->getParentOp());
       for (OpOperand *use : usesOf(argument)) {
         auto call = cast<func::CallOp>(use->getOwner());
-        call.setCallee(packedKernel(kernelOf(call)).getName());
+        call.setCallee(packedKernel({kernelOf(call), use->getOperandNumber()}).getName());
         use->set(argument);
       }
       eraseReshapes(argument);
-      const Layout &layout = weight.layout;
       auto panels =
           kernel::PanelsAttr::get(&getContext(), cast<RankedTensorType>(argument.getType()),
                                   layout.matrices, layout.rows, layout.depth, layout.depthLast);
@@ -134,19 +140,20 @@ private:
   }
 
   /// The kernel, taking its weight packed.
-  func::FuncOp packedKernel(func::FuncOp kernel) {
-    func::FuncOp &copy = packed[kernel];
+  func::FuncOp packedKernel(KernelUse use) {
+    func::FuncOp &copy = packed[use];
     if (copy)
       return copy;
-    const PackedOperand want = *wantedBy(kernel);
-    copy = kernel.clone();
-    copy.setName((kernel.getName() + "_packed").str());
-    symbols->insert(copy, kernel->getIterator());
-    BlockArgument argument = copy.getArgument(want.operand);
+    auto [plain, number] = use;
+    const kernel::PanelsAttr layout = wantedBy(use);
+    copy = plain.clone();
+    copy.setName((plain.getName() + "_packed").str());
+    symbols->insert(copy, plain->getIterator());
+    BlockArgument argument = copy.getArgument(number);
     OpBuilder builder = OpBuilder::atBlockBegin(&copy.front());
-    retype(copy, argument, want.layout.memory());
-    auto unpack = kernel::UnpackOp::create(builder, copy.getLoc(), want.layout.getTensor(),
-                                           argument, want.layout);
+    retype(copy, argument, layout.memory());
+    auto unpack =
+        kernel::UnpackOp::create(builder, copy.getLoc(), layout.getTensor(), argument, layout);
     argument.replaceAllUsesExcept(unpack, unpack);
     return copy;
   }
@@ -160,8 +167,8 @@ private:
 
   PassBackend backend;
   SymbolTable *symbols = nullptr;
-  llvm::DenseMap<func::FuncOp, std::optional<PackedOperand>> wanted; ///< by kernel
-  llvm::MapVector<func::FuncOp, func::FuncOp> packed;                ///< by kernel
+  llvm::DenseMap<KernelUse, kernel::PanelsAttr> wanted;
+  llvm::MapVector<KernelUse, func::FuncOp> packed;
 };
 
 } // namespace
