@@ -3,9 +3,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "passes/Passes.h"
-#include "passes/kernels/OpModel.h"
-#include "passes/linalg/Combiner.h"
-#include "llvm/ADT/MapVector.h"
+#include "passes/linalg/RowRegion.h"
 
 using namespace mlir;
 
@@ -18,217 +16,93 @@ namespace {
 
 using graph::tensorType;
 
-bool isSource(Operation *op) { return roleOf(op) == OpRole::Source; }
-
-/// True for a tensor that is the same scalar everywhere, or whose contents do not matter.
-bool isUniform(Value init) {
-  DenseElementsAttr constant;
-  if (matchPattern(init, m_Constant(&constant)))
-    return constant.isSplat();
-  Operation *maker = init.getDefiningOp();
-  return maker && isa<linalg::FillOp, tensor::EmptyOp>(maker);
+/// A tensor's first dimension as two, and two as one.
+SmallVector<ReassociationIndices> firstTwo(int64_t rank) {
+  SmallVector<ReassociationIndices> groups = {{0, 1}};
+  for (int64_t dimension = 2; dimension <= rank; ++dimension)
+    groups.push_back({dimension});
+  return groups;
 }
 
-/// Position of the only dimension that walks `loop`; none if there is none or several.
-std::optional<int64_t> dimensionOf(const OpLoops::Dims &dims, int loop) {
-  auto first = llvm::find(dims, loop);
-  if (first == dims.end() || llvm::count(dims, loop) != 1)
-    return std::nullopt;
-  return first - dims.begin();
+Value joinFirstTwo(OpBuilder &builder, Value value) {
+  return tensor::CollapseShapeOp::create(builder, value.getLoc(), value,
+                                         firstTwo(tensorType(value).getRank() - 1));
 }
 
-/// The ops that run in blocks with the seed, each with the loop that is cut.
-class Region {
-public:
-  Region(Value seed) : seed(seed) {}
-
-  /// False if the ops cannot run block by block.
-  bool grow(int64_t dimension);
-
-  struct Member {
-    OpLoops loops;
-    int loop; ///< the one that is cut
-  };
-  bool contains(Operation *op) const { return members.contains(op); }
-  const Member &member(Operation *op) const { return members.find(op)->second; }
-  std::vector<Operation *> ops() const; ///< in program order
-  /// The dimension of a member's result that is cut; none for sums over rows.
-  std::optional<int64_t> cut(Value result) const {
-    const Member &made = member(result.getDefiningOp());
-    return dimensionOf(made.loops.result, made.loop);
-  }
-  /// Ops outside that need a member's result, directly or not, in program order.
-  std::vector<Operation *> dependents() const;
-
-private:
-  Block *block() const { return Value(seed).getParentBlock(); }
-  bool isLarge(Value value) const { return elementsOf(value) >= elementsOf(seed); }
-  bool add(Operation *op, int loop);
-  bool addReader(Operation *op);
-  bool close();
-  void follow();
-
-  Value seed;
-  llvm::MapVector<Operation *, Member> members;
-};
-
-bool Region::add(Operation *op, int loop) {
-  if (auto known = members.find(op); known != members.end())
-    return known->second.loop == loop;
-  std::optional<OpLoops> loops = loopsOf(op);
-  if (!loops || loop < 0 || op->getBlock() != block())
-    return false;
-  if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
-    auto walks = [&](linalg::IndexOp index) { return int(index.getDim()) == loop; };
-    if (llvm::any_of(generic.getBody()->getOps<linalg::IndexOp>(), walks))
-      return false; // depends on its row's number
-    if (!isUniform(generic.getDpsInits()[0]))
-      return false;
-    if (loops->isReduced[loop] && !addsUp(combinerOf(generic)))
-      return false; // only sums are put together from blocks
-  }
-  for (const OpLoops::Dims &dims : loops->operands)
-    if (llvm::count(dims, loop) > 1)
-      return false;
-  members.insert({op, {*loops, loop}});
-  for (auto [operand, dims] : llvm::zip(op->getOperands(), loops->operands)) {
-    Operation *maker = operand.getDefiningOp();
-    std::optional<int64_t> dimension = dimensionOf(dims, loop);
-    if (!maker || isSource(maker) || !isLarge(operand) || !dimension ||
-        maker->getBlock() != block())
-      continue;
-    std::optional<OpLoops> outer = loopsOf(maker);
-    if (!outer || !add(maker, outer->result[*dimension]))
-      return false; // would be stored whole
-  }
-  Value result = op->getResult(0);
-  if (!cut(result) || !isLarge(result))
-    return true;
-  return llvm::all_of(result.getUsers(), [&](Operation *user) { return addReader(user); });
-}
-
-/// Adds an op that reads members' results: it is cut where they are.
-bool Region::addReader(Operation *op) {
-  std::optional<OpLoops> loops = loopsOf(op);
-  if (!loops)
-    return false;
-  std::optional<int> loop;
-  for (auto [operand, dims] : llvm::zip(op->getOperands(), loops->operands)) {
-    Operation *maker = operand.getDefiningOp();
-    if (!maker || !contains(maker))
-      continue;
-    std::optional<int64_t> dimension = cut(operand);
-    if (!dimension || (loop && *loop != dims[*dimension]))
-      return false; // needs a sum over all rows, or walks rows in two loops
-    loop = dims[*dimension];
-  }
-  return loop && add(op, *loop);
-}
-
-std::vector<Operation *> Region::ops() const {
-  auto all = llvm::map_to_vector(members, [](const auto &entry) { return entry.first; });
-  llvm::sort(all, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
-  return {all.begin(), all.end()};
-}
-
-std::vector<Operation *> Region::dependents() const {
-  std::vector<Operation *> found;
-  llvm::DenseSet<Operation *> known;
-  for (Operation &op : *block()) {
-    if (contains(&op) || op.hasTrait<OpTrait::IsTerminator>())
-      continue;
-    bool depends = llvm::any_of(valuesRead(&op), [&](Value operand) {
-      Operation *maker = operand.getDefiningOp();
-      return maker && (contains(maker) || known.contains(maker));
-    });
-    if (depends && known.insert(&op).second)
-      found.push_back(&op);
-  }
-  return found;
-}
-
-/// Takes in the ops between members, so that a block runs without the others.
-bool Region::close() {
-  while (true) {
-    std::vector<Operation *> outside = dependents(), between;
-    llvm::DenseSet<Operation *> needed;
-    for (Operation *op : llvm::reverse(outside))
-      if (llvm::any_of(op->getUsers(), [&](Operation *user) {
-            Operation *inBlock = block()->findAncestorOpInBlock(*user);
-            return contains(inBlock) || needed.contains(inBlock);
-          })) {
-        needed.insert(op);
-        between.push_back(op);
-      }
-    if (between.empty())
-      return true;
-    for (Operation *op : llvm::reverse(between))
-      if (!contains(op) && !addReader(op))
-        return false;
-  }
-}
-
-/// Takes in what computes on rows of members alone: fewer values leave the blocks.
-void Region::follow() {
-  for (Operation *op : dependents()) {
-    auto isInside = [&](Value operand) {
-      Operation *maker = operand.getDefiningOp();
-      return maker && (isSource(maker) || (contains(maker) && cut(operand)));
-    };
-    if (isa<linalg::GenericOp>(op) && roleOf(op) == OpRole::Point &&
-        llvm::all_of(op->getOperands(), isInside))
-      addReader(op);
-  }
-}
-
-bool Region::grow(int64_t dimension) {
-  Operation *op = seed.getDefiningOp();
-  if (!add(op, loopsOf(op)->result[dimension]) || !close())
-    return false;
-  follow();
-  // No member may need a sum over all rows.
-  return llvm::all_of(members, [&](const auto &entry) {
-    return llvm::all_of(entry.first->getOperands(), [&](Value operand) {
-      Operation *maker = operand.getDefiningOp();
-      return !maker || !contains(maker) || cut(operand);
-    });
-  });
-}
-
-/// Replaces a region by its blocks.
+/// Replaces a region by its blocks. Few are written out, one after the other; more are the
+/// iterations of a loop, which compiles in the time of one. Both give the same bits.
 class Blocks {
 public:
-  Blocks(const Region &region, int64_t rows, int64_t count)
-      : region(region), ops(region.ops()), rows(rows), size(llvm::divideCeil(rows, count)),
-        builder(ops.back()) {}
+  Blocks(const RowRegion &region, int64_t rows, int64_t count)
+      : region(region), ops(region.ops()), rows(rows), count(count),
+        size(llvm::divideCeil(rows, count)), builder(ops.back()) {}
 
-  void emit();
+  void emit(int64_t mostWrittenOut);
 
 private:
+  bool fitLoop() const;
+  void writeOut();
+  void loop();
   Value operandOf(Operation *op, unsigned index);
   Value slice(Value value, int64_t dimension);
+  Value writtenSlice(Value value, int64_t dimension);
+  Value movingSlice(Value value);
+  Value captured(Value value);
   Value initOf(linalg::GenericOp op, RankedTensorType type);
   Value clone(Operation *op);
   Value add(Location location, Value left, Value right);
+  void replace(Value whole, Value by);
   bool isReadOutside(Value value) const {
     return llvm::any_of(value.getUsers(), [&](Operation *user) { return !region.contains(user); });
   }
+  /// The dimension of an operand that is cut, where it is not a block's own value.
+  std::optional<int64_t> slicedDimension(Operation *op, unsigned index) const;
 
-  const Region &region;
+  const RowRegion &region;
   std::vector<Operation *> ops;
-  int64_t rows, size;
+  int64_t rows, count, size;
   OpBuilder builder;
+  graph::LoopOp iterations; ///< null while blocks are written out
   // Of the block that is being emitted:
   int64_t offset = 0;
-  llvm::DenseMap<Value, Value> made;
+  llvm::DenseMap<Value, Value> made, copies;
   llvm::DenseMap<std::pair<Value, int64_t>, Value> slices;
   SmallVector<Value> before; ///< what the block before gave
 };
 
+std::optional<int64_t> Blocks::slicedDimension(Operation *op, unsigned index) const {
+  Operation *maker = op->getOperand(index).getDefiningOp();
+  if (maker && region.contains(maker))
+    return std::nullopt;
+  const RowRegion::Member &member = region.member(op);
+  return dimensionOf(member.loops.operands[index], member.loop);
+}
+
+/// Whether all blocks are equal, and each takes and gives one piece of memory that starts at a
+/// multiple of what kernels may expect.
+bool Blocks::fitLoop() const {
+  auto isPiece = [&](Value value, int64_t dimension) {
+    return dimension == 0 && bytesOf(value) / count % 64 == 0;
+  };
+  return rows % count == 0 && llvm::all_of(ops, [&](Operation *op) {
+    for (unsigned index = 0; index < region.member(op).loops.operands.size(); ++index)
+      if (std::optional<int64_t> dimension = slicedDimension(op, index))
+        if (!isPiece(op->getOperand(index), *dimension))
+          return false;
+    Value result = op->getResult(0);
+    std::optional<int64_t> dimension = region.cut(result);
+    return !dimension || !isReadOutside(result) || isPiece(result, *dimension);
+  });
+}
+
 Value Blocks::slice(Value value, int64_t dimension) {
   Value &known = slices[{value, dimension}];
-  if (known)
-    return known;
+  if (!known)
+    known = iterations ? movingSlice(value) : writtenSlice(value, dimension);
+  return known;
+}
+
+Value Blocks::writtenSlice(Value value, int64_t dimension) {
   auto type = tensorType(value);
   SmallVector<OpFoldResult> offsets(type.getRank(), builder.getIndexAttr(0)), sizes,
       strides(type.getRank(), builder.getIndexAttr(1));
@@ -236,19 +110,47 @@ Value Blocks::slice(Value value, int64_t dimension) {
     sizes.push_back(builder.getIndexAttr(extent));
   offsets[dimension] = builder.getIndexAttr(offset);
   sizes[dimension] = builder.getIndexAttr(std::min(size, rows - offset));
-  known = tensor::ExtractSliceOp::create(builder, value.getLoc(), value, offsets, sizes, strides);
-  if (!before.empty())
-    known = graph::AfterOp::create(builder, value.getLoc(), known, before, /*apart=*/true);
-  return known;
+  Value part =
+      tensor::ExtractSliceOp::create(builder, value.getLoc(), value, offsets, sizes, strides);
+  if (before.empty())
+    return part;
+  return graph::AfterOp::create(builder, value.getLoc(), part, before, /*apart=*/true);
+}
+
+/// The rows of the iteration.
+Value Blocks::movingSlice(Value value) {
+  OpBuilder outside(iterations);
+  auto type = tensorType(value);
+  SmallVector<int64_t> shape = {count, size};
+  llvm::append_range(shape, type.getShape().drop_front());
+  Value all = tensor::ExpandShapeOp::create(outside, value.getLoc(), type.clone(shape), value,
+                                            firstTwo(type.getRank()));
+  Value part = graph::DynamicSliceOp::create(builder, value.getLoc(), all, iterations.getCounter(),
+                                             /*dimension=*/0, /*size=*/1);
+  return joinFirstTwo(builder, part);
+}
+
+/// A value that all blocks share. What crosses a loop's edge is stored, so what every kernel makes
+/// for itself is made inside.
+Value Blocks::captured(Value value) {
+  Operation *maker = value.getDefiningOp();
+  if (!iterations || !maker ||
+      !(llvm::is_contained({OpRole::Source, OpRole::View}, roleOf(maker)) || isStridedMove(maker)))
+    return value;
+  if (Value copy = copies.lookup(value))
+    return copy;
+  IRMapping mapping;
+  for (Value operand : maker->getOperands())
+    mapping.map(operand, captured(operand));
+  return copies[value] = builder.clone(*maker, mapping)->getResult(0);
 }
 
 Value Blocks::operandOf(Operation *op, unsigned index) {
   Value value = op->getOperand(index);
-  const Region::Member &member = region.member(op);
   if (Value block = made.lookup(value))
     return block;
-  std::optional<int64_t> dimension = dimensionOf(member.loops.operands[index], member.loop);
-  return dimension ? slice(value, *dimension) : value;
+  std::optional<int64_t> dimension = slicedDimension(op, index);
+  return dimension ? slice(value, *dimension) : captured(value);
 }
 
 /// What a block's result starts from: the same scalar everywhere, or nothing.
@@ -260,7 +162,7 @@ Value Blocks::initOf(linalg::GenericOp op, RankedTensorType type) {
     return arith::ConstantOp::create(builder, location, constant.resizeSplat(type));
   Value empty = tensor::EmptyOp::create(builder, location, type.getShape(), type.getElementType());
   if (auto fill = init.getDefiningOp<linalg::FillOp>())
-    return linalg::FillOp::create(builder, location, fill.getInputs(), empty).getResult(0);
+    return linalg::FillOp::create(builder, location, captured(fill.value()), empty).getResult(0);
   return empty;
 }
 
@@ -301,10 +203,11 @@ Value Blocks::add(Location location, Value left, Value right) {
   return sum.getResult(0);
 }
 
-void Blocks::emit() {
-  std::vector<Operation *> dependents = region.dependents();
-  Operation *last = ops.back();
-  builder.setInsertionPointAfter(last);
+void Blocks::replace(Value whole, Value by) {
+  whole.replaceUsesWithIf(by, [&](OpOperand &use) { return !region.contains(use.getOwner()); });
+}
+
+void Blocks::writeOut() {
   llvm::MapVector<Value, SmallVector<Value>> pieces;
   llvm::MapVector<Value, Value> sums;
   for (offset = 0; offset < rows; offset += size) {
@@ -325,13 +228,69 @@ void Blocks::emit() {
     }
     before = given;
   }
-  auto replace = [&](Value whole, Value by) {
-    whole.replaceUsesWithIf(by, [&](OpOperand &use) { return !region.contains(use.getOwner()); });
-  };
   for (auto &[whole, sum] : sums)
     replace(whole, sum);
   for (auto &[whole, parts] : pieces)
     replace(whole, tensor::ConcatOp::create(builder, whole.getLoc(), *region.cut(whole), parts));
+}
+
+void Blocks::loop() {
+  const Location location = ops.back()->getLoc();
+  auto constant = [&](RankedTensorType type, Attribute element) -> Value {
+    return arith::ConstantOp::create(builder, location, DenseElementsAttr::get(type, element));
+  };
+  SmallVector<Value> sums, pieces, starts;
+  for (Operation *op : ops) {
+    Value whole = op->getResult(0);
+    if (region.cut(whole)) {
+      if (isReadOutside(whole))
+        pieces.push_back(whole);
+      continue;
+    }
+    sums.push_back(whole);
+    // -0 is what a sum may start with: -0 + x is x, of whatever sign.
+    auto type = tensorType(whole);
+    Type element = type.getElementType();
+    starts.push_back(constant(type, isa<FloatType>(element) ? builder.getFloatAttr(element, -0.0)
+                                                            : builder.getZeroAttr(element)));
+  }
+  SmallVector<Type> types(ValueRange(sums).getTypes());
+  for (Value whole : pieces) {
+    SmallVector<int64_t> shape = {count, size};
+    llvm::append_range(shape, tensorType(whole).getShape().drop_front());
+    types.push_back(tensorType(whole).clone(shape));
+  }
+  auto counter = RankedTensorType::get({}, builder.getI64Type());
+  Value trips = constant(counter, builder.getI64IntegerAttr(count));
+  iterations = graph::LoopOp::create(builder, location, types, trips, starts);
+  Block &body = iterations.getBody().emplaceBlock();
+  body.addArgument(counter, location);
+  for (Value sum : sums)
+    made[sum] = body.addArgument(sum.getType(), sum.getLoc());
+  builder.setInsertionPointToStart(&body);
+  for (Operation *op : ops) {
+    Value whole = op->getResult(0), block = clone(op);
+    made[whole] = region.cut(whole) ? block : add(op->getLoc(), made[whole], block);
+  }
+  SmallVector<Value> yielded;
+  for (Value whole : llvm::concat<Value>(sums, pieces))
+    yielded.push_back(made[whole]);
+  graph::YieldOp::create(builder, location, yielded);
+  builder.setInsertionPointAfter(iterations);
+  for (auto [whole, sum] : llvm::zip(sums, iterations.getResults()))
+    replace(whole, sum);
+  for (auto [whole, stack] : llvm::zip(pieces, iterations.getResults().drop_front(sums.size())))
+    replace(whole, joinFirstTwo(builder, stack));
+}
+
+void Blocks::emit(int64_t mostWrittenOut) {
+  std::vector<Operation *> dependents = region.dependents();
+  Operation *last = ops.back();
+  builder.setInsertionPointAfter(last);
+  if (count > mostWrittenOut && fitLoop())
+    loop();
+  else
+    writeOut();
   // What needs the blocks comes after them.
   for (Operation *op : dependents)
     if (op->isBeforeInBlock(last))
@@ -349,7 +308,8 @@ int64_t countBlocks(int64_t rows, int64_t bytes, int64_t limit) {
   return least;
 }
 
-/// Every block is code of its own: with more of them, compiling is what would never end.
+/// A block that is written out is code of its own: with more of them, compiling is what would never
+/// end.
 constexpr int64_t mostBlocks = 64;
 
 struct BlockRowsPass : impl::BlockRowsBase<BlockRowsPass> {
@@ -385,10 +345,10 @@ private:
       auto type = tensorType(contract);
       for (int64_t dimension = 0; dimension < type.getRank(); ++dimension) {
         int64_t rows = type.getDimSize(dimension);
-        Region region(contract);
+        RowRegion region(contract);
         if (rows == 1 || !region.grow(dimension))
           continue;
-        Blocks(region, rows, countBlocks(rows, bytes, most)).emit();
+        Blocks(region, rows, countBlocks(rows, bytes, most)).emit(writtenOut);
         return WalkResult::interrupt();
       }
       return WalkResult::advance();

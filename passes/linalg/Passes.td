@@ -105,7 +105,10 @@ def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
     linear layer, its loss and their gradients. Each block's ops wait for the block before; values with
     rows are joined, sums over rows are added block by block. Left alone is what would have to be stored
     whole anyway (the function returns it, say) and ops that mix rows. The number of blocks follows from
-    the shapes, and is 64 at most: each is code of its own. Numbers: sums over rows (weight gradients) are added in another order, all else is the same.
+    the shapes, and is 64 at most. More than `written-out` equal blocks, each of which takes and gives pieces
+    of memory at multiples of 64 bytes, are the iterations of a loop; all others are written out.
+    Numbers: sums over rows (weight gradients) are added in another order, the same in a loop as written
+    out; all else is the same.
 
     ```mlir --block-rows=limit=16 --cse
     func.func @rows(%x: tensor<4x2xf32>, %w: tensor<2x2xf32>) -> tensor<4xf32> {
@@ -143,7 +146,9 @@ def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [Option<"limit", "limit", "int64_t", "64 << 20", "bytes of a tensor that is stored whole">];
+  let options = [Option<"limit", "limit", "int64_t", "64 << 20", "bytes of a tensor that is stored whole">,
+                 Option<"writtenOut", "written-out", "int64_t", "4",
+                        "so many blocks are no loop, whose iterations wait for each other">];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect", "::ingot::graph::GraphDialect"];
 }
