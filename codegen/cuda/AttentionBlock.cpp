@@ -4,6 +4,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
+#include <limits>
 
 using namespace mlir;
 
@@ -139,10 +140,10 @@ LogicalResult readTiling(CudaKernel &kernel, int64_t pairs, int64_t rows, ValueR
 // Place
 //===--------------------------------------------------------------------------------------------===//
 
-AttentionBlock::AttentionBlock(CudaKernel &kernel, const AttentionForm &form, double scale,
-                               bool causal, const AttentionTiling &tiling)
-    : kernel(kernel), code(kernel.code), extents(form.extents), sumType(form.sumType), scale(scale),
-      causal(causal), tiling(tiling),
+AttentionBlock::AttentionBlock(CudaKernel &kernel, const AttentionForm &form,
+                               const graph::AttentionRule &rule, const AttentionTiling &tiling)
+    : kernel(kernel), code(kernel.code), extents(form.extents), sumType(form.sumType), rule(rule),
+      tiling(tiling), sight(code, form, rule),
       threadRow(code.mul(code.div(kernel.thread(), tiling.across), rowsOfThread)),
       threadColumn(code.remainder(kernel.thread(), tiling.across)) {}
 
@@ -154,12 +155,6 @@ void AttentionBlock::place(int64_t count, bool lastFirst) {
   if (lastFirst)
     number = code.sub(code.index(blocks - 1), number);
   first = code.mul(number, tiling.rows);
-}
-
-Value AttentionBlock::visible(Value query, Value key) {
-  if (!causal)
-    return {};
-  return code.isBelow(key, code.add(query, extents.keyCount - extents.queryCount + 1));
 }
 
 Value AttentionBlock::inside(Value position, int64_t count, int64_t step) {
@@ -178,12 +173,13 @@ Value AttentionBlock::clamped(Value position, int64_t count) {
   return code.min(position, code.index(count - 1));
 }
 
-Value AttentionBlock::keysSeen(Value end) {
-  if (!causal)
-    return code.index(extents.keyCount);
-  return code.min(code.add(end, extents.keyCount - extents.queryCount),
-                  code.index(extents.keyCount));
+Value AttentionBlock::keysFrom(Value query) {
+  if (!sight.hasStart())
+    return code.index(0);
+  return code.mul(code.div(sight.keysFrom(query), tiling.columns), tiling.columns);
 }
+
+Value AttentionBlock::keysSeen(Value end) { return sight.keysBefore(end); }
 
 void AttentionBlock::forRows(int64_t count, llvm::function_ref<void(int64_t, Value)> body) {
   for (int64_t number = 0; number < rowsOfThread; ++number) {
@@ -286,15 +282,16 @@ Value AttentionBlock::read(Value tensor, Value position) {
 }
 
 /// Neighbouring threads copy neighbours.
-void AttentionBlock::load(const Matrix &matrix, Value from, const Tile &tile) {
+void AttentionBlock::load(const Matrix &matrix, Value from, const Tile &tile, Value rows) {
   const int64_t perRow = tile.columns / matrix.lanes;
   if (perRow == 0)
     return;
   code.loop(kernel.thread(), code.index(tile.rows * perRow), tiling.threads, [&](Value run) {
     Value row = code.div(run, perRow), column = code.mul(code.remainder(run, perRow), matrix.lanes);
     Value position = code.add(from, row);
-    Value exists = both(inside(position, matrix.rows, tile.rows),
-                        inside(column, matrix.columns, tile.columns));
+    Value exists =
+        both(rows ? code.isBelow(position, rows) : inside(position, matrix.rows, tile.rows),
+             inside(column, matrix.columns, tile.columns));
     if (!exists)
       return storeLanes(tile, row, column, read(matrix, position, column, matrix.lanes));
     auto branch = code.create<scf::IfOp>(lanesOf(matrix.lanes), exists, /*else=*/true);
@@ -379,6 +376,41 @@ AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile
         }
         return sums;
       });
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Scores
+//===--------------------------------------------------------------------------------------------===//
+
+/// A tile's padding may come after the last key, which no query sees whose place is no later.
+Value AttentionBlock::seen(Value query, Value key) {
+  const bool neverBeyond = rule.length || (rule.after == 0 && !rule.offset);
+  return both(sight.sees(query, key),
+              neverBeyond ? Value() : inside(key, extents.keyCount, tiling.columns));
+}
+
+AttentionBlock::Score AttentionBlock::scoreOf(Value product, Value query, Value key) {
+  Score score;
+  if (rule.softCap == 0) {
+    score.value = multiply(product, constant(rule.scale));
+  } else {
+    score.tanh = code.create<math::TanhOp>(multiply(product, constant(rule.scale / rule.softCap)));
+    score.value = multiply(score.tanh, constant(rule.softCap));
+  }
+  if (!rule.mask)
+    return score;
+  auto place = [&](Value position, int64_t count) {
+    return PointIndex::uniform(clamped(position, count), count);
+  };
+  PointEmitter points = kernel.points(1);
+  Value added = sight.maskAt(points, pair, place(query, extents.queryCount),
+                             place(key, extents.keyCount), sumType);
+  broken |= !points.ok();
+  Value hidden = constant(-std::numeric_limits<double>::infinity());
+  Value isHidden = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, added, hidden);
+  score.value =
+      choose(isHidden, hidden, rule.isBooleanMask() ? score.value : plus(score.value, added));
+  return score;
 }
 
 //===--------------------------------------------------------------------------------------------===//

@@ -2,7 +2,7 @@
 /// in shared memory and multiplies them there.
 #pragma once
 #include "codegen/cuda/Emitters.h"
-#include "codegen/kernel/AttentionForm.h"
+#include "codegen/kernel/AttentionSight.h"
 
 namespace ingot {
 
@@ -81,7 +81,7 @@ protected:
   using Values = llvm::SmallVector<mlir::Value>;
   static constexpr int64_t rowsOfThread = AttentionTiling::rowsOfThread;
 
-  AttentionBlock(CudaKernel &kernel, const AttentionForm &form, double scale, bool causal,
+  AttentionBlock(CudaKernel &kernel, const AttentionForm &form, const graph::AttentionRule &rule,
                  const AttentionTiling &tiling);
 
   /// Which rows of which pair this block owns, of `count` in each pair: sets `pair` and `first`.
@@ -90,7 +90,13 @@ protected:
   Tile tile(int64_t rows, const Matrix &matrix);
   Tile scoreTile();
   /// Copies the rows from `from` on. All threads take part; none waits for the others.
-  void load(const Matrix &matrix, mlir::Value from, const Tile &tile);
+  void load(const Matrix &matrix, mlir::Value from, const Tile &tile) {
+    load(matrix, from, tile, {});
+  }
+  /// The same of keys or values: zeros stand for those that the length hides, whatever they are.
+  void loadKeys(const Matrix &matrix, mlir::Value from, const Tile &tile) {
+    load(matrix, from, tile, rule.length ? sight.keyCount() : mlir::Value());
+  }
   /// As many neighbours of a row that exist, in the type of sums.
   mlir::Value read(const Matrix &matrix, mlir::Value row, mlir::Value column, int64_t lanes);
   /// An element of a tensor [batch, heads, sequence] in the type of sums.
@@ -115,8 +121,6 @@ protected:
   /// Where this thread's rows and columns lie among those of the block.
   mlir::Value row(int64_t number) { return code.add(threadRow, number); }
   mlir::Value column(int64_t number) { return code.add(threadColumn, number * tiling.across); }
-  /// Whether a query sees a key; null if all see all.
-  mlir::Value visible(mlir::Value query, mlir::Value key);
   /// Whether a position of tiles of `step` is none of their padding; null if it always is.
   mlir::Value inside(mlir::Value position, int64_t count, int64_t step);
   /// Both conditions, either of which may be null.
@@ -124,8 +128,18 @@ protected:
   mlir::Value choose(mlir::Value condition, mlir::Value value, mlir::Value otherwise);
   /// The last position for those behind it.
   mlir::Value clamped(mlir::Value position, int64_t count);
-  /// One past the last key that a query before `end` sees.
+  /// Of the tiles of keys that queries [query, end) see, where the first one starts and the last
+  /// one ends.
+  mlir::Value keysFrom(mlir::Value query);
   mlir::Value keysSeen(mlir::Value end);
+  /// Whether a query of the pair sees a key of a tile; null if all see all.
+  mlir::Value seen(mlir::Value query, mlir::Value key);
+  /// What the softmax sees of the product of a query and a key.
+  struct Score {
+    mlir::Value value;
+    mlir::Value tanh; ///< of the soft cap; null without
+  };
+  Score scoreOf(mlir::Value product, mlir::Value query, mlir::Value key);
 
   /// For this thread's rows of the block's that exist.
   void forRows(int64_t count, llvm::function_ref<void(int64_t number, mlir::Value row)> body);
@@ -147,13 +161,15 @@ protected:
   IndexCode &code;
   const AttentionExtents extents;
   const mlir::Type sumType;
-  const double scale;
-  const bool causal;
+  const graph::AttentionRule rule;
   const AttentionTiling tiling;
+  AttentionSight sight;
   mlir::Value pair, first;
   bool broken = false; ///< a diagnostic is out
 
 private:
+  /// `rows`, where given, of the matrix exist.
+  void load(const Matrix &matrix, mlir::Value from, const Tile &tile, mlir::Value rows);
   mlir::Type lanesOf(int64_t count) const;
   mlir::Value zero(int64_t lanes);
   mlir::Value elementOf(const Tile &tile, mlir::Value row, mlir::Value column);

@@ -387,7 +387,9 @@ Value AttentionMatch::build(OpBuilder &builder) {
   };
   auto op =
       AttentionOp::create(builder, product.getLoc(), inHeads(query), inHeads(key), inHeads(value),
-                          builder.getF64FloatAttr(scale), builder.getBoolAttr(causal));
+                          /*mask=*/Value(), /*offset=*/Value(), /*length=*/Value(),
+                          builder.getF64FloatAttr(scale), builder.getBoolAttr(causal),
+                          /*softCap=*/FloatAttr(), /*before=*/IntegerAttr(), /*after=*/IntegerAttr());
   // Back to batch…, queries…, size, then to the order of the product's result.
   const int64_t batch = int64_t(value.order.size()) - 2,
                 queryDims = int64_t(query.order.size()) - batch - 1;

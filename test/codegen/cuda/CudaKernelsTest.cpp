@@ -322,21 +322,33 @@ std::vector<Case> attentionCases() {
   return cases;
 }
 
-/// Heads that share keys, and options that are written over primitives.
+/// Heads that share keys, without and with options; and the builder's with a trained mask.
 std::vector<Case> attentionOptionCases() {
   std::vector<Case> cases;
-  for (int number = 0; number < 5; ++number)
-    cases.push_back({.name = fmt::format("attention_options_{}", number),
-                     .drawn = [number](std::mt19937_64 &random) {
+  auto add = [&](const std::string &name, double tolerance, auto draw) {
+    const int number = int(cases.size());
+    cases.push_back({.name = fmt::format("attention_{}_{}", name, number),
+                     .drawn = [=](std::mt19937_64 &random) {
                        random.discard(100 * number);
-                       const bool isGrouped = number < 2;
-                       return Case{.name = fmt::format("attention_options_{}", number),
-                                   .text = isGrouped ? drawGroupedAttention(random)
-                                                     : drawMaskedAttention(random),
-                                   .root = isGrouped ? "attention_backward" : "contraction",
-                                   .tolerance = 1e-4,
+                       return Case{.name = fmt::format("attention_{}_{}", name, number),
+                                   .text = draw(random),
+                                   .root = "attention_backward",
+                                   .tolerance = tolerance,
                                    .indexLimit = attentionIndexLimit};
                      }});
+  };
+  for (int i = 0; i < 2; ++i)
+    add("groups", 1e-4, [](std::mt19937_64 &random) { return drawAttention(random); });
+  for (int i = 0; i < 12; ++i)
+    add("options", 1e-4,
+        [](std::mt19937_64 &random) { return drawAttention(random, "f32", true); });
+  for (int i = 0; i < 3; ++i)
+    add("options_bf16", 4e-2,
+        [](std::mt19937_64 &random) { return drawAttention(random, "bf16", true); });
+  add("options_f64", 1e-11,
+      [](std::mt19937_64 &random) { return drawAttention(random, "f64", true); });
+  for (int i = 0; i < 3; ++i)
+    add("built", 1e-4, [](std::mt19937_64 &random) { return drawMaskedAttention(random); });
   return cases;
 }
 
