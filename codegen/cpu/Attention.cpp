@@ -31,7 +31,7 @@ private:
   void emitQueryBlock(Value unit);
   void emitKeyBlock(Value pair, Value firstQuery, const BlockRhs &queries, Value firstKey,
                     Value count);
-  void updateStatistics(Value pair, Value firstQuery, Value firstKey, Value count);
+  void updateStatistics(Value firstQuery, Value firstKey, Value count);
   void storeLse(Value pair, Value firstQuery, Value count);
 
   graph::AttentionOp op;
@@ -110,7 +110,7 @@ void ForwardEmitter::emitKeyBlock(Value pair, Value firstQuery, const BlockRhs &
                    rowsOf(key, firstKey, shape.scoreTile), queries, scores, {},
                    prefetchBeside({nextOf(query, pair), nextOf(key, pair)}, shape.scoreTile,
                                   firstKey, queries.columns));
-  updateStatistics(pair, firstQuery, firstKey, count);
+  updateStatistics(firstQuery, firstKey, count);
   const Matrix values = blockOf(value, valueBlock, firstKey, shape.keys);
   const Tile tile = shape.queryValueTile;
   InitialSums previous = accumulateIn(code, tile, sums);
@@ -135,7 +135,7 @@ void ForwardEmitter::emitKeyBlock(Value pair, Value firstQuery, const BlockRhs &
 }
 
 /// Turns scores into probabilities relative to the new maximum, and sums them up.
-void ForwardEmitter::updateStatistics(Value pair, Value firstQuery, Value firstKey, Value count) {
+void ForwardEmitter::updateStatistics(Value firstQuery, Value firstKey, Value count) {
   auto vector = lanesOf(sumType);
   Value zero = code.zero(vector);
   Value hidden = code.constant(vector, -std::numeric_limits<double>::infinity());
@@ -157,9 +157,7 @@ void ForwardEmitter::updateStatistics(Value pair, Value firstQuery, Value firstK
       return sum;
     };
     auto stored = [&](Value key) { return code.loadVector(scores.buffer, scoreAt(key)); };
-    auto scoreOf = [&](Value key) {
-      return this->scoreOf(stored(key), pair, lane, firstKey, key).value;
-    };
+    auto scoreOf = [&](Value key) { return this->scoreOf(stored(key), lane, key).value; };
     auto where = [&](Value shown, Value value, Value other) -> Value {
       return shown ? code.create<arith::SelectOp>(shown, value, other) : value;
     };

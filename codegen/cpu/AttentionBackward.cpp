@@ -32,7 +32,7 @@ private:
   void emitQueryBlock(Value pair, Value first, Value count);
   void loadStatistics(Value pair, Value first, Value count);
   void emitKeyBlock(Value pair, Value firstQuery, Value queryCount, Value firstKey, Value count);
-  void differentiateScores(Value pair, Value firstQuery, Value firstKey, Value count,
+  void differentiateScores(Value firstQuery, Value firstKey, Value count,
                            const BlockExtent &extent);
 
   graph::AttentionBackwardOp op;
@@ -182,7 +182,7 @@ void BackwardEmitter::emitKeyBlock(Value pair, Value firstQuery, Value queryCoun
                    {},
                    prefetchBeside({nextOf(value, pair), nextOf(gradient, pair)}, shape.scoreTile,
                                   firstKey, packedGradients.columns));
-  differentiateScores(pair, firstQuery, firstKey, count, scoresOver(shape.head));
+  differentiateScores(firstQuery, firstKey, count, scoresOver(shape.head));
 
   auto from = [&](const SumBlock &block) {
     return SumBlock{block.buffer, code.mul(firstKey, block.rowStride), block.rowStride};
@@ -207,7 +207,7 @@ void BackwardEmitter::emitKeyBlock(Value pair, Value firstQuery, Value queryCoun
 }
 
 /// Scores become probabilities, gradients of probabilities become gradients of scores.
-void BackwardEmitter::differentiateScores(Value pair, Value firstQuery, Value firstKey, Value count,
+void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey, Value count,
                                           const BlockExtent &extent) {
   auto vector = lanesOf(sumType);
   Value scaling = code.constant(vector, rule.scale), zero = code.zero(vector);
@@ -220,7 +220,7 @@ void BackwardEmitter::differentiateScores(Value pair, Value firstQuery, Value fi
     auto differentiate = [&](Value from, Value to, bool masked) {
       code.loop(from, to, 1, [&](Value key) {
         Value at = code.add(code.mul(key, scores.rowStride), lane);
-        Score score = scoreOf(code.loadVector(scores.buffer, at), pair, lane, firstKey, key);
+        Score score = scoreOf(code.loadVector(scores.buffer, at), lane, key);
         Value share = exp(minus(score.value, logSum));
         if (masked)
           share =

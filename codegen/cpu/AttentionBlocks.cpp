@@ -14,6 +14,7 @@ namespace {
 /// Values of so many keys stay in L1 beside their scores while tiles of queries pass.
 constexpr int64_t keysAtOnce = 64;
 constexpr int64_t storedAhead = 8; ///< rows of results that are prefetched
+constexpr int64_t maskedQueries = 64;
 constexpr int64_t queryStep = 32, shortSequence = 256;
 constexpr int64_t cacheLine = 64;
 
@@ -77,6 +78,8 @@ AttentionShape chooseBlocks(const AttentionForm &form, const graph::AttentionRul
   const int64_t tileQueries = isNarrow || shape.queryCount <= lanes ? lanes : queryStep;
   // Blocks of about equal size: what the last one lacks is computed all the same.
   const int64_t count = std::max<int64_t>(shape.queryCount, 1);
+  if (rule.mask && differsByQuery(rule)) // whose block stays in L1 beside the scores
+    mostQueries = std::min(mostQueries, maskedQueries);
   shape.queries =
       llvm::alignTo(llvm::divideCeil(count, llvm::divideCeil(count, mostQueries)), tileQueries);
   shape.keys = std::clamp<int64_t>(shape.keyCount, 1, keysAtOnce);
@@ -116,8 +119,8 @@ void AttentionScratch::queryPanels(int64_t depth) {
 }
 
 void AttentionScratch::mask(const graph::AttentionRule &rule) {
-  if (isMaskPacked(rule))
-    elements(maskPanels(shape).size(1));
+  if (rule.mask)
+    elements(maskPanels(rule, shape).size(1));
 }
 
 void AttentionScratch::sumBlock(int64_t rows, Tile tile, int64_t columns) {

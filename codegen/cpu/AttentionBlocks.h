@@ -52,10 +52,10 @@ AttentionShape chooseBlocks(const AttentionForm &form, const graph::AttentionRul
                             int64_t mostQueries, const MachineShape &machine,
                             const BlockChoice &choice);
 
-/// Whether blocks of the mask are copied, [key, query] as the scores are: one that is the same for
-/// all queries is read key by key.
-bool isMaskPacked(const graph::AttentionRule &rule);
-Panels maskPanels(const AttentionShape &shape);
+/// Blocks of the mask are copied: [key, query] as the scores are, or keys alone where it is the
+/// same for all queries.
+bool differsByQuery(const graph::AttentionRule &rule);
+Panels maskPanels(const graph::AttentionRule &rule, const AttentionShape &shape);
 
 /// Adds the scratch, in elements of sums, of what an attention allocates; the emitters allocate the
 /// same in the same order.
@@ -186,8 +186,7 @@ protected:
     mlir::Value value;
     mlir::Value tanh; ///< of the soft cap; null without
   };
-  Score scoreOf(mlir::Value products, mlir::Value pair, mlir::Value lane, mlir::Value firstKey,
-                mlir::Value key);
+  Score scoreOf(mlir::Value products, mlir::Value lane, mlir::Value key);
   bool bendsScores() const { return rule.mask || rule.softCap != 0; }
 
   /// Copies rows of sums, each times a factor where given, to the views of a result, whose matrices

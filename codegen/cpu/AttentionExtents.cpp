@@ -160,41 +160,47 @@ Value AttentionEmitter::visible(Value query, Value key) {
 // Masks and soft caps
 //===--------------------------------------------------------------------------------------------===//
 
-bool isMaskPacked(const graph::AttentionRule &rule) {
-  return rule.mask && graph::shapeOf(rule.mask)[2] != 1;
-}
+bool differsByQuery(const graph::AttentionRule &rule) { return graph::shapeOf(rule.mask)[2] != 1; }
 
-Panels maskPanels(const AttentionShape &shape) {
-  return Panels::interleaved(shape.queries, shape.keys);
+Panels maskPanels(const graph::AttentionRule &rule, const AttentionShape &shape) {
+  return Panels::interleaved(differsByQuery(rule) ? shape.queries : 1, shape.keys);
 }
 
 void AttentionEmitter::allocateMask() {
-  if (!isMaskPacked(rule))
+  if (!rule.mask)
     return;
-  maskBlock = maskPanels(shape);
+  maskBlock = maskPanels(rule, shape);
   maskBlock.buffer = scratch(maskBlock.size(1));
 }
 
 void AttentionEmitter::packMask(Value pair, Value firstQuery, Value queryCount, Value firstKey,
                                 Value count) {
-  if (!isMaskPacked(rule))
+  if (!rule.mask)
     return;
+  auto valuesAt = [&](Value key, const PointIndex &query, Value mask) {
+    PointEmitter points = kernel.points();
+    Value values = sight.maskAt(points, pair, query,
+                                PointIndex::consecutive(key, shape.keyCount, /*aligned=*/false),
+                                sumType, mask);
+    return points.vectorised(values);
+  };
+  if (!differsByQuery(rule))
+    return code.loop(code.index(0), count, lanes, [&](Value key) {
+      Value exists = code.maskBelow(code.sub(count, key));
+      code.storeVector(valuesAt(code.add(firstKey, key), PointIndex::constant(0), exists),
+                       maskBlock.buffer, key);
+    });
   MatrixSource source;
   source.rows = shape.queryCount;
   source.depth = shape.keyCount;
   source.depthStride = 1;
   source.vector = [&](Value start, const PointIndex &query, MatrixSource::Along, Value mask) {
-    PointEmitter points = kernel.points();
-    Value values = sight.maskAt(points, pair, query,
-                                PointIndex::consecutive(start, shape.keyCount, /*aligned=*/false),
-                                sumType, mask);
-    return points.vectorised(values);
+    return valuesAt(start, query, mask);
   };
   emitPack(code, source, maskBlock, firstQuery, queryCount, firstKey, count);
 }
 
-AttentionEmitter::Score AttentionEmitter::scoreOf(Value products, Value pair, Value lane,
-                                                  Value firstKey, Value key) {
+AttentionEmitter::Score AttentionEmitter::scoreOf(Value products, Value lane, Value key) {
   auto vector = lanesOf(sumType);
   auto number = [&](double value) { return code.constant(vector, value); };
   Score score;
@@ -206,15 +212,9 @@ AttentionEmitter::Score AttentionEmitter::scoreOf(Value products, Value pair, Va
   }
   if (!rule.mask)
     return score;
-  Value added;
-  if (isMaskPacked(rule)) {
-    added = code.loadVector(maskBlock.buffer, code.add(code.mul(key, maskBlock.depthStride), lane));
-  } else {
-    PointEmitter points = kernel.points(1);
-    added = code.splat(sight.maskAt(points, pair, PointIndex::constant(0),
-                                    PointIndex::uniform(code.add(firstKey, key), shape.keyCount),
-                                    sumType));
-  }
+  Value at = code.mul(key, maskBlock.depthStride);
+  Value added = differsByQuery(rule) ? code.loadVector(maskBlock.buffer, code.add(at, lane))
+                                     : code.splat(code.load(maskBlock.buffer, at));
   Value hidden = number(-std::numeric_limits<double>::infinity());
   Value isHidden = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, added, hidden);
   Value value = rule.isBooleanMask() ? score.value : plus(score.value, added);
