@@ -45,8 +45,8 @@ ForwardEmitter::State ForwardEmitter::start() {
 
 ForwardEmitter::State ForwardEmitter::step(State state, Value firstKey) {
   kernel.synchronise(); // until the keys and values of before are used
-  loadKeys(key, firstKey, keyTile);
-  loadKeys(value, firstKey, valueTile);
+  load(key, firstKey, keyTile);
+  load(value, firstKey, valueTile);
   kernel.synchronise();
   Values shares = products(queryTile, keyTile);
   const int64_t keys = columnsOfThread();
@@ -75,7 +75,11 @@ ForwardEmitter::State ForwardEmitter::step(State state, Value firstKey) {
     }
   }
   store(scores, shares);
-  state.sums = accumulate(scores, valueTile, columns, state.sums);
+  state.sums = accumulateSeen(scores, valueTile, columns, state.sums,
+                              allSee(first, tiling.rows, firstKey, tiling.columns),
+                              [&](Value row, Value key) {
+                                return sight.sees(code.add(first, row), code.add(firstKey, key));
+                              });
   return state;
 }
 

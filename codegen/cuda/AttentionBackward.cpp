@@ -121,8 +121,8 @@ Value QueryEmitter::deltaOf(Value position) {
 
 SmallVector<Value> QueryEmitter::step(Value firstKey, ValueRange sums) {
   kernel.synchronise(); // until the keys and values of before are used
-  loadKeys(key, firstKey, keyTile);
-  loadKeys(value, firstKey, valueTile);
+  load(key, firstKey, keyTile);
+  load(value, firstKey, valueTile);
   kernel.synchronise();
   Values found = products(queryTile, keyTile), gradients = products(gradientTile, valueTile);
   const int64_t keys = columnsOfThread();
@@ -135,7 +135,11 @@ SmallVector<Value> QueryEmitter::step(Value firstKey, ValueRange sums) {
                   .change;
     }
   store(scores, found);
-  return accumulate(scores, keyTile, columns, sums);
+  return accumulateSeen(scores, keyTile, columns, sums,
+                        allSee(first, tiling.rows, firstKey, tiling.columns),
+                        [&](Value row, Value key) {
+                          return sight.sees(code.add(first, row), code.add(firstKey, key));
+                        });
 }
 
 LogicalResult QueryEmitter::emit() {
@@ -236,10 +240,16 @@ SmallVector<Value> KeyEmitter::step(Value firstQuery, ValueRange sums) {
   }
   const size_t ofValues = rowsOfThread * valueColumns.groups;
   store(scores, shares);
-  Values next = accumulate(scores, gradientTile, valueColumns, sums.take_front(ofValues));
+  Value all = allSee(firstQuery, tiling.columns, first, tiling.rows);
+  auto sees = [&](Value row, Value query) {
+    return sight.sees(code.add(firstQuery, query), code.add(first, row));
+  };
+  Values next =
+      accumulateSeen(scores, gradientTile, valueColumns, sums.take_front(ofValues), all, sees);
   kernel.synchroniseWarp(); // until the scores are used
   store(scores, changes);
-  llvm::append_range(next, accumulate(scores, queryTile, columns, sums.drop_front(ofValues)));
+  llvm::append_range(
+      next, accumulateSeen(scores, queryTile, columns, sums.drop_front(ofValues), all, sees));
   return next;
 }
 

@@ -140,10 +140,16 @@ LogicalResult readTiling(CudaKernel &kernel, int64_t pairs, int64_t rows, ValueR
 // Place
 //===--------------------------------------------------------------------------------------------===//
 
+static bool isPlainCausal(const graph::AttentionRule &rule) {
+  return rule.after == 0 && !rule.before && !rule.offset && !rule.length && !rule.mask &&
+         rule.softCap == 0;
+}
+
 AttentionBlock::AttentionBlock(CudaKernel &kernel, const AttentionForm &form,
                                const graph::AttentionRule &rule, const AttentionTiling &tiling)
     : kernel(kernel), code(kernel.code), extents(form.extents), sumType(form.sumType), rule(rule),
       tiling(tiling), sight(code, form, rule),
+      leavesOut((sight.hasStart() || sight.hasEnd()) && !isPlainCausal(rule)),
       threadRow(code.mul(code.div(kernel.thread(), tiling.across), rowsOfThread)),
       threadColumn(code.remainder(kernel.thread(), tiling.across)) {}
 
@@ -282,16 +288,15 @@ Value AttentionBlock::read(Value tensor, Value position) {
 }
 
 /// Neighbouring threads copy neighbours.
-void AttentionBlock::load(const Matrix &matrix, Value from, const Tile &tile, Value rows) {
+void AttentionBlock::load(const Matrix &matrix, Value from, const Tile &tile) {
   const int64_t perRow = tile.columns / matrix.lanes;
   if (perRow == 0)
     return;
   code.loop(kernel.thread(), code.index(tile.rows * perRow), tiling.threads, [&](Value run) {
     Value row = code.div(run, perRow), column = code.mul(code.remainder(run, perRow), matrix.lanes);
     Value position = code.add(from, row);
-    Value exists =
-        both(rows ? code.isBelow(position, rows) : inside(position, matrix.rows, tile.rows),
-             inside(column, matrix.columns, tile.columns));
+    Value exists = both(inside(position, matrix.rows, tile.rows),
+                        inside(column, matrix.columns, tile.columns));
     if (!exists)
       return storeLanes(tile, row, column, read(matrix, position, column, matrix.lanes));
     auto branch = code.create<scf::IfOp>(lanesOf(matrix.lanes), exists, /*else=*/true);
@@ -349,7 +354,8 @@ AttentionBlock::Values AttentionBlock::noSums(const HeadColumns &columns) {
 }
 
 AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile &values,
-                                                  const HeadColumns &columns, ValueRange before) {
+                                                  const HeadColumns &columns, ValueRange before,
+                                                  Sees sees) {
   const int64_t groups = columns.groups;
   if (groups == 0)
     return {};
@@ -366,16 +372,37 @@ AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile
                                      code.mul(column(group), columns.lanes), columns.lanes));
           for (int64_t i = 0; i < rowsOfThread; ++i) {
             Value factor = code.create<vector::ExtractOp>(weights[i], lane);
+            Value seen = sees ? sees(row(i), code.add(depth, lane)) : Value();
             if (columns.lanes > 1)
               factor = code.create<vector::BroadcastOp>(lanesOf(columns.lanes), factor);
             for (int64_t group = 0; group < groups; ++group) {
               Value &sum = sums[i * groups + group];
-              sum = code.create<math::FmaOp>(factor, line[group], sum);
+              sum = choose(seen, code.create<math::FmaOp>(factor, line[group], sum), sum);
             }
           }
         }
         return sums;
       });
+}
+
+AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile &values,
+                                                  const HeadColumns &columns, ValueRange before) {
+  return accumulate(scores, values, columns, before, Sees());
+}
+
+AttentionBlock::Values AttentionBlock::accumulateSeen(const Tile &scores, const Tile &values,
+                                                      const HeadColumns &columns, ValueRange before,
+                                                      Value allSee, Sees sees) {
+  if (!leavesOut || before.empty())
+    return accumulate(scores, values, columns, before);
+  auto branch = code.create<scf::IfOp>(before.getTypes(), allSee, /*else=*/true);
+  OpBuilder::InsertionGuard guard(code.builder);
+  for (Block *block : {branch.thenBlock(), branch.elseBlock()}) {
+    code.builder.setInsertionPointToStart(block);
+    code.create<scf::YieldOp>(
+        accumulate(scores, values, columns, before, block == branch.thenBlock() ? Sees() : sees));
+  }
+  return Values(branch.getResults());
 }
 
 //===--------------------------------------------------------------------------------------------===//

@@ -90,13 +90,7 @@ protected:
   Tile tile(int64_t rows, const Matrix &matrix);
   Tile scoreTile();
   /// Copies the rows from `from` on. All threads take part; none waits for the others.
-  void load(const Matrix &matrix, mlir::Value from, const Tile &tile) {
-    load(matrix, from, tile, {});
-  }
-  /// The same of keys or values: zeros stand for those that the length hides, whatever they are.
-  void loadKeys(const Matrix &matrix, mlir::Value from, const Tile &tile) {
-    load(matrix, from, tile, rule.length ? sight.keyCount() : mlir::Value());
-  }
+  void load(const Matrix &matrix, mlir::Value from, const Tile &tile);
   /// As many neighbours of a row that exist, in the type of sums.
   mlir::Value read(const Matrix &matrix, mlir::Value row, mlir::Value column, int64_t lanes);
   /// An element of a tensor [batch, heads, sequence] in the type of sums.
@@ -109,6 +103,12 @@ protected:
   /// sums + scores · values: by row, then group of columns.
   Values accumulate(const Tile &scores, const Tile &values, const HeadColumns &columns,
                     mlir::ValueRange sums);
+  /// The same, but what is hidden from a row takes no part: a share of 0 would make NaN of infinity
+  /// and NaN. `sees` tells whether a query and a key see each other by the row of the block and the
+  /// depth, `allSee` whether the whole tile does.
+  using Sees = llvm::function_ref<mlir::Value(mlir::Value row, mlir::Value depth)>;
+  Values accumulateSeen(const Tile &scores, const Tile &values, const HeadColumns &columns,
+                        mlir::ValueRange sums, mlir::Value allSee, Sees sees);
   Values noSums(const HeadColumns &columns);
   int64_t columnsOfThread() const { return tiling.columns / tiling.across; }
 
@@ -132,6 +132,12 @@ protected:
   /// one ends.
   mlir::Value keysFrom(mlir::Value query);
   mlir::Value keysSeen(mlir::Value end);
+  /// Whether so many queries and keys from these on all see each other; null if all do.
+  mlir::Value allSee(mlir::Value query, int64_t queries, mlir::Value key, int64_t keys) {
+    return leavesOut
+               ? sight.allSee(query, code.add(query, queries - 1), key, code.add(key, keys - 1))
+               : mlir::Value();
+  }
   /// Whether a query of the pair sees a key of a tile; null if all see all.
   mlir::Value seen(mlir::Value query, mlir::Value key);
   /// What the softmax sees of the product of a query and a key.
@@ -166,10 +172,13 @@ protected:
   AttentionSight sight;
   mlir::Value pair, first;
   bool broken = false; ///< a diagnostic is out
+  /// Whether what places hide is left out of sums. Kernels that are causal and nothing else
+  /// multiply it by 0.
+  const bool leavesOut;
 
 private:
-  /// `rows`, where given, of the matrix exist.
-  void load(const Matrix &matrix, mlir::Value from, const Tile &tile, mlir::Value rows);
+  Values accumulate(const Tile &scores, const Tile &values, const HeadColumns &columns,
+                    mlir::ValueRange sums, Sees sees);
   mlir::Type lanesOf(int64_t count) const;
   mlir::Value zero(int64_t lanes);
   mlir::Value elementOf(const Tile &tile, mlir::Value row, mlir::Value column);

@@ -48,19 +48,21 @@ Value AttentionSight::keysFrom(Value query) {
                      : code.index(0);
 }
 
-Value AttentionSight::sees(Value query, Value key) {
+Value AttentionSight::allSee(Value query, Value lastQuery, Value key, Value lastKey) {
   Value seen;
   auto demand = [&](Value condition) {
     seen = seen ? code.create<arith::AndIOp>(seen, condition).getResult() : condition;
   };
   if (rule.after)
-    demand(code.isBelow(key, code.add(query, shift(*rule.after + 1))));
+    demand(code.isBelow(lastKey, code.add(query, shift(*rule.after + 1))));
   if (rule.before)
-    demand(code.isBelow(code.add(query, shift(-*rule.before - 1)), key));
+    demand(code.isBelow(code.add(lastQuery, shift(-*rule.before - 1)), key));
   if (length)
-    demand(code.isBelow(key, length));
+    demand(code.isBelow(lastKey, length));
   return seen;
 }
+
+Value AttentionSight::sees(Value query, Value key) { return allSee(query, query, key, key); }
 
 Value AttentionSight::maskAt(PointEmitter &points, Value pair, const PointIndex &query,
                              const PointIndex &key, Type sumType, Value lanes) {

@@ -23,6 +23,10 @@ public:
   mlir::Value keysBefore(mlir::Value end);
   /// The first key that queries from `query` on see.
   mlir::Value keysFrom(mlir::Value query);
+  /// Whether all of the queries [query, lastQuery] see all of the keys [key, lastKey]; null if
+  /// all see all.
+  mlir::Value allSee(mlir::Value query, mlir::Value lastQuery, mlir::Value key,
+                     mlir::Value lastKey);
   /// Whether a query sees a key; null if all see all.
   mlir::Value sees(mlir::Value query, mlir::Value key);
 

@@ -347,6 +347,33 @@ std::vector<Case> attentionOptionCases() {
         [](std::mt19937_64 &random) { return drawAttention(random, "bf16", true); });
   add("options_f64", 1e-11,
       [](std::mt19937_64 &random) { return drawAttention(random, "f64", true); });
+  // NaN and infinity in keys and values that no query sees, and in one that some see.
+  cases.push_back({.name = "attention_hidden",
+                   .text = R"mlir(
+func.func @forward(%q: tensor<1x2x70x20xf32> {graph.name = "q", graph.role = "input"}, %given: tensor<1x1x150x20xf32> {graph.name = "k", graph.role = "input"},
+    %d: tensor<1x2x70x20xf32> {graph.name = "d", graph.role = "input"})
+    -> (tensor<1x2x70x20xf32> {graph.name = "o"}, tensor<1x2x70xf32> {graph.name = "l"}, tensor<1x2x70x20xf32> {graph.name = "dq"}, tensor<1x1x150x20xf32> {graph.name = "dk"}, tensor<1x1x150x20xf32> {graph.name = "dv"}) {
+  %offset = graph.constant dense<40> : tensor<i64>
+  %length = graph.constant dense<100> : tensor<1xi32>
+  %key = graph.iota 2 : tensor<1x1x150x20xi32>
+  %thirty = graph.constant dense<30> : tensor<1x1x150x20xi32>
+  %zero = graph.constant dense<0> : tensor<1x1x150x20xi32>
+  %part = graph.remainder %key, %thirty : tensor<1x1x150x20xi32>
+  %isBad = graph.compare eq %part, %zero : tensor<1x1x150x20xi32> -> tensor<1x1x150x20xi1>
+  %nan = graph.constant dense<0x7FC00000> : tensor<1x1x150x20xf32>
+  %infinity = graph.constant dense<0x7F800000> : tensor<1x1x150x20xf32>
+  %k = graph.select %isBad, %nan, %given : tensor<1x1x150x20xi1>, tensor<1x1x150x20xf32>
+  %v = graph.select %isBad, %infinity, %given : tensor<1x1x150x20xi1>, tensor<1x1x150x20xf32>
+  %o, %l = graph.attention %q, %k, %v offset %offset length %length scale 4.0e-01 causal false before 9 after 3
+    : tensor<1x2x70x20xf32>, tensor<1x1x150x20xf32>, tensor<1x1x150x20xf32>, tensor<i64>, tensor<1xi32> -> tensor<1x2x70x20xf32>, tensor<1x2x70xf32>
+  %g:3 = graph.attention_backward %q, %k, %v, %o, %l, %d offset %offset length %length scale 4.0e-01 causal false before 9 after 3
+    : tensor<1x2x70x20xf32>, tensor<1x1x150x20xf32>, tensor<1x1x150x20xf32>, tensor<1x2x70x20xf32>, tensor<1x2x70xf32>, tensor<1x2x70x20xf32>, tensor<i64>, tensor<1xi32>
+    -> tensor<1x2x70x20xf32>, tensor<1x1x150x20xf32>, tensor<1x1x150x20xf32>
+  return %o, %l, %g#0, %g#1, %g#2 : tensor<1x2x70x20xf32>, tensor<1x2x70xf32>, tensor<1x2x70x20xf32>, tensor<1x1x150x20xf32>, tensor<1x1x150x20xf32>
+}
+)mlir",
+                   .root = "attention_backward",
+                   .tolerance = 1e-4});
   for (int i = 0; i < 3; ++i)
     add("built", 1e-4, [](std::mt19937_64 &random) { return drawMaskedAttention(random); });
   return cases;
