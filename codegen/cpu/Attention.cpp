@@ -21,8 +21,8 @@ int64_t unitsOf(const AttentionShape &shape) { return shape.pairs * shape.queryB
 class ForwardEmitter : AttentionEmitter {
 public:
   ForwardEmitter(KernelBuilder &kernel, graph::AttentionOp op)
-      : AttentionEmitter(kernel, op.getQuery(), op.getKey(), op.getValue(),
-                         op.getScale().convertToDouble(), op.getCausal()),
+      : AttentionEmitter(kernel, AttentionForm(op.getQuery(), op.getKey(), op.getValue()),
+                         graph::AttentionRule(op)),
         op(op) {}
 
   LogicalResult emit();
@@ -65,6 +65,7 @@ LogicalResult ForwardEmitter::emit() {
   maxima = scratch(shape.queries + lanes);
   totals = scratch(shape.queries + lanes);
   rescale = scratch(shape.queries + lanes);
+  allocateMask();
   forUnits(units, [&](Value unit) { emitQueryBlock(unit); });
   return success();
 }
@@ -75,6 +76,7 @@ void ForwardEmitter::emitQueryBlock(Value unit) {
   Value count = code.min(code.index(shape.queries), code.sub(code.index(shape.queryCount), first));
   for (Matrix *matrix : {&query, &key, &value})
     enter(*matrix, pair);
+  sight.enter(kernel.points(1), pair);
   BlockRhs queries = packQueries(query, panels, first, count);
   // The start is finite, so that a block without a visible key adds nothing instead of NaN.
   double lowest = sumType.isF64() ? std::numeric_limits<double>::lowest()
@@ -85,12 +87,18 @@ void ForwardEmitter::emitQueryBlock(Value unit) {
   });
   fillZero(sums, shape.queries);
   Value end = keysSeen(first, count);
-  code.loop(code.index(0), end, shape.keys, [&](Value firstKey) {
+  code.loop(firstBlockSeen(first), end, shape.keys, [&](Value firstKey) {
     Value keys = code.min(code.index(shape.keys), code.sub(end, firstKey));
+    packMask(pair, first, count, firstKey, keys);
     emitKeyBlock(pair, first, queries, firstKey, keys);
   });
-  storeRows(resultPlaces, pair, first, count, sums, shape.valueHead, [&](Value row) {
-    return code.create<arith::DivFOp>(code.constant(sumType, 1), code.load(totals, row));
+  storeRows(resultPlaces, pair, first, count, sums, shape.valueHead, [&](Value row) -> Value {
+    Value total = code.load(totals, row), zero = code.zero(sumType);
+    Value factor = code.create<arith::DivFOp>(code.constant(sumType, 1), total);
+    if (!rule.mayHideAll())
+      return factor;
+    Value seesNone = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, total, zero);
+    return code.create<arith::SelectOp>(seesNone, zero, factor);
   });
   storeLse(pair, first, count);
 }
@@ -129,38 +137,41 @@ void ForwardEmitter::emitKeyBlock(Value pair, Value firstQuery, const BlockRhs &
 /// Turns scores into probabilities relative to the new maximum, and sums them up.
 void ForwardEmitter::updateStatistics(Value firstQuery, Value firstKey, Value count) {
   auto vector = lanesOf(sumType);
-  Value scaling = code.constant(vector, scale), zero = code.zero(vector);
+  Value zero = code.zero(vector);
   Value hidden = code.constant(vector, -std::numeric_limits<double>::infinity());
   code.loop(code.index(0), code.index(shape.queries), lanes, [&](Value lane) {
     Value query = code.add(firstQuery, lane), oldMaximum = code.loadVector(maxima, lane);
     Value seen = keysSeen(query, lanes, firstKey, count);
     Value seenByAll = keysSeenByAll(query, firstKey, count);
     auto scoreAt = [&](Value key) { return code.add(code.mul(key, scores.rowStride), lane); };
-    // Down the keys: those that all lanes see, then those that need a mask.
-    auto reduce = [&](Value initial, llvm::function_ref<Value(Value, Value, Value)> step) {
-      auto over = [&](Value from, Value to, bool masked, Value sum) {
-        return code.loop(from, to, 1, ValueRange{sum}, [&](Value key, ValueRange carried) {
-          Value shown = masked ? visible(query, code.add(firstKey, key)) : Value();
-          return SmallVector<Value>{step(key, shown, carried[0])};
-        })[0];
-      };
-      Value sum = over(code.index(0), seenByAll, /*masked=*/false, initial);
-      return causal ? over(seenByAll, seen, /*masked=*/true, sum) : sum;
+    auto reduce = [&](Value sum, llvm::function_ref<Value(Value, Value, Value)> step) {
+      forKeysSeen(query, firstKey, seenByAll, seen, /*endIsMasked=*/rule.after.has_value(),
+                  [&](Value from, Value to, bool isMasked) {
+                    sum =
+                        code.loop(from, to, 1, ValueRange{sum}, [&](Value key, ValueRange carried) {
+                          Value shown =
+                              isMasked ? visible(query, code.add(firstKey, key)) : Value();
+                          return SmallVector<Value>{step(key, shown, carried[0])};
+                        })[0];
+                  });
+      return sum;
     };
-    auto scoreOf = [&](Value key) {
-      return multiply(code.loadVector(scores.buffer, scoreAt(key)), scaling);
-    };
+    auto stored = [&](Value key) { return code.loadVector(scores.buffer, scoreAt(key)); };
+    auto scoreOf = [&](Value key) { return this->scoreOf(stored(key), lane, key).value; };
     auto where = [&](Value shown, Value value, Value other) -> Value {
       return shown ? code.create<arith::SelectOp>(shown, value, other) : value;
     };
     Value maximum = reduce(oldMaximum, [&](Value key, Value shown, Value highest) -> Value {
-      Value score = where(shown, scoreOf(key), hidden);
+      Value whole = scoreOf(key), score = where(shown, whole, hidden);
+      if (bendsScores()) // once is enough
+        code.storeVector(whole, scores.buffer, scoreAt(key));
       // A NaN is not greater, but it survives in the score.
       Value greater = code.create<arith::CmpFOp>(arith::CmpFPredicate::OGT, score, highest);
       return code.create<arith::SelectOp>(greater, score, highest);
     });
     Value total = reduce(zero, [&](Value key, Value shown, Value sum) {
-      Value share = where(shown, exp(minus(scoreOf(key), maximum)), zero);
+      Value score = bendsScores() ? stored(key) : scoreOf(key);
+      Value share = where(shown, exp(minus(score, maximum)), zero);
       code.storeVector(share, scores.buffer, scoreAt(key));
       return plus(sum, share);
     });
@@ -195,8 +206,8 @@ LogicalResult scheduleAttention(KernelScheduler &kernel) {
   if (!op || !resultViews(op, 0) || !resultViews(op, 1))
     return failure();
   const AttentionForm form(op.getQuery(), op.getKey(), op.getValue());
-  const AttentionShape shape =
-      chooseBlocks(form, op.getCausal(), mostQueries, kernel.machine, kernel.choice);
+  const graph::AttentionRule rule(op);
+  const AttentionShape shape = chooseBlocks(form, rule, mostQueries, kernel.machine, kernel.choice);
   const int64_t units = unitsOf(shape);
   if (units) {
     AttentionScratch scratch(kernel, form, shape);
@@ -208,10 +219,11 @@ LogicalResult scheduleAttention(KernelScheduler &kernel) {
     scratch.sumBlock(shape.queries, shape.queryValueTile, shape.valueHead);
     for (int statistic = 0; statistic < 3; ++statistic)
       scratch.elements(shape.queries + lanes);
+    scratch.mask(rule);
   }
-  const double share = op.getCausal() ? 0.5 : 1;
   launchAttention(kernel, "attention", shape, units,
-                  2.0 * share * shape.queries * shape.keyCount * (shape.head + shape.valueHead),
+                  2.0 * rule.share() * shape.queries * shape.keyCount *
+                      (shape.head + shape.valueHead),
                   fitsNextPair(kernel, form, shape, {op.getQuery(), op.getKey(), op.getValue()}));
   return success();
 }

@@ -3,9 +3,10 @@
 /// that sums over queries and over keys are added in one fixed order.
 ///
 /// With P = exp(scale·S - lse), D = rowsum(dO ∘ O) and dS = scale · P ∘ (dP - D), dP = dO·Vᵀ:
-/// dV = Pᵀ·dO, dK = dSᵀ·Q, dQ = dS·K.
+/// dV = Pᵀ·dO, dK = dSᵀ·Q, dQ = dS·K. Soft caps and masks come between S and P as in the forward
+/// kernel; a soft cap's derivative 1 - tanh² is a factor of dS.
 #include "codegen/cpu/AttentionBlocks.h"
-#include "ir/dialect/Graph.h"
+#include <limits>
 
 using namespace mlir;
 
@@ -19,8 +20,8 @@ constexpr int64_t mostQueries = 64;
 class BackwardEmitter : AttentionEmitter {
 public:
   BackwardEmitter(KernelBuilder &kernel, graph::AttentionBackwardOp op)
-      : AttentionEmitter(kernel, op.getQuery(), op.getKey(), op.getValue(),
-                         op.getScale().convertToDouble(), op.getCausal()),
+      : AttentionEmitter(kernel, AttentionForm(op.getQuery(), op.getKey(), op.getValue()),
+                         graph::AttentionRule(op)),
         op(op) {}
 
   LogicalResult emit();
@@ -77,6 +78,7 @@ LogicalResult BackwardEmitter::emit() {
   valueGradient = sumBlock(shape.keyCount, shape.keyValueTile, shape.valueHead);
   lse = scratch(shape.queries);
   products = scratch(shape.queries);
+  allocateMask();
   forUnits(shape.keyPairs(), [&](Value unit) { emitUnit(unit); });
   return success();
 }
@@ -86,6 +88,7 @@ void BackwardEmitter::emitUnit(Value unit) {
   Value first = shape.group == 1 ? unit : code.mul(unit, shape.group);
   enter(key, first);
   enter(value, first);
+  sight.enter(kernel.points(1), first);
   nearKeys = blockOf(key, keyBlock, code.index(0), shape.keyCount);
   nearValues = blockOf(value, valueBlock, code.index(0), shape.keyCount);
   fillZero(keyGradient, shape.keyCount);
@@ -117,8 +120,9 @@ void BackwardEmitter::emitQueryBlock(Value pair, Value first, Value count) {
   loadStatistics(pair, first, count);
   fillZero(queryGradient, shape.queries);
   Value end = keysSeen(first, count);
-  code.loop(code.index(0), end, shape.keys, [&](Value firstKey) {
+  code.loop(firstBlockSeen(first), end, shape.keys, [&](Value firstKey) {
     Value keys = code.min(code.index(shape.keys), code.sub(end, firstKey));
+    packMask(pair, first, count, firstKey, keys);
     emitKeyBlock(pair, first, count, firstKey, keys);
   });
   storeRows(queryPlaces, pair, first, count, queryGradient, shape.head);
@@ -133,8 +137,14 @@ void BackwardEmitter::loadStatistics(Value pair, Value first, Value count) {
         points.split(PointIndex::uniform(pair, shape.pairs), type.getShape().take_front(2));
     Value position = code.add(first, row);
     indices.push_back(PointIndex::uniform(position, shape.queryCount));
-    code.store(code.convert(points.at(op.getLse(), ArrayRef<PointIndex>(indices)), sumType), lse,
-               row);
+    Value logSum = code.convert(points.at(op.getLse(), ArrayRef<PointIndex>(indices)), sumType);
+    if (rule.mayHideAll()) { // a query that saw no key: its probabilities are 0
+      constexpr double infinity = std::numeric_limits<double>::infinity();
+      Value seesNone = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, logSum,
+                                                  code.constant(sumType, -infinity));
+      logSum = code.create<arith::SelectOp>(seesNone, code.constant(sumType, infinity), logSum);
+    }
+    code.store(logSum, lse, row);
 
     auto rowStart = [&](const Matrix &matrix) {
       return code.add(matrix.base, code.mul(position, matrix.rowStride));
@@ -200,7 +210,7 @@ void BackwardEmitter::emitKeyBlock(Value pair, Value firstQuery, Value queryCoun
 void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey, Value count,
                                           const BlockExtent &extent) {
   auto vector = lanesOf(sumType);
-  Value scaling = code.constant(vector, scale), zero = code.zero(vector);
+  Value scaling = code.constant(vector, rule.scale), zero = code.zero(vector);
   code.loop(code.index(0), code.index(shape.queries), lanes, [&](Value lane) {
     Value logSum = code.loadVector(lse, lane), product = code.loadVector(products, lane);
     // The lanes of one tile of queries have the same keys.
@@ -210,20 +220,23 @@ void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey, Valu
     auto differentiate = [&](Value from, Value to, bool masked) {
       code.loop(from, to, 1, [&](Value key) {
         Value at = code.add(code.mul(key, scores.rowStride), lane);
-        Value share = exp(minus(multiply(code.loadVector(scores.buffer, at), scaling), logSum));
+        Score score = scoreOf(code.loadVector(scores.buffer, at), lane, key);
+        Value share = exp(minus(score.value, logSum));
         if (masked)
           share =
               code.create<arith::SelectOp>(visible(query, code.add(firstKey, key)), share, zero);
         Value change = minus(code.loadVector(scoreGradients.buffer, at), product);
         code.storeVector(share, scores.buffer, at);
-        code.storeVector(multiply(multiply(share, scaling), change), scoreGradients.buffer, at);
+        change = multiply(multiply(share, scaling), change);
+        if (score.tanh)
+          change =
+              multiply(change, minus(code.constant(vector, 1), multiply(score.tanh, score.tanh)));
+        code.storeVector(change, scoreGradients.buffer, at);
       });
     };
-    // Keys that all lanes see, then those that need a mask.
-    Value seenByAll = causal ? keysSeenByAll(query, firstKey, count) : end;
-    differentiate(code.index(0), seenByAll, /*masked=*/false);
-    if (causal)
-      differentiate(seenByAll, end, /*masked=*/true);
+    // Tiles overhang: what is beyond the last key that is seen counts as hidden.
+    Value seenByAll = sight.hasEnd() ? keysSeenByAll(query, firstKey, count) : end;
+    forKeysSeen(query, firstKey, seenByAll, end, /*endIsMasked=*/sight.hasEnd(), differentiate);
   });
 }
 
@@ -234,8 +247,8 @@ LogicalResult scheduleAttentionBackward(KernelScheduler &kernel) {
   if (!op || !resultViews(op, 0) || !resultViews(op, 1) || !resultViews(op, 2))
     return failure();
   const AttentionForm form(op.getQuery(), op.getKey(), op.getValue());
-  const AttentionShape shape =
-      chooseBlocks(form, op.getCausal(), mostQueries, kernel.machine, kernel.choice);
+  const graph::AttentionRule rule(op);
+  const AttentionShape shape = chooseBlocks(form, rule, mostQueries, kernel.machine, kernel.choice);
   const Value tensors[] = {op.getQuery(), op.getKey(), op.getValue(), op.getOutput(),
                            op.getGradient()};
   if (shape.pairs) {
@@ -255,10 +268,10 @@ LogicalResult scheduleAttentionBackward(KernelScheduler &kernel) {
     scratch.sumBlock(shape.keyCount, shape.keyValueTile, shape.valueHead);
     scratch.elements(shape.queries); // log-sum-exp
     scratch.elements(shape.queries); // D
+    scratch.mask(rule);
   }
-  const double share = op.getCausal() ? 0.5 : 1;
   launchAttention(kernel, "attention_backward", shape, shape.keyPairs(),
-                  2.0 * share * shape.group * shape.queryCount * shape.keyCount *
+                  2.0 * rule.share() * shape.group * shape.queryCount * shape.keyCount *
                       (3 * shape.head + 2 * shape.valueHead),
                   fitsNextPair(kernel, form, shape, tensors));
   return success();

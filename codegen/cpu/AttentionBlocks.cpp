@@ -14,6 +14,7 @@ namespace {
 /// Values of so many keys stay in L1 beside their scores while tiles of queries pass.
 constexpr int64_t keysAtOnce = 64;
 constexpr int64_t storedAhead = 8; ///< rows of results that are prefetched
+constexpr int64_t maskedQueries = 64;
 constexpr int64_t queryStep = 32, shortSequence = 256;
 constexpr int64_t cacheLine = 64;
 
@@ -68,14 +69,17 @@ int64_t queryPanelsSize(const AttentionShape &shape, const Panels &panels) {
 // Schedule
 //===--------------------------------------------------------------------------------------------===//
 
-AttentionShape chooseBlocks(const AttentionForm &form, bool causal, int64_t mostQueries,
-                            const MachineShape &machine, const BlockChoice &choice) {
+AttentionShape chooseBlocks(const AttentionForm &form, const graph::AttentionRule &rule,
+                            int64_t mostQueries, const MachineShape &machine,
+                            const BlockChoice &choice) {
   AttentionShape shape(form.extents);
   // A narrow tile of queries wastes less beyond the diagonal, a wide one loads less.
-  const bool isNarrow = causal && shape.queryCount <= shortSequence;
+  const bool isNarrow = rule.isBanded() && shape.queryCount <= shortSequence;
   const int64_t tileQueries = isNarrow || shape.queryCount <= lanes ? lanes : queryStep;
   // Blocks of about equal size: what the last one lacks is computed all the same.
   const int64_t count = std::max<int64_t>(shape.queryCount, 1);
+  if (rule.mask && differsByQuery(rule)) // whose block stays in L1 beside the scores
+    mostQueries = std::min(mostQueries, maskedQueries);
   shape.queries =
       llvm::alignTo(llvm::divideCeil(count, llvm::divideCeil(count, mostQueries)), tileQueries);
   shape.keys = std::clamp<int64_t>(shape.keyCount, 1, keysAtOnce);
@@ -114,6 +118,11 @@ void AttentionScratch::queryPanels(int64_t depth) {
   elements(queryPanelsSize(shape, queryPanelsOf(shape, depth)));
 }
 
+void AttentionScratch::mask(const graph::AttentionRule &rule) {
+  if (rule.mask)
+    elements(maskPanels(rule, shape).size(1));
+}
+
 void AttentionScratch::sumBlock(int64_t rows, Tile tile, int64_t columns) {
   elements(sumBlockSize(rows, tile, columns));
 }
@@ -144,13 +153,10 @@ bool fitsNextPair(KernelScheduler &kernel, const AttentionForm &form, const Atte
 // Emission
 //===--------------------------------------------------------------------------------------------===//
 
-AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, Value query, Value key, Value value,
-                                   double scale, bool causal)
-    : kernel(kernel), code{kernel.builder, kernel.location()}, scale(scale), causal(causal) {
-  const AttentionForm form(query, key, value);
-  sumType = form.sumType;
-  shape = AttentionShape(form.extents);
-}
+AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, const AttentionForm &form,
+                                   const graph::AttentionRule &rule)
+    : kernel(kernel), code{kernel.builder, kernel.location()}, rule(rule), sumType(form.sumType),
+      shape(form.extents), sight(code, form, rule) {}
 
 LogicalResult AttentionEmitter::readPlan(int64_t (*units)(const AttentionShape &)) {
   AttentionSizes sizes;
@@ -385,80 +391,6 @@ void AttentionEmitter::fillZero(const SumBlock &block, int64_t rows) {
   Value zero = code.zero(lanesOf(sumType));
   code.loop(code.index(0), code.index(rows * block.rowStride), lanes,
             [&](Value at) { code.storeVector(zero, block.buffer, at); });
-}
-
-//===--------------------------------------------------------------------------------------------===//
-// Causality
-//===--------------------------------------------------------------------------------------------===//
-
-Value AttentionEmitter::keysSeen(Value firstQuery, Value queryCount) {
-  if (!causal)
-    return code.index(shape.keyCount);
-  // Query i sees keys up to i + (keys - queries).
-  Value seen = code.add(code.add(firstQuery, queryCount), shape.keyCount - shape.queryCount);
-  return code.max(code.min(seen, code.index(shape.keyCount)), code.index(0));
-}
-
-Value AttentionEmitter::keysSeen(Value query, int64_t queryCount, Value firstKey, Value count) {
-  if (!causal)
-    return count;
-  return code.min(code.subClamped(keysSeen(query, code.index(queryCount)), firstKey), count);
-}
-
-BlockExtent AttentionEmitter::scoreExtent(Value firstQuery, Value firstKey, Value count,
-                                          int64_t head, bool whole) {
-  BlockExtent extent(code, count, code.index(head));
-  extent.rows = [=, this](Value column) {
-    Value seen = keysSeen(code.add(firstQuery, column), shape.scoreTile.columns(), firstKey, count);
-    return whole ? code.min(code.mul(code.ceilDiv(seen, lanes), lanes), code.index(shape.keys))
-                 : seen;
-  };
-  return extent;
-}
-
-BlockExtent AttentionEmitter::queryExtent(Tile tile, Value firstQuery, Value firstKey,
-                                          Value count) {
-  BlockExtent extent(code, code.index(shape.queries), count);
-  extent.depth = [=, this](Value row) {
-    return std::pair(code.index(0),
-                     keysSeen(code.add(firstQuery, row), tile.rows, firstKey, count));
-  };
-  if (!causal)
-    return extent;
-  auto seenByAll = [=, this](Value row) {
-    return keysSeenByAll(code.add(firstQuery, row), firstKey, count);
-  };
-  extent.whole = [=, this](Value row) { return std::pair(code.index(0), seenByAll(row)); };
-  extent.counts = [=, this](Value row, Value key) { return code.isBelow(key, seenByAll(row)); };
-  return extent;
-}
-
-BlockExtent AttentionEmitter::keyExtent(Tile tile, Value firstQuery, Value queryCount,
-                                        Value firstKey, Value count) {
-  BlockExtent extent(code, count, queryCount);
-  if (!causal)
-    return extent;
-  auto firstThatSees = [=, this](Value key) {
-    Value query = code.subClamped(code.add(firstKey, key),
-                                  code.add(firstQuery, shape.keyCount - shape.queryCount));
-    return code.min(query, queryCount);
-  };
-  extent.depth = [=](Value row) { return std::pair(firstThatSees(row), queryCount); };
-  extent.whole = [=, this](Value row) {
-    return std::pair(firstThatSees(code.add(row, tile.rows - 1)), queryCount);
-  };
-  extent.counts = [=, this](Value row, Value query) {
-    return code.isBelow(firstThatSees(row), code.add(query, 1));
-  };
-  return extent;
-}
-
-Value AttentionEmitter::visible(Value query, Value key) {
-  Value first = code.sub(key, code.add(query, shape.keyCount - shape.queryCount));
-  Value hidden = code.maskBelow(first);
-  Value all = code.create<arith::ConstantOp>(
-      DenseElementsAttr::get(lanesOf(code.builder.getI1Type()), true));
-  return code.create<arith::XOrIOp>(hidden, all);
 }
 
 //===--------------------------------------------------------------------------------------------===//

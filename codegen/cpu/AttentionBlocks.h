@@ -5,7 +5,7 @@
 #include "codegen/cpu/Emitters.h"
 #include "codegen/cpu/KernelScheduler.h"
 #include "codegen/cpu/Packing.h"
-#include "codegen/kernel/AttentionForm.h"
+#include "codegen/kernel/AttentionSight.h"
 
 namespace ingot {
 
@@ -48,8 +48,14 @@ struct AttentionSizes {
 };
 
 /// Chooses blocks and tiles by shape and machine; blocks have up to `mostQueries`.
-AttentionShape chooseBlocks(const AttentionForm &form, bool causal, int64_t mostQueries,
-                            const MachineShape &machine, const BlockChoice &choice);
+AttentionShape chooseBlocks(const AttentionForm &form, const graph::AttentionRule &rule,
+                            int64_t mostQueries, const MachineShape &machine,
+                            const BlockChoice &choice);
+
+/// Blocks of the mask are copied: [key, query] as the scores are, or keys alone where it is the
+/// same for all queries.
+bool differsByQuery(const graph::AttentionRule &rule);
+Panels maskPanels(const graph::AttentionRule &rule, const AttentionShape &shape);
 
 /// Adds the scratch, in elements of sums, of what an attention allocates; the emitters allocate the
 /// same in the same order.
@@ -61,6 +67,7 @@ public:
   void rowBlock(mlir::Value tensor, int64_t rows);
   void queryPanels(int64_t depth);
   void sumBlock(int64_t rows, Tile tile, int64_t columns);
+  void mask(const graph::AttentionRule &rule);
   void scoreBlock() { sumBlock(shape.keys, shape.scoreTile, shape.queries); }
   void elements(int64_t count);
 
@@ -90,8 +97,8 @@ protected:
     mlir::Value base;               ///< where the current pair's matrix starts
   };
 
-  AttentionEmitter(KernelBuilder &kernel, mlir::Value query, mlir::Value key, mlir::Value value,
-                   double scale, bool causal);
+  AttentionEmitter(KernelBuilder &kernel, const AttentionForm &form,
+                   const graph::AttentionRule &rule);
 
   mlir::Value scratch(int64_t count);
   Matrix matrix(mlir::Value tensor, int64_t group = 1);
@@ -138,13 +145,25 @@ protected:
 
   /// One past the last key that a block of queries sees.
   mlir::Value keysSeen(mlir::Value firstQuery, mlir::Value queryCount);
-  /// How many of the `count` keys from `firstKey` on the `queryCount` queries from `query` on see.
+  /// The first block of keys of which a query from `firstQuery` on sees one.
+  mlir::Value firstBlockSeen(mlir::Value firstQuery);
+  /// How many of the `count` keys from `firstKey` on the `queryCount` queries from `query` on see,
+  /// those that come before what they see included.
   mlir::Value keysSeen(mlir::Value query, int64_t queryCount, mlir::Value firstKey,
                        mlir::Value count);
   /// How many of these keys all lanes from `query` on see; after them, some do not.
   mlir::Value keysSeenByAll(mlir::Value query, mlir::Value firstKey, mlir::Value count) {
     return keysSeen(query, 1, firstKey, count);
   }
+  /// How many keys from `firstKey` on come before those that queries from `query` on see.
+  mlir::Value keysBeforeSight(mlir::Value query, mlir::Value firstKey) {
+    return code.subClamped(sight.keysFrom(query), firstKey);
+  }
+  /// Runs down the keys below `end` of a block that the lanes from `query` on see: those that all
+  /// see, with those around them that need a mask. `seenByAll` is how many come before the latter.
+  using KeySteps = llvm::function_ref<void(mlir::Value from, mlir::Value to, bool isMasked)>;
+  void forKeysSeen(mlir::Value query, mlir::Value firstKey, mlir::Value seenByAll, mlir::Value end,
+                   bool endIsMasked, KeySteps steps);
   /// The scores of a block, [key, query], that are computed: in steps of a tile's queries the keys
   /// that they see, up to whole vectors of keys where `whole`.
   BlockExtent scoreExtent(mlir::Value firstQuery, mlir::Value firstKey, mlir::Value count,
@@ -157,6 +176,18 @@ protected:
                         mlir::Value firstKey, mlir::Value count);
   /// Lanes whose query, `query` + lane, sees the key.
   mlir::Value visible(mlir::Value query, mlir::Value key);
+
+  /// A mask: where its blocks are copied, a block, and its values beside scores.
+  void allocateMask();
+  void packMask(mlir::Value pair, mlir::Value firstQuery, mlir::Value queryCount,
+                mlir::Value firstKey, mlir::Value count);
+  /// What the softmax sees of products of queries and a key, in lanes of queries.
+  struct Score {
+    mlir::Value value;
+    mlir::Value tanh; ///< of the soft cap; null without
+  };
+  Score scoreOf(mlir::Value products, mlir::Value lane, mlir::Value key);
+  bool bendsScores() const { return rule.mask || rule.softCap != 0; }
 
   /// Copies rows of sums, each times a factor where given, to the views of a result, whose matrices
   /// start at row `first` of the pair.
@@ -179,12 +210,13 @@ protected:
 
   KernelBuilder &kernel;
   Code code;
+  const graph::AttentionRule rule;
   mlir::Type sumType;
   AttentionShape shape;
-  double scale;
-  bool causal;
+  AttentionSight sight;
 
 private:
+  Panels maskBlock;
   int64_t unitsPerGrain = 1;
   bool prefetch = false;
 };

@@ -14,8 +14,8 @@ class ForwardEmitter : AttentionBlock {
 public:
   ForwardEmitter(CudaKernel &kernel, graph::AttentionOp op, const AttentionForm &form,
                  const AttentionTiling &tiling)
-      : AttentionBlock(kernel, form, op.getScale().convertToDouble(), op.getCausal(), tiling),
-        op(op), columns(extents.valueHead, tiling.across) {}
+      : AttentionBlock(kernel, form, graph::AttentionRule(op), tiling), op(op),
+        columns(extents.valueHead, tiling.across) {}
 
   LogicalResult emit();
 
@@ -50,15 +50,13 @@ ForwardEmitter::State ForwardEmitter::step(State state, Value firstKey) {
   kernel.synchronise();
   Values shares = products(queryTile, keyTile);
   const int64_t keys = columnsOfThread();
-  Value scaling = constant(scale), hidden = constant(-std::numeric_limits<double>::infinity());
+  Value hidden = constant(-std::numeric_limits<double>::infinity());
   for (int64_t i = 0; i < rowsOfThread; ++i) {
     Value maximum = state.maxima[i];
     for (int64_t j = 0; j < keys; ++j) {
       Value &score = shares[i * keys + j], position = code.add(firstKey, column(j));
-      // Where queries see no further than themselves, none that exists sees beyond the last key.
-      Value seen = causal ? visible(code.add(first, row(i)), position)
-                          : inside(position, extents.keyCount, tiling.columns);
-      score = choose(seen, multiply(score, scaling), hidden);
+      Value query = code.add(first, row(i));
+      score = choose(seen(query, position), scoreOf(score, query, position).value, hidden);
       maximum = greater(maximum, score);
     }
     maximum = maximumAcross(maximum);
@@ -77,7 +75,11 @@ ForwardEmitter::State ForwardEmitter::step(State state, Value firstKey) {
     }
   }
   store(scores, shares);
-  state.sums = accumulate(scores, valueTile, columns, state.sums);
+  state.sums = accumulateSeen(scores, valueTile, columns, state.sums,
+                              allSee(first, tiling.rows, firstKey, tiling.columns),
+                              [&](Value row, Value key) {
+                                return sight.sees(code.add(first, row), code.add(firstKey, key));
+                              });
   return state;
 }
 
@@ -86,6 +88,11 @@ void ForwardEmitter::finish(const State &state) {
   for (int64_t i = 0; i < rowsOfThread; ++i) {
     totals.push_back(sumAcross(state.totals[i]));
     Value factor = code.create<arith::DivFOp>(constant(1), totals.back());
+    if (rule.mayHideAll()) {
+      Value seesSome =
+          code.create<arith::CmpFOp>(arith::CmpFPredicate::UNE, totals.back(), constant(0));
+      factor = choose(seesSome, factor, constant(0));
+    }
     for (int64_t group = 0; group < columns.groups; ++group)
       sums.push_back(multiply(state.sums[i * columns.groups + group], factor));
   }
@@ -112,7 +119,8 @@ LogicalResult ForwardEmitter::emit() {
   valueTile = tile(tiling.columns, value);
   scores = scoreTile();
 
-  place(extents.queryCount, /*lastFirst=*/causal);
+  place(extents.queryCount, /*lastFirst=*/rule.after.has_value());
+  sight.enter(kernel.points(1), pair);
   load(query, first, queryTile);
   State initial = start();
   Values carried;
@@ -123,7 +131,7 @@ LogicalResult ForwardEmitter::emit() {
                  Values(all.slice(rowsOfThread, rowsOfThread)),
                  Values(all.drop_front(2 * rowsOfThread))};
   };
-  Values last = code.loop(code.index(0), keysSeen(code.add(first, tiling.rows)), tiling.columns,
+  Values last = code.loop(keysFrom(first), keysSeen(code.add(first, tiling.rows)), tiling.columns,
                           carried, [&](Value firstKey, ValueRange all) {
                             State next = step(stateOf(all), firstKey);
                             Values values = next.maxima;

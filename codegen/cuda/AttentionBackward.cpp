@@ -3,11 +3,14 @@
 /// block's, in one order, and nothing is atomic.
 ///
 /// With P = exp(scale·S - lse), D = rowsum(dO ∘ O) and dS = scale · P ∘ (dP - D), dP = dO·Vᵀ:
-/// dQ = dS·K; dV = Pᵀ·dO, dK = dSᵀ·Q. The first launch leaves D in launch scratch.
+/// dQ = dS·K; dV = Pᵀ·dO, dK = dSᵀ·Q. Soft caps and masks come between S and P as in the forward
+/// kernel; a soft cap's derivative 1 - tanh² is a factor of dS. The first launch leaves D in launch
+/// scratch.
 #include "codegen/cuda/AttentionBlock.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <limits>
 
 using namespace mlir;
 
@@ -25,8 +28,8 @@ class BackwardEmitter : protected AttentionBlock {
 protected:
   BackwardEmitter(CudaKernel &kernel, graph::AttentionBackwardOp op, const AttentionForm &form,
                   const AttentionTiling &tiling)
-      : AttentionBlock(kernel, form, op.getScale().convertToDouble(), op.getCausal(), tiling),
-        op(op), query(matrix(op.getQuery(), 0)), key(matrix(op.getKey(), 1)),
+      : AttentionBlock(kernel, form, graph::AttentionRule(op), tiling), op(op),
+        query(matrix(op.getQuery(), 0)), key(matrix(op.getKey(), 1)),
         value(matrix(op.getValue(), 2)), output(matrix(op.getOutput(), 3)),
         gradient(matrix(op.getGradient(), 4)) {
     deltas = kernel.launchScratch(
@@ -41,21 +44,35 @@ protected:
   struct Statistics {
     Value lse, delta;
   };
-  struct Score {
+  Value lseAt(Value position);
+  struct ScoreGradient {
     Value share, change; ///< P and dS
   };
-  Score differentiate(Value score, Value scoreGradient, const Statistics &query, Value seen);
+  ScoreGradient differentiate(const Score &score, Value scoreGradient, const Statistics &query,
+                              Value seen);
 
   graph::AttentionBackwardOp op;
   Matrix query, key, value, output, gradient;
   Value deltas; ///< D of every query
 };
 
-BackwardEmitter::Score BackwardEmitter::differentiate(Value score, Value scoreGradient,
-                                                      const Statistics &query, Value seen) {
-  Value scaling = constant(scale);
-  Value share = exp(minus(multiply(score, scaling), query.lse));
-  Value change = multiply(multiply(share, scaling), minus(scoreGradient, query.delta));
+/// Such that probabilities of a query that saw no key are 0.
+Value BackwardEmitter::lseAt(Value position) {
+  Value lse = read(op.getLse(), position);
+  if (!rule.mayHideAll())
+    return lse;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  Value seesNone = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, lse, constant(-infinity));
+  return choose(seesNone, constant(infinity), lse);
+}
+
+BackwardEmitter::ScoreGradient BackwardEmitter::differentiate(const Score &score,
+                                                              Value scoreGradient,
+                                                              const Statistics &query, Value seen) {
+  Value share = exp(minus(score.value, query.lse));
+  Value change = multiply(multiply(share, constant(rule.scale)), minus(scoreGradient, query.delta));
+  if (score.tanh)
+    change = multiply(change, minus(constant(1), multiply(score.tanh, score.tanh)));
   return {choose(seen, share, constant(0)), choose(seen, change, constant(0))};
 }
 
@@ -111,14 +128,18 @@ SmallVector<Value> QueryEmitter::step(Value firstKey, ValueRange sums) {
   const int64_t keys = columnsOfThread();
   for (int64_t i = 0; i < rowsOfThread; ++i)
     for (int64_t j = 0; j < keys; ++j) {
-      Value position = code.add(firstKey, column(j));
-      Value seen = causal ? visible(code.add(first, row(i)), position)
-                          : inside(position, extents.keyCount, tiling.columns);
+      Value position = code.add(firstKey, column(j)), query = code.add(first, row(i));
       Value &score = found[i * keys + j];
-      score = differentiate(score, gradients[i * keys + j], statistics[i], seen).change;
+      score = differentiate(scoreOf(score, query, position), gradients[i * keys + j], statistics[i],
+                            seen(query, position))
+                  .change;
     }
   store(scores, found);
-  return accumulate(scores, keyTile, columns, sums);
+  return accumulateSeen(scores, keyTile, columns, sums,
+                        allSee(first, tiling.rows, firstKey, tiling.columns),
+                        [&](Value row, Value key) {
+                          return sight.sees(code.add(first, row), code.add(firstKey, key));
+                        });
 }
 
 LogicalResult QueryEmitter::emit() {
@@ -133,12 +154,13 @@ LogicalResult QueryEmitter::emit() {
   valueTile = tile(tiling.columns, value);
   scores = scoreTile();
 
-  place(extents.queryCount, /*lastFirst=*/causal);
+  place(extents.queryCount, /*lastFirst=*/rule.after.has_value());
+  sight.enter(kernel.points(1), pair);
   load(query, first, queryTile);
   load(gradient, first, gradientTile);
   for (int64_t number = 0; number < rowsOfThread; ++number) {
     Value position = clamped(code.add(first, row(number)), extents.queryCount);
-    statistics.push_back({read(op.getLse(), position), deltaOf(position)});
+    statistics.push_back({lseAt(position), deltaOf(position)});
   }
   forRowsOnce(extents.queryCount, [&](int64_t number, Value position) {
     code.create<memref::StoreOp>(statistics[number].delta, deltas,
@@ -146,7 +168,7 @@ LogicalResult QueryEmitter::emit() {
   });
   Values sums = noSums(columns);
   if (!sums.empty())
-    sums = code.loop(code.index(0), keysSeen(code.add(first, tiling.rows)), tiling.columns, sums,
+    sums = code.loop(keysFrom(first), keysSeen(code.add(first, tiling.rows)), tiling.columns, sums,
                      [&](Value firstKey, ValueRange carried) { return step(firstKey, carried); });
   storeRows(*places, extents.queryCount, columns, sums);
   return success(!broken);
@@ -167,6 +189,7 @@ public:
 
 private:
   Value firstQuerySeeing(Value key);
+  Value queriesSeeing(Value endKey);
   Values step(Value firstQuery, ValueRange sums);
 
   const HeadColumns columns, valueColumns;
@@ -175,10 +198,20 @@ private:
 
 /// In whole tiles of queries.
 Value KeyEmitter::firstQuerySeeing(Value key) {
-  if (!causal)
+  if (!rule.after)
     return code.index(0);
-  Value query = code.subClamped(key, code.index(extents.keyCount - extents.queryCount));
+  Value query = code.subClamped(key, sight.shift(*rule.after));
   return code.mul(code.div(query, tiling.columns), tiling.columns);
+}
+
+/// One past the last query that sees a key before this one; none where there is no key.
+Value KeyEmitter::queriesSeeing(Value endKey) {
+  Value count = code.index(extents.queryCount);
+  if (rule.before)
+    count = code.min(code.subClamped(endKey, sight.shift(-*rule.before)), count);
+  if (!rule.length)
+    return count;
+  return choose(code.isBelow(first, sight.keyCount()), count, code.index(0));
 }
 
 /// Rows are keys: scores are those of the queries, transposed.
@@ -194,21 +227,29 @@ SmallVector<Value> KeyEmitter::step(Value firstQuery, ValueRange sums) {
     Value exists = inside(position, extents.queryCount, tiling.columns),
           real = clamped(position, extents.queryCount);
     Value delta = code.create<memref::LoadOp>(deltas, ValueRange{placeOfDelta(real)});
-    const Statistics statistics{read(op.getLse(), real), delta};
+    const Statistics statistics{lseAt(real), delta};
     for (int64_t i = 0; i < rowsOfThread; ++i) {
-      Value seen = both(visible(position, code.add(first, row(i))), exists);
+      Value key = code.add(first, row(i));
+      Value seen = both(sight.sees(position, key), exists);
       Value &share = shares[i * queries + j], &change = changes[i * queries + j];
-      Score score = differentiate(share, change, statistics, seen);
+      const ScoreGradient score =
+          differentiate(scoreOf(share, position, key), change, statistics, seen);
       share = score.share;
       change = score.change;
     }
   }
   const size_t ofValues = rowsOfThread * valueColumns.groups;
   store(scores, shares);
-  Values next = accumulate(scores, gradientTile, valueColumns, sums.take_front(ofValues));
+  Value all = allSee(firstQuery, tiling.columns, first, tiling.rows);
+  auto sees = [&](Value row, Value query) {
+    return sight.sees(code.add(firstQuery, query), code.add(first, row));
+  };
+  Values next =
+      accumulateSeen(scores, gradientTile, valueColumns, sums.take_front(ofValues), all, sees);
   kernel.synchroniseWarp(); // until the scores are used
   store(scores, changes);
-  llvm::append_range(next, accumulate(scores, queryTile, columns, sums.drop_front(ofValues)));
+  llvm::append_range(
+      next, accumulateSeen(scores, queryTile, columns, sums.drop_front(ofValues), all, sees));
   return next;
 }
 
@@ -227,6 +268,7 @@ LogicalResult KeyEmitter::emit() {
   place(extents.keyCount, /*lastFirst=*/false);
   const Value firstPair = extents.group == 1 ? pair : code.mul(pair, extents.group);
   pair = firstPair;
+  sight.enter(kernel.points(1), pair);
   load(key, first, keyTile);
   load(value, first, valueTile);
   Values sums = noSums(valueColumns);
@@ -234,8 +276,8 @@ LogicalResult KeyEmitter::emit() {
   llvm::append_range(sums, noSums(columns));
   auto addQueries = [&](ValueRange before) -> Values {
     return code.loop(
-        firstQuerySeeing(first), code.index(extents.queryCount), tiling.columns, before,
-        [&](Value firstQuery, ValueRange carried) { return step(firstQuery, carried); });
+        firstQuerySeeing(first), queriesSeeing(code.add(first, tiling.rows)), tiling.columns,
+        before, [&](Value firstQuery, ValueRange carried) { return step(firstQuery, carried); });
   };
   if (extents.queryCount && !sums.empty()) {
     if (extents.group == 1)
@@ -282,7 +324,7 @@ LogicalResult scheduleAttentionBackward(CudaScheduler &kernel) {
   kernel.addLaunchScratch(std::max<int64_t>(1, extents.pairs * extents.queryCount) *
                           form.sumBytes());
   const double product = 2.0 * double(extents.pairs) * double(extents.queryCount) *
-                         double(extents.keyCount) * (op.getCausal() ? 0.5 : 1);
+                         double(extents.keyCount) * graph::AttentionRule(op).share();
   const auto head = double(extents.head), valueHead = double(extents.valueHead);
   kernel.launch(ofQueries, queries.blocks(extents.pairs, extents.queryCount), queries,
                 product * (2 * head + valueHead));

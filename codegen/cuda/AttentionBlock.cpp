@@ -4,6 +4,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
+#include <limits>
 
 using namespace mlir;
 
@@ -139,10 +140,16 @@ LogicalResult readTiling(CudaKernel &kernel, int64_t pairs, int64_t rows, ValueR
 // Place
 //===--------------------------------------------------------------------------------------------===//
 
-AttentionBlock::AttentionBlock(CudaKernel &kernel, const AttentionForm &form, double scale,
-                               bool causal, const AttentionTiling &tiling)
-    : kernel(kernel), code(kernel.code), extents(form.extents), sumType(form.sumType), scale(scale),
-      causal(causal), tiling(tiling),
+static bool isPlainCausal(const graph::AttentionRule &rule) {
+  return rule.after == 0 && !rule.before && !rule.offset && !rule.length && !rule.mask &&
+         rule.softCap == 0;
+}
+
+AttentionBlock::AttentionBlock(CudaKernel &kernel, const AttentionForm &form,
+                               const graph::AttentionRule &rule, const AttentionTiling &tiling)
+    : kernel(kernel), code(kernel.code), extents(form.extents), sumType(form.sumType), rule(rule),
+      tiling(tiling), sight(code, form, rule),
+      leavesOut((sight.hasStart() || sight.hasEnd()) && !isPlainCausal(rule)),
       threadRow(code.mul(code.div(kernel.thread(), tiling.across), rowsOfThread)),
       threadColumn(code.remainder(kernel.thread(), tiling.across)) {}
 
@@ -154,12 +161,6 @@ void AttentionBlock::place(int64_t count, bool lastFirst) {
   if (lastFirst)
     number = code.sub(code.index(blocks - 1), number);
   first = code.mul(number, tiling.rows);
-}
-
-Value AttentionBlock::visible(Value query, Value key) {
-  if (!causal)
-    return {};
-  return code.isBelow(key, code.add(query, extents.keyCount - extents.queryCount + 1));
 }
 
 Value AttentionBlock::inside(Value position, int64_t count, int64_t step) {
@@ -178,12 +179,13 @@ Value AttentionBlock::clamped(Value position, int64_t count) {
   return code.min(position, code.index(count - 1));
 }
 
-Value AttentionBlock::keysSeen(Value end) {
-  if (!causal)
-    return code.index(extents.keyCount);
-  return code.min(code.add(end, extents.keyCount - extents.queryCount),
-                  code.index(extents.keyCount));
+Value AttentionBlock::keysFrom(Value query) {
+  if (!sight.hasStart())
+    return code.index(0);
+  return code.mul(code.div(sight.keysFrom(query), tiling.columns), tiling.columns);
 }
+
+Value AttentionBlock::keysSeen(Value end) { return sight.keysBefore(end); }
 
 void AttentionBlock::forRows(int64_t count, llvm::function_ref<void(int64_t, Value)> body) {
   for (int64_t number = 0; number < rowsOfThread; ++number) {
@@ -352,7 +354,8 @@ AttentionBlock::Values AttentionBlock::noSums(const HeadColumns &columns) {
 }
 
 AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile &values,
-                                                  const HeadColumns &columns, ValueRange before) {
+                                                  const HeadColumns &columns, ValueRange before,
+                                                  Sees sees) {
   const int64_t groups = columns.groups;
   if (groups == 0)
     return {};
@@ -369,16 +372,72 @@ AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile
                                      code.mul(column(group), columns.lanes), columns.lanes));
           for (int64_t i = 0; i < rowsOfThread; ++i) {
             Value factor = code.create<vector::ExtractOp>(weights[i], lane);
+            Value seen = sees ? sees(row(i), code.add(depth, lane)) : Value();
             if (columns.lanes > 1)
               factor = code.create<vector::BroadcastOp>(lanesOf(columns.lanes), factor);
             for (int64_t group = 0; group < groups; ++group) {
               Value &sum = sums[i * groups + group];
-              sum = code.create<math::FmaOp>(factor, line[group], sum);
+              sum = choose(seen, code.create<math::FmaOp>(factor, line[group], sum), sum);
             }
           }
         }
         return sums;
       });
+}
+
+AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile &values,
+                                                  const HeadColumns &columns, ValueRange before) {
+  return accumulate(scores, values, columns, before, Sees());
+}
+
+AttentionBlock::Values AttentionBlock::accumulateSeen(const Tile &scores, const Tile &values,
+                                                      const HeadColumns &columns, ValueRange before,
+                                                      Value allSee, Sees sees) {
+  if (!leavesOut || before.empty())
+    return accumulate(scores, values, columns, before);
+  auto branch = code.create<scf::IfOp>(before.getTypes(), allSee, /*else=*/true);
+  OpBuilder::InsertionGuard guard(code.builder);
+  for (Block *block : {branch.thenBlock(), branch.elseBlock()}) {
+    code.builder.setInsertionPointToStart(block);
+    code.create<scf::YieldOp>(
+        accumulate(scores, values, columns, before, block == branch.thenBlock() ? Sees() : sees));
+  }
+  return Values(branch.getResults());
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Scores
+//===--------------------------------------------------------------------------------------------===//
+
+/// A tile's padding may come after the last key, which no query sees whose place is no later.
+Value AttentionBlock::seen(Value query, Value key) {
+  const bool neverBeyond = rule.length || (rule.after == 0 && !rule.offset);
+  return both(sight.sees(query, key),
+              neverBeyond ? Value() : inside(key, extents.keyCount, tiling.columns));
+}
+
+AttentionBlock::Score AttentionBlock::scoreOf(Value product, Value query, Value key) {
+  Score score;
+  if (rule.softCap == 0) {
+    score.value = multiply(product, constant(rule.scale));
+  } else {
+    score.tanh = code.create<math::TanhOp>(multiply(product, constant(rule.scale / rule.softCap)));
+    score.value = multiply(score.tanh, constant(rule.softCap));
+  }
+  if (!rule.mask)
+    return score;
+  auto place = [&](Value position, int64_t count) {
+    return PointIndex::uniform(clamped(position, count), count);
+  };
+  PointEmitter points = kernel.points(1);
+  Value added = sight.maskAt(points, pair, place(query, extents.queryCount),
+                             place(key, extents.keyCount), sumType);
+  broken |= !points.ok();
+  Value hidden = constant(-std::numeric_limits<double>::infinity());
+  Value isHidden = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, added, hidden);
+  score.value =
+      choose(isHidden, hidden, rule.isBooleanMask() ? score.value : plus(score.value, added));
+  return score;
 }
 
 //===--------------------------------------------------------------------------------------------===//

@@ -2,7 +2,7 @@
 /// in shared memory and multiplies them there.
 #pragma once
 #include "codegen/cuda/Emitters.h"
-#include "codegen/kernel/AttentionForm.h"
+#include "codegen/kernel/AttentionSight.h"
 
 namespace ingot {
 
@@ -81,7 +81,7 @@ protected:
   using Values = llvm::SmallVector<mlir::Value>;
   static constexpr int64_t rowsOfThread = AttentionTiling::rowsOfThread;
 
-  AttentionBlock(CudaKernel &kernel, const AttentionForm &form, double scale, bool causal,
+  AttentionBlock(CudaKernel &kernel, const AttentionForm &form, const graph::AttentionRule &rule,
                  const AttentionTiling &tiling);
 
   /// Which rows of which pair this block owns, of `count` in each pair: sets `pair` and `first`.
@@ -103,6 +103,12 @@ protected:
   /// sums + scores · values: by row, then group of columns.
   Values accumulate(const Tile &scores, const Tile &values, const HeadColumns &columns,
                     mlir::ValueRange sums);
+  /// The same, but what is hidden from a row takes no part: a share of 0 would make NaN of infinity
+  /// and NaN. `sees` tells whether a query and a key see each other by the row of the block and the
+  /// depth, `allSee` whether the whole tile does.
+  using Sees = llvm::function_ref<mlir::Value(mlir::Value row, mlir::Value depth)>;
+  Values accumulateSeen(const Tile &scores, const Tile &values, const HeadColumns &columns,
+                        mlir::ValueRange sums, mlir::Value allSee, Sees sees);
   Values noSums(const HeadColumns &columns);
   int64_t columnsOfThread() const { return tiling.columns / tiling.across; }
 
@@ -115,8 +121,6 @@ protected:
   /// Where this thread's rows and columns lie among those of the block.
   mlir::Value row(int64_t number) { return code.add(threadRow, number); }
   mlir::Value column(int64_t number) { return code.add(threadColumn, number * tiling.across); }
-  /// Whether a query sees a key; null if all see all.
-  mlir::Value visible(mlir::Value query, mlir::Value key);
   /// Whether a position of tiles of `step` is none of their padding; null if it always is.
   mlir::Value inside(mlir::Value position, int64_t count, int64_t step);
   /// Both conditions, either of which may be null.
@@ -124,8 +128,24 @@ protected:
   mlir::Value choose(mlir::Value condition, mlir::Value value, mlir::Value otherwise);
   /// The last position for those behind it.
   mlir::Value clamped(mlir::Value position, int64_t count);
-  /// One past the last key that a query before `end` sees.
+  /// Of the tiles of keys that queries [query, end) see, where the first one starts and the last
+  /// one ends.
+  mlir::Value keysFrom(mlir::Value query);
   mlir::Value keysSeen(mlir::Value end);
+  /// Whether so many queries and keys from these on all see each other; null if all do.
+  mlir::Value allSee(mlir::Value query, int64_t queries, mlir::Value key, int64_t keys) {
+    return leavesOut
+               ? sight.allSee(query, code.add(query, queries - 1), key, code.add(key, keys - 1))
+               : mlir::Value();
+  }
+  /// Whether a query of the pair sees a key of a tile; null if all see all.
+  mlir::Value seen(mlir::Value query, mlir::Value key);
+  /// What the softmax sees of the product of a query and a key.
+  struct Score {
+    mlir::Value value;
+    mlir::Value tanh; ///< of the soft cap; null without
+  };
+  Score scoreOf(mlir::Value product, mlir::Value query, mlir::Value key);
 
   /// For this thread's rows of the block's that exist.
   void forRows(int64_t count, llvm::function_ref<void(int64_t number, mlir::Value row)> body);
@@ -147,13 +167,18 @@ protected:
   IndexCode &code;
   const AttentionExtents extents;
   const mlir::Type sumType;
-  const double scale;
-  const bool causal;
+  const graph::AttentionRule rule;
   const AttentionTiling tiling;
+  AttentionSight sight;
   mlir::Value pair, first;
   bool broken = false; ///< a diagnostic is out
+  /// Whether what places hide is left out of sums. Kernels that are causal and nothing else
+  /// multiply it by 0.
+  const bool leavesOut;
 
 private:
+  Values accumulate(const Tile &scores, const Tile &values, const HeadColumns &columns,
+                    mlir::ValueRange sums, Sees sees);
   mlir::Type lanesOf(int64_t count) const;
   mlir::Value zero(int64_t lanes);
   mlir::Value elementOf(const Tile &tile, mlir::Value row, mlir::Value column);

@@ -7,6 +7,7 @@ namespace ingot {
 AttentionForm::AttentionForm(Value query, Value key, Value value) {
   auto queryType = cast<RankedTensorType>(query.getType());
   extents.pairs = queryType.getDimSize(0) * queryType.getDimSize(1);
+  extents.heads = std::max<int64_t>(1, queryType.getDimSize(1));
   if (int64_t keyHeads = cast<RankedTensorType>(key.getType()).getDimSize(1))
     extents.group = std::max<int64_t>(1, queryType.getDimSize(1) / keyHeads);
   extents.queryCount = queryType.getDimSize(2);

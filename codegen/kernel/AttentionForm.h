@@ -1,13 +1,14 @@
 /// The attention of a kernel, forward or backward: its sizes, and where its results lie.
 #pragma once
 #include "codegen/kernel/KernelView.h"
-#include "ir/dialect/Graph.h"
+#include "ir/dialect/AttentionRule.h"
 
 namespace ingot {
 
 /// Sizes of an attention; a pair is a batch element and a head of its queries.
 struct AttentionExtents {
   int64_t pairs = 0;
+  int64_t heads = 1; ///< of queries: as many pairs have one batch element
   int64_t group = 1; ///< neighbouring pairs that share keys and values
   int64_t keyPairs() const { return pairs / group; }
   int64_t queryCount = 0, keyCount = 0; ///< sequence lengths

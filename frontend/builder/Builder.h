@@ -366,8 +366,8 @@ private:
 /// heads of queries. A query that sees no key gets 0 and gives no gradient, as in PyTorch's
 /// scaled_dot_product_attention.
 ///
-/// One without mask, offset, length, soft cap and window has kernels that never hold all scores;
-/// the others hold them, from the forward to the backward pass. What is left out shows all keys.
+/// Kernels never hold all scores; but for the gradient of a mask of floats that is trained. What is
+/// left out shows all keys.
 struct AttentionOptions {
   bool causal = false;
   double scale = 0;           ///< of scores; 0 means 1/sqrt(head)

@@ -526,15 +526,6 @@ Value Builder::softmax(Value x, int64_t dimension) {
   return impl->make<graph::SoftmaxOp>(impl->type(x), {x}, {impl->integer("dimension", dimension)});
 }
 
-Value Builder::attention(Value query, Value key, Value value, bool causal, double scale) {
-  if (!impl->usable("attention", {query, key, value}))
-    return impl->invalid();
-  if (scale == 0 && !query.shape().empty())
-    scale = 1 / std::sqrt(double(query.shape().back()));
-  return impl->infer<graph::AttentionOp>(
-      {query, key, value}, {impl->number("scale", scale), impl->boolean("causal", causal)});
-}
-
 Value Builder::crossEntropy(Value logits, Value targets) {
   return impl->infer<graph::CrossEntropyOp>({logits, targets});
 }

@@ -175,7 +175,23 @@ void attention(Draw &d) {
   const Shape shape{d.between(1, 2), d.between(1, 2), d.between(1, 9), d.oneOf<int64_t>({1, 4, 8})};
   const ElementType type = d.type(Floats);
   Value q = d.like(type, shape), k = d.like(type, shape), v = d.like(type, shape);
-  d.give(d.b.attention(q, k, v, d.chance(0.5)));
+  AttentionOptions how{.causal = d.chance(0.5)};
+  if (d.chance(0.3)) {
+    Shape mask = {shape[0], shape[1], shape[2], shape[2]};
+    for (int64_t &size : mask)
+      size = d.chance(0.5) ? size : 1;
+    how.mask = d.like(d.chance(0.5) ? ElementType::I1 : type, mask);
+  }
+  auto place = [&] { return d.indices(d.chance(0.5) ? Shape{} : Shape{shape[0]}, shape[2] + 1); };
+  if (d.chance(0.2))
+    how.offset = place();
+  if (d.chance(0.2))
+    how.length = place();
+  if (d.chance(0.2))
+    how.softCap = 2;
+  if (d.chance(0.2))
+    how.window = d.between(1, 9);
+  d.give(d.b.attention(q, k, v, how));
 }
 
 LossNumbers lossNumbers(Draw &d, Loss loss, int64_t classes) {

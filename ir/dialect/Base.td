@@ -77,6 +77,7 @@ def Graph_OrderedTensor : RankedTensorOf<[Graph_Float, Graph_Signed]>;
 def Graph_IntegerTensor : RankedTensorOf<[Graph_Integer]>;
 def Graph_BitsTensor : RankedTensorOf<[Graph_Integer, I1]>;
 def Graph_BoolTensor : RankedTensorOf<[I1]>;
+def Graph_MaskTensor : RankedTensorOf<[Graph_Float, I1]>;
 def Graph_IndexTensor : RankedTensorOf<[I64, I32]>;
 def Graph_FloatScalar : 0DTensorOf<[Graph_Float]>;
 def Graph_IntScalar : 0DTensorOf<[I64, I32]>;

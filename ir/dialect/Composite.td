@@ -229,17 +229,28 @@ def Graph_EmbeddingOp : Graph_CompositeOp<"embedding",
 }
 
 def Graph_AttentionOp : Graph_CompositeOp<"attention",
-    [InferTypeOpAdaptorWithIsCompatible, Graph_Kernel<["getOperandUse", "getFlops"]>]> {
-  let summary = "Attention softmax(scale·q·kᵀ + causal mask)·v for q, k, v [batch, heads, sequence, head]";
+    [AttrSizedOperandSegments, InferTypeOpAdaptorWithIsCompatible, Graph_Kernel<["getOperandUse", "getFlops"]>]> {
+  let summary = "Attention softmax(cap(scale·q·kᵀ) + mask)·v for q, k, v [batch, heads, sequence, head]";
   let description = [{
-    The second result is the row-wise log-sum-exp of the masked, scaled scores
+    The second result is the row-wise log-sum-exp of the scores as the softmax sees them
     [batch, heads, sequence]: what the backward kernel needs to recompute probabilities by block.
-    `causal` hides key j from query i where j > i + (keys - queries). Query head h uses key head ⌊h·key heads / heads⌋.
+    Query head h uses key head ⌊h·key heads / heads⌋.
+
+    Before the softmax, scores s become `soft_cap`·tanh(s / `soft_cap`), then `mask` [batch, heads, queries, keys] is
+    added, where a dimension of size 1 stands for all: false of an i1 and -inf hide the key. Query i is at place
+    p = i + `offset`, without one at i + (keys - queries); it sees the keys of [p - `before`, p + `after`] that are
+    below `length`. `causal` is `after` 0. Offset and length are one for all, or one for each of the batch.
+
+    A query that sees no key gets 0 and -inf, and gives no gradient. What a place hides takes no part, whatever its
+    value; what a mask hides has a share of 0, which makes NaN of infinite and NaN values.
 
     1. `query`, `key` and `value` have rank 4 and one element type.
     2. `query` and `key` agree in batch and head size, and the heads of `key` divide those of `query`.
     3. `key` and `value` agree in batch, heads and sequence.
-    4. Every query sees a key: there is one, and with `causal` there are no more queries than keys.
+    4. There is a key.
+    5. `mask` has rank 4 and sizes of the scores or 1; its elements are i1 or floats no wider than the log-sum-exp.
+    6. `offset` and `length` have rank 0, or 1 and the size of the batch.
+    7. `soft_cap` is a positive number, `before` and `after` are in [0, 2²⁸).
 
     ```mlir
     func.func @attention(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x5x8xf32>, %v: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {
@@ -247,34 +258,49 @@ def Graph_AttentionOp : Graph_CompositeOp<"attention",
         : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32> -> tensor<2x3x5x8xf32>, tensor<2x3x5xf32>
       return %y : tensor<2x3x5x8xf32>
     }
+    func.func @with_options(%q: tensor<2x3x5x8xf32>, %k: tensor<2x1x7x8xf32>, %m: tensor<2x1x1x7xi1>,
+                            %o: tensor<i64>, %n: tensor<2xi32>) -> tensor<2x3x5x8xf32> {
+      %y, %lse = graph.attention %q, %k, %k mask %m offset %o length %n scale 0.35 causal true soft_cap 3.0e+01 before 4
+        : tensor<2x3x5x8xf32>, tensor<2x1x7x8xf32>, tensor<2x1x7x8xf32>, tensor<2x1x1x7xi1>, tensor<i64>, tensor<2xi32>
+        -> tensor<2x3x5x8xf32>, tensor<2x3x5xf32>
+      return %y : tensor<2x3x5x8xf32>
+    }
     ```
   }];
   let arguments = (ins Graph_FloatTensor:$query, Graph_FloatTensor:$key, Graph_FloatTensor:$value,
-                       F64Attr:$scale, BoolAttr:$causal);
+                       Optional<Graph_MaskTensor>:$mask, Optional<Graph_IndexTensor>:$offset,
+                       Optional<Graph_IndexTensor>:$length, F64Attr:$scale, BoolAttr:$causal,
+                       OptionalAttr<F64Attr>:$soft_cap, OptionalAttr<I64Attr>:$before, OptionalAttr<I64Attr>:$after);
   let results = (outs Graph_FloatTensor:$result, Graph_FloatTensor:$lse);
   let assemblyFormat = [{
-    $query `,` $key `,` $value `scale` $scale `causal` $causal attr-dict
-    `:` type($query) `,` type($key) `,` type($value) `->` type($result) `,` type($lse)
+    $query `,` $key `,` $value (`mask` $mask^)? (`offset` $offset^)? (`length` $length^)?
+    `scale` $scale `causal` $causal (`soft_cap` $soft_cap^)? (`before` $before^)? (`after` $after^)? attr-dict
+    `:` type(operands) `->` type(results)
   }];
 }
 
 def Graph_AttentionBackwardOp : Graph_CompositeOp<"attention_backward",
-    [InferTypeOpAdaptorWithIsCompatible, Graph_Kernel<["getOperandUse"]>]> {
+    [AttrSizedOperandSegments, InferTypeOpAdaptorWithIsCompatible, Graph_Kernel<["getOperandUse"]>]> {
   let summary = "Gradients of attention for query, key and value, recomputing scores from lse";
   let description = [{
-    With p = exp(scale·q·kᵀ - lse), δ = Σ gradient·output over the head and
-    s = p·(gradient·vᵀ - δ)·scale: query gradient s·k, key gradient sᵀ·q, value gradient pᵀ·gradient
-    (Dao et al. 2022, FlashAttention).
+    With p = exp(scores - lse), δ = Σ gradient·output over the head and
+    s = p·(gradient·vᵀ - δ)·scale, times 1 - tanh² of a soft cap: query gradient s·k, key gradient sᵀ·q, value
+    gradient pᵀ·gradient (Dao et al. 2022, FlashAttention). The mask has no gradient here: one that is trained gets
+    p·(gradient·vᵀ - δ) by smaller ops, which hold all scores.
 
-    The constraints 1 to 4 of attention hold, and:
-    5. `output`, `gradient` and `lse` have the types of attention's results.
+    The constraints 1 to 7 of attention hold, and:
+    8. `output`, `gradient` and `lse` have the types of attention's results.
 
     ```mlir
     func.func @attention_backward(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x5x8xf32>, %v: tensor<2x3x5x8xf32>,
-                                  %y: tensor<2x3x5x8xf32>, %lse: tensor<2x3x5xf32>,
-                                  %dy: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {
+                                  %y: tensor<2x3x5x8xf32>, %lse: tensor<2x3x5xf32>, %dy: tensor<2x3x5x8xf32>,
+                                  %m: tensor<2x1x1x5xf32>) -> tensor<2x3x5x8xf32> {
       %dq, %dk, %dv = graph.attention_backward %q, %k, %v, %y, %lse, %dy scale 0.35 causal true
         : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5xf32>, tensor<2x3x5x8xf32>
+        -> tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>
+      %eq, %ek, %ev = graph.attention_backward %q, %k, %v, %y, %lse, %dy mask %m scale 0.35 causal false after 2
+        : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5xf32>, tensor<2x3x5x8xf32>,
+          tensor<2x1x1x5xf32>
         -> tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>
       return %dq : tensor<2x3x5x8xf32>
     }
@@ -282,11 +308,15 @@ def Graph_AttentionBackwardOp : Graph_CompositeOp<"attention_backward",
   }];
   let arguments = (ins Graph_FloatTensor:$query, Graph_FloatTensor:$key, Graph_FloatTensor:$value,
                        Graph_FloatTensor:$output, Graph_FloatTensor:$lse, Graph_FloatTensor:$gradient,
-                       F64Attr:$scale, BoolAttr:$causal);
+                       Optional<Graph_MaskTensor>:$mask, Optional<Graph_IndexTensor>:$offset,
+                       Optional<Graph_IndexTensor>:$length, F64Attr:$scale, BoolAttr:$causal,
+                       OptionalAttr<F64Attr>:$soft_cap, OptionalAttr<I64Attr>:$before, OptionalAttr<I64Attr>:$after);
   let results = (outs Graph_FloatTensor:$query_gradient, Graph_FloatTensor:$key_gradient,
                       Graph_FloatTensor:$value_gradient);
   let assemblyFormat = [{
-    $query `,` $key `,` $value `,` $output `,` $lse `,` $gradient `scale` $scale `causal` $causal attr-dict
+    $query `,` $key `,` $value `,` $output `,` $lse `,` $gradient
+    (`mask` $mask^)? (`offset` $offset^)? (`length` $length^)?
+    `scale` $scale `causal` $causal (`soft_cap` $soft_cap^)? (`before` $before^)? (`after` $after^)? attr-dict
     `:` type(operands) `->` type(results)
   }];
 }

@@ -6,15 +6,12 @@
 #include "mlir/IR/Matchers.h"
 #include "runtime/program/Bucket.h"
 #include <cmath>
-#include <limits>
 #include <numbers>
 
 using namespace mlir;
 
 namespace ingot::graph {
 namespace {
-
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Rounds `x` to the element type of `like`, which is a result of the composite.
 Value roundTo(GraphBuilder &build, Value x, Value like) {
@@ -147,86 +144,6 @@ SmallVector<Value> ConvolutionOp::decompose(OpBuilder &builder) {
 
 SmallVector<Value> EmbeddingOp::decompose(OpBuilder &builder) {
   return {GraphBuilder(builder, getLoc()).gather(getTable(), getIndices(), 0)};
-}
-
-/// [batch, heads, …] as [batch, key heads, group, …] where heads share keys.
-static Value splitByKeys(GraphBuilder &build, Value x, Value key) {
-  SmallVector<int64_t> shape(shapeOf(x));
-  const int64_t keyHeads = shapeOf(key)[1];
-  if (shape[1] == keyHeads)
-    return x;
-  shape.insert(shape.begin() + 2, shape[1] / keyHeads);
-  shape[1] = keyHeads;
-  return build.reshape(x, shape);
-}
-
-/// left [batch, heads, queries, n] times right [batch, key heads, …], summed over n and a dimension
-/// of the latter.
-static Value headProduct(GraphBuilder &build, Value left, Value right, int64_t dimension) {
-  Value split = splitByKeys(build, left, right);
-  Value product =
-      build.contract(split, right, {0, 1}, {0, 1}, {tensorType(split).getRank() - 1}, {dimension});
-  SmallVector<int64_t> shape(shapeOf(left));
-  shape.back() = shapeOf(product).back();
-  return build.reshape(product, shape);
-}
-
-/// Σ left·right over the queries of the heads that share keys, [batch, key heads, …].
-static Value sumOverQueries(GraphBuilder &build, Value left, Value right, Value key) {
-  Value split = splitByKeys(build, left, key), other = splitByKeys(build, right, key);
-  SmallVector<int64_t> summed = {2};
-  if (split != left)
-    summed.push_back(3);
-  return build.contract(split, other, {0, 1}, {0, 1}, summed, summed);
-}
-
-/// scale·q·kᵀ [batch, heads, queries, keys], -inf where a causal mask hides the key.
-static Value attentionScores(GraphBuilder &build, Value query, Value key, double scale,
-                             bool causal) {
-  Value scores = build.mul(headProduct(build, query, key, 3), scale);
-  if (!causal)
-    return scores;
-  ArrayRef<int64_t> shape = tensorType(scores).getShape();
-  int64_t queries = shape[2], keys = shape[3];
-  Type index = build.builder.getI32Type();
-  Value lastVisible = build.add(build.iota({queries, keys}, index, 0), double(keys - queries));
-  Value visible = build.compare(Comparison::Le, build.iota({queries, keys}, index, 1), lastVisible);
-  return build.select(build.broadcastLike(visible, scores), scores,
-                      build.splatLike(scores, -infinity));
-}
-
-SmallVector<Value> AttentionOp::decompose(OpBuilder &builder) {
-  GraphBuilder build(builder, getLoc());
-  Value query = build.widen(getQuery()), key = build.widen(getKey()),
-        value = build.widen(getValue());
-  Value scores = attentionScores(build, query, key, getScale().convertToDouble(), getCausal());
-  Exponentials e = shiftedExponentials(build, scores, 3);
-  Value weighted = headProduct(build, e.values, value, 2);
-  Value factor = build.make<ReciprocalOp>(e.sum);
-  Value result = build.mul(weighted, build.broadcastReducedLike(factor, weighted, 3));
-  return {roundTo(build, result, getResult()), e.lse};
-}
-
-SmallVector<Value> AttentionBackwardOp::decompose(OpBuilder &builder) {
-  GraphBuilder build(builder, getLoc());
-  Value query = build.widen(getQuery()), key = build.widen(getKey()),
-        value = build.widen(getValue());
-  Value output = build.widen(getOutput()), gradient = build.widen(getGradient());
-  double scale = getScale().convertToDouble();
-  Value scores = attentionScores(build, query, key, scale, getCausal());
-  Value probabilities =
-      build.exp(build.sub(scores, build.broadcastReducedLike(getLse(), scores, 3)));
-  Value byProbability = headProduct(build, gradient, value, 3);
-  Value delta = build.reduceSum(build.mul(gradient, output), 3);
-  Value byScore =
-      build.mul(build.mul(probabilities,
-                          build.sub(byProbability, build.broadcastReducedLike(delta, scores, 3))),
-                scale);
-  Value byQuery = headProduct(build, byScore, key, 2);
-  Value byKey = sumOverQueries(build, byScore, query, key);
-  Value byValue = sumOverQueries(build, probabilities, gradient, key);
-  return {roundTo(build, byQuery, getQueryGradient()), roundTo(build, byKey, getKeyGradient()),
-          roundTo(build, byValue, getValueGradient())};
 }
 
 SmallVector<Value> CrossEntropyOp::decompose(OpBuilder &builder) {

@@ -1,4 +1,5 @@
 /// What the graph ops of stage `linalg` are to kernel formation: KernelOp.td says what is asked.
+#include "ir/dialect/AttentionRule.h"
 #include "ir/dialect/Elements.h"
 #include "ir/dialect/GraphBuilder.h"
 
@@ -58,20 +59,29 @@ KernelForm AttentionOp::getKernelForm() {
   return {OpRole::Root, KernelRoot::Attention, Epilogue::Moves};
 }
 
-OperandUse AttentionOp::getOperandUse(unsigned) { return OperandUse::Strided; }
+/// Offsets and lengths are read once for each of the batch.
+template <typename Op> static OperandUse useOfAttention(Op op, unsigned operand) {
+  Value value = op->getOperand(operand);
+  return value == op.getOffset() || value == op.getLength() ? OperandUse::Scalar
+                                                            : OperandUse::Strided;
+}
 
-/// Two products of queries with keys; with a causal mask about half of either.
+OperandUse AttentionOp::getOperandUse(unsigned operand) { return useOfAttention(*this, operand); }
+
+/// Two products of queries with keys, of those that are seen.
 double AttentionOp::getFlops() {
   auto query = tensorType(getQuery()), key = tensorType(getKey());
   double scores = double(query.getNumElements()) * double(key.getDimSize(2));
-  return (getCausal() ? 2 : 4) * scores;
+  return 4 * AttentionRule(*this).share() * scores;
 }
 
 KernelForm AttentionBackwardOp::getKernelForm() {
   return {OpRole::Root, KernelRoot::AttentionBackward, Epilogue::Moves};
 }
 
-OperandUse AttentionBackwardOp::getOperandUse(unsigned) { return OperandUse::Strided; }
+OperandUse AttentionBackwardOp::getOperandUse(unsigned operand) {
+  return useOfAttention(*this, operand);
+}
 
 //===--------------------------------------------------------------------------------------------===//
 // Indexing

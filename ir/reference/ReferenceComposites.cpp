@@ -14,20 +14,6 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-/// Maximum of `count` elements `stride` apart and Σ exp(x - max).
-struct Exponentials {
-  double max = -std::numeric_limits<double>::infinity(), sum = 0;
-
-  Exponentials(const double *x, int64_t count, int64_t stride = 1) {
-    for (int64_t i = 0; i < count; ++i)
-      max = x[i * stride] > max || std::isnan(x[i * stride]) ? x[i * stride] : max;
-    for (int64_t i = 0; i < count; ++i)
-      sum += std::exp(x[i * stride] - max);
-  }
-  double logarithm() const { return max + std::log(sum); }
-  double share(double x) const { return std::exp(x - max) / sum; }
-};
-
 Tensors evaluateFormula(FormulaOp op, Operands operands) {
   const Formula &formula = *findFormula(op.getName());
   std::vector<Doubles> loaded(operands.size());
@@ -203,99 +189,6 @@ Result<Tensors> evaluateEmbedding(EmbeddingOp op, Operands operands) {
     target += bytes;
   }
   return Tensors{result};
-}
-
-//===--------------------------------------------------------------------------------------------===//
-// Attention, one (batch, head) at a time
-//===--------------------------------------------------------------------------------------------===//
-
-struct AttentionShape {
-  int64_t heads, group, queries, keys, width, valueWidth;
-  double scale;
-  bool causal;
-
-  template <typename Op>
-  AttentionShape(Op op, const Tensor &query, const Tensor &value)
-      : heads(query.shape()[0] * query.shape()[1]),
-        group(heads ? query.shape()[1] / value.shape()[1] : 1), queries(query.shape()[2]),
-        keys(value.shape()[2]), width(query.shape()[3]), valueWidth(value.shape()[3]),
-        scale(op.getScale().convertToDouble()), causal(op.getCausal()) {}
-
-  /// Row of key `j` of the heads that a head of queries shares keys with.
-  int64_t keyRow(int64_t head, int64_t j) const { return head / group * keys + j; }
-  /// Keys that query `i` sees are [0, visible(i)).
-  int64_t visible(int64_t i) const {
-    return causal ? std::clamp<int64_t>(i + keys - queries + 1, 0, keys) : keys;
-  }
-};
-
-double dot(const double *a, const double *b, int64_t count) {
-  double sum = 0;
-  for (int64_t i = 0; i < count; ++i)
-    sum += a[i] * b[i];
-  return sum;
-}
-
-void addScaled(double *target, double factor, const double *source, int64_t count) {
-  for (int64_t i = 0; i < count; ++i)
-    target[i] += factor * source[i];
-}
-
-/// The scaled scores of one query with the keys that it sees.
-Doubles scoresOf(const AttentionShape &s, const double *query, const double *keys, int64_t i) {
-  Doubles scores(s.visible(i));
-  for (size_t j = 0; j < scores.size(); ++j)
-    scores[j] = s.scale * dot(query, keys + j * s.width, s.width);
-  return scores;
-}
-
-Tensors evaluateAttention(AttentionOp op, Operands operands) {
-  AttentionShape s(op, operands[0], operands[2]);
-  Doubles q = load<double>(operands[0]), k = load<double>(operands[1]),
-          v = load<double>(operands[2]);
-  const double least = operands[0].type() == ElementType::F64 ? 0 : 0x1p-149;
-  Doubles result(s.heads * s.queries * s.valueWidth, 0.0), lse;
-  for (int64_t head = 0; head < s.heads; ++head)
-    for (int64_t i = 0; i < s.queries; ++i) {
-      int64_t row = head * s.queries + i;
-      Doubles scores = scoresOf(s, &q[row * s.width], k.data() + s.keyRow(head, 0) * s.width, i);
-      Exponentials e(scores.data(), scores.size());
-      lse.push_back(e.logarithm());
-      for (size_t j = 0; j < scores.size(); ++j) {
-        // What is 0 in the type of the sums counts as 0 beside infinity, too.
-        const double share = e.share(scores[j]);
-        addScaled(result.data() + row * s.valueWidth, share < least ? 0 : share,
-                  v.data() + s.keyRow(head, int64_t(j)) * s.valueWidth, s.valueWidth);
-      }
-    }
-  return {storeResult(op, result), storeResult(op, lse, 1)};
-}
-
-Tensors evaluateAttentionBackward(AttentionBackwardOp op, Operands operands) {
-  AttentionShape s(op, operands[0], operands[2]);
-  Doubles q = load<double>(operands[0]), k = load<double>(operands[1]),
-          v = load<double>(operands[2]);
-  Doubles output = load<double>(operands[3]), lse = load<double>(operands[4]);
-  Doubles gradient = load<double>(operands[5]);
-  Doubles dq(q.size(), 0.0), dk(k.size(), 0.0), dv(v.size(), 0.0);
-  for (int64_t head = 0; head < s.heads; ++head)
-    for (int64_t i = 0; i < s.queries; ++i) {
-      int64_t row = head * s.queries + i;
-      const double *rowGradient = gradient.data() + row * s.valueWidth;
-      double delta = dot(rowGradient, output.data() + row * s.valueWidth, s.valueWidth);
-      Doubles scores =
-          scoresOf(s, q.data() + row * s.width, k.data() + s.keyRow(head, 0) * s.width, i);
-      for (size_t j = 0; j < scores.size(); ++j) {
-        const int64_t column = s.keyRow(head, int64_t(j));
-        double p = std::exp(scores[j] - lse[row]);
-        double dp = dot(rowGradient, v.data() + column * s.valueWidth, s.valueWidth);
-        double ds = p * (dp - delta) * s.scale;
-        addScaled(dq.data() + row * s.width, ds, k.data() + column * s.width, s.width);
-        addScaled(dk.data() + column * s.width, ds, q.data() + row * s.width, s.width);
-        addScaled(dv.data() + column * s.valueWidth, p, rowGradient, s.valueWidth);
-      }
-    }
-  return {storeResult(op, dq), storeResult(op, dk, 1), storeResult(op, dv, 2)};
 }
 
 //===--------------------------------------------------------------------------------------------===//

@@ -1,7 +1,9 @@
-/// The reference's matrix product, shared by contractions and composites.
+/// The reference's matrix product and exponentials, shared by several of its files.
 #pragma once
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace ingot::graph {
 
@@ -19,5 +21,19 @@ inline void multiplyAdd(int64_t m, int64_t n, int64_t k, const double *a, const 
             c[i * n + j] += factor * b[p * n + j];
         }
 }
+
+/// Maximum of `count` elements `stride` apart and Σ exp(x - max).
+struct Exponentials {
+  double max = -std::numeric_limits<double>::infinity(), sum = 0;
+
+  Exponentials(const double *x, int64_t count, int64_t stride = 1) {
+    for (int64_t i = 0; i < count; ++i)
+      max = x[i * stride] > max || std::isnan(x[i * stride]) ? x[i * stride] : max;
+    for (int64_t i = 0; i < count; ++i)
+      sum += std::exp(x[i * stride] - max);
+  }
+  double logarithm() const { return max + std::log(sum); }
+  double share(double x) const { return std::exp(x - max) / sum; }
+};
 
 } // namespace ingot::graph

@@ -16,6 +16,9 @@ std::optional<Result<Tensors>> evaluateMovement(mlir::Operation *op, Operands op
 std::optional<Result<Tensors>> evaluateReduction(mlir::Operation *op, Operands operands);
 std::optional<Result<Tensors>> evaluateComposite(mlir::Operation *op, Operands operands);
 
+Tensors evaluateAttention(AttentionOp op, Operands operands);
+Tensors evaluateAttentionBackward(AttentionBackwardOp op, Operands operands);
+
 /// An elementwise op or a constant without rounding; an operand of one element stands for all.
 Result<std::vector<double>> evaluateOnDoubles(mlir::Operation *op,
                                               llvm::ArrayRef<std::vector<double>> operands);

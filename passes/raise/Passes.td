@@ -9,13 +9,15 @@ def RaiseComposites : Pass<"raise-composites", "::mlir::ModuleOp"> {
   let description = [{
     The rows of RaiseFunctions.cpp, RaiseLines.cpp and RaiseAttention.cpp say which: GELU, SiLU, sigmoid, softplus
     and Mish however they are spelled; softmax and its logarithm, layer norm, the cross entropy of class numbers;
-    attention with scaled factors or scores, repeated heads, and a mask that hides nothing or what comes after the
-    query. What is narrower than f32 stays, and so does what others read too: attention whose probabilities are a
-    result.
+    attention with scaled factors or scores, repeated heads, a soft cap and masks. Known masks that leave a window of
+    keys around each query become that window (causal masks, sliding ones); all others, conditions and numbers that
+    are added, its mask. What is narrower than f32 stays, and so does what others read too: attention whose
+    probabilities are a result.
 
-    Changes numbers where a composite rounds otherwise than its parts, in the last places. A mask's entries of -1e9 and
-    below count as hidden. Where a composite is defined more widely than its parts, it holds: exp(x) that overflows in a
-    softplus is x; a NaN among scores that an exporter made 0 stays NaN; a row whose variance overflows is NaN.
+    Changes numbers where a composite rounds otherwise than its parts, in the last places. Entries of -1e9 and below of
+    a mask that becomes a window count as hidden, whatever other masks add. Where a composite is defined more widely
+    than its parts, it holds: exp(x) that overflows in a softplus is x; a NaN among scores that an exporter made 0 stays
+    NaN; a query that sees no key gets 0; a row whose variance overflows is NaN.
 
     ```mlir --canonicalize --raise-composites --canonicalize
     func.func @forward(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32> {

@@ -1,9 +1,10 @@
-/// The row of raise-composites for attention: softmax(scale·q·kᵀ + mask)·v, in whatever order of
-/// dimensions, scaled before or after the product, with keys and values that are repeated for
-/// groups of heads, and masks that hide nothing or what is behind the query.
+/// The row of raise-composites for attention: softmax(cap(scale·q·kᵀ) + masks)·v, in whatever order
+/// of dimensions, scaled before or after the product, with keys and values that are repeated for
+/// groups of heads. Masks that are known and hide what is outside a window become that window; all
+/// others are added up.
 #include "ir/dialect/Elements.h"
 #include "mlir/IR/Matchers.h"
-#include "passes/raise/Raise.h"
+#include "passes/raise/ScoreMasks.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include <cmath>
 
@@ -14,10 +15,6 @@ namespace ingot {
 namespace {
 
 using Dims = SmallVector<int64_t>;
-
-/// What is added to a score that is hidden. Such a score's exponential is 0 beside that of any
-/// score that is seen, unless scores differ by as much.
-constexpr double hidden = -1e9;
 
 /// A factor of a product of heads as the model has it: its dimensions in the order batch…, free…,
 /// summed (queries, keys) or batch…, summed, free (values).
@@ -84,15 +81,33 @@ Value unrepeated(Value value, int64_t head) {
   return {};
 }
 
+/// True for scores: a product under what may come before a softmax.
+bool isOfProduct(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return false;
+  if (isa<ContractOp>(op))
+    return true;
+  if (auto part = scaled(value))
+    return isOfProduct(part->value);
+  if (isa<TanhOp>(op))
+    return isOfProduct(op->getOperand(0));
+  if (isa<AddOp>(op))
+    return isOfProduct(op->getOperand(0)) || isOfProduct(op->getOperand(1));
+  if (auto select = dyn_cast<SelectOp>(op))
+    return isOfProduct(select.getOnTrue()) || isOfProduct(select.getOnFalse());
+  return false;
+}
+
 /// softmax(scores)·values with everything around it.
 class AttentionMatch {
 public:
-  AttentionMatch(ContractOp product, KnownValues &known) : product(product), known(known) {}
+  AttentionMatch(ContractOp product, KnownValues &known) : product(product), masks(known) {}
 
   bool match() {
     for (bool valuesOnLeft : {false, true})
       if (matchProbabilities(valuesOnLeft))
-        return matchScores() && matchFactors() && isAlone() && matchMask();
+        return matchScores() && matchFactors() && isAlone();
     return false;
   }
   Value build(OpBuilder &builder);
@@ -101,7 +116,6 @@ private:
   bool matchProbabilities(bool valuesOnLeft);
   bool matchScores();
   bool matchFactors();
-  bool matchMask();
   void shareHeads();
   /// What only the attention reads is not stored with it; what others read is computed anyway.
   bool isAlone() const {
@@ -112,14 +126,8 @@ private:
     });
   }
   Value throughGuard(Value value);
-  bool hides(Value value, double factor, bool isAdded);
-  bool isHiddenNumber(Value value, double factor) {
-    auto number = splatOf(value);
-    return number && *number * factor <= hidden;
-  }
 
   ContractOp product, scores;
-  KnownValues &known;
   llvm::SmallPtrSet<Operation *, 8> inside;
   SoftmaxOp softmax;
   Value guard; ///< whether a query sees a key, where what sees none is made 0
@@ -127,11 +135,8 @@ private:
   Dims probabilityBatch, valueBatch;
   int64_t valueSummed = 0;
   Factor query, key, value;
-  double scale = 1;
-  bool causal = false;
-  /// Hidden scores by query and key, once there is a mask.
-  std::vector<bool> mask;
-  int64_t queries = 0, keys = 0;
+  double scale = 1, softCap = 0;
+  ScoreMasks masks;
 };
 
 /// What exporters write around the softmax of a query that sees no key: select(isnan(p), 0, p), or
@@ -212,10 +217,7 @@ bool AttentionMatch::matchScores() {
       step = op->getOperand(0);
     }
   }
-  const auto type = tensorType(softmax.getOperand());
-  const int64_t rank = type.getRank();
-  queries = rank >= 2 ? type.getDimSize(rank - 2) : 1;
-  keys = type.getDimSize(softmax.getDimension());
+  masks.start(tensorType(softmax.getOperand()), int64_t(softmax.getDimension()));
   while (!(scores = at.getDefiningOp<ContractOp>())) {
     Operation *op = at.getDefiningOp();
     if (!op)
@@ -224,17 +226,21 @@ bool AttentionMatch::matchScores() {
     if (auto part = scaled(at); part && std::isfinite(part->factor)) {
       scale *= part->factor;
       at = part->value;
+    } else if (auto tanh = dyn_cast<TanhOp>(op); tanh && softCap == 0 && scale != 0) {
+      softCap = std::fabs(scale);
+      at = tanh.getOperand();
+    } else if (softCap != 0) { // masks come after it
+      return false;
     } else if (auto add = dyn_cast<AddOp>(op)) {
-      if (hides(add.getRhs(), scale, /*isAdded=*/true))
-        at = add.getLhs();
-      else if (hides(add.getLhs(), scale, true))
-        at = add.getRhs();
-      else
+      const bool isLeft = !isOfProduct(add.getLhs());
+      if (isLeft != isOfProduct(add.getRhs()) ||
+          !masks.add(isLeft ? add.getLhs() : add.getRhs(), scale))
         return false;
+      at = isLeft ? add.getRhs() : add.getLhs();
     } else if (auto select = dyn_cast<SelectOp>(op)) {
-      if (isHiddenNumber(select.getOnFalse(), scale) && hides(select.getCondition(), 0, false))
+      if (masks.addSelect(select, false, scale))
         at = select.getOnTrue();
-      else if (isHiddenNumber(select.getOnTrue(), scale) && hides(select.getCondition(), 1, false))
+      else if (masks.addSelect(select, true, scale))
         at = select.getOnFalse();
       else
         return false;
@@ -243,54 +249,6 @@ bool AttentionMatch::matchScores() {
     }
   }
   inside.insert(scores);
-  return true;
-}
-
-/// Takes `value` into the mask: numbers to add, 0 or below `hidden` after multiplication with
-/// `factor`; or conditions, of which those equal to `factor` hide. False where it is no mask.
-bool AttentionMatch::hides(Value given, double factor, bool isAdded) {
-  const int64_t rank = tensorType(given).getRank(), keyDim = int64_t(softmax.getDimension());
-  if (rank < 2 || keyDim != rank - 1)
-    return false;
-  // A mask is mostly repeated for batch and heads: only what is repeated is computed.
-  Value small = given;
-  Dims places = llvm::to_vector(llvm::seq<int64_t>(0, rank));
-  if (auto broadcast = given.getDefiningOp<BroadcastOp>()) {
-    small = broadcast.getOperand();
-    places = Dims(broadcast.getDimensions());
-  }
-  const std::optional<Tensor> tensor = known.find(small);
-  if (!tensor)
-    return false;
-  if (mask.empty())
-    mask.resize(size_t(queries * keys));
-  std::vector<int> seen(mask.size(), -1); // 1 hidden, 0 not
-  ArrayRef<int64_t> shape(tensor->shape());
-  const std::vector<double> numbers = load<double>(*tensor);
-  for (int64_t element = 0; element < tensor->size(); ++element) {
-    int64_t rest = element, q = -1, k = -1;
-    for (int64_t dim = int64_t(shape.size()) - 1; dim >= 0; --dim) {
-      const int64_t index = rest % shape[dim];
-      rest /= shape[dim];
-      if (places[dim] == rank - 2 && (shape[dim] != 1 || queries == 1))
-        q = index;
-      if (places[dim] == rank - 1 && (shape[dim] != 1 || keys == 1))
-        k = index;
-    }
-    const double number = numbers[size_t(element)];
-    if (isAdded && number != 0 && !(number * factor <= hidden))
-      return false;
-    const int hiddenHere = isAdded ? number != 0 : number == factor;
-    for (int64_t i = q < 0 ? 0 : q; i <= (q < 0 ? queries - 1 : q); ++i)
-      for (int64_t j = k < 0 ? 0 : k; j <= (k < 0 ? keys - 1 : k); ++j) {
-        int &entry = seen[size_t(i * keys + j)];
-        if (entry >= 0 && entry != hiddenHere) // heads or batches differ
-          return false;
-        entry = hiddenHere;
-      }
-  }
-  for (size_t i = 0; i < mask.size(); ++i)
-    mask[i] = mask[i] || seen[i] == 1;
   return true;
 }
 
@@ -306,7 +264,7 @@ bool AttentionMatch::matchFactors() {
   const bool keysOnLeft = keyPlace == 0 && lhsFree.size() == 1;
   if (!keysOnRight && !keysOnLeft)
     return false;
-  if (!keysOnRight && !mask.empty()) // it is looked up by query and key, in this order
+  if (!keysOnRight && !masks.empty()) // they are [query, key]
     return false;
   auto factor = [&](Value value, ArrayRef<int64_t> batch, ArrayRef<int64_t> free, int64_t summed) {
     Factor factor{value, Dims(batch)};
@@ -361,18 +319,6 @@ void AttentionMatch::shareHeads() {
   value = newValue;
 }
 
-/// Nothing is hidden, or what comes after the query where the last of each meet.
-bool AttentionMatch::matchMask() {
-  if (llvm::none_of(mask, [](bool isHidden) { return isHidden; }))
-    return true;
-  causal = true;
-  for (int64_t i = 0; i < queries; ++i)
-    for (int64_t j = 0; j < keys; ++j)
-      if (mask[size_t(i * keys + j)] != (j > i + keys - queries))
-        return false;
-  return queries <= keys;
-}
-
 Value AttentionMatch::build(OpBuilder &builder) {
   GraphBuilder build(builder, product.getLoc());
   // [batch, heads, sequence, size]; heads that share keys are neighbours.
@@ -385,9 +331,19 @@ Value AttentionMatch::build(OpBuilder &builder) {
       heads[dim + 1 < batch ? 0 : 1] *= shape[dim];
     return build.reshape(ordered, heads);
   };
-  auto op =
-      AttentionOp::create(builder, product.getLoc(), inHeads(query), inHeads(key), inHeads(value),
-                          builder.getF64FloatAttr(scale), builder.getBoolAttr(causal));
+  const AttentionMask mask = masks.build(build, int64_t(value.order.size()) - 2);
+  const bool isCausal = mask.after == 0;
+  Value place;
+  if (mask.offset)
+    place = build.splat(RankedTensorType::get({}, builder.getI64Type()), double(*mask.offset));
+  auto reach = [&](std::optional<int64_t> given) {
+    return given ? builder.getI64IntegerAttr(*given) : IntegerAttr();
+  };
+  auto op = AttentionOp::create(builder, product.getLoc(), inHeads(query), inHeads(key),
+                                inHeads(value), mask.value, place, /*length=*/Value(),
+                                builder.getF64FloatAttr(scale), builder.getBoolAttr(isCausal),
+                                softCap == 0 ? FloatAttr() : builder.getF64FloatAttr(softCap),
+                                reach(mask.before), isCausal ? IntegerAttr() : reach(mask.after));
   // Back to batch…, queries…, size, then to the order of the product's result.
   const int64_t batch = int64_t(value.order.size()) - 2,
                 queryDims = int64_t(query.order.size()) - batch - 1;

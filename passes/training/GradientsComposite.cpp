@@ -1,4 +1,5 @@
 /// Gradients of composites, from the results their forward ops saved.
+#include "ir/dialect/AttentionRule.h"
 #include "ir/dialect/Diagnostics.h"
 #include "ir/dialect/TransposedConvolution.h"
 #include "passes/training/Gradients.h"
@@ -148,16 +149,32 @@ void convolutionGradient(G &g, ConvolutionOp op, Value dy) {
   }
 }
 
+/// That of a mask that is added, and trained, by the definition: it is as large as the scores.
+void attentionMaskGradient(G &g, AttentionOp op, Value dy) {
+  Value mask = op.getMask();
+  const AttentionScoreGradients scores = attentionScoreGradients(
+      g, AttentionRule(op), g.widen(op.getQuery()), g.widen(op.getKey()), g.widen(op.getValue()),
+      g.widen(op.getResult()), op.getLse(), g.widen(dy));
+  Dims repeated;
+  for (auto [dim, size] : llvm::enumerate(shapeOf(mask)))
+    if (size == 1)
+      repeated.push_back(int64_t(dim));
+  g.give(mask, g.reshape(g.reduceSum(scores.masked, repeated), shapeOf(mask)));
+}
+
 LogicalResult attentionGradient(G &g, AttentionOp op) {
   if (g.cotangent(op.getLse()))
     return emitUnsupported(op.getLoc()) << "the log-sum-exp of attention cannot be differentiated";
   Value dy = g.cotangent(op.getResult());
-  auto backward = AttentionBackwardOp::create(g.builder, g.location, op.getQuery(), op.getKey(),
-                                              op.getValue(), op.getResult(), op.getLse(), dy,
-                                              op.getScaleAttr(), op.getCausalAttr());
+  auto backward = AttentionBackwardOp::create(
+      g.builder, g.location, op.getQuery(), op.getKey(), op.getValue(), op.getResult(), op.getLse(),
+      dy, op.getMask(), op.getOffset(), op.getLength(), op.getScaleAttr(), op.getCausalAttr(),
+      op.getSoftCapAttr(), op.getBeforeAttr(), op.getAfterAttr());
   g.give(op.getQuery(), backward.getQueryGradient());
   g.give(op.getKey(), backward.getKeyGradient());
   g.give(op.getValue(), backward.getValueGradient());
+  if (op.getMask() && g.isActive(op.getMask()))
+    attentionMaskGradient(g, op, dy);
   return success();
 }
 

@@ -49,9 +49,18 @@ TEST_F(AttentionOptionsTest, AgreeWithTheReference) {
 
 TEST_F(AttentionOptionsTest, HeadsThatShareKeysAgreeWithTheReference) {
   for (int i = 0; i < 6 && !HasFatalFailure(); ++i)
-    check(test::drawGroupedAttention(generator), 2e-4);
-  check(test::drawGroupedAttention(generator, "f64"), 1e-11);
-  check(test::drawGroupedAttention(generator, "bf16"), 4e-2);
+    check(test::drawAttention(generator), 2e-4);
+  check(test::drawAttention(generator, "f64"), 1e-11);
+  check(test::drawAttention(generator, "bf16"), 4e-2);
+}
+
+TEST_F(AttentionOptionsTest, KernelsAgreeWithTheReference) {
+  for (int i = 0; i < 24 && !HasFatalFailure(); ++i)
+    check(test::drawAttention(generator, "f32", /*hasOptions=*/true), 2e-4);
+  for (int i = 0; i < 6 && !HasFatalFailure(); ++i)
+    check(test::drawAttention(generator, "f64", true), 1e-11);
+  for (int i = 0; i < 6 && !HasFatalFailure(); ++i)
+    check(test::drawAttention(generator, "bf16", true), 4e-2);
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "passes/Signature.h"
 #include "passes/training/Training.h"
+#include "test/ir/DrawnOptions.h"
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <random>
@@ -27,11 +28,21 @@ struct AttentionDraw {
   bool causal;
 };
 
-/// Heads that share keys, forward and backward: @forward(q, k, v, d) gives r0, … by ops that have
-/// kernels.
-inline std::string drawGroupedAttention(std::mt19937_64 &random, const std::string &type = "f32") {
+/// Integer inputs, of which masks, offsets and lengths are made, are to be drawn below this.
+constexpr int64_t attentionIndexLimit = 24;
+
+/// Heads that share keys, forward and backward: @forward(q, k, v, d, …) gives r0, … by the two ops.
+/// With options in whatever combination, and now and then with sequences of several blocks.
+inline std::string drawAttention(std::mt19937_64 &random, const std::string &type = "f32",
+                                 bool hasOptions = false) {
   AttentionDraw draw(random);
-  const int64_t keys = draw.causal ? draw.queries + draw.upTo(20) - 1 : draw.upTo(40);
+  int64_t keys = draw.causal ? draw.queries + draw.upTo(20) - 1 : draw.upTo(40);
+  if (hasOptions) {
+    draw.batch = std::max<int64_t>(draw.batch, 1);
+    const bool isLong = random() % 4 == 0;
+    draw.queries = draw.upTo(isLong ? 180 : 40);
+    keys = draw.upTo(isLong ? 180 : 40);
+  }
   auto tensor = [&](int64_t heads, int64_t rows, int64_t width) {
     return fmt::format("tensor<{}x{}x{}x{}x{}>", draw.batch, heads, rows, width, type);
   };
@@ -41,8 +52,14 @@ inline std::string drawGroupedAttention(std::mt19937_64 &random, const std::stri
                     y = tensor(draw.heads, draw.queries, draw.valueHead),
                     lse = fmt::format("tensor<{}x{}x{}x{}>", draw.batch, draw.heads, draw.queries,
                                       type == "f64" ? "f64" : "f32");
+  AttentionWords words;
+  if (hasOptions)
+    words = drawAttentionWords(random, {draw.batch, draw.heads, draw.queries, keys}, type);
+  std::vector<std::pair<std::string, std::string>> inputs = {
+      {"q", q}, {"k", k}, {"v", v}, {"d", y}};
+  inputs.insert(inputs.end(), words.inputs.begin(), words.inputs.end());
   std::string arguments, results;
-  for (const auto &[name, of] : {std::pair("q", q), {"k", k}, {"v", v}, {"d", y}})
+  for (const auto &[name, of] : inputs)
     arguments += fmt::format("{}%{}: {} {{graph.name = \"{}\", graph.role = \"input\"}}",
                              arguments.empty() ? "" : ", ", name, of, name);
   int number = 0;
@@ -51,18 +68,18 @@ inline std::string drawGroupedAttention(std::mt19937_64 &random, const std::stri
     ++number;
   }
   return fmt::format(
-      "func.func @forward({0}) -> ({1}) {{\n"
-      "  %y, %l = graph.attention %q, %k, %v scale 4.0e-1 causal {2} : {3}, {4}, {5} -> {6}, {7}\n"
-      "  %g:3 = graph.attention_backward %q, %k, %v, %y, %l, %d scale 4.0e-1 causal {2}"
-      " : {3}, {4}, {5}, {6}, {7}, {6} -> {3}, {4}, {5}\n"
+      "func.func @forward({0}) -> ({1}) {{\n{8}"
+      "  %y, %l = graph.attention %q, %k, %v{9} scale 4.0e-1 causal {2}{10}"
+      " : {3}, {4}, {5}{11} -> {6}, {7}\n"
+      "  %g:3 = graph.attention_backward %q, %k, %v, %y, %l, %d{9} scale 4.0e-1 causal {2}{10}"
+      " : {3}, {4}, {5}, {6}, {7}, {6}{11} -> {3}, {4}, {5}\n"
       "  return %y, %l, %g#0, %g#1, %g#2 : {6}, {7}, {3}, {4}, {5}\n}}\n",
-      arguments, results, draw.causal, q, k, v, y, lse);
+      arguments, results, draw.causal, q, k, v, y, lse, words.before, words.operands,
+      words.attributes, words.types);
 }
 
-/// Attention with options: @forward gives a weighted sum of its result and the gradients of all
-/// floats. Integer inputs, of which masks, offsets and lengths are made, are to be drawn below
-/// `attentionIndexLimit`.
-constexpr int64_t attentionIndexLimit = 24;
+/// The builder's attention with options: @forward gives a weighted sum of its result and the
+/// gradients of all floats, the mask's too.
 inline std::string drawMaskedAttention(std::mt19937_64 &random,
                                        ElementType type = ElementType::F32) {
   AttentionDraw draw(random);

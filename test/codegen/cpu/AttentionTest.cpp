@@ -227,6 +227,75 @@ TEST(Attention, HiddenKeysContributeNothing) {
   }
 }
 
+/// Nor does what a window hides, or what comes after the length, in whatever block it is.
+TEST(Attention, WhatAPlaceHidesContributesNothing) {
+  const uint64_t seed = testSeed();
+  constexpr int64_t heads = 2, queries = 70, keys = 150, head = 20, length = 100, offset = 40,
+                    before = 9, after = 3;
+  const std::string q = fmt::format("tensor<1x{}x{}x{}xf32>", heads, queries, head),
+                    k = fmt::format("tensor<1x{}x{}x{}xf32>", heads, keys, head),
+                    l = fmt::format("tensor<1x{}x{}xf32>", heads, queries);
+  const std::string options =
+      fmt::format("offset %p length %n scale 0.4 causal false before {} after {}", before, after);
+  const CompiledKernel forward(fmt::format(
+      R"mlir(func.func private @k(%q: {0}, %k: {1}, %v: {1}, %p: tensor<i64>, %n: tensor<1xi32>) -> ({0}, {2})
+    attributes {{graph.kernel = "attention"}} {{
+  %o, %l = graph.attention %q, %k, %v {3} : {0}, {1}, {1}, tensor<i64>, tensor<1xi32> -> {0}, {2}
+  return %o, %l : {0}, {2}
+}})mlir",
+      q, k, l, options));
+  const CompiledKernel backward(fmt::format(
+      R"mlir(func.func private @k(%q: {0}, %k: {1}, %v: {1}, %o: {0}, %l: {2}, %g: {0}, %p: tensor<i64>, %n: tensor<1xi32>)
+    -> ({0}, {1}, {1}) attributes {{graph.kernel = "attention_backward"}} {{
+  %dq, %dk, %dv = graph.attention_backward %q, %k, %v, %o, %l, %g {3} : {0}, {1}, {1}, {0}, {2}, {0}, tensor<i64>, tensor<1xi32> -> {0}, {1}, {1}
+  return %dq, %dk, %dv : {0}, {1}, {1}
+}})mlir",
+      q, k, l, options));
+  auto random = [&](int64_t rows, int i) {
+    return randomTensor(ElementType::F32, {1, heads, rows, head}, seed + i);
+  };
+  Tensor query = random(queries, 0), key = random(keys, 1), value = random(keys, 2),
+         gradient = random(queries, 3), place(ElementType::I64, {}), count(ElementType::I32, {1});
+  place.as<int64_t>()[0] = offset;
+  count.as<int32_t>()[0] = length;
+  const std::vector<Tensor> sums = forward.run({query, key, value, place, count});
+  const std::vector<Tensor> slopes =
+      backward.run({query, key, value, sums[0], sums[1], gradient, place, count});
+  // Keys that no query sees, before all and after the length, and one that some see.
+  constexpr int64_t some = 60;
+  for (int64_t pair = 0; pair < heads; ++pair)
+    for (int64_t j : {int64_t(0), int64_t(30), some, length, length + 3, keys - 1}) {
+      setElement(key, (pair * keys + j) * head, NAN);
+      setElement(value, (pair * keys + j) * head, INFINITY);
+    }
+  const std::vector<Tensor> spoiled = forward.run({query, key, value, place, count});
+  const std::vector<Tensor> spoiledSlopes =
+      backward.run({query, key, value, sums[0], sums[1], gradient, place, count});
+  for (int64_t pair = 0; pair < heads; ++pair) {
+    for (int64_t i = 0; i < queries; ++i)
+      for (int64_t c = 0; c < head; ++c) {
+        const int64_t at = (pair * queries + i) * head + c, distance = some - (i + offset);
+        if (distance < -before || distance > after) {
+          ASSERT_EQ(elementAt(spoiled[0], at), elementAt(sums[0], at)) << "query " << i;
+          ASSERT_EQ(elementAt(spoiledSlopes[0], at), elementAt(slopes[0], at)) << "query " << i;
+        } else {
+          ASSERT_TRUE(std::isnan(elementAt(spoiled[0], at))) << "query " << i;
+        }
+      }
+    for (int64_t j = 0; j < keys; ++j)
+      for (int64_t c = 0; c < head; ++c)
+        for (int of : {1, 2}) {
+          const int64_t at = (pair * keys + j) * head + c;
+          if (j != some) {
+            ASSERT_EQ(elementAt(spoiledSlopes[of], at), elementAt(slopes[of], at)) << "key " << j;
+          }
+          if (j < offset - before || j >= length) {
+            ASSERT_EQ(elementAt(slopes[of], at), 0) << "key " << j;
+          }
+        }
+  }
+}
+
 TEST(Attention, NoMoreThanABlockOfScores) {
   auto workspace = [](int64_t sequence) {
     Case test{1, 1, sequence, sequence, 64, 64};

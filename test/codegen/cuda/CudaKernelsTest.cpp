@@ -322,21 +322,60 @@ std::vector<Case> attentionCases() {
   return cases;
 }
 
-/// Heads that share keys, and options that are written over primitives.
+/// Heads that share keys, without and with options; and the builder's with a trained mask.
 std::vector<Case> attentionOptionCases() {
   std::vector<Case> cases;
-  for (int number = 0; number < 5; ++number)
-    cases.push_back({.name = fmt::format("attention_options_{}", number),
-                     .drawn = [number](std::mt19937_64 &random) {
+  auto add = [&](const std::string &name, double tolerance, auto draw) {
+    const int number = int(cases.size());
+    cases.push_back({.name = fmt::format("attention_{}_{}", name, number),
+                     .drawn = [=](std::mt19937_64 &random) {
                        random.discard(100 * number);
-                       const bool isGrouped = number < 2;
-                       return Case{.name = fmt::format("attention_options_{}", number),
-                                   .text = isGrouped ? drawGroupedAttention(random)
-                                                     : drawMaskedAttention(random),
-                                   .root = isGrouped ? "attention_backward" : "contraction",
-                                   .tolerance = 1e-4,
+                       return Case{.name = fmt::format("attention_{}_{}", name, number),
+                                   .text = draw(random),
+                                   .root = "attention_backward",
+                                   .tolerance = tolerance,
                                    .indexLimit = attentionIndexLimit};
                      }});
+  };
+  for (int i = 0; i < 2; ++i)
+    add("groups", 1e-4, [](std::mt19937_64 &random) { return drawAttention(random); });
+  for (int i = 0; i < 12; ++i)
+    add("options", 1e-4,
+        [](std::mt19937_64 &random) { return drawAttention(random, "f32", true); });
+  for (int i = 0; i < 3; ++i)
+    add("options_bf16", 4e-2,
+        [](std::mt19937_64 &random) { return drawAttention(random, "bf16", true); });
+  add("options_f64", 1e-11,
+      [](std::mt19937_64 &random) { return drawAttention(random, "f64", true); });
+  // NaN and infinity in keys and values that no query sees, and in one that some see.
+  cases.push_back({.name = "attention_hidden",
+                   .text = R"mlir(
+func.func @forward(%q: tensor<1x2x70x20xf32> {graph.name = "q", graph.role = "input"}, %given: tensor<1x1x150x20xf32> {graph.name = "k", graph.role = "input"},
+    %d: tensor<1x2x70x20xf32> {graph.name = "d", graph.role = "input"})
+    -> (tensor<1x2x70x20xf32> {graph.name = "o"}, tensor<1x2x70xf32> {graph.name = "l"}, tensor<1x2x70x20xf32> {graph.name = "dq"}, tensor<1x1x150x20xf32> {graph.name = "dk"}, tensor<1x1x150x20xf32> {graph.name = "dv"}) {
+  %offset = graph.constant dense<40> : tensor<i64>
+  %length = graph.constant dense<100> : tensor<1xi32>
+  %key = graph.iota 2 : tensor<1x1x150x20xi32>
+  %thirty = graph.constant dense<30> : tensor<1x1x150x20xi32>
+  %zero = graph.constant dense<0> : tensor<1x1x150x20xi32>
+  %part = graph.remainder %key, %thirty : tensor<1x1x150x20xi32>
+  %isBad = graph.compare eq %part, %zero : tensor<1x1x150x20xi32> -> tensor<1x1x150x20xi1>
+  %nan = graph.constant dense<0x7FC00000> : tensor<1x1x150x20xf32>
+  %infinity = graph.constant dense<0x7F800000> : tensor<1x1x150x20xf32>
+  %k = graph.select %isBad, %nan, %given : tensor<1x1x150x20xi1>, tensor<1x1x150x20xf32>
+  %v = graph.select %isBad, %infinity, %given : tensor<1x1x150x20xi1>, tensor<1x1x150x20xf32>
+  %o, %l = graph.attention %q, %k, %v offset %offset length %length scale 4.0e-01 causal false before 9 after 3
+    : tensor<1x2x70x20xf32>, tensor<1x1x150x20xf32>, tensor<1x1x150x20xf32>, tensor<i64>, tensor<1xi32> -> tensor<1x2x70x20xf32>, tensor<1x2x70xf32>
+  %g:3 = graph.attention_backward %q, %k, %v, %o, %l, %d offset %offset length %length scale 4.0e-01 causal false before 9 after 3
+    : tensor<1x2x70x20xf32>, tensor<1x1x150x20xf32>, tensor<1x1x150x20xf32>, tensor<1x2x70x20xf32>, tensor<1x2x70xf32>, tensor<1x2x70x20xf32>, tensor<i64>, tensor<1xi32>
+    -> tensor<1x2x70x20xf32>, tensor<1x1x150x20xf32>, tensor<1x1x150x20xf32>
+  return %o, %l, %g#0, %g#1, %g#2 : tensor<1x2x70x20xf32>, tensor<1x2x70xf32>, tensor<1x2x70x20xf32>, tensor<1x1x150x20xf32>, tensor<1x1x150x20xf32>
+}
+)mlir",
+                   .root = "attention_backward",
+                   .tolerance = 1e-4});
+  for (int i = 0; i < 3; ++i)
+    add("built", 1e-4, [](std::mt19937_64 &random) { return drawMaskedAttention(random); });
   return cases;
 }
 

@@ -4,6 +4,7 @@
 #include "codegen/ReleaseMemory.h"
 #include "codegen/Target.h"
 #include "frontend/api/ModelModule.h"
+#include "frontend/builder/Builder.h"
 #include "frontend/families/Models.h"
 #include "runtime/program/Device.h"
 #include <fstream>
@@ -39,6 +40,39 @@ int64_t residentBytes() {
   int64_t total = 0, resident = 0;
   statm >> total >> resident;
   return resident * 4096;
+}
+
+/// The same of an attention with every option, trained.
+int64_t plannedBytesOfAttention(int64_t sequence) {
+  Builder b;
+  auto x = b.input("x", ElementType::F32, {2, 4, sequence, 32});
+  auto project = [&](const char *name) {
+    return b.linear(x, b.parameter(name, {32, 32}, Initializer::normal(0.1)));
+  };
+  AttentionOptions how{.causal = true,
+                       .mask = b.input("tokens", ElementType::I1, {2, 1, 1, sequence}),
+                       .offset = b.input("offset", ElementType::I64, {2}),
+                       .length = b.input("length", ElementType::I32, {}),
+                       .softCap = 20,
+                       .window = 48};
+  b.output("y", b.attention(project("q"), project("k"), project("v"), how));
+  auto model = b.finish();
+  EXPECT_TRUE(model) << model.error().text();
+  CompileOptions options;
+  options.training = TrainingOptions{.loss = Loss::Mse};
+  auto planned = lowerTo(Stage::Plan, moduleOf(*model), options);
+  EXPECT_TRUE(planned) << planned.error().text();
+  Program program = *emitProgram(**planned, **parseTarget(options.target));
+  return program.arenaBytes - program.persistentBytes;
+}
+
+TEST(Memory, OfAttentionWithOptionsGrowsLinearlyWithTheSequence) {
+  double before = double(plannedBytesOfAttention(256));
+  for (int64_t sequence : {512, 1024, 2048}) {
+    const auto now = double(plannedBytesOfAttention(sequence));
+    EXPECT_LT(now / before, 2.1) << sequence << " positions";
+    before = now;
+  }
 }
 
 TEST(Memory, GrowsLinearlyWithTheSequence) {

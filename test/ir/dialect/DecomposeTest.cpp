@@ -1,6 +1,7 @@
 /// Each composite's decomposition, interpreted op by op, against the reference's own formula.
 #include "ir/formulas/Formulas.h"
 #include "mlir/IR/Verifier.h"
+#include "test/ir/DrawnOptions.h"
 #include "test/ir/Testing.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -287,6 +288,40 @@ TEST_F(DecomposeTest, AttentionBackward) {
         check({q, k, v, y}, q + ", " + k + ", " + v, body, 4 * f.tolerance,
               {random(q), random(k), random(v), random(y)});
       }
+}
+
+TEST_F(DecomposeTest, AttentionWithOptions) {
+  for (const FloatCase &f : floatCases)
+    for (int i = 0; i < 12; ++i) {
+      const int64_t batch = between(1, 2), keyHeads = between(1, 2),
+                    heads = keyHeads * between(1, 2), queries = between(1, 5), keys = between(1, 6),
+                    width = between(1, 4);
+      std::string q = type({batch, heads, queries, width}, f.name),
+                  k = type({batch, keyHeads, keys, width}, f.name),
+                  lse = type({batch, heads, queries}, f.statistic);
+      const test::AttentionWords words =
+          test::drawAttentionWords(generator, {batch, heads, queries, keys}, f.name);
+      std::vector<std::string> arguments = {q, k, k, q};
+      std::string names;
+      for (const auto &[name, of] : words.inputs) { // arguments are %0, %1, …
+        names +=
+            fmt::format("%{} = graph.reshape %{} : {} -> {}\n", name, arguments.size(), of, of);
+        arguments.push_back(of);
+      }
+      const std::string options = words.operands + " scale 0.35 causal " +
+                                  (between(0, 1) ? "true" : "false") + words.attributes + " : ";
+      std::string results = llvm::join(std::vector<std::string>{q, lse, q, k, k}, ", ");
+      std::string body =
+          fmt::format("{0}{1}%y, %lse = graph.attention %0, %1, %2{2}{3}, {4}, {4}{5} "
+                      "-> {3}, {6}\n%d:3 = graph.attention_backward %0, %1, %2, %y, "
+                      "%lse, %3{2}{3}, {4}, {4}, {3}, {6}, {3}{5} -> {3}, {4}, {4}\n"
+                      "return %y, %lse, %d#0, %d#1, %d#2 : {7}",
+                      names, words.before, options, q, k, words.types, lse, results);
+      Tensors values;
+      for (const std::string &of : arguments)
+        values.push_back(random(of));
+      check(arguments, results, body, 4 * f.tolerance, values);
+    }
 }
 
 TEST_F(DecomposeTest, CrossEntropy) {

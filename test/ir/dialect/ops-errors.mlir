@@ -575,17 +575,62 @@ func.func @attention_3(%q: tensor<2x1x5x8xf32>, %v: tensor<2x1x6x8xf32>) {
 
 // -----
 
-func.func @attention_4(%q: tensor<2x1x5x8xf32>, %k: tensor<2x1x4x8xf32>) {
-  // expected-error @+2 {{(4) 5 causal queries do not all see one of 4 keys}}
+func.func @attention_4(%q: tensor<2x1x5x8xf32>, %k: tensor<2x1x0x8xf32>) {
+  // expected-error @+2 {{(4) there is no key}}
   // expected-error @+1 {{failed to infer returned types}}
-  %a:2 = graph.attention %q, %k, %k scale 1.0 causal true : tensor<2x1x5x8xf32>, tensor<2x1x4x8xf32>, tensor<2x1x4x8xf32> -> tensor<2x1x5x8xf32>, tensor<2x1x5xf32>
+  %a:2 = graph.attention %q, %k, %k scale 1.0 causal true : tensor<2x1x5x8xf32>, tensor<2x1x0x8xf32>, tensor<2x1x0x8xf32> -> tensor<2x1x5x8xf32>, tensor<2x1x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_5(%q: tensor<2x3x5x8xf32>, %m: tensor<2x2x1x5xi1>) {
+  // expected-error @+2 {{(5) the mask must be of i1, 'f32' or 'f32' with the sizes 'tensor<2x3x5x5xf32>' or 1, but is 'tensor<2x2x1x5xi1>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %q, %q mask %m scale 1.0 causal true : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x2x1x5xi1> -> tensor<2x3x5x8xf32>, tensor<2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_5_type(%q: tensor<2x3x5x8xbf16>, %m: tensor<1x1x1x5xf64>) {
+  // expected-error @+2 {{(5) the mask must be of i1, 'bf16' or 'f32' with the sizes}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %q, %q mask %m scale 1.0 causal true : tensor<2x3x5x8xbf16>, tensor<2x3x5x8xbf16>, tensor<2x3x5x8xbf16>, tensor<1x1x1x5xf64> -> tensor<2x3x5x8xbf16>, tensor<2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_6(%q: tensor<2x3x5x8xf32>, %n: tensor<3xi64>) {
+  // expected-error @+2 {{(6) offset and length must be one integer or 2, but one is 'tensor<3xi64>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %q, %q length %n scale 1.0 causal true : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<3xi64> -> tensor<2x3x5x8xf32>, tensor<2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_7(%q: tensor<2x3x5x8xf32>) {
+  // expected-error @+2 {{(7) the soft cap must be a positive number}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %q, %q scale 1.0 causal true soft_cap 0.0 : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32> -> tensor<2x3x5x8xf32>, tensor<2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @attention_7_window(%q: tensor<2x3x5x8xf32>) {
+  // expected-error @+2 {{(7) a window must reach 0 to 2^28 - 1 keys, not -1}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %q, %q scale 1.0 causal true before -1 : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32> -> tensor<2x3x5x8xf32>, tensor<2x3x5xf32>
   return
 }
 
 // -----
 
 func.func @attention_backward_4(%q: tensor<2x1x5x8xf32>, %k: tensor<2x1x0x8xf32>, %lse: tensor<2x1x5xf32>) {
-  // expected-error @+2 {{(4) 5 queries do not all see one of 0 keys}}
+  // expected-error @+2 {{(4) there is no key}}
   // expected-error @+1 {{failed to infer returned types}}
   %a:3 = graph.attention_backward %q, %k, %k, %q, %lse, %q scale 1.0 causal false
     : tensor<2x1x5x8xf32>, tensor<2x1x0x8xf32>, tensor<2x1x0x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x5xf32>, tensor<2x1x5x8xf32>
@@ -595,8 +640,8 @@ func.func @attention_backward_4(%q: tensor<2x1x5x8xf32>, %k: tensor<2x1x0x8xf32>
 
 // -----
 
-func.func @attention_backward_5(%q: tensor<2x1x5x8xf32>, %lse: tensor<2x1x4xf32>) {
-  // expected-error @+2 {{(5) output, gradient and lse must be 'tensor<2x1x5x8xf32>', 'tensor<2x1x5x8xf32>' and 'tensor<2x1x5xf32>'}}
+func.func @attention_backward_8(%q: tensor<2x1x5x8xf32>, %lse: tensor<2x1x4xf32>) {
+  // expected-error @+2 {{(8) output, gradient and lse must be 'tensor<2x1x5x8xf32>', 'tensor<2x1x5x8xf32>' and 'tensor<2x1x5xf32>'}}
   // expected-error @+1 {{failed to infer returned types}}
   %a:3 = graph.attention_backward %q, %q, %q, %q, %lse, %q scale 1.0 causal true
     : tensor<2x1x5x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x5x8xf32>, tensor<2x1x4xf32>, tensor<2x1x5x8xf32>

@@ -280,15 +280,30 @@ void embedding(Trial &t) {
   t.output(t.g.make<EmbeddingOp>(table, t.indices(t.shape(t.between(0, 2)), vocabulary)));
 }
 
+/// With masks that are trained or not, and all other options in any combination.
 void attention(Trial &t) {
-  int64_t batch = t.between(1, 2), heads = t.between(1, 2), queries = t.between(1, 3),
-          head = t.size();
-  int64_t keys = queries + t.between(0, 2);
-  Value q = t.parameter({batch, heads * t.between(1, 2), queries, head}),
-        k = t.parameter({batch, heads, keys, head});
-  Value v = t.parameter({batch, heads, keys, t.size()});
-  t.output(t.g.make<AttentionOp>(q, k, v, t.builder.getF64FloatAttr(0.7),
-                                 t.builder.getBoolAttr(t.between(0, 1))));
+  int64_t batch = t.between(1, 2), keyHeads = t.between(1, 2), heads = keyHeads * t.between(1, 2),
+          queries = t.between(1, 3), head = t.size(), keys = queries + t.between(0, 2);
+  Value q = t.parameter({batch, heads, queries, head}),
+        k = t.parameter({batch, keyHeads, keys, head});
+  Value v = t.parameter({batch, keyHeads, keys, t.size()}), mask, offset, length;
+  Shape scores = {batch, heads, queries, keys};
+  for (int64_t &size : scores)
+    size = t.between(0, 1) ? size : 1;
+  if (int64_t kind = t.between(0, 3); kind > 1)
+    mask = kind == 2 ? t.condition(scores) : t.parameter(scores);
+  auto integer = [&] { return t.indices(t.between(0, 1) ? Shape{} : Shape{batch}, keys + 1); };
+  if (t.between(0, 1))
+    offset = integer();
+  if (t.between(0, 1))
+    length = integer();
+  auto reach = [&] {
+    return t.between(0, 1) ? t.builder.getI64IntegerAttr(t.between(0, 2)) : IntegerAttr();
+  };
+  t.output(t.g.make<AttentionOp>(q, k, v, mask, offset, length, t.builder.getF64FloatAttr(0.7),
+                                 t.builder.getBoolAttr(t.between(0, 1)),
+                                 t.between(0, 1) ? t.builder.getF64FloatAttr(0.8) : FloatAttr(),
+                                 reach(), reach()));
 }
 
 void crossEntropy(Trial &t) {
