@@ -77,7 +77,7 @@ ForwardEmitter::State ForwardEmitter::step(State state, Value firstKey) {
     }
   }
   store(scores, shares);
-  state.sums = accumulate(scores, valueTile, columns, state.sums);
+  state.sums = accumulate(scores, keysSeenIn(firstKey), valueTile, columns, state.sums);
   return state;
 }
 

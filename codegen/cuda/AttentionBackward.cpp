@@ -118,7 +118,7 @@ SmallVector<Value> QueryEmitter::step(Value firstKey, ValueRange sums) {
       score = differentiate(score, gradients[i * keys + j], statistics[i], seen).change;
     }
   store(scores, found);
-  return accumulate(scores, keyTile, columns, sums);
+  return accumulate(scores, keysSeenIn(firstKey), keyTile, columns, sums);
 }
 
 LogicalResult QueryEmitter::emit() {
@@ -204,11 +204,12 @@ SmallVector<Value> KeyEmitter::step(Value firstQuery, ValueRange sums) {
     }
   }
   const size_t ofValues = rowsOfThread * valueColumns.groups;
+  const Span span = queriesSeeingIn(firstQuery);
   store(scores, shares);
-  Values next = accumulate(scores, gradientTile, valueColumns, sums.take_front(ofValues));
+  Values next = accumulate(scores, span, gradientTile, valueColumns, sums.take_front(ofValues));
   kernel.synchroniseWarp(); // until the scores are used
   store(scores, changes);
-  llvm::append_range(next, accumulate(scores, queryTile, columns, sums.drop_front(ofValues)));
+  llvm::append_range(next, accumulate(scores, span, queryTile, columns, sums.drop_front(ofValues)));
   return next;
 }
 

@@ -351,34 +351,74 @@ AttentionBlock::Values AttentionBlock::noSums(const HeadColumns &columns) {
   return Values(rowsOfThread * columns.groups, zero(columns.lanes));
 }
 
-AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile &values,
-                                                  const HeadColumns &columns, ValueRange before) {
+AttentionBlock::Span AttentionBlock::keysSeenIn(Value firstKey) {
+  Span span;
+  for (int64_t i = 0; causal && i < rowsOfThread; ++i) {
+    Value end = code.add(code.add(first, row(i)), extents.keyCount - extents.queryCount + 1);
+    span.to.push_back(code.min(code.subClamped(end, firstKey), code.index(tiling.columns)));
+  }
+  return span;
+}
+
+AttentionBlock::Span AttentionBlock::queriesSeeingIn(Value firstQuery) {
+  Span span;
+  for (int64_t i = 0; causal && i < rowsOfThread; ++i) {
+    Value before = code.add(firstQuery, extents.keyCount - extents.queryCount);
+    span.from.push_back(
+        code.min(code.subClamped(code.add(first, row(i)), before), code.index(tiling.columns)));
+  }
+  return span;
+}
+
+AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Span &span,
+                                                  const Tile &values, const HeadColumns &columns,
+                                                  ValueRange before) {
   const int64_t groups = columns.groups;
   if (groups == 0)
     return {};
-  return code.loop(
-      code.index(0), code.index(tiling.columns), mostLanes, before,
-      [&](Value depth, ValueRange carried) {
-        Values sums(carried), weights;
-        for (int64_t number = 0; number < rowsOfThread; ++number)
-          weights.push_back(loadLanes(scores, row(number), depth, mostLanes));
-        for (int64_t lane = 0; lane < mostLanes; ++lane) {
-          Values line;
-          for (int64_t group = 0; group < groups; ++group)
-            line.push_back(loadLanes(values, code.add(depth, lane),
-                                     code.mul(column(group), columns.lanes), columns.lanes));
-          for (int64_t i = 0; i < rowsOfThread; ++i) {
-            Value factor = code.create<vector::ExtractOp>(weights[i], lane);
-            if (columns.lanes > 1)
-              factor = code.create<vector::BroadcastOp>(lanesOf(columns.lanes), factor);
-            for (int64_t group = 0; group < groups; ++group) {
-              Value &sum = sums[i * groups + group];
-              sum = code.create<math::FmaOp>(factor, line[group], sum);
-            }
+  auto add = [&](Value from, Value to, ValueRange before,
+                 llvm::function_ref<Value(int64_t number, Value column)> counts) {
+    return code.loop(from, to, mostLanes, before, [&](Value depth, ValueRange carried) {
+      Values sums(carried), weights;
+      for (int64_t number = 0; number < rowsOfThread; ++number)
+        weights.push_back(loadLanes(scores, row(number), depth, mostLanes));
+      for (int64_t lane = 0; lane < mostLanes; ++lane) {
+        Values line;
+        for (int64_t group = 0; group < groups; ++group)
+          line.push_back(loadLanes(values, code.add(depth, lane),
+                                   code.mul(column(group), columns.lanes), columns.lanes));
+        for (int64_t i = 0; i < rowsOfThread; ++i) {
+          Value factor = code.create<vector::ExtractOp>(weights[i], lane);
+          if (columns.lanes > 1)
+            factor = code.create<vector::BroadcastOp>(lanesOf(columns.lanes), factor);
+          Value isAdded = counts ? counts(i, code.add(depth, lane)) : Value();
+          for (int64_t group = 0; group < groups; ++group) {
+            Value &sum = sums[i * groups + group];
+            sum = choose(isAdded, code.create<math::FmaOp>(factor, line[group], sum), sum);
           }
         }
-        return sums;
-      });
+      }
+      return sums;
+    });
+  };
+  // Whole lanes that count for all of the thread's rows, and for some of them before and after.
+  auto lanesBelow = [&](Value column) { return code.mul(code.div(column, mostLanes), mostLanes); };
+  auto lanesAbove = [&](Value column) { return lanesBelow(code.add(column, mostLanes - 1)); };
+  Value from = code.index(0), to = code.index(tiling.columns);
+  Values sums(before);
+  if (!span.from.empty()) {
+    from = lanesAbove(span.from.back());
+    sums = add(lanesBelow(span.from.front()), from, sums, [&](int64_t number, Value column) {
+      return code.isBelow(span.from[number], code.add(column, 1));
+    });
+  }
+  if (!span.to.empty())
+    to = lanesBelow(span.to.front());
+  sums = add(from, to, sums, {});
+  if (!span.to.empty())
+    sums = add(to, lanesAbove(span.to.back()), sums,
+               [&](int64_t number, Value column) { return code.isBelow(column, span.to[number]); });
+  return sums;
 }
 
 //===--------------------------------------------------------------------------------------------===//

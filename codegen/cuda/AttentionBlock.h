@@ -100,9 +100,19 @@ protected:
   Values products(const Tile &left, const Tile &right);
   /// Gives the warp this thread's scores, by row, then column; it has used those of before.
   void store(const Tile &scores, mlir::ValueRange values);
-  /// sums + scores · values: by row, then group of columns.
-  Values accumulate(const Tile &scores, const Tile &values, const HeadColumns &columns,
-                    mlir::ValueRange sums);
+  /// The scores that count, by row of this thread: those of columns [from, to). Empty: from the
+  /// first one, or to the last one. Neither gets smaller from row to row.
+  struct Span {
+    Values from, to;
+  };
+  /// Of a tile of keys that starts at `firstKey`, where rows are queries: those that a row sees.
+  Span keysSeenIn(mlir::Value firstKey);
+  /// Of a tile of queries, where rows are keys: those that see the row.
+  Span queriesSeeingIn(mlir::Value firstQuery);
+  /// sums + scores · values: by row, then group of columns. Scores that do not count are left out:
+  /// a factor of 0 would make NaN of infinity and NaN.
+  Values accumulate(const Tile &scores, const Span &span, const Tile &values,
+                    const HeadColumns &columns, mlir::ValueRange sums);
   Values noSums(const HeadColumns &columns);
   int64_t columnsOfThread() const { return tiling.columns / tiling.across; }
 

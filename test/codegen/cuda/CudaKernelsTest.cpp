@@ -1,6 +1,7 @@
 /// Kernels of every root on the PTX machine, all checks on, against the reference and the CPU.
 #include "test/codegen/DrawnAttention.h"
 #include "test/codegen/cuda/KernelCase.h"
+#include <cmath>
 
 namespace ingot::test {
 namespace {
@@ -321,6 +322,69 @@ std::vector<Case> attentionCases() {
                      }});
   return cases;
 }
+
+/// What a causal mask hides is not multiplied by 0: NaN and infinity in it reach nothing. The
+/// gradients are those of other keys' shares, which are finite.
+Case hiddenKeyCase(const AttentionSizes &s) {
+  auto tensor = [&](int64_t sequence, int64_t width) {
+    return shape({s.batch, s.heads, sequence, width}, s.type);
+  };
+  const std::string query = tensor(s.queries, s.head), key = tensor(s.keys, s.head),
+                    value = tensor(s.keys, s.valueHead), result = tensor(s.queries, s.valueHead),
+                    lse = shape({s.batch, s.heads, s.queries},
+                                s.type == std::string("f64") ? "f64" : "f32");
+  std::string text = "func.func @forward(";
+  for (const auto &[name, type] :
+       std::initializer_list<std::pair<const char *, std::string>>{{"query", query},
+                                                                   {"key", key},
+                                                                   {"value", value},
+                                                                   {"gradient", result},
+                                                                   {"finite_key", key},
+                                                                   {"finite_value", value}})
+    text += fmt::format("{0}%{1}: {2} {{graph.name = \"{1}\", graph.role = \"input\"}}",
+                        text.back() == '(' ? "" : ", ", name, type);
+  text += ") -> (";
+  for (const auto &[name, type] : std::initializer_list<std::pair<const char *, std::string>>{
+           {"o", result}, {"l", lse}, {"dq", query}, {"dk", key}, {"dv", value}})
+    text += fmt::format("{}{} {{graph.name = \"{}\"}}", text.back() == '(' ? "" : ", ", type, name);
+  text += fmt::format(
+      ") {{\n"
+      "  %o, %l = graph.attention %query, %key, %value scale 0.4 causal true : {0}, {1}, {2} -> "
+      "{3}, {4}\n"
+      "  %p, %m = graph.attention %query, %finite_key, %finite_value scale 0.4 causal true : "
+      "{0}, {1}, {2} -> {3}, {4}\n"
+      "  %dq, %dk, %dv = graph.attention_backward %query, %key, %value, %p, %m, %gradient scale "
+      "0.4 causal true : {0}, {1}, {2}, {3}, {4}, {3} -> {0}, {1}, {2}\n"
+      "  return %o, %l, %dq, %dk, %dv : {3}, {4}, {0}, {1}, {2}\n}}\n",
+      query, key, value, result, lse);
+  // The last key, which the last query alone sees, and the first query, which sees the first ones.
+  auto spoil = [s](const std::string &name, std::vector<double> &values) {
+    const int64_t pairs = s.batch * s.heads;
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+      if (name == "key")
+        values[size_t(((pair + 1) * s.keys - 1) * s.head)] = NAN;
+      if (name == "value")
+        values[size_t(((pair + 1) * s.keys - 1) * s.valueHead)] = INFINITY;
+      if (name == "gradient")
+        values[size_t(pair * s.queries * s.valueHead)] = -INFINITY;
+    }
+  };
+  return {.name = fmt::format("hidden_keys{}_{}",
+                              sizesName({s.batch, s.heads, s.queries, s.keys, s.head, s.valueHead}),
+                              s.type),
+          .text = text,
+          .root = "attention_backward",
+          .tolerance = s.type == std::string("bf16") ? 3e-2 : 3e-5,
+          .change = spoil};
+}
+
+INSTANTIATE_TEST_SUITE_P(HiddenKeys, CudaKernels,
+                         testing::Values(hiddenKeyCase({1, 2, 9, 9, 4, 4}),
+                                         hiddenKeyCase({1, 1, 100, 100, 20, 33}),
+                                         hiddenKeyCase({2, 1, 40, 70, 32, 32}),
+                                         hiddenKeyCase({1, 1, 33, 33, 16, 16, "bf16"}),
+                                         hiddenKeyCase({1, 1, 24, 24, 8, 8, "f64"})),
+                         [](const auto &info) { return info.param.name; });
 
 /// Heads that share keys, and options that are written over primitives.
 std::vector<Case> attentionOptionCases() {

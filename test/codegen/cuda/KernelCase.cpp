@@ -38,6 +38,8 @@ Tensor CudaKernels::draw(const Port &port, std::mt19937_64 &random) {
     std::uniform_real_distribution<double> uniform(-1, 1);
     std::vector<double> values(elementCount(port.shape));
     std::ranges::generate(values, [&] { return uniform(random); });
+    if (test.change)
+      test.change(port.name, values);
     return graph::store(port.type, port.shape, values);
   }
   std::vector<uint64_t> values(elementCount(port.shape));
