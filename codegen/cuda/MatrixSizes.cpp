@@ -20,14 +20,15 @@ constexpr int64_t blockThreads = 128;
 
 /// Cycles until all blocks are done, from the rates of an A100's multiprocessor.
 double cycles(const MatrixSizes &sizes, const ContractionProduct &product) {
-  constexpr double productsPerCycle = 1024, sharedBytesPerCycle = 128, cachedBytesPerCycle = 64,
+  const double productsPerCycle = 2048.0 / double(sizes.factorBytes);
+  constexpr double sharedBytesPerCycle = 128, cachedBytesPerCycle = 64,
                    memoryBytesPerCycle = 1100; ///< the last of the whole chip
   constexpr double leastStep = 250;            ///< copies' latency, over the stages that hide it
   constexpr double start = 1500, launch = 4000;
   const double rows = double(sizes.rows), columns = double(sizes.columns),
-               depth = double(sizes.depth);
-  const double copied = (rows + columns) * depth * 2;
-  const double read = double(sizes.warps() * (sizes.warpRows + sizes.warpColumns)) * depth * 2;
+               depth = double(sizes.depth), depthBytes = depth * double(sizes.factorBytes);
+  const double copied = (rows + columns) * depthBytes;
+  const double read = double(sizes.warps() * (sizes.warpRows + sizes.warpColumns)) * depthBytes;
   const double step =
       std::max({rows * columns * depth / productsPerCycle, (copied + read) / sharedBytesPerCycle,
                 copied / cachedBytesPerCycle});
@@ -56,9 +57,14 @@ int64_t MatrixSizes::scratch() const {
   return std::max(stages * stageBytes(), warps() * sumRows() * warpColumns * 4);
 }
 
-bool isForTensorCores(graph::ContractOp contract, const ContractionProduct &product) {
+int64_t factorBytes(const ContractionProduct &product) {
+  return getElementTypeOrSelf(product.left.tensor.getType()).getIntOrFloatBitWidth() / 8;
+}
+
+bool isForTensorCores(graph::ContractOp contract, const ContractionProduct &product, bool tf32) {
   Type factor = getElementTypeOrSelf(contract.getLhs().getType());
-  return isa<BFloat16Type, Float16Type>(factor) && product.sumType.isF32();
+  return product.sumType.isF32() &&
+         (isa<BFloat16Type, Float16Type>(factor) || (tf32 && factor.isF32()));
 }
 
 MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &product) {
@@ -70,7 +76,8 @@ MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &pro
     sizes.threads = blockThreads;
     sizes.rows = tile.rows;
     sizes.columns = tile.columns;
-    sizes.depth = tile.rows + tile.columns <= 128 ? 64 : 32;
+    sizes.factorBytes = factorBytes(product);
+    sizes.depth = (tile.rows + tile.columns <= 128 ? 128 : 64) / sizes.factorBytes;
     sizes.warpRows = tile.warpRows;
     sizes.warpColumns = tile.warpColumns;
     const int64_t steps = sizes.tiles().steps(product);

@@ -226,6 +226,50 @@ std::vector<Case> matrixCases() {
 INSTANTIATE_TEST_SUITE_P(Matrices, CudaKernels, testing::ValuesIn(matrixCases()),
                          [](const auto &info) { return info.param.name; });
 
+/// Factors in f32, rounded to tf32: read along the depth and beside it, in runs of 16, 8 and 4
+/// bytes, computed ones, depths in splits.
+std::vector<Case> roundedMatrixCases() {
+  std::vector<Case> cases;
+  struct Sizes {
+    int64_t batch, rows, columns, depth;
+  };
+  int way = 0;
+  for (const Sizes &s : {Sizes{1, 3, 5, 7}, Sizes{2, 33, 38, 20}, Sizes{1, 130, 264, 48},
+                         Sizes{1, 40, 72, 1048}, Sizes{1, 200, 136, 72}})
+    for (bool leftLast : {true, false})
+      for (bool rightLast : {true, false}) {
+        const auto left = shape(leftLast ? std::vector{s.batch, s.rows, s.depth}
+                                         : std::vector{s.batch, s.depth, s.rows}),
+                   right = shape(rightLast ? std::vector{s.batch, s.columns, s.depth}
+                                           : std::vector{s.batch, s.depth, s.columns}),
+                   result = shape({s.batch, s.rows, s.columns}), bias = shape({s.columns});
+        const bool isComputed = way++ % 3 == 0;
+        cases.push_back(
+            {.name = fmt::format("tf32{}_{}{}{}", sizesName({s.batch, s.rows, s.columns, s.depth}),
+                                 leftLast ? 'N' : 'T', rightLast ? 'T' : 'N',
+                                 isComputed ? "_computed" : ""),
+             .text = model({left, right, bias},
+                           fmt::format("  %0 = graph.relu %a : {0}\n"
+                                       "  %1 = graph.contract {7}, %b batch [0] x [0] over [{1}] x "
+                                       "[{2}] : {0}, {3} -> {4}\n"
+                                       "  %2 = graph.broadcast %c [2] : {5} -> {4}\n"
+                                       "  %{6} = graph.add %1, %2 : {4}\n",
+                                       left, leftLast ? 2 : 1, rightLast ? 2 : 1, right, result,
+                                       bias, "result", isComputed ? "%0" : "%a"),
+                           result),
+             .root = "contraction",
+             .tolerance = 1e-3, // a half unit of 10 bits of either factor
+             .instructions = {"mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
+                              "cvt.rna.tf32.f32"},
+             .instructions90 = {"mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"},
+             .option = ",tf32"});
+      }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(RoundedMatrices, CudaKernels, testing::ValuesIn(roundedMatrixCases()),
+                         [](const auto &info) { return info.param.name; });
+
 std::vector<Case> scatterCases() {
   std::vector<Case> cases;
   struct Sizes {

@@ -62,7 +62,7 @@ std::vector<Tensor> CudaKernels::runOnCpu(Program program) {
 
 std::vector<Tensor> CudaKernels::runOnGpu(const std::string &target) {
   CompileOptions options;
-  options.target = target;
+  options.target = target + test.option;
   Result<Program> program = compile(*module, options);
   EXPECT_TRUE(program) << program.error().text();
   if (!program)
