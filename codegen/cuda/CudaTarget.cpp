@@ -71,6 +71,8 @@ TargetCosts CudaTarget::costs() {
   costs.grainNanoseconds = 1000;
   costs.mostGrains = 1056; // eight blocks on each of 132 multiprocessors
   costs.scratchBytes = 48 << 10;
+  costs.largestTensor = 512 << 20; // a block's logits fill the chip many times over
+  costs.copiedRowBytes = 4;        // by cp.async; the copy engine, for warpgroups, wants 16
   return costs;
 }
 

@@ -44,6 +44,23 @@ double cycles(const MatrixSizes &sizes, const ContractionProduct &product) {
   return total;
 }
 
+/// Registers of a thread that hold a tile of a factor between memory and a stage.
+int64_t registersOf(const FactorReading &reading, int64_t tile, const MatrixSizes &sizes) {
+  constexpr int64_t registerBytes = 4;
+  if (reading.isCopied)
+    return 0;
+  const int64_t runs = llvm::divideCeilSigned(tile * sizes.depth, sizes.threads * reading.lanes);
+  return runs * llvm::divideCeilSigned(reading.lanes * sizes.factorBytes, registerBytes);
+}
+
+/// True if the sums of the tile, fragments and what is on its way do not fit a thread's registers.
+bool wouldSpill(const MatrixSizes &sizes) {
+  constexpr int64_t mostSums = 64, mostBeside = 16;
+  return sizes.warpRows * sizes.warpColumns / warpSize > mostSums &&
+         std::max(registersOf(sizes.left, sizes.rows, sizes),
+                  registersOf(sizes.right, sizes.columns, sizes)) > mostBeside;
+}
+
 } // namespace
 
 int64_t MatrixSizes::sumRows() const {
@@ -69,6 +86,8 @@ bool isForTensorCores(graph::ContractOp contract, const ContractionProduct &prod
 
 MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &product) {
   constexpr int64_t leastSteps = 4, mostPartials = 64 << 20;
+  const FactorReading left = chooseFactorReading(kernel, product, product.left, product.rows),
+                      right = chooseFactorReading(kernel, product, product.right, product.columns);
   MatrixSizes best;
   double least = 0;
   for (const Tile &tile : tiles) {
@@ -80,6 +99,10 @@ MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &pro
     sizes.depth = (tile.rows + tile.columns <= 128 ? 128 : 64) / sizes.factorBytes;
     sizes.warpRows = tile.warpRows;
     sizes.warpColumns = tile.warpColumns;
+    sizes.left = left;
+    sizes.right = right;
+    if (wouldSpill(sizes))
+      continue;
     const int64_t steps = sizes.tiles().steps(product);
     for (int64_t wanted = 1; wanted == 1 || steps / wanted >= leastSteps; ++wanted) {
       sizes.splits = splitsOf(steps, wanted);
@@ -94,8 +117,6 @@ MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &pro
   }
   best.stages = std::clamp<int64_t>(best.tiles().stepsOfSplit(product), 2, mostStages);
   best.lanes = storedLanes(kernel, product);
-  best.left = chooseFactorReading(kernel, product, product.left, product.rows);
-  best.right = chooseFactorReading(kernel, product, product.right, product.columns);
   return best;
 }
 
