@@ -391,7 +391,7 @@ LogicalResult scheduleContraction(CudaScheduler &kernel) {
   const ContractionProduct product(contract);
   if (!isa<Float32Type, Float64Type>(product.sumType))
     return contract.emitError("a GPU contracts floating-point numbers alone");
-  if (isForTensorCores(contract, product) && !product.isEmpty())
+  if (isForTensorCores(contract, product, kernel.tf32) && !product.isEmpty())
     return scheduleMatrixContraction(kernel);
   const ContractionSizes sizes = chooseSizes(kernel.kernel, product);
   const double flops = product.flops() + kernel.operations();

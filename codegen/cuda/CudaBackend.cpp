@@ -51,7 +51,8 @@ kernel::ScheduleAttr CudaBackend::schedule(func::FuncOp kernel) const {
     kernel.emitError("no GPU runs kernels of root '") << kernel::rootOf(kernel) << "'";
     return {};
   }
-  CudaScheduler scheduler(kernel, workCosts, target.sharedBytes(), target.hasWarpgroups());
+  CudaScheduler scheduler(kernel, workCosts, target.sharedBytes(), target.hasWarpgroups(),
+                          target.tf32);
   if (failed(verifyStatic(kernel)) || failed(schedule(scheduler)))
     return {};
   kernel::ScheduleAttr made = scheduler.finish();

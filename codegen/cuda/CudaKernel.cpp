@@ -3,6 +3,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "passes/math/NarrowFloats.h"
 
 using namespace mlir;
 
@@ -118,6 +119,15 @@ PointEmitter CudaKernel::points(int64_t lanes) { return LaunchBuilder::points(me
 LogicalResult CudaKernel::finish() {
   constexpr int64_t mapBytes = 128, mapAlignment = 64;
   function->setAttr(kernel::threadsName, builder.getI64IntegerAttr(threads));
+  // Instructions give the NaN that all arithmetic of GPUs gives, whatever is rounded. Kernels that
+  // have the CPU's bits keep its sign.
+  auto isRounding = [](arith::TruncFOp op) {
+    return getElementTypeOrSelf(op.getType()).isBF16() ? WalkResult::interrupt()
+                                                       : WalkResult::advance();
+  };
+  const StringRef root = kernel::rootOf(kernel);
+  if (root != "elementwise" && root != "update" && function.walk(isRounding).wasInterrupted())
+    function->setAttr(roundsName, builder.getUnitAttr());
   for (BlockArgument argument : function.getArguments()) {
     if (!isa<LLVM::LLVMPointerType>(argument.getType()))
       continue;

@@ -45,9 +45,13 @@ const llvm::Target *nvptx(const llvm::Triple &triple) {
 } // namespace
 
 Result<CudaTarget> CudaTarget::parse(const std::string &text) {
-  const std::string architecture = text.rfind("cuda:", 0) == 0 ? text.substr(5) : "";
+  std::string architecture = text.rfind("cuda:", 0) == 0 ? text.substr(5) : "";
+  constexpr std::string_view option = ",tf32";
+  const bool tf32 = architecture.ends_with(option);
+  if (tf32)
+    architecture.resize(architecture.size() - option.size());
   if (find(architecture))
-    return CudaTarget{architecture};
+    return CudaTarget{architecture, tf32};
   std::vector<std::string_view> names;
   for (const Architecture &known : architectures)
     names.push_back(known.name);
@@ -67,6 +71,8 @@ TargetCosts CudaTarget::costs() {
   costs.grainNanoseconds = 1000;
   costs.mostGrains = 1056; // eight blocks on each of 132 multiprocessors
   costs.scratchBytes = 48 << 10;
+  costs.largestTensor = 512 << 20; // a block's logits fill the chip many times over
+  costs.copiedRowBytes = 4;        // by cp.async; the copy engine, for warpgroups, wants 16
   return costs;
 }
 

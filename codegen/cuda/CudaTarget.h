@@ -14,9 +14,10 @@ namespace ingot {
 /// A GPU that code is generated for.
 struct CudaTarget {
   std::string architecture; ///< `sm_80`, `sm_90a`, `sm_100a`
+  bool tf32 = false;        ///< factors in f32 are rounded to tf32 and multiplied by tensor cores
 
-  /// The text of `--target` and of `Program::target`: `cuda:sm_80`.
-  std::string name() const { return "cuda:" + architecture; }
+  /// The text of `--target` and of `Program::target`: `cuda:sm_80`, `cuda:sm_80,tf32`.
+  std::string name() const { return "cuda:" + architecture + (tf32 ? ",tf32" : ""); }
   /// What work costs; a worker is a block.
   static TargetCosts costs();
   /// The shared memory that a block can have, in bytes.

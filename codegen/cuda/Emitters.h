@@ -20,11 +20,13 @@ constexpr llvm::StringLiteral loopAnnotationName = "llvm.loop_annotation";
 class CudaScheduler : public ScheduleBuilder {
 public:
   CudaScheduler(mlir::func::FuncOp kernel, const TargetCosts &costs, int64_t sharedBytes,
-                bool hasWarpgroups)
-      : ScheduleBuilder(kernel, costs), sharedBytes(sharedBytes), hasWarpgroups(hasWarpgroups) {}
+                bool hasWarpgroups, bool tf32)
+      : ScheduleBuilder(kernel, costs), sharedBytes(sharedBytes), hasWarpgroups(hasWarpgroups),
+        tf32(tf32) {}
 
   const int64_t sharedBytes; ///< the most that a block can have
   const bool hasWarpgroups;  ///< warpgroups multiply what its copy engine brings: sm_90a alone
+  const bool tf32;           ///< factors in f32 are rounded for tensor cores
 };
 
 /// The threads of a launch's blocks; 0 if its sizes do not say.

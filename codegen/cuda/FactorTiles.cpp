@@ -8,36 +8,42 @@ using namespace mlir;
 namespace ingot {
 namespace {
 
-constexpr int64_t most = 8;           ///< elements that are moved at once: 16 bytes
 constexpr int64_t fragmentBytes = 32; ///< of a line
+constexpr int64_t lineCycle = 8;      ///< lines so far apart are exchanged alike
+
+int64_t bytesOf(const ContractionOperand &operand) {
+  return getElementTypeOrSelf(operand.tensor.getType()).getIntOrFloatBitWidth() / 8;
+}
+
+/// Elements that are moved at once at most.
+int64_t mostLanes(const ContractionOperand &operand) { return chunkBytes / bytesOf(operand); }
 
 /// How many neighbours may be copied at once from a factor's memory: runs that lie side by side and
-/// begin at multiples of their size.
+/// begin at multiples of their size. 0: none, as they do not lie there.
 int64_t copiedLanes(func::FuncOp kernel, const ContractionOperand &operand, bool alongDepth) {
   if (!operand.view)
-    return 1;
+    return 0;
   const KernelView &view = *operand.view;
   auto memory = kernel::memoryType(kernel.getArgumentTypes()[view.memory]);
   if (memory.getElementType() != getElementTypeOrSelf(operand.tensor.getType()))
-    return 1;
+    return 0;
   SmallVector<int64_t> along = alongDepth ? operand.contractDims : operand.freeDims;
   llvm::erase_if(along, [&](int64_t d) { return view.sizes[d] == 1; });
   if (along.empty() || view.strides[along.back()] != 1)
-    return 1;
+    return 0;
   auto fits = [&](int64_t lanes) {
     for (int64_t d = 0; d < int64_t(view.sizes.size()); ++d)
       if ((d == along.back() ? view.sizes[d] : view.strides[d]) % lanes && view.sizes[d] != 1)
         return false;
     return view.offset % lanes == 0;
   };
-  int64_t lanes = most;
+  int64_t lanes = mostLanes(operand);
   while (!fits(lanes))
     lanes /= 2;
   return lanes;
 }
 
-int64_t lanesOf(int64_t count) {
-  int64_t lanes = most;
+int64_t lanesOf(int64_t count, int64_t lanes) {
   while (count % lanes)
     lanes /= 2;
   return lanes;
@@ -47,7 +53,8 @@ int64_t lanesOf(int64_t count) {
 
 FactorReading chooseFactorReading(func::FuncOp kernel, const ContractionProduct &product,
                                   const ContractionOperand &operand, int64_t free) {
-  constexpr int64_t least = 2; // copies of 4 bytes
+  constexpr int64_t leastBytes = 4; // of a copy
+  const int64_t least = leastBytes / bytesOf(operand), most = mostLanes(operand);
   FactorReading reading;
   const int64_t byDepth = copiedLanes(kernel, operand, true),
                 byFree = copiedLanes(kernel, operand, false);
@@ -55,7 +62,7 @@ FactorReading chooseFactorReading(func::FuncOp kernel, const ContractionProduct 
   reading.alongDepth =
       reading.isCopied ? byDepth >= byFree : readsAlongDepth(kernel, product, operand, free, most);
   reading.lanes = reading.isCopied ? std::max(byDepth, byFree)
-                                   : lanesOf(reading.alongDepth ? product.depth : free);
+                                   : lanesOf(reading.alongDepth ? product.depth : free, most);
   return reading;
 }
 
@@ -64,12 +71,12 @@ FactorTiles::FactorTiles(CudaKernel &kernel, const ContractionProduct &product, 
     : kernel(kernel), code(kernel.code),
       narrowCode{kernel.builder, kernel.location(), kernel.builder.getI32Type()}, product(product),
       isLeft(isLeft), tile(tile), depth(depth), reading(reading),
-      element(getElementTypeOrSelf(operand().tensor.getType())) {}
+      element(getElementTypeOrSelf(operand().tensor.getType())), elementBytes(bytesOf(operand())) {}
 
 bool FactorTiles::fits() const {
   auto isTile = [](int64_t size) { return size >= 16 && llvm::isPowerOf2_64(size); };
   const int64_t lanes = reading.lanes;
-  return isTile(tile) && isTile(depth) && lanes >= 1 && lanes <= most &&
+  return isTile(tile) && isTile(depth) && lanes >= 1 && lanes <= chunkLength() &&
          llvm::isPowerOf2_64(lanes) && kernel.threads % runsOfLine() == 0 &&
          (reading.alongDepth ? product.depth : free()) % lanes == 0;
 }
@@ -88,17 +95,19 @@ Value FactorTiles::exchange(Value a, Value b) {
 }
 
 /// What the numbers of a line's chunks are exchanged by: lines that would begin in one bank differ.
+/// Of words two chunks of four lines are read at once, of others one chunk of eight.
 Value FactorTiles::phase(Value line) {
-  const int64_t period = std::min(chunks(), most);
-  return narrowCode.remainder(narrowCode.div(line, most / period), period);
+  const int64_t period = std::min(chunks(), lineCycle), together = readsWords() ? 2 : 1;
+  Value number = narrowCode.div(line, lineCycle / period);
+  return narrowCode.mul(narrowCode.remainder(number, period / together), together);
 }
 
 /// Of an element in a stage, in bytes.
 Value FactorTiles::sharedOffset(Value line, Value along) {
   IndexCode &code = narrowCode;
-  Value chunk = exchange(code.div(along, chunkLength), phase(line));
-  Value byte = code.mul(code.add(code.mul(line, chunks()), chunk), chunkLength * 2);
-  return code.add(byte, code.mul(code.remainder(along, chunkLength), 2));
+  Value chunk = exchange(code.div(along, chunkLength()), phase(line));
+  Value byte = code.mul(code.add(code.mul(line, chunks()), chunk), chunkBytes);
+  return code.add(byte, code.mul(code.remainder(along, chunkLength()), elementBytes));
 }
 
 void FactorTiles::place(Value memory, int64_t offset, Value batch, Value first) {
@@ -113,8 +122,8 @@ void FactorTiles::place(Value memory, int64_t offset, Value batch, Value first) 
   Value base = sharedOffset(narrow(ownLine), narrow(ownAlong));
   for (int64_t turn = 0; turn < turns(); ++turn) {
     const int64_t further = turn * linesOfTurn();
-    destinations.push_back(further % most == 0
-                               ? narrowCode.add(base, further * lineLength() * 2)
+    destinations.push_back(further % lineCycle == 0
+                               ? narrowCode.add(base, further * lineBytes())
                                : sharedOffset(narrow(line(turn)), narrow(ownAlong)));
     if (free() % tile)
       frees.push_back(code.isBelow(freeIndex(turn), free()));
@@ -136,7 +145,11 @@ void FactorTiles::placeFragments(Value first, int64_t count) {
         high = code.div(lane, 16);
   Value freeHalf = isLeft ? low : high, depthHalf = isLeft ? high : low;
   Value line = code.add(row, code.mul(reading.alongDepth ? freeHalf : depthHalf, 8)),
-        along = code.mul(reading.alongDepth ? depthHalf : freeHalf, chunkLength);
+        along = code.mul(reading.alongDepth ? depthHalf : freeHalf, chunkLength());
+  if (readsWords()) {
+    line = code.remainder(lane, 4);
+    along = code.div(lane, 4);
+  }
   (reading.alongDepth ? line : along) = code.add(reading.alongDepth ? line : along, narrow(first));
   fragmentBase = code.add(shared, sharedOffset(line, along));
 }
@@ -241,13 +254,13 @@ SmallVector<Value> FactorTiles::begin(Value cursor, Value depthFrom, Value stage
   }
   Value into = narrowCode.add(shared, stage), start = narrowCode.add(into, destinations[0]);
   forTurns([&](int64_t turn) {
-    const int64_t bytes = reading.lanes * 2, further = turn * linesOfTurn();
+    const int64_t bytes = reading.lanes * elementBytes, further = turn * linesOfTurn();
     Value count;
     if (Value counts = inside(depthFrom, turn))
       count = code.create<arith::SelectOp>(counts, narrowCode.index(bytes), narrowCode.index(0));
-    const bool isConstant = further % most == 0;
+    const bool isConstant = further % lineCycle == 0;
     copyToShared(code, isConstant ? start : narrowCode.add(into, destinations[turn]),
-                 isConstant ? further * lineLength() * 2 : 0, source(cursor, turn), bytes, count);
+                 isConstant ? further * lineBytes() : 0, source(cursor, turn), bytes, count);
   });
   return values;
 }
@@ -257,11 +270,11 @@ void FactorTiles::finish(ValueRange begun, Value stage) {
     return;
   forTurns([&](int64_t turn) {
     Value byte = narrowCode.add(narrowCode.add(stage, offset), destinations[turn]);
-    Value place =
-        code.create<arith::IndexCastOp>(code.builder.getIndexType(), narrowCode.div(byte, 2));
+    Value place = code.create<arith::IndexCastOp>(code.builder.getIndexType(),
+                                                  narrowCode.div(byte, elementBytes));
     if (reading.lanes > 1)
       code.create<vector::StoreOp>(begun[turn], memory, ValueRange{place}, /*nontemporal=*/false,
-                                   llvm::MaybeAlign(reading.lanes * 2));
+                                   llvm::MaybeAlign(reading.lanes * elementBytes));
     else
       code.create<memref::StoreOp>(begun[turn], memory, ValueRange{place});
   });
@@ -282,14 +295,31 @@ SmallVector<Value> FactorTiles::addresses(Value stage) {
 
 SmallVector<std::array<Value, 4>> FactorTiles::fragments(ValueRange addresses, int64_t step) {
   SmallVector<std::array<Value, 4>> all;
-  const int64_t lineBytes = lineLength() * 2;
   Value atStep;
   if (reading.alongDepth)
     atStep = exchange(addresses[0], narrowCode.index(step * fragmentBytes));
   for (int64_t number = 0; number < fragmentCount(); ++number)
-    all.push_back(loadMatrices(code, atStep ? atStep : addresses[number],
-                               (atStep ? number : step) * 16 * lineBytes, !reading.alongDepth));
+    if (readsWords())
+      all.push_back(words(addresses.slice(2 * number, 2), step));
+    else
+      all.push_back(loadMatrices(code, atStep ? atStep : addresses[number],
+                                 (atStep ? number : step) * 16 * lineBytes(), !reading.alongDepth));
+  if (elementBytes == 4)
+    for (std::array<Value, 4> &fragment : all)
+      for (Value &word : fragment)
+        word = roundToTf32(code, word);
   return all;
+}
+
+/// A fragment word by word: `ldmatrix` turns 16-bit elements alone.
+std::array<Value, 4> FactorTiles::words(ValueRange addresses, int64_t step) {
+  const int64_t line = step * fragmentBytes / elementBytes;
+  std::array<Value, 4> four;
+  for (int64_t beside = 0; beside < 2; ++beside)
+    for (int64_t deeper = 0; deeper < 2; ++deeper)
+      four[isLeft ? 2 * deeper + beside : 2 * beside + deeper] =
+          loadWord(code, addresses[beside], (line + 4 * deeper) * lineBytes());
+  return four;
 }
 
 } // namespace ingot

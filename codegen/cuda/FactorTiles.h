@@ -1,10 +1,12 @@
-/// Tiles of one factor of a contraction in shared memory, 16-bit elements, in the order that
-/// tensor cores read without conflicts of banks.
+/// Tiles of one factor of a contraction in shared memory, elements of 16 bits or f32, in the order
+/// that tensor cores read without conflicts of banks.
 #pragma once
 #include "codegen/cuda/ContractionProduct.h"
 #include "codegen/cuda/MatrixInstructions.h"
 
 namespace ingot {
+
+constexpr int64_t chunkBytes = 16; ///< what is moved at once at most
 
 /// How tiles come into shared memory.
 struct FactorReading {
@@ -27,8 +29,8 @@ FactorReading chooseFactorReading(mlir::func::FuncOp kernel, const ContractionPr
                                   const ContractionOperand &operand, int64_t free);
 
 /// A tile is `tile` elements beside the depth by `depth` along it, both powers of two and multiples
-/// of 16. It lies in lines along the direction in which it is read, and a line's runs of 8 elements
-/// are exchanged by the number of the line, so that any eight lines have eight of them in different
+/// of 16. It lies in lines along the direction in which it is read, and a line's runs of 16 bytes
+/// are exchanged by the number of the line, so that those which are read at once lie in different
 /// banks.
 class FactorTiles {
 public:
@@ -36,11 +38,10 @@ public:
   FactorTiles(CudaKernel &kernel, const ContractionProduct &product, bool isLeft, int64_t tile,
               int64_t depth, FactorReading reading);
 
-  static int64_t bytes(int64_t tile, int64_t depth) { return tile * depth * 2; }
   /// True if the threads of a block can move tiles in whole lines.
   bool fits() const;
 
-  /// `memory`: 16-bit elements from a multiple of 1024 bytes on, of which each stage has its tile
+  /// `memory`: elements from a multiple of 1024 bytes on, of which each stage has its tile
   /// at byte `offset`. The block's tiles begin at `first`, beside the depth, in matrix `batch`.
   void place(mlir::Value memory, int64_t offset, mlir::Value batch, mlir::Value first);
   /// This warp multiplies what begins at `first`, a multiple of the power of two `count`, in tiles.
@@ -57,9 +58,9 @@ public:
 
   /// What fragments of the stage at byte `stage` are read by.
   llvm::SmallVector<mlir::Value> addresses(mlir::Value stage);
-  int64_t addressCount() const { return reading.alongDepth ? 1 : fragmentCount(); }
-  /// Fragments at these addresses: each of 16 elements beside the depth, at step `step` of 16 along
-  /// it.
+  int64_t addressCount() const { return reading.alongDepth ? 1 : warpCount * elementBytes / 32; }
+  /// Fragments at these addresses: each of 16 elements beside the depth, at step `step` of 32 bytes
+  /// along it. Those of f32 are rounded to tf32.
   llvm::SmallVector<std::array<mlir::Value, 4>> fragments(mlir::ValueRange addresses, int64_t step);
   int64_t fragmentCount() const { return warpCount / 16; }
 
@@ -69,7 +70,10 @@ public:
 private:
   int64_t lines() const { return reading.alongDepth ? tile : depth; }
   int64_t lineLength() const { return reading.alongDepth ? depth : tile; }
-  int64_t chunks() const { return lineLength() / chunkLength; } ///< of a line
+  int64_t lineBytes() const { return lineLength() * elementBytes; }
+  int64_t chunkLength() const { return chunkBytes / elementBytes; }
+  int64_t chunks() const { return lineLength() / chunkLength(); } ///< of a line
+  bool readsWords() const { return elementBytes == 4 && !reading.alongDepth; }
   int64_t runsOfLine() const { return lineLength() / reading.lanes; }
   int64_t runs() const { return lines() * runsOfLine(); }
   int64_t turns() const { return llvm::divideCeilSigned(runs(), kernel.threads); }
@@ -92,8 +96,7 @@ private:
   mlir::Value source(mlir::Value cursor, int64_t turn);
   mlir::Value inside(mlir::Value depth, int64_t turn);
   mlir::Value compute(mlir::Value depth, int64_t turn);
-
-  static constexpr int64_t chunkLength = 8; ///< elements of 16 bytes
+  std::array<mlir::Value, 4> words(mlir::ValueRange addresses, int64_t step);
 
   CudaKernel &kernel;
   IndexCode &code;
@@ -103,6 +106,7 @@ private:
   const int64_t tile, depth;
   const FactorReading reading;
   mlir::Type element;
+  const int64_t elementBytes;
   mlir::Value memory, shared; ///< and its address with the tile's offset
   int64_t offset = 0;
   mlir::Value batch, first, ownLine, ownAlong;

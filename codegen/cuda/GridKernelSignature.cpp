@@ -3,6 +3,7 @@
 #include "codegen/cuda/Emitters.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "passes/math/NarrowFloats.h"
 #include "passes/schedule/KernelDialect.h"
 
 using namespace mlir;
@@ -69,6 +70,7 @@ struct GridKernelSignature : impl::GridKernelSignatureBase<GridKernelSignature> 
       takeLoopAnnotations(kernel);
       OpBuilder builder(kernel);
       kernel->removeAttr(kernel::threadsName);
+      kernel->removeAttr(roundsName);
       kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
       kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                       builder.getDenseI32ArrayAttr({int32_t(threads.getInt()), 1, 1}));

@@ -1,6 +1,7 @@
-/// Contraction kernels on tensor cores: factors of 16 bits, sums in f32. Tiles of both factors go
-/// through several stages of shared memory, copied while the block multiplies those before them.
-/// Where tiles of the result are too few for the chip, each is computed in splits of the depth.
+/// Contraction kernels on tensor cores: factors of 16 bits or f32 (as tf32), sums in f32. Tiles of
+/// both factors go through several stages of shared memory, copied while the block multiplies those
+/// before them. Where tiles of the result are too few for the chip, each is computed in splits of
+/// the depth.
 #include "codegen/cuda/MatrixSizes.h"
 #include "codegen/cuda/WarpgroupSizes.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -38,7 +39,8 @@ private:
   Values multiply(const Fragments &factors, ValueRange sums);
   void storeResults(ValueRange sums);
   Value zero() { return code.create<arith::ConstantOp>(code.builder.getF32FloatAttr(0)); }
-  int64_t parts() const { return sizes.depth / matrixDepth; } ///< of a tile, along the depth
+  /// Of a tile, along the depth.
+  int64_t parts() const { return sizes.depth * sizes.factorBytes / matrixDepthBytes; }
   int64_t sumCount() const { return sizes.warpRows * sizes.warpColumns / warpSize; }
 
   CudaKernel &kernel;
@@ -62,10 +64,9 @@ void MatrixEmitter::place() {
   warpRow = code.mul(code.div(warp, warpsAcross), sizes.warpRows);
   warpColumn = code.mul(code.remainder(warp, warpsAcross), sizes.warpColumns);
 
-  stageMemory = kernel.workspace(MemRefType::get({sizes.scratch() / 2}, element));
+  stageMemory = kernel.workspace(MemRefType::get({sizes.scratch() / sizes.factorBytes}, element));
   left.place(stageMemory, 0, tile.batch, tile.firstRow);
-  right.place(stageMemory, FactorTiles::bytes(sizes.rows, sizes.depth), tile.batch,
-              tile.firstColumn);
+  right.place(stageMemory, sizes.leftBytes(), tile.batch, tile.firstColumn);
   left.placeFragments(warpRow, sizes.warpRows);
   right.placeFragments(warpColumn, sizes.warpColumns);
 }
@@ -253,7 +254,7 @@ LogicalResult scheduleMatrixContraction(CudaScheduler &kernel) {
     launchTiles(kernel, kind, blocks, sizes, product, epilogue);
     return success();
   };
-  if (kernel.hasWarpgroups)
+  if (kernel.hasWarpgroups && factorBytes(product) == 2)
     if (auto sizes = chooseWarpgroupSizes(kernel.kernel, product, kernel.sharedBytes))
       return launch("warpgroup_contraction", sizes->blocks(product), *sizes);
   const MatrixSizes sizes = chooseMatrixSizes(kernel.kernel, product);
@@ -266,7 +267,8 @@ LogicalResult emitMatrixContraction(CudaKernel &kernel) {
   if (!contract || failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();
   const ContractionProduct product(contract);
-  if (isForTensorCores(contract, product) && !product.isEmpty() &&
+  sizes.factorBytes = factorBytes(product);
+  if (isForTensorCores(contract, product, /*tf32=*/true) && !product.isEmpty() &&
       fitTogether(kernel.kernel, sizes, product) &&
       kernel.launch.getGrains() == sizes.tiles().count(product))
     if (MatrixEmitter emitter(kernel, contract, sizes); emitter.fits())

@@ -83,6 +83,17 @@ std::array<Value, 4> loadMatrices(IndexCode &code, Value shared, int64_t offset,
   return {fields[0], fields[1], fields[2], fields[3]};
 }
 
+Value loadWord(IndexCode &code, Value shared, int64_t offset) {
+  return code.create<LLVM::LoadOp>(code.builder.getI32Type(), sharedPointer(code, shared, offset),
+                                   /*alignment=*/4);
+}
+
+Value roundToTf32(IndexCode &code, Value bits) {
+  Value number = code.create<LLVM::BitcastOp>(code.builder.getF32Type(), bits);
+  return code.create<NVVM::ConvertFloatToTF32Op>(code.builder.getI32Type(), number,
+                                                 NVVM::FPRoundingMode::RNA);
+}
+
 std::array<Value, 4> multiplyMatrices(IndexCode &code, Type element, ValueRange left,
                                       ValueRange right, ValueRange sums) {
   const bool isHalf = element.isF16();
@@ -93,10 +104,13 @@ std::array<Value, 4> multiplyMatrices(IndexCode &code, Type element, ValueRange 
         value = code.create<LLVM::BitcastOp>(VectorType::get({2}, element), value);
     return values;
   };
-  const NVVM::MMATypes type = isHalf ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
+  const NVVM::MMATypes type = isHalf            ? NVVM::MMATypes::f16
+                              : element.isF32() ? NVVM::MMATypes::tf32
+                                                : NVVM::MMATypes::bf16;
+  const int64_t depth = matrixDepthBytes * 8 / element.getIntOrFloatBitWidth();
   Value product = code.create<NVVM::MmaOp>(
       fourOf(code.builder.getF32Type()), factors(left), factors(right), sums,
-      ArrayRef<int64_t>{matrixRows, matrixColumns, matrixDepth}, std::nullopt, std::nullopt,
+      ArrayRef<int64_t>{matrixRows, matrixColumns, depth}, std::nullopt, std::nullopt,
       std::array{type, type}, std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
   SmallVector<Value> fields = fieldsOf(code, product);
   return {fields[0], fields[1], fields[2], fields[3]};

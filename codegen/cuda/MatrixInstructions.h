@@ -6,9 +6,8 @@
 
 namespace ingot {
 
-/// Rows and columns of a product's sums in a warp's registers, and its depth. Element types have 16
-/// bits.
-constexpr int64_t matrixRows = 16, matrixColumns = 8, matrixDepth = 16;
+/// Rows and columns of a product's sums in a warp's registers, and its depth in bytes.
+constexpr int64_t matrixRows = 16, matrixColumns = 8, matrixDepthBytes = 32;
 
 /// The address of a part of shared memory, an i32.
 mlir::Value sharedAddress(IndexCode &code, mlir::Value memory);
@@ -34,9 +33,13 @@ void waitForCopies(IndexCode &code, int64_t pending);
 /// next; `transposed`: of such a column and rows.
 std::array<mlir::Value, 4> loadMatrices(IndexCode &code, mlir::Value shared, int64_t offset,
                                         bool transposed);
-/// sums + left · right, where `left` are the quarters [0, 1] of a 16x16 matrix over [2, 3] by
-/// columns, `right` the halves of the depth. Lane i holds sums of row i / 4 and columns 2 (i mod 4)
-/// and the next, then those of row i / 4 + 8.
+/// 32 bits of shared memory, `offset` bytes behind an address: an i32.
+mlir::Value loadWord(IndexCode &code, mlir::Value shared, int64_t offset);
+/// The bits of an f32, rounded to nearest to ten bits of mantissa, halves away from zero.
+mlir::Value roundToTf32(IndexCode &code, mlir::Value bits);
+/// sums + left · right, of bf16, f16 or, where `element` is f32, of tf32: `left` are the quarters
+/// [0, 1] of a matrix of 16 rows over [2, 3] by columns, `right` the halves of the depth. Lane i
+/// holds sums of row i / 4 and columns 2 (i mod 4) and the next, then those of row i / 4 + 8.
 std::array<mlir::Value, 4> multiplyMatrices(IndexCode &code, mlir::Type element,
                                             mlir::ValueRange left, mlir::ValueRange right,
                                             mlir::ValueRange sums);

@@ -20,14 +20,15 @@ constexpr int64_t blockThreads = 128;
 
 /// Cycles until all blocks are done, from the rates of an A100's multiprocessor.
 double cycles(const MatrixSizes &sizes, const ContractionProduct &product) {
-  constexpr double productsPerCycle = 1024, sharedBytesPerCycle = 128, cachedBytesPerCycle = 64,
+  const double productsPerCycle = 2048.0 / double(sizes.factorBytes);
+  constexpr double sharedBytesPerCycle = 128, cachedBytesPerCycle = 64,
                    memoryBytesPerCycle = 1100; ///< the last of the whole chip
   constexpr double leastStep = 250;            ///< copies' latency, over the stages that hide it
   constexpr double start = 1500, launch = 4000;
   const double rows = double(sizes.rows), columns = double(sizes.columns),
-               depth = double(sizes.depth);
-  const double copied = (rows + columns) * depth * 2;
-  const double read = double(sizes.warps() * (sizes.warpRows + sizes.warpColumns)) * depth * 2;
+               depth = double(sizes.depth), depthBytes = depth * double(sizes.factorBytes);
+  const double copied = (rows + columns) * depthBytes;
+  const double read = double(sizes.warps() * (sizes.warpRows + sizes.warpColumns)) * depthBytes;
   const double step =
       std::max({rows * columns * depth / productsPerCycle, (copied + read) / sharedBytesPerCycle,
                 copied / cachedBytesPerCycle});
@@ -43,6 +44,23 @@ double cycles(const MatrixSizes &sizes, const ContractionProduct &product) {
   return total;
 }
 
+/// Registers of a thread that hold a tile of a factor between memory and a stage.
+int64_t registersOf(const FactorReading &reading, int64_t tile, const MatrixSizes &sizes) {
+  constexpr int64_t registerBytes = 4;
+  if (reading.isCopied)
+    return 0;
+  const int64_t runs = llvm::divideCeilSigned(tile * sizes.depth, sizes.threads * reading.lanes);
+  return runs * llvm::divideCeilSigned(reading.lanes * sizes.factorBytes, registerBytes);
+}
+
+/// True if the sums of the tile, fragments and what is on its way do not fit a thread's registers.
+bool wouldSpill(const MatrixSizes &sizes) {
+  constexpr int64_t mostSums = 64, mostBeside = 16;
+  return sizes.warpRows * sizes.warpColumns / warpSize > mostSums &&
+         std::max(registersOf(sizes.left, sizes.rows, sizes),
+                  registersOf(sizes.right, sizes.columns, sizes)) > mostBeside;
+}
+
 } // namespace
 
 int64_t MatrixSizes::sumRows() const {
@@ -56,13 +74,20 @@ int64_t MatrixSizes::scratch() const {
   return std::max(stages * stageBytes(), warps() * sumRows() * warpColumns * 4);
 }
 
-bool isForTensorCores(graph::ContractOp contract, const ContractionProduct &product) {
+int64_t factorBytes(const ContractionProduct &product) {
+  return getElementTypeOrSelf(product.left.tensor.getType()).getIntOrFloatBitWidth() / 8;
+}
+
+bool isForTensorCores(graph::ContractOp contract, const ContractionProduct &product, bool tf32) {
   Type factor = getElementTypeOrSelf(contract.getLhs().getType());
-  return isa<BFloat16Type, Float16Type>(factor) && product.sumType.isF32();
+  return product.sumType.isF32() &&
+         (isa<BFloat16Type, Float16Type>(factor) || (tf32 && factor.isF32()));
 }
 
 MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &product) {
   constexpr int64_t leastSteps = 4, mostPartials = 64 << 20;
+  const FactorReading left = chooseFactorReading(kernel, product, product.left, product.rows),
+                      right = chooseFactorReading(kernel, product, product.right, product.columns);
   MatrixSizes best;
   double least = 0;
   for (const Tile &tile : tiles) {
@@ -70,9 +95,14 @@ MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &pro
     sizes.threads = blockThreads;
     sizes.rows = tile.rows;
     sizes.columns = tile.columns;
-    sizes.depth = tile.rows + tile.columns <= 128 ? 64 : 32;
+    sizes.factorBytes = factorBytes(product);
+    sizes.depth = (tile.rows + tile.columns <= 128 ? 128 : 64) / sizes.factorBytes;
     sizes.warpRows = tile.warpRows;
     sizes.warpColumns = tile.warpColumns;
+    sizes.left = left;
+    sizes.right = right;
+    if (wouldSpill(sizes))
+      continue;
     const int64_t steps = sizes.tiles().steps(product);
     for (int64_t wanted = 1; wanted == 1 || steps / wanted >= leastSteps; ++wanted) {
       sizes.splits = splitsOf(steps, wanted);
@@ -87,8 +117,6 @@ MatrixSizes chooseMatrixSizes(func::FuncOp kernel, const ContractionProduct &pro
   }
   best.stages = std::clamp<int64_t>(best.tiles().stepsOfSplit(product), 2, mostStages);
   best.lanes = storedLanes(kernel, product);
-  best.left = chooseFactorReading(kernel, product, product.left, product.rows);
-  best.right = chooseFactorReading(kernel, product, product.right, product.columns);
   return best;
 }
 

@@ -14,6 +14,7 @@ struct MatrixSizes {
   int64_t splits = 1;                       ///< of the depth, each with blocks of its own
   int64_t lanes = 1;                        ///< results that are stored at once
   FactorReading left, right;
+  int64_t factorBytes = 2; ///< of an element: the product's, so no size of the schedule
 
   template <typename Field> void fields(Field field) {
     field("threads", threads);
@@ -29,9 +30,8 @@ struct MatrixSizes {
     right.fields("right", field);
   }
 
-  int64_t stageBytes() const {
-    return FactorTiles::bytes(rows, depth) + FactorTiles::bytes(columns, depth);
-  }
+  int64_t leftBytes() const { return rows * depth * factorBytes; } ///< of a stage
+  int64_t stageBytes() const { return (rows + columns) * depth * factorBytes; }
   int64_t warps() const { return threads / warpSize; }
   /// Rows of a warp's tile whose sums pass through shared memory at once.
   int64_t sumRows() const;
@@ -41,8 +41,11 @@ struct MatrixSizes {
   ResultPart part() const { return {warps(), sumRows(), warpColumns, lanes}; }
 };
 
-/// True if the tensor cores have both factors' type.
-bool isForTensorCores(graph::ContractOp contract, const ContractionProduct &product);
+/// Of an element of the product's factors.
+int64_t factorBytes(const ContractionProduct &product);
+
+/// True if the tensor cores have both factors' type, f32 as `tf32`.
+bool isForTensorCores(graph::ContractOp contract, const ContractionProduct &product, bool tf32);
 
 /// The sizes by which the chip is done first, by a model of its rates.
 MatrixSizes chooseMatrixSizes(mlir::func::FuncOp kernel, const ContractionProduct &product);

@@ -162,7 +162,7 @@ Value WarpgroupEmitter::multiplyStage(Value stage, Value sums) {
     return code.create<arith::AddIOp>(moved, constant).getResult();
   };
   beginProducts(code);
-  for (int64_t part = 0; part < lineElements / matrixDepth; ++part)
+  for (int64_t part = 0; part < lineBytes / matrixDepthBytes; ++part)
     sums = multiplyWarpgroup(
         code, element, sizes.columns, at(leftDescription, furtherBy(part * left.bytesOfPart())),
         left.alongDepth, at(rightDescription, furtherBy(part * right.bytesOfPart())),
@@ -248,7 +248,7 @@ LogicalResult emitWarpgroupContraction(CudaKernel &kernel) {
   if (!contract || failed(readSizes(kernel.kernel, kernel.launch, sizes)))
     return failure();
   const ContractionProduct product(contract);
-  if (isForTensorCores(contract, product) && !product.isEmpty() &&
+  if (isForTensorCores(contract, product, /*tf32=*/false) && !product.isEmpty() &&
       fitTogether(kernel.kernel, sizes, product) &&
       kernel.launch.getGrains() == sizes.blocks(product))
     return WarpgroupEmitter(kernel, contract, sizes).emit();

@@ -96,7 +96,7 @@ Value multiplyWarpgroup(IndexCode &code, Type element, int64_t columns, Value le
                         bool leftAlongDepth, Value right, bool rightAlongDepth, Value sums) {
   const auto type = element.isF16() ? NVVM::WGMMATypes::f16 : NVVM::WGMMATypes::bf16;
   auto shape = NVVM::MMAShapeAttr::get(code.builder.getContext(), int(warpgroupRows), int(columns),
-                                       int(matrixDepth));
+                                       int(matrixDepthBytes / 2));
   return code.create<NVVM::WgmmaMmaAsyncOp>(
       sums.getType(), sums, left, right, shape, type, type, NVVM::WGMMATypes::f32,
       NVVM::WGMMAScaleOut::one, NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one,

@@ -30,6 +30,29 @@ KernelValues::KernelValues(const KernelGroups &groups, Block &block)
     decide(group);
 }
 
+/// True for what strides express: a kernel that reads by them reads what is moved instead.
+bool KernelValues::isMoved(Value source) const {
+  std::optional<unsigned> home = groups.home(source);
+  return home && groups.groups[*home].root == KernelRoot::Elementwise &&
+         isStridedMove(source.getDefiningOp());
+}
+
+/// True for a factor that the target's contractions copy as it lies in memory. What elementwise ops
+/// alone make of stored tensors is computed: to store it would take a kernel more.
+bool KernelValues::isCopied(OpOperand &operand) const {
+  const int64_t rowBytes = groups.targetCosts().copiedRowBytes;
+  if (rowBytes == 0 || useOf(operand) != OperandUse::Factor)
+    return false;
+  Value source = viewSource(operand.get());
+  while (isMoved(source))
+    source = viewSource(source.getDefiningOp()->getOperand(0));
+  std::optional<unsigned> home = groups.home(source);
+  auto type = cast<RankedTensorType>(source.getType());
+  return home && groups.groups[*home].root != KernelRoot::Elementwise &&
+         type.getElementTypeBitWidth() == 16 && type.getRank() > 0 &&
+         type.getShape().back() * 2 % rowBytes == 0;
+}
+
 /// Notes that `group` reads a value of another group.
 void KernelValues::need(unsigned group, Value value, OperandUse use) {
   Value source = viewSource(value);
@@ -38,9 +61,7 @@ void KernelValues::need(unsigned group, Value value, OperandUse use) {
     return;
   Operation *op = source.getDefiningOp();
   bool readsStrides = use == OperandUse::Factor || use == OperandUse::Strided;
-  bool isView =
-      readsStrides && isStridedMove(op) && groups.groups[*home].root == KernelRoot::Elementwise;
-  if (isView) { // strides express it: read what it moves
+  if (readsStrides && isMoved(source)) {
     repeated[group].insert(op);
     need(group, op->getOperand(0), use);
     return;
@@ -53,12 +74,13 @@ void KernelValues::need(unsigned group, Value value, OperandUse use) {
 }
 
 void KernelValues::needOperands(unsigned group, Operation *op) {
-  if (roleOf(op) == OpRole::Region)
+  if (roleOf(op) == OpRole::Region) {
     for (Value value : valuesRead(op))
       need(group, value, OperandUse::Memory);
-  else
-    for (OpOperand &operand : op->getOpOperands())
-      need(group, operand.get(), useOf(operand));
+    return;
+  }
+  for (OpOperand &operand : op->getOpOperands())
+    need(group, operand.get(), isCopied(operand) ? OperandUse::Strided : useOf(operand));
 }
 
 void KernelValues::decide(unsigned group) {

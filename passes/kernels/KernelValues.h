@@ -23,6 +23,8 @@ public:
 private:
   using Ops = llvm::SetVector<mlir::Operation *>;
 
+  bool isMoved(mlir::Value source) const;
+  bool isCopied(mlir::OpOperand &operand) const;
   void need(unsigned group, mlir::Value value, OperandUse use);
   void needOperands(unsigned group, mlir::Operation *op);
   void decide(unsigned group);

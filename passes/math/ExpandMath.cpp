@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "passes/Passes.h"
 #include "passes/math/MathFunctions.h"
 #include "passes/math/NarrowFloats.h"
@@ -49,6 +50,14 @@ bool isNative(Operation *op) {
              math::CountLeadingZerosOp, math::CountTrailingZerosOp, math::FloorOp, math::FmaOp,
              math::IsFiniteOp, math::IsInfOp, math::IsNaNOp, math::IsNormalOp, math::RoundEvenOp,
              math::RoundOp, math::SqrtOp, math::TruncOp>(op);
+}
+
+/// True for a rounding that the function leaves to an instruction of its target.
+bool isRounding(Operation *op) {
+  auto function = op->getParentOfType<FunctionOpInterface>();
+  return isa<arith::TruncFOp>(op) && function && function->hasAttr(roundsName) &&
+         getElementTypeOrSelf(op->getOperand(0)).isF32() &&
+         getElementTypeOrSelf(op->getResult(0)).isBF16();
 }
 
 /// Replaces one op; types narrower than f32 are computed in f32.
@@ -98,7 +107,7 @@ struct ExpandMath : impl::ExpandMathBase<ExpandMath> {
         return signalPassFailure();
     // After the functions, which round results of their own.
     getOperation()->walk([](Operation *op) {
-      if (!needsExpansion(op))
+      if (!needsExpansion(op) || isRounding(op))
         return;
       Value expanded = expandConversion(op);
       op->replaceAllUsesWith(ValueRange(expanded));

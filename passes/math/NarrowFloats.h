@@ -4,6 +4,10 @@
 
 namespace ingot {
 
+/// On a function: an instruction of its target rounds f32 to bf16. It gives the bits that
+/// `expandConversion` gives, but of NaN those that the target has for it.
+constexpr llvm::StringLiteral roundsName = "kernel.rounds";
+
 /// True for a conversion of the dialect arith that targets do by a library function that code on
 /// its own does not have (`__truncsfbf2`), by an instruction that flushes subnormal numbers
 /// (`vcvtneps2bf16`), or not at all: those of floats of one byte. LLVM moves values of bf16 vectors

@@ -26,7 +26,8 @@ def ExpandMath : Pass<"expand-math"> {
     passes/. An op of the math dialect without an expansion is an error: nothing calls a C library.
 
     With `vector-bytes=64` (AVX-512) sixteen floats are multiplied by powers of two in one instruction,
-    `vscalefps`, which gives the same bits.
+    `vscalefps`, which gives the same bits. In functions with `kernel.rounds`, `arith.truncf` from f32 to bf16 stays:
+    the target rounds in one instruction, which gives the same bits but for NaN.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect",
                            "::mlir::LLVM::LLVMDialect"];

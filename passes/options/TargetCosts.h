@@ -52,6 +52,9 @@ struct TargetCosts {
 
   // Memory of a worker.
   int64_t scratchBytes = 512 << 10; ///< scratch that stays near it
+  /// It copies 16-bit factors of contractions as they lie in memory, where their rows are multiples
+  /// of so many bytes: rows, contractions and the like store such factors. 0: it packs them.
+  int64_t copiedRowBytes = 0;
 
   /// Nanoseconds of one worker for so many simple operations and so many bytes.
   double nanoseconds(double operations, double bytes) const {

@@ -21,6 +21,7 @@ def Kernel_Dialect : Dialect {
     | `graph.tuned` | a kernel: sizes that `ingot tune` chose | choose-blocks | schedule-kernels |
     | `kernel.layout` | a parameter of an entry function: how it lies in memory, packed | pack-weights | plan-memory |
     | `kernel.threads` | an emitted launch of a GPU: threads of a block | lower-kernels | the code's passes |
+    | `kernel.rounds` | an emitted launch whose roundings of f32 to bf16 are instructions of the target | lower-kernels | expand-math |
     | `kernel.schedule` | a kernel: all below | schedule-kernels | plan-memory, lower-kernels, the program |
   }];
   let useDefaultAttributePrinterParser = 1;

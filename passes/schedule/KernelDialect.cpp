@@ -1,6 +1,7 @@
 #include "passes/schedule/KernelDialect.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/OpImplementation.h"
+#include "passes/math/NarrowFloats.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include "passes/schedule/KernelDialect.cpp.inc"
@@ -255,6 +256,9 @@ LogicalResult KernelDialect::verifyOperationAttribute(Operation *op, NamedAttrib
   if (auto threads = dyn_cast<IntegerAttr>(attribute.getValue());
       attribute.getName() == threadsName && threads && isa<FunctionOpInterface>(op))
     return threads.getInt() > 0 ? success() : op->emitError("kernel.threads: not positive");
+  if (attribute.getName() == ::ingot::roundsName && isa<UnitAttr>(attribute.getValue()) &&
+      isa<FunctionOpInterface>(op))
+    return success();
   auto schedule = dyn_cast<ScheduleAttr>(attribute.getValue());
   if (attribute.getName() != "kernel.schedule" || !schedule)
     return op->emitError("there is no attribute ")

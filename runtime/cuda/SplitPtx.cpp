@@ -53,10 +53,14 @@ private:
       const bool isPlace =
           text.starts_with(".loc") && text.find_first_of("0123456789") != text.npos;
       entries.back().text += (isPlace ? renumbered(line, files) : std::string(line)) + '\n';
-      isInside = line != "}";
+      // Inline assembly has blocks of its own, which may end in a line of their own.
+      const auto opened = std::ranges::count(line, '{'), closed = std::ranges::count(line, '}');
+      depth += opened - closed;
+      isInside = depth > 0 || closed == 0;
     } else if (text.find(".entry") != text.npos && text.starts_with(".")) {
       entries.push_back({std::string(nameBefore(text, "(")), std::string(line) + '\n'});
       files.clear();
+      depth = std::ranges::count(line, '{');
       isInside = true;
     } else if (text.starts_with(".version") || text.starts_with(".target") ||
                text.starts_with(".address_size")) {
@@ -71,6 +75,7 @@ private:
   std::string header;
   std::map<std::string, size_t, std::less<>> files; ///< of this entry
   bool isInside = false;
+  std::ptrdiff_t depth = 0; ///< of braces inside an entry
 };
 
 } // namespace

@@ -196,6 +196,8 @@ class EveryOption(unittest.TestCase):
                     ("--keep", "train", "mlp", *random, "--keep=2"),
                     ("--memory", "train", "mlp", *random, "--device=reference", "--memory=1GB"),
                     ("--no-cache", "train", "mlp", *random, "--device=reference", "--no-cache"),
+                    ("--tf32", "train", "mlp", *random, "--device=reference", "--tf32"),
+                    ("--tf32", "train", "mlp", *random, "--tf32"),
                     ("--cache", "train", "mlp", *random, "--no-cache", f"--cache={folder}/cache"),
                     ("--loss", "compile", "mlp", "--loss=mse"),
                     ("--clip", "plan", "mlp", "--inference", "--clip=1"),

@@ -65,6 +65,10 @@ void CompileFlags::declare(CLI::App &app) {
                  "on (default): use the block sizes that `ingot tune` found on this machine; off: "
                  "do not. Results are the same")
       ->group(group);
+  app.add_flag("--tf32", tf32,
+               "a GPU rounds f32 factors of linear layers and matrix products to tf32, 10 bits of "
+               "mantissa, and multiplies them on tensor cores; sums stay f32. Default: exactly")
+      ->group(group);
   app.add_option("--cache", cacheDirectory, "directory of the compile cache")->group(group);
   app.add_flag("--no-cache", noCache, "compile without reading or filling the cache")->group(group);
   app.add_flag("--explain-cache", explainCache, "say why something was compiled")->group(group);
@@ -88,6 +92,13 @@ Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions
   INGOT_TRY(checkPasses(compiler.printAfter, last));
   CompileOptions options = compiler;
   options.target = targetFor(device, compiler.target);
+  if (tf32) {
+    if (!options.target.starts_with("cuda"))
+      return failure(Error::Code::Usage, "--tf32", "is for GPUs, and the target is {}",
+                     options.target);
+    if (!options.target.ends_with(",tf32"))
+      options.target += ",tf32";
+  }
   options.training = training;
   options.memory.packWeights = true; // no command shares its store
   if (memory) {

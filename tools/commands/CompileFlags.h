@@ -10,7 +10,7 @@ struct CompileFlags {
   std::string device = "cpu", tune = "on";
   std::optional<std::string> memory;
   std::optional<std::string> cacheDirectory;
-  bool noCache = false, explainCache = false;
+  bool noCache = false, explainCache = false, tf32 = false;
 
   void declare(CLI::App &app);
   int threads() const { return compiler.threads; }

@@ -1,6 +1,7 @@
 /// Kernels of every root on the PTX machine, all checks on, against the reference and the CPU.
 #include "test/codegen/DrawnAttention.h"
 #include "test/codegen/cuda/KernelCase.h"
+#include <cmath>
 
 namespace ingot::test {
 namespace {
@@ -225,6 +226,50 @@ std::vector<Case> matrixCases() {
 INSTANTIATE_TEST_SUITE_P(Matrices, CudaKernels, testing::ValuesIn(matrixCases()),
                          [](const auto &info) { return info.param.name; });
 
+/// Factors in f32, rounded to tf32: read along the depth and beside it, in runs of 16, 8 and 4
+/// bytes, computed ones, depths in splits.
+std::vector<Case> roundedMatrixCases() {
+  std::vector<Case> cases;
+  struct Sizes {
+    int64_t batch, rows, columns, depth;
+  };
+  int way = 0;
+  for (const Sizes &s : {Sizes{1, 3, 5, 7}, Sizes{2, 33, 38, 20}, Sizes{1, 130, 264, 48},
+                         Sizes{1, 40, 72, 1048}, Sizes{1, 200, 136, 72}})
+    for (bool leftLast : {true, false})
+      for (bool rightLast : {true, false}) {
+        const auto left = shape(leftLast ? std::vector{s.batch, s.rows, s.depth}
+                                         : std::vector{s.batch, s.depth, s.rows}),
+                   right = shape(rightLast ? std::vector{s.batch, s.columns, s.depth}
+                                           : std::vector{s.batch, s.depth, s.columns}),
+                   result = shape({s.batch, s.rows, s.columns}), bias = shape({s.columns});
+        const bool isComputed = way++ % 3 == 0;
+        cases.push_back(
+            {.name = fmt::format("tf32{}_{}{}{}", sizesName({s.batch, s.rows, s.columns, s.depth}),
+                                 leftLast ? 'N' : 'T', rightLast ? 'T' : 'N',
+                                 isComputed ? "_computed" : ""),
+             .text = model({left, right, bias},
+                           fmt::format("  %0 = graph.relu %a : {0}\n"
+                                       "  %1 = graph.contract {7}, %b batch [0] x [0] over [{1}] x "
+                                       "[{2}] : {0}, {3} -> {4}\n"
+                                       "  %2 = graph.broadcast %c [2] : {5} -> {4}\n"
+                                       "  %{6} = graph.add %1, %2 : {4}\n",
+                                       left, leftLast ? 2 : 1, rightLast ? 2 : 1, right, result,
+                                       bias, "result", isComputed ? "%0" : "%a"),
+                           result),
+             .root = "contraction",
+             .tolerance = 1e-3, // a half unit of 10 bits of either factor
+             .instructions = {"mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32",
+                              "cvt.rna.tf32.f32"},
+             .instructions90 = {"mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"},
+             .option = ",tf32"});
+      }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(RoundedMatrices, CudaKernels, testing::ValuesIn(roundedMatrixCases()),
+                         [](const auto &info) { return info.param.name; });
+
 std::vector<Case> scatterCases() {
   std::vector<Case> cases;
   struct Sizes {
@@ -321,6 +366,69 @@ std::vector<Case> attentionCases() {
                      }});
   return cases;
 }
+
+/// What a causal mask hides is not multiplied by 0: NaN and infinity in it reach nothing. The
+/// gradients are those of other keys' shares, which are finite.
+Case hiddenKeyCase(const AttentionSizes &s) {
+  auto tensor = [&](int64_t sequence, int64_t width) {
+    return shape({s.batch, s.heads, sequence, width}, s.type);
+  };
+  const std::string query = tensor(s.queries, s.head), key = tensor(s.keys, s.head),
+                    value = tensor(s.keys, s.valueHead), result = tensor(s.queries, s.valueHead),
+                    lse = shape({s.batch, s.heads, s.queries},
+                                s.type == std::string("f64") ? "f64" : "f32");
+  std::string text = "func.func @forward(";
+  for (const auto &[name, type] :
+       std::initializer_list<std::pair<const char *, std::string>>{{"query", query},
+                                                                   {"key", key},
+                                                                   {"value", value},
+                                                                   {"gradient", result},
+                                                                   {"finite_key", key},
+                                                                   {"finite_value", value}})
+    text += fmt::format("{0}%{1}: {2} {{graph.name = \"{1}\", graph.role = \"input\"}}",
+                        text.back() == '(' ? "" : ", ", name, type);
+  text += ") -> (";
+  for (const auto &[name, type] : std::initializer_list<std::pair<const char *, std::string>>{
+           {"o", result}, {"l", lse}, {"dq", query}, {"dk", key}, {"dv", value}})
+    text += fmt::format("{}{} {{graph.name = \"{}\"}}", text.back() == '(' ? "" : ", ", type, name);
+  text += fmt::format(
+      ") {{\n"
+      "  %o, %l = graph.attention %query, %key, %value scale 0.4 causal true : {0}, {1}, {2} -> "
+      "{3}, {4}\n"
+      "  %p, %m = graph.attention %query, %finite_key, %finite_value scale 0.4 causal true : "
+      "{0}, {1}, {2} -> {3}, {4}\n"
+      "  %dq, %dk, %dv = graph.attention_backward %query, %key, %value, %p, %m, %gradient scale "
+      "0.4 causal true : {0}, {1}, {2}, {3}, {4}, {3} -> {0}, {1}, {2}\n"
+      "  return %o, %l, %dq, %dk, %dv : {3}, {4}, {0}, {1}, {2}\n}}\n",
+      query, key, value, result, lse);
+  // The last key, which the last query alone sees, and the first query, which sees the first ones.
+  auto spoil = [s](const std::string &name, std::vector<double> &values) {
+    const int64_t pairs = s.batch * s.heads;
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+      if (name == "key")
+        values[size_t(((pair + 1) * s.keys - 1) * s.head)] = NAN;
+      if (name == "value")
+        values[size_t(((pair + 1) * s.keys - 1) * s.valueHead)] = INFINITY;
+      if (name == "gradient")
+        values[size_t(pair * s.queries * s.valueHead)] = -INFINITY;
+    }
+  };
+  return {.name = fmt::format("hidden_keys{}_{}",
+                              sizesName({s.batch, s.heads, s.queries, s.keys, s.head, s.valueHead}),
+                              s.type),
+          .text = text,
+          .root = "attention_backward",
+          .tolerance = s.type == std::string("bf16") ? 3e-2 : 3e-5,
+          .change = spoil};
+}
+
+INSTANTIATE_TEST_SUITE_P(HiddenKeys, CudaKernels,
+                         testing::Values(hiddenKeyCase({1, 2, 9, 9, 4, 4}),
+                                         hiddenKeyCase({1, 1, 100, 100, 20, 33}),
+                                         hiddenKeyCase({2, 1, 40, 70, 32, 32}),
+                                         hiddenKeyCase({1, 1, 33, 33, 16, 16, "bf16"}),
+                                         hiddenKeyCase({1, 1, 24, 24, 8, 8, "f64"})),
+                         [](const auto &info) { return info.param.name; });
 
 /// Heads that share keys, without and with options; and the builder's with a trained mask.
 std::vector<Case> attentionOptionCases() {

@@ -52,6 +52,22 @@ TEST_P(CudaTraining, FollowsPyTorch) {
   ASSERT_TRUE(status) << status.error().text();
 }
 
+/// With factors rounded to tf32 where f32 is exact.
+TEST(CudaRoundedTraining, FollowsPyTorch) {
+  constexpr size_t steps = 5;
+  for (const char *name : {"gpt", "mlp"}) {
+    SCOPED_TRACE(name);
+    Golden golden(name);
+    GoldenRun expected = golden.run("plain");
+    expected.losses.resize(std::min(steps, expected.losses.size()));
+    auto model = golden.model();
+    ASSERT_TRUE(model) << model.error().text();
+    Status status = follow(golden, expected, *model, golden.parameters(), expected.losses, 2e-3,
+                           std::bind_front(makeStepFor, "cuda:sm_80,tf32"));
+    ASSERT_TRUE(status) << status.error().text();
+  }
+}
+
 TEST(CudaMixedTraining, FollowsAutocast) {
   for (const MixedCase &mixed : mixedCases()) {
     SCOPED_TRACE(mixed.model);

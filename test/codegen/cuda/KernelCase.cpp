@@ -38,6 +38,8 @@ Tensor CudaKernels::draw(const Port &port, std::mt19937_64 &random) {
     std::uniform_real_distribution<double> uniform(-1, 1);
     std::vector<double> values(elementCount(port.shape));
     std::ranges::generate(values, [&] { return uniform(random); });
+    if (test.change)
+      test.change(port.name, values);
     return graph::store(port.type, port.shape, values);
   }
   std::vector<uint64_t> values(elementCount(port.shape));
@@ -60,7 +62,7 @@ std::vector<Tensor> CudaKernels::runOnCpu(Program program) {
 
 std::vector<Tensor> CudaKernels::runOnGpu(const std::string &target) {
   CompileOptions options;
-  options.target = target;
+  options.target = target + test.option;
   Result<Program> program = compile(*module, options);
   EXPECT_TRUE(program) << program.error().text();
   if (!program)

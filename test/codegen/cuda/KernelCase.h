@@ -21,6 +21,9 @@ struct Case {
   std::function<Case(std::mt19937_64 &)> drawn = {}; ///< gives a case of its own for each run
   std::vector<std::string> instructions = {};        ///< that the PTX for sm_80 must have
   std::vector<std::string> instructions90 = {};      ///< and that for sm_90a
+  std::string option = {};                           ///< of targets: ",tf32"
+  /// Gives inputs what is not drawn, by name.
+  std::function<void(const std::string &, std::vector<double> &)> change = {};
 };
 
 void PrintTo(const Case &one, std::ostream *stream);

@@ -203,6 +203,10 @@ constexpr const char *twoKernels = R"(//
 	.reg .b32 %r<2>;
 	.loc	9 1 0
 	mov.b32 %r1, block_scratch;
+	{
+.reg .pred p;
+setp.ne.b32 p, 1, 0;
+}
 	st.shared.b32 [%r1], %r1;
 	ret;
 }
@@ -223,6 +227,7 @@ TEST(SplitPtx, anEntryHasWhatItMentionsAndCountsItsOwnFiles) {
   EXPECT_NE(entries[0].text.find("\t.loc\t2 3 0\n"), std::string::npos);
   EXPECT_EQ(entries[1].text.find("a__data"), std::string::npos);
   EXPECT_NE(entries[1].text.find(".extern .shared"), std::string::npos);
+  EXPECT_NE(entries[1].text.find("st.shared"), std::string::npos) << "ends with a block in it";
   EXPECT_NE(entries[1].text.find("\t.loc\t1 1 0\n"), std::string::npos);
   EXPECT_TRUE(splitPtx("").empty());
 }

@@ -37,7 +37,8 @@ const std::vector<Variant> &variants() {
   static const TargetCosts slowMemory{.bytesPerNanosecond = 1e-6, .fusionWindow = 1000};
   static const TargetCosts slowArithmetic{
       .operationsPerNanosecond = 1e-6, .pointsPerUniformValue = 1, .fusionWindow = 0};
-  static const TargetCosts prologues{.packings = 0}, noPrologues{.packings = 1 << 20};
+  static const TargetCosts prologues{.packings = 0}, noPrologues{.packings = 1 << 20},
+      copies{.copiedRowBytes = 2};
   static const std::vector<Variant> all = {{"fused"},
                                            {"one kernel an op", false},
                                            {"recomputed", true, recomputed},
@@ -45,7 +46,8 @@ const std::vector<Variant> &variants() {
                                            {"memory is slow", true, {}, slowMemory},
                                            {"arithmetic is slow", true, {}, slowArithmetic},
                                            {"prologues", true, {}, prologues},
-                                           {"no prologues", true, {}, noPrologues}};
+                                           {"no prologues", true, {}, noPrologues},
+                                           {"copied factors", true, {}, copies}};
   return all;
 }
 

@@ -49,3 +49,16 @@ func.func @scaled(%x: vector<16xf32>, %y: f32) -> (vector<16xf32>, f32) {
   %1 = math.exp %y : f32
   return %0, %1 : vector<16xf32>, f32
 }
+
+// An emitted launch whose target rounds by instructions.
+// CHECK-LABEL: func.func @rounds
+// CHECK:       arith.truncf %{{.*}} : vector<8xf32> to vector<8xbf16>
+// CHECK-NOT:   arith.extf %{{.*}} : vector<8xbf16>
+// CHECK-NOT:   to bf16
+// CHECK:       arith.bitcast %{{.*}} : i16 to bf16
+func.func @rounds(%x: vector<8xf32>, %y: f64) -> (vector<8xf32>, bf16) attributes {kernel.rounds} {
+  %0 = arith.truncf %x : vector<8xf32> to vector<8xbf16>
+  %1 = arith.extf %0 : vector<8xbf16> to vector<8xf32>
+  %2 = arith.truncf %y : f64 to bf16
+  return %1, %2 : vector<8xf32>, bf16
+}
