@@ -6,12 +6,16 @@ test/end-to-end/test_*.py run side by side. Names that contain FILTER run (an ex
 test); `all` adds the long tiers: INGOT_LONG_TESTS=1, lint over the whole tree, and the unit tests of
 the builds asan and tsan beside BUILD_DIR. The last line is
 `N passed, N failed, N skipped`; the exit code is 1 if a test failed or if nothing ran.
+
+Tests that draw numbers take their seed from INGOT_TEST_SEED, which is drawn afresh unless it is set; a run with failures
+says which it was.
 """
 import concurrent.futures
 import dataclasses
 import glob
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -98,6 +102,14 @@ def section(output, test):
     return match.group(1) if match else ""
 
 
+def ending(code):
+    """How a process ended that was not to."""
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"exit code {code}"
+
+
 def read_gtest(outcome, results, output, code):
     report = load(results)
     if report is None:
@@ -106,7 +118,7 @@ def read_gtest(outcome, results, output, code):
         for test in begun:
             ended = re.search(rf"^\[ +(OK|FAILED|SKIPPED) +\] {re.escape(test)}\b", output, re.M)
             state = {"OK": "passed", "SKIPPED": "skipped"}.get(ended and ended.group(1), "failed")
-            note = "" if ended else f"crashed (exit code {code}); the tests behind it did not run\n"
+            note = "" if ended else f"crashed ({ending(code)}); the tests behind it did not run\n"
             outcome.add(test, state, note + section(output, test))
         return
     for suite in report["testsuites"]:
@@ -240,6 +252,8 @@ def environment_for(build, scratch, long):
     # LLVM's and MLIR's libraries are not instrumented: containers that cross into them look overrun.
     environment.setdefault("ASAN_OPTIONS", "detect_container_overflow=0")
     environment.setdefault("TSAN_OPTIONS", "halt_on_error=1")
+    # One for the whole run, so that it is known of a test that crashes, too.
+    environment.setdefault("INGOT_TEST_SEED", str(random.SystemRandom().randrange(2**32)))
     if long:
         environment["INGOT_LONG_TESTS"] = "1"
     return environment
@@ -296,6 +310,8 @@ def main(arguments):
         print(f"skipped {test}: {reason}")
     for test, _ in total.failures:
         print(f"FAILED {test}")
+    if total.failures:
+        print(f"drawn from INGOT_TEST_SEED={environment['INGOT_TEST_SEED']}")
     if not total.passed + total.failed:
         print(f"nothing ran{f': no test matches {pattern!r}' if pattern else ''}")
     print(f"{total.passed} passed, {total.failed} failed, {total.skipped} skipped")

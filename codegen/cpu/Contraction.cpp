@@ -200,7 +200,12 @@ Value ContractionEmitter::emitUnit(Value unit, Value end) {
   Value rowBlock = code.div(unit, blocks.columnBlocks);
   Value columnBlock = code.remainder(unit, blocks.columnBlocks);
   Value remaining = code.sub(end, unit);
-  Value columnSpan = code.min(remaining, code.sub(code.index(blocks.columnBlocks), columnBlock));
+  // The one block of all columns is whole: a loop over part of it would seem to store the point of
+  // a single column again.
+  Value columnSpan =
+      blocks.columnBlocks == 1
+          ? code.index(1)
+          : code.min(remaining, code.sub(code.index(blocks.columnBlocks), columnBlock));
   batch = code.div(rowBlock, blocks.rowBlocks);
   Value rowBlockInBatch = code.remainder(rowBlock, blocks.rowBlocks);
   Value rowSpan = code.index(1);

@@ -314,7 +314,7 @@ public:
   /// The same of each channel by itself.
   Value instanceNorm(Value x, Value scale, Value bias, double epsilon = 1e-5);
   /// x / √(mean of squares over the last dimension + epsilon), times scale. A row whose squares
-  /// overflow becomes NaN, as in layerNorm.
+  /// overflow becomes 0, as in PyTorch.
   Value rmsNorm(Value x, Value scale, double epsilon = 1e-5);
   /// x / (k + alpha · mean of the squares of `size` neighbouring channels)^beta, zeros around them;
   /// of an even size one more is before, as in PyTorch.

@@ -64,9 +64,7 @@ Value Builder::rmsNorm(Value x, Value scale, double epsilon) {
                       "the scale needs an element of x's type for each of "
                       "x's last dimension");
   Value wide = widen(*this, x);
-  Value total = add(mean(square(wide), {-1}, true), like(*this, wide, epsilon));
-  // The difference is 0, or NaN where the squares overflowed: 1/√∞ would make such a row 0.
-  Value rstd = add(rsqrt(total), sub(total, total));
+  Value rstd = rsqrt(add(mean(square(wide), {-1}, true), like(*this, wide, epsilon)));
   return cast(mul(mul(wide, rstd), widen(*this, scale)), x.type());
 }
 
@@ -142,7 +140,7 @@ Value Builder::cosineEmbedding(Value a, Value b, Value same, double margin) {
     return impl->fail("cosine_embedding", {a, b, same}, "there must be a 1 or -1 for each row");
   Value zero = like(*this, lack, 0);
   Value excess = sub(sub(like(*this, lack, 1), lack), like(*this, lack, margin));
-  Value apart = select(compare(Comparison::Greater, excess, zero), excess, zero);
+  Value apart = relu(excess); // NaN stays
   auto where = [&](double sign, Value value) {
     return select(compare(Comparison::Equal, same, like(*this, same, sign)), value, zero);
   };

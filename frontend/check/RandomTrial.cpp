@@ -212,6 +212,15 @@ Result<std::vector<Tensor>> argumentsOf(const Function &function, size_t count,
   return arguments;
 }
 
+/// A module's function without the others, whose kernels need no compiling: they do not run.
+mlir::OwningOpRef<mlir::ModuleOp> onlyWith(mlir::ModuleOp module, llvm::StringRef name) {
+  mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
+  for (auto function : llvm::make_early_inc_range(copy->getOps<mlir::func::FuncOp>()))
+    if (function.getName() != name)
+      function.erase();
+  return copy;
+}
+
 Result<std::vector<Tensor>> runCompiled(Session &session, mlir::func::FuncOp function,
                                         const Function &ports, std::span<const Tensor> arguments) {
   const std::string name = function.getName().str();
@@ -278,7 +287,11 @@ Trial tryGraph(const RandomGraph &graph, const RandomOptions &options,
   Result<std::vector<Tensor>> arguments = argumentsOf(ports, function.getNumArguments(), graph);
   if (!arguments)
     return refused(arguments.error());
-  Result<LoadedModel> loaded = loadModel(graph.model, compile, options.device, options.threads);
+  compile.target = targetFor(options.device, compile.target);
+  const mlir::OwningOpRef<mlir::ModuleOp> alone = onlyWith(**module, function.getName());
+  Result<LoadedModel> loaded = ingot::compile(*alone, compile).and_then([&](Program program) {
+    return loadProgram(std::move(program), options.device, options.threads);
+  });
   if (!loaded)
     return refused(loaded.error());
   const auto actual = runCompiled(*loaded->session, function, ports, *arguments);

@@ -16,6 +16,7 @@ using Dims = SmallVector<int64_t>;
 /// The losses of all targets, and what each counts in a mean; null: 1.
 struct Terms {
   Value losses, shares;
+  bool isSmoothed = false; ///< then there are losses where nothing counts
 };
 
 /// What a row of the table sees.
@@ -88,6 +89,7 @@ Terms likelihood(const Inputs &in, Value logs) {
     Value all = numbers.classWeights.empty() ? logs : build.mul(logs, in.weightsAlong(in.axis));
     terms.losses = build.sub(build.mul(terms.losses, 1 - smoothing),
                              build.mul(in.total(all), smoothing / double(in.classes())));
+    terms.isSmoothed = true;
   }
   if (isCounted) {
     auto counted = [&](Value value) {
@@ -223,8 +225,12 @@ Value reduced(GraphBuilder &build, Reduction reduction, Terms terms, Value weigh
   case Reduction::Mean:
     break;
   }
-  if (terms.shares)
-    return build.div(weighted(terms.losses), weighted(terms.shares));
+  if (terms.shares) {
+    Value total = weighted(terms.shares);
+    Value mean = build.div(weighted(terms.losses), total);
+    // Of nothing the mean is NaN, not infinite: the quotient is 1 or NaN.
+    return terms.isSmoothed ? build.mul(mean, build.div(total, total)) : mean;
+  }
   if (weights)
     return build.div(weighted(terms.losses), build.sumAll(weights));
   return build.reduceMean(

@@ -197,8 +197,10 @@ uint64_t randomValue(FloatType type, std::mt19937_64 &random) {
 
 uint64_t freshSeed() {
   static const uint64_t process = [] {
-    const uint64_t seed = std::random_device{}();
-    std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
+    const char *fixed = std::getenv("INGOT_TEST_SEED");
+    const uint64_t seed = fixed ? std::stoull(fixed) : std::random_device{}();
+    std::printf("INGOT_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    std::fflush(stdout); // said even if the test crashes
     return seed;
   }();
   return process;

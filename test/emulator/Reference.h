@@ -48,7 +48,7 @@ uint64_t randomValue(FloatType type, std::mt19937_64 &random);
 inline constexpr Rounding hostRoundings[] = {Rounding::NearestEven, Rounding::Zero, Rounding::Down,
                                              Rounding::Up};
 
-/// The seed of this run, drawn and printed once.
+/// The seed of this run: fresh, or INGOT_TEST_SEED to repeat one. Printed once.
 uint64_t freshSeed();
 
 } // namespace ingot::emulator::test

@@ -1,6 +1,7 @@
 """What the end-to-end tests share: running the binary, small data."""
 import json
 import os
+import re
 import subprocess
 import tempfile
 
@@ -19,6 +20,17 @@ def run(*arguments, stdin=None, environment=None, timeout=600):
 def lines(process):
     """The JSON objects of a process's standard output."""
     return [json.loads(line) for line in process.stdout.splitlines()]
+
+
+# Every optimizer, with numbers of its own.
+OPTIMIZERS = {"sgd": ["--momentum=0.9", "--dampening=0.3"], "adamw": [], "adam": [], "adamax": [], "nadam": [], "radam": [],
+              "adagrad": ["--rate-decay=0.1"], "adadelta": [], "rmsprop": ["--momentum=0.5", "--centered"], "lion": [],
+              "lamb": [], "adafactor": ["--update-limit=0.5"], "muon": ["--match-rms", "--group=layers\\.0.*;adamw=true"]}
+
+
+def every_optimizer():
+    """Those that --help lists."""
+    return re.search(r"--optimizer WORD (.*?);", " ".join(run("train", "--help").stdout.split()))[1].split(", ")
 
 
 def write(folder, name, contents):

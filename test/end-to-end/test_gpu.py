@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 import test_training
-from support import LONG, TEXT, TINY, lines, run, write
+from support import LONG, OPTIMIZERS, TEXT, TINY, lines, run, write
 
 GPU = "--device=cuda:emulated"
 
@@ -59,6 +59,23 @@ class OnTheEmulatedGpu(unittest.TestCase):
         self.train(6, "--device=cpu", out="cpu")
         self.assertSameLosses(self.train(8, GPU, "--resume", out="cpu"),
                               self.train(8, "--device=cpu", "--resume", out="gpu"))
+
+    def test_every_optimizer_with_bf16(self):
+        """Weights are multiplied as bf16 copies, which the update writes."""
+        for optimizer, more in OPTIMIZERS.items():
+            with self.subTest(optimizer=optimizer):
+                def train(steps, device, out):
+                    process = run("train", "mlp", "--layers=12,16,4", "--batch=4", "--data=random", "--dtype=bf16", "--json",
+                                  f"--optimizer={optimizer}", *more, "--lr=0.01", f"--steps={steps}", device,
+                                  f"--out={self.path(f'{out}-{optimizer}')}", *(["--resume"] if out == "half" and steps > 3 else []))
+                    self.assertEqual(process.returncode, 0, process.stderr)
+                    return [line["loss"] for line in lines(process) if "step" in line]
+
+                whole = train(7, GPU, "whole")
+                for one, other in zip(whole, train(7, "--device=cpu", "cpu"), strict=True):
+                    self.assertAlmostEqual(one, other, delta=1e-3 * abs(other))
+                self.assertEqual(train(3, GPU, "half") + train(7, GPU, "half"), whole)
+                self.assertEqual(*(test_training.newest(self.path(f"{name}-{optimizer}")) for name in ("whole", "half")))
 
     def test_a_run_is_evaluated_and_writes(self):
         self.train(4, GPU, out="run")

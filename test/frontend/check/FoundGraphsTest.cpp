@@ -101,6 +101,23 @@ func.func @forward(%w: tensor<4xbf16> {graph.init = "uniform:1", graph.name = "w
   return %loss : tensor<f32>
 })",
      true},
+    // A single column, whose sums take the place of what they are added to.
+    {"OneColumnInPlace",
+     R"(
+func.func @forward(%w: tensor<64x2x1xf32> {graph.init = "constant:0", graph.name = "w",
+                                         graph.role = "parameter"},
+                   %x: tensor<64x9x2xf32> {graph.name = "x", graph.role = "input"})
+    -> (tensor<f32> {graph.name = "loss"}) {
+  %p = graph.contract %x, %w batch [0] x [0] over [2] x [1]
+      : tensor<64x9x2xf32>, tensor<64x2x1xf32> -> tensor<64x9x1xf32>
+  %t = graph.tanh %p : tensor<64x9x1xf32>
+  %a = graph.reduce sum %t [0, 1, 2] : tensor<64x9x1xf32> -> tensor<f32>
+  %s = graph.sin %w : tensor<64x2x1xf32>
+  %b = graph.reduce sum %s [0, 1, 2] : tensor<64x2x1xf32> -> tensor<f32>
+  %loss = graph.add %a, %b : tensor<f32>
+  return %loss : tensor<f32>
+})",
+     true},
     // The gradients are parts of one tensor, and lie side by side where they are updated.
     {"PartsInOneBucket",
      R"(

@@ -52,3 +52,19 @@ func.func @stacks_more_than_has_room(%x: tensor<4xf32>) -> tensor<3x4xf32> {
   }
   return %0 : tensor<3x4xf32>
 }
+
+// -----
+
+#map = affine_map<(d0) -> (d0)>
+func.func @is_linalg_already(%x: tensor<4xf32>) -> tensor<4xf32> {
+  %0 = graph.exp %x : tensor<4xf32>
+  // expected-error @+1 {{is no op of the graph dialect, which is all that graph-to-linalg takes}}
+  %1 = tensor.empty() : tensor<4xf32>
+  %2 = linalg.generic {indexing_maps = [#map, #map], iterator_types = ["parallel"]}
+      ins(%0 : tensor<4xf32>) outs(%1 : tensor<4xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %3 = arith.addf %in, %in : f32
+    linalg.yield %3 : f32
+  } -> tensor<4xf32>
+  return %2 : tensor<4xf32>
+}
