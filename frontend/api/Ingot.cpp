@@ -3,6 +3,7 @@
 #include "codegen/tuning/TuningFile.h"
 #include "frontend/api/LoadedModel.h"
 #include "frontend/api/ModelModule.h"
+#include "frontend/api/RunFunction.h"
 #include "frontend/api/SavedModel.h"
 #include "passes/options/CheckTraining.h"
 #include "runtime/training/StepDriver.h"
@@ -11,7 +12,6 @@
 #include <mutex>
 
 namespace ingot {
-namespace {
 
 Result<CompileOptions> toCompileOptions(const Options &options,
                                         const std::optional<TrainingOptions> &training) {
@@ -33,6 +33,8 @@ Result<CompileOptions> toCompileOptions(const Options &options,
   }
   return result;
 }
+
+namespace {
 
 /// A usage error that names the first number that is none of its field's.
 Status checkFit(const FitOptions &options) {
@@ -73,42 +75,6 @@ Status checkSource(const char *field, const BatchSource &source, const Function 
     return failure(Error::Code::Usage, field, "makes {} tensors a batch, not {}",
                    source.ports().size(), expected.size());
   return {};
-}
-
-/// The inputs of a function in its order; each must be given, and nothing else.
-Result<Batch> batchOf(const Function &function, const Tensors &inputs) {
-  Batch batch;
-  for (const Port &port : function.ports) {
-    if (!isBatch(port.role)) // scalars are fed by the trainer itself
-      continue;
-    auto found = inputs.find(port.name);
-    if (found == inputs.end())
-      return failure(Error::Code::Usage, port.name, "the input is missing: {} {}",
-                     toString(port.shape), name(port.type));
-    batch.push_back({port.name, found->second});
-  }
-  for (const auto &[inputName, value] : inputs)
-    if (const Port *port = function.port(inputName); !port || !isBatch(port->role))
-      return failure(Error::Code::Usage, inputName, "@{} has no such input", function.name);
-  return batch;
-}
-
-Result<Tensors> runFunction(Session &session, std::string_view name, const Tensors &inputs) {
-  const Function *function = session.program().function(name);
-  if (!function)
-    return failure(Error::Code::Usage, std::string(name), "the program has no such function");
-  INGOT_ASSIGN(Batch batch, batchOf(*function, inputs));
-  std::vector<std::string> names;
-  for (const Port &port : function->ports)
-    if (port.role == Role::Output)
-      names.push_back(port.name);
-  INGOT_ASSIGN(Ticket ticket, session.enqueue(name, batch, names));
-  INGOT_ASSIGN(std::vector<NamedTensor> values, session.wait(ticket));
-  INGOT_TRY(keepCounted(*function, values));
-  Tensors outputs;
-  for (NamedTensor &output : values)
-    outputs[output.name] = std::move(output.value);
-  return outputs;
 }
 
 /// Runs into the caller's memory.

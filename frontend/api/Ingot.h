@@ -84,6 +84,79 @@ private:
   std::shared_ptr<Impl> impl;
 };
 
+/// One program of a model file: for these shapes, and for the values of those inputs that shapes
+/// inside the model depend on.
+struct Specialisation {
+  std::string what;      ///< `x: 3x224x224; mask: 3x16`, and the values
+  int64_t number = 0;    ///< of all that were compiled, from 1
+  double ms = 0;         ///< import and compilation
+  bool isCached = false; ///< it came whole from the cache on disk
+};
+
+/// Which sizes programs are compiled for where the rows of a batch are any number.
+enum class Buckets : uint8_t {
+  Off,         ///< exactly those that are met
+  PowersOfTwo, ///< the next power of two: the last row is repeated, and outputs are cut back
+};
+constexpr std::array<std::string_view, 2> enumNames(Buckets) { return {"off", "pow2"}; }
+
+struct DynamicOptions : Options {
+  /// Programs that are kept, each with its arena. Beyond that the one that was not used for longest
+  /// goes; met again, it comes from the cache on disk or is compiled again.
+  int64_t mostPrograms = 16;
+  /// Fewer programs, where the number of rows (the symbol of the inputs' first dimensions) varies.
+  /// No result changes by a bit: a model is refused unless its graph shows that each row of the
+  /// outputs follows from the same row of the inputs, whatever the others are and however many.
+  /// Where a sum might be added up in another order, the exact size is compiled all the same.
+  Buckets buckets = Buckets::Off;
+  /// Told of every compilation.
+  std::function<void(const Specialisation &)> onCompile = {};
+};
+
+/// What a DynamicModel has done.
+struct DynamicCounts {
+  int64_t runs = 0;
+  int64_t compilations = 0; ///< programs made, those from the cache on disk included
+  int64_t fromCache = 0;    ///< of these
+  int64_t padded = 0;       ///< runs with rows that fill up a bucket
+  int64_t dropped = 0;      ///< programs that made room for others
+};
+
+/// An ONNX file whose inputs have symbolic sizes: a program for each set of shapes that it meets,
+/// all over one store.
+///
+///     auto model = ingot::DynamicModel::open("bert.onnx");
+///     model->run({{"ids", a}}); // [1, 16]: compiles
+///     model->run({{"ids", b}}); // [4, 32]: compiles, and reads the same weights
+///     model->run({{"ids", a}}); // compiles nothing
+///
+/// Copies share everything. Members may be called from several threads; runs come one by one.
+class DynamicModel {
+public:
+  /// Reads the file and compiles nothing. Weights lie in memory as one program's kernels want them
+  /// (Options::packWeights) only where the file leaves no size open.
+  static Result<DynamicModel> open(const std::string &path, const DynamicOptions &options);
+  static Result<DynamicModel> open(const std::string &path);
+  /// Inputs and outputs as the file says them; -1 where a size is open.
+  std::vector<ModelPort> ports() const;
+  /// Compiles for shapes before they are met; those of inputs that the file fixes may be left out.
+  Status prepare(const std::map<std::string, Shape> &shapes);
+  /// All inputs in, all outputs out.
+  Result<Tensors> run(const Tensors &inputs);
+  /// Takes the parameters from a checkpoint, as CompiledProgram::load.
+  Status load(const std::string &path);
+  DynamicCounts counts() const;
+  int64_t programs() const; ///< kept now
+  /// The parameters of all programs, for `Options::store` of others; null on `reference`.
+  std::shared_ptr<Store> store() const;
+
+  struct Impl;
+  explicit DynamicModel(std::shared_ptr<Impl> impl) : impl(std::move(impl)) {}
+
+private:
+  std::shared_ptr<Impl> impl;
+};
+
 // The optimizers with their numbers, `AdamW{.learningRate = 1e-3, .beta1 = 0.9, …}`: the rows of
 // passes/options/Optimizers.def, with PyTorch's defaults. What the numbers mean: TrainingOptions.h.
 #define INGOT_NUMBER(FIELD, DEFAULT) decltype(DEFAULT) FIELD = DEFAULT;

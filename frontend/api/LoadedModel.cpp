@@ -27,9 +27,11 @@ Result<Model> withInitializers(const Model &model) {
 
 namespace {
 
-/// Writes what came with the model's file through a function that has the parameter.
-Status writeWeights(Session &session, const Weights &weights) {
-  std::set<std::string_view> written;
+/// Writes what came with the model's file through a function that has the parameter. What the store
+/// brought stays as it is.
+Status writeWeights(Session &session, const Weights &weights,
+                    const std::vector<std::string> &brought) {
+  std::set<std::string_view> written(brought.begin(), brought.end());
   for (const Function &function : session.program().functions)
     for (const Port &port : function.ports)
       if (auto value = weights.find(port.name);
@@ -114,17 +116,20 @@ Status checkFits(const Model &model, const CompileOptions &options) {
 }
 
 Result<LoadedModel> loadProgram(Program program, const std::string &device, int threads,
-                                std::shared_ptr<Store> store) {
+                                std::shared_ptr<Store> store, std::shared_ptr<Device> opened) {
   LoadedModel loaded;
   INGOT_TRY(checkThreads(threads));
   if (device == "reference")
     return failure(Error::Code::Usage, "Options::device",
                    "the reference runs models, not compiled programs");
-  INGOT_ASSIGN(loaded.device, openDevice(device, {threads}).map_error([](Error error) {
-    if (error.place.empty())
-      error.place = "Options::device";
-    return error;
-  }));
+  loaded.device = std::move(opened);
+  if (!loaded.device) {
+    INGOT_ASSIGN(loaded.device, openDevice(device, {threads}).map_error([](Error error) {
+      if (error.place.empty())
+        error.place = "Options::device";
+      return error;
+    }));
+  }
   INGOT_ASSIGN(
       loaded.session,
       loaded.device->load(std::make_shared<const Program>(std::move(program)), std::move(store)));
@@ -133,10 +138,11 @@ Result<LoadedModel> loadProgram(Program program, const std::string &device, int 
 
 Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
                               const std::string &device, int threads, bool initializers,
-                              std::shared_ptr<Store> store) {
+                              std::shared_ptr<Store> store, std::shared_ptr<Device> opened) {
   if (initializers && !options.training) {
     INGOT_ASSIGN(Model initialised, withInitializers(model));
-    return loadModel(initialised, options, device, threads, false, std::move(store));
+    return loadModel(initialised, options, device, threads, false, std::move(store),
+                     std::move(opened));
   }
   INGOT_TRY(checkThreads(threads));
   INGOT_TRY(checkFits(model, options));
@@ -146,19 +152,18 @@ Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
                      "the reference keeps its parameters to itself: it shares no store");
     LoadedModel loaded;
     INGOT_ASSIGN(loaded.session, openReferenceSession(model, options));
-    INGOT_TRY(writeWeights(*loaded.session, model.weights()));
+    INGOT_TRY(writeWeights(*loaded.session, model.weights(), {}));
     return loaded;
   }
-  const bool hasValues = store && !store->names().empty();
+  const std::vector<std::string> brought = store ? store->names() : std::vector<std::string>();
   CompileReport report;
   INGOT_ASSIGN(Program program, compile(moduleOf(model), options, &report, usableMemory()));
   addMachineCodeFor(device, options, program);
   releaseCompilerMemory(); // before the arena is touched
-  INGOT_ASSIGN(LoadedModel loaded,
-               loadProgram(std::move(program), device, threads, std::move(store)));
+  INGOT_ASSIGN(LoadedModel loaded, loadProgram(std::move(program), device, threads,
+                                               std::move(store), std::move(opened)));
   loaded.report = report;
-  if (!hasValues)
-    INGOT_TRY(writeWeights(*loaded.session, model.weights()));
+  INGOT_TRY(writeWeights(*loaded.session, model.weights(), brought));
   return loaded;
 }
 

@@ -8,7 +8,7 @@ namespace ingot {
 
 /// A model compiled for a device and loaded on it.
 struct LoadedModel {
-  std::unique_ptr<Device> device; ///< null for `reference`
+  std::shared_ptr<Device> device; ///< null for `reference`
   std::unique_ptr<Session> session;
   CompileReport report;
 };
@@ -17,13 +17,15 @@ struct LoadedModel {
 /// of a model from a file lacks them; `place` is that text's.
 Status requireValues(const Model &model, const std::string &place);
 
-/// Parameters with values from the model's file hold them afterwards, unless the store brought its
-/// own. `device` is what `openDevice` takes, or `reference` for the interpreter. With
+/// Parameters with values from the model's file hold them afterwards, those excepted that the store
+/// brought. `device` is what `openDevice` takes, or `reference` for the interpreter. With
 /// `initializers` a program that is not for training gets a function `init` too. Parameters and
-/// state are in `store`; null: in one of its own.
+/// state are in `store`; null: in one of its own. `opened` is the device, for several models; null:
+/// it is opened.
 Result<LoadedModel> loadModel(const Model &model, const CompileOptions &options,
                               const std::string &device, int threads, bool initializers = false,
-                              std::shared_ptr<Store> store = nullptr);
+                              std::shared_ptr<Store> store = nullptr,
+                              std::shared_ptr<Device> opened = nullptr);
 
 /// The target that a model is compiled for: a GPU that is given none but the default `cpu` gets
 /// PTX that every supported card runs.
@@ -38,6 +40,7 @@ Result<Model> withInitializers(const Model &model);
 
 /// A program already compiled, such as one from a `.ingot` file, on a device.
 Result<LoadedModel> loadProgram(Program program, const std::string &device, int threads,
-                                std::shared_ptr<Store> store = nullptr);
+                                std::shared_ptr<Store> store = nullptr,
+                                std::shared_ptr<Device> opened = nullptr);
 
 } // namespace ingot

@@ -4,6 +4,7 @@
 #pragma once
 #include "frontend/api/Model.h"
 #include "frontend/onnx/OnnxFile.h"
+#include <set>
 
 namespace ingot::onnx {
 
@@ -21,8 +22,10 @@ struct ImportOptions {
 
 /// Float initializers of one dimension or more become parameters with their values in
 /// `Model::weights`; all other initializers become constants. Nodes that cannot be imported are one
-/// Unsupported error that lists them all, with name, op, opset and reason.
-Result<Model> importModel(const OnnxFile &file, const ImportOptions &options = {});
+/// Unsupported error that lists them all, with name, op, opset and reason. `fixed`, unless null,
+/// are afterwards the inputs whose values the model holds: it is for these values alone.
+Result<Model> importModel(const OnnxFile &file, const ImportOptions &options = {},
+                          std::set<std::string> *fixed = nullptr);
 
 /// A model's boundary as the file says it.
 struct FilePort {

@@ -493,7 +493,8 @@ Result<Model> Importer::run() {
       [&](Error error) { return Error{error.code, error.text(), file.path()}; });
 }
 
-Result<Model> importModel(const OnnxFile &file, const ImportOptions &options) {
+Result<Model> importModel(const OnnxFile &file, const ImportOptions &options,
+                          std::set<std::string> *fixedInputs) {
   // Another round for each set of inputs that turn out to decide shapes.
   std::set<std::string> fixed;
   while (true) {
@@ -504,6 +505,8 @@ Result<Model> importModel(const OnnxFile &file, const ImportOptions &options) {
     for (const std::string &name : importer.wantedValues())
       if (options.values.contains(name))
         next.insert(name);
+    if (model && fixedInputs)
+      *fixedInputs = fixed;
     if (model || next == fixed)
       return model;
     fixed = std::move(next);

@@ -20,8 +20,9 @@ Result<Model> classifier() {
   Builder b;
   auto x = b.input("x", ElementType::F32, {rows, features});
   auto hidden = b.relu(b.linear(x, b.parameter("in", {width, features}, Initializer::normal(0.3))));
-  b.output("logits", b.linear(hidden, b.parameter("out", {classes, width}, Initializer::normal(0.3)),
-                              b.parameter("bias", {classes}, Initializer::normal(0.3))));
+  b.output("logits",
+           b.linear(hidden, b.parameter("out", {classes, width}, Initializer::normal(0.3)),
+                    b.parameter("bias", {classes}, Initializer::normal(0.3))));
   return b.finish();
 }
 
@@ -38,8 +39,10 @@ Status train(int64_t writtenOut, uint64_t seed, std::vector<Tensor> &seen) {
   passes.addPass(createVerifyStage({std::string(enumName(Stage::Linalg))}));
   if (failed(passes.run(*module)))
     return failure(Error::Code::Internal, "", "the passes fail");
+  module->getOperation()->setAttr("graph.stage",
+                                  mlir::StringAttr::get(module->getContext(), "linalg"));
   int64_t loops = 0, contractions = 0;
-  module->walk([&](mlir::Operation *op) {
+  module->lookupSymbol<mlir::func::FuncOp>("step").walk([&](mlir::Operation *op) {
     loops += mlir::isa<graph::LoopOp>(op);
     contractions += mlir::isa<graph::ContractOp>(op);
   });

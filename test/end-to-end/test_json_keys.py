@@ -83,6 +83,7 @@ class JsonKeys(unittest.TestCase):
         self.note("tune", *self.json("tune", *MLP, "--budget=1", "--threads=1", f"--cache={self.folder}/cache"))
         model = write(self.folder, "m.onnx", onnx_file.classifier(16))
         self.note("eval of an ONNX file", *self.json("eval", model, data))
+        self.note("run", *self.json("run", model, f"--input=16x4xf32={','.join('1' * 64)}"))
         self.note("inspect of a model", *self.json("inspect", *TINY))
         self.note("inspect of a program", *self.json("inspect", program))
         self.note("inspect of a checkpoint", *self.json("inspect", f"{self.folder}/gpt"))

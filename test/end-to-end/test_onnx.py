@@ -52,6 +52,30 @@ class Onnx(unittest.TestCase):
         self.fail("applies to ONNX files only", "compile", "mlp", "--shapes=x:3x4", code=2)
         self.assertIn("graph.relu", self.succeed("compile", self.open, "--shapes=x:3x4", "--emit=graph").stdout)
 
+    def test_runs_of_other_shapes_have_programs_of_their_own(self):
+        def batch(rows):
+            return write(self.folder, f"x{rows}.npy", onnx_file.npy([rows, 4], sum(self.rows[:rows], [])))
+
+        def runs(sizes, *arguments):
+            process = self.succeed("run", self.open, *[f"--input=@{batch(rows)}" for rows in sizes], *arguments)
+            return json.loads(process.stdout), process.stderr
+
+        out = [os.path.join(self.folder, f"y{rows}.npy") for rows in range(8)]
+        for rows in (2, 3, 5):
+            self.succeed("run", self.open, f"--input=@{batch(rows)}", f"--output=@{out[rows]}", "--no-cache")
+        expected = [f"--expected_output=@{out[rows]}" for rows in (2, 3, 2, 5)]
+        report, log = runs((2, 3, 2, 5), "--json", "--no-cache", *expected)
+        self.assertEqual((report["runs"], report["compilations"], report["programs"]), (4, 3, 3))
+        self.assertEqual([line.split(" in ")[0] for line in log.splitlines()],
+                         ["program 1 for x: 2x4", "program 2 for x: 3x4", "program 3 for x: 5x4"])
+        report, log = runs((3, 4, 3), "--json", "--buckets=pow2", "--expected_output=@" + out[3], "--tolerance=0")
+        self.assertEqual((report["runs"], report["compilations"], report["padded_runs"]), (3, 1, 2))
+        self.fail("'x' is 3x4, not 2x4", "run", self.open, f"--input=@{batch(3)}", "--shapes=x:2x4", code=2)
+        self.fail("has only 1 outputs in each of 2 runs", "run", self.open, f"--input=@{batch(2)}",
+                  f"--input=@{batch(3)}", *[f"--output=@{path}" for path in out[:3]], code=2)
+        self.fail("--buckets", "run", self.open, f"--input=@{batch(3)}", "--buckets=some", code=2)
+        self.fail("no first dimension of its inputs is open", "run", self.fixed, f"--input=@{self.x}", "--buckets=pow2")
+
     def test_inspect_needs_no_sizes(self):
         report = json.loads(self.succeed("inspect", self.open, "--json").stdout)
         self.assertEqual((report["parameters"], report["operators"]), (40, 4))

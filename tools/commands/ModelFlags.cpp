@@ -191,6 +191,21 @@ Status ModelFlags::learnShapes(const std::vector<Shape> &arrays) {
   return {};
 }
 
+Status ModelFlags::checkShapes(const std::vector<std::vector<NamedTensor>> &runs) const {
+  for (const std::string &text : shapes) {
+    INGOT_ASSIGN(const auto named, parseNamedShape(text));
+    for (const std::vector<NamedTensor> &inputs : runs) {
+      const auto input = std::ranges::find(inputs, named.first, &NamedTensor::name);
+      if (input == inputs.end())
+        return failure(Error::Code::Usage, "--shapes", "the model has no input '{}'", named.first);
+      if (input->value.shape() != named.second)
+        return failure(Error::Code::Usage, "--shapes", "'{}' is {}, not {}", named.first,
+                       toString(input->value.shape()), toString(named.second));
+    }
+  }
+  return {};
+}
+
 Result<Model> ModelFlags::importOnnx() const {
   onnx::ImportOptions options = known;
   for (const std::string &text : shapes) {

@@ -2,6 +2,7 @@
 #pragma once
 #include "frontend/onnx/Import.h"
 #include "runtime/data/Tokenizer.h"
+#include "runtime/program/NamedTensor.h"
 #include "tools/commands/Applies.h"
 
 namespace ingot {
@@ -24,6 +25,8 @@ struct ModelFlags {
   /// An ONNX file's symbolic sizes are those of its data; the first is the batch's. Sizes that the
   /// file fixes stay as they are: a batch that differs from them is an error.
   Status learnShapes(const std::vector<Shape> &arrays);
+  /// Inputs that are given must agree with --shapes.
+  Status checkShapes(const std::vector<std::vector<NamedTensor>> &runs) const;
   /// Whether the model is a compiled program or a checkpoint, by its contents.
   bool isProgram() const;
   bool isCheckpoint() const;

@@ -1,8 +1,10 @@
-/// `ingot run`: one function of a model or program on given inputs.
+/// `ingot run`: one function of a model or program on given inputs, once or several times.
 #include "frontend/api/SavedModel.h"
+#include "frontend/api/ShapedPrograms.h"
 #include "frontend/check/Compare.h"
 #include "runtime/data/Npy.h"
 #include "runtime/program/Scalars.h"
+#include "runtime/support/Json.h"
 #include "runtime/support/Print.h"
 #include "runtime/training/Trainer.h"
 #include "tools/commands/Command.h"
@@ -10,6 +12,7 @@
 #include "tools/commands/Inputs.h"
 #include "tools/commands/ModelFlags.h"
 #include "tools/commands/Numbers.h"
+#include "tools/commands/Suggest.h"
 #include "tools/commands/TensorText.h"
 
 namespace ingot {
@@ -20,9 +23,14 @@ struct RunFlags {
   CompileFlags compile;
   std::vector<std::string> inputs, outputs, expected;
   std::string parameters, function = "forward";
+  std::string buckets = "off";
   uint64_t seed = 0;
   double tolerance = 1e-4;
+  bool json = false;
 };
+
+/// Inputs of each run, or outputs.
+using Values = std::vector<NamedTensor>;
 
 /// What runs, and the parameters that it starts with.
 struct Target {
@@ -33,34 +41,47 @@ struct Target {
 };
 
 /// The values on the command line: `NAME=VALUE` where NAME is one of `names`, else VALUE for the
-/// next name that has none.
-Result<std::vector<NamedTensor>> readInputs(const RunFlags &flags, std::vector<std::string> names) {
-  std::vector<NamedTensor> values;
+/// next name that has none. A value for a name that has one begins the next run.
+Result<std::vector<Values>> readInputs(const RunFlags &flags,
+                                       const std::vector<std::string> &names) {
+  std::vector<Values> runs(1);
+  auto isGiven = [&](const std::string &name) {
+    return std::ranges::find(runs.back(), name, &NamedTensor::name) != runs.back().end();
+  };
   for (const std::string &text : flags.inputs) {
     const size_t equals = text.find('=');
     const bool isNamed =
         equals != text.npos && std::ranges::find(names, text.substr(0, equals)) != names.end();
-    if (!isNamed && names.empty())
-      return failure(Error::Code::Usage, "--input", "@{} takes no more inputs", flags.function);
-    const std::string name = isNamed ? text.substr(0, equals) : names.front();
-    std::erase(names, name);
+    if (names.empty())
+      return failure(Error::Code::Usage, "--input", "@{} takes no inputs", flags.function);
+    if (isNamed ? isGiven(text.substr(0, equals)) : std::ranges::all_of(names, isGiven))
+      runs.emplace_back();
+    const std::string name =
+        isNamed ? text.substr(0, equals) : *std::ranges::find_if_not(names, isGiven);
     INGOT_ASSIGN(Tensor value, parseTensor("--input", isNamed ? text.substr(equals + 1) : text));
-    values.push_back({name, std::move(value)});
+    runs.back().push_back({name, std::move(value)});
   }
-  return values;
+  return runs;
 }
 
-/// An ONNX file is compiled for the shapes of what it is given.
-Status learnShapes(RunFlags &flags) {
-  INGOT_ASSIGN(onnx::OnnxFile file, onnx::OnnxFile::open(flags.model.model));
-  INGOT_ASSIGN(std::vector<onnx::FilePort> ports, onnx::inputsOf(file));
-  std::vector<std::string> names;
-  for (const onnx::FilePort &port : ports)
-    names.push_back(port.name);
-  INGOT_ASSIGN(std::vector<NamedTensor> values, readInputs(flags, names));
-  for (const NamedTensor &input : values) {
-    flags.model.known.shapes[input.name] = input.value.shape();
-    flags.model.known.values[input.name] = input.value;
+/// An error where a run lacks some of what it needs.
+struct Needed {
+  std::string name;
+  Shape shape;
+  ElementType type;
+};
+Status checkComplete(const RunFlags &flags, const std::vector<Values> &runs,
+                     const std::vector<Needed> &needed) {
+  for (size_t run = 0; run < runs.size(); ++run) {
+    std::vector<std::string> missing;
+    for (const Needed &input : needed)
+      if (std::ranges::find(runs[run], input.name, &NamedTensor::name) == runs[run].end())
+        missing.push_back(
+            fmt::format("{} ({} {})", input.name, toString(input.shape), name(input.type)));
+    if (!missing.empty())
+      return failure(Error::Code::Usage, "--input", "{}@{} also needs {}",
+                     runs.size() > 1 ? fmt::format("run {} of ", run + 1) : "", flags.function,
+                     fmt::join(missing, ", "));
   }
   return {};
 }
@@ -84,8 +105,6 @@ Result<Target> openTarget(RunFlags &flags) {
     INGOT_ASSIGN(target.loaded, flags.compile.load(saved.model, std::nullopt));
     return target;
   }
-  if (flags.model.isOnnx())
-    INGOT_TRY(learnShapes(flags));
   INGOT_ASSIGN(Model model, flags.model.build());
   if (!target.checkpoint)
     INGOT_TRY(requireValues(model, path));
@@ -129,41 +148,21 @@ std::vector<const Port *> portsOf(const Function &function, bool (*isWanted)(Rol
   return ports;
 }
 
-Status writeInputs(const RunFlags &flags, Session &session, const Function &function) {
-  std::vector<const Port *> open = portsOf(function, isFed);
-  std::vector<std::string> names;
-  for (const Port *port : open)
-    names.push_back(port->name);
-  INGOT_ASSIGN(std::vector<NamedTensor> values, readInputs(flags, names));
-  for (const NamedTensor &input : values) {
-    std::erase(open, function.port(input.name));
-    INGOT_TRY(session.write(function.name, input.name, input.value));
-  }
-  if (open.empty())
-    return {};
-  std::vector<std::string> missing;
-  for (const Port *port : open)
-    missing.push_back(
-        fmt::format("{} ({} {})", port->name, toString(port->shape), name(port->type)));
-  return failure(Error::Code::Usage, "--input", "@{} also needs {}", function.name,
-                 fmt::join(missing, ", "));
-}
-
 std::string filePath(const std::string &text) {
   return text.starts_with('@') ? text.substr(1) : text;
 }
 
-Status writeOutputs(const RunFlags &flags, const std::vector<NamedTensor> &outputs) {
+Status writeOutputs(const RunFlags &flags, const Values &outputs) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (i < flags.outputs.size())
       INGOT_TRY(writeNpy(filePath(flags.outputs[i]), outputs[i].value));
-    else if (flags.expected.empty() && flags.outputs.empty())
+    else if (flags.expected.empty() && flags.outputs.empty() && !flags.json)
       print("{}: {}\n", outputs[i].name, printTensor(outputs[i].value));
   }
   return {};
 }
 
-Status compareOutputs(const RunFlags &flags, const std::vector<NamedTensor> &outputs) {
+Status compareOutputs(const RunFlags &flags, const Values &outputs) {
   for (size_t i = 0; i < flags.expected.size(); ++i) {
     INGOT_ASSIGN(Tensor expected, parseTensor("--expected_output", flags.expected[i]));
     const auto &[output, value] = outputs[i];
@@ -176,12 +175,27 @@ Status compareOutputs(const RunFlags &flags, const std::vector<NamedTensor> &out
                      "differs by {:.3g} relative (largest difference {:.3g}, element {}); {} is "
                      "allowed",
                      difference.relative(), difference.largest, difference.where, flags.tolerance);
-    print("{}: as expected (relative difference {:.3g})\n", output, difference.relative());
+    if (!flags.json)
+      print("{}: as expected (relative difference {:.3g})\n", output, difference.relative());
   }
   return {};
 }
 
+/// An error where there are more files for outputs than outputs.
+Status checkOutputs(const RunFlags &flags, size_t outputs, size_t runs) {
+  if (flags.outputs.size() <= outputs * runs && flags.expected.size() <= outputs * runs)
+    return {};
+  return failure(Error::Code::Usage,
+                 flags.outputs.size() > outputs * runs ? "--output" : "--expected_output",
+                 "@{} has only {} outputs{}", flags.function, outputs,
+                 runs > 1 ? fmt::format(" in each of {} runs", runs) : "");
+}
+
 /// What decides which options apply.
+bool isDynamic(const RunFlags &flags) {
+  return flags.model.isOnnx() && flags.function == "forward";
+}
+
 std::vector<Circumstance> circumstances(const RunFlags &flags) {
   std::vector<Circumstance> result = circumstancesOf(flags.model, flags.compile);
   if (flags.expected.empty())
@@ -193,8 +207,16 @@ std::vector<Circumstance> circumstances(const RunFlags &flags) {
   return result;
 }
 
-Status run(const CLI::App &app, RunFlags &flags) {
-  INGOT_TRY(refuseIdleOptions(app, circumstances(flags)));
+/// What was done, and all outputs in order.
+struct Done {
+  DynamicCounts counts;
+  int64_t programs = 1;
+  double compileMs = 0;
+  Values outputs;
+};
+
+/// A model, program or checkpoint of fixed shapes.
+Result<Done> runTarget(RunFlags &flags) {
   INGOT_ASSIGN(Target target, openTarget(flags));
   Session &session = *target.loaded.session;
   const Function *function = session.program().function(flags.function);
@@ -205,23 +227,106 @@ Status run(const CLI::App &app, RunFlags &flags) {
     return failure(Error::Code::Usage, "--function", "there is no function '{}'; functions are {}",
                    flags.function, fmt::join(names, ", "));
   }
-  std::vector<const Port *> ports =
-      portsOf(*function, [](Role role) { return role == Role::Output; });
-  if (flags.outputs.size() > ports.size() || flags.expected.size() > ports.size())
-    return failure(Error::Code::Usage,
-                   flags.outputs.size() > ports.size() ? "--output" : "--expected_output",
-                   "@{} has only {} outputs", function->name, ports.size());
-  INGOT_TRY(fillParameters(flags, target));
-  INGOT_TRY(writeInputs(flags, session, *function));
-  INGOT_TRY(session.run(flags.function));
-  std::vector<NamedTensor> outputs;
-  for (const Port *port : ports) {
-    INGOT_ASSIGN(Tensor value, session.read(flags.function, port->name));
-    outputs.push_back({port->name, std::move(value)});
+  std::vector<std::string> names;
+  std::vector<Needed> needed;
+  for (const Port *port : portsOf(*function, isFed)) {
+    names.push_back(port->name);
+    needed.push_back({port->name, port->shape, port->type});
   }
-  INGOT_TRY(keepCounted(*function, outputs));
-  INGOT_TRY(writeOutputs(flags, outputs));
-  return compareOutputs(flags, outputs);
+  const std::vector<const Port *> results =
+      portsOf(*function, [](Role role) { return role == Role::Output; });
+  INGOT_ASSIGN(const std::vector<Values> runs, readInputs(flags, names));
+  INGOT_TRY(checkOutputs(flags, results.size(), runs.size()));
+  INGOT_TRY(fillParameters(flags, target));
+  Done done;
+  INGOT_TRY(checkComplete(flags, runs, needed));
+  for (const Values &inputs : runs) {
+    for (const NamedTensor &input : inputs)
+      INGOT_TRY(session.write(function->name, input.name, input.value));
+    INGOT_TRY(session.run(flags.function));
+    Values outputs;
+    for (const Port *port : results) {
+      INGOT_ASSIGN(Tensor value, session.read(flags.function, port->name));
+      outputs.push_back({port->name, std::move(value)});
+    }
+    INGOT_TRY(keepCounted(*function, outputs));
+    std::ranges::move(outputs, std::back_inserter(done.outputs));
+    ++done.counts.runs;
+  }
+  done.counts.compilations = !flags.model.isProgram();
+  done.counts.fromCache = target.loaded.report.programCached;
+  done.compileMs = target.loaded.report.milliseconds;
+  return done;
+}
+
+/// An ONNX file: a program for each set of shapes that is given.
+Result<Done> runFile(RunFlags &flags) {
+  INGOT_ASSIGN(onnx::OnnxFile file, onnx::OnnxFile::open(flags.model.model));
+  INGOT_ASSIGN(const std::vector<onnx::FilePort> ports, onnx::inputsOf(file));
+  std::vector<std::string> names;
+  std::vector<Needed> needed;
+  for (const onnx::FilePort &port : ports) {
+    names.push_back(port.name);
+    if (port.kind == onnx::FilePort::Kind::Tensor)
+      needed.push_back({port.name, port.shape, port.type});
+  }
+  INGOT_ASSIGN(const std::vector<Values> runs, readInputs(flags, names));
+  INGOT_TRY(checkComplete(flags, runs, needed));
+  INGOT_TRY(flags.model.checkShapes(runs));
+  constexpr std::string_view kinds[] = {"off", "pow2"};
+  INGOT_ASSIGN(const size_t buckets, choose("--buckets", flags.buckets, kinds));
+  ShapedPrograms::Settings settings;
+  INGOT_ASSIGN(settings.compile, flags.compile.options(std::nullopt));
+  settings.device = flags.compile.device;
+  settings.threads = flags.compile.threads();
+  settings.buckets = Buckets(buckets);
+  settings.isSingle = runs.size() == 1;
+  if (runs.size() > 1)
+    settings.onCompile = [](const Specialisation &one) {
+      print(stderr, "program {} for {}{} in {:.2f} s\n", one.number, one.what,
+            one.isCached ? " (cached)" : "", one.ms / 1e3);
+    };
+  INGOT_ASSIGN(const std::unique_ptr<ShapedPrograms> programs,
+               ShapedPrograms::open(flags.model.model, std::move(settings)));
+  if (!flags.parameters.empty()) {
+    INGOT_ASSIGN(Checkpoint checkpoint, openCheckpoint(flags.parameters));
+    INGOT_TRY(programs->load(std::move(checkpoint), flags.parameters));
+  }
+  Done done;
+  for (const Values &inputs : runs) {
+    Tensors given;
+    for (const NamedTensor &input : inputs)
+      given[input.name] = input.value;
+    INGOT_ASSIGN(Tensors results, programs->run(given));
+    const LoadedModel &used = programs->lastUsed();
+    if (done.outputs.empty() || runs.size() > 1)
+      flags.compile.explain(used.report);
+    const std::vector<const Port *> order = portsOf(*used.session->program().function("forward"),
+                                                    [](Role role) { return role == Role::Output; });
+    INGOT_TRY(checkOutputs(flags, order.size(), runs.size()));
+    for (const Port *port : order)
+      done.outputs.push_back({port->name, std::move(results.at(port->name))});
+  }
+  done.counts = programs->counts();
+  done.programs = programs->size();
+  done.compileMs = programs->compileMs();
+  return done;
+}
+
+Status run(const CLI::App &app, RunFlags &flags) {
+  INGOT_TRY(refuseIdleOptions(app, circumstances(flags)));
+  INGOT_ASSIGN(Done done, isDynamic(flags) ? runFile(flags) : runTarget(flags));
+  INGOT_TRY(writeOutputs(flags, done.outputs));
+  INGOT_TRY(compareOutputs(flags, done.outputs));
+  const DynamicCounts &counts = done.counts;
+  if (flags.json)
+    print("{}\n", toText({{"runs", counts.runs},
+                          {"programs", done.programs},
+                          {"compilations", counts.compilations},
+                          {"from_cache", counts.fromCache},
+                          {"padded_runs", counts.padded},
+                          {"compile_ms", done.compileMs}}));
+  return {};
 }
 
 } // namespace
@@ -232,8 +337,9 @@ Action declareRun(CLI::App &app) {
   app.get_option("model")->description(
       "a model, a compiled program, a checkpoint or a run's --out directory; - for standard input");
   addRepeatable(app, "--input", flags->inputs,
-                "2x2xf32=1,2,3,4 or @x.npy, in the model's order; or NAME=…");
-  addRepeatable(app, "--output", flags->outputs, "@y.npy, in order; default: print");
+                "2x2xf32=1,2,3,4 or @x.npy, in the model's order; or NAME=…. What is given again "
+                "is of the next run");
+  addRepeatable(app, "--output", flags->outputs, "@y.npy, in order, run by run; default: print");
   addRepeatable(app, "--expected_output", flags->expected,
                 "as --input; a difference is an error (exit code 1)");
   addNumber(app, "--tolerance", flags->tolerance, atLeast(0),
@@ -242,6 +348,10 @@ Action declareRun(CLI::App &app) {
   app.add_option("--function", flags->function, "default forward");
   addNumber(app, "--seed", flags->seed, Bounds(),
             "of initial parameters, where no checkpoint gives them");
+  app.add_option("--buckets", flags->buckets,
+                 "ONNX: off (default): a program for each shape; pow2: batches are filled up to "
+                 "powers of two, where that provably changes no result");
+  app.add_flag("--json", flags->json, "one JSON object to stdout: runs, programs, compilations");
   flags->compile.declare(app);
   return [flags, &app] { return run(app, *flags); };
 }

@@ -1,0 +1,258 @@
+#include "frontend/api/ShapedPrograms.h"
+#include "frontend/api/RunFunction.h"
+#include "frontend/api/SavedModel.h"
+#include "runtime/support/Clock.h"
+#include "runtime/training/StepDriver.h"
+#include <cstring>
+
+namespace ingot {
+namespace {
+
+bool isEqual(const Tensor &a, const Tensor &b) {
+  return a.type() == b.type() && a.shape() == b.shape() &&
+         std::memcmp(a.data(), b.data(), a.bytes()) == 0;
+}
+
+std::map<std::string, Shape> shapesOf(const Tensors &inputs) {
+  std::map<std::string, Shape> shapes;
+  for (const auto &[name, value] : inputs)
+    shapes[name] = value.shape();
+  return shapes;
+}
+
+/// `x: 3x4; count: i64=[2]`.
+std::string describe(const std::map<std::string, Shape> &shapes, const Tensors &fixed) {
+  std::string text;
+  for (const auto &[name, shape] : shapes) {
+    text += fmt::format("{}{}: ", text.empty() ? "" : "; ", name);
+    if (auto value = fixed.find(name); value != fixed.end())
+      text += toString(value->second, 16);
+    else
+      text += shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, "x"));
+  }
+  return text;
+}
+
+} // namespace
+
+Result<std::unique_ptr<ShapedPrograms>> ShapedPrograms::open(const std::string &path,
+                                                             Settings settings) {
+  if (settings.mostPrograms < 1)
+    return failure(Error::Code::Usage, "DynamicOptions::mostPrograms", "{} is not 1 or more",
+                   settings.mostPrograms);
+  INGOT_ASSIGN(onnx::OnnxFile file, onnx::OnnxFile::open(path));
+  std::unique_ptr<ShapedPrograms> programs(
+      new ShapedPrograms(std::move(file), std::move(settings)));
+  INGOT_ASSIGN(programs->inputPorts, onnx::inputsOf(programs->onnxFile));
+  for (const onnx::FilePort &port : programs->inputPorts)
+    programs->isOpen |= !port.hasShape || std::ranges::any_of(port.shape, [](int64_t size) {
+      return size <= 0; // exporters write 0 for sizes that they do not know
+    });
+  const Settings &set = programs->settings;
+  if (set.device == "reference" && set.store)
+    return failure(Error::Code::Unsupported, "Options::device",
+                   "the reference keeps its parameters to itself: it shares no store");
+  if (set.device != "reference") {
+    INGOT_ASSIGN(programs->device, openDevice(set.device, {set.threads}));
+    programs->shared = set.store ? set.store : programs->device->makeStore();
+  }
+  return programs;
+}
+
+Result<ShapedPrograms::Entry *> ShapedPrograms::compile(const Shapes &shapes,
+                                                        const Tensors &values) {
+  const double start = steadySeconds();
+  std::set<std::string> fixed;
+  INGOT_ASSIGN(Model model,
+               onnx::importModel(onnxFile, {.shapes = shapes, .values = values}, &fixed));
+  Entry entry{shapes, {}, {}};
+  for (const std::string &name : fixed)
+    entry.fixed[name] = values.at(name).clone();
+  CompileOptions options = settings.compile;
+  // Another program may want the weights in another layout.
+  options.memory.packWeights &= settings.isSingle || (!isOpen && fixed.empty());
+  const std::vector<std::string> brought = shared ? shared->names() : std::vector<std::string>();
+  INGOT_ASSIGN(entry.loaded, loadModel(model, options, settings.device, settings.threads,
+                                       /*initializers=*/false, shared, device));
+  INGOT_TRY(fill(entry, brought));
+  const double ms = 1e3 * (steadySeconds() - start);
+  milliseconds += ms;
+  ++done.compilations;
+  done.fromCache += entry.loaded.report.programCached;
+  if (settings.onCompile)
+    settings.onCompile(
+        {describe(shapes, entry.fixed), done.compilations, ms, entry.loaded.report.programCached});
+  entries.push_front(std::move(entry));
+  while (int64_t(entries.size()) > settings.mostPrograms) {
+    entries.pop_back();
+    ++done.dropped;
+  }
+  return &entries.front();
+}
+
+/// A checkpoint's values go before the file's, for parameters that the store did not have.
+Status ShapedPrograms::fill(Entry &entry, const std::vector<std::string> &brought) {
+  if (!given)
+    return {};
+  Session &session = *entry.loaded.session;
+  if (!shared || brought.empty())
+    return loadParameters(session, "forward", *given, givenPlace);
+  for (const Port &port : session.program().function("forward")->ports)
+    if (auto value = given->tensors.find(port.name);
+        isSaved(port.role) && value != given->tensors.end() &&
+        std::ranges::find(brought, port.name) == brought.end())
+      INGOT_TRY(session.write("forward", port.name, value->second));
+  return {};
+}
+
+Result<ShapedPrograms::Entry *> ShapedPrograms::find(const Shapes &shapes, const Tensors &values) {
+  for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
+    const bool isMeant =
+        entry->shapes == shapes && std::ranges::all_of(entry->fixed, [&](const auto &fixed) {
+          auto value = values.find(fixed.first);
+          return value != values.end() && isEqual(value->second, fixed.second);
+        });
+    if (!isMeant)
+      continue;
+    entries.splice(entries.begin(), entries, entry);
+    return &entries.front();
+  }
+  return compile(shapes, values);
+}
+
+Result<LoadedModel *> ShapedPrograms::find(const Tensors &inputs) {
+  for (const onnx::FilePort &port : inputPorts)
+    if (port.kind == onnx::FilePort::Kind::Tensor && !inputs.contains(port.name))
+      return failure(Error::Code::Usage, port.name, "the input is missing: {} {}",
+                     toString(port.shape), name(port.type));
+  INGOT_ASSIGN(Entry *const entry, find(shapesOf(inputs), inputs));
+  return &entry->loaded;
+}
+
+Status ShapedPrograms::prepare(const std::map<std::string, Shape> &shapes) {
+  // The key has the shapes of all inputs, as a run gives them.
+  Shapes all = shapes;
+  for (const onnx::FilePort &port : inputPorts)
+    if (port.kind == onnx::FilePort::Kind::Tensor && port.hasShape)
+      all.try_emplace(port.name, port.shape);
+  std::map<std::string, int64_t> symbols;
+  for (const onnx::FilePort &port : inputPorts)
+    if (auto given = shapes.find(port.name); given != shapes.end())
+      for (size_t i = 0; i < port.symbols.size() && i < given->second.size(); ++i)
+        if (!port.symbols[i].empty())
+          symbols.try_emplace(port.symbols[i], given->second[i]);
+  for (const onnx::FilePort &port : inputPorts)
+    for (size_t i = 0; i < port.symbols.size() && all.contains(port.name); ++i)
+      if (Shape &shape = all[port.name]; i < shape.size() && shape[i] < 0)
+        if (auto symbol = symbols.find(port.symbols[i]); symbol != symbols.end())
+          shape[i] = symbol->second;
+  // What is open still is the importer's to say.
+  std::erase_if(all, [&](const auto &entry) {
+    return std::ranges::find(entry.second, -1) != entry.second.end();
+  });
+  INGOT_TRY(find(all, {}));
+  return {};
+}
+
+Result<const RowPadding *> ShapedPrograms::paddingOf(const Tensors &inputs) {
+  const Shapes shapes = shapesOf(inputs);
+  const std::string key = describe(shapes, {});
+  auto known = paddings.find(key);
+  if (known == paddings.end()) {
+    INGOT_ASSIGN(RowPadding padding,
+                 RowPadding::of(onnxFile, inputPorts, inputs, settings.compile, settings.device));
+    known = paddings.emplace(key, std::move(padding)).first;
+  }
+  return known->second.pads() ? &known->second : nullptr;
+}
+
+Result<Tensors> ShapedPrograms::run(const Tensors &inputs) {
+  ++done.runs;
+  const RowPadding *padding = nullptr;
+  if (settings.buckets != Buckets::Off) {
+    INGOT_ASSIGN(padding, paddingOf(inputs));
+  }
+  if (!padding) {
+    INGOT_ASSIGN(LoadedModel *const loaded, find(inputs));
+    return runFunction(*loaded->session, "forward", inputs);
+  }
+  ++done.padded;
+  const Tensors padded = padding->pad(inputs);
+  INGOT_ASSIGN(LoadedModel *const loaded, find(padded));
+  INGOT_ASSIGN(Tensors outputs, runFunction(*loaded->session, "forward", padded));
+  padding->cut(outputs);
+  return outputs;
+}
+
+Status ShapedPrograms::load(Checkpoint checkpoint, const std::string &place) {
+  given = std::move(checkpoint);
+  givenPlace = place;
+  for (Entry &entry : entries)
+    INGOT_TRY(loadParameters(*entry.loaded.session, "forward", *given, place));
+  return {};
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// The public class
+//===--------------------------------------------------------------------------------------------===//
+
+struct DynamicModel::Impl {
+  std::unique_ptr<ShapedPrograms> programs;
+  mutable std::mutex mutex;
+};
+
+Result<DynamicModel> DynamicModel::open(const std::string &path, const DynamicOptions &options) {
+  INGOT_ASSIGN(CompileOptions compile, toCompileOptions(options, std::nullopt));
+  auto impl = std::make_shared<Impl>();
+  INGOT_ASSIGN(impl->programs, ShapedPrograms::open(path, {.compile = std::move(compile),
+                                                           .device = options.device,
+                                                           .threads = options.threads,
+                                                           .store = options.store,
+                                                           .mostPrograms = options.mostPrograms,
+                                                           .buckets = options.buckets,
+                                                           .onCompile = options.onCompile}));
+  return DynamicModel(std::move(impl));
+}
+
+Result<DynamicModel> DynamicModel::open(const std::string &path) {
+  return open(path, DynamicOptions());
+}
+
+std::vector<ModelPort> DynamicModel::ports() const {
+  std::vector<ModelPort> ports;
+  for (auto [role, files] : {std::pair(Role::Input, onnx::inputsOf(impl->programs->file())),
+                             std::pair(Role::Output, onnx::outputsOf(impl->programs->file()))})
+    for (const onnx::FilePort &port : files.value_or(std::vector<onnx::FilePort>()))
+      ports.push_back({port.name, role, port.type, port.shape, ""});
+  return ports;
+}
+
+Status DynamicModel::prepare(const std::map<std::string, Shape> &shapes) {
+  std::lock_guard lock(impl->mutex);
+  return impl->programs->prepare(shapes);
+}
+
+Result<Tensors> DynamicModel::run(const Tensors &inputs) {
+  std::lock_guard lock(impl->mutex);
+  return impl->programs->run(inputs);
+}
+
+Status DynamicModel::load(const std::string &path) {
+  INGOT_ASSIGN(Checkpoint checkpoint, readCheckpoint(path));
+  std::lock_guard lock(impl->mutex);
+  return impl->programs->load(std::move(checkpoint), path);
+}
+
+DynamicCounts DynamicModel::counts() const {
+  std::lock_guard lock(impl->mutex);
+  return impl->programs->counts();
+}
+
+int64_t DynamicModel::programs() const {
+  std::lock_guard lock(impl->mutex);
+  return impl->programs->size();
+}
+
+std::shared_ptr<Store> DynamicModel::store() const { return impl->programs->store(); }
+
+} // namespace ingot
