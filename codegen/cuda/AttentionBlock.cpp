@@ -140,16 +140,11 @@ LogicalResult readTiling(CudaKernel &kernel, int64_t pairs, int64_t rows, ValueR
 // Place
 //===--------------------------------------------------------------------------------------------===//
 
-static bool isPlainCausal(const graph::AttentionRule &rule) {
-  return rule.after == 0 && !rule.before && !rule.offset && !rule.length && !rule.mask &&
-         rule.softCap == 0;
-}
-
 AttentionBlock::AttentionBlock(CudaKernel &kernel, const AttentionForm &form,
                                const graph::AttentionRule &rule, const AttentionTiling &tiling)
     : kernel(kernel), code(kernel.code), extents(form.extents), sumType(form.sumType), rule(rule),
       tiling(tiling), sight(code, form, rule),
-      leavesOut((sight.hasStart() || sight.hasEnd()) && !isPlainCausal(rule)),
+      leavesOut(sight.hasStart() || sight.hasEnd()),
       threadRow(code.mul(code.div(kernel.thread(), tiling.across), rowsOfThread)),
       threadColumn(code.remainder(kernel.thread(), tiling.across)) {}
 

@@ -172,8 +172,7 @@ protected:
   AttentionSight sight;
   mlir::Value pair, first;
   bool broken = false; ///< a diagnostic is out
-  /// Whether what places hide is left out of sums. Kernels that are causal and nothing else
-  /// multiply it by 0.
+  /// Whether places hide anything, which is left out of sums then.
   const bool leavesOut;
 
 private:

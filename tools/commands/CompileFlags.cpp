@@ -66,8 +66,9 @@ void CompileFlags::declare(CLI::App &app) {
                  "do not. Results are the same")
       ->group(group);
   app.add_flag("--tf32", tf32,
-               "a GPU rounds f32 factors of linear layers and matrix products to tf32, 10 bits of "
-               "mantissa, and multiplies them on tensor cores; sums stay f32. Default: exactly")
+               "a GPU rounds f32 factors of linear layers, matrix products and convolutions, forward "
+               "and backward, to tf32, 10 bits of mantissa, and multiplies them on tensor cores; sums "
+               "stay f32. Default: exactly")
       ->group(group);
   app.add_option("--cache", cacheDirectory, "directory of the compile cache")->group(group);
   app.add_flag("--no-cache", noCache, "compile without reading or filling the cache")->group(group);
