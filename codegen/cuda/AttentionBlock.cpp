@@ -143,8 +143,7 @@ LogicalResult readTiling(CudaKernel &kernel, int64_t pairs, int64_t rows, ValueR
 AttentionBlock::AttentionBlock(CudaKernel &kernel, const AttentionForm &form,
                                const graph::AttentionRule &rule, const AttentionTiling &tiling)
     : kernel(kernel), code(kernel.code), extents(form.extents), sumType(form.sumType), rule(rule),
-      tiling(tiling), sight(code, form, rule),
-      leavesOut(sight.hasStart() || sight.hasEnd()),
+      tiling(tiling), sight(code, form, rule), leavesOut(sight.hasStart() || sight.hasEnd()),
       threadRow(code.mul(code.div(kernel.thread(), tiling.across), rowsOfThread)),
       threadColumn(code.remainder(kernel.thread(), tiling.across)) {}
 
@@ -354,19 +353,22 @@ AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile
   const int64_t groups = columns.groups;
   if (groups == 0)
     return {};
+  // At a border depth by depth: with conditions of several depths at a time ptxas spills.
+  const int64_t depths = sees ? 1 : mostLanes;
   return code.loop(
-      code.index(0), code.index(tiling.columns), mostLanes, before,
+      code.index(0), code.index(tiling.columns), depths, before,
       [&](Value depth, ValueRange carried) {
         Values sums(carried), weights;
         for (int64_t number = 0; number < rowsOfThread; ++number)
-          weights.push_back(loadLanes(scores, row(number), depth, mostLanes));
-        for (int64_t lane = 0; lane < mostLanes; ++lane) {
+          weights.push_back(loadLanes(scores, row(number), depth, depths));
+        for (int64_t lane = 0; lane < depths; ++lane) {
           Values line;
           for (int64_t group = 0; group < groups; ++group)
             line.push_back(loadLanes(values, code.add(depth, lane),
                                      code.mul(column(group), columns.lanes), columns.lanes));
           for (int64_t i = 0; i < rowsOfThread; ++i) {
-            Value factor = code.create<vector::ExtractOp>(weights[i], lane);
+            Value factor =
+                depths == 1 ? weights[i] : code.create<vector::ExtractOp>(weights[i], lane);
             Value seen = sees ? sees(row(i), code.add(depth, lane)) : Value();
             if (columns.lanes > 1)
               factor = code.create<vector::BroadcastOp>(lanesOf(columns.lanes), factor);

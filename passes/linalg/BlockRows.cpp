@@ -30,7 +30,7 @@ Value joinFirstTwo(OpBuilder &builder, Value value) {
 }
 
 /// Replaces a region by its blocks. Few are written out, one after the other; more are the
-/// iterations of a loop, which compiles in the time of one. Both give the same bits.
+/// iterations of a loop, which compiles in the time of one. Both add up the blocks in one order.
 class Blocks {
 public:
   Blocks(const RowRegion &region, int64_t rows, int64_t count)
@@ -85,14 +85,14 @@ bool Blocks::fitLoop() const {
     return dimension == 0 && bytesOf(value) / count % 64 == 0;
   };
   return rows % count == 0 && llvm::all_of(ops, [&](Operation *op) {
-    for (unsigned index = 0; index < region.member(op).loops.operands.size(); ++index)
-      if (std::optional<int64_t> dimension = slicedDimension(op, index))
-        if (!isPiece(op->getOperand(index), *dimension))
-          return false;
-    Value result = op->getResult(0);
-    std::optional<int64_t> dimension = region.cut(result);
-    return !dimension || !isReadOutside(result) || isPiece(result, *dimension);
-  });
+           for (unsigned index = 0; index < region.member(op).loops.operands.size(); ++index)
+             if (std::optional<int64_t> dimension = slicedDimension(op, index))
+               if (!isPiece(op->getOperand(index), *dimension))
+                 return false;
+           Value result = op->getResult(0);
+           std::optional<int64_t> dimension = region.cut(result);
+           return !dimension || !isReadOutside(result) || isPiece(result, *dimension);
+         });
 }
 
 Value Blocks::slice(Value value, int64_t dimension) {

@@ -108,7 +108,8 @@ def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
     the shapes, and is 64 at most. More than `written-out` equal blocks, each of which takes and gives pieces
     of memory at multiples of 64 bytes, are the iterations of a loop; all others are written out.
     Numbers: sums over rows (weight gradients) are added in another order, the same in a loop as written
-    out; all else is the same.
+    out; sums that are made of joined rows later may be, since a loop's rows lie in one piece of memory;
+    all else is the same.
 
     ```mlir --block-rows=limit=16 --cse
     func.func @rows(%x: tensor<4x2xf32>, %w: tensor<2x2xf32>) -> tensor<4xf32> {
