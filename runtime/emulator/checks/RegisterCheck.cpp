@@ -33,6 +33,20 @@ bool handsOn(const Detail &detail) {
                      [](std::string_view m) { return m == "local" || m.starts_with("param"); });
 }
 
+/// Parts of a vector of narrow elements become one register. Compilers leave out those that nobody
+/// reads, and take the others out again: the whole counts as written if one part is.
+bool packs(const Detail &detail) {
+  constexpr int widest = 16; // bits
+  int parts = 0;
+  for (const Detail::Use &use : detail.uses)
+    if (!use.written) {
+      if (use.bits > widest)
+        return false;
+      ++parts;
+    }
+  return detail.kind == Class::Move && parts > 1;
+}
+
 /// What the function's caller has written.
 Slots parametersOf(const CompiledFunction &function) {
   Slots slots;
@@ -46,10 +60,15 @@ void apply(const CompiledFunction &function, uint32_t index, Slots &written) {
   const Detail &detail = function.details[index];
   if (detail.source && detail.source->guard >= 0)
     return;
-  if (handsOn(detail))
-    for (const Detail::Use &use : detail.uses)
-      if (!use.written && !written.contains(use.slot))
-        return;
+  if (handsOn(detail)) {
+    const auto isMissing = [&](const Detail::Use &use) {
+      return !use.written && !written.contains(use.slot);
+    };
+    const auto reads = std::ranges::count(detail.uses, false, &Detail::Use::written);
+    const auto missing = std::ranges::count_if(detail.uses, isMissing);
+    if (packs(detail) ? missing == reads : missing > 0)
+      return;
+  }
   for (const Detail::Use &use : detail.uses)
     if (use.written)
       written.insert(use.slot);
@@ -126,6 +145,12 @@ RegisterFacts RegisterFacts::of(const CompiledFunction &function) {
           std::none_of(instructions[i].reads.begin(), instructions[i].reads.end(), same))
         instructions[i].reads.push_back(use);
     }
+  for (size_t i = 0; i < function.code.size(); ++i)
+    if (const Detail &detail = function.details[i]; packs(detail)) {
+      instructions[i].packs = true;
+      if (instructions[i].reads.size() + 1 < detail.uses.size())
+        instructions[i].reads.clear(); // a part is written on every path
+    }
   facts.instructions = std::move(instructions);
   facts.shadowWords = uint32_t(function.image.size() / 4 + 1);
   return facts;
@@ -141,6 +166,9 @@ const Detail::Use *followRegisters(const RegisterFacts::Watched &watched, uint32
       if (!first)
         first = &use;
     }
+  if (watched.packs)
+    for (const Detail::Use &use : watched.reads)
+      missing &= ~shadow[use.slot / 4];
   // Reported once, not again by everything that is computed from it.
   const uint32_t written = watched.moves ? mask & ~missing : mask;
   for (const Detail::Use &use : watched.writes)

@@ -14,6 +14,7 @@ struct RegisterFacts {
     std::vector<Detail::Use> reads, writes;
     /// Moves pass on that a register is uninitialised: only what computes with it is reported.
     bool moves = false;
+    bool packs = false; ///< a move whose result is initialised if one of `reads` is
     bool empty() const { return reads.empty() && writes.empty(); }
   };
   std::vector<Watched> instructions; ///< empty: everything is proved

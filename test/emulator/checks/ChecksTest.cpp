@@ -221,6 +221,21 @@ TEST(Checks, registersThatNobodyHasWritten) {
   Checked movedAndUsed(onePath("", "  mov.b32 %r4, %r2;\n  add.u32 %r3, %r4, 1;\n"));
   expectOne(movedAndUsed.run({1}, {32}, movedAndUsed.buffer(128, "out", false)),
             "uninitialised-register");
+  // A vector of halves without the one that nobody reads.
+  auto halves = [](std::string_view written, int read) {
+    return onePath("", fmt::format("  .reg .b16 %h<4>;\n{}"
+                                   "  mov.b32 %r4, {{%h0, %h1}};\n"
+                                   "  mov.b32 {{%h2, %h3}}, %r4;\n"
+                                   "  cvt.u32.u16 %r3, %h{};\n",
+                                   written, read));
+  };
+  Checked half(halves("  mov.b16 %h0, 7;\n", 2));
+  expectQuiet(half.run({1}, {32}, half.buffer(128, "out", false)));
+  Checked neither(halves("", 2));
+  expectOne(neither.run({1}, {32}, neither.buffer(128, "out", false)), "uninitialised-register",
+            "cvt.u32.u16 %r3, %h2");
+  Checked sometimes(halves("  @%p1 mov.b16 %h0, 7;\n", 2));
+  EXPECT_EQ(sometimes.run({1}, {32}, sometimes.buffer(128, "out", false)).size(), 1u);
   // Guarded by the same condition as the read: only lanes that have written it read it.
   Checked guarded(onePath("", "  mov.b32 %r3, 0;\n  @!%p1 add.u32 %r3, %r2, 1;\n"));
   expectQuiet(guarded.run({1}, {32}, guarded.buffer(128, "out", false)));

@@ -180,7 +180,8 @@ constexpr Device usual[] = {{"reference", ElementType::F64, 1e-12},
                             {"cpu", ElementType::F32, 1e-5}};
 /// Losses of predictions in bf16 are computed in f32; their operands and gradients are rounded.
 constexpr Device others[] = {{"cpu", ElementType::BF16, 4e-2},
-                             {"cuda:emulated", ElementType::F32, 1e-5}};
+                             {"cuda:emulated", ElementType::F32, 1e-5},
+                             {"cuda:emulated", ElementType::BF16, 4e-2}};
 constexpr Device inF32[] = {{"reference", ElementType::F32, 1e-6},
                             {"cpu", ElementType::F32, 1e-5},
                             {"cuda:emulated", ElementType::F32, 1e-5}};
