@@ -83,10 +83,21 @@ bool ScoreMasks::noteHidden(const Mask &mask) {
   const std::optional<Tensor> tensor = known.find(given.value);
   if (!tensor)
     return false;
+  const std::vector<double> numbers = load<double>(*tensor);
+  auto hides = [&](double number) {
+    return mask.isAdded ? number != 0 : (number != 0) == mask.hidesWhere;
+  };
+  if (mask.isAdded && !llvm::all_of(numbers, [&](double number) {
+        return number == 0 || number * mask.factor <= hiddenNumber;
+      }))
+    return false;
+  if (llvm::none_of(numbers, hides))
+    return true;
+  if (queries * keys > KnownValues::largest)
+    return false;
   const int64_t rank = tensorType(mask.value).getRank();
   std::vector<int> seen(size_t(queries * keys), -1); // 1 hidden, 0 not
   ArrayRef<int64_t> shape(tensor->shape());
-  const std::vector<double> numbers = load<double>(*tensor);
   for (int64_t element = 0; element < tensor->size(); ++element) {
     int64_t rest = element, q = -1, k = -1;
     for (int64_t dim = int64_t(shape.size()) - 1; dim >= 0; --dim) {
@@ -97,10 +108,7 @@ bool ScoreMasks::noteHidden(const Mask &mask) {
       if (given.places[dim] == rank - 1 && (shape[dim] != 1 || keys == 1))
         k = index;
     }
-    const double number = numbers[size_t(element)];
-    if (mask.isAdded && number != 0 && !(number * mask.factor <= hiddenNumber))
-      return false;
-    const int isHidden = mask.isAdded ? number != 0 : (number != 0) == mask.hidesWhere;
+    const int isHidden = hides(numbers[size_t(element)]);
     for (int64_t i = q < 0 ? 0 : q; i <= (q < 0 ? queries - 1 : q); ++i)
       for (int64_t j = k < 0 ? 0 : k; j <= (k < 0 ? keys - 1 : k); ++j) {
         int &entry = seen[size_t(i * keys + j)];

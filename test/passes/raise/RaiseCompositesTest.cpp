@@ -5,6 +5,7 @@
 #include "passes/Passes.h"
 #include "test/ir/Testing.h"
 #include <fstream>
+#include <sys/resource.h>
 
 namespace ingot::testing {
 namespace {
@@ -115,6 +116,32 @@ func.func @forward(%q: tensor<2x3x4x8xf32>, %k: tensor<2x3x4x8xf32>, %v: tensor<
       EXPECT_NEAR(actual[size_t(at)], isPadding ? own : expected[size_t(at)], 1e-5)
           << "row " << row;
     }
+}
+
+/// That a bias hides keys of its own accord is looked up in the bias, not in all the scores.
+TEST_F(RaisedMasks, ABiasOfALongSequenceTakesNoMemory) {
+  auto module = parse(R"mlir(
+func.func @forward(%q: tensor<1x32768x1xf32>, %k: tensor<1x32768x1xf32>, %v: tensor<1x32768x1xf32>) -> tensor<1x32768x1xf32> {
+  %s = graph.contract %q, %k batch [0] x [0] over [2] x [2] : tensor<1x32768x1xf32>, tensor<1x32768x1xf32> -> tensor<1x32768x32768xf32>
+  %i = graph.iota 0 : tensor<32768xf32>
+  %low = graph.constant dense<-1.0e+10> : tensor<32768xf32>
+  %m0 = graph.mul %i, %low : tensor<32768xf32>
+  %m = graph.broadcast %m0 [2] : tensor<32768xf32> -> tensor<1x32768x32768xf32>
+  %a = graph.add %s, %m : tensor<1x32768x32768xf32>
+  %p = graph.softmax %a dimension 2 : tensor<1x32768x32768xf32>
+  %y = graph.contract %p, %v batch [0] x [0] over [2] x [1] : tensor<1x32768x32768xf32>, tensor<1x32768x1xf32> -> tensor<1x32768x1xf32>
+  return %y : tensor<1x32768x1xf32>
+})mlir");
+  ASSERT_TRUE(module);
+  auto kilobytes = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+  };
+  const long before = kilobytes();
+  raise(*module);
+  EXPECT_LT(kilobytes() - before, 1 << 20);
+  module->walk([](graph::AttentionOp op) { EXPECT_TRUE(op.getMask()); });
 }
 
 } // namespace
