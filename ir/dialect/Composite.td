@@ -242,7 +242,7 @@ def Graph_AttentionOp : Graph_CompositeOp<"attention",
     below `length`. `causal` is `after` 0. Offset and length are one for all, or one for each of the batch.
 
     A query that sees no key gets 0 and -inf, and gives no gradient. What a place hides takes no part, whatever its
-    value; what a mask hides has a share of 0, which makes NaN of infinite and NaN values.
+    value; what a mask hides has a share of 0, which makes NaN of infinity and NaN, as places do in the decomposition.
 
     1. `query`, `key` and `value` have rank 4 and one element type.
     2. `query` and `key` agree in batch and head size, and the heads of `key` divide those of `query`.
