@@ -300,10 +300,11 @@ void attention(Trial &t) {
   auto reach = [&] {
     return t.between(0, 1) ? t.builder.getI64IntegerAttr(t.between(0, 2)) : IntegerAttr();
   };
+  const bool isCausal = t.between(0, 1);
   t.output(t.g.make<AttentionOp>(q, k, v, mask, offset, length, t.builder.getF64FloatAttr(0.7),
-                                 t.builder.getBoolAttr(t.between(0, 1)),
+                                 t.builder.getBoolAttr(isCausal),
                                  t.between(0, 1) ? t.builder.getF64FloatAttr(0.8) : FloatAttr(),
-                                 reach(), reach()));
+                                 reach(), isCausal ? IntegerAttr() : reach()));
 }
 
 void crossEntropy(Trial &t) {
