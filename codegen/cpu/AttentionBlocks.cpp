@@ -120,7 +120,7 @@ void AttentionScratch::queryPanels(int64_t depth) {
 
 void AttentionScratch::mask(const graph::AttentionRule &rule) {
   if (rule.mask)
-    elements(maskPanels(rule, shape).size(1));
+    elements(maskBlockSize(rule, shape));
 }
 
 void AttentionScratch::sumBlock(int64_t rows, Tile tile, int64_t columns) {

@@ -56,6 +56,7 @@ AttentionShape chooseBlocks(const AttentionForm &form, const graph::AttentionRul
 /// same for all queries.
 bool differsByQuery(const graph::AttentionRule &rule);
 Panels maskPanels(const graph::AttentionRule &rule, const AttentionShape &shape);
+int64_t maskBlockSize(const graph::AttentionRule &rule, const AttentionShape &shape);
 
 /// Adds the scratch, in elements of sums, of what an attention allocates; the emitters allocate the
 /// same in the same order.

@@ -166,11 +166,17 @@ Panels maskPanels(const graph::AttentionRule &rule, const AttentionShape &shape)
   return Panels::interleaved(differsByQuery(rule) ? shape.queries : 1, shape.keys);
 }
 
+/// A block of queries is packed, transposed; one line of keys is copied as it is.
+int64_t maskBlockSize(const graph::AttentionRule &rule, const AttentionShape &shape) {
+  const Panels panels = maskPanels(rule, shape);
+  return differsByQuery(rule) ? panels.size(1) : panels.stride;
+}
+
 void AttentionEmitter::allocateMask() {
   if (!rule.mask)
     return;
   maskBlock = maskPanels(rule, shape);
-  maskBlock.buffer = scratch(maskBlock.size(1));
+  maskBlock.buffer = scratch(maskBlockSize(rule, shape));
 }
 
 void AttentionEmitter::packMask(Value pair, Value firstQuery, Value queryCount, Value firstKey,
