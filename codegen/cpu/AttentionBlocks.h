@@ -183,11 +183,7 @@ protected:
   void packMask(mlir::Value pair, mlir::Value firstQuery, mlir::Value queryCount,
                 mlir::Value firstKey, mlir::Value count);
   /// What the softmax sees of products of queries and a key, in lanes of queries.
-  struct Score {
-    mlir::Value value;
-    mlir::Value tanh; ///< of the soft cap; null without
-  };
-  Score scoreOf(mlir::Value products, mlir::Value lane, mlir::Value key);
+  AttentionSight::Score scoreOf(mlir::Value products, mlir::Value lane, mlir::Value key);
   bool bendsScores() const { return rule.mask || rule.softCap != 0; }
 
   /// Copies rows of sums, each times a factor where given, to the views of a result, whose matrices
@@ -211,10 +207,10 @@ protected:
 
   KernelBuilder &kernel;
   Code code;
-  const graph::AttentionRule rule;
   mlir::Type sumType;
   AttentionShape shape;
   AttentionSight sight;
+  const graph::AttentionRule &rule = sight.rule;
 
 private:
   Panels maskBlock;
