@@ -6,7 +6,6 @@
 /// dV = Pᵀ·dO, dK = dSᵀ·Q, dQ = dS·K. Soft caps and masks come between S and P as in the forward
 /// kernel; a soft cap's derivative 1 - tanh² is a factor of dS.
 #include "codegen/cpu/AttentionBlocks.h"
-#include <limits>
 
 using namespace mlir;
 
@@ -138,13 +137,7 @@ void BackwardEmitter::loadStatistics(Value pair, Value first, Value count) {
     Value position = code.add(first, row);
     indices.push_back(PointIndex::uniform(position, shape.queryCount));
     Value logSum = code.convert(points.at(op.getLse(), ArrayRef<PointIndex>(indices)), sumType);
-    if (rule.mayHideAll()) { // a query that saw no key: its probabilities are 0
-      constexpr double infinity = std::numeric_limits<double>::infinity();
-      Value seesNone = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, logSum,
-                                                  code.constant(sumType, -infinity));
-      logSum = code.create<arith::SelectOp>(seesNone, code.constant(sumType, infinity), logSum);
-    }
-    code.store(logSum, lse, row);
+    code.store(sight.lseOf(logSum), lse, row);
 
     auto rowStart = [&](const Matrix &matrix) {
       return code.add(matrix.base, code.mul(position, matrix.rowStride));
@@ -220,7 +213,7 @@ void BackwardEmitter::differentiateScores(Value firstQuery, Value firstKey, Valu
     auto differentiate = [&](Value from, Value to, bool masked) {
       code.loop(from, to, 1, [&](Value key) {
         Value at = code.add(code.mul(key, scores.rowStride), lane);
-        Score score = scoreOf(code.loadVector(scores.buffer, at), lane, key);
+        AttentionSight::Score score = scoreOf(code.loadVector(scores.buffer, at), lane, key);
         Value share = exp(minus(score.value, logSum));
         if (masked)
           share =

@@ -120,7 +120,7 @@ void AttentionScratch::queryPanels(int64_t depth) {
 
 void AttentionScratch::mask(const graph::AttentionRule &rule) {
   if (rule.mask)
-    elements(maskPanels(rule, shape).size(1));
+    elements(maskBlockSize(rule, shape));
 }
 
 void AttentionScratch::sumBlock(int64_t rows, Tile tile, int64_t columns) {
@@ -155,7 +155,7 @@ bool fitsNextPair(KernelScheduler &kernel, const AttentionForm &form, const Atte
 
 AttentionEmitter::AttentionEmitter(KernelBuilder &kernel, const AttentionForm &form,
                                    const graph::AttentionRule &rule)
-    : kernel(kernel), code{kernel.builder, kernel.location()}, rule(rule), sumType(form.sumType),
+    : kernel(kernel), code{kernel.builder, kernel.location()}, sumType(form.sumType),
       shape(form.extents), sight(code, form, rule) {}
 
 LogicalResult AttentionEmitter::readPlan(int64_t (*units)(const AttentionShape &)) {

@@ -56,6 +56,7 @@ AttentionShape chooseBlocks(const AttentionForm &form, const graph::AttentionRul
 /// same for all queries.
 bool differsByQuery(const graph::AttentionRule &rule);
 Panels maskPanels(const graph::AttentionRule &rule, const AttentionShape &shape);
+int64_t maskBlockSize(const graph::AttentionRule &rule, const AttentionShape &shape);
 
 /// Adds the scratch, in elements of sums, of what an attention allocates; the emitters allocate the
 /// same in the same order.
@@ -182,11 +183,7 @@ protected:
   void packMask(mlir::Value pair, mlir::Value firstQuery, mlir::Value queryCount,
                 mlir::Value firstKey, mlir::Value count);
   /// What the softmax sees of products of queries and a key, in lanes of queries.
-  struct Score {
-    mlir::Value value;
-    mlir::Value tanh; ///< of the soft cap; null without
-  };
-  Score scoreOf(mlir::Value products, mlir::Value lane, mlir::Value key);
+  AttentionSight::Score scoreOf(mlir::Value products, mlir::Value lane, mlir::Value key);
   bool bendsScores() const { return rule.mask || rule.softCap != 0; }
 
   /// Copies rows of sums, each times a factor where given, to the views of a result, whose matrices
@@ -210,10 +207,10 @@ protected:
 
   KernelBuilder &kernel;
   Code code;
-  const graph::AttentionRule rule;
   mlir::Type sumType;
   AttentionShape shape;
   AttentionSight sight;
+  const graph::AttentionRule &rule = sight.rule;
 
 private:
   Panels maskBlock;

@@ -1,7 +1,5 @@
 /// Which scores of a block are computed, which count, and what of them the softmax sees.
 #include "codegen/cpu/AttentionBlocks.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include <limits>
 
 using namespace mlir;
 
@@ -166,11 +164,17 @@ Panels maskPanels(const graph::AttentionRule &rule, const AttentionShape &shape)
   return Panels::interleaved(differsByQuery(rule) ? shape.queries : 1, shape.keys);
 }
 
+/// A block of queries is packed, transposed; one line of keys is copied as it is.
+int64_t maskBlockSize(const graph::AttentionRule &rule, const AttentionShape &shape) {
+  const Panels panels = maskPanels(rule, shape);
+  return differsByQuery(rule) ? panels.size(1) : panels.stride;
+}
+
 void AttentionEmitter::allocateMask() {
   if (!rule.mask)
     return;
   maskBlock = maskPanels(rule, shape);
-  maskBlock.buffer = scratch(maskBlock.size(1));
+  maskBlock.buffer = scratch(maskBlockSize(rule, shape));
 }
 
 void AttentionEmitter::packMask(Value pair, Value firstQuery, Value queryCount, Value firstKey,
@@ -200,26 +204,14 @@ void AttentionEmitter::packMask(Value pair, Value firstQuery, Value queryCount, 
   emitPack(code, source, maskBlock, firstQuery, queryCount, firstKey, count);
 }
 
-AttentionEmitter::Score AttentionEmitter::scoreOf(Value products, Value lane, Value key) {
-  auto vector = lanesOf(sumType);
-  auto number = [&](double value) { return code.constant(vector, value); };
-  Score score;
-  if (rule.softCap == 0) {
-    score.value = multiply(products, number(rule.scale));
-  } else {
-    score.tanh = code.create<math::TanhOp>(multiply(products, number(rule.scale / rule.softCap)));
-    score.value = multiply(score.tanh, number(rule.softCap));
+AttentionSight::Score AttentionEmitter::scoreOf(Value products, Value lane, Value key) {
+  Value added;
+  if (rule.mask) {
+    Value at = code.mul(key, maskBlock.depthStride);
+    added = differsByQuery(rule) ? code.loadVector(maskBlock.buffer, code.add(at, lane))
+                                 : code.splat(code.load(maskBlock.buffer, at));
   }
-  if (!rule.mask)
-    return score;
-  Value at = code.mul(key, maskBlock.depthStride);
-  Value added = differsByQuery(rule) ? code.loadVector(maskBlock.buffer, code.add(at, lane))
-                                     : code.splat(code.load(maskBlock.buffer, at));
-  Value hidden = number(-std::numeric_limits<double>::infinity());
-  Value isHidden = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, added, hidden);
-  Value value = rule.isBooleanMask() ? score.value : plus(score.value, added);
-  score.value = code.create<arith::SelectOp>(isHidden, hidden, value);
-  return score;
+  return sight.scoreOf(products, added);
 }
 
 } // namespace ingot

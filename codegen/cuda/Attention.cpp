@@ -131,8 +131,8 @@ LogicalResult ForwardEmitter::emit() {
                  Values(all.slice(rowsOfThread, rowsOfThread)),
                  Values(all.drop_front(2 * rowsOfThread))};
   };
-  Values last = code.loop(keysFrom(first), keysSeen(code.add(first, tiling.rows)), tiling.columns,
-                          carried, [&](Value firstKey, ValueRange all) {
+  Values last = code.loop(keysFrom(first), sight.keysBefore(code.add(first, tiling.rows)),
+                          tiling.columns, carried, [&](Value firstKey, ValueRange all) {
                             State next = step(stateOf(all), firstKey);
                             Values values = next.maxima;
                             llvm::append_range(values, next.totals);

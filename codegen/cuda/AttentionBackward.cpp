@@ -10,7 +10,6 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include <limits>
 
 using namespace mlir;
 
@@ -48,25 +47,17 @@ protected:
   struct ScoreGradient {
     Value share, change; ///< P and dS
   };
-  ScoreGradient differentiate(const Score &score, Value scoreGradient, const Statistics &query,
-                              Value seen);
+  ScoreGradient differentiate(const AttentionSight::Score &score, Value scoreGradient,
+                              const Statistics &query, Value seen);
 
   graph::AttentionBackwardOp op;
   Matrix query, key, value, output, gradient;
   Value deltas; ///< D of every query
 };
 
-/// Such that probabilities of a query that saw no key are 0.
-Value BackwardEmitter::lseAt(Value position) {
-  Value lse = read(op.getLse(), position);
-  if (!rule.mayHideAll())
-    return lse;
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  Value seesNone = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, lse, constant(-infinity));
-  return choose(seesNone, constant(infinity), lse);
-}
+Value BackwardEmitter::lseAt(Value position) { return sight.lseOf(read(op.getLse(), position)); }
 
-BackwardEmitter::ScoreGradient BackwardEmitter::differentiate(const Score &score,
+BackwardEmitter::ScoreGradient BackwardEmitter::differentiate(const AttentionSight::Score &score,
                                                               Value scoreGradient,
                                                               const Statistics &query, Value seen) {
   Value share = exp(minus(score.value, query.lse));
@@ -168,7 +159,8 @@ LogicalResult QueryEmitter::emit() {
   });
   Values sums = noSums(columns);
   if (!sums.empty())
-    sums = code.loop(keysFrom(first), keysSeen(code.add(first, tiling.rows)), tiling.columns, sums,
+    sums = code.loop(keysFrom(first), sight.keysBefore(code.add(first, tiling.rows)),
+                     tiling.columns, sums,
                      [&](Value firstKey, ValueRange carried) { return step(firstKey, carried); });
   storeRows(*places, extents.queryCount, columns, sums);
   return success(!broken);

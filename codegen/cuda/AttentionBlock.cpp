@@ -4,7 +4,6 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
-#include <limits>
 
 using namespace mlir;
 
@@ -142,7 +141,7 @@ LogicalResult readTiling(CudaKernel &kernel, int64_t pairs, int64_t rows, ValueR
 
 AttentionBlock::AttentionBlock(CudaKernel &kernel, const AttentionForm &form,
                                const graph::AttentionRule &rule, const AttentionTiling &tiling)
-    : kernel(kernel), code(kernel.code), extents(form.extents), sumType(form.sumType), rule(rule),
+    : kernel(kernel), code(kernel.code), extents(form.extents), sumType(form.sumType),
       tiling(tiling), sight(code, form, rule), leavesOut(sight.hasStart() || sight.hasEnd()),
       threadRow(code.mul(code.div(kernel.thread(), tiling.across), rowsOfThread)),
       threadColumn(code.remainder(kernel.thread(), tiling.across)) {}
@@ -178,8 +177,6 @@ Value AttentionBlock::keysFrom(Value query) {
     return code.index(0);
   return code.mul(code.div(sight.keysFrom(query), tiling.columns), tiling.columns);
 }
-
-Value AttentionBlock::keysSeen(Value end) { return sight.keysBefore(end); }
 
 void AttentionBlock::forRows(int64_t count, llvm::function_ref<void(int64_t, Value)> body) {
   for (int64_t number = 0; number < rowsOfThread; ++number) {
@@ -382,16 +379,11 @@ AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile
       });
 }
 
-AttentionBlock::Values AttentionBlock::accumulate(const Tile &scores, const Tile &values,
-                                                  const HeadColumns &columns, ValueRange before) {
-  return accumulate(scores, values, columns, before, Sees());
-}
-
 AttentionBlock::Values AttentionBlock::accumulateSeen(const Tile &scores, const Tile &values,
                                                       const HeadColumns &columns, ValueRange before,
                                                       Value allSee, Sees sees) {
   if (!leavesOut || before.empty())
-    return accumulate(scores, values, columns, before);
+    return accumulate(scores, values, columns, before, Sees());
   auto branch = code.create<scf::IfOp>(before.getTypes(), allSee, /*else=*/true);
   OpBuilder::InsertionGuard guard(code.builder);
   for (Block *block : {branch.thenBlock(), branch.elseBlock()}) {
@@ -413,16 +405,9 @@ Value AttentionBlock::seen(Value query, Value key) {
               neverBeyond ? Value() : inside(key, extents.keyCount, tiling.columns));
 }
 
-AttentionBlock::Score AttentionBlock::scoreOf(Value product, Value query, Value key) {
-  Score score;
-  if (rule.softCap == 0) {
-    score.value = multiply(product, constant(rule.scale));
-  } else {
-    score.tanh = code.create<math::TanhOp>(multiply(product, constant(rule.scale / rule.softCap)));
-    score.value = multiply(score.tanh, constant(rule.softCap));
-  }
+AttentionSight::Score AttentionBlock::scoreOf(Value product, Value query, Value key) {
   if (!rule.mask)
-    return score;
+    return sight.scoreOf(product, {});
   auto place = [&](Value position, int64_t count) {
     return PointIndex::uniform(clamped(position, count), count);
   };
@@ -430,11 +415,7 @@ AttentionBlock::Score AttentionBlock::scoreOf(Value product, Value query, Value 
   Value added = sight.maskAt(points, pair, place(query, extents.queryCount),
                              place(key, extents.keyCount), sumType);
   broken |= !points.ok();
-  Value hidden = constant(-std::numeric_limits<double>::infinity());
-  Value isHidden = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, added, hidden);
-  score.value =
-      choose(isHidden, hidden, rule.isBooleanMask() ? score.value : plus(score.value, added));
-  return score;
+  return sight.scoreOf(product, added);
 }
 
 //===--------------------------------------------------------------------------------------------===//

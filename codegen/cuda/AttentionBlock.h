@@ -100,12 +100,9 @@ protected:
   Values products(const Tile &left, const Tile &right);
   /// Gives the warp this thread's scores, by row, then column; it has used those of before.
   void store(const Tile &scores, mlir::ValueRange values);
-  /// sums + scores · values: by row, then group of columns.
-  Values accumulate(const Tile &scores, const Tile &values, const HeadColumns &columns,
-                    mlir::ValueRange sums);
-  /// The same, but what is hidden from a row takes no part: a share of 0 would make NaN of infinity
-  /// and NaN. `sees` tells whether a query and a key see each other by the row of the block and the
-  /// depth, `allSee` whether the whole tile does.
+  /// sums + scores · values: by row, then group of columns. What is hidden from a row takes no
+  /// part: a share of 0 would make NaN of infinity and NaN. `sees` tells whether a query and a key
+  /// see each other by the row of the block and the depth, `allSee` whether the whole tile does.
   using Sees = llvm::function_ref<mlir::Value(mlir::Value row, mlir::Value depth)>;
   Values accumulateSeen(const Tile &scores, const Tile &values, const HeadColumns &columns,
                         mlir::ValueRange sums, mlir::Value allSee, Sees sees);
@@ -128,10 +125,8 @@ protected:
   mlir::Value choose(mlir::Value condition, mlir::Value value, mlir::Value otherwise);
   /// The last position for those behind it.
   mlir::Value clamped(mlir::Value position, int64_t count);
-  /// Of the tiles of keys that queries [query, end) see, where the first one starts and the last
-  /// one ends.
+  /// Where the first tile of keys starts that queries from `query` on see.
   mlir::Value keysFrom(mlir::Value query);
-  mlir::Value keysSeen(mlir::Value end);
   /// Whether so many queries and keys from these on all see each other; null if all do.
   mlir::Value allSee(mlir::Value query, int64_t queries, mlir::Value key, int64_t keys) {
     return leavesOut
@@ -141,11 +136,7 @@ protected:
   /// Whether a query of the pair sees a key of a tile; null if all see all.
   mlir::Value seen(mlir::Value query, mlir::Value key);
   /// What the softmax sees of the product of a query and a key.
-  struct Score {
-    mlir::Value value;
-    mlir::Value tanh; ///< of the soft cap; null without
-  };
-  Score scoreOf(mlir::Value product, mlir::Value query, mlir::Value key);
+  AttentionSight::Score scoreOf(mlir::Value product, mlir::Value query, mlir::Value key);
 
   /// For this thread's rows of the block's that exist.
   void forRows(int64_t count, llvm::function_ref<void(int64_t number, mlir::Value row)> body);
@@ -167,9 +158,9 @@ protected:
   IndexCode &code;
   const AttentionExtents extents;
   const mlir::Type sumType;
-  const graph::AttentionRule rule;
   const AttentionTiling tiling;
   AttentionSight sight;
+  const graph::AttentionRule &rule = sight.rule;
   mlir::Value pair, first;
   bool broken = false; ///< a diagnostic is out
   /// Whether places hide anything, which is left out of sums then.

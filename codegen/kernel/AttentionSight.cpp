@@ -1,10 +1,21 @@
 #include "codegen/kernel/AttentionSight.h"
 #include "codegen/kernel/ConvertFloat.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include <limits>
 
 using namespace mlir;
 
 namespace ingot {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+/// In all lanes of the type.
+Value AttentionSight::number(Type type, double value) {
+  TypedAttr scalar = code.builder.getFloatAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    scalar = DenseElementsAttr::get(vector, ArrayRef<Attribute>{scalar});
+  return code.create<arith::ConstantOp>(scalar);
+}
 
 /// An integer of the pair's batch element, clamped to what makes a difference.
 Value AttentionSight::integerOf(PointEmitter &points, Value tensor, Value pair, int64_t least,
@@ -79,14 +90,38 @@ Value AttentionSight::maskAt(PointEmitter &points, Value pair, const PointIndex 
     type = vector.clone(sumType);
   if (!rule.isBooleanMask())
     return convertFloat(code, value, sumType);
-  auto number = [&](double given) -> Value {
-    TypedAttr scalar = code.builder.getFloatAttr(sumType, given);
-    if (auto vector = dyn_cast<VectorType>(type))
-      scalar = DenseElementsAttr::get(vector, ArrayRef<Attribute>{scalar});
-    return code.create<arith::ConstantOp>(scalar);
+  return code.create<arith::SelectOp>(value, number(type, 0), number(type, -infinity));
+}
+
+AttentionSight::Score AttentionSight::scoreOf(Value products, Value added) {
+  Type type = products.getType();
+  auto multiplied = [&](Value value, double factor) -> Value {
+    return code.create<arith::MulFOp>(value, number(type, factor));
   };
-  return code.create<arith::SelectOp>(value, number(0),
-                                      number(-std::numeric_limits<double>::infinity()));
+  Score score;
+  if (rule.softCap == 0) {
+    score.value = multiplied(products, rule.scale);
+  } else {
+    score.tanh = code.create<math::TanhOp>(multiplied(products, rule.scale / rule.softCap));
+    score.value = multiplied(score.tanh, rule.softCap);
+  }
+  if (!added)
+    return score;
+  Value hidden = number(type, -infinity);
+  Value isHidden = code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, added, hidden);
+  if (!rule.isBooleanMask())
+    score.value = code.create<arith::AddFOp>(score.value, added);
+  score.value = code.create<arith::SelectOp>(isHidden, hidden, score.value);
+  return score;
+}
+
+Value AttentionSight::lseOf(Value lse) {
+  if (!rule.mayHideAll())
+    return lse;
+  Type type = lse.getType();
+  Value seesNone =
+      code.create<arith::CmpFOp>(arith::CmpFPredicate::OEQ, lse, number(type, -infinity));
+  return code.create<arith::SelectOp>(seesNone, number(type, infinity), lse);
 }
 
 } // namespace ingot

@@ -1,5 +1,5 @@
-/// Which keys the queries of one pair see, as code: the limits that causality, windows, offsets and
-/// lengths set.
+/// What an attention's rule says, as code: which keys the queries of one pair see under causality,
+/// windows, offsets and lengths, and what the softmax sees of their scores.
 #pragma once
 #include "codegen/kernel/AttentionForm.h"
 #include "codegen/kernel/IndexCode.h"
@@ -39,9 +39,20 @@ public:
   mlir::Value maskAt(PointEmitter &points, mlir::Value pair, const PointIndex &query,
                      const PointIndex &key, mlir::Type sumType, mlir::Value lanes = {});
 
+  /// What the softmax sees of products of queries and keys. A mask's elements are `added`, -inf
+  /// where it hides; null without.
+  struct Score {
+    mlir::Value value;
+    mlir::Value tanh; ///< of the soft cap; null without
+  };
+  Score scoreOf(mlir::Value products, mlir::Value added);
+  /// Log-sum-exps such that probabilities of a query that saw no key are 0.
+  mlir::Value lseOf(mlir::Value lse);
+
   const graph::AttentionRule rule;
 
 private:
+  mlir::Value number(mlir::Type type, double value);
   mlir::Value integerOf(PointEmitter &points, mlir::Value tensor, mlir::Value pair, int64_t least,
                         int64_t most);
 

@@ -6,8 +6,8 @@
 
 namespace ingot {
 
-/// Emits code at a builder's insertion point. Indices are non-negative; arithmetic on constants
-/// folds.
+/// Emits code at a builder's insertion point. Integers are signed; what is divided is not negative.
+/// Arithmetic on constants folds.
 struct IndexCode {
   mlir::OpBuilder &builder;
   mlir::Location location;

@@ -12,7 +12,7 @@ struct AttentionRule {
         scale(op.getScale().convertToDouble()),
         softCap(op.getSoftCap() ? op.getSoftCap()->convertToDouble() : 0), before(op.getBefore()),
         after(op.getAfter()), queries(shapeOf(op.getQuery())[2]), keys(shapeOf(op.getKey())[2]) {
-    if (op.getCausal())
+    if (op.getCausal()) // then `after` is not given
       after = 0;
   }
 

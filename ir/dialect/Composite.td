@@ -242,15 +242,15 @@ def Graph_AttentionOp : Graph_CompositeOp<"attention",
     below `length`. `causal` is `after` 0. Offset and length are one for all, or one for each of the batch.
 
     A query that sees no key gets 0 and -inf, and gives no gradient. What a place hides takes no part, whatever its
-    value; what a mask hides has a share of 0, which makes NaN of infinite and NaN values.
+    value; what a mask hides has a share of 0, which makes NaN of infinity and NaN, as places do in the decomposition.
 
     1. `query`, `key` and `value` have rank 4 and one element type.
     2. `query` and `key` agree in batch and head size, and the heads of `key` divide those of `query`.
     3. `key` and `value` agree in batch, heads and sequence.
-    4. There is a key.
+    4. There is a key, unless there is no query.
     5. `mask` has rank 4 and sizes of the scores or 1; its elements are i1 or floats no wider than the log-sum-exp.
     6. `offset` and `length` have rank 0, or 1 and the size of the batch.
-    7. `soft_cap` is a positive number, `before` and `after` are in [0, 2²⁸).
+    7. `soft_cap` is a positive number, `before` and `after` are in [0, 2²⁸), and `after` is not given beside `causal`.
 
     ```mlir
     func.func @attention(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x5x8xf32>, %v: tensor<2x3x5x8xf32>) -> tensor<2x3x5x8xf32> {

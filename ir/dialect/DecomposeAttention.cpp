@@ -109,16 +109,17 @@ Value seenByPlace(GraphBuilder &build, const AttentionRule &rule, ArrayRef<int64
 struct Scores {
   Value values;
   Value tanh; ///< of the soft cap; null without
+  Value seen; ///< which are not hidden; null for all
 };
 
 Scores scoresOf(GraphBuilder &build, const AttentionRule &rule, Value query, Value key) {
-  Scores scores{build.mul(headProduct(build, query, key, 3), rule.scale), {}};
+  Scores scores{build.mul(headProduct(build, query, key, 3), rule.scale), {}, {}};
   if (rule.softCap != 0) {
     scores.tanh = build.tanh(build.div(scores.values, rule.softCap));
     scores.values = build.mul(scores.tanh, rule.softCap);
   }
   ArrayRef<int64_t> shape = shapeOf(scores.values);
-  Value seen = seenByPlace(build, rule, shape);
+  Value &seen = scores.seen = seenByPlace(build, rule, shape);
   if (rule.isBooleanMask()) {
     seen = both(build, seen, spread(build, rule.mask, shape));
   } else if (rule.mask) {
@@ -169,6 +170,8 @@ AttentionScoreGradients attentionScoreGradients(GraphBuilder &build, const Atten
   Value byProbability = headProduct(build, gradient, value, 3);
   Value delta = build.reduceSum(build.mul(gradient, output), 3);
   found.masked = build.mul(found.probabilities, build.sub(byProbability, byRow(delta)));
+  if (scores.seen) // a hidden value may be infinite or NaN, which 0 times does not remove
+    found.masked = build.select(scores.seen, found.masked, build.zerosLike(found.masked));
   found.raw = build.mul(found.masked, rule.scale);
   if (scores.tanh)
     found.raw = build.mul(found.raw, build.sub(1.0, build.square(scores.tanh)));

@@ -520,6 +520,8 @@ static LogicalResult checkAttentionOptions(std::optional<Location> location, Ada
                                ", but one is ", given.getType());
   if (auto cap = adaptor.getSoftCap(); cap && !(cap->convertToDouble() > 0 && cap->isFinite()))
     return emitOptionalError(location, "(7) the soft cap must be a positive number");
+  if (adaptor.getCausal() && adaptor.getAfter())
+    return emitOptionalError(location, "(7) causal is after 0: a window gives one or the other");
   for (std::optional<uint64_t> reach : {adaptor.getBefore(), adaptor.getAfter()})
     if (reach && *reach >= uint64_t(1) << 28)
       return emitOptionalError(location, "(7) a window must reach 0 to 2^28 - 1 keys, not ",

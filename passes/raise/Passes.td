@@ -15,9 +15,13 @@ def RaiseComposites : Pass<"raise-composites", "::mlir::ModuleOp"> {
     probabilities are a result.
 
     Changes numbers where a composite rounds otherwise than its parts, in the last places. Entries of -1e9 and below of
-    a mask that becomes a window count as hidden, whatever other masks add. Where a composite is defined more widely
-    than its parts, it holds: exp(x) that overflows in a softplus is x; a NaN among scores that an exporter made 0 stays
-    NaN; a query that sees no key gets 0; a row whose variance overflows is NaN.
+    a mask that becomes a window count as hidden, whatever other masks add: where those hide the whole window of a
+    query, its result is still one of that window. Of other masks, a condition that chooses a score or a number of -1e9
+    and below adds that number, or -1e30 (-1e300 in f64) if that is less: scores vanish beside it, but an infinite or
+    NaN score that the number replaced survives. The log-sum-exp of a query that sees no key vanishes likewise: its
+    gradients are those of probabilities of 1. Where a composite is defined more widely than its parts, it holds: exp(x)
+    that overflows in a softplus is x; a NaN among scores that an exporter made 0 stays NaN; a query that sees no key
+    gets 0; a row whose variance overflows is NaN.
 
     ```mlir --canonicalize --raise-composites --canonicalize
     func.func @forward(%q: tensor<2x3x5x8xf32>, %k: tensor<2x3x7x8xf32>, %v: tensor<2x3x7x8xf32>) -> tensor<2x3x5x8xf32> {

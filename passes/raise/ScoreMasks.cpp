@@ -11,9 +11,15 @@ namespace {
 
 using Dims = SmallVector<int64_t>;
 
-/// What is added to a score that is hidden. Such a score's exponential is 0 beside that of any
-/// score that is seen, unless scores differ by as much.
+/// What hides a score: from here down its exponential is 0 beside that of any score that is seen,
+/// unless scores differ by as much.
 constexpr double hiddenNumber = -1e9;
+
+/// What is added to a score that a selection replaces by this one. Scores vanish beside it, so that
+/// those of a query that sees no key are equal, as they were.
+double swallowing(double hiddenScore, Type type) {
+  return std::min(hiddenScore, type.isF64() ? -1e300 : -1e30);
+}
 
 /// What a broadcast repeats, and which of its dimensions that has. A mask is mostly repeated for
 /// batch and heads: only what is repeated is computed.
@@ -54,7 +60,6 @@ bool ScoreMasks::add(Value numbers, double factor) {
   return take({.value = numbers, .factor = factor});
 }
 
-/// A hidden score's exponential is 0 beside that of any score that is seen.
 bool ScoreMasks::addSelect(SelectOp select, bool hidesWhere, double factor) {
   auto number = splatOf(hidesWhere ? select.getOnTrue() : select.getOnFalse());
   if (!number || !(*number * factor <= hiddenNumber))
@@ -65,23 +70,34 @@ bool ScoreMasks::addSelect(SelectOp select, bool hidesWhere, double factor) {
                .hiddenScore = *number * factor});
 }
 
-bool ScoreMasks::take(const Mask &mask) {
+bool ScoreMasks::take(Mask mask) {
   if (!isByKey || !std::isfinite(mask.factor))
     return false;
-  (noteHidden(mask) ? windows : others).push_back(mask);
+  mask.isKnown = noteHidden(mask);
+  masks.push_back(mask);
   return true;
 }
 
-/// Notes what a mask hides where that is known, the same for all heads, and all that it does.
 bool ScoreMasks::noteHidden(const Mask &mask) {
   const Repeated given = repeatedBy(mask.value);
   const std::optional<Tensor> tensor = known.find(given.value);
   if (!tensor)
     return false;
+  const std::vector<double> numbers = load<double>(*tensor);
+  auto hides = [&](double number) {
+    return mask.isAdded ? number != 0 : (number != 0) == mask.hidesWhere;
+  };
+  if (mask.isAdded && !llvm::all_of(numbers, [&](double number) {
+        return number == 0 || number * mask.factor <= hiddenNumber;
+      }))
+    return false;
+  if (llvm::none_of(numbers, hides))
+    return true;
+  if (queries * keys > KnownValues::largest)
+    return false;
   const int64_t rank = tensorType(mask.value).getRank();
   std::vector<int> seen(size_t(queries * keys), -1); // 1 hidden, 0 not
   ArrayRef<int64_t> shape(tensor->shape());
-  const std::vector<double> numbers = load<double>(*tensor);
   for (int64_t element = 0; element < tensor->size(); ++element) {
     int64_t rest = element, q = -1, k = -1;
     for (int64_t dim = int64_t(shape.size()) - 1; dim >= 0; --dim) {
@@ -92,10 +108,7 @@ bool ScoreMasks::noteHidden(const Mask &mask) {
       if (given.places[dim] == rank - 1 && (shape[dim] != 1 || keys == 1))
         k = index;
     }
-    const double number = numbers[size_t(element)];
-    if (mask.isAdded && number != 0 && !(number * mask.factor <= hiddenNumber))
-      return false;
-    const int isHidden = mask.isAdded ? number != 0 : (number != 0) == mask.hidesWhere;
+    const int isHidden = hides(numbers[size_t(element)]);
     for (int64_t i = q < 0 ? 0 : q; i <= (q < 0 ? queries - 1 : q); ++i)
       for (int64_t j = k < 0 ? 0 : k; j <= (k < 0 ? keys - 1 : k); ++j) {
         int &entry = seen[size_t(i * keys + j)];
@@ -146,19 +159,26 @@ bool ScoreMasks::findWindow(AttentionMask &found) {
   return true;
 }
 
-/// The mask [batch, heads, queries, keys] as numbers to add; what it repeats has size 1. One of
-/// conditions where they show keys and hide them wholly.
-Value ScoreMasks::valueOf(GraphBuilder &build, const Mask &mask, int64_t batch) {
+/// What a mask adds; a condition where it shows keys and hides them wholly. As often as the mask
+/// itself was repeated.
+Value ScoreMasks::numbersOf(GraphBuilder &build, const Mask &mask, Value value) {
+  if (mask.isAdded)
+    return mask.factor == 1 ? value : build.mul(value, mask.factor);
+  if (!mask.hidesWhere && std::isinf(mask.hiddenScore))
+    return value;
+  return select(build, mask, value,
+                build.splat(tensorType(value).clone(scores.getElementType()), 0));
+}
+
+/// `shown` where a selection's condition shows keys, else what swallows scores.
+Value ScoreMasks::select(GraphBuilder &build, const Mask &mask, Value condition, Value shown) {
+  Value other = build.splatLike(shown, swallowing(mask.hiddenScore, scores.getElementType()));
+  return build.select(condition, mask.hidesWhere ? other : shown, mask.hidesWhere ? shown : other);
+}
+
+/// `value`, which `mask` repeats, as [batch, heads, queries, keys]; what is repeated has size 1.
+Value ScoreMasks::inHeads(GraphBuilder &build, const Mask &mask, Value value, int64_t batch) {
   const Repeated given = repeatedBy(mask.value);
-  Value value = given.value;
-  if (mask.isAdded) {
-    if (mask.factor != 1)
-      value = build.mul(value, mask.factor);
-  } else if (mask.hidesWhere || !std::isinf(mask.hiddenScore)) {
-    auto numbers = tensorType(value).clone(scores.getElementType());
-    Value shown = build.splat(numbers, 0), other = build.splat(numbers, mask.hiddenScore);
-    value = build.select(value, mask.hidesWhere ? other : shown, mask.hidesWhere ? shown : other);
-  }
   // In the order of the scores: batch…, queries…, keys. The last of the batch and what of queries'
   // dimensions comes before their positions are heads.
   const Dims whole(shapeOf(mask.value));
@@ -185,33 +205,42 @@ Value ScoreMasks::valueOf(GraphBuilder &build, const Mask &mask, int64_t batch) 
   return build.reshape(value, shape);
 }
 
-/// Null where there is none.
+/// Masks from the inside out: a selection replaces what those inside it add. Null without any.
 Value ScoreMasks::sum(GraphBuilder &build, int64_t batch) {
-  SmallVector<Value> all;
-  for (const Mask &mask : others)
-    all.push_back(valueOf(build, mask, batch));
-  if (all.size() < 2)
-    return all.empty() ? Value() : all.front();
+  auto unrepeated = [](const Mask &mask) { return repeatedBy(mask.value).value; };
+  if (masks.empty())
+    return {};
+  if (masks.size() == 1) {
+    const Mask &mask = masks.front();
+    return inHeads(build, mask, numbersOf(build, mask, unrepeated(mask)), batch);
+  }
+  SmallVector<Value> parts;
   Dims shape(4, 1);
-  for (Value mask : all)
-    for (auto [size, own] : llvm::zip_equal(shape, shapeOf(mask)))
+  for (const Mask &mask : masks) {
+    Value part = unrepeated(mask);
+    parts.push_back(
+        inHeads(build, mask, mask.isAdded ? numbersOf(build, mask, part) : part, batch));
+    for (auto [size, own] : llvm::zip_equal(shape, shapeOf(parts.back())))
       size = std::max(size, own);
+  }
   Value sum;
-  for (Value mask : all) {
-    if (tensorType(mask).getElementType() != scores.getElementType()) {
-      auto numbers = tensorType(mask).clone(scores.getElementType());
-      mask = build.select(mask, build.splat(numbers, 0), build.splat(numbers, -INFINITY));
-    }
-    mask = repeatedTo(build, mask, shapeOf(mask), shape);
-    sum = sum ? build.add(sum, mask) : mask;
+  for (size_t i = masks.size(); i-- > 0;) {
+    Value part = repeatedTo(build, parts[i], shapeOf(parts[i]), shape);
+    if (!masks[i].isAdded)
+      part =
+          select(build, masks[i], part,
+                 sum ? sum : build.splat(RankedTensorType::get(shape, scores.getElementType()), 0));
+    else if (sum)
+      part = build.add(sum, part);
+    sum = part;
   }
   return sum;
 }
 
 AttentionMask ScoreMasks::build(GraphBuilder &build, int64_t batch) {
   AttentionMask found;
-  if (!findWindow(found))
-    llvm::append_range(others, windows);
+  if (findWindow(found))
+    llvm::erase_if(masks, [](const Mask &mask) { return mask.isKnown; });
   found.value = sum(build, batch);
   return found;
 }

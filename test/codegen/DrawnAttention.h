@@ -53,6 +53,7 @@ inline std::string drawAttention(std::mt19937_64 &random, const std::string &typ
                     lse = fmt::format("tensor<{}x{}x{}x{}>", draw.batch, draw.heads, draw.queries,
                                       type == "f64" ? "f64" : "f32");
   AttentionWords words;
+  words.attributes = draw.causal ? "true" : "false";
   if (hasOptions)
     words = drawAttentionWords(random, {draw.batch, draw.heads, draw.queries, keys}, type);
   std::vector<std::pair<std::string, std::string>> inputs = {
@@ -69,13 +70,13 @@ inline std::string drawAttention(std::mt19937_64 &random, const std::string &typ
   }
   return fmt::format(
       "func.func @forward({0}) -> ({1}) {{\n{8}"
-      "  %y, %l = graph.attention %q, %k, %v{9} scale 4.0e-1 causal {2}{10}"
-      " : {3}, {4}, {5}{11} -> {6}, {7}\n"
-      "  %g:3 = graph.attention_backward %q, %k, %v, %y, %l, %d{9} scale 4.0e-1 causal {2}{10}"
-      " : {3}, {4}, {5}, {6}, {7}, {6}{11} -> {3}, {4}, {5}\n"
+      "  %y, %l = graph.attention %q, %k, %v{9} scale 4.0e-1 causal {2}"
+      " : {3}, {4}, {5}{10} -> {6}, {7}\n"
+      "  %g:3 = graph.attention_backward %q, %k, %v, %y, %l, %d{9} scale 4.0e-1 causal {2}"
+      " : {3}, {4}, {5}, {6}, {7}, {6}{10} -> {3}, {4}, {5}\n"
       "  return %y, %l, %g#0, %g#1, %g#2 : {6}, {7}, {3}, {4}, {5}\n}}\n",
-      arguments, results, draw.causal, q, k, v, y, lse, words.before, words.operands,
-      words.attributes, words.types);
+      arguments, results, words.attributes, q, k, v, y, lse, words.before, words.operands,
+      words.types);
 }
 
 /// The builder's attention with options: @forward gives a weighted sum of its result and the

@@ -9,7 +9,8 @@ namespace ingot::test {
 
 /// The words that they add to the two ops, and what these need.
 struct AttentionWords {
-  std::string operands, attributes, types;
+  std::string operands, types;
+  std::string attributes;                                  ///< `causal` and what follows it
   std::string before;                                      ///< ops that make the operands
   std::vector<std::pair<std::string, std::string>> inputs; ///< names and types of arguments
 };
@@ -70,10 +71,12 @@ inline AttentionWords drawAttentionWords(std::mt19937_64 &random,
       words.inputs.emplace_back(word, of);
       operand(word, word, of);
     }
+  const bool isCausal = coin();
+  words.attributes = isCausal ? "true" : "false";
   if (coin())
     words.attributes += " soft_cap 1.5";
   for (const char *word : {"before", "after"})
-    if (coin())
+    if (coin() && !(isCausal && word[0] == 'a'))
       words.attributes += fmt::format(" {} {}", word, random() % 12);
   return words;
 }

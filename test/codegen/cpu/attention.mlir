@@ -51,3 +51,14 @@ func.func private @backward(%q: tensor<2x12x256x64xf32>, %k: tensor<2x12x256x64x
   %dq, %dk, %dv = graph.attention_backward %q, %k, %v, %o, %l, %g scale 1.25e-01 causal true : tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256xf32>, tensor<2x12x256x64xf32> -> tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>
   return %dq, %dk, %dv : tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>, tensor<2x12x256x64xf32>
 }
+
+// -----
+
+// A mask that is the same for all queries takes a line of keys beside the scores, not a block of them.
+// CHECK-LABEL: func.func private @masked.0
+// CHECK: memref.view {{.*}} to memref<64xf32>
+func.func private @masked(%q: tensor<1x2x64x64xf32>, %k: tensor<1x2x48x64xf32>, %v: tensor<1x2x48x64xf32>, %m: tensor<1x1x1x48xf32>)
+    -> (tensor<1x2x64x64xf32>, tensor<1x2x64xf32>) attributes {graph.kernel = "attention"} {
+  %o, %l = graph.attention %q, %k, %v mask %m scale 1.25e-01 causal false : tensor<1x2x64x64xf32>, tensor<1x2x48x64xf32>, tensor<1x2x48x64xf32>, tensor<1x1x1x48xf32> -> tensor<1x2x64x64xf32>, tensor<1x2x64xf32>
+  return %o, %l : tensor<1x2x64x64xf32>, tensor<1x2x64xf32>
+}

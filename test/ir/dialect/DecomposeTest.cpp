@@ -308,8 +308,7 @@ TEST_F(DecomposeTest, AttentionWithOptions) {
             fmt::format("%{} = graph.reshape %{} : {} -> {}\n", name, arguments.size(), of, of);
         arguments.push_back(of);
       }
-      const std::string options = words.operands + " scale 0.35 causal " +
-                                  (between(0, 1) ? "true" : "false") + words.attributes + " : ";
+      const std::string options = words.operands + " scale 0.35 causal " + words.attributes + " : ";
       std::string results = llvm::join(std::vector<std::string>{q, lse, q, k, k}, ", ");
       std::string body =
           fmt::format("{0}{1}%y, %lse = graph.attention %0, %1, %2{2}{3}, {4}, {4}{5} "

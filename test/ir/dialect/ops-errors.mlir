@@ -629,6 +629,15 @@ func.func @attention_7_window(%q: tensor<2x3x5x8xf32>) {
 
 // -----
 
+func.func @attention_7_causal(%q: tensor<2x3x5x8xf32>) {
+  // expected-error @+2 {{(7) causal is after 0: a window gives one or the other}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %a:2 = graph.attention %q, %q, %q scale 1.0 causal true after 5 : tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32>, tensor<2x3x5x8xf32> -> tensor<2x3x5x8xf32>, tensor<2x3x5xf32>
+  return
+}
+
+// -----
+
 func.func @attention_backward_4(%q: tensor<2x1x5x8xf32>, %k: tensor<2x1x0x8xf32>, %lse: tensor<2x1x5xf32>) {
   // expected-error @+2 {{(4) there is no key}}
   // expected-error @+1 {{failed to infer returned types}}

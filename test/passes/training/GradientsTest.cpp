@@ -300,10 +300,11 @@ void attention(Trial &t) {
   auto reach = [&] {
     return t.between(0, 1) ? t.builder.getI64IntegerAttr(t.between(0, 2)) : IntegerAttr();
   };
+  const bool isCausal = t.between(0, 1);
   t.output(t.g.make<AttentionOp>(q, k, v, mask, offset, length, t.builder.getF64FloatAttr(0.7),
-                                 t.builder.getBoolAttr(t.between(0, 1)),
+                                 t.builder.getBoolAttr(isCausal),
                                  t.between(0, 1) ? t.builder.getF64FloatAttr(0.8) : FloatAttr(),
-                                 reach(), reach()));
+                                 reach(), isCausal ? IntegerAttr() : reach()));
 }
 
 void crossEntropy(Trial &t) {
@@ -524,6 +525,43 @@ TEST_F(GradientsTest, EveryRuleAgreesWithDifferences) {
       if (HasFatalFailure())
         return;
     }
+}
+
+/// What a place hides takes no part in a trained mask's gradient either, whatever its value.
+TEST_F(GradientsTest, ATrainedMaskHasNoGradientOfWhatPlacesHide) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  auto module = parse(R"mlir(
+func.func @evaluate(%m: tensor<1x1x1x4xf64> {graph.name = "m", graph.role = "parameter"},
+                    %q: tensor<1x2x3x2xf64> {graph.name = "q", graph.role = "input"},
+                    %k: tensor<1x2x4x2xf64> {graph.name = "k", graph.role = "input"},
+                    %v: tensor<1x2x4x2xf64> {graph.name = "v", graph.role = "input"},
+                    %o: tensor<i64> {graph.name = "o", graph.role = "input"})
+    -> (tensor<f64> {graph.name = "loss"}) {
+  %y, %l = graph.attention %q, %k, %v mask %m offset %o scale 0.5 causal true
+    : tensor<1x2x3x2xf64>, tensor<1x2x4x2xf64>, tensor<1x2x4x2xf64>, tensor<1x1x1x4xf64>, tensor<i64> -> tensor<1x2x3x2xf64>, tensor<1x2x3xf64>
+  %z = graph.tanh %y : tensor<1x2x3x2xf64>
+  %loss = graph.reduce sum %z [0, 1, 2, 3] : tensor<1x2x3x2xf64> -> tensor<f64>
+  return %loss : tensor<f64>
+})mlir");
+  ASSERT_TRUE(module);
+  PassManager passes(&context);
+  passes.addPass(createDifferentiate());
+  ASSERT_TRUE(succeeded(passes.run(*module)));
+  Tensors arguments = {random("tensor<1x1x1x4xf64>"), random("tensor<1x2x3x2xf64>"),
+                       random("tensor<1x2x4x2xf64>"), random("tensor<1x2x4x2xf64>"),
+                       tensor(ElementType::I64, {}, {0})};
+  auto gradientOf = [&](std::array<double, 2> hidden) {
+    for (int64_t head : {0, 1})
+      for (int64_t i : {0, 1}) // of the last key, which comes after the last query
+        arguments[3].as<double>()[(head * 4 + 3) * 2 + i] = hidden[size_t(i)];
+    auto results = interpret(module->lookupSymbol<func::FuncOp>("gradients"), arguments);
+    EXPECT_TRUE(results) << (results ? "" : results.error().text());
+    return (*results)[1];
+  };
+  const Tensor expected = gradientOf({0.5, 2});
+  for (double number : load<double>(expected))
+    EXPECT_TRUE(std::isfinite(number));
+  expectClose(gradientOf({infinity, std::nan("")}), expected, 1e-12);
 }
 
 TEST_F(GradientsTest, EveryOpHasATestedRuleOrAReasonForNone) {
