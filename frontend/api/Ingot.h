@@ -143,7 +143,9 @@ public:
   Status prepare(const std::map<std::string, Shape> &shapes);
   /// All inputs in, all outputs out.
   Result<Tensors> run(const Tensors &inputs);
-  /// Takes the parameters from a checkpoint, as CompiledProgram::load.
+  /// Takes the parameters from a checkpoint, as CompiledProgram::load: those that the store has at
+  /// once, a trainer's state among them, others when a program brings them. A program with a
+  /// parameter that the checkpoint lacks is an error.
   Status load(const std::string &path);
   DynamicCounts counts() const;
   int64_t programs() const; ///< kept now

@@ -71,10 +71,9 @@ Result<ShapedPrograms::Entry *> ShapedPrograms::compile(const Shapes &shapes,
   CompileOptions options = settings.compile;
   // Another program may want the weights in another layout.
   options.memory.packWeights &= settings.isSingle || (!isOpen && fixed.empty());
-  const std::vector<std::string> brought = shared ? shared->names() : std::vector<std::string>();
   INGOT_ASSIGN(entry.loaded, loadModel(model, options, settings.device, settings.threads,
                                        /*initializers=*/false, shared, device));
-  INGOT_TRY(fill(entry, brought));
+  INGOT_TRY(fill(*entry.loaded.session));
   const double ms = 1e3 * (steadySeconds() - start);
   milliseconds += ms;
   ++done.compilations;
@@ -90,18 +89,21 @@ Result<ShapedPrograms::Entry *> ShapedPrograms::compile(const Shapes &shapes,
   return &entries.front();
 }
 
-/// A checkpoint's values go before the file's, for parameters that the store did not have.
-Status ShapedPrograms::fill(Entry &entry, const std::vector<std::string> &brought) {
+/// A checkpoint's values go before the file's.
+Status ShapedPrograms::fill(Session &session) {
   if (!given)
     return {};
-  Session &session = *entry.loaded.session;
-  if (!shared || brought.empty())
-    return loadParameters(session, "forward", *given, givenPlace);
+  std::vector<std::string> missing;
   for (const Port &port : session.program().function("forward")->ports)
-    if (auto value = given->tensors.find(port.name);
-        isSaved(port.role) && value != given->tensors.end() &&
-        std::ranges::find(brought, port.name) == brought.end())
-      INGOT_TRY(session.write("forward", port.name, value->second));
+    if (isSaved(port.role) && !filled.contains(port.name)) {
+      INGOT_TRY(checkParameter(*given, port.name, port.type, port.shape, givenPlace));
+      missing.push_back(port.name);
+    }
+  for (const std::string &name : missing) {
+    INGOT_TRY(session.write("forward", name, given->tensors.at(name)));
+    if (shared)
+      filled.insert(name);
+  }
   return {};
 }
 
@@ -185,10 +187,26 @@ Result<Tensors> ShapedPrograms::run(const Tensors &inputs) {
 }
 
 Status ShapedPrograms::load(Checkpoint checkpoint, const std::string &place) {
+  for (const Entry &entry : entries)
+    for (const Port &port : entry.loaded.session->program().function("forward")->ports)
+      if (isSaved(port.role))
+        INGOT_TRY(checkParameter(checkpoint, port.name, port.type, port.shape, place));
+  // The store's, too, of programs that were dropped and of whoever shares it.
+  std::set<std::string> held;
+  for (const std::string &name : shared ? shared->names() : std::vector<std::string>())
+    if (checkpoint.tensors.contains(name)) {
+      INGOT_ASSIGN(const Tensor value, shared->read(name));
+      INGOT_TRY(checkParameter(checkpoint, name, value.type(), value.shape(), place));
+      held.insert(name);
+    }
+  for (const std::string &name : held)
+    INGOT_TRY(shared->write(name, checkpoint.tensors.at(name)));
+  if (!shared)
+    for (Entry &entry : entries)
+      INGOT_TRY(loadParameters(*entry.loaded.session, "forward", checkpoint, place));
   given = std::move(checkpoint);
   givenPlace = place;
-  for (Entry &entry : entries)
-    INGOT_TRY(loadParameters(*entry.loaded.session, "forward", *given, place));
+  filled = std::move(held);
   return {};
 }
 

@@ -34,7 +34,8 @@ public:
   Result<Tensors> run(const Tensors &inputs);
   /// What the last run was of.
   const LoadedModel &lastUsed() const { return entries.front().loaded; }
-  /// Parameters of all programs, present and future.
+  /// Parameters of all programs, present and future, and state that the store has; an error changes
+  /// nothing.
   Status load(Checkpoint checkpoint, const std::string &place);
 
   const DynamicCounts &counts() const { return done; }
@@ -54,7 +55,7 @@ private:
 
   Result<Entry *> find(const Shapes &shapes, const Tensors &values);
   Result<Entry *> compile(const Shapes &shapes, const Tensors &values);
-  Status fill(Entry &entry, const std::vector<std::string> &brought);
+  Status fill(Session &session);
   /// How the inputs are padded, or nothing where they need not or must not be.
   Result<const RowPadding *> paddingOf(const Tensors &inputs);
 
@@ -68,6 +69,8 @@ private:
   std::map<std::string, RowPadding> paddings;
   std::optional<Checkpoint> given;
   std::string givenPlace;
+  /// What the store has of `given`. Who shares the store may have changed it since.
+  std::set<std::string> filled;
   DynamicCounts done;
   double milliseconds = 0;
 };

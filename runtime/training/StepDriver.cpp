@@ -242,24 +242,32 @@ Status StepDriver::restore(const Checkpoint &checkpoint, const std::string &plac
   return {};
 }
 
+Status checkParameter(const Checkpoint &checkpoint, const std::string &parameter, ElementType type,
+                      const Shape &shape, const std::string &place) {
+  auto found = checkpoint.tensors.find(parameter);
+  if (found == checkpoint.tensors.end())
+    return failure(Error::Code::BadInput, place,
+                   "the checkpoint lacks '{}': it is of another model or optimizer", parameter);
+  const Tensor &value = found->second;
+  if (value.type() != type || value.shape() != shape)
+    return failure(Error::Code::BadInput, place,
+                   "the checkpoint's '{}' is {} {}, but the model's is {} {}", parameter,
+                   name(value.type()), toString(value.shape()), name(type), toString(shape));
+  return {};
+}
+
 Status loadParameters(Session &session, std::string_view functionName, const Checkpoint &checkpoint,
                       const std::string &place, bool withState) {
   INGOT_ASSIGN(const Function *function, requireFunction(session, functionName));
+  std::vector<std::string> wanted;
   for (const Port &port : function->ports) {
     if (!isSaved(port.role) || (!withState && isOfOptimizer(session, port)))
       continue;
-    auto found = checkpoint.tensors.find(port.name);
-    if (found == checkpoint.tensors.end())
-      return failure(Error::Code::BadInput, place,
-                     "the checkpoint lacks '{}': it is of another model or optimizer", port.name);
-    const Tensor &value = found->second;
-    if (value.type() != port.type || value.shape() != port.shape)
-      return failure(Error::Code::BadInput, place,
-                     "the checkpoint's '{}' is {} {}, but the model's is {} {}", port.name,
-                     name(value.type()), toString(value.shape()), name(port.type),
-                     toString(port.shape));
-    INGOT_TRY(session.write(functionName, port.name, value));
+    INGOT_TRY(checkParameter(checkpoint, port.name, port.type, port.shape, place));
+    wanted.push_back(port.name);
   }
+  for (const std::string &parameter : wanted)
+    INGOT_TRY(session.write(functionName, parameter, checkpoint.tensors.at(parameter)));
   return {};
 }
 

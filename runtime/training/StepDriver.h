@@ -85,9 +85,13 @@ Result<double> evaluateBatch(Session &session, std::span<const NamedTensor> batc
 /// Fills the parameters and state of a program that has a function `init`; others keep theirs.
 Status initializeParameters(Session &session, uint64_t seed);
 
+/// BadInput unless the checkpoint has a tensor of this name, type and shape.
+Status checkParameter(const Checkpoint &checkpoint, const std::string &parameter, ElementType type,
+                      const Shape &shape, const std::string &place);
+
 /// Writes a checkpoint's tensors into the parameters and state of a function (`step` to go on
 /// training, `forward` or `evaluate` to use the model). BadInput names what is missing or has
-/// another type or shape. Without state, state stays as it is.
+/// another type or shape, and nothing is written. Without state, state stays as it is.
 Status loadParameters(Session &session, std::string_view function, const Checkpoint &checkpoint,
                       const std::string &place, bool withState = true);
 

@@ -209,6 +209,93 @@ TEST(DynamicModel, CheckpointsAreForAllPrograms) {
   }
 }
 
+/// A checkpoint of constants for parameters [3, 2].
+std::string constants(const std::string &name, const std::map<std::string, float> &values,
+                      const Shape &shape = {3, 2}) {
+  Checkpoint checkpoint;
+  for (const auto &[parameter, value] : values) {
+    Tensor tensor(ElementType::F32, shape);
+    std::fill_n(tensor.as<float>(), tensor.size(), value);
+    checkpoint.tensors[parameter] = tensor;
+  }
+  const std::string path = testing::TempDir() + name + ".safetensors";
+  EXPECT_TRUE(saveCheckpoint(path, checkpoint));
+  return path;
+}
+
+/// What `twoBranches` gives for ones, or the error. Up to two rows are multiplied by v.
+std::string onOnes(DynamicModel &dynamic, int64_t rows) {
+  Tensor ones(ElementType::F32, {rows, 3});
+  std::fill_n(ones.as<float>(), ones.size(), 1.f);
+  Result<Tensors> outputs = dynamic.run({{"x", ones}});
+  return outputs ? fmt::format("{}", outputs->at("y").as<float>()[0]) : outputs.error().text();
+}
+constexpr const char *lacksV = "the checkpoint lacks 'v'";
+
+TEST(DynamicModel, ParametersThatACheckpointLacksAreAnErrorInEveryRun) {
+  DynamicModel dynamic = opened(twoBranches());
+  ASSERT_TRUE(dynamic.load(constants("without", {{"w", 1}})));
+  EXPECT_NE(onOnes(dynamic, 1).find(lacksV), std::string::npos);
+  EXPECT_NE(onOnes(dynamic, 1).find(lacksV), std::string::npos);
+  EXPECT_EQ(onOnes(dynamic, 3), "3");
+  EXPECT_NE(onOnes(dynamic, 2).find(lacksV), std::string::npos); // a later program's
+  ASSERT_TRUE(dynamic.load(constants("with", {{"v", 2}, {"w", 3}})));
+  EXPECT_EQ(onOnes(dynamic, 1), "6");
+  EXPECT_EQ(onOnes(dynamic, 3), "9");
+}
+
+TEST(DynamicModel, CheckpointsReachParametersOfDroppedPrograms) {
+  DynamicModel dynamic = opened(twoBranches(), quick(Buckets::Off, 1));
+  ASSERT_TRUE(dynamic.load(constants("a", {{"v", 1}, {"w", 2}})));
+  EXPECT_EQ(onOnes(dynamic, 1), "3");
+  EXPECT_EQ(onOnes(dynamic, 3), "6"); // v's program goes
+  ASSERT_TRUE(dynamic.load(constants("b", {{"v", 4}, {"w", 5}})));
+  EXPECT_EQ(onOnes(dynamic, 1), "12");
+  EXPECT_EQ(onOnes(dynamic, 3), "15");
+}
+
+TEST(DynamicModel, ACheckpointThatDoesNotFitChangesNothing) {
+  for (const std::string device : {"cpu", "reference"}) {
+    DynamicOptions options = quick();
+    options.device = device;
+    DynamicModel dynamic = opened(twoBranches(), options);
+    ASSERT_TRUE(dynamic.load(constants("good", {{"v", 1}, {"w", 2}})));
+    EXPECT_EQ(onOnes(dynamic, 1), "3");
+    EXPECT_FALSE(dynamic.load(constants("wide", {{"v", 4}, {"w", 5}}, {3, 4})));
+    EXPECT_FALSE(dynamic.load(constants("other", {{"w", 5}})));
+    EXPECT_EQ(onOnes(dynamic, 1), "3");
+    EXPECT_EQ(onOnes(dynamic, 3), "6") << "of the first checkpoint, on " << device;
+  }
+}
+
+// Before the first run, too; what the trainer does afterwards stays.
+TEST(DynamicModel, LoadsIntoTheStoreOfATrainer) {
+  const OnnxFile file = open(onnx::test::model(layer(-1)));
+  Result<Model> model = onnx::importModel(file, {.shapes = {{"x", {4, 3}}}});
+  ModelTrainerOptions options;
+  options.threads = 1;
+  options.cache = false;
+  Result<ModelTrainer> trainer = model->trainer(Loss::Mse, Sgd{.learningRate = 0.1}, options);
+  ASSERT_TRUE(trainer) << trainer.error().text();
+  DynamicOptions sharing = quick();
+  sharing.store = trainer->store();
+  DynamicModel dynamic = opened(layer(-1), sharing);
+  Checkpoint checkpoint;
+  checkpoint.tensors["w"] = numbers({3, 2}, 7);
+  checkpoint.tensors["b"] = numbers({2}, 8);
+  const std::string path = testing::TempDir() + "shared.safetensors";
+  ASSERT_TRUE(saveCheckpoint(path, checkpoint));
+  ASSERT_TRUE(dynamic.load(path));
+  EXPECT_EQ(valuesOf(*trainer->read("w")), valuesOf(checkpoint.tensors["w"]));
+  ASSERT_TRUE(dynamic.run({{"x", numbers({2, 3})}}));
+  EXPECT_EQ(valuesOf(*trainer->read("w")), valuesOf(checkpoint.tensors["w"]));
+  ASSERT_TRUE(trainer->step({{"x", numbers({4, 3})}, {"targets", numbers({4, 2})}}));
+  const std::vector<float> stepped = valuesOf(*trainer->read("w"));
+  EXPECT_NE(stepped, valuesOf(checkpoint.tensors["w"]));
+  ASSERT_TRUE(dynamic.run({{"x", numbers({3, 3})}}));
+  EXPECT_EQ(valuesOf(*trainer->read("w")), stepped);
+}
+
 // A trainer's weights, read at other batches.
 TEST(DynamicModel, SharesTheStoreOfATrainer) {
   const OnnxFile file = open(onnx::test::model(layer(-1)));
