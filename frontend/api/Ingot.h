@@ -139,7 +139,8 @@ public:
   static Result<DynamicModel> open(const std::string &path);
   /// Inputs and outputs as the file says them; -1 where a size is open.
   std::vector<ModelPort> ports() const;
-  /// Compiles for shapes before they are met; those of inputs that the file fixes may be left out.
+  /// Compiles for shapes before they are met, with buckets for theirs; those of inputs that the
+  /// file fixes may be left out.
   Status prepare(const std::map<std::string, Shape> &shapes);
   /// All inputs in, all outputs out.
   Result<Tensors> run(const Tensors &inputs);

@@ -152,17 +152,21 @@ Status ShapedPrograms::prepare(const std::map<std::string, Shape> &shapes) {
   std::erase_if(all, [&](const auto &entry) {
     return std::ranges::find(entry.second, -1) != entry.second.end();
   });
+  if (settings.buckets != Buckets::Off) {
+    INGOT_ASSIGN(const RowPadding *const padding, paddingOf(all, {}));
+    if (padding)
+      padding->pad(all);
+  }
   INGOT_TRY(find(all, {}));
   return {};
 }
 
-Result<const RowPadding *> ShapedPrograms::paddingOf(const Tensors &inputs) {
-  const Shapes shapes = shapesOf(inputs);
+Result<const RowPadding *> ShapedPrograms::paddingOf(const Shapes &shapes, const Tensors &values) {
   const std::string key = describe(shapes, {});
   auto known = paddings.find(key);
   if (known == paddings.end()) {
-    INGOT_ASSIGN(RowPadding padding,
-                 RowPadding::of(onnxFile, inputPorts, inputs, settings.compile, settings.device));
+    INGOT_ASSIGN(RowPadding padding, RowPadding::of(onnxFile, inputPorts, shapes, values,
+                                                    settings.compile, settings.device));
     known = paddings.emplace(key, std::move(padding)).first;
   }
   return known->second.pads() ? &known->second : nullptr;
@@ -172,7 +176,7 @@ Result<Tensors> ShapedPrograms::run(const Tensors &inputs) {
   ++done.runs;
   const RowPadding *padding = nullptr;
   if (settings.buckets != Buckets::Off) {
-    INGOT_ASSIGN(padding, paddingOf(inputs));
+    INGOT_ASSIGN(padding, paddingOf(shapesOf(inputs), inputs));
   }
   if (!padding) {
     INGOT_ASSIGN(LoadedModel *const loaded, find(inputs));

@@ -56,8 +56,9 @@ private:
   Result<Entry *> find(const Shapes &shapes, const Tensors &values);
   Result<Entry *> compile(const Shapes &shapes, const Tensors &values);
   Status fill(Session &session);
-  /// How the inputs are padded, or nothing where they need not or must not be.
-  Result<const RowPadding *> paddingOf(const Tensors &inputs);
+  /// How the inputs are padded, or nothing where they need not or must not be. Without values where
+  /// they are not known yet.
+  Result<const RowPadding *> paddingOf(const Shapes &shapes, const Tensors &values);
 
   onnx::OnnxFile onnxFile;
   Settings settings;

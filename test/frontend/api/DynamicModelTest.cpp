@@ -341,6 +341,15 @@ TEST(Buckets, ProgramsForPowersOfTwoGiveTheSameBits) {
   EXPECT_EQ(padded.counts().padded, 8);
 }
 
+TEST(Buckets, AreWhatIsPrepared) {
+  DynamicModel dynamic = opened(layer(-1), quick(Buckets::PowersOfTwo));
+  ASSERT_TRUE(dynamic.prepare({{"x", {3, 3}}}));
+  EXPECT_EQ(dynamic.counts().compilations, 1);
+  for (const int64_t rows : {3, 4})
+    ASSERT_TRUE(dynamic.run({{"x", numbers({rows, 3})}}));
+  EXPECT_EQ(dynamic.counts().compilations, 1);
+}
+
 Bytes onRows(const Bytes &node) {
   return Bytes().message(1, node).message(11, port("x", {-1, 3})).message(12, port("y", {-1, 3}));
 }
