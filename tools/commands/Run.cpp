@@ -204,6 +204,7 @@ std::vector<Circumstance> circumstances(const RunFlags &flags) {
     result.push_back(Circumstance::OwnParameters);
   if (flags.model.isCheckpoint() || !flags.parameters.empty())
     result.push_back(Circumstance::SavedParameters);
+  result.push_back(isDynamic(flags) ? Circumstance::FileParameters : Circumstance::OneShape);
   return result;
 }
 
