@@ -84,6 +84,11 @@ class Onnx(unittest.TestCase):
         return run("run", self.open, *[f"--input=@{file}" for file in files],
                    *[flag for flag in sizes_and_flags if isinstance(flag, str)])
 
+    def test_why_something_was_compiled_is_told_once(self):
+        process = self.run_open(2, 2, 3, 2, "--explain-cache", f"--cache={self.folder}/cache")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        self.assertEqual(process.stderr.count("cache: miss"), 2, process.stderr)
+
     def test_runs_before_one_that_fails_leave_their_outputs(self):
         wide = write(self.folder, "wide.npy", onnx_file.npy([2, 5], [0.0] * 10))
         out = os.path.join(self.folder, "first.npy")

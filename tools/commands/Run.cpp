@@ -315,9 +315,11 @@ Result<Done> runFile(RunFlags &flags) {
     Tensors given;
     for (const NamedTensor &input : inputs)
       given[input.name] = input.value;
+    const int64_t before = programs->counts().compilations;
     INGOT_ASSIGN(Tensors results, programs->run(given));
     const LoadedModel &used = programs->lastUsed();
-    flags.compile.explain(used.report);
+    if (programs->counts().compilations > before)
+      flags.compile.explain(used.report);
     const std::vector<const Port *> order = portsOf(*used.session->program().function("forward"),
                                                     [](Role role) { return role == Role::Output; });
     if (!isCountKnown)
