@@ -109,7 +109,7 @@ struct DynamicOptions : Options {
   /// outputs follows from the same row of the inputs, whatever the others are and however many.
   /// Where a sum might be added up in another order, the exact size is compiled all the same.
   Buckets buckets = Buckets::Off;
-  /// Told of every compilation.
+  /// Told of every compilation, at the end of the call that needed it. It may call the model.
   std::function<void(const Specialisation &)> onCompile = {};
 };
 

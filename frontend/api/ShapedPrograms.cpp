@@ -220,19 +220,36 @@ Status ShapedPrograms::load(Checkpoint checkpoint, const std::string &place) {
 
 struct DynamicModel::Impl {
   std::unique_ptr<ShapedPrograms> programs;
-  mutable std::mutex mutex;
+  std::function<void(const Specialisation &)> onCompile;
+  std::vector<Specialisation> untold; ///< what was compiled since the mutex was locked
+  std::mutex mutex;
+
+  /// What is compiled is told after unlocking: whoever is told may call the model.
+  template <typename Call> auto locked(Call call) {
+    std::unique_lock lock(mutex);
+    auto result = call(*programs);
+    const std::vector<Specialisation> news = std::exchange(untold, {});
+    lock.unlock();
+    for (const Specialisation &one : news)
+      onCompile(one);
+    return result;
+  }
 };
 
 Result<DynamicModel> DynamicModel::open(const std::string &path, const DynamicOptions &options) {
   INGOT_ASSIGN(CompileOptions compile, toCompileOptions(options, std::nullopt));
   auto impl = std::make_shared<Impl>();
+  impl->onCompile = options.onCompile;
+  std::function<void(const Specialisation &)> note;
+  if (options.onCompile)
+    note = [&untold = impl->untold](const Specialisation &one) { untold.push_back(one); };
   INGOT_ASSIGN(impl->programs, ShapedPrograms::open(path, {.compile = std::move(compile),
                                                            .device = options.device,
                                                            .threads = options.threads,
                                                            .store = options.store,
                                                            .mostPrograms = options.mostPrograms,
                                                            .buckets = options.buckets,
-                                                           .onCompile = options.onCompile}));
+                                                           .onCompile = std::move(note)}));
   return DynamicModel(std::move(impl));
 }
 
@@ -250,13 +267,11 @@ std::vector<ModelPort> DynamicModel::ports() const {
 }
 
 Status DynamicModel::prepare(const std::map<std::string, Shape> &shapes) {
-  std::lock_guard lock(impl->mutex);
-  return impl->programs->prepare(shapes);
+  return impl->locked([&](ShapedPrograms &programs) { return programs.prepare(shapes); });
 }
 
 Result<Tensors> DynamicModel::run(const Tensors &inputs) {
-  std::lock_guard lock(impl->mutex);
-  return impl->programs->run(inputs);
+  return impl->locked([&](ShapedPrograms &programs) { return programs.run(inputs); });
 }
 
 Status DynamicModel::load(const std::string &path) {

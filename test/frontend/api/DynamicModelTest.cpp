@@ -89,6 +89,20 @@ TEST(DynamicModel, ShapesHaveAProgramEachOverOneStore) {
   EXPECT_EQ(dynamic.programs(), 3);
 }
 
+TEST(DynamicModel, WhoeverIsToldOfACompilationMayCallTheModel) {
+  std::optional<DynamicModel> dynamic;
+  std::vector<int64_t> runs;
+  DynamicOptions options = quick();
+  options.onCompile = [&](const Specialisation &) {
+    runs.push_back(dynamic->counts().runs);
+    if (runs.size() == 1)
+      EXPECT_TRUE(dynamic->run({{"x", numbers({3, 3})}}));
+  };
+  dynamic = opened(layer(-1), options);
+  ASSERT_TRUE(dynamic->run({{"x", numbers({2, 3})}}));
+  EXPECT_EQ(runs, (std::vector<int64_t>{1, 2}));
+}
+
 TEST(DynamicModel, WhatIsMissingOrDoesNotFitIsAnError) {
   DynamicModel dynamic = opened(layer(-1));
   Result<Tensors> missing = dynamic.run({});
