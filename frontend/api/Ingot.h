@@ -118,6 +118,7 @@ struct DynamicCounts {
   int64_t runs = 0;
   int64_t compilations = 0; ///< programs made, those from the cache on disk included
   int64_t fromCache = 0;    ///< of these
+  int64_t proofs = 0;       ///< shapes for which a bucket was looked for: two imports each
   int64_t padded = 0;       ///< runs with rows that fill up a bucket
   int64_t dropped = 0;      ///< programs that made room for others
 };

@@ -20,6 +20,9 @@ std::map<std::string, Shape> shapesOf(const Tensors &inputs) {
   return shapes;
 }
 
+/// Shapes of which it is known whether and how they are padded; a proof costs two imports.
+constexpr int64_t paddingsPerProgram = 64;
+
 /// `x: 3x4; count: i64=[2]`.
 std::string describe(const std::map<std::string, Shape> &shapes, const Tensors &fixed) {
   std::string text;
@@ -165,11 +168,21 @@ Result<const RowPadding *> ShapedPrograms::paddingOf(const Shapes &shapes, const
   const std::string key = describe(shapes, {});
   auto known = paddings.find(key);
   if (known == paddings.end()) {
-    INGOT_ASSIGN(RowPadding padding, RowPadding::of(onnxFile, inputPorts, shapes, values,
-                                                    settings.compile, settings.device));
-    known = paddings.emplace(key, std::move(padding)).first;
+    ++done.proofs;
+    if (int64_t(paddings.size()) >= paddingsPerProgram * settings.mostPrograms)
+      paddings.erase(std::ranges::min_element(
+          paddings, {}, [](const auto &entry) { return entry.second.lastUse; }));
+    Result<RowPadding> padding =
+        RowPadding::of(onnxFile, inputPorts, shapes, values, settings.compile, settings.device);
+    if (!padding && values.empty())
+      return tl::unexpected(padding.error()); // with values it may be for a better reason
+    known = paddings.emplace(key, Padding{std::move(padding), 0}).first;
   }
-  return known->second.pads() ? &known->second : nullptr;
+  known->second.lastUse = ++paddingUses;
+  const Result<RowPadding> &padding = known->second.padding;
+  if (!padding)
+    return tl::unexpected(padding.error());
+  return padding->pads() ? &*padding : nullptr;
 }
 
 Result<Tensors> ShapedPrograms::run(const Tensors &inputs) {

@@ -67,7 +67,13 @@ private:
   std::shared_ptr<Device> device; ///< null for `reference`
   std::shared_ptr<Store> shared;
   std::list<Entry> entries; ///< the last one used first
-  std::map<std::string, RowPadding> paddings;
+  /// What is known of shapes, refusals too.
+  struct Padding {
+    Result<RowPadding> padding;
+    int64_t lastUse;
+  };
+  std::map<std::string, Padding> paddings;
+  int64_t paddingUses = 0;
   std::optional<Checkpoint> given;
   std::string givenPlace;
   /// What the store has of `given`. Who shares the store may have changed it since.

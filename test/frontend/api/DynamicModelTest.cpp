@@ -364,6 +364,21 @@ TEST(Buckets, AreWhatIsPrepared) {
   EXPECT_EQ(dynamic.counts().compilations, 1);
 }
 
+// Shapes are looked at once, while their number is bounded.
+TEST(Buckets, ProofsAreKept) {
+  DynamicModel dynamic = opened(layer(-1), quick(Buckets::PowersOfTwo, 1));
+  for (const int64_t rows : {3, 3, 4, 3})
+    ASSERT_TRUE(dynamic.run({{"x", numbers({rows, 3})}}));
+  EXPECT_EQ(dynamic.counts().proofs, 2);
+  for (int64_t rows = 65; rows < 65 + 63; ++rows)
+    ASSERT_TRUE(dynamic.run({{"x", numbers({rows, 3})}}));
+  EXPECT_EQ(dynamic.counts().proofs, 65);
+  ASSERT_TRUE(dynamic.run({{"x", numbers({3, 3})}})); // used after 4
+  EXPECT_EQ(dynamic.counts().proofs, 65);
+  ASSERT_TRUE(dynamic.run({{"x", numbers({4, 3})}}));
+  EXPECT_EQ(dynamic.counts().proofs, 66);
+}
+
 Bytes onRows(const Bytes &node) {
   return Bytes().message(1, node).message(11, port("x", {-1, 3})).message(12, port("y", {-1, 3}));
 }
@@ -398,11 +413,16 @@ TEST(Buckets, RowsThatDependOnEachOtherAreRefused) {
   for (const auto &[graph, place] : cases) {
     const Tensors inputs = {{"x", numbers({5, 3})}};
     EXPECT_TRUE(opened(graph).run(inputs)) << place;
-    Result<Tensors> outputs = opened(graph, quick(Buckets::PowersOfTwo)).run(inputs);
+    DynamicModel refusing = opened(graph, quick(Buckets::PowersOfTwo));
+    Result<Tensors> outputs = refusing.run(inputs);
     ASSERT_FALSE(outputs) << place;
     EXPECT_EQ(outputs.error().code, Error::Code::Unsupported);
     EXPECT_NE(outputs.error().text().find(place), std::string::npos) << outputs.error().text();
     EXPECT_NE(outputs.error().text().find("its batch cannot be padded"), std::string::npos);
+    Result<Tensors> again = refusing.run(inputs);
+    ASSERT_FALSE(again) << place;
+    EXPECT_EQ(again.error().text(), outputs.error().text());
+    EXPECT_EQ(refusing.counts().proofs, 1);
   }
   Result<Tensors> fixed =
       opened(layer(3), quick(Buckets::PowersOfTwo)).run({{"x", numbers({3, 3})}});
