@@ -125,13 +125,12 @@ Result<ShapedPrograms::Entry *> ShapedPrograms::find(const Shapes &shapes, const
   return compile(shapes, values);
 }
 
-Result<LoadedModel *> ShapedPrograms::find(const Tensors &inputs) {
+Status ShapedPrograms::checkComplete(const Tensors &inputs) const {
   for (const onnx::FilePort &port : inputPorts)
     if (port.kind == onnx::FilePort::Kind::Tensor && !inputs.contains(port.name))
       return failure(Error::Code::Usage, port.name, "the input is missing: {} {}",
                      toString(port.shape), name(port.type));
-  INGOT_ASSIGN(Entry *const entry, find(shapesOf(inputs), inputs));
-  return &entry->loaded;
+  return {};
 }
 
 Status ShapedPrograms::prepare(const std::map<std::string, Shape> &shapes) {
@@ -187,18 +186,19 @@ Result<const RowPadding *> ShapedPrograms::paddingOf(const Shapes &shapes, const
 
 Result<Tensors> ShapedPrograms::run(const Tensors &inputs) {
   ++done.runs;
+  INGOT_TRY(checkComplete(inputs));
   const RowPadding *padding = nullptr;
   if (settings.buckets != Buckets::Off) {
     INGOT_ASSIGN(padding, paddingOf(shapesOf(inputs), inputs));
   }
   if (!padding) {
-    INGOT_ASSIGN(LoadedModel *const loaded, find(inputs));
-    return runFunction(*loaded->session, "forward", inputs);
+    INGOT_ASSIGN(Entry *const entry, find(shapesOf(inputs), inputs));
+    return runFunction(*entry->loaded.session, "forward", inputs);
   }
   ++done.padded;
   const Tensors padded = padding->pad(inputs);
-  INGOT_ASSIGN(LoadedModel *const loaded, find(padded));
-  INGOT_ASSIGN(Tensors outputs, runFunction(*loaded->session, "forward", padded));
+  INGOT_ASSIGN(Entry *const entry, find(shapesOf(padded), padded));
+  INGOT_ASSIGN(Tensors outputs, runFunction(*entry->loaded.session, "forward", padded));
   padding->cut(outputs);
   return outputs;
 }

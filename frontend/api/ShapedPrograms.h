@@ -28,8 +28,6 @@ public:
   static Result<std::unique_ptr<ShapedPrograms>> open(const std::string &path, Settings settings);
 
   const onnx::OnnxFile &file() const { return onnxFile; }
-  /// The session of a program for these inputs. Other calls may end it: it is used before them.
-  Result<LoadedModel *> find(const Tensors &inputs);
   Status prepare(const std::map<std::string, Shape> &shapes);
   Result<Tensors> run(const Tensors &inputs);
   /// What the last run was of.
@@ -53,6 +51,7 @@ private:
   ShapedPrograms(onnx::OnnxFile file, Settings settings)
       : onnxFile(std::move(file)), settings(std::move(settings)) {}
 
+  Status checkComplete(const Tensors &inputs) const;
   Result<Entry *> find(const Shapes &shapes, const Tensors &values);
   Result<Entry *> compile(const Shapes &shapes, const Tensors &values);
   Status fill(Session &session);

@@ -104,10 +104,12 @@ TEST(DynamicModel, WhoeverIsToldOfACompilationMayCallTheModel) {
 }
 
 TEST(DynamicModel, WhatIsMissingOrDoesNotFitIsAnError) {
+  for (const Buckets buckets : {Buckets::Off, Buckets::PowersOfTwo}) {
+    Result<Tensors> missing = opened(layer(-1), quick(buckets)).run({});
+    ASSERT_FALSE(missing);
+    EXPECT_NE(missing.error().text().find("x: the input is missing"), std::string::npos);
+  }
   DynamicModel dynamic = opened(layer(-1));
-  Result<Tensors> missing = dynamic.run({});
-  ASSERT_FALSE(missing);
-  EXPECT_NE(missing.error().text().find("x: the input is missing"), std::string::npos);
   Result<Tensors> wide = dynamic.run({{"x", numbers({2, 4})}});
   ASSERT_FALSE(wide);
   EXPECT_NE(wide.error().text().find("dimension 1 is 3 in the file, not 4"), std::string::npos);
