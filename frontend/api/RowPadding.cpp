@@ -61,7 +61,7 @@ Result<RowPadding> RowPadding::of(const onnx::OnnxFile &file,
     if (given == shapes.end())
       continue;
     const Shape &shape = exact.shapes[port.name] = given->second;
-    if (!port.hasShape || port.shape.empty() || port.shape[0] >= 0 || shape.empty())
+    if (!port.hasShape || port.shape.empty() || !onnx::isOpen(port.shape[0]) || shape.empty())
       continue;
     const int64_t size = shape[0];
     if (symbol && (*symbol != port.symbols[0] || size != padding.rows))

@@ -48,9 +48,7 @@ Result<std::unique_ptr<ShapedPrograms>> ShapedPrograms::open(const std::string &
       new ShapedPrograms(std::move(file), std::move(settings)));
   INGOT_ASSIGN(programs->inputPorts, onnx::inputsOf(programs->onnxFile));
   for (const onnx::FilePort &port : programs->inputPorts)
-    programs->isOpen |= !port.hasShape || std::ranges::any_of(port.shape, [](int64_t size) {
-      return size <= 0; // exporters write 0 for sizes that they do not know
-    });
+    programs->isOpen |= !isClosed(port);
   const Settings &set = programs->settings;
   if (set.device == "reference" && set.store)
     return failure(Error::Code::Unsupported, "Options::device",
@@ -146,14 +144,22 @@ Status ShapedPrograms::prepare(const std::map<std::string, Shape> &shapes) {
         if (!port.symbols[i].empty())
           symbols.try_emplace(port.symbols[i], given->second[i]);
   for (const onnx::FilePort &port : inputPorts)
-    for (size_t i = 0; i < port.symbols.size() && all.contains(port.name); ++i)
-      if (Shape &shape = all[port.name]; i < shape.size() && shape[i] < 0)
+    for (size_t i = 0;
+         i < port.symbols.size() && all.contains(port.name) && !shapes.contains(port.name); ++i)
+      if (Shape &shape = all[port.name]; i < shape.size() && onnx::isOpen(shape[i]))
         if (auto symbol = symbols.find(port.symbols[i]); symbol != symbols.end())
           shape[i] = symbol->second;
-  // What is open still is the importer's to say.
-  std::erase_if(all, [&](const auto &entry) {
-    return std::ranges::find(entry.second, -1) != entry.second.end();
-  });
+  for (const onnx::FilePort &port : inputPorts) {
+    const auto known = all.find(port.name);
+    const bool isKnown =
+        known != all.end() && std::ranges::none_of(known->second, [&](int64_t size) {
+          return shapes.contains(port.name) ? size < 0 : onnx::isOpen(size);
+        });
+    if (port.kind == onnx::FilePort::Kind::Tensor && !isKnown)
+      return failure(Error::Code::Usage, port.name,
+                     "{} has sizes that are known at run time only: name its shape, too",
+                     port.hasShape ? toString(port.shape) : "the input");
+  }
   if (settings.buckets != Buckets::Off) {
     INGOT_ASSIGN(const RowPadding *const padding, paddingOf(all, {}));
     if (padding)

@@ -357,6 +357,23 @@ TEST(Buckets, ProgramsForPowersOfTwoGiveTheSameBits) {
   EXPECT_EQ(padded.counts().padded, 8);
 }
 
+// Exporters write 0 for a size that they do not know.
+TEST(DynamicModel, SizesWrittenAsZeroAreOpen) {
+  for (const Buckets buckets : {Buckets::Off, Buckets::PowersOfTwo}) {
+    DynamicModel dynamic = opened(layer(0), quick(buckets));
+    const Status unknown = dynamic.prepare({});
+    ASSERT_FALSE(unknown);
+    EXPECT_NE(unknown.error().text().find("sizes that are known at run time only"),
+              std::string::npos);
+    ASSERT_TRUE(dynamic.prepare({{"x", {3, 3}}}));
+    const Tensors inputs = {{"x", numbers({3, 3})}};
+    Result<Tensors> outputs = dynamic.run(inputs);
+    ASSERT_TRUE(outputs) << outputs.error().text();
+    EXPECT_EQ(valuesOf(outputs->at("y")), valuesOf(alone(layer(-1), inputs).at("y")));
+    EXPECT_EQ(dynamic.counts().compilations, 1);
+  }
+}
+
 TEST(Buckets, AreWhatIsPrepared) {
   DynamicModel dynamic = opened(layer(-1), quick(Buckets::PowersOfTwo));
   ASSERT_TRUE(dynamic.prepare({{"x", {3, 3}}}));
