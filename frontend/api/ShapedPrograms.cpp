@@ -47,6 +47,7 @@ Result<std::unique_ptr<ShapedPrograms>> ShapedPrograms::open(const std::string &
   std::unique_ptr<ShapedPrograms> programs(
       new ShapedPrograms(std::move(file), std::move(settings)));
   INGOT_ASSIGN(programs->inputPorts, onnx::inputsOf(programs->onnxFile));
+  INGOT_ASSIGN(programs->outputPorts, onnx::outputsOf(programs->onnxFile));
   for (const onnx::FilePort &port : programs->inputPorts)
     programs->isOpen |= !isClosed(port);
   const Settings &set = programs->settings;
@@ -278,9 +279,9 @@ Result<DynamicModel> DynamicModel::open(const std::string &path) {
 
 std::vector<ModelPort> DynamicModel::ports() const {
   std::vector<ModelPort> ports;
-  for (auto [role, files] : {std::pair(Role::Input, onnx::inputsOf(impl->programs->file())),
-                             std::pair(Role::Output, onnx::outputsOf(impl->programs->file()))})
-    for (const onnx::FilePort &port : files.value_or(std::vector<onnx::FilePort>()))
+  for (const auto &[role, files] : {std::pair(Role::Input, &impl->programs->inputs()),
+                                    std::pair(Role::Output, &impl->programs->outputs())})
+    for (const onnx::FilePort &port : *files)
       ports.push_back({port.name, role, port.type, port.shape, ""});
   return ports;
 }

@@ -27,7 +27,8 @@ public:
   };
   static Result<std::unique_ptr<ShapedPrograms>> open(const std::string &path, Settings settings);
 
-  const onnx::OnnxFile &file() const { return onnxFile; }
+  const std::vector<onnx::FilePort> &inputs() const { return inputPorts; }
+  const std::vector<onnx::FilePort> &outputs() const { return outputPorts; }
   Status prepare(const std::map<std::string, Shape> &shapes);
   Result<Tensors> run(const Tensors &inputs);
   /// What the last run was of.
@@ -62,7 +63,7 @@ private:
   onnx::OnnxFile onnxFile;
   Settings settings;
   bool isOpen = false; ///< the file leaves sizes open
-  std::vector<onnx::FilePort> inputPorts;
+  std::vector<onnx::FilePort> inputPorts, outputPorts;
   std::shared_ptr<Device> device; ///< null for `reference`
   std::shared_ptr<Store> shared;
   std::list<Entry> entries; ///< the last one used first

@@ -116,6 +116,13 @@ TEST(DynamicModel, WhatIsMissingOrDoesNotFitIsAnError) {
   EXPECT_FALSE(dynamic.run({{"x", numbers({2, 3})}, {"z", numbers({2, 3})}}));
   EXPECT_EQ(dynamic.counts().compilations, 0);
   EXPECT_FALSE(DynamicModel::open(testing::TempDir() + "absent.onnx"));
+  const Bytes words = Bytes()
+                          .message(1, node("Identity", {"x"}, {"y"}))
+                          .message(11, port("x", {-1}))
+                          .message(12, port("y", {-1}, /*type=*/8));
+  Result<DynamicModel> text = DynamicModel::open(written("text.onnx", onnx::test::model(words)));
+  ASSERT_FALSE(text);
+  EXPECT_NE(text.error().text().find("y: tensors of"), std::string::npos) << text.error().text();
   DynamicOptions none = quick(Buckets::Off, 0);
   EXPECT_FALSE(DynamicModel::open(written("none.onnx", onnx::test::model(layer(-1))), none));
 }
