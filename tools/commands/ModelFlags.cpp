@@ -185,7 +185,7 @@ Status ModelFlags::learnShapes(const std::vector<Shape> &arrays) {
     if (std::any_of(shape.begin() + 1, shape.end(), onnx::isOpen))
       continue;
     shape[0] = port.hasShape && !onnx::isOpen(port.shape[0]) ? port.shape[0] : rows;
-    known.shapes[port.name] = std::move(shape);
+    known[port.name] = std::move(shape);
   }
   return {};
 }
@@ -206,7 +206,7 @@ Status ModelFlags::checkShapes(const std::vector<std::vector<NamedTensor>> &runs
 }
 
 Result<Model> ModelFlags::importOnnx() const {
-  onnx::ImportOptions options = known;
+  onnx::ImportOptions options{.shapes = known};
   for (const std::string &text : shapes) {
     INGOT_ASSIGN(auto named, parseNamedShape(text));
     options.shapes[named.first] = std::move(named.second);
