@@ -109,7 +109,7 @@ struct DynamicOptions : Options {
   /// outputs follows from the same row of the inputs, whatever the others are and however many.
   /// Where a sum might be added up in another order, the exact size is compiled all the same.
   Buckets buckets = Buckets::Off;
-  /// Told of every compilation.
+  /// Told of every compilation, at the end of the call that needed it. It may call the model.
   std::function<void(const Specialisation &)> onCompile = {};
 };
 
@@ -118,6 +118,7 @@ struct DynamicCounts {
   int64_t runs = 0;
   int64_t compilations = 0; ///< programs made, those from the cache on disk included
   int64_t fromCache = 0;    ///< of these
+  int64_t proofs = 0;       ///< shapes for which a bucket was looked for: two imports each
   int64_t padded = 0;       ///< runs with rows that fill up a bucket
   int64_t dropped = 0;      ///< programs that made room for others
 };
@@ -139,7 +140,8 @@ public:
   static Result<DynamicModel> open(const std::string &path);
   /// Inputs and outputs as the file says them; -1 where a size is open.
   std::vector<ModelPort> ports() const;
-  /// Compiles for shapes before they are met; those of inputs that the file fixes may be left out.
+  /// Compiles for shapes before they are met, with buckets for theirs; those of inputs that the
+  /// file fixes may be left out.
   Status prepare(const std::map<std::string, Shape> &shapes);
   /// All inputs in, all outputs out.
   Result<Tensors> run(const Tensors &inputs);

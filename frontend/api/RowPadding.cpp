@@ -47,8 +47,9 @@ struct Lines {
 } // namespace
 
 Result<RowPadding> RowPadding::of(const onnx::OnnxFile &file,
-                                  std::span<const onnx::FilePort> inputPorts, const Tensors &given,
-                                  const CompileOptions &options, const std::string &device) {
+                                  std::span<const onnx::FilePort> inputPorts, const Shapes &shapes,
+                                  const Tensors &values, const CompileOptions &options,
+                                  const std::string &device) {
   // Kernels of GPUs choose their splits by the number of blocks, so rows decide about bits there.
   if (device.starts_with("cuda"))
     return refuse("Buckets", "on GPUs sums may depend on the number of rows");
@@ -56,13 +57,13 @@ Result<RowPadding> RowPadding::of(const onnx::OnnxFile &file,
   std::optional<std::string> symbol;
   onnx::ImportOptions exact, padded;
   for (const onnx::FilePort &port : inputPorts) {
-    auto value = given.find(port.name);
-    if (value == given.end())
+    auto given = shapes.find(port.name);
+    if (given == shapes.end())
       continue;
-    exact.shapes[port.name] = padded.shapes[port.name] = value->second.shape();
-    if (!port.hasShape || port.shape.empty() || port.shape[0] >= 0 || value->second.shape().empty())
+    const Shape &shape = exact.shapes[port.name] = given->second;
+    if (!port.hasShape || port.shape.empty() || !onnx::isOpen(port.shape[0]) || shape.empty())
       continue;
-    const int64_t size = value->second.shape()[0];
+    const int64_t size = shape[0];
     if (symbol && (*symbol != port.symbols[0] || size != padding.rows))
       continue;
     symbol = port.symbols[0];
@@ -80,11 +81,10 @@ Result<RowPadding> RowPadding::of(const onnx::OnnxFile &file,
   padding.bucket = padding.rows > 0 ? int64_t(std::bit_ceil(uint64_t(padding.rows))) : 0;
   if (!padding.pads())
     return padding;
-  for (const std::string &name : padding.inputs)
-    padded.shapes[name][0] = padding.bucket;
-  exact.values = given;
-  for (const auto &[name, value] : padding.pad(given))
-    padded.values[name] = value;
+  padded.shapes = exact.shapes;
+  padding.pad(padded.shapes);
+  exact.values = values;
+  padded.values = padding.pad(values);
   INGOT_ASSIGN(Specialised few, specialise(file, exact, options));
   INGOT_ASSIGN(Specialised many, specialise(file, padded, options));
   INGOT_ASSIGN(
@@ -97,10 +97,16 @@ Result<RowPadding> RowPadding::of(const onnx::OnnxFile &file,
   return padding;
 }
 
+void RowPadding::pad(Shapes &shapes) const {
+  for (const std::string &name : inputs)
+    shapes.at(name)[0] = bucket;
+}
+
 Tensors RowPadding::pad(const Tensors &given) const {
   Tensors result = given;
-  for (const std::string &name : inputs) {
-    const Tensor &from = given.at(name);
+  for (const auto &[name, from] : given) {
+    if (!inputs.contains(name))
+      continue;
     Shape shape = from.shape();
     shape[0] = bucket;
     Tensor to(from.type(), shape);

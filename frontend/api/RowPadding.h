@@ -12,13 +12,17 @@ namespace ingot {
 
 class RowPadding {
 public:
-  /// Of a batch. Pads nothing where the rows fill a bucket, or where a sum might be added up in
-  /// another order; Unsupported with the node that is in the way where rows depend on each other.
+  using Shapes = std::map<std::string, Shape>;
+  /// Of a batch with inputs of these shapes, and these values as far as they are known. Pads
+  /// nothing where the rows fill a bucket, or where a sum might be added up in another order;
+  /// Unsupported with the node that is in the way where rows depend on each other.
   static Result<RowPadding> of(const onnx::OnnxFile &file,
-                               std::span<const onnx::FilePort> inputPorts, const Tensors &inputs,
-                               const CompileOptions &options, const std::string &device);
+                               std::span<const onnx::FilePort> inputPorts, const Shapes &shapes,
+                               const Tensors &values, const CompileOptions &options,
+                               const std::string &device);
 
   bool pads() const { return bucket > rows; }
+  void pad(Shapes &shapes) const;
   /// Inputs with as many rows as the bucket has: the last one is repeated.
   Tensors pad(const Tensors &inputs) const;
   /// Takes those rows out of the outputs.

@@ -185,21 +185,42 @@ private:
     return of(operand) && of(operand) == of(result) && !contains(along, of(operand).dimension);
   }
 
+  /// Whether a kernel that reads this value may read an operand of its through something that moves
+  /// elements.
+  bool isMoved(Value value) const {
+    llvm::SmallPtrSet<Operation *, 8> seen;
+    SmallVector<Value> open = {value};
+    while (!open.empty()) {
+      Operation *op = open.pop_back_val().getDefiningOp();
+      if (!op || !seen.insert(op).second)
+        continue;
+      if (op->hasTrait<MovesElements>())
+        return true;
+      if (op->hasTrait<mlir::OpTrait::Elementwise>())
+        llvm::append_range(open, op->getOperands());
+    }
+    return false;
+  }
+
   /// A sum for each of so many results: whether lanes may go across them must not change. They do
   /// so only where elements of a sum do not lie side by side.
   void noteSums(Operation *exact, Operation *padded, ArrayRef<int64_t> along) {
-    Value operand = exact->getOperand(0);
-    const int64_t rank = int64_t(shapeOf(operand).size());
-    Operation *defining = operand.getDefiningOp();
+    const int64_t rank = int64_t(shapeOf(exact->getOperand(0)).size());
     const bool areInner =
         llvm::all_of(along, [&](int64_t dim) { return dim >= rank - int64_t(along.size()); });
-    if (areInner && !(defining && defining->hasTrait<MovesElements>()))
+    if (areInner &&
+        llvm::none_of(exact->getOperands(), [&](Value operand) { return isMoved(operand); }))
       return;
     auto kept = [&](Operation *op) {
       return product(shapeOf(op->getOperand(0))) /
              std::max<int64_t>(1, productOf(op->getOperand(0), along));
     };
     structure.mayRoundOtherwise |= (kept(exact) >= lanes) != (kept(padded) >= lanes);
+  }
+  /// What several sums read, such as a factor that all rows have, is read once for those that lie
+  /// side by side, if these are few.
+  void noteSumsAtOnce(Value result, int64_t dimension) {
+    structure.mayRoundOtherwise |= product(shapeOf(result).drop_front(dimension)) <= lanes;
   }
   void noteSides(int64_t exact, int64_t padded) {
     structure.mayRoundOtherwise |= sideClass(exact) != sideClass(padded);
@@ -280,6 +301,10 @@ private:
                  staysApart(op.getOperand(), result, last);
         })
         .Case([&](ConvolutionOp op) {
+          // A channel by itself is no product of matrices, but a sum of windows times factors.
+          if (shapeOf(op.getWeight())[0] == shapeOf(op.getOperand())[1] &&
+              shapeOf(op.getWeight())[1] == 1)
+            noteSumsAtOnce(result, 0);
           return isShared(op.getWeight()) && of(op.getOperand()).dimension == 0 &&
                  of(op.getOperand()) == to;
         })
@@ -332,12 +357,8 @@ private:
     for (int64_t dim : along)
       expected.dimension -= dim < from.dimension;
     noteSums(exact, padded, along);
-    // A product with what all rows have is read once for several of them that lie side by side.
-    if (auto mul = exact->getOperand(0).getDefiningOp<MulOp>())
-      for (Value factor : mul->getOperands())
-        if (auto shared = factor.getDefiningOp<BroadcastOp>(); shared && !of(shared.getOperand()))
-          structure.mayRoundOtherwise |=
-              product(shapeOf(exact->getResult(0)).drop_front(expected.dimension)) <= lanes;
+    if (llvm::any_of(exact->getOperands(), [&](Value operand) { return isMoved(operand); }))
+      noteSumsAtOnce(exact->getResult(0), expected.dimension);
     return llvm::all_of(exact->getResults(), [&](Value result) { return of(result) == expected; });
   }
 

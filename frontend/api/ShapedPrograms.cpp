@@ -20,6 +20,9 @@ std::map<std::string, Shape> shapesOf(const Tensors &inputs) {
   return shapes;
 }
 
+/// Shapes of which it is known whether and how they are padded; a proof costs two imports.
+constexpr int64_t paddingsPerProgram = 64;
+
 /// `x: 3x4; count: i64=[2]`.
 std::string describe(const std::map<std::string, Shape> &shapes, const Tensors &fixed) {
   std::string text;
@@ -44,10 +47,9 @@ Result<std::unique_ptr<ShapedPrograms>> ShapedPrograms::open(const std::string &
   std::unique_ptr<ShapedPrograms> programs(
       new ShapedPrograms(std::move(file), std::move(settings)));
   INGOT_ASSIGN(programs->inputPorts, onnx::inputsOf(programs->onnxFile));
+  INGOT_ASSIGN(programs->outputPorts, onnx::outputsOf(programs->onnxFile));
   for (const onnx::FilePort &port : programs->inputPorts)
-    programs->isOpen |= !port.hasShape || std::ranges::any_of(port.shape, [](int64_t size) {
-      return size <= 0; // exporters write 0 for sizes that they do not know
-    });
+    programs->isOpen |= !isClosed(port);
   const Settings &set = programs->settings;
   if (set.device == "reference" && set.store)
     return failure(Error::Code::Unsupported, "Options::device",
@@ -122,13 +124,12 @@ Result<ShapedPrograms::Entry *> ShapedPrograms::find(const Shapes &shapes, const
   return compile(shapes, values);
 }
 
-Result<LoadedModel *> ShapedPrograms::find(const Tensors &inputs) {
+Status ShapedPrograms::checkComplete(const Tensors &inputs) const {
   for (const onnx::FilePort &port : inputPorts)
     if (port.kind == onnx::FilePort::Kind::Tensor && !inputs.contains(port.name))
       return failure(Error::Code::Usage, port.name, "the input is missing: {} {}",
                      toString(port.shape), name(port.type));
-  INGOT_ASSIGN(Entry *const entry, find(shapesOf(inputs), inputs));
-  return &entry->loaded;
+  return {};
 }
 
 Status ShapedPrograms::prepare(const std::map<std::string, Shape> &shapes) {
@@ -144,44 +145,67 @@ Status ShapedPrograms::prepare(const std::map<std::string, Shape> &shapes) {
         if (!port.symbols[i].empty())
           symbols.try_emplace(port.symbols[i], given->second[i]);
   for (const onnx::FilePort &port : inputPorts)
-    for (size_t i = 0; i < port.symbols.size() && all.contains(port.name); ++i)
-      if (Shape &shape = all[port.name]; i < shape.size() && shape[i] < 0)
+    for (size_t i = 0;
+         i < port.symbols.size() && all.contains(port.name) && !shapes.contains(port.name); ++i)
+      if (Shape &shape = all[port.name]; i < shape.size() && onnx::isOpen(shape[i]))
         if (auto symbol = symbols.find(port.symbols[i]); symbol != symbols.end())
           shape[i] = symbol->second;
-  // What is open still is the importer's to say.
-  std::erase_if(all, [&](const auto &entry) {
-    return std::ranges::find(entry.second, -1) != entry.second.end();
-  });
+  for (const onnx::FilePort &port : inputPorts) {
+    const auto known = all.find(port.name);
+    const bool isKnown =
+        known != all.end() && std::ranges::none_of(known->second, [&](int64_t size) {
+          return shapes.contains(port.name) ? size < 0 : onnx::isOpen(size);
+        });
+    if (port.kind == onnx::FilePort::Kind::Tensor && !isKnown)
+      return failure(Error::Code::Usage, port.name,
+                     "{} has sizes that are known at run time only: name its shape, too",
+                     port.hasShape ? toString(port.shape) : "the input");
+  }
+  if (settings.buckets != Buckets::Off) {
+    INGOT_ASSIGN(const RowPadding *const padding, paddingOf(all, {}));
+    if (padding)
+      padding->pad(all);
+  }
   INGOT_TRY(find(all, {}));
   return {};
 }
 
-Result<const RowPadding *> ShapedPrograms::paddingOf(const Tensors &inputs) {
-  const Shapes shapes = shapesOf(inputs);
+Result<const RowPadding *> ShapedPrograms::paddingOf(const Shapes &shapes, const Tensors &values) {
   const std::string key = describe(shapes, {});
   auto known = paddings.find(key);
   if (known == paddings.end()) {
-    INGOT_ASSIGN(RowPadding padding,
-                 RowPadding::of(onnxFile, inputPorts, inputs, settings.compile, settings.device));
-    known = paddings.emplace(key, std::move(padding)).first;
+    ++done.proofs;
+    if (int64_t(paddings.size()) >= paddingsPerProgram * settings.mostPrograms)
+      paddings.erase(std::ranges::min_element(
+          paddings, {}, [](const auto &entry) { return entry.second.lastUse; }));
+    Result<RowPadding> padding =
+        RowPadding::of(onnxFile, inputPorts, shapes, values, settings.compile, settings.device);
+    if (!padding && values.empty())
+      return tl::unexpected(padding.error()); // with values it may be for a better reason
+    known = paddings.emplace(key, Padding{std::move(padding), 0}).first;
   }
-  return known->second.pads() ? &known->second : nullptr;
+  known->second.lastUse = ++paddingUses;
+  const Result<RowPadding> &padding = known->second.padding;
+  if (!padding)
+    return tl::unexpected(padding.error());
+  return padding->pads() ? &*padding : nullptr;
 }
 
 Result<Tensors> ShapedPrograms::run(const Tensors &inputs) {
   ++done.runs;
+  INGOT_TRY(checkComplete(inputs));
   const RowPadding *padding = nullptr;
   if (settings.buckets != Buckets::Off) {
-    INGOT_ASSIGN(padding, paddingOf(inputs));
+    INGOT_ASSIGN(padding, paddingOf(shapesOf(inputs), inputs));
   }
   if (!padding) {
-    INGOT_ASSIGN(LoadedModel *const loaded, find(inputs));
-    return runFunction(*loaded->session, "forward", inputs);
+    INGOT_ASSIGN(Entry *const entry, find(shapesOf(inputs), inputs));
+    return runFunction(*entry->loaded.session, "forward", inputs);
   }
   ++done.padded;
   const Tensors padded = padding->pad(inputs);
-  INGOT_ASSIGN(LoadedModel *const loaded, find(padded));
-  INGOT_ASSIGN(Tensors outputs, runFunction(*loaded->session, "forward", padded));
+  INGOT_ASSIGN(Entry *const entry, find(shapesOf(padded), padded));
+  INGOT_ASSIGN(Tensors outputs, runFunction(*entry->loaded.session, "forward", padded));
   padding->cut(outputs);
   return outputs;
 }
@@ -216,19 +240,36 @@ Status ShapedPrograms::load(Checkpoint checkpoint, const std::string &place) {
 
 struct DynamicModel::Impl {
   std::unique_ptr<ShapedPrograms> programs;
-  mutable std::mutex mutex;
+  std::function<void(const Specialisation &)> onCompile;
+  std::vector<Specialisation> untold; ///< what was compiled since the mutex was locked
+  std::mutex mutex;
+
+  /// What is compiled is told after unlocking: whoever is told may call the model.
+  template <typename Call> auto locked(Call call) {
+    std::unique_lock lock(mutex);
+    auto result = call(*programs);
+    const std::vector<Specialisation> news = std::exchange(untold, {});
+    lock.unlock();
+    for (const Specialisation &one : news)
+      onCompile(one);
+    return result;
+  }
 };
 
 Result<DynamicModel> DynamicModel::open(const std::string &path, const DynamicOptions &options) {
   INGOT_ASSIGN(CompileOptions compile, toCompileOptions(options, std::nullopt));
   auto impl = std::make_shared<Impl>();
+  impl->onCompile = options.onCompile;
+  std::function<void(const Specialisation &)> note;
+  if (options.onCompile)
+    note = [&untold = impl->untold](const Specialisation &one) { untold.push_back(one); };
   INGOT_ASSIGN(impl->programs, ShapedPrograms::open(path, {.compile = std::move(compile),
                                                            .device = options.device,
                                                            .threads = options.threads,
                                                            .store = options.store,
                                                            .mostPrograms = options.mostPrograms,
                                                            .buckets = options.buckets,
-                                                           .onCompile = options.onCompile}));
+                                                           .onCompile = std::move(note)}));
   return DynamicModel(std::move(impl));
 }
 
@@ -238,21 +279,19 @@ Result<DynamicModel> DynamicModel::open(const std::string &path) {
 
 std::vector<ModelPort> DynamicModel::ports() const {
   std::vector<ModelPort> ports;
-  for (auto [role, files] : {std::pair(Role::Input, onnx::inputsOf(impl->programs->file())),
-                             std::pair(Role::Output, onnx::outputsOf(impl->programs->file()))})
-    for (const onnx::FilePort &port : files.value_or(std::vector<onnx::FilePort>()))
+  for (const auto &[role, files] : {std::pair(Role::Input, &impl->programs->inputs()),
+                                    std::pair(Role::Output, &impl->programs->outputs())})
+    for (const onnx::FilePort &port : *files)
       ports.push_back({port.name, role, port.type, port.shape, ""});
   return ports;
 }
 
 Status DynamicModel::prepare(const std::map<std::string, Shape> &shapes) {
-  std::lock_guard lock(impl->mutex);
-  return impl->programs->prepare(shapes);
+  return impl->locked([&](ShapedPrograms &programs) { return programs.prepare(shapes); });
 }
 
 Result<Tensors> DynamicModel::run(const Tensors &inputs) {
-  std::lock_guard lock(impl->mutex);
-  return impl->programs->run(inputs);
+  return impl->locked([&](ShapedPrograms &programs) { return programs.run(inputs); });
 }
 
 Status DynamicModel::load(const std::string &path) {

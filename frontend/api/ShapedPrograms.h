@@ -27,9 +27,8 @@ public:
   };
   static Result<std::unique_ptr<ShapedPrograms>> open(const std::string &path, Settings settings);
 
-  const onnx::OnnxFile &file() const { return onnxFile; }
-  /// The session of a program for these inputs. Other calls may end it: it is used before them.
-  Result<LoadedModel *> find(const Tensors &inputs);
+  const std::vector<onnx::FilePort> &inputs() const { return inputPorts; }
+  const std::vector<onnx::FilePort> &outputs() const { return outputPorts; }
   Status prepare(const std::map<std::string, Shape> &shapes);
   Result<Tensors> run(const Tensors &inputs);
   /// What the last run was of.
@@ -53,20 +52,28 @@ private:
   ShapedPrograms(onnx::OnnxFile file, Settings settings)
       : onnxFile(std::move(file)), settings(std::move(settings)) {}
 
+  Status checkComplete(const Tensors &inputs) const;
   Result<Entry *> find(const Shapes &shapes, const Tensors &values);
   Result<Entry *> compile(const Shapes &shapes, const Tensors &values);
   Status fill(Session &session);
-  /// How the inputs are padded, or nothing where they need not or must not be.
-  Result<const RowPadding *> paddingOf(const Tensors &inputs);
+  /// How the inputs are padded, or nothing where they need not or must not be. Without values where
+  /// they are not known yet.
+  Result<const RowPadding *> paddingOf(const Shapes &shapes, const Tensors &values);
 
   onnx::OnnxFile onnxFile;
   Settings settings;
   bool isOpen = false; ///< the file leaves sizes open
-  std::vector<onnx::FilePort> inputPorts;
+  std::vector<onnx::FilePort> inputPorts, outputPorts;
   std::shared_ptr<Device> device; ///< null for `reference`
   std::shared_ptr<Store> shared;
   std::list<Entry> entries; ///< the last one used first
-  std::map<std::string, RowPadding> paddings;
+  /// What is known of shapes, refusals too.
+  struct Padding {
+    Result<RowPadding> padding;
+    int64_t lastUse;
+  };
+  std::map<std::string, Padding> paddings;
+  int64_t paddingUses = 0;
   std::optional<Checkpoint> given;
   std::string givenPlace;
   /// What the store has of `given`. Who shares the store may have changed it since.

@@ -4,6 +4,7 @@
 #pragma once
 #include "frontend/api/Model.h"
 #include "frontend/onnx/OnnxFile.h"
+#include <algorithm>
 #include <set>
 
 namespace ingot::onnx {
@@ -33,10 +34,17 @@ struct FilePort {
   std::string name;
   Kind kind = Kind::Tensor;
   ElementType type = ElementType::F32;
-  Shape shape;                      ///< -1: not known before run time
+  Shape shape;                      ///< see isOpen
   std::vector<std::string> symbols; ///< a name for each dimension; empty where it has none
   bool hasShape = true;
 };
+
+/// Whether a size of a port is not known before run time. Exporters write 0 for that, too.
+constexpr bool isOpen(int64_t size) { return size <= 0; }
+/// Whether all sizes are known.
+inline bool isClosed(const FilePort &port) {
+  return port.hasShape && std::ranges::none_of(port.shape, isOpen);
+}
 
 /// Inputs that no initializer fills, or outputs. Unsupported for what is not made of tensors.
 Result<std::vector<FilePort>> inputsOf(const OnnxFile &file);

@@ -33,14 +33,13 @@ Value joinFirstTwo(OpBuilder &builder, Value value) {
 /// iterations of a loop, which compiles in the time of one. Both add up the blocks in one order.
 class Blocks {
 public:
-  Blocks(const RowRegion &region, int64_t rows, int64_t count)
-      : region(region), ops(region.ops()), rows(rows), count(count),
-        size(llvm::divideCeil(rows, count)), builder(ops.back()) {}
+  Blocks(const RowRegion &region, int64_t rows)
+      : region(region), ops(region.ops()), rows(rows), builder(ops.back()) {}
 
-  void emit(int64_t mostWrittenOut);
+  bool fitLoop(int64_t blocks) const;
+  void emit(int64_t blocks, bool areLoop);
 
 private:
-  bool fitLoop() const;
   void writeOut();
   void loop();
   Value operandOf(Operation *op, unsigned index);
@@ -60,7 +59,7 @@ private:
 
   const RowRegion &region;
   std::vector<Operation *> ops;
-  int64_t rows, count, size;
+  int64_t rows, count = 0, size = 0;
   OpBuilder builder;
   graph::LoopOp iterations; ///< null while blocks are written out
   // Of the block that is being emitted:
@@ -78,13 +77,13 @@ std::optional<int64_t> Blocks::slicedDimension(Operation *op, unsigned index) co
   return dimensionOf(member.loops.operands[index], member.loop);
 }
 
-/// Whether all blocks are equal, and each takes and gives one piece of memory that starts at a
+/// Whether so many blocks are equal, and each takes and gives one piece of memory that starts at a
 /// multiple of what kernels may expect.
-bool Blocks::fitLoop() const {
+bool Blocks::fitLoop(int64_t blocks) const {
   auto isPiece = [&](Value value, int64_t dimension) {
-    return dimension == 0 && bytesOf(value) / count % 64 == 0;
+    return dimension == 0 && bytesOf(value) / blocks % 64 == 0;
   };
-  return rows % count == 0 && llvm::all_of(ops, [&](Operation *op) {
+  return rows % blocks == 0 && llvm::all_of(ops, [&](Operation *op) {
            for (unsigned index = 0; index < region.member(op).loops.operands.size(); ++index)
              if (std::optional<int64_t> dimension = slicedDimension(op, index))
                if (!isPiece(op->getOperand(index), *dimension))
@@ -250,9 +249,7 @@ void Blocks::loop() {
     sums.push_back(whole);
     // -0 is what a sum may start with: -0 + x is x, of whatever sign.
     auto type = tensorType(whole);
-    Type element = type.getElementType();
-    starts.push_back(constant(type, isa<FloatType>(element) ? builder.getFloatAttr(element, -0.0)
-                                                            : builder.getZeroAttr(element)));
+    starts.push_back(constant(type, builder.getFloatAttr(type.getElementType(), -0.0)));
   }
   SmallVector<Type> types(ValueRange(sums).getTypes());
   for (Value whole : pieces) {
@@ -283,11 +280,13 @@ void Blocks::loop() {
     replace(whole, joinFirstTwo(builder, stack));
 }
 
-void Blocks::emit(int64_t mostWrittenOut) {
+void Blocks::emit(int64_t blocks, bool areLoop) {
+  count = blocks;
+  size = llvm::divideCeil(rows, count);
   std::vector<Operation *> dependents = region.dependents();
   Operation *last = ops.back();
   builder.setInsertionPointAfter(last);
-  if (count > mostWrittenOut && fitLoop())
+  if (areLoop)
     loop();
   else
     writeOut();
@@ -299,9 +298,14 @@ void Blocks::emit(int64_t mostWrittenOut) {
     op->erase();
 }
 
-/// As few blocks as keep the limit; blocks of one size where that takes at most twice as many.
+/// As few blocks as keep the limit.
+int64_t fewestBlocks(int64_t rows, int64_t bytes, int64_t limit) {
+  return std::min<int64_t>(rows, llvm::divideCeil(bytes, limit));
+}
+
+/// Those, or up to twice as many where these are of one size.
 int64_t countBlocks(int64_t rows, int64_t bytes, int64_t limit) {
-  int64_t least = std::min<int64_t>(rows, llvm::divideCeil(bytes, limit));
+  const int64_t least = fewestBlocks(rows, bytes, limit);
   for (int64_t count = least; count <= 2 * least; ++count)
     if (rows % count == 0)
       return count;
@@ -336,11 +340,23 @@ private:
     return most;
   }
 
-  /// Cuts the first contraction that is larger than `most` and can be cut.
+  /// A number of blocks that are more than are written out, and fit a loop; else 0.
+  int64_t countIterations(const Blocks &blocks, int64_t rows, int64_t bytes) const {
+    if (countBlocks(rows, bytes, limit) <= writtenOut)
+      return 0;
+    const int64_t least = fewestBlocks(rows, bytes, limit);
+    for (int64_t count = std::max<int64_t>(least, writtenOut + 1); count <= 2 * least; ++count)
+      if (blocks.fitLoop(count))
+        return count;
+    return 0;
+  }
+
+  /// Cuts the first contraction that is larger than the limit and can be cut: into a loop, or where
+  /// it is larger than `most` into blocks that are written out.
   bool blockOne(func::FuncOp function, int64_t most) {
     auto visit = [&](graph::ContractOp contract) {
       int64_t bytes = bytesOf(contract);
-      if (bytes <= most)
+      if (bytes <= limit)
         return WalkResult::advance();
       auto type = tensorType(contract);
       for (int64_t dimension = 0; dimension < type.getRank(); ++dimension) {
@@ -348,7 +364,13 @@ private:
         RowRegion region(contract);
         if (rows == 1 || !region.grow(dimension))
           continue;
-        Blocks(region, rows, countBlocks(rows, bytes, most)).emit(writtenOut);
+        Blocks blocks(region, rows);
+        if (const int64_t count = countIterations(blocks, rows, bytes))
+          blocks.emit(count, /*areLoop=*/true);
+        else if (bytes > most)
+          blocks.emit(countBlocks(rows, bytes, most), /*areLoop=*/false);
+        else
+          continue;
         return WalkResult::interrupt();
       }
       return WalkResult::advance();

@@ -105,8 +105,9 @@ def BlockRows : Pass<"block-rows", "::mlir::ModuleOp"> {
     linear layer, its loss and their gradients. Each block's ops wait for the block before; values with
     rows are joined, sums over rows are added block by block. Left alone is what would have to be stored
     whole anyway (the function returns it, say) and ops that mix rows. The number of blocks follows from
-    the shapes, and is 64 at most. More than `written-out` equal blocks, each of which takes and gives pieces
-    of memory at multiples of 64 bytes, are the iterations of a loop; all others are written out.
+    the shapes. More than `written-out` are the iterations of a loop, if a number up to twice the least one
+    gives equal blocks that take and give pieces of memory at multiples of 64 bytes; all others are written
+    out, 64 at most.
     Numbers: sums over rows (weight gradients) are added in another order, the same in a loop as written
     out; sums that are made of joined rows later may be, since a loop's rows lie in one piece of memory;
     all else is the same.

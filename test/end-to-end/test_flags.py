@@ -4,6 +4,7 @@ import os
 import tempfile
 import unittest
 
+import onnx_file
 from support import INGOT, TEXT, TINY, lines, run, write
 
 COMMANDS = ["compile", "run", "train", "eval", "generate", "plan", "bench", "tune", "inspect", "check", "emulate", "convert",
@@ -163,6 +164,7 @@ class EveryOption(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             text = write(folder, "text.txt", TEXT)
             run("compile", "mlp", "--layers=4,3", "--batch=2", "-o", f"{folder}/m.ingot")
+            write(folder, "m.onnx", onnx_file.classifier(2))
             run("train", "mlp", "--layers=4,3", "--batch=2", "--data=random", "--steps=1", f"--out={folder}/run")
             random = ["--data=random", "--steps=0"]
             for flag, *arguments in [
@@ -211,6 +213,11 @@ class EveryOption(unittest.TestCase):
                     ("--layers", "run", f"{folder}/m.ingot", "--layers=3,4"),
                     ("--layers", "run", f"{folder}/run", "--layers=3,4"),
                     ("--seed", "run", f"{folder}/run", "--seed=3"),
+                    ("--seed", "run", f"{folder}/m.onnx", "--seed=3"),
+                    ("--buckets", "run", f"{folder}/m.onnx", "--function=init", "--buckets=pow2"),
+                    ("--buckets", "run", f"{folder}/m.ingot", "--buckets=pow2"),
+                    ("--buckets", "run", f"{folder}/run", "--buckets=pow2"),
+                    ("--buckets", "run", "mlp", "--buckets=off"),
                     ("--parameters", "run", f"{folder}/run", f"--parameters={folder}/run"),
                     ("--tolerance", "run", f"{folder}/run", "--tolerance=1"),
                     ("--loss", "check", "mlp", "--loss=mse"),

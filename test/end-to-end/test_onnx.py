@@ -71,9 +71,31 @@ class Onnx(unittest.TestCase):
         report, log = runs((3, 4, 3), "--json", "--buckets=pow2", "--expected_output=@" + out[3], "--tolerance=0")
         self.assertEqual((report["runs"], report["compilations"], report["padded_runs"]), (3, 1, 2))
         self.fail("'x' is 3x4, not 2x4", "run", self.open, f"--input=@{batch(3)}", "--shapes=x:2x4", code=2)
-        self.fail("has only 1 outputs in each of 2 runs", "run", self.open, f"--input=@{batch(2)}",
-                  f"--input=@{batch(3)}", *[f"--output=@{path}" for path in out[:3]], code=2)
         self.fail("--buckets", "run", self.open, f"--input=@{batch(3)}", "--buckets=some", code=2)
+        process = self.run_open(2, 3, *[f"--output=@{path}" for path in out[:3]])
+        self.assertEqual(process.returncode, 2)
+        self.assertIn("has only 1 outputs in each of 2 runs", process.stderr)
+        self.assertNotIn("program 1", process.stderr, "nothing was compiled for that")
+
+    def run_open(self, *sizes_and_flags):
+        """Runs of so many rows."""
+        files = [write(self.folder, f"x{rows}.npy", onnx_file.npy([rows, 4], sum(self.rows[:rows], [])))
+                 for rows in sizes_and_flags if isinstance(rows, int)]
+        return run("run", self.open, *[f"--input=@{file}" for file in files],
+                   *[flag for flag in sizes_and_flags if isinstance(flag, str)])
+
+    def test_why_something_was_compiled_is_told_once(self):
+        process = self.run_open(2, 2, 3, 2, "--explain-cache", f"--cache={self.folder}/cache")
+        self.assertEqual(process.returncode, 0, process.stderr)
+        self.assertEqual(process.stderr.count("cache: miss"), 2, process.stderr)
+
+    def test_runs_before_one_that_fails_leave_their_outputs(self):
+        wide = write(self.folder, "wide.npy", onnx_file.npy([2, 5], [0.0] * 10))
+        out = os.path.join(self.folder, "first.npy")
+        process = self.run_open(3, f"--input=@{wide}", f"--output=@{out}")
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("dimension 1 is 4 in the file, not 5", process.stderr)
+        self.succeed("run", self.open, f"--input=@{self.folder}/x3.npy", f"--expected_output=@{out}")
         self.fail("no first dimension of its inputs is open", "run", self.fixed, f"--input=@{self.x}", "--buckets=pow2")
 
     def test_inspect_needs_no_sizes(self):

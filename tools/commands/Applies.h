@@ -40,6 +40,8 @@ enum class Circumstance {
   LikeliestToken,  ///< temperature 0: nothing is drawn
   OwnParameters,   ///< the model is a checkpoint, which holds its parameters
   SavedParameters, ///< parameters come from a checkpoint
+  FileParameters,  ///< parameters come with the ONNX file
+  OneShape,        ///< one program alone: of a model that is no ONNX file, or of another function
   NothingExpected, ///< no result is compared
   JsonOutput,
   IrOutput, ///< a stage is printed instead of a summary

@@ -65,10 +65,11 @@ void CompileFlags::declare(CLI::App &app) {
                  "on (default): use the block sizes that `ingot tune` found on this machine; off: "
                  "do not. Results are the same")
       ->group(group);
-  app.add_flag("--tf32", tf32,
-               "a GPU rounds f32 factors of linear layers, matrix products and convolutions, forward "
-               "and backward, to tf32, 10 bits of mantissa, and multiplies them on tensor cores; sums "
-               "stay f32. Default: exactly")
+  app.add_flag(
+         "--tf32", tf32,
+         "a GPU rounds f32 factors of linear layers, matrix products and convolutions, forward "
+         "and backward, to tf32, 10 bits of mantissa, and multiplies them on tensor cores; sums "
+         "stay f32. Default: exactly")
       ->group(group);
   app.add_option("--cache", cacheDirectory, "directory of the compile cache")->group(group);
   app.add_flag("--no-cache", noCache, "compile without reading or filling the cache")->group(group);
@@ -101,7 +102,7 @@ Result<CompileOptions> CompileFlags::options(const std::optional<TrainingOptions
       options.target += ",tf32";
   }
   options.training = training;
-  options.memory.packWeights = true; // no command shares its store
+  options.memory.packWeights = true; // ShapedPrograms decides where programs share a store
   if (memory) {
     INGOT_ASSIGN(options.memory.budget, parseBytes("--memory", *memory));
   }

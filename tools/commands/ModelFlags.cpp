@@ -173,20 +173,19 @@ Status ModelFlags::learnShapes(const std::vector<Shape> &arrays) {
   INGOT_ASSIGN(const int64_t rows, batchOr(std::min(arrays[0][0], usualBatch), arrays[0][0]));
   for (size_t i = 0; i < ports.size() && i < arrays.size(); ++i) {
     const onnx::FilePort &port = ports[i];
-    if (batch && port.hasShape && !port.shape.empty() && port.shape[0] >= 0 &&
+    if (batch && port.hasShape && !port.shape.empty() && !onnx::isOpen(port.shape[0]) &&
         port.shape[0] != rows)
       return failure(Error::Code::Usage, "--batch", "the file's '{}' has {} rows, not {}",
                      port.name, port.shape[0], rows);
-    const bool isKnown = port.hasShape && std::ranges::find(port.shape, -1) == port.shape.end();
-    if (isKnown || (port.hasShape && port.shape.empty()))
+    if (isClosed(port))
       continue;
     // Images [rows, 28, 28] feed [rows, 1, 28, 28].
     const bool isFolded = port.hasShape && port.shape.size() != arrays[i].size();
     Shape shape = isFolded ? port.shape : arrays[i];
-    if (std::ranges::find(shape.begin() + 1, shape.end(), -1) != shape.end())
+    if (std::any_of(shape.begin() + 1, shape.end(), onnx::isOpen))
       continue;
-    shape[0] = port.hasShape && port.shape[0] >= 0 ? port.shape[0] : rows;
-    known.shapes[port.name] = std::move(shape);
+    shape[0] = port.hasShape && !onnx::isOpen(port.shape[0]) ? port.shape[0] : rows;
+    known[port.name] = std::move(shape);
   }
   return {};
 }
@@ -207,7 +206,7 @@ Status ModelFlags::checkShapes(const std::vector<std::vector<NamedTensor>> &runs
 }
 
 Result<Model> ModelFlags::importOnnx() const {
-  onnx::ImportOptions options = known;
+  onnx::ImportOptions options{.shapes = known};
   for (const std::string &text : shapes) {
     INGOT_ASSIGN(auto named, parseNamedShape(text));
     options.shapes[named.first] = std::move(named.second);

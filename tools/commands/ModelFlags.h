@@ -11,9 +11,9 @@ struct ModelFlags {
   std::string model; ///< `gpt`, `mlp`, a `.mlir` file or `-`
   std::optional<std::string> size, layers;
   std::optional<int64_t> heads, width, sequence, vocabulary;
-  std::optional<std::string> batch; ///< a number, or `all`
-  std::vector<std::string> shapes;  ///< of an ONNX file's inputs: `x:1x3x224x224`
-  onnx::ImportOptions known;        ///< what a command knows of them besides
+  std::optional<std::string> batch;   ///< a number, or `all`
+  std::vector<std::string> shapes;    ///< of an ONNX file's inputs: `x:1x3x224x224`
+  std::map<std::string, Shape> known; ///< what a command knows of them besides
 
   void declare(CLI::App &app);
   /// --shapes and --batch alone, for commands whose models are files.

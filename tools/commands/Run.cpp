@@ -152,19 +152,19 @@ std::string filePath(const std::string &text) {
   return text.starts_with('@') ? text.substr(1) : text;
 }
 
-Status writeOutputs(const RunFlags &flags, const Values &outputs) {
+Status writeOutputs(const RunFlags &flags, const Values &outputs, size_t first) {
   for (size_t i = 0; i < outputs.size(); ++i) {
-    if (i < flags.outputs.size())
-      INGOT_TRY(writeNpy(filePath(flags.outputs[i]), outputs[i].value));
+    if (first + i < flags.outputs.size())
+      INGOT_TRY(writeNpy(filePath(flags.outputs[first + i]), outputs[i].value));
     else if (flags.expected.empty() && flags.outputs.empty() && !flags.json)
       print("{}: {}\n", outputs[i].name, printTensor(outputs[i].value));
   }
   return {};
 }
 
-Status compareOutputs(const RunFlags &flags, const Values &outputs) {
-  for (size_t i = 0; i < flags.expected.size(); ++i) {
-    INGOT_ASSIGN(Tensor expected, parseTensor("--expected_output", flags.expected[i]));
+Status compareOutputs(const RunFlags &flags, const Values &outputs, size_t first) {
+  for (size_t i = 0; i < outputs.size() && first + i < flags.expected.size(); ++i) {
+    INGOT_ASSIGN(Tensor expected, parseTensor("--expected_output", flags.expected[first + i]));
     const auto &[output, value] = outputs[i];
     if (expected.shape() != value.shape())
       return failure(Error::Code::Mismatch, output, "is {}, expected {}", toString(value.shape()),
@@ -178,6 +178,15 @@ Status compareOutputs(const RunFlags &flags, const Values &outputs) {
     if (!flags.json)
       print("{}: as expected (relative difference {:.3g})\n", output, difference.relative());
   }
+  return {};
+}
+
+/// What is done with the outputs of a run, before the next one, which may fail. `first` of all
+/// outputs is the first of them; afterwards it is that of the next run.
+Status handOut(const RunFlags &flags, const Values &outputs, size_t &first) {
+  INGOT_TRY(writeOutputs(flags, outputs, first));
+  INGOT_TRY(compareOutputs(flags, outputs, first));
+  first += outputs.size();
   return {};
 }
 
@@ -204,15 +213,15 @@ std::vector<Circumstance> circumstances(const RunFlags &flags) {
     result.push_back(Circumstance::OwnParameters);
   if (flags.model.isCheckpoint() || !flags.parameters.empty())
     result.push_back(Circumstance::SavedParameters);
+  result.push_back(isDynamic(flags) ? Circumstance::FileParameters : Circumstance::OneShape);
   return result;
 }
 
-/// What was done, and all outputs in order.
+/// What was done.
 struct Done {
   DynamicCounts counts;
   int64_t programs = 1;
   double compileMs = 0;
-  Values outputs;
 };
 
 /// A model, program or checkpoint of fixed shapes.
@@ -238,8 +247,9 @@ Result<Done> runTarget(RunFlags &flags) {
   INGOT_ASSIGN(const std::vector<Values> runs, readInputs(flags, names));
   INGOT_TRY(checkOutputs(flags, results.size(), runs.size()));
   INGOT_TRY(fillParameters(flags, target));
-  Done done;
   INGOT_TRY(checkComplete(flags, runs, needed));
+  Done done;
+  size_t first = 0;
   for (const Values &inputs : runs) {
     for (const NamedTensor &input : inputs)
       INGOT_TRY(session.write(function->name, input.name, input.value));
@@ -250,7 +260,7 @@ Result<Done> runTarget(RunFlags &flags) {
       outputs.push_back({port->name, std::move(value)});
     }
     INGOT_TRY(keepCounted(*function, outputs));
-    std::ranges::move(outputs, std::back_inserter(done.outputs));
+    INGOT_TRY(handOut(flags, outputs, first));
     ++done.counts.runs;
   }
   done.counts.compilations = !flags.model.isProgram();
@@ -273,6 +283,14 @@ Result<Done> runFile(RunFlags &flags) {
   INGOT_ASSIGN(const std::vector<Values> runs, readInputs(flags, names));
   INGOT_TRY(checkComplete(flags, runs, needed));
   INGOT_TRY(flags.model.checkShapes(runs));
+  // How many tensors a sequence has, only a program says.
+  INGOT_ASSIGN(const std::vector<onnx::FilePort> outputs, onnx::outputsOf(file));
+  using Kind = onnx::FilePort::Kind;
+  const bool isCountKnown = std::ranges::none_of(outputs, [](const onnx::FilePort &port) {
+    return port.kind == Kind::Sequence || port.kind == Kind::OptionalSequence;
+  });
+  if (isCountKnown)
+    INGOT_TRY(checkOutputs(flags, outputs.size(), runs.size()));
   constexpr std::string_view kinds[] = {"off", "pow2"};
   INGOT_ASSIGN(const size_t buckets, choose("--buckets", flags.buckets, kinds));
   ShapedPrograms::Settings settings;
@@ -292,21 +310,26 @@ Result<Done> runFile(RunFlags &flags) {
     INGOT_ASSIGN(Checkpoint checkpoint, openCheckpoint(flags.parameters));
     INGOT_TRY(programs->load(std::move(checkpoint), flags.parameters));
   }
-  Done done;
+  size_t first = 0;
   for (const Values &inputs : runs) {
     Tensors given;
     for (const NamedTensor &input : inputs)
       given[input.name] = input.value;
+    const int64_t before = programs->counts().compilations;
     INGOT_ASSIGN(Tensors results, programs->run(given));
     const LoadedModel &used = programs->lastUsed();
-    if (done.outputs.empty() || runs.size() > 1)
+    if (programs->counts().compilations > before)
       flags.compile.explain(used.report);
     const std::vector<const Port *> order = portsOf(*used.session->program().function("forward"),
                                                     [](Role role) { return role == Role::Output; });
-    INGOT_TRY(checkOutputs(flags, order.size(), runs.size()));
+    if (!isCountKnown)
+      INGOT_TRY(checkOutputs(flags, order.size(), runs.size()));
+    Values values;
     for (const Port *port : order)
-      done.outputs.push_back({port->name, std::move(results.at(port->name))});
+      values.push_back({port->name, std::move(results.at(port->name))});
+    INGOT_TRY(handOut(flags, values, first));
   }
+  Done done;
   done.counts = programs->counts();
   done.programs = programs->size();
   done.compileMs = programs->compileMs();
@@ -316,8 +339,6 @@ Result<Done> runFile(RunFlags &flags) {
 Status run(const CLI::App &app, RunFlags &flags) {
   INGOT_TRY(refuseIdleOptions(app, circumstances(flags)));
   INGOT_ASSIGN(Done done, isDynamic(flags) ? runFile(flags) : runTarget(flags));
-  INGOT_TRY(writeOutputs(flags, done.outputs));
-  INGOT_TRY(compareOutputs(flags, done.outputs));
   const DynamicCounts &counts = done.counts;
   if (flags.json)
     print("{}\n", toText({{"runs", counts.runs},

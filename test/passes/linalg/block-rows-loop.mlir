@@ -41,3 +41,39 @@ func.func @loss(%x: tensor<128x16xf32>, %w: tensor<1000x16xf32>) -> (tensor<128x
   %dw = graph.contract %d, %x batch [] x [] over [0] x [0] : tensor<128x1000xf32>, tensor<128x16xf32> -> tensor<1000x16xf32>
   return %s, %dx, %dw : tensor<128xf32>, tensor<128x16xf32>, tensor<1000x16xf32>
 }
+
+// Eight blocks of 20 rows would keep the limit, but their sums' pieces are of 80 bytes; those of ten are of 64.
+// CHECK-LABEL: func.func @fitting(
+// CHECK: arith.constant dense<10> : tensor<i64>
+// CHECK: graph.loop
+// CHECK: graph.contract {{.*}} -> tensor<16x800xf32>
+// CHECK-NOT: graph.contract
+func.func @fitting(%x: tensor<160x16xf32>, %w: tensor<800x16xf32>) -> tensor<160xf32> {
+  %zero = arith.constant dense<0.0> : tensor<160xf32>
+  %y = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<160x16xf32>, tensor<800x16xf32> -> tensor<160x800xf32>
+  %s = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%y : tensor<160x800xf32>) outs(%zero : tensor<160xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.addf %in, %out : f32
+    linalg.yield %0 : f32
+  } -> tensor<160xf32>
+  return %s : tensor<160xf32>
+}
+
+// A loop may have more than the 64 blocks that are written out at most.
+// CHECK-LABEL: func.func @many(
+// CHECK: arith.constant dense<128> : tensor<i64>
+// CHECK: graph.loop
+// CHECK: graph.contract {{.*}} -> tensor<16x1000xf32>
+// CHECK-NOT: graph.contract
+func.func @many(%x: tensor<2048x4xf32>, %w: tensor<1000x4xf32>) -> tensor<2048xf32> {
+  %zero = arith.constant dense<0.0> : tensor<2048xf32>
+  %y = graph.contract %x, %w batch [] x [] over [1] x [1] : tensor<2048x4xf32>, tensor<1000x4xf32> -> tensor<2048x1000xf32>
+  %s = linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%y : tensor<2048x1000xf32>) outs(%zero : tensor<2048xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.addf %in, %out : f32
+    linalg.yield %0 : f32
+  } -> tensor<2048xf32>
+  return %s : tensor<2048xf32>
+}
