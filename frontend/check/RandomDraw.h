@@ -68,6 +68,7 @@ public:
 
   void loop();
   void branch();
+  bool isInRegion() const { return depth > 0; } ///< of a loop or a branch
 
   Builder b;
 

@@ -146,6 +146,9 @@ void instanceNorm(Draw &d) {
 }
 void batchNorm(Draw &d) {
   Value x = images(d, 3, d.between(0, 2));
+  // Refused: state in a region, a channel without a variance.
+  if (d.isInRegion() || elementCount(x.shape()) < 2 * x.shape()[1])
+    return;
   auto channel = [&] { return d.fresh(x.type(), {3}); };
   Value scale = channel(), bias = channel();
   auto state = [&](const char *name, double start) {

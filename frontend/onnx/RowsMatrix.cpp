@@ -111,9 +111,47 @@ Items attentionOf(Call &c) {
   return {y, key, value};
 }
 
+/// Pairs of a head's elements, halves of it or neighbours, turned by the angle of their position.
+Items rotaryEmbedding(Call &c) {
+  Value x = c.operand(0), cos = c.operand(1), sin = c.operand(2);
+  const bool isFlat = rank(x) == 3;
+  const Shape whole = x.shape();
+  x = byHead(c, x, "num_heads");
+  if (c.isRefused() || rank(x) != 4)
+    return {c.refuse("its input is not [batch, heads, sequence, size]")};
+  const int64_t size = x.shape()[3], given = c.integer("rotary_embedding_dim", 0),
+                turned = given ? given : size, half = turned / 2;
+  if (turned % 2 || turned > size || rank(cos) < 2 || cos.shape().back() < half ||
+      cos.shape() != sin.shape())
+    return {c.refuse("its angles do not fit the heads")};
+  auto angles = [&](Value cache) {
+    if (c.has(3))
+      cache = c.b.gather(cache, c.operand(3), 0);
+    cache = c.b.slice(cache, rank(cache) - 1, 0, half);
+    return c.b.reshape(cache, {x.shape()[0], 1, x.shape()[2], half});
+  };
+  cos = angles(cos), sin = angles(sin);
+  const bool isInterleaved = c.integer("interleaved", 0) != 0;
+  Value part = c.b.slice(x, 3, 0, turned);
+  const Shape pairs = {x.shape()[0], x.shape()[1], x.shape()[2], isInterleaved ? half : 2,
+                       isInterleaved ? 2 : half};
+  const int64_t apart = isInterleaved ? 4 : 3;
+  auto member = [&](int64_t which) {
+    Value one = c.b.slice(c.b.reshape(part, pairs), apart, which, which + 1);
+    return c.b.reshape(one, {pairs[0], pairs[1], pairs[2], half});
+  };
+  Value first = member(0), second = member(1);
+  Value y = c.b.reshape(c.stack({cos * first - sin * second, sin * first + cos * second}, apart),
+                        part.shape());
+  if (turned < size)
+    y = c.b.concat(std::vector<Value>{y, c.b.slice(x, 3, turned, size)}, 3);
+  return {isFlat ? c.b.reshape(c.b.transpose(y, {0, 2, 1, 3}), whole) : y};
+}
+
 constexpr Row rows[] = {
     {"Attention", 23, newestOpset, attentionOf},
     {"Det", 11, newestOpset, determinant},
+    {"RotaryEmbedding", 23, newestOpset, rotaryEmbedding},
 };
 
 } // namespace

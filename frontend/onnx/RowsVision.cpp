@@ -141,6 +141,170 @@ Items gridSample(Call &c) {
   return {c.b.transpose(y, {0, 3, 1, 2})};
 }
 
+/// Of coordinates: a narrower type holds no whole numbers beyond 256 or 2048.
+ElementType coordinateType(ElementType type) {
+  return type == ElementType::F64 ? ElementType::F64 : ElementType::F32;
+}
+
+/// Where an affine map puts the places of an image, from -1 to 1 along each of its dimensions.
+Items affineGrid(Call &c) {
+  const ElementType type = c.operand(0).type();
+  Value theta = c.b.cast(c.operand(0), coordinateType(type));
+  const Ints size = c.ints(1);
+  if (c.isRefused() || rank(theta) != 3 || !isFloat(type) ||
+      int64_t(size.size()) != theta.shape()[2] + 1 || theta.shape()[1] + 1 != theta.shape()[2] ||
+      theta.shape()[0] != size[0] || elementCount(size) < 1)
+    return {c.refuse("its maps or its size do not fit")};
+  const bool aligns = c.integer("align_corners", 0) != 0;
+  const Shape image(size.begin() + 2, size.end());
+  const int64_t count = int64_t(image.size());
+  std::vector<Value> coordinates;
+  for (int64_t axis = count - 1; axis >= 0; --axis) { // the last dimension comes first
+    const auto length = double(image[size_t(axis)]);
+    const double step = aligns ? length > 1 ? 2 / (length - 1) : 0 : 2 / length;
+    Value number = c.b.iota(image, axis, theta.type());
+    coordinates.push_back((number - c.scalarLike(theta, (length - 1) / 2)) *
+                          c.scalarLike(theta, step));
+  }
+  coordinates.push_back(c.b.broadcast(c.scalarLike(theta, 1), image));
+  Value places = c.b.reshape(c.stack(coordinates, count), {1, -1, count + 1});
+  Shape result = {size[0]};
+  result.insert(result.end(), image.begin(), image.end());
+  result.push_back(count);
+  Value y = c.b.reshape(c.b.matmul(places, c.b.transpose(theta, {0, 2, 1})), result);
+  return {c.b.cast(y, type)};
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// DeformConv
+//===--------------------------------------------------------------------------------------------===//
+
+/// A convolution whose every product reads its pixel, between four, at an offset of its own.
+Items deformConv(Call &c) {
+  const ElementType type = c.operand(0).type();
+  auto operand = [&](size_t index) { return c.b.cast(c.operand(index), coordinateType(type)); };
+  Value x = operand(0), weight = operand(1), offsets = operand(2);
+  if (rank(x) != 4 || rank(weight) != 4 || rank(offsets) != 4)
+    return {c.refuse("only images [batch, channels, height, width] are supported")};
+  const Ints kernel = {weight.shape()[2], weight.shape()[3]};
+  const Ints strides = c.integers("strides", {1, 1}), dilations = c.integers("dilations", {1, 1}),
+             pads = c.integers("pads", {0, 0, 0, 0});
+  const int64_t groups = c.integer("group", 1), offsetGroups = c.integer("offset_group", 1);
+  const Shape &shape = x.shape(), &out = offsets.shape();
+  const int64_t images = shape[0], points = kernel[0] * kernel[1], outputs = weight.shape()[0],
+                places = out[2] * out[3];
+  if (strides.size() != 2 || dilations.size() != 2 || pads.size() != 4 || groups < 1 ||
+      offsetGroups < 1 || shape[1] % groups || shape[1] % offsetGroups || outputs % groups ||
+      weight.shape()[1] != shape[1] / groups || out[0] != images ||
+      out[1] != 2 * points * offsetGroups || elementCount(shape) < 1 || elementCount(out) < 1)
+    return {c.refuse("its weight, its offsets or its numbers do not fit")};
+  const int64_t channels = shape[1] / offsetGroups, parts = images * offsetGroups;
+  Grid g{
+      c,
+      c.b.reshape(c.b.transpose(c.b.reshape(x, {parts, channels, shape[2] * shape[3]}), {0, 2, 1}),
+                  {-1, channels}),
+      c.b.iota({parts, 1, 1}, 0, ElementType::I64) * c.constant({shape[2] * shape[3]}, {}),
+      {shape[2], 0, double(shape[2] - 1)},
+      {shape[3], 0, double(shape[3] - 1)},
+      Edge::Zeros};
+  Value moved = c.b.reshape(offsets, {parts, points, 2, out[2], out[3]});
+  // Of each product: the place without its offset, and the offset.
+  auto coordinate = [&](int64_t axis) {
+    Value offset =
+        c.b.reshape(c.b.slice(moved, 2, axis, axis + 1), {parts, points, out[2], out[3]});
+    const Shape each = {1, points, out[2], out[3]};
+    Value window =
+        c.b.iota(each, 2 + axis, x.type()) * c.scalarLike(x, double(strides[size_t(axis)]));
+    Value point = c.b.iota(each, 1, ElementType::I64);
+    Value inWindow = axis == 0 ? point / c.constant({kernel[1]}, {})
+                               : c.b.remainder(point, c.constant({kernel[1]}, {}));
+    Value start = window - c.scalarLike(x, double(pads[size_t(axis)])) +
+                  c.b.cast(inWindow, x.type()) * c.scalarLike(x, double(dilations[size_t(axis)]));
+    return c.b.reshape(start + offset, {parts, points, places});
+  };
+  Value read = bilinear(g, coordinate(0), coordinate(1)); // [parts, points, places, channels]
+  if (c.has(4))
+    read = read * c.b.reshape(operand(4), {parts, points, places, 1});
+  Value columns = c.b.reshape(c.b.transpose(read, {0, 3, 1, 2}),
+                              {images, groups, shape[1] / groups * points, places});
+  Value y = c.b.matmul(c.b.reshape(weight, {1, groups, outputs / groups, -1}), columns);
+  y = c.b.reshape(y, {images, outputs, out[2], out[3]});
+  return {c.b.cast(c.has(3) ? y + c.alongChannels(y, operand(3)) : y, type)};
+}
+
+//===--------------------------------------------------------------------------------------------===//
+// Col2Im, CenterCropPad
+//===--------------------------------------------------------------------------------------------===//
+
+/// Sums the elements of windows, [batch, channels · window, windows], where they were cut out.
+Items col2Im(Call &c) {
+  Value x = c.operand(0);
+  const Ints image = c.ints(1), block = c.ints(2);
+  const size_t count = image.size();
+  const Ints strides = c.integers("strides", Ints(count, 1)),
+             dilations = c.integers("dilations", Ints(count, 1)),
+             pads = c.integers("pads", Ints(2 * count, 0));
+  if (c.isRefused() || rank(x) != 3 || block.size() != count || strides.size() != count ||
+      dilations.size() != count || pads.size() != 2 * count)
+    return {c.refuse("its attributes do not have a number for each dimension")};
+  Shape padded, windows;
+  for (size_t i = 0; i < count; ++i) {
+    padded.push_back(image[i] + pads[i] + pads[i + count]);
+    windows.push_back((padded[i] - dilations[i] * (block[i] - 1) - 1) / strides[i] + 1);
+  }
+  const int64_t inBlock = elementCount(block), cut = elementCount(windows);
+  if (cut != x.shape()[2] || inBlock < 1 || x.shape()[1] % inBlock)
+    return {c.refuse("its windows are not those of its image")};
+  if (!c.constantFits(inBlock, cut))
+    return {Item::refused()};
+  Ints places; // in the padded image, of each element of each window
+  for (int64_t element = 0; element < inBlock; ++element)
+    for (int64_t window = 0; window < cut; ++window) {
+      int64_t place = 0, inner = 1, e = element, w = window;
+      for (size_t i = count; i-- > 0;) {
+        place += inner * (w % windows[i] * strides[i] + e % block[i] * dilations[i]);
+        inner *= padded[i];
+        w /= windows[i], e /= block[i];
+      }
+      places.push_back(place);
+    }
+  const int64_t batch = x.shape()[0], channels = x.shape()[1] / inBlock;
+  Value zeros = c.b.broadcast(c.scalarLike(x, 0), {batch * channels, elementCount(padded)});
+  Value sums = c.b.scatterAdd(zeros, c.constant(places),
+                              c.b.reshape(x, {batch * channels, inBlock * cut}), 1);
+  Shape whole = {batch, channels};
+  whole.insert(whole.end(), padded.begin(), padded.end());
+  Value y = c.b.reshape(sums, whole);
+  for (size_t i = 0; i < count; ++i)
+    y = c.b.slice(y, int64_t(i) + 2, pads[i], pads[i] + image[i]);
+  return {y};
+}
+
+/// Cuts or pads dimensions to sizes, the middle staying there.
+Items centerCropPad(Call &c) {
+  Value x = c.operand(0);
+  const Ints sizes = c.ints(1);
+  Ints axes = c.integers("axes");
+  if (axes.empty())
+    for (int64_t axis = 0; axis < rank(x); ++axis)
+      axes.push_back(axis);
+  axes = c.axes(x, axes);
+  if (c.isRefused() || axes.size() != sizes.size())
+    return {c.refuse("there must be a size for each axis")};
+  Ints low(size_t(rank(x)), 0), high = low;
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const int64_t axis = axes[i], missing = sizes[i] - x.shape()[size_t(axis)];
+    if (missing < 0) {
+      const int64_t first = -missing / 2;
+      x = c.b.slice(x, axis, first, first + sizes[i]);
+    } else {
+      low[size_t(axis)] = missing / 2;
+      high[size_t(axis)] = missing - missing / 2;
+    }
+  }
+  return {c.b.pad(x, 0, low, high)};
+}
+
 //===--------------------------------------------------------------------------------------------===//
 // MaxUnpool
 //===--------------------------------------------------------------------------------------------===//
@@ -285,8 +449,9 @@ Items roiAlign(Call &c) {
 }
 
 constexpr Row rows[] = {
-    {"GridSample", 16, newestOpset, gridSample},
-    {"MaxUnpool", 9, newestOpset, maxUnpool},
+    {"AffineGrid", 20, newestOpset, affineGrid}, {"CenterCropPad", 18, newestOpset, centerCropPad},
+    {"Col2Im", 18, newestOpset, col2Im},         {"DeformConv", 19, newestOpset, deformConv},
+    {"GridSample", 16, newestOpset, gridSample}, {"MaxUnpool", 9, newestOpset, maxUnpool},
     {"RoiAlign", 10, newestOpset, roiAlign},
 };
 

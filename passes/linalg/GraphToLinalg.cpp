@@ -306,12 +306,11 @@ Value Converter::pad(graph::PadOp op) {
     OpBuilder::InsertionGuard guard(builder);
     SmallVector<Type> indices(shape.size(), builder.getIndexType());
     builder.createBlock(&result.getRegion(), {}, indices, locations);
-    Value scalar;
-    DenseElementsAttr constant;
-    if (matchPattern(op.getValue(), m_Constant(&constant)))
-      scalar = arith::ConstantOp::create(builder, location(), constant.getSplatValue<TypedAttr>());
-    else
-      scalar = tensor::ExtractOp::create(builder, location(), op.getValue(), ValueRange());
+    DenseElementsAttr constant; // a computed value became a choice, see PadByComputedValue
+    [[maybe_unused]] const bool isConstant = matchPattern(op.getValue(), m_Constant(&constant));
+    assert(isConstant && "prepareForLinalg leaves constant values alone");
+    Value scalar =
+        arith::ConstantOp::create(builder, location(), constant.getSplatValue<TypedAttr>());
     tensor::YieldOp::create(builder, location(), scalar);
     return result;
   };

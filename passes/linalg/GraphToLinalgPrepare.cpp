@@ -1,5 +1,6 @@
 /// Rewrites on the graph dialect that decide what can fuse: composites fall apart, and reshapes,
 /// transposes and sums of padded pieces take the forms that kernels absorb.
+#include "ir/dialect/GraphBuilder.h"
 #include "ir/formulas/TupleReductions.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
@@ -271,6 +272,30 @@ void oneFormOfAttention(AttentionOp op) {
 }
 
 //===--------------------------------------------------------------------------------------------===//
+// Padding
+//===--------------------------------------------------------------------------------------------===//
+
+/// pad(x, v) of a computed v → select(pad(true, false), pad(x, 0), v). A tensor.pad yields its
+/// value from a region, where kernels see no operand that has to be computed before.
+struct PadByComputedValue : OpRewritePattern<PadOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PadOp op, PatternRewriter &rewriter) const override {
+    DenseElementsAttr constant;
+    if (matchPattern(op.getValue(), m_Constant(&constant)))
+      return rewriter.notifyMatchFailure(op, "the value is a constant");
+    GraphBuilder g(rewriter, op.getLoc());
+    auto padded = [&](Value x) {
+      Value zero = g.scalar(tensorType(x).getElementType(), 0);
+      return g.make<PadOp>(x, zero, op.getLow(), op.getHigh(), op.getInterior());
+    };
+    auto flags = tensorType(op.getOperand()).clone(rewriter.getI1Type());
+    rewriter.replaceOp(op, g.select(padded(g.splat(flags, 1)), padded(op.getOperand()),
+                                    g.broadcastLike(op.getValue(), op.getResult())));
+    return success();
+  }
+};
+
+//===--------------------------------------------------------------------------------------------===//
 // Activations
 //===--------------------------------------------------------------------------------------------===//
 
@@ -417,10 +442,9 @@ LogicalResult prepareForLinalg(func::FuncOp function) {
   if (failed(prepareLoops(function)))
     return failure();
   RewritePatternSet patterns(function.getContext());
-  patterns
-      .add<DecomposeComposite, JoinAfterContract, JoinAfterReduce, ChoiceOfValue,
-           JoinAfterElementwise, ReshapeOfReshape, TransposeIntoContract, SignOfRelu, PadsToConcat>(
-          function.getContext());
+  patterns.add<DecomposeComposite, JoinAfterContract, JoinAfterReduce, ChoiceOfValue,
+               JoinAfterElementwise, ReshapeOfReshape, TransposeIntoContract, SignOfRelu,
+               PadByComputedValue, PadsToConcat>(function.getContext());
   // Not converging means more rounds than the driver allows: the rewrites that ran are valid.
   (void)applyPatternsGreedily(function, std::move(patterns));
   function.walk(oneFormOfAttention);

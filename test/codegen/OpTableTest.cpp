@@ -74,7 +74,7 @@ void addOps(mlir::ModuleOp module, std::set<std::string> &names) {
   });
 }
 
-/// Beside the documentation's examples, whose sizes and pads are known at run time alone.
+/// Beside the documentation's examples, whose sizes are known at run time alone.
 constexpr const char *others[] = {R"(
 func.func @loop(%n: tensor<i64>, %x: tensor<4xf32>) -> tensor<4xf32> {
   %y = graph.loop %n carry (%x : tensor<4xf32>) : tensor<i64> -> (tensor<4xf32>) {
@@ -83,13 +83,6 @@ func.func @loop(%n: tensor<i64>, %x: tensor<4xf32>) -> tensor<4xf32> {
     graph.yield %w : tensor<4xf32>
   }
   return %y : tensor<4xf32>
-})",
-                                  R"(
-func.func @pad(%x: tensor<4x3xf32>) -> tensor<5x10xf32> {
-  %zero = graph.constant dense<0.0> : tensor<f32>
-  %y = graph.pad %x, %zero low [0, 2] high [1, 3] interior [0, 1]
-    : tensor<4x3xf32>, tensor<f32> -> tensor<5x10xf32>
-  return %y : tensor<5x10xf32>
 })"};
 
 /// The ops of examples that a target compiles, and what these become on the way.

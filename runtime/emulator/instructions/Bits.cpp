@@ -364,6 +364,20 @@ template <int mode> INGOT_INLINE uint32_t permuteMode(uint32_t a, uint32_t b, ui
   return permute(a, b, selectors[mode][c & 3]);
 }
 
+/// A register of which a constant selects no byte: it is not read. LLVM names one there that nobody
+/// has written.
+bool isUnselected(const Decoder &d, size_t source) {
+  const std::vector<ptx::Operand> &operands = d.text().operands;
+  if (operands.size() != 4 || operands[3].kind != ptx::Operand::Kind::Immediate)
+    return false;
+  const ptx::Operand &operand = operands[source];
+  if (operand.kind != ptx::Operand::Kind::Register || operand.minus || operand.negated ||
+      bitsOf(d.inFunction().registers[size_t(operand.index)].type) != 32)
+    return false;
+  constexpr uint64_t ofSecond = 0x4444; // bit 2 of each selector of a byte
+  return (operands[3].bits & ofSecond) == (source == 1 ? ofSecond : 0);
+}
+
 Handler decodePrmt(Decoder &d) {
   if (d.type() != Type::B32)
     return nullptr;
@@ -387,7 +401,17 @@ Handler decodePrmt(Decoder &d) {
       return permute(a, b, c);
     }>();
   };
-  return regular(d, Type::B32, 3, choose());
+  d.classify(Class::Integer);
+  d.write(Type::B32);
+  for (const size_t source : {1, 2})
+    if (mode < 0 && isUnselected(d, source)) {
+      d.takeOperand();
+      d.addSlot(d.constant(0, 32));
+    } else {
+      d.read(Type::B32);
+    }
+  d.read(Type::B32);
+  return choose();
 }
 
 /// The n-th set bit from `base` on, upwards for n > 0, downwards for n < 0.

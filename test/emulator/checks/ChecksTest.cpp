@@ -236,6 +236,19 @@ TEST(Checks, registersThatNobodyHasWritten) {
             "cvt.u32.u16 %r3, %h2");
   Checked sometimes(halves("  @%p1 mov.b16 %h0, 7;\n", 2));
   EXPECT_EQ(sometimes.run({1}, {32}, sometimes.buffer(128, "out", false)).size(), 1u);
+  // Bytes of one register, those of the other are not selected.
+  for (const auto &[operands, isQuiet] : {std::pair{"%r1, %r2, 0x3322", true},
+                                          {"%r2, %r1, 0x7654", true},
+                                          {"%r2, %r1, 0x3322", false},
+                                          {"%r1, %r2, 0x3724", false},
+                                          {"%r1, %r2, %r1", false}}) {
+    Checked bytes(onePath("", fmt::format("  prmt.b32 %r3, {};\n", operands)));
+    const auto found = bytes.run({1}, {32}, bytes.buffer(128, "out", false));
+    if (isQuiet)
+      expectQuiet(found);
+    else
+      expectOne(found, "uninitialised-register", "prmt.b32");
+  }
   // Guarded by the same condition as the read: only lanes that have written it read it.
   Checked guarded(onePath("", "  mov.b32 %r3, 0;\n  @!%p1 add.u32 %r3, %r2, 1;\n"));
   expectQuiet(guarded.run({1}, {32}, guarded.buffer(128, "out", false)));

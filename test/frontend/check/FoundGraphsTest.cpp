@@ -48,6 +48,19 @@ func.func @forward(%x: tensor<7x5x0xf32> {graph.name = "x", graph.role = "input"
   %y = graph.reduce sum %t [0, 1, 2] : tensor<7x5x0xf32> -> tensor<f32>
   return %y : tensor<f32>
 })"},
+    {"PadByComputedValue", R"(
+func.func @forward(%v: tensor<4xf32> {graph.init = "uniform:1", graph.name = "v",
+                                     graph.role = "parameter"},
+                   %x: tensor<3x5xf32> {graph.name = "x", graph.role = "input"})
+    -> (tensor<f32> {graph.name = "loss"}) {
+  %sum = graph.reduce sum %v [0] : tensor<4xf32> -> tensor<f32>
+  %p = graph.pad %x, %sum low [1, 0] high [0, 2] interior [0, 2]
+    : tensor<3x5xf32>, tensor<f32> -> tensor<4x15xf32>
+  %t = graph.mul %p, %p : tensor<4x15xf32>
+  %y = graph.reduce sum %t [0, 1] : tensor<4x15xf32> -> tensor<f32>
+  return %y : tensor<f32>
+})",
+     true},
     {"ScatterAddBF16", R"(
 func.func @forward(%x: tensor<4x4xbf16> {graph.name = "x", graph.role = "input"},
                    %i: tensor<i32> {graph.name = "i", graph.role = "input"},

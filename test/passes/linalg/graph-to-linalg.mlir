@@ -135,6 +135,21 @@ func.func @interior(%x: tensor<3xf32>) -> tensor<8xf32> {
 
 // -----
 
+// A computed value is chosen by a mask: what the region of a tensor.pad yields is no operand.
+// CHECK-LABEL: func.func @pad_by_computed_value
+// CHECK-DAG: %[[ZERO:.+]] = arith.constant 0.000000e+00 : f32
+// CHECK-DAG: %[[MASK:.+]] = arith.constant dense<[false, true, true, true, false, false]>
+// CHECK: %[[PADDED:.+]] = tensor.pad %arg0
+// CHECK: tensor.yield %[[ZERO]] : f32
+// CHECK: linalg.generic {{.*}} ins(%[[MASK]], %[[PADDED]], %arg1 :
+// CHECK: arith.select
+func.func @pad_by_computed_value(%x: tensor<3xf32>, %v: tensor<f32>) -> tensor<6xf32> {
+  %0 = graph.pad %x, %v low [1] high [2] interior [0] : tensor<3xf32>, tensor<f32> -> tensor<6xf32>
+  return %0 : tensor<6xf32>
+}
+
+// -----
+
 // Integer division never traps: masked lanes hold zeros.
 // CHECK-LABEL: func.func @divide
 // CHECK: arith.cmpi eq
