@@ -104,8 +104,16 @@ Value bicubic(const Grid &g, Value y, Value x) {
   return total;
 }
 
+/// Of coordinates: a narrower type holds no whole numbers beyond 256 or 2048.
+ElementType coordinateType(ElementType type) {
+  return type == ElementType::F64 ? ElementType::F64 : ElementType::F32;
+}
+
 Items gridSample(Call &c) {
-  Value x = c.operand(0), grid = c.operand(1);
+  const ElementType type = c.operand(0).type();
+  // Pixels too, which coordinates are multiplied with.
+  Value x = c.b.cast(c.operand(0), coordinateType(type)),
+        grid = c.b.cast(c.operand(1), coordinateType(type));
   if (rank(x) != 4 || rank(grid) != 4)
     return {c.refuse("only images [batch, channels, height, width] are supported")};
   const bool aligns = c.integer("align_corners", 0) != 0;
@@ -138,12 +146,7 @@ Items gridSample(Call &c) {
     column = g.placed(column, g.width);
     y = mode == "nearest" ? g.at(c.b.round(row), c.b.round(column)) : bilinear(g, row, column);
   }
-  return {c.b.transpose(y, {0, 3, 1, 2})};
-}
-
-/// Of coordinates: a narrower type holds no whole numbers beyond 256 or 2048.
-ElementType coordinateType(ElementType type) {
-  return type == ElementType::F64 ? ElementType::F64 : ElementType::F32;
+  return {c.b.cast(c.b.transpose(y, {0, 3, 1, 2}), type)};
 }
 
 /// Where an affine map puts the places of an image, from -1 to 1 along each of its dimensions.
@@ -377,7 +380,9 @@ Neighbours neighboursOf(Call &c, const RegionSide &side, Value place) {
 
 /// Means, or maxima, of samples in bins of regions; a sample is between four pixels.
 Items roiAlign(Call &c) {
-  Value x = c.operand(0), regions = c.operand(1), images = c.operand(2);
+  const ElementType type = c.operand(0).type();
+  Value x = c.b.cast(c.operand(0), coordinateType(type)),
+        regions = c.b.cast(c.operand(1), coordinateType(type)), images = c.operand(2);
   const int64_t rows = c.integer("output_height", 1), columns = c.integer("output_width", 1),
                 ratio = c.integer("sampling_ratio", 0);
   const bool isMax = c.text("mode", "avg") == "max";
@@ -445,7 +450,7 @@ Items roiAlign(Call &c) {
   Value total = c.b.loop(trips, std::vector{start}, body)[0];
   if (!isMax)
     total = total / c.b.reshape(down.samples * right.samples, {count, 1, 1, 1});
-  return {c.b.transpose(total, {0, 3, 1, 2})};
+  return {c.b.cast(c.b.transpose(total, {0, 3, 1, 2}), type)};
 }
 
 constexpr Row rows[] = {

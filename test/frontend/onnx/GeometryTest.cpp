@@ -121,6 +121,21 @@ TEST_F(Geometry, AffineGrid) {
   }
 }
 
+// 3071.5, between two pixels, is no number of f16.
+TEST_F(Geometry, GridSampleOfNarrowFloats) {
+  constexpr int64_t width = 4096;
+  std::vector<float> pixels(width);
+  for (int64_t i = 0; i < width; ++i)
+    pixels[size_t(i)] = float(i % 2);
+  give("x", {1, 1, 1, width}, pixels), give("grid", {1, 1, 1, 2}, {0.5f, 0});
+  for (const char *name : {"x", "grid"})
+    graph.message(1, node("Cast", {name}, {fmt::format("{}16", name)})
+                         .message(5, integerAttribute("to", /*f16*/ 10)));
+  graph.message(1, node("GridSample", {"x16", "grid16"}, {"y16"}));
+  check(node("Cast", {"y16"}, {"y"}).message(5, integerAttribute("to", /*f32*/ 1)), {1, 1, 1, 1},
+        [](const Shape &) { return 0.5; });
+}
+
 TEST_F(Geometry, DeformConv) {
   for (bool hasMask : {false, true}) {
     restart();
