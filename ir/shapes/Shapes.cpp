@@ -1,7 +1,7 @@
 /// Result types from operand types and attributes. A number in an error is the op's constraint in
 /// its documentation.
-#include "ir/dialect/GraphBuilder.h"
 #include "ir/formulas/TupleReductions.h"
+#include "ir/shapes/Inference.h"
 #include "runtime/program/Bucket.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallBitVector.h"
@@ -15,8 +15,6 @@ namespace {
 
 using Dims = SmallVector<int64_t>;
 
-RankedTensorType ranked(Value value) { return cast<RankedTensorType>(value.getType()); }
-
 /// True if `dims` are distinct and inside [0, rank).
 bool areDistinctDims(ArrayRef<int64_t> dims, int64_t rank) {
   llvm::SmallBitVector seen(rank);
@@ -26,10 +24,6 @@ bool areDistinctDims(ArrayRef<int64_t> dims, int64_t rank) {
     seen.set(dim);
   }
   return true;
-}
-
-bool compatible(int64_t a, int64_t b) {
-  return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
 }
 
 LogicalResult oneResult(SmallVectorImpl<Type> &results, ArrayRef<int64_t> shape, Type element) {
@@ -46,23 +40,6 @@ std::optional<int64_t> positions(int64_t dimension, int64_t size, int64_t stride
   if (llvm::MulOverflow(size - 1, dilation, reach) || reach >= dimension)
     return std::nullopt;
   return (dimension - reach - 1) / stride + 1;
-}
-
-/// One value per row: the operand without its last dimension, never narrower than f32.
-RankedTensorType statisticsType(RankedTensorType type) {
-  return RankedTensorType::get(type.getShape().drop_back(1),
-                               accumulationType(type.getElementType()));
-}
-
-/// Inferred and stated types agree where both are known: a stated `?` dimension may be known
-/// better.
-bool areCompatible(TypeRange inferred, TypeRange stated) {
-  return inferred.size() == stated.size() &&
-         llvm::all_of(llvm::zip(inferred, stated), [](auto pair) {
-           auto a = cast<ShapedType>(std::get<0>(pair)), b = cast<ShapedType>(std::get<1>(pair));
-           return a.getElementType() == b.getElementType() &&
-                  succeeded(verifyCompatibleShape(a, b));
-         });
 }
 
 /// The same for sums of products, which may stay as wide as they were accumulated.
@@ -113,12 +90,12 @@ bool LinearOp::isCompatibleReturnTypes(TypeRange inferred, TypeRange stated) {
 
 LogicalResult CompareOp::inferReturnTypes(MLIRContext *context, std::optional<Location>,
                                           Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  return oneResult(results, ranked(adaptor.getLhs()).getShape(), IntegerType::get(context, 1));
+  return oneResult(results, tensorType(adaptor.getLhs()).getShape(), IntegerType::get(context, 1));
 }
 
 LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                             Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   ArrayRef<int64_t> permutation = adaptor.getPermutation();
   if (int64_t(permutation.size()) != type.getRank() ||
       !areDistinctDims(permutation, type.getRank()))
@@ -132,7 +109,7 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
 
 LogicalResult ReverseOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                           Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   if (!areDistinctDims(adaptor.getDimensions(), type.getRank()))
     return emitOptionalError(location, "(1) dimensions must be distinct ones of the operand's ",
                              type.getRank());
@@ -141,7 +118,7 @@ LogicalResult ReverseOp::inferReturnTypes(MLIRContext *, std::optional<Location>
 
 LogicalResult SliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                         Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   size_t rank = type.getRank();
   if (adaptor.getOffsets().size() != rank || adaptor.getLimits().size() != rank ||
       adaptor.getStrides().size() != rank)
@@ -162,8 +139,8 @@ LogicalResult SliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> l
 
 LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                       Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
-  auto value = ranked(adaptor.getValue());
+  auto type = tensorType(adaptor.getOperand());
+  auto value = tensorType(adaptor.getValue());
   if (value.getRank() != 0 || value.getElementType() != type.getElementType())
     return emitOptionalError(
         location, "(1) the padding value must be a scalar of the operand's element type");
@@ -194,7 +171,7 @@ LogicalResult PadOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc
 
 LogicalResult WindowOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                          Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   const size_t count = adaptor.getDimensions().size();
   auto areSteps = [&](ArrayRef<int64_t> steps) {
     return steps.size() == count && llvm::all_of(steps, [](int64_t step) { return step >= 1; });
@@ -222,7 +199,7 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                                          Adaptor adaptor, SmallVectorImpl<Type> &results) {
   if (adaptor.getOperands().empty())
     return emitOptionalError(location, "(1) concat needs at least one operand");
-  auto first = ranked(adaptor.getOperands().front());
+  auto first = tensorType(adaptor.getOperands().front());
   int64_t dimension = adaptor.getDimension();
   if (dimension < 0 || dimension >= first.getRank())
     return emitOptionalError(location, "(2) dimension ", dimension, " is not one of the operands' ",
@@ -230,7 +207,7 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   Dims shape(first.getShape());
   shape[dimension] = 0;
   for (Value operand : adaptor.getOperands()) {
-    auto type = ranked(operand);
+    auto type = tensorType(operand);
     if (type.getRank() != first.getRank() || type.getElementType() != first.getElementType())
       return emitOptionalError(location, "(3) operands differ in rank or element type: ", first,
                                " and ", type);
@@ -256,7 +233,7 @@ static Dims reducedShape(ArrayRef<int64_t> shape, ArrayRef<int64_t> dimensions) 
 
 LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                          Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   if (!areDistinctDims(adaptor.getDimensions(), type.getRank()))
     return emitOptionalError(
         location, "(1) dimensions must be distinct and below the operand's rank ", type.getRank());
@@ -271,7 +248,7 @@ LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
 
 LogicalResult PickOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                        Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand()), indices = ranked(adaptor.getIndices());
+  auto type = tensorType(adaptor.getOperand()), indices = tensorType(adaptor.getIndices());
   const int64_t dimension = adaptor.getDimension();
   if (dimension < 0 || dimension >= type.getRank())
     return emitOptionalError(location, "(1) dimension ", dimension, " is not one of the operand's ",
@@ -286,7 +263,7 @@ LogicalResult PickOp::inferReturnTypes(MLIRContext *, std::optional<Location> lo
 
 LogicalResult SortOp::inferReturnTypes(MLIRContext *context, std::optional<Location> location,
                                        Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   const int64_t dimension = adaptor.getDimension();
   if (dimension < 0 || dimension >= type.getRank())
     return emitOptionalError(location, "(1) dimension ", dimension, " is not one of the operand's ",
@@ -308,9 +285,9 @@ LogicalResult ReduceTuplesOp::inferReturnTypes(MLIRContext *, std::optional<Loca
   if (operands.size() != row->size())
     return emitOptionalError(location, "(3) the tuples of ", row->name, " have ", row->size(),
                              " parts, not ", operands.size());
-  auto first = ranked(operands.front());
+  auto first = tensorType(operands.front());
   for (auto [index, operand] : llvm::enumerate(operands)) {
-    auto type = ranked(operand);
+    auto type = tensorType(operand);
     if (!areDistinctDims(adaptor.getDimensions(), type.getRank()) ||
         failed(verifyCompatibleShape(first, type)))
       return emitOptionalError(location,
@@ -332,7 +309,7 @@ LogicalResult ReduceTuplesOp::inferReturnTypes(MLIRContext *, std::optional<Loca
 
 LogicalResult ContractOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                            Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto lhs = ranked(adaptor.getLhs()), rhs = ranked(adaptor.getRhs());
+  auto lhs = tensorType(adaptor.getLhs()), rhs = tensorType(adaptor.getRhs());
   if (lhs.getElementType() != rhs.getElementType())
     return emitOptionalError(location, "(1) operands differ in element type: ", lhs, " and ", rhs);
   auto paired = [&](ArrayRef<int64_t> left, ArrayRef<int64_t> right) {
@@ -365,7 +342,7 @@ LogicalResult ContractOp::inferReturnTypes(MLIRContext *, std::optional<Location
 
 LogicalResult DynamicSliceOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                                Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   int64_t dimension = adaptor.getDimension(), size = adaptor.getSize();
   if (dimension < 0 || dimension >= type.getRank())
     return emitOptionalError(location, "(1) dimension ", dimension, " is not one of the operand's ",
@@ -380,20 +357,20 @@ LogicalResult DynamicSliceOp::inferReturnTypes(MLIRContext *, std::optional<Loca
 
 LogicalResult GatherOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                          Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   int64_t dimension = adaptor.getDimension();
   if (dimension < 0 || dimension >= type.getRank())
     return emitOptionalError(location, "(1) dimension ", dimension, " is not one of the operand's ",
                              type.getRank());
   Dims shape(type.getShape().take_front(dimension));
-  llvm::append_range(shape, ranked(adaptor.getIndices()).getShape());
+  llvm::append_range(shape, tensorType(adaptor.getIndices()).getShape());
   llvm::append_range(shape, type.getShape().drop_front(dimension + 1));
   return oneResult(results, shape, type.getElementType());
 }
 
 LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                             Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   auto vector = RankedTensorType::get(type.getShape().take_back(1), type.getElementType());
   if (type.getRank() == 0 || adaptor.getScale().getType() != vector ||
       adaptor.getBias().getType() != vector)
@@ -405,7 +382,7 @@ LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
 
 LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                             Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand());
+  auto type = tensorType(adaptor.getOperand());
   if (type.getRank() < 2)
     return emitOptionalError(location, "(1) the operand must have a batch and channels, but is ",
                              type);
@@ -426,7 +403,7 @@ LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
 
 LogicalResult LinearOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                          Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand()), weight = ranked(adaptor.getWeight());
+  auto type = tensorType(adaptor.getOperand()), weight = tensorType(adaptor.getWeight());
   if (type.getRank() < 1 || weight.getRank() != 2 ||
       weight.getElementType() != type.getElementType() ||
       !compatible(weight.getDimSize(1), type.getShape().back()))
@@ -437,7 +414,7 @@ LogicalResult LinearOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   shape.back() = weight.getDimSize(0);
   Type element = type.getElementType();
   if (adaptor.getBias()) {
-    auto bias = ranked(adaptor.getBias());
+    auto bias = tensorType(adaptor.getBias());
     if (bias.getElementType() == accumulationType(element))
       element = bias.getElementType();
     if (bias != RankedTensorType::get({shape.back()}, element))
@@ -449,7 +426,7 @@ LogicalResult LinearOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
 
 LogicalResult ConvolutionOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                               Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getOperand()), weight = ranked(adaptor.getWeight());
+  auto type = tensorType(adaptor.getOperand()), weight = tensorType(adaptor.getWeight());
   const int64_t rank = type.getRank();
   if (rank < 3 || weight.getRank() != rank || weight.getElementType() != type.getElementType())
     return emitOptionalError(location,
@@ -489,106 +466,19 @@ LogicalResult ConvolutionOp::inferReturnTypes(MLIRContext *, std::optional<Locat
 
 LogicalResult EmbeddingOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                             Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto table = ranked(adaptor.getTable());
+  auto table = tensorType(adaptor.getTable());
   if (table.getRank() != 2)
     return emitOptionalError(location, "(1) the table must be [vocabulary, width], but is ", table);
-  Dims shape(ranked(adaptor.getIndices()).getShape());
+  Dims shape(tensorType(adaptor.getIndices()).getShape());
   shape.push_back(table.getDimSize(1));
   return oneResult(results, shape, table.getElementType());
 }
 
-/// Whether mask, offset, length, soft cap and window fit scores of this shape and type.
-template <typename Adaptor>
-static LogicalResult checkAttentionOptions(std::optional<Location> location, Adaptor adaptor,
-                                           ArrayRef<int64_t> scores, Type element) {
-  if (Value mask = adaptor.getMask()) {
-    auto type = ranked(mask);
-    auto fits = [](int64_t size, int64_t whole) { return size == 1 || compatible(size, whole); };
-    Type own = type.getElementType();
-    const bool isNarrowEnough =
-        own.isInteger(1) || own == element || own == accumulationType(element);
-    if (type.getRank() != 4 || !isNarrowEnough || !llvm::all_of_zip(type.getShape(), scores, fits))
-      return emitOptionalError(location, "(5) the mask must be of i1, ", element, " or ",
-                               accumulationType(element), " with the sizes ",
-                               RankedTensorType::get(scores, element), " or 1, but is ", type);
-  }
-  for (Value given : {adaptor.getOffset(), adaptor.getLength()})
-    if (given &&
-        (ranked(given).getRank() > 1 ||
-         (ranked(given).getRank() == 1 && !compatible(ranked(given).getDimSize(0), scores[0]))))
-      return emitOptionalError(location, "(6) offset and length must be one integer or ", scores[0],
-                               ", but one is ", given.getType());
-  if (auto cap = adaptor.getSoftCap(); cap && !(cap->convertToDouble() > 0 && cap->isFinite()))
-    return emitOptionalError(location, "(7) the soft cap must be a positive number");
-  if (adaptor.getCausal() && adaptor.getAfter())
-    return emitOptionalError(location, "(7) causal is after 0: a window gives one or the other");
-  for (std::optional<uint64_t> reach : {adaptor.getBefore(), adaptor.getAfter()})
-    if (reach && *reach >= uint64_t(1) << 28)
-      return emitOptionalError(location, "(7) a window must reach 0 to 2^28 - 1 keys, not ",
-                               int64_t(*reach));
-  return success();
-}
-
-/// Appends the types of attention's results.
-template <typename Adaptor>
-static LogicalResult inferAttention(std::optional<Location> location, Adaptor adaptor,
-                                    SmallVectorImpl<Type> &results) {
-  auto query = ranked(adaptor.getQuery()), key = ranked(adaptor.getKey()),
-       value = ranked(adaptor.getValue());
-  if (query.getRank() != 4 || key.getRank() != 4 || value.getRank() != 4)
-    return emitOptionalError(location,
-                             "(1) query, key and value must be [batch, heads, sequence, head]");
-  if (query.getElementType() != key.getElementType() ||
-      key.getElementType() != value.getElementType())
-    return emitOptionalError(location, "(1) query, key and value differ in element type");
-  for (int64_t dim : {0, 3})
-    if (!compatible(query.getDimSize(dim), key.getDimSize(dim)))
-      return emitOptionalError(location, "(2) query and key differ in dimension ", dim);
-  const int64_t heads = query.getDimSize(1), keyHeads = key.getDimSize(1);
-  if (!compatible(heads, keyHeads) && (keyHeads == 0 || heads == 0 || heads % keyHeads != 0))
-    return emitOptionalError(location, "(2) ", keyHeads, " heads of keys do not divide ", heads,
-                             " of queries");
-  for (int64_t dim : {0, 1, 2})
-    if (!compatible(key.getDimSize(dim), value.getDimSize(dim)))
-      return emitOptionalError(location, "(3) key and value differ in dimension ", dim);
-  const int64_t queries = query.getDimSize(2), keys = key.getDimSize(2);
-  if (queries != 0 && keys == 0)
-    return emitOptionalError(location, "(4) there is no key");
-  if (failed(checkAttentionOptions(location, adaptor, {query.getDimSize(0), heads, queries, keys},
-                                   query.getElementType())))
-    return failure();
-  Dims shape(query.getShape());
-  shape.back() = value.getShape().back();
-  results.push_back(RankedTensorType::get(shape, query.getElementType()));
-  results.push_back(statisticsType(query));
-  return success();
-}
-
-LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
-                                            Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  return inferAttention(location, adaptor, results);
-}
-
-LogicalResult AttentionBackwardOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
-                                                    Adaptor adaptor,
-                                                    SmallVectorImpl<Type> &results) {
-  SmallVector<Type> forward;
-  if (failed(inferAttention(location, adaptor, forward)))
-    return failure();
-  Type given[] = {adaptor.getOutput().getType(), adaptor.getLse().getType()};
-  if (!areCompatible(forward, given) || !areCompatible(forward[0], adaptor.getGradient().getType()))
-    return emitOptionalError(location, "(8) output, gradient and lse must be ", forward[0], ", ",
-                             forward[0], " and ", forward[1]);
-  for (Value like : {adaptor.getQuery(), adaptor.getKey(), adaptor.getValue()})
-    results.push_back(like.getType());
-  return success();
-}
-
 LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                                Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto logits = ranked(adaptor.getLogits());
+  auto logits = tensorType(adaptor.getLogits());
   if (logits.getRank() < 1 ||
-      logits.getShape().drop_back(1) != ranked(adaptor.getTargets()).getShape())
+      logits.getShape().drop_back(1) != tensorType(adaptor.getTargets()).getShape())
     return emitOptionalError(
         location, "(1) targets must have the shape of the logits without their last dimension");
   results.push_back(RankedTensorType::get({}, accumulationType(logits.getElementType())));
@@ -598,7 +488,7 @@ LogicalResult CrossEntropyOp::inferReturnTypes(MLIRContext *, std::optional<Loca
 
 LogicalResult MseOp::inferReturnTypes(MLIRContext *, std::optional<Location> location,
                                       Adaptor adaptor, SmallVectorImpl<Type> &results) {
-  auto type = ranked(adaptor.getPrediction());
+  auto type = tensorType(adaptor.getPrediction());
   if (adaptor.getTarget().getType() != type)
     return emitOptionalError(location, "(1) prediction and target differ in type");
   return oneResult(results, {}, accumulationType(type.getElementType()));

@@ -547,24 +547,11 @@ template <typename Op> Value Converter::random(Op op, bool isNormal) {
   });
 }
 
-/// The rewrites take every op for one on tensors of the graph: scalars of a linalg body have no
-/// shape.
-LogicalResult requireGraphOps(func::FuncOp function) {
-  WalkResult result = function.walk([&](Operation *op) {
-    if (op == function || isa<func::ReturnOp, func::CallOp>(op) ||
-        isa_and_nonnull<graph::GraphDialect>(op->getDialect()))
-      return WalkResult::advance();
-    op->emitError("is no op of the graph dialect, which is all that graph-to-linalg takes");
-    return WalkResult::interrupt();
-  });
-  return failure(result.wasInterrupted());
-}
-
 struct GraphToLinalgPass : impl::GraphToLinalgBase<GraphToLinalgPass> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
-      if (failed(requireGraphOps(function)) || failed(prepareForLinalg(function)) ||
-          failed(convertToLinalg(function)) || failed(foldCopies(function)))
+      if (failed(prepareForLinalg(function)) || failed(convertToLinalg(function)) ||
+          failed(foldCopies(function)))
         return signalPassFailure();
     }
   }

@@ -431,6 +431,19 @@ private:
   }
 };
 
+/// The rewrites take every op for one on tensors of the graph: scalars of a linalg body have no
+/// shape.
+LogicalResult requireGraphOps(func::FuncOp function) {
+  WalkResult result = function.walk([&](Operation *op) {
+    if (op == function || isa<func::ReturnOp, func::CallOp>(op) ||
+        isa_and_nonnull<graph::GraphDialect>(op->getDialect()))
+      return WalkResult::advance();
+    op->emitError("is no op of the graph dialect, which is all that graph-to-linalg takes");
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 } // namespace
 
 bool isStoredMoved(Value value) {
@@ -439,7 +452,7 @@ bool isStoredMoved(Value value) {
 }
 
 LogicalResult prepareForLinalg(func::FuncOp function) {
-  if (failed(prepareLoops(function)))
+  if (failed(requireGraphOps(function)) || failed(prepareLoops(function)))
     return failure();
   RewritePatternSet patterns(function.getContext());
   patterns.add<DecomposeComposite, JoinAfterContract, JoinAfterReduce, ChoiceOfValue,
