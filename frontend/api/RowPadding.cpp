@@ -34,16 +34,6 @@ Result<Specialised> specialise(const onnx::OnnxFile &file, const onnx::ImportOpt
   return result;
 }
 
-/// A box of a tensor seen as [before, size, after].
-struct Lines {
-  int64_t before = 1, after = 1;
-  Lines(const Tensor &tensor, size_t dimension) {
-    for (size_t i = 0; i < tensor.shape().size(); ++i)
-      (i < dimension ? before : after) *= i == dimension ? 1 : tensor.shape()[i];
-    after *= int64_t(byteSize(tensor.type()));
-  }
-};
-
 } // namespace
 
 Result<RowPadding> RowPadding::of(const onnx::OnnxFile &file,
@@ -126,10 +116,10 @@ void RowPadding::cut(Tensors &results) const {
     // Rows may be outer parts of a dimension.
     shape[size_t(dimension)] = shape[size_t(dimension)] / bucket * rows;
     Tensor to(from.type(), shape);
-    const Lines lines(from, size_t(dimension));
-    const size_t kept = size_t(shape[size_t(dimension)] * lines.after),
-                 all = size_t(from.shape()[size_t(dimension)] * lines.after);
-    for (size_t i = 0; i < size_t(lines.before); ++i)
+    const auto outer = size_t(elementCount(Shape(shape.begin(), shape.begin() + dimension)));
+    const size_t kept = to.bytes() / std::max<size_t>(outer, 1),
+                 all = from.bytes() / std::max<size_t>(outer, 1);
+    for (size_t i = 0; i < outer; ++i)
       std::memcpy(to.as<char>() + i * kept, from.as<char>() + i * all, kept);
     from = std::move(to);
   }

@@ -1,8 +1,9 @@
 #include "frontend/api/RowStructure.h"
 #include "ir/dialect/Diagnostics.h"
 #include "ir/dialect/Elements.h"
-#include "ir/dialect/Graph.h"
+#include "ir/dialect/GraphBuilder.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include <cstring>
 
@@ -24,19 +25,6 @@ std::string text(Attribute attribute) {
   std::string result;
   llvm::raw_string_ostream stream(result);
   attribute.print(stream);
-  return result;
-}
-
-bool contains(ArrayRef<int64_t> list, int64_t entry) { return llvm::is_contained(list, entry); }
-
-ArrayRef<int64_t> shapeOf(Value value) {
-  return cast<RankedTensorType>(value.getType()).getShape();
-}
-
-int64_t product(ArrayRef<int64_t> sizes) {
-  int64_t result = 1;
-  for (int64_t size : sizes)
-    result *= size;
   return result;
 }
 
@@ -182,7 +170,8 @@ private:
 
   /// The rows stay in their dimension, which is not among those that the op works along.
   bool staysApart(Value operand, Value result, ArrayRef<int64_t> along) {
-    return of(operand) && of(operand) == of(result) && !contains(along, of(operand).dimension);
+    return of(operand) && of(operand) == of(result) &&
+           !llvm::is_contained(along, of(operand).dimension);
   }
 
   /// Whether a kernel that reads this value may read an operand of its through something that moves
@@ -212,7 +201,7 @@ private:
         llvm::none_of(exact->getOperands(), [&](Value operand) { return isMoved(operand); }))
       return;
     auto kept = [&](Operation *op) {
-      return product(shapeOf(op->getOperand(0))) /
+      return computeProduct(shapeOf(op->getOperand(0))) /
              std::max<int64_t>(1, productOf(op->getOperand(0), along));
     };
     structure.mayRoundOtherwise |= (kept(exact) >= lanes) != (kept(padded) >= lanes);
@@ -220,7 +209,7 @@ private:
   /// What several sums read, such as a factor that all rows have, is read once for those that lie
   /// side by side, if these are few.
   void noteSumsAtOnce(Value result, int64_t dimension) {
-    structure.mayRoundOtherwise |= product(shapeOf(result).drop_front(dimension)) <= lanes;
+    structure.mayRoundOtherwise |= computeProduct(shapeOf(result).drop_front(dimension)) <= lanes;
   }
   void noteSides(int64_t exact, int64_t padded) {
     structure.mayRoundOtherwise |= sideClass(exact) != sideClass(padded);
@@ -295,8 +284,8 @@ private:
         .Case([&](ContractOp op) { return contract(op, cast<ContractOp>(padded)); })
         .Case([&](LinearOp op) {
           const int64_t last = int64_t(shapeOf(op.getOperand()).size()) - 1;
-          noteSides(product(shapeOf(op.getOperand()).drop_back()),
-                    product(shapeOf(padded->getOperand(0)).drop_back()));
+          noteSides(computeProduct(shapeOf(op.getOperand()).drop_back()),
+                    computeProduct(shapeOf(padded->getOperand(0)).drop_back()));
           return isShared(op.getWeight()) && isShared(op.getBias()) &&
                  staysApart(op.getOperand(), result, last);
         })
@@ -320,8 +309,8 @@ private:
   bool reshape(ReshapeOp op) {
     const Rows from = of(op.getOperand()), to = of(op.getResult());
     return from && to &&
-           product(shapeOf(op.getOperand()).take_front(from.dimension)) ==
-               product(shapeOf(op.getResult()).take_front(to.dimension));
+           computeProduct(shapeOf(op.getOperand()).take_front(from.dimension)) ==
+               computeProduct(shapeOf(op.getResult()).take_front(to.dimension));
   }
 
   bool broadcast(BroadcastOp op) {
@@ -350,7 +339,7 @@ private:
 
   bool reduce(Operation *exact, Operation *padded, ArrayRef<int64_t> along) {
     const Rows from = of(exact->getOperand(0));
-    if (!from || contains(along, from.dimension) ||
+    if (!from || llvm::is_contained(along, from.dimension) ||
         llvm::any_of(exact->getOperands(), [&](Value operand) { return of(operand) != from; }))
       return false;
     Rows expected = from;
@@ -376,8 +365,8 @@ private:
 
   bool contract(ContractOp op, ContractOp padded) {
     const Rows left = of(op.getLhs()), right = of(op.getRhs()), to = of(op.getResult());
-    if ((left && contains(op.getLhsContract(), left.dimension)) ||
-        (right && contains(op.getRhsContract(), right.dimension)))
+    if ((left && llvm::is_contained(op.getLhsContract(), left.dimension)) ||
+        (right && llvm::is_contained(op.getRhsContract(), right.dimension)))
       return false;
     const auto *batch = llvm::find(op.getLhsBatch(), left.dimension);
     if (left && batch != op.getLhsBatch().end()) {
@@ -388,12 +377,12 @@ private:
       return false;
     const bool onLeft = bool(left);
     const Rows from = onLeft ? left : right;
-    if (!onLeft && contains(op.getRhsBatch(), right.dimension))
+    if (!onLeft && llvm::is_contained(op.getRhsBatch(), right.dimension))
       return false;
     auto free = [](Value value, ArrayRef<int64_t> batch, ArrayRef<int64_t> summed) {
       SmallVector<int64_t> dims;
       for (int64_t dim = 0; dim < int64_t(shapeOf(value).size()); ++dim)
-        if (!contains(batch, dim) && !contains(summed, dim))
+        if (!llvm::is_contained(batch, dim) && !llvm::is_contained(summed, dim))
           dims.push_back(dim);
       return dims;
     };

@@ -200,11 +200,12 @@ Status checkOutputs(const RunFlags &flags, size_t outputs, size_t runs) {
                  runs > 1 ? fmt::format(" in each of {} runs", runs) : "");
 }
 
-/// What decides which options apply.
+/// Whether there is a program for each set of shapes.
 bool isDynamic(const RunFlags &flags) {
   return flags.model.isOnnx() && flags.function == "forward";
 }
 
+/// What decides which options apply.
 std::vector<Circumstance> circumstances(const RunFlags &flags) {
   std::vector<Circumstance> result = circumstancesOf(flags.model, flags.compile);
   if (flags.expected.empty())
@@ -291,13 +292,11 @@ Result<Done> runFile(RunFlags &flags) {
   });
   if (isCountKnown)
     INGOT_TRY(checkOutputs(flags, outputs.size(), runs.size()));
-  constexpr std::string_view kinds[] = {"off", "pow2"};
-  INGOT_ASSIGN(const size_t buckets, choose("--buckets", flags.buckets, kinds));
   ShapedPrograms::Settings settings;
+  INGOT_ASSIGN(settings.buckets, choose<Buckets>("--buckets", flags.buckets));
   INGOT_ASSIGN(settings.compile, flags.compile.options(std::nullopt));
   settings.device = flags.compile.device;
   settings.threads = flags.compile.threads();
-  settings.buckets = Buckets(buckets);
   settings.isSingle = runs.size() == 1;
   if (runs.size() > 1)
     settings.onCompile = [](const Specialisation &one) {
